@@ -1,0 +1,1 @@
+"""Measurements and whole packages: run from the top of a checkout, never imported by `gg` itself."""

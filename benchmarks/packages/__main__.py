@@ -1,0 +1,88 @@
+"""`python -m benchmarks.packages`: build packages plainly and through gg in one directory, and compare all files.
+
+Sources and work trees are kept in --cache. Without gg (--plain), each package is built plainly twice: that shows the
+recipes right and the packages deterministic. Exit status 1 when anything is not as it must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from benchmarks.machine import machine
+from benchmarks.packages import recipe, report, sources, stages
+
+DEFAULT = ("mosh", "zlib", "lua5.4", "hello")
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.packages", description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(DEFAULT), help="packages by name, with commas between, or `all`")
+    parser.add_argument("--jobs", type=int, default=2, help="for make -j and for gg-force's default")
+    parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gg-packages")
+    parser.add_argument("--gg-prefix", type=Path, help="directory of gg-infer and gg-force (default: from PATH)")
+    parser.add_argument("--plain", action="store_true", help="no gg: build plainly twice and compare those")
+    parser.add_argument("--no-check", action="store_true", help="leave out the packages' own tests")
+    parser.add_argument("--no-install-dependencies", action="store_true", help="do not call apt-get install")
+    parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument("--markdown", type=Path, help="write a table here")
+    parser.add_argument("--list", action="store_true", help="name the packages and stop")
+    return parser.parse_args(argv)
+
+
+def _gg(prefix: Path | None) -> Path:
+    """The directory that holds gg's programs; SystemExit when there is none."""
+    found = shutil.which("gg-infer", path=str(prefix) if prefix else None)
+    if found is None:
+        raise SystemExit("gg-infer is not on PATH: install gg, give --gg-prefix, or say --plain")
+    return Path(found).absolute().parent
+
+
+def _chosen(only: str, known: dict[str, recipe.Recipe]) -> list[recipe.Recipe]:
+    names = list(known) if only == "all" else only.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SystemExit(f"no recipe for {', '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in names]
+
+
+def _write(args: argparse.Namespace, about: dict[str, str], results: list[stages.Result]) -> None:
+    if args.json:
+        args.json.write_text(json.dumps(report.as_json(about, args.jobs, results), indent=1) + "\n")
+    if args.markdown:
+        args.markdown.write_text(report.as_markdown(about, args.jobs, results))
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = _arguments(argv)
+    known = recipe.load()
+    if args.list:
+        print("\n".join(known))
+        return 0
+    chosen = _chosen(args.only, known)
+    setting = stages.Setting(
+        cache=args.cache.absolute(),
+        jobs=args.jobs,
+        gg=None if args.plain else _gg(args.gg_prefix),
+        checks=not args.no_check,
+    )
+    about = machine()
+    results: list[stages.Result] = []
+    try:
+        if not args.no_install_dependencies:
+            sources.install_dependencies(sources.missing_dependencies(chosen))
+        for one in chosen:
+            results.append(stages.side_by_side(one, setting))
+            print(report.line(results[-1]), *report.details(results[-1]), sep="\n", flush=True)
+            _write(args, about, results)
+    except sources.SourceError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 1 if any(result.failures for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""Debian's source packages: fetched once into a cache, unpacked as upstream released them.
+
+`apt-get source` needs source entries (`deb-src`), which few systems have. The harness leaves the system's own alone:
+it derives them from the binary entries, into an apt configuration of its own inside the cache, with its own lists.
+Apt checks the archive's signature and each tarball's digest. No root is needed, except to install build
+dependencies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from benchmarks.packages.recipe import Recipe
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+FALLBACK = (
+    "http://deb.debian.org/debian bookworm main",
+    "http://deb.debian.org/debian-security bookworm-security main",
+)
+
+
+class SourceError(Exception):
+    """A package's source or its build dependencies are not to be had; says what to do."""
+
+
+def _from_deb822(text: str) -> Iterable[str]:
+    for stanza in text.split("\n\n"):
+        fields: dict[str, str] = {}
+        for line in stanza.splitlines():
+            key, colon, value = line.partition(":")
+            if colon and not line.startswith(("#", " ")):
+                fields[key.strip().lower()] = value.strip()
+        if "debian" in fields.get("uris", "") and "deb" in fields.get("types", "").split():
+            for uri in fields["uris"].split():
+                for suite in fields.get("suites", "").split():
+                    yield f"{uri} {suite} {fields.get('components', 'main')}"
+
+
+def _from_list(text: str) -> Iterable[str]:
+    for line in text.splitlines():
+        words = [word for word in line.split("#")[0].split() if not word.startswith("[")]
+        if words and words[0] == "deb" and "/debian" in line:
+            yield " ".join(words[1:])
+
+
+def _entries(etc: Path = Path("/etc/apt")) -> tuple[str, ...]:
+    """The system's Debian entries, as "URI SUITE COMPONENTS"; Debian's own mirror when it has none."""
+    found: list[str] = []
+    for file in (etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))):
+        if file.suffix == ".sources":
+            found += _from_deb822(file.read_text())
+        elif file.suffix == ".list" and file.is_file():
+            found += _from_list(file.read_text())
+    return tuple(dict.fromkeys(found)) or FALLBACK
+
+
+def _configure_apt(state: Path) -> Path:
+    for part in ("lists/partial", "cache/archives/partial", "none"):
+        (state / part).mkdir(parents=True, exist_ok=True)
+    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
+    (state / "sources.list").write_text("".join(f"deb-src {signed}{entry}\n" for entry in _entries()))
+    config = state / "apt.conf"
+    config.write_text(
+        f'Dir::State::Lists "{state}/lists";\nDir::Cache "{state}/cache";\n'
+        f'Dir::Etc::SourceList "{state}/sources.list";\nDir::Etc::SourceParts "{state}/none";\n'
+    )
+    return config
+
+
+def _run(argv: list[str], cwd: Path, config: Path | None, hint: str) -> str:
+    env = os.environ | ({"APT_CONFIG": str(config)} if config else {}) | {"DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(argv, cwd=cwd, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SourceError(f"{' '.join(argv)} failed:\n{done.stdout[-500:]}{done.stderr[-2000:]}\n{hint}")
+    return done.stdout
+
+
+def _tarball(directory: Path, recipe: Recipe) -> Path | None:
+    """The upstream tarball of the recipe's version (or of a later one, if that is what Debian has now)."""
+    found = [
+        path
+        for path in sorted(directory.glob(f"{recipe.source}_*.orig.tar.*"))
+        if path.suffix in (".gz", ".bz2", ".xz", ".zst")
+    ]
+    exact = [path for path in found if path.name.startswith(f"{recipe.source}_{recipe.version}.")]
+    return (exact or found)[-1] if found else None
+
+
+def fetch(cache: Path, recipe: Recipe) -> Path:
+    """The upstream tarball, from the cache or from Debian; SourceError with a hint when it cannot be had."""
+    directory = cache / "download"
+    directory.mkdir(parents=True, exist_ok=True)
+    known = _tarball(directory, recipe)
+    if known:
+        return known
+    if shutil.which("apt-get") is None:
+        raise SourceError(f"no apt-get here: put {recipe.source}_VERSION.orig.tar.* into {directory}")
+    config = _configure_apt(cache / "apt")
+    hint = f"a proxy or mirror may be set in {config}, or the *.orig.tar.* be put into {directory} by hand"
+    if not any((cache / "apt" / "lists").glob("*Sources*")):
+        _run(["apt-get", "update", "-q"], directory, config, hint)
+    _run(["apt-get", "source", "-q", "--download-only", recipe.source], directory, config, hint)
+    fetched = _tarball(directory, recipe)
+    if fetched is None:
+        raise SourceError(f"apt-get source {recipe.source} brought no *.orig.tar.* into {directory}")
+    return fetched
+
+
+def unpack(tarball: Path, into: Path) -> None:
+    """A clean upstream tree at `into`, with the times that its release gave it (what was there is removed)."""
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    command = ["tar", "-xf", str(tarball), "--strip-components=1", "--no-same-owner", "-C", str(into)]
+    _run(command, into, None, "is the tarball whole? remove it to fetch it again")
+
+
+def missing_dependencies(recipes: Iterable[Recipe]) -> tuple[str, ...]:
+    """Debian packages that the recipes need and that are not installed."""
+    if shutil.which("dpkg-query") is None:
+        return ()
+    wanted = sorted({name for recipe in recipes for name in recipe.depends})
+    done = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    installed = {line.split()[0] for line in done.stdout.splitlines() if line.endswith(" installed")}
+    return tuple(name for name in wanted if name not in installed)
+
+
+def install_dependencies(packages: tuple[str, ...]) -> None:
+    """Install Debian packages when we are root; SourceError with the command to type otherwise."""
+    if not packages:
+        return
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=600", "install", "-y", "-q", "--no-install-recommends", *packages]
+    if os.geteuid() != 0:
+        raise SourceError(f"build dependencies are missing; run: sudo {' '.join(command)}")
+    _run(command, Path("/"), None, "try `apt-get update` first")

@@ -1,0 +1,192 @@
+"""The stages of one package: built plainly, built through gg in the same directory, and what is compared.
+
+Debug information and some generated files hold the directory's name, so both builds happen at one path, one after the
+other; what is kept of the first is its snapshot. Only files that the build itself wrote are compared: what configure
+writes (`config.log`) holds times and process ids. When a file differs, the package is built plainly once more:
+a file that differs between two plain builds too says nothing about gg, and is listed apart.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks import standin
+from benchmarks.packages import sources, summary, tree
+from benchmarks.packages.recipe import Recipe
+from benchmarks.timing import Ran, clean_environment, run
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is common to all packages of a run. `gg` is the directory of `gg-infer` and `gg-force`."""
+
+    cache: Path
+    jobs: int
+    gg: Path | None
+    checks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a stage left: the files written by the build and, with `install`, those that were installed."""
+
+    files: tree.Tree
+    installed: tree.Tree
+
+
+@dataclass(slots=True)
+class Result:
+    """One package. `failures` are sentences; none means that all was seen as it must be."""
+
+    package: str
+    version: str
+    artefacts: dict[str, int] = field(default_factory=dict)
+    compared: int = 0
+    identical: int = 0
+    nondeterministic: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
+    thunks: int | None = None
+    real_runs: dict[str, int] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+class Package:
+    """One recipe at work in its directory, `CACHE/work/NAME`; logs go to `CACHE/logs/NAME`."""
+
+    def __init__(self, recipe: Recipe, setting: Setting) -> None:
+        self.recipe = recipe
+        self.setting = setting
+        self.directory = setting.cache / "work" / recipe.name
+        self.destination = setting.cache / "installed" / recipe.name
+        self.logs = setting.cache / "logs" / recipe.name
+        self.logs.mkdir(parents=True, exist_ok=True)
+        for old in self.logs.iterdir():
+            old.unlink()
+        self.tarball = sources.fetch(setting.cache, recipe)
+        version = self.tarball.name.removeprefix(recipe.source + "_").partition(".orig.tar")[0]
+        self.result = Result(recipe.name, version)
+        if version != recipe.version:
+            self.result.failures.append(f"the source is {version}; the recipe's counts are of {recipe.version}")
+
+    def _command(self, text: str) -> str:
+        return text.format(jobs=self.setting.jobs, dest=self.destination)
+
+    def _run(self, stage: str, step: str, command: str | list[str], env: dict[str, str] | None = None) -> Ran:
+        """One step, timed under `stage step`; a failing one is a failure of the package."""
+        ran = run(command, self.directory, env or clean_environment(), self.logs / f"{stage}.{step}.log")
+        key = f"{stage} {step}"
+        self.result.seconds[key] = round(self.result.seconds.get(key, 0) + ran.wall, 3)
+        self.result.cpu[key] = round(self.result.cpu.get(key, 0) + ran.cpu, 3)
+        if ran.status:
+            self.result.failures.append(f"{key}: status {ran.status} (see {self.logs}/{stage}.{step}.log)")
+        return ran
+
+    def _prepare(self, stage: str) -> tree.Tree:
+        sources.unpack(self.tarball, self.directory)
+        for command in self.recipe.configure:
+            self._run(stage, "configure", command)
+        return tree.snapshot(self.directory)
+
+    def _install(self, stage: str) -> tree.Tree:
+        if not self.recipe.install:
+            return {}
+        shutil.rmtree(self.destination, ignore_errors=True)
+        self.destination.mkdir(parents=True)
+        self._run(stage, "install", self._command(self.recipe.install))
+        return tree.snapshot(self.destination)
+
+    def plain(self, stage: str = "plain") -> Built:
+        """Unpack, configure and build with the system's own tools."""
+        before = self._prepare(stage)
+        self._run(stage, "make", self._command(self.recipe.build))
+        files = tree.changed(before, tree.snapshot(self.directory))
+        return Built(files, self._install(stage))
+
+    def through_gg(self, gg: Path) -> Built:
+        """Unpack, configure, record, force the partial targets, force all. The directory stays as that left it."""
+        before = self._prepare("gg")
+        build = self._command(self.recipe.build)
+        self._run("gg", "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", build])
+        if self.recipe.partial:
+            self._run("gg", "force-some", [str(gg / "gg-force"), *self.recipe.partial])
+        self._run("gg", "force", [str(gg / "gg-force")])
+        found = summary.read(gg, self.directory)
+        self.result.thunks, self.result.real_runs = found.thunks, found.real_runs
+        files = tree.changed(before, tree.snapshot(self.directory))
+        self._placeholders(files)
+        self.use("gg")
+        return Built(files, self._install("gg"))
+
+    def _placeholders(self, files: tree.Tree) -> None:
+        left = [path for path in files if summary.is_placeholder(self.directory / os.fsdecode(path))]
+        self.result.failures += [f"still a placeholder: {os.fsdecode(path)}" for path in left]
+
+    def use(self, stage: str) -> None:
+        """What one does with an ordinary tree: run it, build again (nothing to do), check it."""
+        for command in self.recipe.smoke:
+            self._run(stage, "smoke", command)
+        self._build_again(stage)
+        if self.setting.checks and self.recipe.check:
+            self._run(stage, "check", self._command(self.recipe.check))
+
+    def _build_again(self, stage: str) -> None:
+        """A plain build must start no tool and write no file."""
+        wrappers = standin.build(self.setting.cache / "standin")
+        log = self.logs / f"{stage}.again.commands"
+        log.unlink(missing_ok=True)
+        before = tree.snapshot(self.directory)
+        path = f"{wrappers}{os.pathsep}{os.environ['PATH']}"
+        env = clean_environment({"PATH": path, "GG_COMMAND_LOG": str(log)})
+        self._run(stage, "again", self._command(self.recipe.again), env)
+        for call in standin.read(log)[:5]:
+            said = b" ".join(call.argv).decode(errors="replace")
+            self.result.failures.append(f"{stage}: make was not done, it ran: {said[:200]}")
+        kinds = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kind.SHARED)
+        rewritten = tree.changed(before, tree.snapshot(self.directory))
+        again = [os.fsdecode(path) for path, leaf in rewritten.items() if leaf.kind in kinds]
+        self.result.failures += [f"{stage}: make wrote again: {path}" for path in again[:5]]
+
+
+def _difference(wanted: Built, made: Built) -> tuple[tree.Differences, tree.Differences]:
+    return tree.compare(wanted.files, made.files), tree.compare(wanted.installed, made.installed)
+
+
+def _compare(package: Package, wanted: Built, made: Built) -> None:
+    """Fill the result with what differs, after a second plain build has told what differs by itself."""
+    files, installed = _difference(wanted, made)
+    result = package.result
+    if files or installed:
+        unstable, unstable_installed = _difference(wanted, package.plain("again"))
+        result.nondeterministic = unstable.lines() + unstable_installed.lines()
+        files, installed = files.without(unstable.paths()), installed.without(unstable_installed.paths())
+    result.compared = len(wanted.files) + len(wanted.installed)
+    result.identical = result.compared - len(files.paths() & wanted.files.keys())
+    result.identical -= len(installed.paths() & wanted.installed.keys())
+    result.identical -= len(result.nondeterministic)
+    result.failures += files.lines() + [f"installed, {line}" for line in installed.lines()]
+
+
+def _counts(package: Package, built: Built) -> None:
+    result, expected = package.result, package.recipe.artefacts
+    result.artefacts = tree.count(built.files)
+    for kind, number in expected.items():
+        if result.artefacts.get(kind, 0) != number:
+            result.failures.append(f"{result.artefacts.get(kind, 0)} files of kind {kind}, {number} expected")
+
+
+def side_by_side(recipe: Recipe, setting: Setting) -> Result:
+    """Build one package plainly and through gg and compare; without gg, plainly twice."""
+    package = Package(recipe, setting)
+    wanted = package.plain()
+    _counts(package, wanted)
+    if not package.result.failures:
+        if setting.gg is None:
+            package.use("plain")
+            _compare(package, wanted, package.plain("second"))
+        else:
+            _compare(package, wanted, package.through_gg(setting.gg))
+    return package.result

@@ -1,0 +1,62 @@
+"""What gg itself says of a workspace: how many thunks it holds and which calls ran for real, and why."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gg.core import placeholder
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`thunks` is None when gg does not say. `real_runs` counts by reason. `metadata` is in bytes, blobs aside."""
+
+    thunks: int | None = None
+    real_runs: dict[str, int] = field(default_factory=dict)
+    ran: int | None = None
+    cached: int | None = None
+    metadata: int | None = None
+
+
+def _table(value: object) -> dict[str, object]:
+    return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) else None
+
+
+def parse(text: str) -> Summary:
+    """From `gg status --json`: the last recording and forcing, and what the store holds of each kind."""
+    try:
+        said = _table(json.loads(text))
+    except ValueError:
+        return Summary()
+    infer, force, store = _table(said.get("infer")), _table(said.get("force")), _table(said.get("store"))
+    real = {why: n for why, n in _table(infer.get("real")).items() if isinstance(n, int)}
+    sizes = [_number(_table(counts).get("bytes")) or 0 for kind, counts in store.items() if kind != "blob"]
+    return Summary(
+        thunks=_number(infer.get("thunks")),
+        real_runs=real,
+        ran=_number(force.get("ran")),
+        cached=_number(force.get("cached")),
+        metadata=sum(sizes) if store else None,
+    )
+
+
+def read(gg: Path, workspace: Path) -> Summary:
+    """Ask `gg status --json` in the workspace; an empty summary when it fails."""
+    done = subprocess.run(
+        [str(gg / "gg"), "status", "--json"], cwd=workspace, capture_output=True, text=True, check=False
+    )
+    return parse(done.stdout) if done.returncode == 0 else Summary()
+
+
+def is_placeholder(path: Path) -> bool:
+    """Whether the file is still a placeholder."""
+    if path.is_symlink() or path.stat().st_size != placeholder.SIZE:
+        return False
+    return placeholder.parse(path.read_bytes()) is not None

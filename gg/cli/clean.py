@@ -1,0 +1,36 @@
+"""`gg clean`: take gg out of a tree."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import click
+
+from gg.workspace import Workspace
+
+
+@click.command("gg clean", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--keep-store", is_flag=True, help="Remove placeholders only; what was forced stays known.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
+@click.option("--debug", is_flag=True, hidden=True)
+def command(keep_store: bool, dry_run: bool, debug: bool) -> int:
+    """Remove every placeholder of the workspace, and .gg/ with all that is remembered there.
+
+    Files that were forced are ordinary files and stay. make will build again what the placeholders stood for.
+    """
+    from gg.errors import StoreError
+
+    workspace = Workspace.need()
+    paths = [path for path, _ in workspace.placeholders()]
+    verb = "would remove" if dry_run else "removed"
+    try:
+        if not dry_run:
+            for path in paths:
+                os.unlink(path)
+            if not keep_store:
+                shutil.rmtree(workspace.dot)
+    except OSError as error:
+        raise StoreError(f"cannot remove {error.filename}: {error.strerror}") from error
+    click.echo(f"{verb} {len(paths)} placeholders{'' if keep_store else f' and {workspace.dot}'}")
+    return 0

@@ -1,0 +1,143 @@
+"""`gg-describe`: what a placeholder, a thunk or a file is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from gg.workspace import Workspace, read_placeholder
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.core.thunk import Reduction, Thunk
+    from gg.store.base import Store
+
+
+@click.command("gg-describe", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--inputs", is_flag=True, help="List every input, those of its groups included.")
+@click.option("--debug", is_flag=True, hidden=True)
+@click.argument("name")
+def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
+    """Say what NAME is: a placeholder's path, a thunk's hash, or a real file that a thunk made."""
+    from gg.store.directory import DirectoryStore
+
+    directory = os.path.dirname(os.path.abspath(name)) if os.path.exists(name) else "."
+    workspace = Workspace.need(directory)
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        thunk_id, index = find(store, name)
+        thunk, reduction = load(store, thunk_id)
+        report = describe(store, thunk_id, thunk, reduction, index, all_inputs=inputs)
+    finally:
+        store.close()
+    if as_json:
+        click.echo(json.dumps(report))
+    else:
+        _print(report)
+    return 0
+
+
+def find(store: Store, name: str) -> tuple[ThunkId, int]:
+    """The thunk that `name` stands for, with the output's index; UnknownTarget when there is none."""
+    from gg.core.codec import decode_thunk
+    from gg.core.ids import ThunkId, parse_digest
+    from gg.errors import FormatError, UnknownTarget
+    from gg.store.base import Kind
+
+    known = read_placeholder(os.fsencode(name))
+    if known:
+        return known.thunk, known.index
+    if os.path.exists(name):
+        path = os.path.realpath(os.fsencode(name))
+        for data in store.get([stored.key for stored in store.keys(Kind.THUNK)]).items():
+            thunk = decode_thunk(data[1])
+            for index, output in enumerate(thunk.outputs):
+                if output.path == path:
+                    return ThunkId(data[0].digest), index
+        raise UnknownTarget(f"{name}: a file that no recorded thunk makes")
+    try:
+        return ThunkId(parse_digest(name.removeprefix("T"))), 0
+    except FormatError:
+        raise UnknownTarget(f"{name}: no such file, and no thunk's hash") from None
+
+
+def load(store: Store, name: ThunkId) -> tuple[Thunk, Reduction | None]:
+    """A thunk and its reduction, if it has one under its own name."""
+    from gg.core.codec import decode_reduction, decode_thunk
+    from gg.errors import MissingObject
+    from gg.store.base import Key, Kind
+
+    found = store.get([Key(Kind.THUNK, name), Key(Kind.REDUCTION, name)])
+    data = found.get(Key(Kind.THUNK, name))
+    if data is None:
+        raise MissingObject(
+            f"thunk {name.hex()} is not in this store",
+            hint="the placeholder was recorded elsewhere; record here with gg-infer",
+        )
+    record = found.get(Key(Kind.REDUCTION, name))
+    return decode_thunk(data), decode_reduction(record, None) if record else None
+
+
+def describe(
+    store: Store, name: ThunkId, thunk: Thunk, reduction: Reduction | None, index: int, *, all_inputs: bool
+) -> dict[str, object]:
+    """Everything that a person may want to know, in terms that JSON has."""
+    from gg.core.thunk import File, OutputOf, Symlink
+    from gg.execute.expand import Groups, all_entries
+
+    nodes = Groups(store).below(thunk.groups)
+    lines: list[str] = []
+    for entry in all_entries(thunk, nodes) if all_inputs else thunk.entries:
+        path = os.fsdecode(entry.path)
+        if isinstance(entry, OutputOf):
+            lines.append(f"{path} = output {entry.index} of {entry.thunk.hex()}")
+        elif isinstance(entry, File):
+            lines.append(f"{path} = {entry.blob.hex}:{entry.blob.size}")
+        elif isinstance(entry, Symlink):
+            lines.append(f"{path} -> {os.fsdecode(entry.target)}")
+        else:
+            lines.append(f"{path}/")
+    report: dict[str, object] = {
+        "thunk": name.hex(),
+        "output": index,
+        "work": thunk.work.value,
+        "model": thunk.model,
+        "program": os.fsdecode(thunk.program),
+        "argv": [os.fsdecode(a) for a in thunk.argv],
+        "cwd": os.fsdecode(thunk.cwd),
+        "env": {os.fsdecode(k): os.fsdecode(v) for k, v in thunk.env},
+        "outputs": [os.fsdecode(o.path) for o in thunk.outputs],
+        "depends_on": [t.hex() for t in thunk.dependencies()],
+        "inputs": lines,
+        "input_files": sum(len(n.entries) for n in nodes) + len(thunk.entries),
+        "forced": reduction is not None,
+    }
+    if reduction:
+        report["engine"] = reduction.engine
+        report["seconds"] = reduction.usage.wall_ns / 1e9
+        report["memory"] = reduction.usage.memory
+    return report
+
+
+def _print(report: dict[str, object]) -> None:
+    argv, outputs, inputs, env = report["argv"], report["outputs"], report["inputs"], report["env"]
+    assert isinstance(argv, list)
+    assert isinstance(outputs, list)
+    assert isinstance(inputs, list)
+    assert isinstance(env, dict)
+    click.echo(f"thunk {report['thunk']} ({report['work']}, model {report['model']}), output {report['output']}")
+    click.echo(f"in {report['cwd']}: {shlex.join(argv)}")
+    click.echo(f"program {report['program']}")
+    click.echo("environment " + " ".join(shlex.quote(f"{k}={v}") for k, v in env.items()))
+    for path in outputs:
+        click.echo(f"makes {path}")
+    for line in inputs:
+        click.echo(f"reads {line}")
+    click.echo(f"{report['input_files']} declared inputs in all")
+    if report["forced"]:
+        click.echo(f"forced on {report['engine']} in {report['seconds']:.3f} s")

@@ -1,0 +1,113 @@
+"""`gg doctor`: whether this machine has what gg needs, and what to do where it has not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import click
+
+from gg.errors import GGError
+from gg.workspace import Workspace
+
+_SPACE = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check. `level`: "ok", "note" (something works less well) or "bad" (gg cannot work)."""
+
+    level: str
+    text: str
+
+
+@click.command("gg doctor", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, hidden=True)
+def command(debug: bool) -> int:
+    """Check the programs, the kernel and the workspace. Exit status 1 when something keeps gg from working."""
+    findings = [finding for check in _CHECKS for finding in check()]
+    for finding in findings:
+        click.echo(f"{finding.level:5} {finding.text}")
+    return 1 if any(f.level == "bad" for f in findings) else 0
+
+
+def _native() -> Iterator[Finding]:
+    from gg import native
+
+    for find in (native.shim, native.record_library, native.pathmap_library, native.jail):
+        try:
+            yield Finding("ok", f"native program {find()}")
+        except GGError as error:
+            yield Finding("bad", f"{error.what}: {error.hint}")
+
+
+def _compilers() -> Iterator[Finding]:
+    from gg.models.names import tool_name
+
+    found: list[str] = []
+    for name in ("gcc", "g++", "clang", "ld", "ar", "as", "nasm"):
+        path = shutil.which(name)
+        if path and tool_name(os.fsencode(name)):
+            found.append(name)
+    yield Finding("ok" if found else "bad", f"tools that gg models: {', '.join(found) or 'none on PATH'}")
+
+
+def _preload() -> Iterator[Finding]:
+    """Static programs are out of a preloaded library's sight: name those that builds use most."""
+    from gg.models.elf import read_dynamic
+
+    for name in ("make", "sh", "bash", "ninja", "cmake", "python3"):
+        path = shutil.which(name)
+        if not path:
+            continue
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except OSError:
+            continue
+        dynamic = read_dynamic(data)
+        if dynamic is not None and dynamic.is_static_executable:
+            yield Finding("note", f"{path} is static: what it runs is seen through PATH only")
+
+
+def _namespaces() -> Iterator[Finding]:
+    from gg import native
+
+    try:
+        jail = native.jail()
+    except GGError:
+        return
+    with tempfile.TemporaryDirectory() as root:
+        spec = os.path.join(root, "spec")
+        with open(spec, "wb") as file:
+            file.write(b"\0".join([b"root", os.fsencode(root), b"probe", b""]))
+        done = subprocess.run([jail, "--probe"], capture_output=True, check=False)
+    if done.returncode == 0:
+        yield Finding("ok", "user and mount namespaces work (--isolation namespace)")
+    else:
+        yield Finding("note", f"no namespaces here: --isolation pathmap only ({os.fsdecode(done.stderr.strip())})")
+
+
+def _workspace() -> Iterator[Finding]:
+    workspace = Workspace.find()
+    if workspace is None:
+        yield Finding("note", "no workspace here yet: gg-infer makes one")
+        return
+    if not os.access(workspace.dot, os.W_OK):
+        yield Finding("bad", f"{workspace.dot} cannot be written")
+    free = shutil.disk_usage(workspace.dot).free
+    level = "ok" if free > _SPACE else "note"
+    yield Finding(level, f"workspace {workspace.root}, {free / 1e9:.1f} GB free")
+    from gg.store.directory import DirectoryStore
+
+    try:
+        DirectoryStore(os.fsencode(workspace.dot)).close()
+    except GGError as error:
+        yield Finding("bad", f"{error.what}: {error.hint}")
+
+
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_native, _compilers, _preload, _namespaces, _workspace)

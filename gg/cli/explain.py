@@ -1,0 +1,101 @@
+"""`gg explain`: why a call ran for real, or why a thunk has to run."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from gg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.core.thunk import Thunk
+    from gg.store.base import Store
+
+
+@click.command("gg explain", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--calls", is_flag=True, help="Every call that ran for real, not only the reasons.")
+@click.option("--debug", is_flag=True, hidden=True)
+@click.argument("name", required=False)
+def command(name: str | None, calls: bool, debug: bool) -> int:
+    """Without NAME: which calls of the last gg-infer ran for real, and why.
+
+    With NAME, a placeholder or a file that a thunk made: whether its result is known, and if not, what is different from the last
+    time that the same command ran.
+    """
+    if name is None:
+        _real_runs(Workspace.need(), calls)
+        return 0
+    from gg.cli.describe import find
+    from gg.store.directory import DirectoryStore
+
+    workspace = Workspace.need(os.path.dirname(os.path.abspath(name)) if os.path.exists(name) else ".")
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        for line in explain(store, find(store, name)[0]):
+            click.echo(line)
+    finally:
+        store.close()
+    return 0
+
+
+def _real_runs(workspace: Workspace, every: bool) -> None:
+    from gg import history
+
+    reasons: Counter[tuple[str, str, bool]] = Counter()
+    for call in history.calls(workspace):
+        tool, why, probe, argv = str(call["tool"]), str(call["why"]), bool(call["probe"]), call["argv"]
+        reasons[(tool, why, probe)] += 1
+        if every and isinstance(argv, list):
+            click.echo(f"{'question' if probe else 'real'}: {why}: {shlex.join(str(a) for a in argv)}")
+    if not reasons:
+        click.echo("every call of the last gg-infer became a thunk")
+    if not every:
+        for (tool, why, probe), count in reasons.most_common():
+            click.echo(f"{count:6} {tool or '?'}: {why}{' (a question, answered at once)' if probe else ''}")
+
+
+def explain(store: Store, name: ThunkId) -> list[str]:
+    """Lines that say whether a thunk's result is known, and what is new in it if not."""
+    from gg import narrow
+    from gg.cli.describe import load
+    from gg.core.codec import decode_thunk
+    from gg.core.ids import ThunkId
+    from gg.core.thunk import OutputOf
+    from gg.execute.expand import Groups
+    from gg.store.base import Key, Kind, get_one
+
+    thunk, reduction = load(store, name)
+    if reduction is not None:
+        return ["its result is known: nothing has to run"]
+    if any(isinstance(e, OutputOf) for e in thunk.entries):
+        lines = ["it reads what other thunks make; it is looked up when those are done:"]
+        for dep in thunk.dependencies():
+            made, known = load(store, dep)
+            path = os.fsdecode(made.outputs[0].path) if made.outputs else dep.hex()
+            lines.append(f"  {path}: {'known' if known else 'not known yet'}")
+        return lines
+    groups = Groups(store)
+    if narrow.find(store, groups, name, thunk) is not None:
+        return ["its result is known: what differs from an earlier run was not read by it"]
+    ids = get_one(store, Key(Kind.ALIAS, narrow.shape(thunk))) or b""
+    for i in range(0, len(ids), 32):
+        data = get_one(store, Key(Kind.THUNK, ids[i : i + 32]))
+        if data is not None and ThunkId(ids[i : i + 32]) != name:
+            return ["the same command ran before with other inputs:", *_differences(groups, decode_thunk(data), thunk)]
+    return ["no command with these arguments, directory and environment has run here"]
+
+
+def _differences(groups: object, old: Thunk, new: Thunk) -> list[str]:
+    from gg.execute.expand import Groups
+
+    assert isinstance(groups, Groups)
+    before, after = groups.files(old), groups.files(new)
+    lines = [f"  changed: {os.fsdecode(p)}" for p in sorted(before.keys() & after.keys()) if before[p] != after[p]]
+    lines += [f"  new: {os.fsdecode(p)}" for p in sorted(after.keys() - before.keys())]
+    lines += [f"  gone: {os.fsdecode(p)}" for p in sorted(before.keys() - after.keys())]
+    return lines or ["  only links or directories differ"]

@@ -1,0 +1,75 @@
+"""`gg status`: what is recorded and not forced yet, and how the last runs went."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+
+import click
+
+from gg.workspace import Workspace
+
+
+@click.command("gg status", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+@click.option("--debug", is_flag=True, hidden=True)
+def command(as_json: bool, debug: bool) -> int:
+    """Say how many placeholders wait to be forced, how big the store is, and how the last runs went."""
+    from gg import history
+    from gg.store.base import Kind
+    from gg.store.directory import DirectoryStore
+
+    workspace = Workspace.need()
+    waiting = sorted(os.path.relpath(os.fsdecode(path), workspace.root) for path, _ in workspace.placeholders())
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        sizes = {kind.name.lower(): [s.size for s in store.keys(kind)] for kind in Kind}
+    finally:
+        store.close()
+    infer = next(history.runs(workspace, "infer"), None)
+    force = next(history.runs(workspace, "force"), None)
+    if as_json:
+        counts = {name: {"count": len(s), "bytes": sum(s)} for name, s in sizes.items()}
+        report = {"workspace": workspace.root, "placeholders": waiting, "store": counts, "infer": infer, "force": force}
+        click.echo(json.dumps(report))
+        return 0
+    click.echo(f"workspace {workspace.root}")
+    click.echo(f"{len(waiting)} placeholders wait to be forced{_some(waiting)}")
+    blobs, metadata = sum(sizes["blob"]), sum(sum(s) for name, s in sizes.items() if name != "blob")
+    click.echo(f"store: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
+               f" {len(sizes['reduction'])} reductions ({_bytes(metadata)} of metadata)")  # fmt: skip
+    if infer:
+        click.echo(f"last gg-infer {_ago(infer)}: {infer['thunks']} thunks, {infer['new']} new;"
+                   f" {_sum(infer.get('real'))} calls ran for real; status {infer['status']}")  # fmt: skip
+    if force:
+        click.echo(f"last gg-force {_ago(force)}: {force['ran']} ran, {force['cached']} cached,"
+                   f" {force['failed']} failed; status {force['status']}")  # fmt: skip
+    return 0
+
+
+def _some(names: list[str]) -> str:
+    return f": {', '.join(names[:3])}{', …' if len(names) > 3 else ''}" if names else ""
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _sum(real: object) -> int:
+    return sum(n for n in real.values() if isinstance(n, int)) if isinstance(real, Mapping) else 0
+
+
+def _ago(record: Mapping[str, object]) -> str:
+    at = record.get("time")
+    seconds = max(0.0, time.time() - float(at)) if isinstance(at, (int, float)) else 0.0
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"

@@ -1,0 +1,120 @@
+"""Settings: flags over environment over `gg.toml` in the workspace over the user's own file. The environment is read here alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from gg.errors import UsageError
+
+
+_ISOLATIONS = ("pathmap", "namespace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run is told. `jobs` 0 means one a processor."""
+
+    jobs: int = 0
+    engine: tuple[str, ...] = ("local",)
+    fallback: str = "local"
+    isolation: str = "pathmap"
+    keep_going: bool = False
+    retries: int = 4
+    storage_uri: str = ""
+    memory: int = 0
+    real: tuple[str, ...] = field(default=())
+
+    def width(self) -> int:
+        """How many attempts may run at once."""
+        return self.jobs or len(os.sched_getaffinity(0))
+
+
+_ENVIRONMENT = {
+    "jobs": "GG_JOBS",
+    "engine": "GG_ENGINE",
+    "fallback": "GG_FALLBACK",
+    "isolation": "GG_ISOLATION",
+    "keep_going": "GG_KEEP_GOING",
+    "retries": "GG_RETRIES",
+    "storage_uri": "GG_STORAGE_URI",
+    "memory": "GG_MEMORY",
+    "real": "GG_REAL",
+}
+
+
+def gg_dir() -> str:
+    """`GG_DIR`, the path of a `.gg` to use instead of the nearest one; empty when it is not set."""
+    return os.environ.get("GG_DIR", "")
+
+
+def recorder_socket() -> str:
+    """`GG_SOCKET`: set inside a command that is being recorded."""
+    return os.environ.get("GG_SOCKET", "")
+
+
+def home() -> str:
+    """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg."""
+    return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "gg")
+
+
+def load(workspace_root: str | None, **flags: object) -> Settings:
+    """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
+    settings = Settings()
+    places = [os.path.join(home(), "gg.toml")]
+    if workspace_root:
+        places.append(os.path.join(workspace_root, "gg.toml"))
+    for place in places:
+        settings = _merge(settings, _file(place), place)
+    settings = _merge(settings, {k: os.environ[v] for k, v in _ENVIRONMENT.items() if os.environ.get(v)}, "environment")
+    return _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
+
+
+def _file(path: str) -> Mapping[str, object]:
+    try:
+        with open(path, "rb") as file:
+            import tomllib
+
+            table = tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
+    return {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
+
+
+def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:
+    known = {f.name: f for f in fields(Settings)}
+    changed: dict[str, object] = {}
+    for name, value in values.items():
+        if name not in known:
+            raise UsageError(f"{place}: unknown setting {name!r}", hint=f"known: {', '.join(sorted(known))}")
+        changed[name] = _converted(name, value, getattr(settings, name), place)
+    merged = replace(settings, **changed)  # type: ignore[arg-type]  # each value was converted to its field's type
+    if merged.isolation not in _ISOLATIONS:
+        raise UsageError(f"{place}: isolation is {merged.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
+    if merged.jobs < 0 or merged.retries < 1:
+        raise UsageError(f"{place}: jobs and retries are positive numbers")
+    return merged
+
+
+def _converted(name: str, value: object, default: object, place: str) -> object:
+    try:
+        if isinstance(default, bool):
+            if isinstance(value, str):
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            return bool(value)
+        if isinstance(default, int):
+            return int(str(value))
+        if isinstance(default, tuple):
+            if isinstance(value, str):
+                return tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, (list, tuple)):
+                return tuple(str(part) for part in value)
+            raise ValueError
+        return str(value)
+    except (ValueError, KeyError):
+        raise UsageError(f"{place}: {name} cannot be {value!r}") from None
+
+

@@ -1,0 +1,60 @@
+"""The small file that stands for an output not made yet.
+
+Always 256 bytes, so that a size tells most files apart without reading them. The C programs read the same layout
+(`toolchain-wrappers/placeholder.h`):
+
+  0     `#!` and a program that forces this file and executes it again, when the kernel is asked to run it
+  160   `gg-placeholder 1 `, the thunk's id in 64 hexadecimal digits, a space, the output's index in 5 digits, newline
+  248   seven spaces and a newline
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gg.core.ids import ThunkId
+
+SIZE = 256
+_MAGIC_AT = 160
+_MAGIC = b"gg-placeholder 1 "
+_ANY_VERSION = b"gg-placeholder "
+_INDEX_AT = _MAGIC_AT + len(_MAGIC) + 65
+_FLAG = b" --gg-placeholder\n"
+
+
+class Placeholder(NamedTuple):
+    """A thunk and the index of one of its outputs."""
+
+    thunk: ThunkId
+    index: int
+
+
+class Writer:
+    """Encodes placeholders whose `#!` line names one launcher program."""
+
+    def __init__(self, launcher: bytes) -> None:
+        first = b"#!" + launcher + _FLAG
+        if len(first) > _MAGIC_AT - 1 or any(c in launcher for c in b" \t\n"):
+            first = b"#!/bin/false\n"
+        self._head = first.ljust(_MAGIC_AT - 1) + b"\n" + _MAGIC
+
+    def encode(self, thunk: bytes, index: int) -> bytes:
+        return self._head + b"%s %05d\n       \n" % (thunk.hex().encode(), index)
+
+
+def parse(data: bytes) -> Placeholder | None:
+    """The placeholder that `data`, a whole file, is; None for any other file."""
+    if len(data) != SIZE or not data.startswith(_MAGIC, _MAGIC_AT):
+        return None
+    start = _MAGIC_AT + len(_MAGIC)
+    try:
+        digest = bytes.fromhex(data[start : start + 64].decode("ascii"))
+        index = int(data[_INDEX_AT : _INDEX_AT + 5])
+    except ValueError:
+        return None
+    return Placeholder(ThunkId(digest), index) if len(digest) == 32 else None
+
+
+def is_of_another_version(data: bytes) -> bool:
+    """Whether `data` is a placeholder of a version that this gg cannot read."""
+    return len(data) == SIZE and data.startswith(_ANY_VERSION, _MAGIC_AT) and not data.startswith(_MAGIC, _MAGIC_AT)

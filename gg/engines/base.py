@@ -1,0 +1,77 @@
+"""What an engine is: a place where thunks run.
+
+An engine gives exactly one `Answer` for each `submit`, from any thread. It never retries, never writes reductions and
+never counts slots: the scheduler does the first and the last, the driver the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gg.core.events import Caps, Fault
+from gg.core.ids import SandboxPath, ThunkId
+from gg.core.placeholder import Placeholder
+from gg.core.thunk import File, Reduction, Thunk
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides."""
+
+    attempt: int
+    id: ThunkId
+    thunk: Thunk
+    extra: tuple[File, ...] = ()
+    deadline: float | None = None
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output."""
+
+    fault: Fault
+    message: str
+    status: int = 0
+    stdout: bytes = b""
+    stderr: bytes = b""
+    needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
+    extra: tuple[File, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of an attempt: a reduction whose blobs are in the store, or a failure."""
+
+    attempt: int
+    result: Reduction | Failure
+
+
+Post = Callable[[Answer], None]
+
+
+class Engine(Protocol):
+    """Exactly one Answer for each submit(); any thread may post."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def slots(self) -> int:
+        """How many attempts it takes at once."""
+        ...
+
+    @property
+    def caps(self) -> Caps: ...
+
+    def submit(self, start: Start, post: Post) -> None: ...
+
+    def cancel(self, attempt: int) -> None:
+        """Stop it if it still runs; it is answered all the same."""
+        ...
+
+    def close(self) -> None:
+        """Stop all that runs and free everything; nothing is posted afterwards."""
+        ...

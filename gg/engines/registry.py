@@ -1,0 +1,42 @@
+"""Engines by name. An explicit table: an engine that is not here does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gg.config import Settings
+from gg.engines.base import Engine
+from gg.errors import UsageError
+
+if TYPE_CHECKING:
+    from gg.execute.expand import Groups
+    from gg.record.filedb import FileDB
+    from gg.store.base import Store
+
+NAMES = ("local",)
+
+
+def make_engines(
+    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], tmp: str
+) -> list[Engine]:
+    """The engines that the settings name; UsageError for one that does not exist."""
+    engines: list[Engine] = []
+    for name in settings.engine:
+        if name != "local":
+            raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(NAMES)}")
+        from gg.engines.local import LocalEngine
+        from gg.execute.job import Isolation
+
+        engines.append(
+            LocalEngine(
+                store=store,
+                files=files,
+                groups=groups,
+                tmp=tmp,
+                slots=settings.width(),
+                isolation=Isolation(settings.isolation),
+                memory=settings.memory,
+            )
+        )
+    return engines

@@ -1,0 +1,62 @@
+"""What gg tells a person when something is wrong, and the exit status that goes with it.
+
+Each class is one kind of trouble with one documented exit status. A failing compiler is data, not an
+exception: its own status is passed on. `gg.cli` alone prints these.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GGError(Exception):
+    """What happened, and what to do about it. Exit status 70 (a fault inside gg) unless a subclass says otherwise."""
+
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+
+class UsageError(GGError):
+    """The command line or a setting is wrong. Exit status 64."""
+
+    exit_code = 64
+
+
+class UnknownTarget(GGError):
+    """A target that is no file, no placeholder and nothing recorded. Exit status 66."""
+
+    exit_code = 66
+
+
+class StoreError(GGError):
+    """The store cannot be read or written: no space, no permission, no answer. Exit status 74."""
+
+    exit_code = 74
+
+
+class FormatError(GGError):
+    """Bytes that are not what their place says: damaged, truncated, or of a newer version. Exit status 65."""
+
+    exit_code = 65
+
+
+class MissingObject(GGError):
+    """A blob, thunk or reduction that is needed and that no store holds. Exit status 69."""
+
+    exit_code = 69
+
+
+class ToolMissing(GGError):
+    """A real program that gg needs is not installed. Exit status 127, as a shell would give."""
+
+    exit_code = 127
+
+
+class Interrupted(GGError):
+    """Stopped by the user. Exit status 130, as a shell gives for SIGINT."""
+
+    exit_code = 130

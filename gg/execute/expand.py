@@ -1,0 +1,95 @@
+"""Input groups expanded to what they hold, each group loaded and encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from gg.core.codec import decode_group
+from gg.core.ids import GroupId, SandboxPath
+from gg.core.thunk import Directory, Entry, File, OutputOf, Symlink, Thunk
+from gg.errors import MissingObject
+from gg.execute.pathmap import record
+from gg.store.base import Key, Kind, Store
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One group: its own entries, the groups below it, and its records for the path map."""
+
+    entries: tuple[File | Symlink | Directory, ...]
+    groups: tuple[GroupId, ...]
+    records: bytes
+
+
+class Groups:
+    """The groups of a store, in memory once used. MissingObject when the store lacks one."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._nodes: dict[GroupId, Node] = {}
+        self._orders: dict[tuple[GroupId, ...], tuple[Node, ...]] = {}
+
+    def load(self, ids: Iterable[GroupId]) -> None:
+        """Have these groups and all below them in memory."""
+        wanted = [i for i in dict.fromkeys(ids) if i not in self._nodes]
+        while wanted:
+            found = self._store.get([Key(Kind.GROUP, i) for i in wanted])
+            below: dict[GroupId, None] = {}
+            for each in wanted:
+                data = found.get(Key(Kind.GROUP, each))
+                if data is None:
+                    raise MissingObject(
+                        f"input group {each.hex()} is not in the store", hint="run gg-infer again to record it"
+                    )
+                group = decode_group(data)
+                records = b"".join([record(entry) for entry in group.entries])
+                self._nodes[each] = Node(group.entries, group.groups, records)
+                below.update(dict.fromkeys(group.groups))
+            wanted = [i for i in below if i not in self._nodes]
+
+    def below(self, ids: tuple[GroupId, ...]) -> tuple[Node, ...]:
+        """Every group reachable from `ids`, each once, in a fixed order."""
+        known = self._orders.get(ids)
+        if known is not None:
+            return known
+        self.load(ids)
+        nodes = self._nodes
+        seen: dict[GroupId, None] = {}
+        stack = list(reversed(ids))
+        while stack:
+            top = stack.pop()
+            if top not in seen:
+                seen[top] = None
+                stack.extend(nodes[top].groups)
+        order = tuple([nodes[i] for i in seen])
+        if len(self._orders) < 4096:
+            self._orders[ids] = order
+        return order
+
+    def files(self, thunk: Thunk) -> dict[SandboxPath, File]:
+        """Every declared file of a resolved thunk, by path."""
+        found: dict[SandboxPath, File] = {}
+        for entry in thunk.entries:
+            if isinstance(entry, File):
+                found[entry.path] = entry
+        for node in self.below(thunk.groups):
+            for each in node.entries:
+                if isinstance(each, File):
+                    found.setdefault(each.path, each)
+        return found
+
+    def universe(self, thunk: Thunk) -> tuple[SandboxPath, ...]:
+        """The sorted paths of all declared files: what a reduction's `reads` are counted over."""
+        paths = {e.path for e in thunk.entries if isinstance(e, (File, OutputOf))}
+        for node in self.below(thunk.groups):
+            paths.update([e.path for e in node.entries if isinstance(e, File)])
+        return tuple(sorted(paths))
+
+
+def all_entries(thunk: Thunk, nodes: Sequence[Node]) -> list[Entry]:
+    """The thunk's own entries, then those of its groups."""
+    entries: list[Entry] = list(thunk.entries)
+    for node in nodes:
+        entries.extend(node.entries)
+    return entries

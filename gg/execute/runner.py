@@ -1,0 +1,180 @@
+"""Runs one thunk with only its declared inputs visible.
+
+With the path map (`toolchain-wrappers/pathmap.c`) the command runs on the host's own file system, and a preloaded library
+answers for every path: declared files are read where they are or in the store, all writing goes to an overlay in the
+scratch directory, an undeclared file is reported. With namespaces (`gg.execute.jail`) the command sees a root that
+holds nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+
+from gg import native
+from gg.core.ids import SandboxPath
+from gg.core.thunk import Directory, File, OutputOf, Symlink
+from gg.execute import pathmap
+from gg.execute.expand import Groups
+from gg.execute.job import Isolation, Job, Ran
+from gg.execute.process import Exit, Slot
+
+_PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
+
+
+class Runner:
+    """Runs jobs one after the other in one scratch directory. One object a slot; `cancel` comes from any thread."""
+
+    def __init__(self, scratch: str, groups: Groups) -> None:
+        self._scratch = scratch
+        self._groups = groups
+        self._overlay = os.path.join(scratch, "w")
+        self._gone = os.path.join(scratch, "gone")
+        self._tmp = os.path.join(scratch, "tmp")
+        self._report = os.path.join(scratch, "report")
+        self._map = os.path.join(scratch, "map")
+        for directory in (self._overlay, self._gone, self._tmp):
+            os.makedirs(directory, exist_ok=True)
+        self._preload = os.fsencode(native.pathmap_library())
+        self._passed = [pathmap.passed(p) for p in (os.fsencode(self._tmp), *_PASSED)]
+        self._slot = Slot()
+
+    def run(self, job: Job) -> Ran:
+        """Run to the end. OSError when the host refuses something, Killed after `cancel`."""
+        self._clear()
+        if job.isolation is Isolation.NAMESPACE:
+            from gg.execute.jail import run_in_jail
+
+            return run_in_jail(job, self._groups, self._slot, self._scratch)
+        return self._run_mapped(job)
+
+    def cancel(self) -> None:
+        self._slot.cancel()
+
+    def kill(self) -> None:
+        self._slot.kill()
+
+    def close(self) -> None:
+        self._slot.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # The path map
+
+    def _run_mapped(self, job: Job) -> Ran:
+        thunk = job.thunk
+        nodes = self._groups.below(thunk.groups)
+        own: list[File | Symlink | Directory] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
+        if job.moved:
+            own += [e for node in nodes for e in node.entries if e.path in job.moved]
+        targets = [self._target(job, e) for e in own]
+        records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
+        records += [node.records for node in nodes]
+        map_file = pathmap.MapFile(
+            self._map,
+            flags=pathmap.OBSERVE if job.observe else 0,
+            scratch=os.fsencode(self._scratch),
+            report=os.fsencode(self._report),
+            records=[*records, *self._passed, *(pathmap.passed(p) for p in job.passed)],
+        )
+        env = dict(thunk.env)
+        env[b"LD_PRELOAD"] = self._preload
+        env[b"GG_MAP"] = os.fsencode(self._map)
+        env[b"TMPDIR"] = os.fsencode(self._tmp)
+        env.update(job.env)
+        program = next((t for e, t in zip(own, targets, strict=True) if t and e.path == thunk.program), thunk.program)
+        done = self._slot.run(program, thunk.argv, env, thunk.cwd)
+        observed = map_file.observed()
+        entries: list[File | Symlink | Directory] = list(own)
+        for node in nodes:
+            entries.extend(node.entries)
+        limit = len(entries)
+        reads = [entries[i] for i in observed.used if i < limit]
+        undeclared, missing = self._reported()
+        return _ran(
+            done,
+            written=dict(self._written()) if observed.wrote else {},
+            removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
+            reads=tuple(e for e in reads if isinstance(e, File)),
+            undeclared=undeclared,
+            missing=missing,
+            mapped=frozenset(e.path for e, target in zip(own, targets, strict=True) if target),
+        )
+
+    @staticmethod
+    def _target(job: Job, entry: File | Symlink | Directory) -> bytes:
+        if isinstance(entry, File):
+            place = job.moved.get(entry.path) or job.place(entry)
+            return os.fsencode(place) if place else b""
+        return b""
+
+    def _reported(self) -> tuple[tuple[SandboxPath, ...], tuple[SandboxPath, ...]]:
+        try:
+            with open(self._report, "rb") as file:
+                lines = dict.fromkeys(file.read().split(b"\0"))
+        except FileNotFoundError:
+            return (), ()
+        undeclared = tuple(SandboxPath(line[1:]) for line in lines if line.startswith(b"U"))
+        missing = tuple(SandboxPath(line[1:]) for line in lines if line.startswith(b"M"))
+        return undeclared, missing
+
+    def _written(self) -> Iterator[tuple[SandboxPath, tuple[str, bool]]]:
+        prefix = len(os.fsencode(self._overlay))
+        for path in _walk(self._overlay, keep_prefix=True):
+            mode = os.stat(path).st_mode
+            yield SandboxPath(path[prefix:]), (os.fsdecode(path), bool(mode & 0o100))
+
+    def _clear(self) -> None:
+        """Remove what the last job left; its directories stay for the next, which is likely to want the same."""
+        for directory in (self._overlay, self._gone):
+            for path in _walk(directory, keep_prefix=True):
+                os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(self._report)
+        for name in os.listdir(self._tmp):
+            full = os.path.join(self._tmp, name)
+            if os.path.isdir(full) and not os.path.islink(full):
+                shutil.rmtree(full, ignore_errors=True)
+            else:
+                os.unlink(full)
+
+
+def _ran(
+    done: Exit,
+    *,
+    written: dict[SandboxPath, tuple[str, bool]],
+    removed: tuple[SandboxPath, ...],
+    reads: tuple[File, ...] | None,
+    undeclared: tuple[SandboxPath, ...],
+    missing: tuple[SandboxPath, ...],
+    mapped: frozenset[SandboxPath],
+) -> Ran:
+    return Ran(
+        status=done.status,
+        stdout=done.stdout,
+        stderr=done.stderr,
+        usage=done.usage,
+        written=written,
+        removed=removed,
+        reads=reads,
+        undeclared=undeclared,
+        missing=missing,
+        started=done.started,
+        signal=done.signal,
+        mapped=mapped,
+    )
+
+
+def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:
+    """Every file below `top`, as a path below it (with a leading slash) or as it is."""
+    base = os.fsencode(top)
+    stack = [base]
+    while stack:
+        directory = stack.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                else:
+                    yield entry.path if keep_prefix else entry.path[len(base) :]

@@ -1,0 +1,213 @@
+"""Forcing placeholders of a workspace: find them, evaluate their thunks, put the results in their places."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from gg import history
+from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.placeholder import Placeholder
+from gg.core.thunk import Reduction, Thunk
+from gg.driver import Driver, Outcome, Values
+from gg.errors import GGError, MissingObject, UnknownTarget
+from gg.observe import events as seen
+from gg.place import Placer
+from gg.record.softfiles import SoftFile, SoftFiles
+from gg.workspace import Workspace, read_placeholder
+
+if TYPE_CHECKING:
+    from gg.config import Settings
+    from gg.record.filedb import FileDB
+    from gg.store.base import Store
+
+
+@dataclass(slots=True)
+class Targets:
+    """What is asked for: placeholders by path, and what turned out to be a real file already."""
+
+    placeholders: dict[bytes, Placeholder] = field(default_factory=dict)
+    real: list[bytes] = field(default_factory=list)
+
+    @classmethod
+    def named(cls, names: Sequence[str], cwd: str) -> Targets:
+        """Files and directories (all placeholders below); UnknownTarget for what is not there."""
+        targets = cls()
+        for name in names:
+            path = os.path.realpath(os.fsencode(os.path.join(cwd, name)))
+            if os.path.isdir(path):
+                targets.placeholders.update(Workspace(os.fsdecode(path)).placeholders())
+                continue
+            known = read_placeholder(path)
+            if known:
+                targets.placeholders[path] = known
+            elif os.path.isfile(path):
+                targets.real.append(path)
+            else:
+                raise UnknownTarget(
+                    f"{name}: no such file",
+                    hint="name a file that gg-infer has left a placeholder for, or none to force all of them",
+                )
+        return targets
+
+    @classmethod
+    def all(cls, workspace: Workspace) -> Targets:
+        return cls(dict(workspace.placeholders()))
+
+
+class Forcer:
+    """Forces in one workspace with one set of engines, as often as asked. Close it when done."""
+
+    def __init__(
+        self, workspace: Workspace, store: Store, settings: Settings, observe: Callable[[seen.Event], None]
+    ) -> None:
+        from gg.core.policy import Policy
+        from gg.engines.registry import make_engines
+        from gg.execute.expand import Groups
+
+        self._store = store
+        self._workspace = workspace
+        self.sink = observe
+        self.placed = 0
+        self._soft = SoftFiles(store)
+        self._files: FileDB | None = None
+        groups = Groups(store)
+        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, tmp=workspace.tmp)
+        self._driver = Driver(
+            store=store,
+            engines=self._engines,
+            groups=groups,
+            files=self.files,
+            observe=self._observe,
+            policy=Policy(keep_going=settings.keep_going, max_attempts=settings.retries),
+            root=workspace.root,
+        )
+        self._placer = Placer(workspace.tmp, self._blob_path)
+
+    def files(self) -> FileDB:
+        """The digest memory, opened when first needed: a force in which all is known never reads a source."""
+        if self._files is None:
+            from gg.record.filedb import FileDB
+
+            self._files = FileDB(os.fsencode(self._workspace.files_db))
+        return self._files
+
+    def force(self, targets: Targets) -> Outcome:
+        """Evaluate and place. What is done is placed at once, so an interrupted force loses nothing."""
+        self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
+        for path, known in targets.placeholders.items():
+            self._elsewhere.setdefault(known.thunk, []).append((path, known))
+        self._soft_files: dict[ThunkId, SoftFile] | None = None
+        self._bad: GGError | None = None
+        outcome = self._driver.force(self._elsewhere, self._finished)
+        if self._bad:
+            raise self._bad
+        return outcome
+
+    def stop(self) -> None:
+        self._driver.stop()
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close()
+        if self._files is not None:
+            self._files.flush()
+            self._files.close()
+        self._store.flush()
+
+    def _observe(self, event: seen.Event) -> None:
+        self.sink(event)
+
+    # Placing
+
+    def _finished(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
+        try:
+            self._place(name, thunk, values, reduction)
+        except GGError as error:
+            self._bad = self._bad or error
+            self._driver.stop()
+
+    def _place(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
+        times: tuple[int, int] | None = None
+        mode = 0o644
+        placed = False
+        where = {(o.path, i): None for i, o in enumerate(thunk.outputs) if not o.soft and not o.optional}
+        where.update({(SandboxPath(path), known.index): None for path, known in self._elsewhere.get(name, ())})
+        for path, index in where:
+            try:
+                info = os.stat(path)
+            except OSError:
+                continue
+            if self._placer.replace(path, Placeholder(name, index), values[index]):
+                placed = True
+                times = times or (info.st_atime_ns, info.st_mtime_ns)
+                mode = info.st_mode & 0o666
+                self.placed += 1
+                self._observe(seen.Placed(os.fsdecode(path)))
+        if not placed:
+            return
+        assert times is not None
+        self._place_beside(name, thunk, values, reduction, mode, times)
+        if reduction.stdout or reduction.stderr:
+            label = self._driver.label(thunk)
+            self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
+
+    def _place_beside(
+        self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction, mode: int, times: tuple[int, int]
+    ) -> None:
+        """Optional outputs, files nobody declared, and the compiler's own dependency file."""
+        for index, output in enumerate(thunk.outputs):
+            made = values[index]
+            if output.optional and made is not None:
+                self._placer.write(output.path, made, mode=mode, times=times)
+            elif output.soft and made is not None:
+                soft = self._soft.of([name]).get(name)
+                path = soft.find() if soft else None
+                if path is not None:
+                    info = os.stat(path)
+                    kept = (info.st_atime_ns, info.st_mtime_ns)
+                    self._placer.write(path, made, mode=info.st_mode & 0o7777, times=kept)
+        for path, made in reduction.extra_outputs:
+            if os.path.isdir(os.path.dirname(path)):
+                self._placer.write(path, made, mode=mode, times=times)
+
+    def _blob_path(self, blob: BlobId, executable: bool) -> str:
+        path = self._store.path(blob, executable=executable)
+        if path is None:
+            raise MissingObject(f"the blob {blob.hex} is in no store", hint="run gg-force again to make it anew")
+        return os.fsdecode(path)
+
+
+def report(
+    outcome: Outcome, *, workspace: Workspace, placed: int, wall: float, cpu: float
+) -> seen.RunFinished:
+    """The last event of a run. Times in seconds, `cpu` is this process's own."""
+    summary = outcome.summary
+    return seen.RunFinished(
+        ran=summary.ran,
+        cached=summary.hits + summary.became,
+        failed=summary.failed,
+        skipped=summary.skipped + summary.dropped,
+        placed=placed,
+        wall=wall,
+        cpu=cpu,
+        busy=summary.busy_seconds,
+        real=history.real_runs(workspace),
+        retries={fault.value: n for fault, n in summary.retries.items()},
+        interrupted=outcome.interrupted,
+    )
+
+
+def remove_scratch(tmp: str) -> None:
+    """Remove what processes that are no more have left in `.gg/tmp`; names there carry a process's number."""
+    for name in os.listdir(tmp):
+        number = re.match(r"[a-z]+(\d+)", name)
+        if number and not os.path.exists(f"/proc/{number[1]}"):
+            full = os.path.join(tmp, name)
+            with suppress(OSError):
+                shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)

@@ -1,0 +1,46 @@
+"""What is built into a linker: its family, the directories that it searches, its sysroot."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from gg.models.base import Probe
+from gg.models.binutils.common import question_env
+
+_NO_ENV: Mapping[bytes, bytes] = {}
+_SEARCH_DIR = re.compile(rb'SEARCH_DIR\("([^"]*)"\)')
+
+
+def flavour_of(name: bytes) -> str:
+    """The family of a linker, from the name of its program: "bfd" unless it says otherwise."""
+    base = name.rpartition(b"/")[2]
+    for mark, flavour in ((b"gold", "gold"), (b"lld", "lld"), (b"mold", "mold"), (b"sold", "mold")):
+        if mark in base:
+            return flavour
+    return "bfd"
+
+
+def default_search_dirs(
+    probe: Probe, linker: bytes, env: Mapping[bytes, bytes] = _NO_ENV, emulation: bytes = b"", flavour: str = ""
+) -> tuple[bytes, ...]:
+    """The directories built into the linker program (absolute path), a leading `=` for the sysroot kept.
+
+    GNU ld prints them with --verbose. gold has two and says nothing; lld and mold have none.
+    """
+    flavour = flavour or flavour_of(linker)
+    if flavour == "gold":
+        return (b"=/lib", b"=/usr/lib")
+    if flavour != "bfd":
+        return ()
+    select = (b"-m", emulation) if emulation else ()
+    answer = probe.run((linker, *select, b"--verbose"), question_env(linker, env))
+    return tuple(_SEARCH_DIR.findall(answer.stdout))
+
+
+def default_sysroot(probe: Probe, linker: bytes, env: Mapping[bytes, bytes] = _NO_ENV, flavour: str = "") -> bytes:
+    """The sysroot built into the linker; empty for the root, and for linkers that have none."""
+    if (flavour or flavour_of(linker)) != "bfd":
+        return b""
+    answer = probe.run((linker, b"--print-sysroot"), question_env(linker, env))
+    return answer.stdout.strip().rstrip(b"/") if answer.status == 0 else b""

@@ -1,0 +1,121 @@
+"""What the models of the binary utilities share: the environment they keep, `@file`, names of trial files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from gg.models.base import Call, PathKind, Probe, RunReal
+from gg.models.binutils.options import Unmodelled
+from gg.models.toolchain import program_files
+
+VERSION = "1"
+
+# The tools print messages in the user's language, and the loader finds their libraries by LD_LIBRARY_PATH.
+# GNUTARGET chooses BFD's default format; SOURCE_DATE_EPOCH is used where a format needs a time.
+KEPT = (
+    b"LANG", b"LANGUAGE", b"LC_ALL", b"LC_COLLATE", b"LC_CTYPE", b"LC_MESSAGES",
+    b"LD_LIBRARY_PATH", b"GNUTARGET", b"SOURCE_DATE_EPOCH",
+)  # fmt: skip
+
+_WORD = re.compile(rb"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\\\Z)+""", re.DOTALL)
+_QUOTED = re.compile(rb"""\\(.)|"((?:[^"\\]|\\.)*)"?|'((?:[^'\\]|\\.)*)'?|\\\Z""", re.DOTALL)
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:
+    """What of the call's environment can matter: KEPT and `names`, PATH cut down to the tool's own directory."""
+    env = call.env
+    kept = {name: env[name] for name in (*KEPT, *names) if name in env}
+    kept[b"PATH"] = call.tool.path.rpartition(b"/")[0] or b"/"
+    kept[b"PWD"] = call.cwd
+    return kept
+
+
+def tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
+    """The program, its loader, its libraries and plugins."""
+    env = call.env if b"LD_LIBRARY_PATH" in call.env else None
+    return program_files(probe, call.tool.path, env)
+
+
+def absolute(path: bytes, cwd: bytes) -> bytes:
+    """`path` as seen from `cwd`, not folded."""
+    return path if path.startswith(b"/") else cwd + b"/" + path
+
+
+_TRIAL_FILES = 8
+
+
+def is_trial(operands: Sequence[bytes], call: Call) -> bool:
+    """Whether a file among `operands` belongs to a configure script's trial.
+
+    Only the first few are looked at: a trial has no more, and a thousand names need not be searched.
+    """
+    from gg.models.driver.trial import is_trial as of_driver  # late: the drivers' package imports this one
+
+    return of_driver(operands[:_TRIAL_FILES], call.cwd, call.env.get(b"TMPDIR", b""))
+
+
+def trial(operands: Sequence[bytes]) -> RunReal:
+    return RunReal("a configure script's trial", reads=tuple(operands), reads_all=False, probe=True)
+
+
+def split_words(text: bytes) -> list[bytes]:
+    """The words of a response file, separated by white space, with quotes and backslashes as libiberty reads them."""
+    return [_QUOTED.sub(_unquote, word) if _has_quotes(word) else word for word in _WORD.findall(text)]
+
+
+def _has_quotes(word: bytes) -> bool:
+    return b"\\" in word or b'"' in word or b"'" in word
+
+
+def _unquote(match: re.Match[bytes]) -> bytes:
+    plain, double, single = match.groups()
+    if plain is not None:
+        return plain
+    return _ESCAPE.sub(rb"\1", double if double is not None else single or b"")
+
+
+def expand(args: Sequence[bytes], cwd: bytes, probe: Probe) -> tuple[Sequence[bytes], list[bytes]]:
+    """`args` with each `@file` replaced by the words in it, nested ones too; and those files.
+
+    An `@file` that is not there stays as it is (it may be a file's real name). Unmodelled beyond 200 files.
+    """
+    if not any(arg[:1] == b"@" for arg in args):
+        return args, []
+    files: list[bytes] = []
+    todo = list(reversed(args))
+    done: list[bytes] = []
+    while todo:
+        arg = todo.pop()
+        path = absolute(arg[1:], cwd)
+        if arg[:1] != b"@" or probe.kind(path) is not PathKind.FILE:
+            done.append(arg)
+            continue
+        if len(files) >= 200:
+            raise Unmodelled("response files without end")
+        try:
+            words = split_words(probe.read(path))
+        except OSError as error:
+            raise Unmodelled(f"a response file cannot be read: {error.strerror}") from error
+        files.append(arg[1:])
+        todo.extend(reversed(words))
+    return done, files
+
+
+def in_place(path: bytes, cwd: bytes, probe: Probe) -> bytes:
+    """The file that a tool changes when it is told to change `path`: a symbolic link is written through."""
+    whole = absolute(path, cwd)
+    real = probe.realpath(whole)
+    if real == whole:
+        return path
+    directory, _, base = whole.rpartition(b"/")
+    return path if real == probe.realpath(directory or b"/").rstrip(b"/") + b"/" + base else real
+
+
+def question_env(program: bytes, env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """The environment in which `program` (absolute) is asked about itself: untranslated, its own directory in PATH."""
+    asked = {name: env[name] for name in (b"LD_LIBRARY_PATH",) if name in env}
+    asked[b"PATH"] = program.rpartition(b"/")[0] or b"/"
+    asked[b"LC_ALL"] = b"C"
+    return asked

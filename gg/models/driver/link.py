@@ -1,0 +1,50 @@
+"""The link inside a driver's command: the driver's own words around the user's, handed to the linker's resolver."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Protocol
+
+from gg.models.base import Call, Probe
+from gg.models.driver.command import Command
+from gg.models.driver.naming import program_output
+from gg.models.linking import Linked, default_search_dirs, default_sysroot, flavour_of, resolve
+
+# Stands for the objects that the driver makes of its own sources, so that the resolver sees something to link.
+_OWN_OBJECT = b"gg-own-object.o"
+
+
+class Line(Protocol):
+    """What is used of the toolchain's `LinkLine`."""
+
+    @property
+    def linker(self) -> bytes: ...
+    @property
+    def before(self) -> tuple[bytes, ...]: ...
+    @property
+    def after(self) -> tuple[bytes, ...]: ...
+    @property
+    def emulation(self) -> bytes: ...
+
+
+def resolve_link(
+    command: Command, line: Line, call: Call, probe: Probe, env: Mapping[bytes, bytes], placeholder: bytes
+) -> Linked:
+    """What the link reads and writes. `placeholder` is the output's name in `line`."""
+    output = program_output(command)
+    own = [output if word == placeholder else word for word in line.before]
+    after = [output if word == placeholder else word for word in line.after]
+    users = [b"-L" + directory for directory in command.library_dirs]
+    objects = [_OWN_OBJECT] * bool(command.sources)
+    args = [*users, *own, *objects, *command.link_words, *after]
+    linked = resolve(
+        args,
+        cwd=call.cwd,
+        search_dirs=default_search_dirs(probe, line.linker, env, line.emulation),
+        sysroot=default_sysroot(probe, line.linker, env),
+        probe=probe,
+        flavour=flavour_of(line.linker),
+        env=env,
+    )
+    return replace(linked, inputs=tuple(path for path in linked.inputs if path != _OWN_OBJECT))

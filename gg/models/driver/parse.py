@@ -1,0 +1,89 @@
+"""From a compiler driver's arguments to a `Command`: one pass, one handler an effect. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from gg.models.driver.command import Command, Source, text
+from gg.models.driver.flags import CLANG
+from gg.models.driver.handlers import HANDLERS
+from gg.models.driver.languages import LANGUAGES, by_suffix
+from gg.models.driver.passed_on import cc1_words, preprocessor_words
+from gg.models.driver.table import FlagTable
+
+
+@cache
+def table(flavour: str) -> FlagTable:
+    """The flag table of "gcc" or "clang", with these handlers."""
+    return FlagTable(flavour, HANDLERS)
+
+
+def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: bool = False) -> Command:
+    """The command line `args` (without argv[0], response files expanded) of a driver of that flavour.
+
+    `cplusplus`: the driver is for C++. `cpp`: it is the preprocessor's (`cpp IN [OUT]`).
+    """
+    command = Command(flavour, cplusplus, cpp, preprocess=cpp)
+    get = table(flavour).get
+    kept = command.kept
+    words = iter(args)
+    for arg in words:
+        if not arg or arg[0] != 0x2D or len(arg) == 1:
+            _operand(command, arg)
+            continue
+        known = get(arg)
+        if known is None:
+            command.refuse(f"unknown option {text(arg)}")
+            continue
+        value = known.value
+        if known.takes_next:
+            following = next(words, None)
+            if following is None:
+                command.refuse(f"{text(arg)} without its value")
+                break
+            value = following
+            if known.headers:
+                command.header_flags += (arg, value)
+            if known.link:
+                command.link_flags += (arg, value)
+            if known.tools:
+                command.tool_flags += (arg, value)
+            if not known.drop:
+                kept += (arg, value)
+        else:
+            if known.headers:
+                command.header_flags.append(arg)
+            if known.link:
+                command.link_flags.append(arg)
+            if known.tools:
+                command.tool_flags.append(arg)
+            if not known.drop:
+                kept.append(arg)
+        if known.handler is not None:
+            known.handler(command, known, value)
+    if command.preprocessor_words:
+        preprocessor_words(command, get)
+    if command.cc1_words:
+        cc1_words(command)
+    return command
+
+
+def _operand(command: Command, path: bytes) -> None:
+    if command.cpp and command.sources:
+        command.output = command.output or path
+        return
+    if path == b"-":
+        command.stdin = True
+        return
+    language = command.language or by_suffix(path, clang=command.flavour == CLANG, cplusplus=command.cplusplus)
+    if command.cpp and (language is None or not language.preprocessed):
+        language = LANGUAGES["c"]  # cpp takes a file of any name for C (gcc/c-family/cppspec.cc)
+    if language is None:
+        command.objects.append(path)
+        command.link_words.append(path)
+        return
+    if not language.supported:
+        command.refuse(f"the language {language.name}")
+    command.sources.append(Source(path, language))
+    command.kept.append(path)

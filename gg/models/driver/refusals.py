@@ -1,0 +1,106 @@
+"""When a call runs for real: it only asks, it is a trial, or it does what no model covers."""
+
+from __future__ import annotations
+
+from gg.models.base import Call, PathKind, Probe, RunReal
+from gg.models.driver.command import Command, Stage, text
+from gg.models.driver.environment import HELPERS
+from gg.models.driver.trial import is_trial
+
+
+class Refused(Exception):
+    """The call runs for real; the text says why."""
+
+    def __init__(self, why: str, *, probe: bool = False) -> None:
+        super().__init__(why)
+        self.probe = probe
+
+
+def question(command: Command, call: Call) -> Refused | None:
+    """Calls that only ask, told from the command line alone."""
+    if command.question:
+        return Refused(f"asks: {command.question}", probe=True)
+    if command.stdin:
+        return Refused("reads standard input", probe=True)
+    if not command.sources and not command.objects:
+        if command.link_words:
+            return None
+        return Refused("no input files", probe=True)
+    if command.output == b"-" or command.output.startswith(b"/dev/"):
+        return Refused("the output is no file", probe=True)
+    if command.preprocess and not command.output:
+        return Refused("preprocesses to standard output", probe=True)
+    paths = [source.path for source in command.sources]
+    if any(path.startswith(b"/dev/") for path in paths):
+        return Refused("the source is no file", probe=True)
+    tmpdir = call.env.get(b"TMPDIR", b"")
+    if is_trial((*paths, *command.objects, command.output), call.cwd, tmpdir):
+        return Refused("a configure step's trial", probe=True)
+    return None
+
+
+def run_real(why: Refused, command: Command, call: Call, probe: Probe) -> RunReal:
+    """The answer for a refused call. What -l would find and is not made yet is read, though no argument names it."""
+    libraries = [word[2:] for word in command.link_words if word.startswith(b"-l")]
+    found = []
+    for directory in command.library_dirs if libraries else ():
+        for name in libraries:
+            for path in (directory + b"/lib" + name + b".so", directory + b"/lib" + name + b".a"):
+                if probe.is_placeholder(path if path.startswith(b"/") else call.cwd + b"/" + path):
+                    found.append(path)
+    return RunReal(str(why), reads=tuple(found), probe=why.probe)
+
+
+def check(command: Command, call: Call, probe: Probe) -> None:
+    """What forbids to model a call that does real work; raises."""
+    if command.verbose:
+        command.refuse("-v prints how it works")
+    if command.real:
+        raise Refused(command.real)
+    stage = command.stage
+    if stage is not Stage.LINK:
+        if command.objects:
+            raise Refused("files for the linker, and no link")
+        if not command.sources:
+            raise Refused("no input files")
+        _check_stage(command, stage)
+    elif any(source.language.header for source in command.sources) and (
+        command.objects or len({source.language.header for source in command.sources}) > 1
+    ):
+        raise Refused("a header among what is linked")
+    elif command.output and len(command.sources) > 1 and command.sources[0].language.header:
+        raise Refused("one output for several headers")
+    if command.emit_llvm and stage is Stage.LINK:
+        raise Refused("-emit-llvm of a link")
+    for path in (*(source.path for source in command.sources), *command.plugins):
+        if probe.kind(path if path.startswith(b"/") else call.cwd + b"/" + path) is not PathKind.FILE:
+            raise Refused("a source that is not there")
+    _check_tool_dirs(command, call, probe)
+    for path in command.specs:
+        if probe.kind(path if path.startswith(b"/") else call.cwd + b"/" + path) is PathKind.FILE:
+            command.inputs.append(path)
+    if any(b"=" in flag and b"-fuse-ld" in flag and b"/" in flag for flag in command.link_flags):
+        raise Refused("a linker by its path")
+
+
+def _check_stage(command: Command, stage: Stage) -> None:
+    """What a driver that stops before the link makes of each source."""
+    if command.output and len(command.sources) > 1:
+        raise Refused("one output for several sources")
+    if stage is Stage.PREPROCESS and not all(source.language.preprocessed for source in command.sources):
+        raise Refused("preprocesses what needs no preprocessing")
+    if stage is Stage.ASSEMBLY and not all(source.language.compiled for source in command.sources):
+        raise Refused("compiles assembly to assembly")
+    if command.emit_pch and not command.output:
+        raise Refused("-emit-pch without -o")
+
+
+def _check_tool_dirs(command: Command, call: Call, probe: Probe) -> None:
+    """-B: a directory with programs of its own, relative to where the call is made, is not followed."""
+    for directory in command.tool_dirs:
+        if directory.startswith(b"/"):
+            continue
+        for name in (*HELPERS, b"cc1", b"cc1plus"):
+            for path in (directory + name, directory + b"/" + name):
+                if probe.kind(call.cwd + b"/" + path) is PathKind.FILE:
+                    raise Refused(f"{text(name)} in a -B directory")

@@ -1,0 +1,84 @@
+"""The flag table, made ready for looking up: one dictionary for whole spellings, one for beginnings.
+
+What an argument is depends on its text alone, so each text is classified once a session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gg.models.driver.flags import ROWS, Arity, Effect, Marks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gg.models.driver.handlers import Handler
+
+_MOST_REMEMBERED = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
+
+    effect: Effect
+    handler: Handler | None
+    spelling: bytes
+    value: bytes = b""
+    takes_next: bool = False
+    headers: bool = False
+    link: bool = False
+    tools: bool = False
+    drop: bool = False
+
+
+class FlagTable:
+    """The options that one flavour of driver knows."""
+
+    def __init__(self, flavour: str, handlers: Mapping[Effect, Handler]) -> None:
+        self._handlers = handlers
+        self._whole: dict[bytes, Known] = {}
+        self._begins: dict[bytes, Known] = {}
+        for row in ROWS:
+            if row.only and row.only != flavour:
+                continue
+            for text in row.spellings.split():
+                self._add(row.effect, row.arity, row.marks, text.encode())
+        self._longest = max(map(len, self._begins))
+        self._known: dict[bytes, Known | None] = {}
+
+    def _add(self, effect: Effect, arity: Arity, marks: Marks, spelling: bytes) -> None:
+        whom = (Marks.HEADERS in marks, Marks.LINK in marks, Marks.TOOLS in marks, Marks.DROP in marks)
+        handler = self._handlers.get(effect)
+        plain = Known(effect, handler, spelling, b"", False, *whom)
+        following = Known(effect, handler, spelling, b"", True, *whom)
+        if arity is Arity.NONE:
+            self._whole[spelling] = plain
+        if arity in (Arity.SEPARATE, Arity.BOTH, Arity.EQUALS):
+            self._whole[spelling] = following
+        if arity in (Arity.JOINED, Arity.BOTH):
+            self._begins[spelling] = plain
+        if arity is Arity.EQUALS:
+            self._begins[spelling + b"="] = plain
+
+    def get(self, arg: bytes) -> Known | None:
+        """What `arg` (it begins with `-`) is; None when no row fits."""
+        try:
+            return self._known[arg]
+        except KeyError:
+            pass
+        if len(self._known) > _MOST_REMEMBERED:
+            self._known.clear()
+        known = self._known[arg] = self._look_up(arg)
+        return known
+
+    def _look_up(self, arg: bytes) -> Known | None:
+        whole = self._whole.get(arg)
+        if whole is not None:
+            return whole
+        for length in range(min(len(arg), self._longest), 1, -1):
+            found = self._begins.get(arg[:length])
+            if found is not None:
+                return replace(found, value=arg[length:])
+        return None

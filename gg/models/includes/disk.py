@@ -1,0 +1,148 @@
+"""What the include scanner may ask of the world, and the answer for a real file system.
+
+Answers that are asked for by the hundred come in batches: one call a scan for all files, one for all directories.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from stat import S_ISDIR, S_ISREG
+from typing import Protocol
+
+# A file's change time (ns; no program can set it), inode, size: equal signatures, equal bytes, once it is settled.
+Signature = tuple[int, int, int]
+# A directory's device, inode, and change time (ns): equal stamps, equal names, once the directory is settled.
+Stamp = tuple[int, int, int]
+
+# What no build writes to, and so is looked at once a session.
+STABLE = (
+    b"/usr/include/",
+    b"/usr/lib/",
+    b"/usr/lib64/",
+    b"/usr/share/",
+    b"/usr/libexec/",
+    b"/nix/store/",
+    b"/gnu/store/",
+)
+
+_SETTLED_NS = 50_000_000
+_SETTLED_COARSE_NS = 2_100_000_000
+
+
+def settled(changed_ns: int, now_ns: int) -> bool:
+    """Whether a later change is sure to give another change time than `changed_ns`.
+
+    The kernel's clock for file times ticks every 1 to 10 ms (CONFIG_HZ), so 50 ms are enough; a time of whole seconds
+    may come from a file system that stores no more (two seconds for FAT).
+    """
+    return now_ns - changed_ns > (_SETTLED_NS if changed_ns % 1_000_000_000 else _SETTLED_COARSE_NS)
+
+
+class Disk(Protocol):
+    """All that the scanner asks. Paths are absolute; symbolic links are followed. Nothing raises but `read`."""
+
+    def now(self) -> int:
+        """Nanoseconds, on the clock of the files' change times."""
+        ...
+
+    def stable(self, path: bytes) -> bool:
+        """Whether what is at `path` (a directory's ends with a slash) stays as it is for the whole session."""
+        ...
+
+    def stamps(self, paths: Sequence[bytes]) -> list[Stamp | None]:
+        """The stamp of each directory; None for what is not there or no directory."""
+        ...
+
+    def names(self, path: bytes) -> frozenset[bytes]:
+        """The names in a directory; empty if it cannot be read."""
+        ...
+
+    def exists(self, path: bytes) -> bool: ...
+
+    def signatures(self, paths: Sequence[bytes]) -> list[Signature | None]:
+        """The signature of each file; None for what is not there or is a directory."""
+        ...
+
+    def readable(self, path: bytes) -> bool: ...
+
+    def realpath(self, path: bytes) -> bytes: ...
+
+    def read(self, path: bytes) -> bytes:
+        """The whole content; OSError if it cannot be read."""
+        ...
+
+    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+        """What `keep` was last given for this path and kind, if the file had this signature then."""
+        ...
+
+    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+        """Remember a result for later sessions. Only called for settled files, after their content was read."""
+        ...
+
+
+class LocalDisk:
+    """The real file system. Keeps nothing between sessions: a subclass overrides `read`, `lexed` and `keep`."""
+
+    def __init__(self, stable: tuple[bytes, ...] = STABLE) -> None:
+        self._stable = stable
+
+    def now(self) -> int:
+        return time.time_ns()
+
+    def stable(self, path: bytes) -> bool:
+        return path.startswith(self._stable)
+
+    def stamps(self, paths: Sequence[bytes]) -> list[Stamp | None]:
+        answer: list[Stamp | None] = []
+        for path in paths:
+            try:
+                info = os.stat(path)
+            except (OSError, ValueError):
+                answer.append(None)
+                continue
+            answer.append((info.st_dev, info.st_ino, info.st_ctime_ns) if S_ISDIR(info.st_mode) else None)
+        return answer
+
+    def names(self, path: bytes) -> frozenset[bytes]:
+        try:
+            return frozenset(os.listdir(path))
+        except OSError:
+            return frozenset()
+
+    def exists(self, path: bytes) -> bool:
+        return os.access(path, os.F_OK)
+
+    def signatures(self, paths: Sequence[bytes]) -> list[Signature | None]:
+        answer: list[Signature | None] = []
+        for path in paths:
+            try:
+                info = os.stat(path)
+            except (OSError, ValueError):
+                answer.append(None)
+                continue
+            if S_ISDIR(info.st_mode):
+                answer.append(None)
+            else:
+                answer.append((info.st_ctime_ns, info.st_ino, info.st_size))
+        return answer
+
+    def readable(self, path: bytes) -> bool:
+        return os.access(path, os.R_OK)
+
+    def realpath(self, path: bytes) -> bytes:
+        return os.path.realpath(path)
+
+    def read(self, path: bytes) -> bytes:
+        # A device has no end that is sure to come, and a pipe would be emptied: what they hold names no header.
+        if not S_ISREG(os.stat(path).st_mode):
+            return b""
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+
+    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+        return None
+
+    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+        return None

@@ -1,0 +1,196 @@
+"""The graph of inclusion, condensed: headers that include each other are one *cluster*, and clusters form no cycle.
+
+A cluster knows its whole closure as an `int` with one bit a file, so a union is one `|` and "is all of that here
+already" is one comparison. Clusters are never mended: when a file in the closure changes, the clusters above it are
+dropped with all that hangs on them, and made again when somebody asks.
+
+A *node* is one file in one role: lexed as C, as GAS, as NASM, or not at all (its existence or its bytes matter, not
+what it names). A file that says `#include_next` is one node for each place on the search path it is found at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from gg.core.ids import GroupId
+    from gg.models.includes.files import FileState
+    from gg.models.includes.resolve import Context, Edge
+    from gg.models.includes.tree import Directory
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Header:
+    """One file of a closure, under one of its names.
+
+    `display` is the name that the compiler prints in a make rule; `path` is absolute, without `.` and `..`, links not
+    followed. `system`: found in a system directory. `listed`: the compiler would list it (not if it was only asked
+    for). Compared by identity: a scanner's context makes one object for one header under one name.
+    """
+
+    display: bytes
+    path: bytes
+    system: bool
+    listed: bool = True
+
+
+class Node:
+    """One file in one role. `kind` is the lexer's name, or "" for a file that is not looked into.
+
+    `position` is the index on the search path at which `#include_next` goes on.
+    """
+
+    __slots__ = (
+        "aliases", "bit", "cluster", "computed", "context", "directory", "edges", "hazards", "header", "key", "kind",
+        "position", "state", "targets", "through", "users",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        context: Context,
+        key: tuple[bytes, str, int],
+        state: FileState,
+        header: Header,
+        directory: Directory,
+        bit: int,
+    ) -> None:
+        self.context = context
+        self.key = key
+        self.state = state
+        self.kind = key[1]
+        self.position = key[2]
+        self.header = header
+        self.directory = directory
+        self.bit = bit
+        self.cluster: Cluster | None = None
+        self.targets: list[Node] | None = None  # None: not yet followed
+        self.users: list[Edge] = []  # the lookups that found it
+        self.edges: list[Edge] = []  # the lookups that it does, for a source
+        self.aliases: tuple[Header, ...] = ()  # other names by which it includes files
+        self.through: tuple[bytes, ...] = ()  # directories that names in it leave by `..`
+        self.computed: tuple[bytes, ...] = ()
+        self.hazards = 0
+
+
+class Cluster:
+    """Files that include each other (mostly one), and the clusters that they include besides.
+
+    `mask` has the bits of all files in the closure, in the numbering of the scanner's context. `group` is for the
+    caller: it is None in a new cluster, and a cluster whose closure has changed is a new one.
+    """
+
+    __slots__ = (
+        "_order",
+        "children",
+        "computed",
+        "files",
+        "group",
+        "hazards",
+        "mask",
+        "members",
+        "through",
+        "volatile",
+    )
+
+    def __init__(self, members: tuple[Node, ...]) -> None:
+        self.mask = 0
+        self.hazards = 0
+        self.members = members
+        self.group: GroupId | None = None
+        self._order: tuple[Header, ...] | None = None
+        names: dict[Header, None] = {}
+        mask = 0
+        hazards = 0
+        for node in members:
+            names[node.header] = None
+            names.update(dict.fromkeys(node.aliases))
+            mask |= node.bit
+            hazards |= node.hazards
+        self.files: tuple[Header, ...] = tuple(names)
+        # A child that brings no new file is left out: what it names, the others name.
+        children: list[Cluster] = []
+        for node in members:
+            for target in node.targets or ():
+                child = target.cluster
+                if child is not None and child.mask | mask != mask:
+                    children.append(child)
+                    mask |= child.mask
+                    hazards |= child.hazards
+        self.children: tuple[Cluster, ...] = tuple(children)
+        self.mask = mask
+        self.hazards = hazards
+        self._gather()
+
+    def _gather(self) -> None:
+        """Collect what a scan of a unit needs of the whole closure: what may change, and the rare things."""
+        own = (node.state for node in self.members if node.state.volatile)
+        self.volatile: tuple[FileState, ...] = tuple(
+            dict.fromkeys(chain(own, chain.from_iterable(child.volatile for child in self.children)))
+        )
+        self.computed: tuple[Node, ...] = _union(
+            (node for node in self.members if node.computed), [c.computed for c in self.children if c.computed]
+        )
+        self.through: tuple[bytes, ...] = _union(
+            chain.from_iterable(node.through for node in self.members), [c.through for c in self.children if c.through]
+        )
+
+    def order(self) -> tuple[Header, ...]:
+        """All headers of the closure, each includer before what it includes, depth first. Kept once computed."""
+        if self._order is None:
+            stack = [self]
+            while stack:
+                top = stack[-1]
+                waiting = [child for child in top.children if child._order is None]
+                if waiting:
+                    stack += waiting
+                    continue
+                below = chain.from_iterable(child._order or () for child in top.children)
+                top._order = tuple(dict.fromkeys(chain(top.files, below)))
+                stack.pop()
+        assert self._order is not None
+        return self._order
+
+
+def _union(own: Iterable[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(chain(own, *below)))
+
+
+def condense(root: Node, follow: Callable[[Node], Iterator[Node]]) -> Iterator[Cluster]:
+    """Give every node that `root` reaches a cluster, those below first (Tarjan 1972, without recursion).
+
+    `follow` gives the nodes that a node includes; it is called once for each node that has no cluster.
+    """
+    number: dict[Node, int] = {root: 0}
+    low: dict[Node, int] = {root: 0}
+    component: list[Node] = [root]
+    walk: list[tuple[Node, Iterator[Node]]] = [(root, follow(root))]
+    while walk:
+        node, targets = walk[-1]
+        for target in targets:
+            if target.cluster is not None:
+                continue
+            seen = number.get(target)
+            if seen is None:
+                number[target] = low[target] = len(number)
+                component.append(target)
+                walk.append((target, follow(target)))
+                break
+            low[node] = min(low[node], seen)
+        else:
+            walk.pop()
+            if walk:
+                above = walk[-1][0]
+                low[above] = min(low[above], low[node])
+            if low[node] == number[node]:
+                start = component.index(node)
+                members = tuple(component[start:])
+                del component[start:]
+                cluster = Cluster(members)
+                for member in members:
+                    member.cluster = cluster
+                yield cluster

@@ -1,0 +1,168 @@
+"""What a C source names: a file's text becomes the short list of names it may read, whatever its `#if`s say.
+
+One *directive* is one `bytes`: a letter that tells the form, then the name as written. The letters:
+
+    Q B   #include or #import "x" <x>            N M   #include_next "x" <x>
+    H I   "x" <x> whose existence is asked       J K   the same, by __has_include_next
+    E F   #embed "x" <x>
+    A G   .incbin, .include (the assembler)      P L   NASM's %include, and what NASM only reads or looks for
+    C c   a macro's name: in #include or #embed, and in __has_include
+    X     a macro with arguments (`#include F(x)`), its name alone
+    U     #include of something else             O     .incbin or .include of what only the assembler will know
+    !     a letter each for the tokens D(__DATE__) T(__TIME__) S(__TIMESTAMP__) that occur
+
+The list is a superset: a directive in a comment or a string is listed too, which costs nothing unless the file
+exists. Only a name that must be computed is looked at twice, with comments and strings taken out, since an
+unresolved one makes the whole unit costly. Line continuations are joined first, as in translation phase 2;
+trigraphs are not honoured. Directives in the text of a kept result are joined by newlines, which no name contains.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+_BLANK = rb"[ \t\f\v\r\0]"
+_WS = rb"(?:" + _BLANK + rb"|/\*.*?\*/)*"
+_IDENT = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
+_OPERAND = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|([^\s\0]))"
+# Each begins with a literal, for which the matcher falls back on memchr; most of the text is never looked at.
+_WORD = rb"(include_next|include|import|embed)(?![\w$])" + _WS + _OPERAND
+_HASH = re.compile(rb"#" + _WS + _WORD, re.DOTALL)
+_DIGRAPH = re.compile(rb"%:" + _WS + _WORD, re.DOTALL)
+_DIRECTIVE_LINE = re.compile(rb"#[^\n]*")
+_DIGRAPH_LINE = re.compile(rb"%:[^\n]*")
+_ASKED = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|(" + _IDENT + rb"))"
+_HAS = re.compile(
+    rb"__has_(include_next|include|embed)(?:__)?"
+    + _WS
+    + rb"\("
+    + _WS
+    + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|("
+    + _IDENT
+    + rb"))",
+    re.DOTALL,
+)
+_DEPENDENCY = re.compile(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>)", re.DOTALL)
+_ASSEMBLER = re.compile(rb"\.inc(bin|lude)(?:[ \t]|\\t)*\\?\"([^\"\n]*)", re.IGNORECASE)
+_SPLICE = re.compile(rb"\\[ \t\f\v\r]*\n")
+_DATE = re.compile(rb"DATE__")
+_TIME = re.compile(rb"TIME(?:STAMP)?__")
+_HAZARD = re.compile(rb"\b__(?:(D)ATE|(T)IME|TIME(S)TAMP)__(?![\w$])")
+_COMPUTED = re.compile(
+    rb"^"
+    + _BLANK
+    + rb"*(?:#|%:)"
+    + _BLANK
+    + rb"*(include_next|include|import|embed)(?![\w$])"
+    + _BLANK
+    + rb"*([^\n]*)",
+    re.MULTILINE,
+)
+# Comments, literals, and numbers (whose digit separators are no quotes). Literals end with their line.
+_NOISE = re.compile(
+    rb"(?P<comment>/\*.*?\*/|//[^\n]*)"
+    rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\""
+    rb"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|\b[0-9][\w.']*",
+    re.DOTALL,
+)
+_QUOTED = {b"include": b"Q", b"import": b"Q", b"include_next": b"N", b"embed": b"E"}
+_ANGLED = {b"include": b"B", b"import": b"B", b"include_next": b"M", b"embed": b"F"}
+_HAS_QUOTED = {b"include": b"H", b"include_next": b"J", b"embed": b"H"}
+_HAS_ANGLED = {b"include": b"I", b"include_next": b"K", b"embed": b"I"}
+
+
+def spliced(data: bytes) -> bytes:
+    """`data` with each backslash that ends a line (blanks after it allowed) and that line's end taken out."""
+    return _SPLICE.sub(b"", data)
+
+
+def _bare(match: re.Match[bytes]) -> bytes:
+    text = match[0]
+    if match.lastgroup == "comment":
+        return b" "
+    return b'""' if text.endswith(b'"') else b"''" if text.endswith(b"'") else b"0"
+
+
+def bare(data: bytes) -> bytes:
+    """`data`, already spliced, without comments and with the content of each literal taken out."""
+    return _NOISE.sub(_bare, data)
+
+
+def without_comments(data: bytes) -> bytes:
+    """`data`, already spliced, with each comment a blank; literals stay."""
+    return _NOISE.sub(lambda m: b" " if m.lastgroup == "comment" else m[0], data)
+
+
+def encode(directives: Iterable[bytes]) -> bytes:
+    """The kept form of a list of directives: each once, in order, without those whose name no file can have."""
+    return b"\n".join(dict.fromkeys(d for d in directives if b"\n" not in d and b"\0" not in d))
+
+
+def lex_c(data: bytes) -> bytes:
+    """The directives of a C, C++ or Objective-C source, or of assembly that is preprocessed."""
+    return encode(_lex_c(spliced(data)))
+
+
+def _lex_c(data: bytes) -> Iterator[bytes]:
+    computed = False
+    lines = _DIRECTIVE_LINE.findall(data)
+    digraphs = _DIGRAPH_LINE.findall(data)
+    for pattern in (_HASH, _DIGRAPH) if digraphs else (_HASH,):
+        for word, quoted, angled, other in pattern.findall(data):
+            if quoted:
+                yield _QUOTED[word] + quoted
+            elif angled:
+                yield _ANGLED[word] + angled
+            computed = computed or bool(other)
+    text = b"\n".join(lines + digraphs)
+    if b"__has_" in text or b"dependency" in text:
+        yield from _asked(text)
+    stripped = b""
+    if computed:
+        stripped = bare(data)
+        yield from _computed(stripped)
+    yield from assembler(data)
+    if _DATE.search(data) or _TIME.search(data):
+        letters = {b"".join(found) for found in _HAZARD.findall(stripped or bare(data))}
+        if letters:
+            yield b"!" + b"".join(sorted(letters))
+
+
+def _asked(lines: bytes) -> Iterator[bytes]:
+    """Names in __has_include and its kin, and in `#pragma GCC dependency`: both stand in directives only."""
+    for word, quoted, angled, macro in _HAS.findall(lines):
+        if quoted:
+            yield _HAS_QUOTED[word] + quoted
+        elif angled:
+            yield _HAS_ANGLED[word] + angled
+        elif macro:
+            yield b"c" + macro
+    for quoted, angled in _DEPENDENCY.findall(lines):
+        yield b"H" + quoted if quoted else b"I" + angled
+
+
+def _computed(stripped: bytes) -> Iterator[bytes]:
+    """The includes of `stripped` (without comments and literals' content) whose name is no literal."""
+    for word, rest in _COMPUTED.findall(stripped):
+        operand = rest.strip(b" \t\f\v\r\0")
+        if not operand or operand[:1] in (b'"', b"<"):
+            continue
+        name = re.match(_IDENT, operand)
+        if name is None or (name[0] in (b"L", b"u", b"U", b"u8") and operand[name.end() :][:1] == b'"'):
+            continue  # no macro stands here: the compiler refuses it, or a false `#if` hides it
+        after = operand[name.end() :].lstrip()
+        if not after or (word == b"embed" and not after.startswith(b"(")):
+            yield b"C" + name[0]
+        else:
+            yield b"X" + name[0] if after.startswith(b"(") else b"U" + operand
+
+
+def assembler(data: bytes) -> Iterator[bytes]:
+    """Names in .incbin and .include, the quotes escaped (inline assembly in a C string) or not."""
+    for word, written in _ASSEMBLER.findall(data):
+        name = written[:-1] if written.endswith(b"\\") else written
+        if not name or b"\\" in name or b"%" in name:
+            yield b"O" + name
+        else:
+            yield (b"A" if word.lower() == b"bin" else b"G") + name

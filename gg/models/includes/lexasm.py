@@ -1,0 +1,60 @@
+"""What an assembly source names, for the two assemblers: GAS (`.include`, `.incbin`) and NASM or YASM.
+
+The directives are those of `gg.models.includes.lex`. Neither assembler has conditional text that is not lexed, so
+the same superset rule holds: false branches count. Words are matched in any case, as both assemblers do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gg.models.includes.lex import assembler, encode, spliced
+
+_GAS_COMPUTED = re.compile(
+    rb"^[ \t]*(?:[\w.$]+:[ \t]*)?\.inc(?:bin|lude)\b[ \t]*([^\"\s][^\n]*)?$", re.IGNORECASE | re.MULTILINE
+)
+_NASM_DIRECTIVE = re.compile(
+    rb"^[ \t]*%[ \t]*(include|depend|pathsearch)\b[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_NASM_INCBIN = re.compile(
+    rb"^([^;\n]*?)(?<![\w.$%@?#~])incbin(?![\w.$@?#~:])[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
+)
+_NASM_STRING = re.compile(rb"\"([^\"\n]*)\"|'([^'\n]*)'|`([^`\n]*)`")
+
+
+def lex_gas(data: bytes) -> bytes:
+    """The directives of assembly that is not preprocessed; a name that a macro parameter gives is `U`."""
+    found: list[bytes] = []
+    if b".inc" in data.lower():
+        for directive in assembler(data):
+            found.append(b"U" + directive[1:] if directive.startswith(b"O") else directive)
+        found += [b"U" + rest for rest in _GAS_COMPUTED.findall(data)]
+    return encode(found)
+
+
+def lex_nasm(data: bytes) -> bytes:
+    """The directives of a NASM or YASM source; a name that is no string is `U`."""
+    data = spliced(data)
+    lower = data.lower()
+    found: list[bytes] = []
+    if b"%" in data:
+        for word, rest in _NASM_DIRECTIVE.findall(data):
+            kind = word.lower()
+            if kind == b"pathsearch":
+                rest = b"".join(rest.split(None, 1)[1:])
+            found += _operand(rest, b"P" if kind == b"include" else b"L")
+    if b"incbin" in lower:
+        for before, rest in _NASM_INCBIN.findall(data):
+            if not before.lstrip().startswith(b"%define"):
+                found += _operand(rest, b"L")
+    return encode(found)
+
+
+def _operand(rest: bytes, letter: bytes) -> Iterator[bytes]:
+    rest = rest.strip()
+    string = _NASM_STRING.match(rest)
+    if string is not None:
+        yield letter + (string[1] or string[2] or string[3] or b"")
+    elif rest and not rest.startswith(b";"):
+        yield b"U" + rest

@@ -1,0 +1,150 @@
+"""The include scanner: which files can a compiler read for these sources? A superset, at a price that allows asking
+for every unit of a build.
+
+One `Scanner` serves one session. A call of `scan` looks at each directory and each workspace file that its answer
+depends on once (`stat`, in two batches), and does real work only for what is new or has changed since: a header is
+lexed once a change, a name looked up once a search path, a header's closure condensed once. Headers that appear
+earlier on the search path, or for the first time, in the middle of a build are found by the next call.
+
+Not covered, and left to the runner, which notices reads that nobody declared: C++20 header units (`import <x>;`),
+names that only the assembler computes (`Closure.opaque`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from gg.models.base import Scan, SearchPath
+from gg.models.includes.disk import Disk
+from gg.models.includes.files import Files
+from gg.models.includes.graph import Cluster, Header
+from gg.models.includes.macros import lookup, of_command_line
+from gg.models.includes.resolve import HAZARDS, SYSTEM_HAZARDS, Context
+from gg.models.includes.rule import prerequisites
+from gg.models.includes.tree import Tree
+from gg.models.includes.unit import Computed, Unit
+
+_TOKENS = (("__DATE__", HAZARDS[ord("D")]), ("__TIME__", HAZARDS[ord("T")]), ("__TIMESTAMP__", HAZARDS[ord("S")]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closure:
+    """What a scan found. Its clusters stay good until the next call of the scanner.
+
+    `clusters` with all below them and `sources` are all the files. `aliases` are second names by which a source
+    includes a header. `unresolved` names may lead to more, which the compiler's own make rule tells; `opaque` ones too
+    (.incbin of a macro's value), but the rule does not tell those. `hazards` are those of __DATE__, __TIME__,
+    __TIMESTAMP__ that occur as tokens, `user_hazards` outside system headers. `directories` must exist for the names
+    to be found: those searched, and those that a name leaves by `..`.
+    """
+
+    sources: tuple[Header, ...]
+    aliases: tuple[Header, ...]
+    clusters: tuple[Cluster, ...]
+    hazards: frozenset[str]
+    user_hazards: frozenset[str]
+    unresolved: tuple[Computed, ...]
+    opaque: tuple[Computed, ...]
+    directories: tuple[bytes, ...]
+    context: Context
+
+    def files(self) -> tuple[Header, ...]:
+        """All headers, the sources first, then about in the order in which the compiler meets them.
+
+        A file that is included by several names is there under each; each `display` is there once.
+        """
+        every = chain(self.sources, chain.from_iterable(cluster.order() for cluster in self.clusters), self.aliases)
+        return tuple({header.display: header for header in dict.fromkeys(every)}.values())
+
+
+class Scanner:
+    """Scans for one session. Not for use by several threads at once."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._tree = Tree(disk)
+        self._files = Files(disk)
+        self._contexts: dict[tuple[bytes, SearchPath], Context] = {}
+
+    def scan(self, scan: Scan, cwd: bytes) -> Closure:
+        """What can be read for `scan.sources` in the directory `cwd`; FileNotFoundError if a source is missing."""
+        self._tree.epoch += 1
+        self._files.epoch += 1
+        key = (cwd, scan.search)
+        context = self._contexts.get(key)
+        if context is None:
+            context = self._contexts[key] = Context(cwd, scan.search, self._disk, self._tree, self._files)
+        context.refresh()
+        context.settle()
+        # No file is looked at twice in an epoch, so each turn either finds a change in another file or is the last.
+        while True:
+            unit = Unit(context, scan)
+            self._files.check(unit.volatile())
+            if any(cluster.computed for cluster in unit.clusters()):
+                self._expand(unit, scan)
+                self._files.check(unit.volatile())
+            if not context.settle():
+                return _closure(unit, context, scan)
+
+    def with_rule(self, closure: Closure, rule: bytes, cwd: bytes) -> Closure:
+        """`closure` and the files that a make rule lists (what the compiler's -M prints), nothing unresolved."""
+        mask = 0
+        for cluster in closure.clusters:
+            mask |= cluster.mask
+        clusters = list(closure.clusters)
+        sources = {source.path for source in closure.sources}
+        for name in prerequisites(rule):
+            extra = closure.context.leaf(name if name.startswith(b"/") else cwd + b"/" + name, name)
+            if extra is not None and extra.mask | mask != mask and extra.files[0].path not in sources:
+                mask |= extra.mask
+                clusters.append(extra)
+        return replace(closure, clusters=tuple(clusters), unresolved=())
+
+    def _expand(self, unit: Unit, scan: Scan) -> None:
+        """Follow the names that macros give, until no new file is there that could define another."""
+        options = of_command_line(scan.defines)
+        while True:
+            before = unit.mask
+            paths = dict.fromkeys(header.path for header in unit.headers())
+            states = [state for path in paths if (state := self._files.get(path)) is not None]
+            memo: dict[bytes, frozenset[bytes]] = {}
+
+            def bodies(name: bytes) -> frozenset[bytes]:
+                known = memo.get(name)  # noqa: B023
+                if known is None:
+                    found = [self._files.bodies(state, name) for state in states]  # noqa: B023
+                    known = memo[name] = lookup(options, name).union(*found)  # noqa: B023
+                return known
+
+            unit.unresolved.clear()
+            unit.opaque.clear()
+            for node in unit.computed():
+                for directive in node.computed:
+                    unit.compute(node, directive, bodies)
+            if unit.mask == before:
+                return
+
+
+def _closure(unit: Unit, context: Context, scan: Scan) -> Closure:
+    bits = 0
+    for cluster in unit.clusters():
+        bits |= cluster.hazards
+    user = bits & ((1 << SYSTEM_HAZARDS) - 1)
+    options = b"\n".join(scan.defines)
+    if b"__DATE__" in options or b"__TIME" in options:
+        user |= sum(bit for token, bit in _TOKENS if token.encode() in options)
+    everything = bits >> SYSTEM_HAZARDS | user
+    through = [cluster.through for cluster in unit.clusters() if cluster.through]
+    directories = tuple(dict.fromkeys(chain(context.directories, *through))) if through else context.directories
+    return Closure(
+        sources=tuple(node.header for node in unit.sources),
+        aliases=tuple(chain.from_iterable(node.aliases for node in unit.sources)),
+        clusters=unit.roots,
+        hazards=frozenset(token for token, bit in _TOKENS if everything & bit),
+        user_hazards=frozenset(token for token, bit in _TOKENS if user & bit),
+        unresolved=tuple(unit.unresolved),
+        opaque=tuple(unit.opaque),
+        directories=directories,
+        context=context,
+    )

@@ -1,0 +1,109 @@
+"""One scan's sources with all that they reach, put together from a context's clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+from gg.models.base import Lexer, Scan
+from gg.models.includes.files import GAS, NASM, C, FileState
+from gg.models.includes.graph import Cluster, Header, Node
+from gg.models.includes.macros import expand
+from gg.models.includes.resolve import SOURCE, Context, Edge
+
+_KINDS = {Lexer.C: C, Lexer.GAS: GAS, Lexer.NASM: NASM}
+# GNU compilers on Linux with glibc include it before all else (TARGET_C_PREINCLUDE in gcc/config/glibc-c.h).
+_PREINCLUDED = b"stdc-predef.h"
+# Macros of the compiler's own that stand for the including file or the source, which are there anyway.
+_ITSELF = frozenset((b"__FILE__", b"__BASE_FILE__"))
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A name that no literal gives: the file that says so, and what stands in the name's place."""
+
+    path: bytes
+    operand: bytes
+
+
+class Unit:
+    """What is known so far of one scan. Made anew in each: everything in it is a lookup if nothing changed."""
+
+    def __init__(self, context: Context, scan: Scan) -> None:
+        self._context = context
+        kind = _KINDS[scan.lexer]
+        self.sources: list[Node] = [context.source(name, kind) for name in scan.sources]
+        self.unresolved: list[Computed] = []
+        self.opaque: list[Computed] = []
+        edges = [context.implicit(_PREINCLUDED)] if kind == C else []
+        edges += [context.forced(name, kind) for name in scan.forced]
+        self._own = [context.cluster(node) for node in self.sources]
+        self._roots: list[Cluster] = []
+        self.mask = 0
+        for node in self.sources:
+            self.mask |= node.bit
+        for edge in edges:
+            for node in edge.targets:
+                self._add(context.cluster(node))
+        if kind == C:
+            for edge in edges[1:] or chain.from_iterable(node.edges for node in self.sources):
+                self._precompiled(edge)
+        for cluster in self._own:
+            for child in cluster.children:
+                self._add(child)
+
+    def _add(self, cluster: Cluster) -> None:
+        if cluster.mask | self.mask != self.mask:
+            self.mask |= cluster.mask
+            self._roots.append(cluster)
+
+    @property
+    def roots(self) -> tuple[Cluster, ...]:
+        return tuple(self._roots)
+
+    def clusters(self) -> Iterator[Cluster]:
+        """Clusters that hold all files, the sources' own first."""
+        return chain(self._own, self._roots)
+
+    def volatile(self) -> dict[FileState, None]:
+        """The files whose bytes matter and that may change."""
+        return dict.fromkeys(chain.from_iterable(cluster.volatile for cluster in self.clusters()))
+
+    def headers(self) -> dict[Header, None]:
+        """All files, the sources too."""
+        return dict.fromkeys(chain.from_iterable(cluster.order() for cluster in self.clusters()))
+
+    def computed(self) -> dict[Node, None]:
+        """The nodes that include what a macro names."""
+        return dict.fromkeys(chain.from_iterable(cluster.computed for cluster in self.clusters()))
+
+    def compute(self, node: Node, directive: bytes, bodies: Callable[[bytes], frozenset[bytes]]) -> None:
+        """Follow a directive whose operand is no literal, with the macros' bodies that `bodies` knows."""
+        form, operand = directive[:1], directive[1:]
+        if form == b"O":
+            self.opaque.append(Computed(node.header.path, operand))
+        elif form == b"U":
+            self.unresolved.append(Computed(node.header.path, operand))
+        elif operand not in _ITSELF:
+            asked = form == b"c"
+            expansion = expand(operand, bodies, form == b"X")
+            for name in expansion.names:
+                letter = (b"H" if asked else b"Q") if name.startswith(b'"') else (b"I" if asked else b"B")
+                self._include(node, letter + name[1:-1])
+            if not expansion.sure and not asked:
+                self.unresolved.append(Computed(node.header.path, operand))
+
+    def _include(self, node: Node, directive: bytes) -> None:
+        edge = self._context.edge(node, directive)
+        for target in edge.targets:
+            self._add(self._context.cluster(target))
+        if node.position == SOURCE:
+            self._precompiled(edge)
+
+    def _precompiled(self, edge: Edge) -> None:
+        for directory, _ in edge.tried:
+            if not directory.plain:
+                for node in self._context.precompiled(edge):
+                    self._add(self._context.cluster(node))
+                return

@@ -1,0 +1,14 @@
+"""Facts about compilers and what they consist of, asked of the compilers themselves and remembered for the session.
+
+`facts(probe, program, env)` answers for a compiler driver, `program_files` for any other program. Questions are asked
+lazily, each once a probe object; nothing is kept that outlives it. See `CompilerFacts` for what each costs.
+"""
+
+from __future__ import annotations
+
+from gg.models.toolchain.compiler import CompilerFacts, facts
+from gg.models.toolchain.linkline import INPUTS, OUTPUT, LinkLine
+from gg.models.toolchain.masquerade import real_compiler
+from gg.models.toolchain.programs import program_files
+
+__all__ = ["INPUTS", "OUTPUT", "CompilerFacts", "LinkLine", "facts", "program_files", "real_compiler"]

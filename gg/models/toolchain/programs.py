@@ -1,0 +1,140 @@
+"""What runs when a program is started: itself, its loader and libraries, or its `#!` interpreter and that one's.
+
+Of binutils, `ar`, `nm` and `ranlib` load every plugin in `bfd-plugins`, for any object may be one of a compiler's
+intermediate language; GCC's wrappers of these (`gcc-ar`) start them with its own plugin.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from gg.models.base import Probe
+from gg.models.toolchain.loader import Loader
+from gg.models.toolchain.view import View, question_env, search_path
+
+if TYPE_CHECKING:
+    from gg.models.toolchain.compiler import CompilerFacts
+
+_PLUGGED = re.compile(rb"^(?:.*-)?(?:ar|nm|ranlib)(?:-\d[\d.]*)?$")  # seen with strace: of binutils 2.40 just these do
+_WRAPPER = re.compile(rb"^(.*-)?gcc-(ar|nm|ranlib)(-\d[\d.]*)?$")
+_MAX_SCRIPT = 65536  # bytes: what is longer is a program in its own right, not a wrapper
+_MAX_DEPTH = 4  # Linux follows as many `#!` (BINPRM_MAX_RECURSION in linux/binfmts.h)
+
+
+class Machine:
+    """The memory of one probe: its view, loader and the program files found so far."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.view = View(probe)
+        self.loader = Loader(self.view)
+        self.compilers: dict[object, CompilerFacts] = {}
+        self._programs: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], tuple[bytes, ...]] = {}
+
+    def program_files(self, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+        key = (program, tuple(sorted(env.items())))
+        known = self._programs.get(key)
+        if known is None:
+            known = tuple(dict.fromkeys(self._files(program, env, 0)))
+            if self.view.stable(program):
+                self._programs[key] = known
+        return known
+
+    def _files(self, program: bytes, env: Mapping[bytes, bytes], depth: int) -> Iterator[bytes]:
+        if not self.view.is_file(program):
+            return
+        yield program
+        words = shebang(self.view.head(program, 256))
+        if words:
+            yield from self._script(program, words, env, depth)
+            return
+        yield from self.loader.closure(program, env)
+        name = program.rpartition(b"/")[2]
+        if _WRAPPER.match(name):
+            yield from self._wrapped(program, name, env, depth)
+        elif _PLUGGED.match(name):
+            yield from self._plugins(program, env)
+
+    def _plugins(self, program: bytes, env: Mapping[bytes, bytes]) -> Iterator[bytes]:
+        interpreter = self.view.interpreter(program)
+        for directory in _plugin_dirs(self.view.realpath(program), self.view.realpath(interpreter)):
+            for plugin in self.view.plugins(directory):
+                yield plugin
+                yield from self.loader.closure(plugin, env, interpreter)
+
+    def _wrapped(self, program: bytes, name: bytes, env: Mapping[bytes, bytes], depth: int) -> Iterator[bytes]:
+        """What gcc-ar starts (gcc/gcc-ar.cc): the `ar` that its compiler would find, and the compiler's plugin."""
+        from gg.models.toolchain.compiler import compiler_facts
+
+        tool = _WRAPPER.match(name)
+        assert tool
+        line = compiler_facts(
+            self, program[: -len(name)] + (tool[1] or b"") + b"gcc" + (tool[3] or b""), env
+        ).link_line()
+        if line is None:
+            return
+        places = (*line.compiler_path, *search_path(env))
+        found = self.view.which((tool[1] or b"") + tool[2], places) or self.view.which(tool[2], places)
+        yield from self._files(found, env, depth + 1)
+        if self.view.is_file(line.plugin):
+            yield line.plugin
+            yield from self.loader.closure(line.plugin, env, self.view.interpreter(found))
+
+    def _script(
+        self, program: bytes, words: tuple[bytes, ...], env: Mapping[bytes, bytes], depth: int
+    ) -> Iterator[bytes]:
+        if depth >= _MAX_DEPTH:
+            return
+        yield from self._files(words[0], env, depth + 1)
+        if words[0].rpartition(b"/")[2] == b"env":
+            name = next((w for w in words[1:] if not w.startswith(b"-") and b"=" not in w), b"")
+            yield from self._files(self.view.which(name, search_path(env)), env, depth + 1)
+        text = self.view.head(program, _MAX_SCRIPT)
+        if len(text) < _MAX_SCRIPT:
+            for path in self.view.mentioned(text):
+                yield from self._files(path, env, depth + 1)
+
+
+def _plugin_dirs(program: bytes, loader: bytes) -> tuple[bytes, ...]:
+    """BINDIR/../lib/bfd-plugins and LIBDIR/bfd-plugins (bfd/plugin.c); LIBDIR is not told, so its usual places.
+
+    `program` and `loader` are real paths: Debian's LIBDIR has the name of the directory that its loader is in.
+    """
+    prefix = program.rpartition(b"/")[0].rpartition(b"/")[0]
+    multiarch = loader.rpartition(b"/")[0].rpartition(b"/")[2]
+    parts = (b"/lib", b"/lib64", *((b"/lib/" + multiarch,) if b"-" in multiarch else ()))
+    return tuple(prefix + part + b"/bfd-plugins" for part in parts)
+
+
+def shebang(head: bytes) -> tuple[bytes, ...]:
+    """The words of a `#!` line, the interpreter first, split at blanks as `env -S` does; none if it is no script."""
+    if not head.startswith(b"#!"):
+        return ()
+    words = tuple(head[2:].split(b"\n", 1)[0].split())
+    return words if words and words[0].startswith(b"/") else ()
+
+
+_MEMORY = "_gg_toolchain"  # the attribute of a probe that holds its Machine: it goes when the probe goes
+
+
+def machine(probe: Probe) -> Machine:
+    """What is remembered for this probe object, for as long as it lives; nothing is of one that takes no attributes."""
+    known = getattr(probe, _MEMORY, None)
+    if isinstance(known, Machine):
+        return known
+    fresh = Machine(probe)
+    try:
+        setattr(probe, _MEMORY, fresh)
+    except AttributeError:
+        pass
+    return fresh
+
+
+def program_files(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None) -> tuple[bytes, ...]:
+    """The files that run or are loaded when `program` (absolute) is started: itself, loader, libraries, plugins.
+
+    For a script: its interpreter, what that needs, and the files that its text names by an absolute path. Empty when
+    there is no such file. `env` gives PATH (for `#!/usr/bin/env`) and LD_LIBRARY_PATH. Links are not followed.
+    """
+    return machine(probe).program_files(program, question_env(env))

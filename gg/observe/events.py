@@ -1,0 +1,135 @@
+"""What a person or another program wants to know of a force, as one stream of events.
+
+The driver says it once, to one callable; sinks (`gg.observe.terminal`, `plain`, `jsonlines`, …) show it. Events carry
+no time: a sink that wants one looks at its own clock when it is told. Labels and paths are text by `os.fsdecode`; what
+tools print stays bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gg.core.events import Summary
+from gg.core.states import State
+
+
+class Counting(Protocol):
+    """What is asked of the scheduler for a `Progress`."""
+
+    def count(self, state: State) -> int: ...
+    def summary(self) -> Summary: ...
+
+
+_TO_GO = (State.WAITING, State.LOOKUP, State.READY, State.BACKOFF, State.FOLLOWING)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A force begins. `total`: thunks that are known to be in it."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThunkStarted:
+    """An attempt was submitted. `label` is what the thunk makes, as a path in the workspace."""
+
+    id: str
+    label: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThunkDone:
+    """A thunk has its value. `how`: "ran" or "cached". `seconds`: what its command took, when it last ran."""
+
+    id: str
+    label: str
+    engine: str
+    how: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ThunkFailed:
+    """A thunk will have no value. `status`, `stdout`, `stderr`: as its command left them."""
+
+    id: str
+    label: str
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostics:
+    """What a command that succeeded printed: shown as it is, once."""
+
+    label: str
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Counts of thunks now. `done` have their value, `cached` of them without running; `to_go` are neither settled nor
+    running. `failed` counts those skipped for a failed one too. `eta`: seconds to go, None when it cannot be told.
+    """
+
+    running: int
+    done: int
+    cached: int
+    failed: int
+    to_go: int
+    eta: float | None = None
+
+    @classmethod
+    def of(cls, scheduler: Counting, eta: float | None = None) -> Progress:
+        summary = scheduler.summary()
+        return cls(
+            running=scheduler.count(State.RUNNING),
+            done=summary.finished,
+            cached=summary.hits + summary.became,
+            failed=summary.failed + summary.skipped,
+            to_go=sum(scheduler.count(state) for state in _TO_GO),
+            eta=eta,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Trouble that is not the user's and that gg deals with."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A real file has taken its placeholder's place."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFinished:
+    """The end. `real`: calls that ran for real when the build was recorded, by reason. Times in seconds.
+
+    `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times.
+    """
+
+    ran: int
+    cached: int
+    failed: int
+    skipped: int
+    placed: int
+    wall: float
+    cpu: float
+    busy: float
+    real: Mapping[str, int] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    interrupted: bool = False
+
+
+Event = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished

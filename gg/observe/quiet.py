@@ -1,0 +1,25 @@
+"""Only what the tools print, and failures."""
+
+from __future__ import annotations
+
+from gg.observe import wording
+from gg.observe.base import Output
+from gg.observe.events import Diagnostics, Event, ThunkFailed
+
+
+class Quiet:
+    """The sink of --quiet. Tools' own output is passed on byte for byte."""
+
+    def __init__(self, out: Output, err: Output) -> None:
+        self._out = out
+        self._err = err
+
+    def see(self, event: Event) -> None:
+        if isinstance(event, (Diagnostics, ThunkFailed)):
+            self._out.write(event.stdout)
+            self._err.write(event.stderr)
+        if isinstance(event, ThunkFailed) and (text := wording.failed(event)):
+            self._err.line(text)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,78 @@
+"""What became of each call in one session: counts for the summary, reasons for `gg explain`.
+
+Calls that ran for real are written to `.gg/calls.jsonl` one line each, with the reason, so that the question "which,
+and why" has an answer without a log level.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+
+@dataclass(slots=True)
+class Calls:
+    """Counts of a session. `real` and `probes` are by reason."""
+
+    path: str = ""
+    thunks: int = 0
+    new: int = 0
+    forced: int = 0
+    by_tool: Counter[str] = field(default_factory=Counter)
+    real: Counter[str] = field(default_factory=Counter)
+    real_by_tool: Counter[str] = field(default_factory=Counter)
+    probes: Counter[str] = field(default_factory=Counter)
+    _file: IO[str] | None = None
+
+    def captured(self, tool: str, *, new: bool) -> None:
+        self.thunks += 1
+        self.new += new
+        self.by_tool[tool] += 1
+
+    def ran(self, tool: str, why: str, *, probe: bool, argv: Sequence[bytes], cwd: bytes) -> None:
+        """A call ran for real; a probe is one that only asked a question."""
+        (self.probes if probe else self.real)[why] += 1
+        if not probe:
+            self.real_by_tool[tool] += 1
+        if self._file is None and self.path:
+            self._file = open(self.path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+        if self._file:
+            line = {
+                "tool": tool,
+                "why": why,
+                "probe": probe,
+                "cwd": os.fsdecode(cwd),
+                "argv": [os.fsdecode(a) for a in argv],
+            }
+            self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        if self._file:
+            self._file.close()
+            self._file = None
+
+    def summary(self) -> dict[str, object]:
+        """For the history and `--json`."""
+        return {
+            "thunks": self.thunks,
+            "new": self.new,
+            "by_tool": dict(self.by_tool),
+            "real": dict(self.real),
+            "real_by_tool": dict(self.real_by_tool),
+            "probes": sum(self.probes.values()),
+            "forced_on_read": self.forced,
+        }
+
+    def line(self) -> str:
+        """One line for a person."""
+        text = f"gg: recorded {self.thunks} thunks ({self.new} new)"
+        if self.real:
+            reasons = ", ".join(f"{n} {why}" for why, n in self.real.most_common(4))
+            text += f"; {sum(self.real.values())} calls ran for real ({reasons}{', …' if len(self.real) > 4 else ''})"
+        if self.probes:
+            text += f"; {sum(self.probes.values())} questions answered"
+        return text

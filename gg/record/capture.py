@@ -1,0 +1,288 @@
+"""From a model's draft to a thunk: paths become blobs, placeholders become other thunks' outputs, scans become groups.
+
+What is in the workspace is copied into the store now: it may be edited or removed (many builds remove the sources that
+they generate) before anything is forced. What lies under a stable prefix is named by its digest only, and its bytes
+are compared again when a thunk has read it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
+from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
+from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Thunk
+from gg.models.base import Call, Draft, RunReal, Scan
+from gg.record.canon import Canon
+from gg.store.base import Key, Kind
+
+if TYPE_CHECKING:
+    from gg.models.includes import Closure, Cluster, Scanner
+    from gg.record.world import World
+    from gg.store.base import Store
+
+_CLOCKS = frozenset({"__DATE__", "__TIME__"})
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """A thunk that is in the store, its outputs at their real paths, and what was found by scanning."""
+
+    id: ThunkId
+    thunk: Thunk
+    draft: Draft
+    closures: tuple[Closure, ...]
+
+
+class NotCapturable(Exception):
+    """The call must run for real after all; the text says why."""
+
+
+class Capture:
+    """Makes thunks of drafts. One object serves one session: groups are memoised in it."""
+
+    def __init__(self, world: World, scanner: Scanner, store: Store, memory: set[bytes] | None = None) -> None:
+        self._world = world
+        self._scanner = scanner
+        self._store = store
+        self._canon = Canon()
+        self._stored: set[bytes] = memory if memory is not None else set()
+        self._groups: dict[tuple[bytes, ...], GroupId] = {}
+        self._pending: dict[Key, bytes] = {}
+        self._pending_files: dict[BlobId, bytes] = {}
+
+    def capture(self, draft: Draft, call: Call) -> Captured | RunReal:
+        """The thunk of `draft`, in the store; RunReal when something is found that cannot be deferred."""
+        try:
+            captured = self._capture(draft, call)
+        except NotCapturable as reason:
+            return RunReal(str(reason))
+        except OSError as error:
+            name = os.fsdecode(os.path.basename(error.filename)) if isinstance(error.filename, bytes) else ""
+            return RunReal(f"cannot read an input: {error.strerror or error}" + (f" ({name})" if name else ""))
+        self._flush()
+        return captured
+
+    def _capture(self, draft: Draft, call: Call) -> Captured:
+        cwd, links = self._canon.directory(call.cwd)
+        entries: dict[bytes, Entry] = {link.path: link for link in links}
+        groups: dict[GroupId, None] = {}
+        closures: list[Closure] = []
+        groups[self._tools(draft.tools, entries)] = None
+        for scan in draft.scans:
+            closure = self._scan(scan, draft, call)
+            closures.append(closure)
+            for source in scan.sources:
+                self._input(sandbox_path(source, call.cwd), entries)
+            for cluster in closure.clusters:
+                groups[self._cluster(cluster, entries)] = None
+        for path in draft.inputs:
+            self._input(sandbox_path(path, call.cwd), entries)
+        for path in draft.optional_inputs:
+            full = sandbox_path(path, call.cwd)
+            if os.path.isfile(full):
+                self._input(full, entries)
+        if draft.directories:
+            groups[self._directories(draft.directories, call.cwd)] = None
+        outputs = tuple(
+            Output(self._output(w.path, call.cwd), w.executable, w.optional, w.soft) for w in draft.outputs
+        )
+        pwd = draft.env.get(b"PWD")
+        if pwd and pwd != cwd:
+            for link in self._canon.directory(pwd)[1]:
+                entries[link.path] = link
+        thunk = Thunk(
+            argv=draft.argv,
+            program=SandboxPath(draft.program),
+            cwd=SandboxPath(cwd),
+            env=tuple(sorted(draft.env.items())),
+            entries=tuple(sorted(entries.values(), key=_by_path)),
+            groups=tuple(sorted(groups)),
+            outputs=outputs,
+            work=draft.work,
+            model=draft.model,
+        )
+        encoded = encode_thunk(thunk)
+        name = thunk_id(encoded)
+        self._put(Key(Kind.THUNK, name), encoded)
+        return Captured(name, thunk, draft, tuple(closures))
+
+    # Scans
+
+    def _scan(self, scan: Scan, draft: Draft, call: Call) -> Closure:
+        closure = self._scanner.scan(scan, call.cwd)
+        hazards = closure.hazards
+        if "__TIMESTAMP__" in hazards:
+            raise NotCapturable("__TIMESTAMP__ is a source's own time")
+        if hazards & _CLOCKS and b"SOURCE_DATE_EPOCH" not in draft.env:
+            raise NotCapturable("__DATE__ or __TIME__ is the time of compiling")
+        if closure.unresolved:
+            return self._ask_compiler(scan, draft, call, closure)
+        return closure
+
+    def _ask_compiler(self, scan: Scan, draft: Draft, call: Call, closure: Closure) -> Closure:
+        if not scan.fallback:
+            raise NotCapturable("an include that only the compiler can follow")
+        env = dict(draft.env)
+        import subprocess
+
+        done = subprocess.run(
+            list(scan.fallback), env=env, cwd=call.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+        if done.returncode:
+            raise NotCapturable("an include that only the compiler can follow")
+        return self._scanner.with_rule(closure, done.stdout, call.cwd)
+
+    def _cluster(self, cluster: Cluster, entries: dict[bytes, Entry]) -> GroupId:
+        """The group of a cluster and all below it. Placeholders below it go to `entries`, and are not memoised."""
+        if cluster.group is not None:
+            return cluster.group
+        order: list[Cluster] = []
+        seen: set[int] = set()
+        stack = [cluster]
+        while stack:
+            top = stack[-1]
+            waiting = [c for c in top.children if c.group is None and id(c) not in seen]
+            if waiting:
+                seen.add(id(waiting[-1]))
+                stack.append(waiting[-1])
+                continue
+            order.append(stack.pop())
+        made: dict[int, GroupId] = {}
+        for each in order:
+            if id(each) in made:
+                continue
+            found: dict[bytes, Entry] = {}
+            for header in each.files:
+                self._input(header.path, found)
+            deferred = [e for e in found.values() if isinstance(e, OutputOf)]
+            for entry in deferred:
+                entries[entry.path] = entry
+                del found[entry.path]
+            below = tuple(sorted({c.group or made[id(c)] for c in each.children}))
+            made[id(each)] = self._group(found.values(), below)
+            if not deferred and all(c.group is not None for c in each.children):
+                each.group = made[id(each)]
+        return made[id(cluster)]
+
+    # Files
+
+    def _input(self, path: bytes, entries: dict[bytes, Entry]) -> None:
+        """Declare the file at `path`, and the links on the way to it."""
+        real, links = self._canon.file(path)
+        for link in links:
+            entries[link.path] = link
+        if real in entries:
+            return
+        placeholder = self._world.placeholder(real)
+        if placeholder is not None:
+            entries[real] = OutputOf(real, placeholder.thunk, placeholder.index)
+            return
+        try:
+            info = self._world.files.digest(real)
+        except IsADirectoryError:
+            entries[real] = Directory(real)
+            return
+        entries[real] = File(real, info.blob, info.executable)
+        self._keep(real, info.blob)
+
+    def _keep(self, path: bytes, blob: BlobId) -> None:
+        fresh = self._world.take_fresh(blob.digest)
+        if blob.digest in self._stored or self._world.stable(path):
+            return
+        self._stored.add(blob.digest)
+        if fresh is not None:
+            self._pending[Key(Kind.BLOB, blob.digest)] = fresh
+        else:
+            self._pending_files[blob] = path
+
+    def _tools(self, tools: Sequence[bytes], entries: dict[bytes, Entry]) -> GroupId:
+        known = self._groups.get(tuple(tools))
+        if known is not None:
+            return known
+        found: dict[bytes, Entry] = {}
+        for tool in tools:
+            self._input(tool, found)
+        own = [e for e in found.values() if isinstance(e, OutputOf) or not self._world.stable(e.path)]
+        for entry in own:  # a compiler that this very build makes: looked at again each time
+            if isinstance(entry, OutputOf):
+                entries[entry.path] = entry
+                del found[entry.path]
+        group = self._group(found.values(), ())
+        if not own:
+            self._groups[tuple(tools)] = group
+        return group
+
+    def _directories(self, directories: Sequence[bytes], cwd: bytes) -> GroupId:
+        """A group of the search directories that exist, real names and links."""
+        found: dict[bytes, Entry] = {}
+        for path in directories:
+            try:
+                real, links = self._canon.directory(sandbox_path(path, cwd) if b".." not in path else _joined(path, cwd))
+            except OSError:
+                continue
+            found[real] = Directory(SandboxPath(real))
+            for link in links:
+                found[link.path] = link
+        key = tuple(sorted(found))
+        known = self._groups.get((b"\0directories", *key))
+        if known is None:
+            known = self._groups[(b"\0directories", *key)] = self._group(found.values(), ())
+        return known
+
+    def _output(self, path: bytes, cwd: bytes) -> SandboxPath:
+        full = _joined(path, cwd)
+        head, _, tail = full.rpartition(b"/")
+        try:
+            real, _ = self._canon.directory(head)
+        except OSError:
+            raise NotCapturable("the directory of an output does not exist") from None
+        name = real + b"/" + tail if real != b"/" else b"/" + tail
+        try:
+            os.readlink(name)
+        except OSError as error:
+            if error.errno == errno.EINVAL and not os.path.isfile(name):
+                raise NotCapturable("an output that is no regular file") from None
+            return SandboxPath(name)
+        raise NotCapturable("an output that is a symbolic link")
+
+    # Storing
+
+    def _group(self, entries: Iterable[Entry], groups: tuple[GroupId, ...]) -> GroupId:
+        plain = tuple(sorted((e for e in entries if not isinstance(e, OutputOf)), key=_by_path))
+        encoded = encode_group(Group(plain, groups))
+        name = group_id(encoded)
+        self._put(Key(Kind.GROUP, name), encoded)
+        return name
+
+    def _put(self, key: Key, value: bytes) -> None:
+        if key.digest not in self._stored:
+            self._stored.add(key.digest)
+            self._pending[key] = value
+
+    def _flush(self) -> None:
+        """All that the thunk needs is in the store before its placeholder is seen by anyone."""
+        if self._pending_files:
+            keys = {Key(Kind.BLOB, blob.digest): blob for blob in self._pending_files}
+            for key in self._store.has(list(keys)):
+                del self._pending_files[keys[key]]
+            if self._pending_files:
+                self._store.put_files(self._pending_files)
+            self._pending_files = {}
+        if self._pending:
+            self._store.put(self._pending)
+            self._pending = {}
+
+
+def _by_path(entry: Entry) -> bytes:
+    return entry.path
+
+
+def _joined(path: bytes, cwd: bytes) -> bytes:
+    return path if path.startswith(b"/") else cwd + b"/" + path
+
+

@@ -1,0 +1,55 @@
+"""A JSON compilation database of what was recorded, for editors and analysers.
+
+The format is clang's: https://clang.llvm.org/docs/JSONCompilationDatabase.html
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from gg.core.thunk import Work
+from gg.models.base import Call
+from gg.record.capture import Captured
+
+_COMPILES = (Work.COMPILE, Work.ASSEMBLE, Work.PREPROCESS)
+
+
+class CompilationDatabase:
+    """Collects compiles; `write` adds them to what the file says of other sources."""
+
+    def __init__(self, path: str) -> None:
+        self._path = os.path.abspath(path)
+        self._entries: dict[tuple[str, str], dict[str, object]] = {}
+
+    def saw(self, call: Call, captured: Captured) -> None:
+        if captured.thunk.work not in _COMPILES:
+            return
+        directory = os.fsdecode(call.cwd)
+        output = os.fsdecode(captured.thunk.outputs[0].path)
+        for scan in captured.draft.scans:
+            for source in scan.sources:
+                name = os.fsdecode(source)
+                arguments = [os.fsdecode(a) for a in (call.tool.path, *call.argv[1:])]
+                entry = {"directory": directory, "file": name, "arguments": arguments, "output": output}
+                self._entries[(os.path.join(directory, name), output)] = entry
+
+    def write(self) -> None:
+        """Entries of earlier runs stay unless the same output was compiled again or their source is gone."""
+        for entry in self._earlier():
+            key = (os.path.join(str(entry["directory"]), str(entry["file"])), str(entry.get("output", "")))
+            if key not in self._entries and os.path.exists(key[0]):
+                self._entries[key] = entry
+        aside = f"{self._path}.{os.getpid()}"
+        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
+            json.dump([self._entries[k] for k in sorted(self._entries)], file, indent=1)
+            file.write("\n")
+        os.replace(aside, self._path)
+
+    def _earlier(self) -> list[dict[str, object]]:
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                found = json.load(file)
+        except (OSError, ValueError):
+            return []
+        return [e for e in found if isinstance(e, dict) and "directory" in e and "file" in e]

@@ -1,0 +1,98 @@
+"""What the shim and the interposer say to the recorder, and what it answers. Version 1.
+
+Both sides are on one machine and of one installation, over a Unix stream socket whose path is in `GG_SOCKET`. One
+request and one reply a connection. All integers are little-endian. Strings are bytes without NUL, each ended by one.
+
+request   u32 length of what follows
+          u8 version (1), u8 op, u16 zero, u32 umask, u32 pid, u32 argc, u32 envc      (20 bytes)
+          path, cwd, argv[0] … argv[argc-1], env[0] … env[envc-1]                       (strings)
+
+  op 0 CALL     a tool was called. `path` is the program that the caller executed by name with a slash, as the
+                interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
+  op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
+                argv[0]; envc is 0.
+
+reply     u32 length of what follows
+          u8 kind, 3 zero bytes, then
+  kind 0 EXIT   i32 status, u32 n, u32 m, n bytes for standard output, m bytes for standard error
+  kind 1 EXEC   u32 argc, u32 envc, then strings: the program's path, argv, and environment edits:
+                "NAME=value" sets, "NAME" alone unsets
+  kind 2 READY  (answers FORCE) the placeholder has been replaced by the real file: open it again
+  kind 3 FAILED (answers FORCE) i32 status, u32 0, u32 m, m bytes for standard error: it could not be forced
+
+A recorder that is gone or answers nonsense ends the shim with status 125 and one line on standard error; the shim
+never runs the real tool by itself, for an input may be a placeholder.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from gg.errors import FormatError
+
+VERSION = 1
+_HEAD = struct.Struct("<BBHIIII")
+_LENGTH = struct.Struct("<I")
+
+
+class Op(IntEnum):
+    CALL = 0
+    FORCE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, as it arrived."""
+
+    op: Op
+    umask: int
+    pid: int
+    path: bytes
+    cwd: bytes
+    argv: tuple[bytes, ...]
+    env: dict[bytes, bytes]
+
+
+def parse_request(payload: bytes) -> Request:
+    """The request in `payload` (without its length); FormatError when it is of another version or damaged."""
+    if len(payload) < _HEAD.size:
+        raise FormatError("a request to the recorder is cut short")
+    version, op, _, umask, pid, argc, envc = _HEAD.unpack_from(payload)
+    if version != VERSION:
+        raise FormatError(
+            f"the shim speaks version {version} and this recorder {VERSION}",
+            hint="reinstall gg, then start gg-infer again",
+        )
+    strings = payload[_HEAD.size :].split(b"\0")
+    if len(strings) != argc + envc + 3 or strings[-1] or op not in (Op.CALL, Op.FORCE):
+        raise FormatError("a request to the recorder is damaged")
+    env: dict[bytes, bytes] = {}
+    for item in strings[2 + argc : -1]:
+        name, eq, value = item.partition(b"=")
+        if eq:
+            env.setdefault(name, value)
+    return Request(Op(op), umask, pid, strings[0], strings[1], tuple(strings[2 : 2 + argc]), env)
+
+
+def _framed(payload: bytes) -> bytes:
+    return _LENGTH.pack(len(payload)) + payload
+
+
+def reply_exit(status: int, stdout: bytes = b"", stderr: bytes = b"") -> bytes:
+    return _framed(struct.pack("<B3xiII", 0, status, len(stdout), len(stderr)) + stdout + stderr)
+
+
+def reply_exec(program: bytes, argv: Sequence[bytes], env_edits: Sequence[bytes]) -> bytes:
+    strings = b"".join(s + b"\0" for s in (program, *argv, *env_edits))
+    return _framed(struct.pack("<B3xII", 1, len(argv), len(env_edits)) + strings)
+
+
+def reply_ready() -> bytes:
+    return _framed(struct.pack("<B3x", 2))
+
+
+def reply_failed(status: int, stderr: bytes) -> bytes:
+    return _framed(struct.pack("<B3xiII", 3, status, 0, len(stderr)) + stderr)

@@ -1,0 +1,231 @@
+"""Answers each call of a tool: with a placeholder, or by letting the real tool run.
+
+The recorder is single-threaded: one call is modelled at a time, in a millisecond or less. What must wait for a force
+is handed to the session's force service and answered when that is done, so other calls go on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from gg.core.ids import sandbox_path
+from gg.core.placeholder import Placeholder, Writer
+from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
+from gg.record import protocol
+from gg.record.capture import Capture, Captured
+from gg.record.depfile import render
+from gg.record.protocol import Op, Request
+
+if TYPE_CHECKING:
+    from gg.record.calls import Calls
+    from gg.record.softfiles import SoftFiles
+    from gg.record.world import World
+
+Reply = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """How a force of some paths ended: 0, or the failed command's status and what it printed."""
+
+    status: int = 0
+    stderr: bytes = b""
+
+
+class ForceService(Protocol):
+    """Forces placeholders in the background of a session."""
+
+    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None]) -> None:
+        """Force all of `paths`, then call `then` from any thread."""
+        ...
+
+
+class Recorder:
+    """One session's answers. `names` turns a called name into a tool's canonical one."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        capture: Capture,
+        models: Mapping[str, Model],
+        names: Callable[[bytes], str | None],
+        real: Callable[[bytes, bytes], bytes | None],
+        writer: Writer,
+        calls: Calls,
+        soft: SoftFiles,
+        forces: ForceService,
+        shims: bytes,
+        tmp: bytes,
+        always_real: frozenset[str] = frozenset(),
+        listener: Callable[[Call, Captured], None] | None = None,
+    ) -> None:
+        self._world = world
+        self._capture = capture
+        self._models = models
+        self._names = names
+        self._real = real
+        self._writer = writer
+        self._calls = calls
+        self._soft = soft
+        self._forces = forces
+        self._shims = shims
+        self._tmp = os.path.join(tmp, b"p%d-" % os.getpid())
+        self._always_real = always_real
+        self._listener = listener
+        self._count = 0
+        self._known: set[bytes] = set()
+
+    def handle(self, request: Request, reply: Reply) -> None:
+        """Answer one request, now or later."""
+        if request.op is Op.FORCE:
+            self._force_on_read(request, reply)
+            return
+        called = request.path or request.argv[0] if request.argv else request.path
+        name = self._names(os.path.basename(called)) or ""
+        program = self._program(request)
+        if program is None:
+            text = b"gg: " + os.path.basename(called) + b": command not found\n"
+            reply(protocol.reply_exit(127, b"", text))
+            return
+        call = Call(Tool(name, program), request.argv, request.cwd, _without(request.env, self._shims))
+        answer = self._answer(call)
+        if isinstance(answer, RunReal):
+            self._run_real(call, answer, request, reply)
+        else:
+            self._leave(call, answer, request.umask)
+            reply(protocol.reply_exit(0))
+
+    # Which program
+
+    def _program(self, request: Request) -> bytes | None:
+        path = request.env.get(b"PATH", b"")
+        if request.path:
+            return self._real(sandbox_path(request.path, request.cwd), path)
+        argv0 = request.argv[0]
+        if b"/" in argv0:
+            full = sandbox_path(argv0, request.cwd)
+            if os.path.dirname(full) != self._shims and os.path.isfile(full):
+                return self._real(full, path)
+        return self._real(os.path.basename(argv0), path)
+
+    def _answer(self, call: Call) -> Captured | RunReal:
+        name = call.tool.name
+        if name in self._always_real:
+            return RunReal("the settings say so")
+        model = self._models.get(name)
+        if model is None:
+            return RunReal("no model for this tool")
+        answer: Answer = model(call, self._world)
+        if isinstance(answer, Draft):
+            return self._capture.capture(answer, call)
+        return answer
+
+    # A real run
+
+    def _run_real(self, call: Call, answer: RunReal, request: Request, reply: Reply) -> None:
+        why = answer.why
+        self._calls.ran(call.tool.name, why, probe=answer.probe, argv=call.argv, cwd=call.cwd)
+        edits = [b"GG_BYPASS=1", b"PATH=" + call.env.get(b"PATH", b"")]
+        go = protocol.reply_exec(call.tool.path, call.argv, edits)
+        waiting = self._placeholders_read(call, answer)
+        if not waiting:
+            reply(go)
+            return
+
+        def then(forced: Forced) -> None:
+            reply(protocol.reply_exit(forced.status, b"", forced.stderr) if forced.status else go)
+
+        self._calls.forced += len(waiting)
+        self._forces.force(waiting, then)
+
+    def _placeholders_read(self, call: Call, answer: RunReal) -> list[bytes]:
+        names = list(answer.reads)
+        if answer.reads_all:
+            names += _operands(call.argv)
+        found = dict.fromkeys(sandbox_path(name, call.cwd) for name in names if name)
+        return [path for path in found if self._world.is_placeholder(path)]
+
+    def _force_on_read(self, request: Request, reply: Reply) -> None:
+        def then(forced: Forced) -> None:
+            reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
+
+        self._calls.forced += 1
+        self._forces.force([sandbox_path(request.path, request.cwd)], then)
+
+    # A thunk
+
+    def _leave(self, call: Call, captured: Captured, umask: int) -> None:
+        """Put placeholders where the outputs would be, and the dependency file that make will read."""
+        thunk = captured.thunk
+        for index, output in enumerate(thunk.outputs):
+            if output.soft or output.optional:
+                continue
+            mode = (0o777 if output.executable else 0o666) & ~umask
+            info = self._write(output.path, self._writer.encode(captured.id, index), mode)
+            self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
+        depfile = captured.draft.depfile
+        if depfile is not None:
+            index = next(i for i, output in enumerate(thunk.outputs) if output.soft)
+            path = thunk.outputs[index].path
+            sources = [source for scan in captured.draft.scans for source in scan.sources]
+            info = self._write(path, render(depfile, captured.closures, sources), 0o666 & ~umask)
+            self._soft.wrote(path, info, captured.id, index)
+        self._calls.captured(call.tool.name, new=captured.id not in self._known)
+        self._known.add(captured.id)
+        if self._listener:
+            self._listener(call, captured)
+
+    def _write(self, path: bytes, data: bytes, mode: int) -> os.stat_result:
+        """Write aside and rename: a reader sees the old file or the whole new one, whenever we are killed."""
+        self._count += 1
+        aside = self._tmp + b"%d" % self._count
+        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            os.write(fd, data)
+            os.fchmod(fd, mode)
+            info = os.fstat(fd)
+        finally:
+            os.close(fd)
+        os.rename(aside, path)
+        return info
+
+    def knows(self, ids: set[bytes]) -> None:
+        """Thunks that earlier sessions recorded: they do not count as new."""
+        self._known |= ids
+
+
+def _without(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:
+    """The caller's environment without what gg put there."""
+    clean = {k: v for k, v in env.items() if not k.startswith(b"GG_")}
+    clean.pop(b"LD_PRELOAD", None)
+    path = env.get(b"PATH")
+    if path and shims in path:
+        clean[b"PATH"] = b":".join(part for part in path.split(b":") if part.rstrip(b"/") != shims)
+    return clean
+
+
+def _operands(argv: Sequence[bytes]) -> list[bytes]:
+    """Everything among the arguments that may name a file: plain ones, and what is joined to an option."""
+    found: list[bytes] = []
+    for arg in argv[1:]:
+        if arg.startswith(b"@"):
+            found += _response_file(arg[1:])
+        for piece in arg.split(b","):
+            found.append(piece)
+            if b"=" in piece:
+                found.append(piece.partition(b"=")[2])
+    return found
+
+
+def _response_file(path: bytes) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.read().split()
+    except OSError:
+        return []
+
+

@@ -1,0 +1,159 @@
+"""The recorder's socket: one thread, one selector, one request and one reply a connection."""
+
+from __future__ import annotations
+
+import os
+import queue
+import selectors
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
+
+from gg.errors import FormatError
+from gg.record import protocol
+from gg.record.protocol import Request
+
+_MAX_REQUEST = 64 << 20  # an argument list and an environment; Linux allows a quarter of the stack limit, at most 6 MB
+_SEND_SECONDS = 30.0
+Handler = Callable[[Request, Callable[[bytes], None]], None]
+
+
+class Server:
+    """Serves `handler` until `stop` is called. Replies may come from any thread."""
+
+    def __init__(self, path: str, handler: Handler) -> None:
+        self._handler = handler
+        self._path = path
+        self._selector = selectors.DefaultSelector()
+        self._replies: queue.SimpleQueue[tuple[socket.socket, bytes] | None] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._partial: dict[socket.socket, bytearray] = {}
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._bind()
+        self._listener.listen(1024)
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        self._stopped = False
+
+    def _bind(self) -> None:
+        """A socket's address holds 107 bytes (unix(7)); a longer one is reached through the open directory."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._path)
+        if len(os.fsencode(self._path)) < 100:
+            self._listener.bind(self._path)
+            return
+        directory = os.open(os.path.dirname(self._path), os.O_PATH | os.O_DIRECTORY)
+        try:
+            self._listener.bind(f"/proc/self/fd/{directory}/{os.path.basename(self._path)}")
+        finally:
+            os.close(directory)
+
+    def serve(self) -> None:
+        """Run until stopped."""
+        while not self._stopped:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fd == self._wake_read:
+                    self._send_replies()
+                elif isinstance(key.fileobj, socket.socket):
+                    self._read(key.fileobj)
+
+    def stop(self) -> None:
+        """End `serve`; from any thread."""
+        self._replies.put(None)
+        self._wake()
+
+    def close(self) -> None:
+        for connection in list(self._partial):
+            connection.close()
+        self._selector.close()
+        self._listener.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+        with suppress(OSError):
+            os.unlink(self._path)
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._wake_write, b"\0")
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return  # no more, or the caller has gone already
+            connection.setblocking(False)
+            self._partial[connection] = bytearray()
+            self._selector.register(connection, selectors.EVENT_READ)
+            self._read(connection)
+
+    def _read(self, connection: socket.socket) -> None:
+        buffer = self._partial[connection]
+        try:
+            while True:
+                piece = connection.recv(262144)
+                if not piece:
+                    self._drop(connection)
+                    return
+                buffer += piece
+                if len(buffer) >= 4 and len(buffer) - 4 >= struct.unpack_from("<I", buffer)[0]:
+                    break
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+            return
+        length = struct.unpack_from("<I", buffer)[0]
+        self._selector.unregister(connection)
+        del self._partial[connection]
+        if length > _MAX_REQUEST:
+            connection.close()
+            return
+        self._handle(connection, bytes(buffer[4 : 4 + length]))
+
+    def _drop(self, connection: socket.socket) -> None:
+        self._selector.unregister(connection)
+        del self._partial[connection]
+        connection.close()
+
+    def _handle(self, connection: socket.socket, payload: bytes) -> None:
+        try:
+            request = protocol.parse_request(payload)
+        except FormatError as error:
+            self._send(connection, protocol.reply_exit(125, b"", f"gg: {error}. {error.hint}\n".encode()))
+            return
+        inside = True
+
+        def reply(data: bytes) -> None:
+            if inside:
+                self._send(connection, data)
+            else:
+                self._replies.put((connection, data))
+                self._wake()
+
+        self._handler(request, reply)
+        inside = False
+
+    def _send_replies(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake_read, 4096)
+        while True:
+            try:
+                item = self._replies.get_nowait()
+            except queue.Empty:
+                return
+            if item is None:
+                self._stopped = True
+            else:
+                self._send(*item)
+
+    def _send(self, connection: socket.socket, data: bytes) -> None:
+        """Send and close; a caller that has gone does not matter."""
+        with suppress(OSError):
+            connection.settimeout(_SEND_SECONDS)
+            connection.sendall(data)
+        connection.close()

@@ -1,0 +1,230 @@
+"""One run of `gg-infer`: the recorder, its socket, and the command whose tools are recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg import history, native
+from gg.core.placeholder import Writer
+from gg.errors import StoreError, ToolMissing
+from gg.record.calls import Calls
+from gg.record.capture import Capture, Captured
+from gg.record.filedb import FileDB
+from gg.record.recorder import Forced, Recorder
+from gg.record.server import Server
+from gg.record.softfiles import SoftFiles
+from gg.record.world import World
+from gg.store.base import Kind, Store
+
+if TYPE_CHECKING:
+    from gg.models.base import Call
+    from gg.workspace import Workspace
+
+Forcer = Callable[[Sequence[bytes]], Forced]
+
+
+class Forces:
+    """Forces in a thread of its own, all that is asked for meanwhile in one go."""
+
+    def __init__(self, forcer: Forcer) -> None:
+        self._forcer = forcer
+        self._condition = threading.Condition()
+        self._waiting: list[tuple[Sequence[bytes], Callable[[Forced], None]]] = []
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None]) -> None:
+        with self._condition:
+            self._waiting.append((paths, then))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="forces", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def now(self, paths: Sequence[bytes]) -> None:
+        """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
+        with self._lock:
+            done = self._forcer(paths)
+        if done.status:
+            raise OSError(f"cannot be forced: {os.fsdecode(done.stderr.strip())}")
+
+    def _serve(self) -> None:
+        while True:
+            with self._condition:
+                while not self._waiting:
+                    self._condition.wait()
+                batch, self._waiting = self._waiting, []
+            with self._lock:
+                together = self._forcer([path for paths, _ in batch for path in paths])
+            if together.status == 0 or len(batch) == 1:
+                for _, then in batch:
+                    then(together)
+                continue
+            for paths, then in batch:  # one failed: tell each its own
+                with self._lock:
+                    done = self._forcer(paths)
+                then(done)
+
+
+class Session:
+    """Everything that one `gg-infer` needs; `run` it once, then `close`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        forcer: Forcer,
+        *,
+        always_real: frozenset[str] = frozenset(),
+        interpose: bool = True,
+        listener: Callable[[Call, Captured], None] | None = None,
+    ) -> None:
+        from gg.models.includes import Scanner
+        from gg.models.names import tool_name
+        from gg.models.registry import MODELS
+
+        self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
+        self._workspace = workspace
+        self._interpose = interpose
+        self._store = store
+        self._files = FileDB(os.fsencode(workspace.files_db))
+        self._forces = Forces(forcer)
+        self._tool_name = tool_name
+        shims = os.fsencode(workspace.shims)
+        self._world = World(os.fsencode(workspace.root), self._files, self._forces.now)
+        known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
+        self._soft = SoftFiles(store)
+        self._finder = _ToolFinder(shims, self._world)
+        self._recorder = Recorder(
+            world=self._world,
+            capture=Capture(self._world, Scanner(self._world), store, set(known)),
+            models=MODELS,
+            names=tool_name,
+            real=self._finder.find,
+            writer=Writer(os.fsencode(native.shim())),
+            calls=self.calls,
+            soft=self._soft,
+            forces=self._forces,
+            shims=shims,
+            tmp=os.fsencode(workspace.tmp),
+            always_real=always_real,
+            listener=listener,
+        )
+        self._recorder.knows(known)
+        self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
+        self._server = Server(self._socket, self._recorder.handle)
+
+    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run `command` and record its tools; its exit status, 128 + N when signal N ended it."""
+        self._make_shims(environment.get("PATH", os.defpath))
+        started = time.time()
+        try:
+            child = subprocess.Popen(list(command), env=self._environment(environment))
+        except FileNotFoundError:
+            raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
+        except OSError as error:
+            raise ToolMissing(f"{command[0]}: {error.strerror}") from error
+        previous = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGINT, signal.SIGQUIT)}
+        previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        watcher = threading.Thread(target=self._watch, args=(child,), name="watcher", daemon=True)
+        watcher.start()
+        try:
+            self._server.serve()
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        watcher.join()
+        status = child.returncode if child.returncode >= 0 else 128 - child.returncode
+        self._note(command, status, started)
+        return status
+
+    def close(self) -> None:
+        self._server.close()
+        self._soft.flush()
+        self._files.flush()
+        self._files.close()
+        self._store.flush()
+        self.calls.close()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        child.wait()
+        self._server.stop()
+
+    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        env = dict(environment)
+        env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
+        env["GG_SOCKET"] = self._socket
+        env["GG_SHIMS"] = self._workspace.shims
+        env["GG_SHIM"] = os.fspath(native.shim())
+        if self._interpose:
+            library = os.fspath(native.record_library())
+            env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
+        return env
+
+    def _make_shims(self, path: str) -> None:
+        """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
+        shim = os.fspath(native.shim())
+        names: set[str] = set()
+        for directory in path.split(os.pathsep):
+            with suppress(OSError):
+                for name in os.listdir(directory or "."):
+                    if self._tool_name(os.fsencode(name)):
+                        names.add(name)
+        try:
+            os.makedirs(self._workspace.shims, exist_ok=True)
+            have = {n: os.readlink(os.path.join(self._workspace.shims, n)) for n in os.listdir(self._workspace.shims)}
+            for name in have.keys() - names:
+                os.unlink(os.path.join(self._workspace.shims, name))
+            for name in names:
+                if have.get(name) != shim:
+                    aside = os.path.join(self._workspace.tmp, f"l{os.getpid()}")
+                    os.symlink(shim, aside)
+                    os.rename(aside, os.path.join(self._workspace.shims, name))
+        except OSError as error:
+            raise StoreError(f"cannot write {self._workspace.shims}: {error.strerror}") from error
+
+    def _note(self, command: Sequence[str], status: int, started: float) -> None:
+        line = {
+            "what": "infer",
+            "time": started,
+            "wall": time.time() - started,
+            "command": list(command),
+            "status": status,
+            **self.calls.summary(),
+        }
+        history.append(self._workspace, line)
+
+
+class _ToolFinder:
+    """Finds the real program behind a called name, past our own shims and past ccache and distcc masquerades."""
+
+    def __init__(self, shims: bytes, world: World) -> None:
+        self._shims = shims
+        self._world = world
+        self._known: dict[tuple[bytes, bytes], bytes | None] = {}
+
+    def find(self, name: bytes, path: bytes) -> bytes | None:
+        """The program for a bare name on PATH, or for an absolute path; None when there is none."""
+        key = (name, path)
+        if key not in self._known:
+            self._known[key] = self._find(name, path)
+        return self._known[key]
+
+    def _find(self, name: bytes, path: bytes) -> bytes | None:
+        from gg.models.toolchain import real_compiler
+
+        directories = tuple(d for d in path.split(b":") if d.rstrip(b"/") != self._shims)
+        if name.startswith(b"/"):
+            return real_compiler(name, directories)
+        for directory in directories:
+            candidate = os.path.join(directory or b".", name)
+            if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
+                return real_compiler(os.path.abspath(candidate), directories)
+        return None

@@ -1,0 +1,82 @@
+"""Files that have a content before they are forced: dependency files.
+
+The recorder writes one at once, for make; the compiler's own takes its place when the thunk is forced. No placeholder
+can mark it, so it is remembered by path and inode: automake renames `x.Tpo` to `x.Po` in the same directory.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgpack
+from blake3 import blake3
+
+from gg.core.ids import ThunkId
+from gg.store.base import Key, Kind, Store
+
+
+@dataclass(frozen=True, slots=True)
+class SoftFile:
+    """A file as the recorder left it. Times in nanoseconds."""
+
+    path: bytes
+    inode: int
+    mtime_ns: int
+    size: int
+    index: int
+
+    def find(self) -> bytes | None:
+        """Where the file is now, unchanged since it was written; None when it is gone or is another one."""
+        if self._is_at(self.path):
+            return self.path
+        directory = os.path.dirname(self.path)
+        try:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.inode() == self.inode and self._is_at(entry.path):
+                        return entry.path
+        except OSError:
+            pass
+        return None
+
+    def _is_at(self, path: bytes) -> bool:
+        try:
+            info = os.lstat(path)
+        except OSError:
+            return False
+        return (info.st_ino, info.st_mtime_ns, info.st_size) == (self.inode, self.mtime_ns, self.size)
+
+
+def _key(thunk: ThunkId) -> Key:
+    return Key(Kind.ALIAS, blake3(b"soft\0" + thunk).digest())
+
+
+class SoftFiles:
+    """The soft files of a store's thunks. `wrote` collects, `flush` writes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._pending: dict[Key, bytes] = {}
+
+    def wrote(self, path: bytes, info: os.stat_result, thunk: ThunkId, index: int) -> None:
+        record = [1, path, info.st_ino, info.st_mtime_ns, info.st_size, index]
+        self._pending[_key(thunk)] = msgpack.packb(record)
+        if len(self._pending) >= 64:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._pending:
+            self._store.put(self._pending)
+            self._pending = {}
+
+    def of(self, thunks: Iterable[ThunkId]) -> dict[ThunkId, SoftFile]:
+        """The soft files of these thunks, each at most one."""
+        keys = {_key(thunk): thunk for thunk in thunks}
+        found: dict[ThunkId, SoftFile] = {}
+        for key, value in self._store.get(list(keys)).items():
+            version, path, inode, mtime_ns, size, index = msgpack.unpackb(value)
+            if version == 1:
+                found[keys[key]] = SoftFile(path, inode, mtime_ns, size, index)
+        return found

@@ -1,0 +1,137 @@
+"""The machine as a model and the include scanner see it: files by content, placeholders told apart, questions memoised.
+
+What lies under a *stable* prefix (`/usr`, …, unless the workspace is inside it) is looked at once a session; all
+else is looked at each time. A placeholder that a model must read is forced first.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gg.core.placeholder import SIZE, Placeholder
+from gg.models.base import Completed, PathKind
+from gg.models.includes.disk import LocalDisk, Signature
+from gg.workspace import read_placeholder
+
+if TYPE_CHECKING:
+    from gg.record.filedb import FileDB, FileInfo
+
+STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/nix/store/", b"/gnu/store/", b"/etc/")
+
+
+class World(LocalDisk):
+    """One session's view of the machine: a model's `Probe` and the include scanner's `Disk`."""
+
+    def __init__(self, root: bytes, files: FileDB, force: Callable[[Sequence[bytes]], None]) -> None:
+        super().__init__()
+        self._root = root + b"/"
+        self.files = files
+        self._force = force
+        self._stable_kinds: dict[bytes, PathKind] = {}
+        self._answers: dict[object, Completed] = {}
+        self._placed: dict[bytes, tuple[int, int, Placeholder]] = {}
+        self._fresh: dict[bytes, tuple[bytes, FileInfo]] = {}
+
+    # Probe
+
+    def kind(self, path: bytes) -> PathKind:
+        known = self._stable_kinds.get(path)
+        if known is not None:
+            return known
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError):
+            found = PathKind.MISSING
+        else:
+            found = PathKind.DIRECTORY if stat.S_ISDIR(mode) else PathKind.FILE
+        if self.stable(path):
+            self._stable_kinds[path] = found
+        return found
+
+    def read(self, path: bytes) -> bytes:
+        """The content; what is not under a stable prefix is kept for the store until `take_fresh`."""
+        if self.placeholder(path):
+            self._force([path])
+        data, info = self.files.read(path)
+        if not self.stable(path):
+            self._fresh[info.blob.digest] = (data, info)
+        return data
+
+    def read_part(self, path: bytes, offset: int, size: int) -> bytes:
+        """`size` bytes at `offset`, fewer at the end; OSError if it cannot be read. For headers of large files."""
+        if self.placeholder(path):
+            self._force([path])
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.pread(file, size, offset)
+        finally:
+            os.close(file)
+
+    def list_directory(self, path: bytes) -> tuple[bytes, ...]:
+        """The names in a directory, sorted; none if there is no such directory."""
+        try:
+            return tuple(sorted(os.listdir(path)))
+        except OSError:
+            return ()
+
+    def is_placeholder(self, path: bytes) -> bool:
+        return self.placeholder(path) is not None
+
+    def run(self, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes = b"/") -> Completed:
+        key = (tuple(argv), tuple(sorted(env.items())), cwd)
+        known = self._answers.get(key)
+        if known is None:
+            import subprocess
+
+            try:
+                done = subprocess.run(
+                    list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
+                )
+                known = Completed(done.returncode, done.stdout, done.stderr)
+            except OSError as error:
+                known = Completed(127, b"", os.fsencode(str(error)))
+            self._answers[key] = known
+        return known
+
+    # Disk
+
+    def stable(self, path: bytes) -> bool:
+        return path.startswith(STABLE) and not path.startswith(self._root)
+
+    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+        try:
+            return self.files.get_lexed(self.files.digest(path).blob, kind)
+        except OSError:
+            return None
+
+    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+        self.files.set_lexed(self.files.digest(path).blob, kind, lexed)
+
+    # Placeholders
+
+    def wrote_placeholder(self, path: bytes, info: os.stat_result, placeholder: Placeholder) -> None:
+        """Remember what the recorder itself has just written."""
+        self._placed[path] = (info.st_ino, info.st_mtime_ns, placeholder)
+
+    def placeholder(self, path: bytes) -> Placeholder | None:
+        """The placeholder at `path`, symbolic links followed; None for any other file or none."""
+        if self._stable_kinds.get(path) is not None:
+            return None
+        try:
+            info = os.stat(path)
+        except (OSError, ValueError):
+            return None
+        if info.st_size != SIZE:
+            return None
+        known = self._placed.get(path)
+        if known and known[0] == info.st_ino and known[1] == info.st_mtime_ns:
+            return known[2]
+        return read_placeholder(path, info.st_size)
+
+    def take_fresh(self, digest: bytes) -> bytes | None:
+        """The content that `read` met under this digest, once."""
+        fresh = self._fresh.pop(digest, None)
+        return fresh[0] if fresh else None

@@ -1,0 +1,352 @@
+"""The blobs of a directory store: one file each, `blobs/ab/<64 digits>`, and `<64 digits>.x` to execute.
+
+A blob is written aside in `tmp/` and renamed, so it is whole whenever it has its name, whoever is killed. There is no
+fsync: after a power cut a file may have the right name and size and zeros inside. That must not yield a wrong blob, so
+nothing is believed because of its name. A blob is used only when its bytes were hashed *since this machine was started*
+(the boot id is remembered with the signature), and the file has had the same signature ever since. The price is one
+hash of each blob that is used after a restart, instead of an fsync for each that is written.
+
+Every blob file has the same modification time, one second after the epoch, set before it is renamed. Any later write
+to it, even in the same tick of the kernel's clock, then shows, and a blob just written need not be hashed again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from blake3 import blake3
+
+from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.store.base import Key, Kind, SourceChanged, Stored
+from gg.store.files import (
+    Signature,
+    aside,
+    copy_fd,
+    create,
+    discard,
+    hash_fd,
+    make_whole,
+    read_fd,
+    time_settled,
+    trouble,
+    write_fd,
+)
+from gg.store.metadata import Metadata
+
+MTIME_NS = 1_000_000_000
+_EXECUTABLE = b"x"
+_SMALL = 1 << 20
+_TRIES = 3
+
+
+class Known(NamedTuple):
+    """A blob's file and its signature when its bytes were last known to be right."""
+
+    path: bytes
+    signature: Signature
+
+
+class BlobFiles:
+    """The blobs under `directory`. `notes` remembers what was verified. Thread-safe."""
+
+    def __init__(self, directory: bytes, notes: Metadata, *, writable: bool) -> None:
+        self._blobs = directory + b"/blobs"
+        self._tmp = directory + b"/tmp"
+        self._notes = notes
+        self._writable = writable
+        # By name: a blob's digest, with "x" after it for the executable variant.
+        self._known: dict[bytes, Known | None] = {}
+
+    def get(self, digest: bytes) -> bytes | None:
+        """The blob's bytes; None if it is missing or damaged."""
+        path = self._file(digest)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise trouble("read", path, error) from error
+        try:
+            now = time.time_ns()
+            before = Signature.of(os.fstat(fd))
+            data = read_fd(fd, before.size)
+            unchanged = len(data) == before.size and Signature.of(os.fstat(fd)) == before
+            if unchanged and self._recalled(digest) == (path, before):
+                return data
+            if blake3(data).digest() != digest:
+                return None
+            if unchanged and time_settled(before.mtime_ns, now):
+                self._learn(digest, path, before)
+            return data
+        finally:
+            os.close(fd)
+
+    def has(self, digest: bytes) -> bool:
+        return self._verified(digest) is not None
+
+    def path(self, blob: BlobId, *, executable: bool) -> bytes | None:
+        known = self._verified(blob.digest + _EXECUTABLE if executable else blob.digest)
+        if known is None and executable and self._writable:
+            plain = self._verified(blob.digest)
+            known = None if plain is None else self._make_executable(blob.digest, plain)
+        return known.path if known is not None and known.signature.size == blob.size else None
+
+    def put(self, digest: bytes, data: bytes) -> None:
+        """`data` must have been checked."""
+        if self._verified(digest) is None:
+            self._store(digest, lambda fd: write_fd(fd, data))
+
+    def put_files(self, files: Mapping[BlobId, bytes], *, consume: bool) -> None:
+        changed = [path for blob, path in files.items() if not self._put_file(blob, path, consume)]
+        if changed:
+            raise SourceChanged(changed)
+
+    def fetch(self, blob: BlobId, target: bytes) -> bool:
+        """Copy the blob to `target`; False if it is missing."""
+        for _ in range(_TRIES):
+            known = self._verified(blob.digest)
+            if known is None or known.signature.size != blob.size:
+                return False
+            try:
+                source = os.open(known.path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                if self._export(source, known.signature, target):
+                    return True
+            finally:
+                os.close(source)
+        return False
+
+    def delete(self, digest: bytes) -> None:
+        for name in (digest, digest + _EXECUTABLE):
+            self._known[name] = None
+            self._notes.remember(name, None)
+            try:
+                os.unlink(self._file(name))
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise trouble("remove", self._file(name), error) from error
+
+    def keys(self) -> Iterator[Stored]:
+        """All blobs; the size counts an executable copy, last use is the file's access time (see `relatime`)."""
+        for fan in _listed(self._blobs):
+            with os.scandir(fan.path) as entries:
+                found = {entry.name: entry.stat() for entry in entries}
+            for name, st in found.items():
+                if len(name) == 64:
+                    copy = found.get(name + b".x")
+                    size = st.st_size + (copy.st_size if copy is not None else 0)
+                    used = max(st.st_atime, copy.st_atime if copy is not None else 0.0)
+                    yield Stored(Key(Kind.BLOB, bytes.fromhex(name.decode())), size, used)
+
+    def tidy(self, older_than_s: float) -> int:
+        """Remove files in `tmp/` that were begun before that many seconds; the answer is the bytes freed."""
+        freed = 0
+        for entry in _listed(self._tmp):
+            st = entry.stat(follow_symlinks=False)
+            if st.st_ctime <= time.time() - older_than_s:
+                discard(entry.path)
+                freed += st.st_size
+        return freed
+
+    # What is known of a file
+
+    def prefetch(self, digests: list[bytes]) -> None:
+        """Ask for what was verified earlier in one query, ahead of many questions."""
+        names = [digest for digest in digests if digest not in self._known]
+        if len(names) > 1:
+            recalled = self._notes.recall(names)
+            for name in names:
+                signature = recalled.get(name)
+                self._known[name] = None if signature is None else Known(self._file(name), signature)
+
+    def _file(self, name: bytes) -> bytes:
+        digits = name[:DIGEST_SIZE].hex().encode()
+        return b"%s/%s/%s%s" % (self._blobs, digits[:2], digits, b".x" if len(name) > DIGEST_SIZE else b"")
+
+    def _recalled(self, name: bytes) -> Known | None:
+        if name not in self._known:
+            signature = self._notes.recall([name]).get(name)
+            self._known[name] = None if signature is None else Known(self._file(name), signature)
+        return self._known[name]
+
+    def _learn(self, name: bytes, path: bytes, signature: Signature) -> Known:
+        known = self._known[name] = Known(path, signature)
+        self._notes.remember(name, signature)
+        return known
+
+    def _verified(self, name: bytes) -> Known | None:
+        """The file of that name, its bytes known to be right; None if it is missing or damaged.
+
+        One `stat` for a file that was verified before: the local engine asks this of each input of each thunk.
+        """
+        known = self._known.get(name)
+        path = self._file(name) if known is None else known.path
+        try:
+            st = os.stat(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise trouble("read", path, error) from error
+        if known is None:
+            known = self._recalled(name)
+        if known is not None and known.signature.is_of(st):
+            return known
+        return self._verify(name, path)
+
+    def _verify(self, name: bytes, path: bytes) -> Known | None:
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise trouble("read", path, error) from error
+        try:
+            now = time.time_ns()
+            before = Signature.of(os.fstat(fd))
+            if hash_fd(fd) != (name[:DIGEST_SIZE], before.size) or Signature.of(os.fstat(fd)) != before:
+                return None
+        finally:
+            os.close(fd)
+        return self._learn(name, path, before) if time_settled(before.mtime_ns, now) else Known(path, before)
+
+    # Writing
+
+    def _store(self, name: bytes, fill: Callable[[int], bool], mode: int = 0o444) -> bool:
+        """Make the file of that name of what `fill` writes, unless that says False."""
+        temporary = aside(self._tmp)
+        try:
+            fd = create(temporary, mode)
+            try:
+                good = fill(fd)
+                os.utime(fd, ns=(time.time_ns(), MTIME_NS))
+                size = os.fstat(fd).st_size
+            finally:
+                os.close(fd)
+            if good:
+                self._adopt(temporary, name, size)
+            else:
+                discard(temporary)
+            return good
+        except OSError as error:
+            discard(temporary)
+            raise trouble("write", self._file(name), error) from error
+        except BaseException:
+            discard(temporary)
+            raise
+
+    def _adopt(self, temporary: bytes, name: bytes, size: int) -> None:
+        """Give a finished file its name. Whoever writes to it from here on moves its mtime, and so is seen."""
+        path = self._file(name)
+        try:
+            os.rename(temporary, path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            os.rename(temporary, path)
+        signature = Signature.of(os.stat(path))
+        if signature.size == size and signature.mtime_ns == MTIME_NS:
+            self._learn(name, path, signature)
+
+    def _put_file(self, blob: BlobId, path: bytes, consume: bool) -> bool:
+        """Store one file; False if it does not have the blob's bytes."""
+        known = self._verified(blob.digest)
+        if known is not None and known.signature.size == blob.size:
+            if consume:
+                discard(path)
+            return True
+        try:
+            if consume and (answer := self._take(blob, path)) is not None:
+                return answer
+            source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise trouble("read", path, error) from error
+        try:
+            good = self._store(blob.digest, lambda target: _copy_checked(source, target, blob))
+        finally:
+            os.close(source)
+        if good and consume:
+            discard(path)
+        return good
+
+    def _take(self, blob: BlobId, path: bytes) -> bool | None:
+        """Rename the file into the store; None if it has to be copied, False if it has other bytes (and stays)."""
+        st = os.lstat(path)
+        if not stat.S_ISREG(st.st_mode) or st.st_nlink != 1 or st.st_dev != os.stat(self._tmp).st_dev:
+            return None
+        temporary = aside(self._tmp)
+        os.rename(path, temporary)
+        fd = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if hash_fd(fd) != blob:
+                os.rename(temporary, path)
+                return False
+            os.fchmod(fd, 0o444)
+            os.utime(fd, ns=(time.time_ns(), MTIME_NS))
+        finally:
+            os.close(fd)
+        self._adopt(temporary, blob.digest, blob.size)
+        return True
+
+    def _make_executable(self, digest: bytes, plain: Known) -> Known | None:
+        try:
+            source = os.open(plain.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            self._store(digest + _EXECUTABLE, lambda target: _copy_known(source, target, plain.signature), 0o555)
+        finally:
+            os.close(source)
+        return self._verified(digest + _EXECUTABLE)
+
+    def _export(self, source: int, signature: Signature, target: bytes) -> bool:
+        scratch = self._tmp if self._writable else os.path.dirname(target) or b"."
+
+        def fill(fd: int) -> None:
+            if not _copy_known(source, fd, signature):
+                raise _Changed
+
+        try:
+            make_whole(target, fill, scratch)
+        except _Changed:
+            return False
+        return True
+
+
+class _Changed(Exception):
+    """A blob's file was changed while it was being copied."""
+
+
+def _copy_known(source: int, target: int, signature: Signature) -> bool:
+    """Copy a file that was verified; False if it is not, or no longer, the one that was."""
+    os.lseek(source, 0, os.SEEK_SET)
+    copy_fd(source, target, signature.size)
+    return Signature.of(os.fstat(source)) == signature
+
+
+def _copy_checked(source: int, target: int, blob: BlobId) -> bool:
+    """Copy a file; False if what was copied is not `blob`."""
+    if blob.size <= _SMALL:
+        data = read_fd(source, blob.size)
+        write_fd(target, data)
+        return BlobId.of(data) == blob
+    copy_fd(source, target, blob.size)
+    os.lseek(target, 0, os.SEEK_SET)
+    return hash_fd(target) == blob
+
+
+def _listed(directory: bytes) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(directory) as entries:
+            return list(entries)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise trouble("read", directory, error) from error

@@ -1,0 +1,190 @@
+"""The store in a workspace's `.gg/`: blobs as files, the small objects in one SQLite database. Format 1.
+
+  version      "1" and a newline
+  lock         held shared by whoever uses the store to write, exclusive by a collection (`flock`)
+  store.db     thunks, groups, reductions, aliases (`gg.store.metadata`)
+  blobs/ab/…   blobs (`gg.store.blobfiles`)
+  tmp/         files that are being written
+
+Several processes use one store at a time. Any of them may be killed at any moment: what `put` returned from is there,
+and what it did not is whole or absent; `tmp/` may hold a leftover, which `tidy` removes. A directory that cannot be
+written is a store that only reads. It lives on a local file system: SQLite's log needs memory shared between its users.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from gg.core.ids import BlobId
+from gg.errors import FormatError, StoreError
+from gg.store.base import Caps, Key, Kind, Stored, check_put
+from gg.store.blobfiles import BlobFiles
+from gg.store.files import trouble, write_whole
+from gg.store.metadata import Metadata
+
+VERSION = 1
+# A write that was begun longer ago than this is given up for dead, when others may be writing.
+_STALE_S = 24 * 3600.0
+
+
+class DirectoryStore:
+    """The store at `directory`, made if it is not there.
+
+    `read_only` None: as the directory's permissions have it. `exclusive`: nobody else may use the store meanwhile, as a
+    collection needs; StoreError if somebody does. FormatError if a newer gg made the directory.
+    """
+
+    def __init__(
+        self, directory: bytes | str | os.PathLike[str], *, read_only: bool | None = None, exclusive: bool = False
+    ) -> None:
+        self.directory = os.path.abspath(os.fsencode(directory))
+        if read_only is None:
+            read_only = os.path.isdir(self.directory) and not os.access(self.directory, os.W_OK)
+        self._exclusive = exclusive
+        self._lock: int | None = None
+        _check_version(self.directory, read_only)
+        if not read_only:
+            self._acquire()
+        self._caps = Caps(persistent=True, writable=not read_only, local_paths=True)
+        self._metadata = Metadata(self.directory + b"/store.db", read_only=read_only)
+        self._blobs = BlobFiles(self.directory, self._metadata, writable=not read_only)
+
+    @property
+    def caps(self) -> Caps:
+        return self._caps
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        blobs, others = _apart(keys)
+        found = self._metadata.get(others) if others else {}
+        self._blobs.prefetch([key.digest for key in blobs])
+        for key in blobs:
+            data = self._blobs.get(key.digest)
+            if data is not None:
+                found[key] = data
+        return found
+
+    def put(self, items: Mapping[Key, bytes]) -> None:
+        check_put(items, self._caps)
+        blobs, others = _apart(items)
+        for key in blobs:
+            self._blobs.put(key.digest, items[key])
+        if others:
+            # After the blobs, so that whoever finds a reduction finds what it names.
+            self._metadata.put({key: items[key] for key in others})
+
+    def has(self, keys: Sequence[Key]) -> set[Key]:
+        blobs, others = _apart(keys)
+        found = self._metadata.has(others) if others else set()
+        self._blobs.prefetch([key.digest for key in blobs])
+        found.update(key for key in blobs if self._blobs.has(key.digest))
+        return found
+
+    def delete(self, keys: Sequence[Key]) -> None:
+        self._need_writable()
+        blobs, others = _apart(keys)
+        self._metadata.delete(others)
+        for key in blobs:
+            self._blobs.delete(key.digest)
+
+    def keys(self, kind: Kind) -> Iterator[Stored]:
+        return self._blobs.keys() if kind is Kind.BLOB else self._metadata.keys(kind)
+
+    def put_files(self, files: Mapping[BlobId, bytes], *, consume: bool = False) -> None:
+        self._need_writable()
+        self._blobs.put_files(files, consume=consume)
+
+    def fetch_files(self, files: Mapping[bytes, BlobId]) -> set[bytes]:
+        self._blobs.prefetch([blob.digest for blob in files.values()])
+        return {path for path, blob in files.items() if self._blobs.fetch(blob, path)}
+
+    def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
+        return self._blobs.path(blob, executable=executable)
+
+    def flush(self) -> None:
+        self._metadata.flush()
+
+    def tidy(self) -> int:
+        self._need_writable()
+        return self._blobs.tidy(0.0 if self._exclusive else _STALE_S)
+
+    def close(self) -> None:
+        try:
+            self._metadata.close()
+        finally:
+            self._release()
+
+    def __enter__(self) -> DirectoryStore:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _need_writable(self) -> None:
+        check_put({}, self._caps)
+
+    def _acquire(self) -> None:
+        path = self.directory + b"/lock"
+        try:
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(self._lock, (fcntl.LOCK_EX | fcntl.LOCK_NB) if self._exclusive else fcntl.LOCK_SH)
+        except BlockingIOError:
+            self._release()
+            raise StoreError(
+                f"{os.fsdecode(self.directory)} is in use", hint="wait until gg-infer and gg-force have ended"
+            ) from None
+        except OSError as error:
+            self._release()
+            raise trouble("lock", path, error) from error
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _apart(keys: Sequence[Key] | Mapping[Key, bytes]) -> tuple[list[Key], list[Key]]:
+    blobs: list[Key] = []
+    others: list[Key] = []
+    for key in keys:
+        (blobs if key.kind == Kind.BLOB else others).append(key)
+    return blobs, others
+
+
+def _check_version(directory: bytes, read_only: bool) -> None:
+    """FormatError unless `directory` is a store of this version. Makes a new one where there is none."""
+    name = os.fsdecode(directory)
+    path = directory + b"/version"
+    try:
+        with open(path, "rb") as file:
+            text = file.read(32).strip()
+    except FileNotFoundError:
+        if read_only:
+            raise StoreError(f"{name} is not a store", hint="make one with: gg init") from None
+        if os.path.exists(directory + b"/store.db"):
+            raise FormatError(
+                f"{name} has lost its version file", hint=f'write "{VERSION}" to {name}/version'
+            ) from None
+        _make(directory)
+        return
+    except OSError as error:
+        raise trouble("read", path, error) from error
+    if not text.isdigit() or int(text) < 1:
+        raise FormatError(f"{name}/version is damaged", hint=f'it should say "{VERSION}"')
+    if int(text) > VERSION:
+        raise FormatError(
+            f"{name} is of version {int(text)}, made by a newer gg; this one knows version {VERSION}",
+            hint="use the newer gg, or remove that directory and record again",
+        )
+    if not read_only and not os.path.isdir(directory + b"/tmp"):
+        _make(directory)
+
+
+def _make(directory: bytes) -> None:
+    try:
+        os.makedirs(directory + b"/blobs", exist_ok=True)
+        os.makedirs(directory + b"/tmp", exist_ok=True)
+    except OSError as error:
+        raise trouble("make", directory, error) from error
+    write_whole(directory + b"/version", b"%d\n" % VERSION)

@@ -1,0 +1,247 @@
+"""The small objects of a directory store in one SQLite file: thunks, groups, reductions, aliases. Format 1.
+
+Two tables.
+
+  object    key (a byte for the kind, 32 bytes), data, used (seconds since the epoch, kept to about a day)
+  verified  name of a blob's file, boot, and its stat signature when its bytes were last known to be right
+
+Write-ahead log, `synchronous=NORMAL`: a commit is one `write` to the log (about 50 us) and no fsync. SIGKILL loses
+nothing that was committed. A power cut may lose the last commits and never mixes or halves them, for SQLite
+checksums the log and syncs it before it is copied into the database. A batch is one transaction: nobody sees half.
+
+Bytes that went bad in the file itself: what is content-addressed is checked by its digest whenever it is read, a
+record by 8 bytes of a digest over key and data at its end. What does not match is as good as missing. A database
+that SQLite cannot walk is a FormatError that says what to remove.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from threading import RLock
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
+
+from blake3 import blake3
+
+from gg.errors import FormatError, GGError, StoreError
+from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
+from gg.store.files import Signature
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS object (key BLOB PRIMARY KEY, data BLOB NOT NULL, used INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS verified (name BLOB PRIMARY KEY, boot BLOB NOT NULL, signature BLOB NOT NULL) WITHOUT ROWID;
+"""
+# Writes nothing for an object that is there already and was used within a day.
+_PUT = """
+INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data, used = excluded.used
+WHERE data IS NOT excluded.data OR used < excluded.used - 86400
+"""
+_BUSY_S = 60.0
+_DAY_S = 86400
+_MANY = 500
+_CHECK_SIZE = 8
+
+T = TypeVar("T")
+
+
+def boot_id() -> bytes:
+    """Names the time since this machine was started; a random name where the kernel does not tell."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read().strip()
+    except OSError:
+        return os.urandom(16)
+
+
+class Metadata:
+    """The database at `path`, opened when first needed. Thread-safe."""
+
+    def __init__(self, path: bytes, *, read_only: bool) -> None:
+        self._path = path
+        self._read_only = read_only
+        self._lock = RLock()
+        self._db: sqlite3.Connection | None = None
+        self._boot = boot_id()
+        self._touched: set[Key] = set()
+        self._verified: dict[bytes, Signature | None] = {}
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        now = int(time.time())
+        found: dict[Key, bytes] = {}
+        for key, data, used in self._select("key, data, used", keys):
+            content = _opened(key, data)
+            if content is not None:
+                found[key] = content
+                if used < now - _DAY_S:
+                    self._touched.add(key)
+        return found
+
+    def has(self, keys: Sequence[Key]) -> set[Key]:
+        return set(self.get(keys))
+
+    def put(self, items: Mapping[Key, bytes]) -> None:
+        now = int(time.time())
+        rows = [(_name(key), _sealed(key, data), now) for key, data in items.items()]
+        if rows:
+            self._change(lambda db: db.executemany(_PUT, rows))
+
+    def delete(self, keys: Sequence[Key]) -> None:
+        rows = [(_name(key),) for key in keys]
+        if rows:
+            self._touched.difference_update(keys)
+            self._change(lambda db: db.executemany("DELETE FROM object WHERE key = ?", rows))
+
+    def keys(self, kind: Kind) -> Iterator[Stored]:
+        bounds = (bytes([kind]), bytes([kind + 1]))
+        extra = 0 if kind in CONTENT_ADDRESSED else _CHECK_SIZE
+        rows = self._run(
+            lambda db: db.execute(
+                "SELECT key, length(data), used FROM object WHERE key >= ? AND key < ?", bounds
+            ).fetchall()
+        )
+        for name, size, used in rows or []:
+            yield Stored(Key(kind, name[1:]), size - extra, used)
+
+    def recall(self, names: Sequence[bytes]) -> dict[bytes, Signature]:
+        """The signatures that the named files had when they were verified, since this machine was started."""
+        found: dict[bytes, Signature] = {}
+        for start in range(0, len(names), _MANY):
+            part = names[start : start + _MANY]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT name, signature FROM verified WHERE boot = ? AND name IN ({marks})"
+            arguments = (self._boot, *part)
+            rows = self._run(lambda db, q=query, a=arguments: db.execute(q, a).fetchall())  # type: ignore[misc]
+            found.update((name, Signature.unpack(packed)) for name, packed in rows or [])
+        return found
+
+    def remember(self, name: bytes, signature: Signature | None) -> None:
+        """Keep (or with None drop) a verified signature; written down at the next flush."""
+        self._verified[name] = signature
+
+    def flush(self) -> None:
+        with self._lock:
+            verified, self._verified = self._verified, {}
+            touched, self._touched = self._touched, set()
+        if self._read_only or not (verified or touched):
+            return
+        now = int(time.time())
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany("UPDATE object SET used = ? WHERE key = ?", [(now, _name(key)) for key in touched])
+            db.executemany("DELETE FROM verified WHERE name = ?", [(n,) for n, s in verified.items() if s is None])
+            db.executemany(
+                "INSERT OR REPLACE INTO verified VALUES (?, ?, ?)",
+                [(name, self._boot, signature.pack()) for name, signature in verified.items() if signature is not None],
+            )
+
+        self._change(write)
+
+    def close(self) -> None:
+        with self._lock:
+            try:
+                self.flush()
+            except GGError:
+                pass  # only bookkeeping is held back: without it blobs are hashed once more
+            db, self._db = self._db, None
+            if db is not None:
+                db.close()
+
+    def _select(self, columns: str, keys: Sequence[Key]) -> Iterator[tuple[Key, bytes, int]]:
+        by_name = {_name(key): key for key in keys}
+        names = list(by_name)
+        for start in range(0, len(names), _MANY):
+            part = names[start : start + _MANY]
+            query = f"SELECT {columns} FROM object WHERE key IN ({','.join('?' * len(part))})"
+            rows = self._run(lambda db, q=query, a=part: db.execute(q, a).fetchall())  # type: ignore[misc]
+            for name, data, used in rows or []:
+                yield by_name[name], data, used
+
+    def _change(self, write: Callable[[sqlite3.Connection], object]) -> None:
+        """Run `write` in one transaction."""
+
+        def transaction(db: sqlite3.Connection) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                write(db)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+        self._run(transaction)
+
+    def _run(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
+        """What `action` gives on the connection; None if this store only reads and there is no database."""
+        import sqlite3
+
+        with self._lock:
+            try:
+                db = self._connection()
+                return None if db is None else action(db)
+            except sqlite3.Error as error:
+                raise self._trouble(error) from error
+
+    def _connection(self) -> sqlite3.Connection | None:
+        import sqlite3
+
+        if self._db is not None:
+            return self._db
+        location = "file:" + quote(self._path)
+        if self._read_only:
+            if not os.path.exists(self._path):
+                return None
+            # Without a log there is nobody writing, and SQLite need not make the index file beside it.
+            log = self._path + b"-wal"
+            location += "?mode=ro" if os.path.exists(log) and os.path.getsize(log) else "?immutable=1"
+        db = sqlite3.connect(location, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+        if not self._read_only:
+            db.execute("PRAGMA page_size=8192")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            db.execute("PRAGMA wal_autocheckpoint=4000")
+            db.executescript(_SCHEMA)
+        self._db = db
+        return db
+
+    def _trouble(self, error: sqlite3.Error) -> Exception:
+        name = os.fsdecode(self._path)
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        match code:
+            case 5 | 6:  # BUSY, LOCKED
+                return TransientStoreError(f"{name} is locked by another process", hint="try again when it has ended")
+            case 11 | 26:  # CORRUPT, NOTADB
+                return FormatError(
+                    f"{name} is damaged: {error}",
+                    hint=f"remove {name}* (files are kept in blobs/), then record again with gg-infer",
+                )
+            case 13:  # FULL
+                return StoreError(f"no space to write {name}", hint="free some space, for example with: gg gc")
+            case 8:  # READONLY
+                return StoreError(f"{name} is not writable", hint="check who owns it and whether it is writable")
+            case _:
+                return StoreError(f"cannot use {name}: {error}", hint="is the disk full, or the directory unreadable?")
+
+
+def _name(key: Key) -> bytes:
+    return bytes([key.kind]) + key.digest
+
+
+def _sealed(key: Key, data: bytes) -> bytes:
+    return data if key.kind in CONTENT_ADDRESSED else data + _check(key, data)
+
+
+def _opened(key: Key, data: bytes) -> bytes | None:
+    if key.kind in CONTENT_ADDRESSED:
+        return data if blake3(data).digest() == key.digest else None
+    content, check = data[:-_CHECK_SIZE], data[-_CHECK_SIZE:]
+    return content if check == _check(key, content) else None
+
+
+def _check(key: Key, data: bytes) -> bytes:
+    return blake3(_name(key) + data).digest(length=_CHECK_SIZE)

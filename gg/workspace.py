@@ -1,0 +1,134 @@
+"""The workspace: a directory tree with `.gg/` at its top, and where things are in it.
+
+  .gg/version        what made it; `gg.store.directory` refuses a newer one
+  .gg/blobs/ …       the directory store
+  .gg/tmp/           files being written, scratch of attempts; cleared when nobody uses it
+  .gg/shims/         symbolic links to the shim, one for each tool name seen on PATH
+  .gg/history.jsonl  a line for each gg-infer and gg-force
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gg.core import placeholder
+from gg.core.placeholder import Placeholder
+from gg.errors import StoreError, UsageError
+
+DOT = ".gg"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace that exists. `root` is absolute and free of symbolic links."""
+
+    root: str
+
+    @property
+    def dot(self) -> str:
+        return os.path.join(self.root, DOT)
+
+    @property
+    def tmp(self) -> str:
+        return os.path.join(self.root, DOT, "tmp")
+
+    @property
+    def files_db(self) -> str:
+        return os.path.join(self.root, DOT, "files.db")
+
+    @property
+    def shims(self) -> str:
+        return os.path.join(self.root, DOT, "shims")
+
+    @property
+    def history(self) -> str:
+        return os.path.join(self.root, DOT, "history.jsonl")
+
+    def thunk_directory(self) -> str:
+        """The empty directory in which thunks of gg-create-thunk seem to run."""
+        path = os.path.join(self.dot, "thunk")
+        os.makedirs(path, exist_ok=True)
+        return path
+
+    @classmethod
+    def find(cls, start: str = ".") -> Workspace | None:
+        """The nearest workspace at or above `start`; `GG_DIR`, the path of a `.gg`, goes before."""
+        from gg.config import gg_dir
+
+        named = gg_dir()
+        if named:
+            root = os.path.dirname(os.path.realpath(named))
+            return cls(root) if os.path.isdir(os.path.join(root, DOT)) else None
+        here = os.path.realpath(start)
+        while True:
+            if os.path.isdir(os.path.join(here, DOT)):
+                return cls(here)
+            above = os.path.dirname(here)
+            if above == here:
+                return None
+            here = above
+
+    @classmethod
+    def need(cls, start: str = ".") -> Workspace:
+        """`find`, or UsageError with what to do."""
+        found = cls.find(start)
+        if found is None:
+            raise UsageError(
+                "no workspace here: there is no .gg in this directory or above it",
+                hint="record a build first: gg-infer make",
+            )
+        return found
+
+    @classmethod
+    def create(cls, start: str = ".") -> Workspace:
+        """The workspace at or above `start`, made at `start` when there is none. StoreError when it cannot be made."""
+        found = cls.find(start)
+        if found is None:
+            from gg.config import gg_dir
+
+            named = gg_dir()
+            found = cls(os.path.dirname(os.path.realpath(named)) if named else os.path.realpath(start))
+        found.make()
+        return found
+
+    def make(self) -> None:
+        """Have `.gg/` and what is in it; StoreError when it cannot be made."""
+        try:
+            os.makedirs(self.tmp, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cannot make {self.dot}: {error.strerror}", hint="gg needs a place to write in the workspace"
+            ) from error
+
+    def placeholders(self) -> Iterator[tuple[bytes, Placeholder]]:
+        """Every placeholder below the root, with its absolute path; `.gg` and symbolic links are not entered."""
+        stack = [os.fsencode(self.root)]
+        while stack:
+            directory = stack.pop()
+            try:
+                with os.scandir(directory) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            if entry.name not in (b".gg", b".git"):
+                                stack.append(entry.path)
+                        elif entry.is_file(follow_symlinks=False):
+                            found = read_placeholder(entry.path, entry.stat(follow_symlinks=False).st_size)
+                            if found:
+                                yield entry.path, found
+            except OSError:
+                continue  # removed while we walk, or not ours to read: nothing to force there
+
+
+def read_placeholder(path: bytes, size: int | None = None) -> Placeholder | None:
+    """The placeholder at `path`; None when the file is another one or is not there."""
+    try:
+        if size is None:
+            size = os.stat(path).st_size
+        if size != placeholder.SIZE:
+            return None
+        with open(path, "rb", buffering=0) as file:
+            return placeholder.parse(file.read(placeholder.SIZE + 1))
+    except OSError:
+        return None

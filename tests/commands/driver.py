@@ -1,0 +1,39 @@
+"""Runs the command lines of many cases, as a build would: `python3 -I -S driver.py JOBS RESULTS WORKERS`.
+
+JOBS is a JSON list of {"cwd": directory, "run": list of command lines}, strings in latin-1 (any byte can be one).
+Each case's command lines run in order until one fails; cases run side by side. RESULTS gets, for each case in order,
+the list of [status, standard output, standard error] of those that ran. It imports little: gg-infer starts it.
+"""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+Outcome = tuple[int, str, str]
+
+
+def run(job: dict[str, object]) -> list[Outcome]:
+    """The outcomes of one case."""
+    cwd, lines, outcomes = str(job["cwd"]).encode("latin-1"), job["run"], []
+    assert isinstance(lines, list)
+    for line in lines:
+        argv = [str(arg).encode("latin-1") for arg in line]
+        done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        outcomes.append((done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")))
+        if done.returncode:
+            break
+    return outcomes
+
+
+def main(jobs: str, results: str, workers: str) -> None:
+    with open(jobs, encoding="utf-8") as file:
+        work = json.load(file)
+    with ThreadPoolExecutor(int(workers)) as pool:
+        outcomes = list(pool.map(run, work))
+    with open(results, "w", encoding="utf-8") as file:
+        json.dump(outcomes, file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,30 @@
+"""Whole packages: recorded, forced, compared byte for byte with a plain build, used, built again, checked.
+
+The harness of `benchmarks/packages` does it; sources and build dependencies come from Debian. CI runs zlib and mosh.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from benchmarks.packages import recipe, report, sources, stages
+from tests.commands.batch import programs
+
+RECIPES = recipe.load()
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gg-packages"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["zlib", "hello", "lua5.4", "mosh"])
+def test_same_bytes_as_make(name: str) -> None:
+    chosen = RECIPES[name]
+    sources.install_dependencies(sources.missing_dependencies([chosen]))
+    setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=True)
+    result = stages.side_by_side(chosen, setting)
+    assert not result.failures, "\n".join([report.line(result), *report.details(result)])
+    assert result.compared == result.identical > 0
+    assert result.thunks

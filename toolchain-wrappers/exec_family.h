@@ -1,0 +1,37 @@
+/* The many ways to execute a program, brought down to two, which each preloaded library provides. */
+#ifndef GG_EXEC_FAMILY_H
+#define GG_EXEC_FAMILY_H
+
+#include <spawn.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* As execveat: does not return, or returns -1 with errno. */
+int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], int flags);
+
+/* As posix_spawn, with a path that is not searched for: 0 or an error number. */
+int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+             char *const argv[], char *const envp[]);
+
+/* May `path` be what a search along PATH looks for? */
+int gg_can_execute(const char *path);
+
+/* Environment variables that must reach every process below us, even where a program gives its children an environment
+ * of its own (env -i, or a build tool that is tidy). */
+struct gg_kept {
+    const char *name; /* with its "=" */
+    const char *value;
+};
+
+/* Remember the value of each name as it is now; a list ends with a NULL name. Values are copied. */
+void gg_remember(struct gg_kept kept[]);
+
+/* How many pointers and bytes gg_keep needs at most. */
+size_t gg_keep_pointers(char *const envp[], const struct gg_kept kept[]);
+size_t gg_keep_bytes(char *const envp[], const struct gg_kept kept[]);
+
+/* `envp` with what is missing put back: in `list` and `bytes`, or `envp` itself when nothing is missing. LD_PRELOAD is put
+ * in front of what the new environment preloads. */
+char *const *gg_keep(char *const envp[], const struct gg_kept kept[], char **list, char *bytes);
+
+#endif

@@ -1,0 +1,435 @@
+/* Names that come, go and change: all of it in the overlay. */
+#define _GNU_SOURCE
+#include "pathmap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+#include <sys/xattr.h>
+#include <utime.h>
+
+static int refuse(int error)
+{
+    errno = error;
+    return -1;
+}
+
+/* Is there something below the overlay that a removal must hide? */
+static int covers(const struct gg_place *p)
+{
+    struct stat st;
+    if (p->record != NULL)
+        return p->record->kind == 'F' || p->record->kind == 'L';
+    return sys_lstat(p->path, &st) == 0;
+}
+
+static int make_directory(int dir, const char *path, mode_t mode)
+{
+    struct gg_place p;
+    struct stat st;
+    if (gg_resolve(dir, path, GG_NOFOLLOW, &p) != 0)
+        return -1;
+    if (p.where == GG_OUTSIDE)
+        return (int)syscall(SYS_mkdirat, dir, p.real, mode);
+    if (p.where == GG_FILE || p.where == GG_LINK || p.where == GG_DIR || p.where == GG_OVERLAY)
+        return refuse(EEXIST);
+    if (p.where == GG_UNDECLARED && sys_lstat(p.path, &st) == 0 && (S_ISDIR(st.st_mode) || gg_undeclared(&p) == 0))
+        return refuse(EEXIST);
+    if (gg_make_room(&p) != 0)
+        return -1;
+    if (sys_mkdir(p.real, mode) == 0)
+        return 0;
+    /* The overlay may hold empty directories of an earlier thunk, which were nothing to this one. */
+    return errno == EEXIST ? (int)syscall(SYS_fchmodat, AT_FDCWD, p.real, mode & 0755) : -1;
+}
+
+static int remove_undeclared(const struct gg_place *p, int flags)
+{
+    struct stat st;
+    if (sys_lstat(p->path, &st) != 0) {
+        gg_missed(p);
+        return -1;
+    }
+    if (S_ISDIR(st.st_mode))
+        return refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
+    if (flags & AT_REMOVEDIR)
+        return refuse(ENOTDIR);
+    return gg_undeclared(p) != 0 ? -1 : gg_hide(p);
+}
+
+static int remove_at(int dir, const char *path, int flags)
+{
+    struct gg_place p;
+    if (gg_resolve(dir, path, GG_NOFOLLOW, &p) != 0)
+        return -1;
+    switch (p.where) {
+    case GG_ABSENT:
+        return refuse(ENOENT);
+    case GG_FILE:
+    case GG_LINK:
+        gg_mark(p.record, GG_ASKED);
+        return flags & AT_REMOVEDIR ? refuse(ENOTDIR) : gg_hide(&p);
+    case GG_DIR:
+        return refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
+    case GG_UNDECLARED:
+        return remove_undeclared(&p, flags);
+    case GG_OVERLAY:
+        if (!(flags & AT_REMOVEDIR) && covers(&p) && gg_hide(&p) != 0)
+            return -1;
+        return sys_unlink(p.real, flags);
+    case GG_OUTSIDE:
+        break;
+    }
+    return (int)syscall(SYS_unlinkat, dir, p.real, flags);
+}
+
+static int exists(const struct gg_place *p)
+{
+    struct stat st;
+    switch (p->where) {
+    case GG_ABSENT:
+        return 0;
+    case GG_UNDECLARED:
+        return sys_lstat(p->path, &st) == 0 && gg_undeclared(p) == 0;
+    case GG_OUTSIDE:
+    case GG_OVERLAY:
+        return sys_lstat(p->real, &st) == 0;
+    default:
+        return 1;
+    }
+}
+
+/* Children of a directory that moves change their names without being named: every path may be in the overlay now. */
+static void touch_everything(void)
+{
+    for (uint64_t i = 0; i < 2048; i++)
+        gg_touch(i);
+}
+
+static int rename_at(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    struct gg_place a, b;
+    struct stat st;
+    if (gg_resolve(from_dir, from, GG_NOFOLLOW, &a) != 0 || gg_resolve(to_dir, to, GG_NOFOLLOW, &b) != 0)
+        return -1;
+    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE)
+        return (int)syscall(SYS_renameat2, from_dir, a.real, to_dir, b.real, flags);
+    if (flags & ~(unsigned)RENAME_NOREPLACE)
+        return refuse(EINVAL);
+    if ((flags & RENAME_NOREPLACE) && exists(&b))
+        return refuse(EEXIST);
+    if (a.where == GG_DIR || b.where == GG_DIR)
+        return refuse(EBUSY);
+    if (gg_copy_up(&a) != 0 || gg_make_room(&b) != 0)
+        return -1;
+    if (sys_lstat(a.real, &st) == 0 && S_ISDIR(st.st_mode))
+        touch_everything();
+    int hides = a.where != GG_OUTSIDE && covers(&a);
+    gg_touch(b.hash);
+    if (syscall(SYS_renameat2, AT_FDCWD, a.real, AT_FDCWD, b.real, 0) != 0)
+        return -1;
+    return hides ? gg_hide(&a) : 0;
+}
+
+static int link_at(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    struct gg_place a, b;
+    if (gg_resolve(from_dir, from, flags & AT_SYMLINK_FOLLOW ? GG_FOLLOW : GG_NOFOLLOW, &a) != 0 ||
+        gg_resolve(to_dir, to, GG_NOFOLLOW, &b) != 0)
+        return -1;
+    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE)
+        return (int)syscall(SYS_linkat, from_dir, a.real, to_dir, b.real, flags);
+    if (exists(&b))
+        return refuse(EEXIST);
+    if (gg_copy_up(&a) != 0 || gg_make_room(&b) != 0)
+        return -1;
+    return (int)syscall(SYS_linkat, AT_FDCWD, a.real, AT_FDCWD, b.real, flags);
+}
+
+static int symlink_at(const char *target, int dir, const char *path)
+{
+    struct gg_place p;
+    if (gg_resolve(dir, path, GG_NOFOLLOW, &p) != 0)
+        return -1;
+    if (p.where == GG_OUTSIDE)
+        return (int)syscall(SYS_symlinkat, target, dir, p.real);
+    if (exists(&p))
+        return refuse(EEXIST);
+    return gg_make_room(&p) != 0 ? -1 : (int)syscall(SYS_symlinkat, target, AT_FDCWD, p.real);
+}
+
+static int make_node(int dir, const char *path, mode_t mode, dev_t device)
+{
+    struct gg_place p;
+    if (gg_resolve(dir, path, GG_NOFOLLOW, &p) != 0)
+        return -1;
+    if (p.where == GG_OUTSIDE)
+        return (int)syscall(SYS_mknodat, dir, p.real, mode, device);
+    if (exists(&p))
+        return refuse(EEXIST);
+    return gg_make_room(&p) != 0 ? -1 : (int)syscall(SYS_mknodat, AT_FDCWD, p.real, mode, device);
+}
+
+/* What is to be changed, in the overlay: 0; 1 for a directory that is not the thunk's own, whose mode, owner and times
+ * are nobody's output; -1. */
+static int to_change(int dir, const char *path, enum gg_follow follow, struct gg_place *p)
+{
+    struct stat st;
+    if (gg_resolve(dir, path, follow, p) != 0)
+        return -1;
+    if (p->where == GG_DIR ||
+        (p->where == GG_UNDECLARED && sys_fstatat(AT_FDCWD, p->path, &st, 0) == 0 && S_ISDIR(st.st_mode)))
+        return 1;
+    return gg_copy_up(p);
+}
+
+static int change_mode(int dir, const char *path, mode_t mode, int flags)
+{
+    struct gg_place p;
+    int r = to_change(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_fchmodat, dir, p.real, mode);
+}
+
+static int change_owner(int dir, const char *path, uid_t user, gid_t group, int flags)
+{
+    struct gg_place p;
+    if (path[0] == '\0' && (flags & AT_EMPTY_PATH))
+        return gg_is_input(dir) ? 0 : (int)syscall(SYS_fchownat, dir, path, user, group, flags);
+    int r = to_change(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_fchownat, dir, p.real, user, group, flags);
+}
+
+static int change_times(int dir, const char *path, const struct timespec times[2], int flags)
+{
+    struct gg_place p;
+    if (path == NULL || (path[0] == '\0' && (flags & AT_EMPTY_PATH)))
+        return gg_is_input(dir) ? 0 : (int)syscall(SYS_utimensat, dir, path, times, flags);
+    int r = to_change(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_utimensat, dir, p.real, times, flags);
+}
+
+static int change_times_us(int dir, const char *path, const struct timeval times[2], int flags)
+{
+    if (times == NULL)
+        return change_times(dir, path, NULL, flags);
+    const struct timespec precise[2] = {{times[0].tv_sec, times[0].tv_usec * 1000},
+                                        {times[1].tv_sec, times[1].tv_usec * 1000}};
+    return change_times(dir, path, precise, flags);
+}
+
+GG_EXPORT int mkdir(const char *path, mode_t mode)
+{
+    return make_directory(AT_FDCWD, path, mode);
+}
+
+GG_EXPORT int mkdirat(int dir, const char *path, mode_t mode)
+{
+    return make_directory(dir, path, mode);
+}
+
+GG_EXPORT int unlink(const char *path)
+{
+    return remove_at(AT_FDCWD, path, 0);
+}
+
+GG_EXPORT int unlinkat(int dir, const char *path, int flags)
+{
+    return remove_at(dir, path, flags);
+}
+
+GG_EXPORT int rmdir(const char *path)
+{
+    return remove_at(AT_FDCWD, path, AT_REMOVEDIR);
+}
+
+GG_EXPORT int remove(const char *path)
+{
+    int r = remove_at(AT_FDCWD, path, 0);
+    return r != 0 && errno == EISDIR ? remove_at(AT_FDCWD, path, AT_REMOVEDIR) : r;
+}
+
+GG_EXPORT int rename(const char *from, const char *to)
+{
+    return rename_at(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+GG_EXPORT int renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+    return rename_at(from_dir, from, to_dir, to, 0);
+}
+
+GG_EXPORT int renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
+{
+    return rename_at(from_dir, from, to_dir, to, flags);
+}
+
+GG_EXPORT int link(const char *from, const char *to)
+{
+    return link_at(AT_FDCWD, from, AT_FDCWD, to, 0);
+}
+
+GG_EXPORT int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags)
+{
+    return link_at(from_dir, from, to_dir, to, flags);
+}
+
+GG_EXPORT int symlink(const char *target, const char *path)
+{
+    return symlink_at(target, AT_FDCWD, path);
+}
+
+GG_EXPORT int symlinkat(const char *target, int dir, const char *path)
+{
+    return symlink_at(target, dir, path);
+}
+
+GG_EXPORT int mknod(const char *path, mode_t mode, dev_t device)
+{
+    return make_node(AT_FDCWD, path, mode, device);
+}
+
+GG_EXPORT int mknodat(int dir, const char *path, mode_t mode, dev_t device)
+{
+    return make_node(dir, path, mode, device);
+}
+
+GG_EXPORT int mkfifo(const char *path, mode_t mode)
+{
+    return make_node(AT_FDCWD, path, mode | S_IFIFO, 0);
+}
+
+GG_EXPORT int mkfifoat(int dir, const char *path, mode_t mode)
+{
+    return make_node(dir, path, mode | S_IFIFO, 0);
+}
+
+GG_EXPORT int chmod(const char *path, mode_t mode)
+{
+    return change_mode(AT_FDCWD, path, mode, 0);
+}
+
+GG_EXPORT int fchmodat(int dir, const char *path, mode_t mode, int flags)
+{
+    return change_mode(dir, path, mode, flags);
+}
+
+GG_EXPORT int fchmod(int fd, mode_t mode)
+{
+    return gg_is_input(fd) ? 0 : (int)syscall(SYS_fchmod, fd, mode);
+}
+
+GG_EXPORT int chown(const char *path, uid_t user, gid_t group)
+{
+    return change_owner(AT_FDCWD, path, user, group, 0);
+}
+
+GG_EXPORT int lchown(const char *path, uid_t user, gid_t group)
+{
+    return change_owner(AT_FDCWD, path, user, group, AT_SYMLINK_NOFOLLOW);
+}
+
+GG_EXPORT int fchownat(int dir, const char *path, uid_t user, gid_t group, int flags)
+{
+    return change_owner(dir, path, user, group, flags);
+}
+
+GG_EXPORT int fchown(int fd, uid_t user, gid_t group)
+{
+    return gg_is_input(fd) ? 0 : (int)syscall(SYS_fchown, fd, user, group);
+}
+
+GG_EXPORT int truncate(const char *path, off_t size)
+{
+    struct gg_place p;
+    if (gg_resolve(AT_FDCWD, path, GG_FOLLOW, &p) != 0 || gg_copy_up(&p) != 0)
+        return -1;
+    return (int)syscall(SYS_truncate, p.real, size);
+}
+
+GG_EXPORT int utimensat(int dir, const char *path, const struct timespec times[2], int flags)
+{
+    return change_times(dir, path, times, flags);
+}
+
+GG_EXPORT int futimens(int fd, const struct timespec times[2])
+{
+    return change_times(fd, NULL, times, 0);
+}
+
+GG_EXPORT int utimes(const char *path, const struct timeval times[2])
+{
+    return change_times_us(AT_FDCWD, path, times, 0);
+}
+
+GG_EXPORT int lutimes(const char *path, const struct timeval times[2])
+{
+    return change_times_us(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW);
+}
+
+GG_EXPORT int futimesat(int dir, const char *path, const struct timeval times[2])
+{
+    return change_times_us(dir, path, times, 0);
+}
+
+GG_EXPORT int futimes(int fd, const struct timeval times[2])
+{
+    return change_times_us(fd, NULL, times, 0);
+}
+
+GG_EXPORT int utime(const char *path, const struct utimbuf *times)
+{
+    const struct timespec precise[2] = {{times != NULL ? times->actime : 0, 0}, {times != NULL ? times->modtime : 0, 0}};
+    return change_times(AT_FDCWD, path, times != NULL ? precise : NULL, 0);
+}
+
+/* Extended attributes are read where the bytes are, and set on what is the thunk's own. */
+GG_EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
+{
+    struct gg_place p;
+    return gg_resolve(AT_FDCWD, path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_getxattr, p.real, name, value, size);
+}
+
+GG_EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
+{
+    struct gg_place p;
+    return gg_resolve(AT_FDCWD, path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_lgetxattr, p.real, name, value, size);
+}
+
+GG_EXPORT ssize_t listxattr(const char *path, char *list, size_t size)
+{
+    struct gg_place p;
+    return gg_resolve(AT_FDCWD, path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_listxattr, p.real, list, size);
+}
+
+GG_EXPORT ssize_t llistxattr(const char *path, char *list, size_t size)
+{
+    struct gg_place p;
+    return gg_resolve(AT_FDCWD, path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_llistxattr, p.real, list, size);
+}
+
+GG_EXPORT int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)
+{
+    struct gg_place p;
+    int r = to_change(AT_FDCWD, path, GG_FOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_setxattr, p.real, name, value, size, flags);
+}
+
+#ifdef __GLIBC__
+GG_ALIAS("truncate") int truncate64(const char *path, off64_t size);
+
+int __xmknod(int version, const char *path, mode_t mode, dev_t *device);
+int __xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *device);
+
+GG_EXPORT int __xmknod(int version, const char *path, mode_t mode, dev_t *device)
+{
+    (void)version;
+    return make_node(AT_FDCWD, path, mode, *device);
+}
+
+GG_EXPORT int __xmknodat(int version, int dir, const char *path, mode_t mode, dev_t *device)
+{
+    (void)version;
+    return make_node(dir, path, mode, *device);
+}
+#endif

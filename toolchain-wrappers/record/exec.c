@@ -1,0 +1,162 @@
+/* A modelled tool that is executed by its path becomes the shim: CMake, Meson, libtool and compiler wrappers never look
+ * at PATH. The shim is told which program was meant, in GG_EXEC_PATH. */
+#define _GNU_SOURCE
+#include "record.h"
+
+#include "../exec_family.h"
+
+#include <alloca.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},
+                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {NULL, NULL}};
+static const struct gg_kept nothing[] = {{NULL, NULL}};
+static struct gg_session session;
+static int begun;
+
+static const char *kept_value(const char *name)
+{
+    for (const struct gg_kept *k = kept; k->name != NULL; k++)
+        if (strcmp(k->name, name) == 0)
+            return k->value != NULL ? k->value + strlen(name) : NULL;
+    return NULL;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    if (begun)
+        return;
+    begun = 1;
+    gg_remember(kept);
+    session.socket = kept_value("GG_SOCKET=");
+    session.shim = kept_value("GG_SHIM=");
+    session.shims = kept_value("GG_SHIMS=");
+    session.tools = kept_value("GG_TOOLS=");
+    session.bypass = getenv("GG_BYPASS") != NULL;
+}
+
+const struct gg_session *gg_session(void)
+{
+    if (!begun) /* another library's constructor runs before ours */
+        begin();
+    return &session;
+}
+
+static int same_file(const struct stat *st, const char *other)
+{
+    struct stat o;
+    return other != NULL && stat(other, &o) == 0 && o.st_ino == st->st_ino && o.st_dev == st->st_dev;
+}
+
+/* Is this a tool to hand to the shim? Then its absolute path, behind "GG_EXEC_PATH=", is in `variable`. */
+static int to_shim(int dir, const char *path, char *const envp[], char variable[PATH_MAX + 16])
+{
+    const struct gg_session *s = gg_session();
+    struct stat st;
+    if (s->socket == NULL || s->shim == NULL || s->bypass)
+        return 0;
+    for (char *const *e = envp; e != NULL && *e != NULL; e++)
+        if (strncmp(*e, "GG_BYPASS=", 10) == 0)
+            return 0;
+    char full[PATH_MAX];
+    if (path[0] == '\0') { /* fexecve */
+        if (dir == AT_FDCWD || gg_absolute(dir, path, full) != 0)
+            return 0;
+    } else if ((strchr(path, '/') == NULL && dir == AT_FDCWD) || !gg_is_tool(path) ||
+               gg_absolute(dir, path, full) != 0) {
+        return 0; /* a bare name given to execve is not a tool that was chosen by path */
+    }
+    if (!gg_is_tool(full) || access(full, X_OK) != 0 || stat(full, &st) != 0 || !S_ISREG(st.st_mode) ||
+        same_file(&st, s->shim))
+        return 0;
+    stpcpy(stpcpy(variable, "GG_EXEC_PATH="), full);
+    return 1;
+}
+
+struct start {
+    int (*then)(struct start *start, const char *path, char *const argv[], char *const envp[]);
+    int dir, flags, error;
+    pid_t *pid;
+    const posix_spawn_file_actions_t *actions;
+    const posix_spawnattr_t *attributes;
+};
+
+static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
+{
+    const struct gg_kept *keep = gg_session()->bypass || gg_session()->socket == NULL ? nothing : kept;
+    char **pointers = alloca((gg_keep_pointers(envp, keep) + 1) * sizeof(char *));
+    char *bytes = alloca(gg_keep_bytes(envp, keep));
+    char *const *env = gg_keep(envp, keep, pointers, bytes);
+    char variable[PATH_MAX + 16];
+    if (gg_force_path(dir, path) != 0)
+        return -1;
+    if (!to_shim(dir, path, envp, variable)) {
+        if (gg_force_needed(dir, path, env) != 0)
+            return -1;
+        return s->then(s, path, argv, env);
+    }
+    size_t n = gg_keep_pointers(env, nothing) - 1, m = 0;
+    char **with = alloca((n + 2) * sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(env[i], "GG_EXEC_PATH=", 13) != 0)
+            with[m++] = env[i];
+    with[m++] = variable;
+    with[m] = NULL;
+    s->dir = AT_FDCWD;
+    s->flags = 0;
+    return s->then(s, gg_session()->shim, argv, with);
+}
+
+static int then_exec(struct start *s, const char *path, char *const argv[], char *const envp[])
+{
+    typedef int (*execve_function)(const char *, char *const[], char *const[]);
+    typedef int (*execveat_function)(int, const char *, char *const[], char *const[], int);
+    static execve_function next;
+    static execveat_function next_at;
+    if (s->dir == AT_FDCWD && s->flags == 0) {
+        if (next == NULL)
+            next = (execve_function)gg_next("execve");
+        return next(path, argv, envp);
+    }
+    if (next_at == NULL)
+        next_at = (execveat_function)gg_next("execveat");
+    return next_at(s->dir, path, argv, envp, s->flags);
+}
+
+int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+{
+    struct start s = {.then = then_exec, .dir = dir, .flags = flags};
+    return start(&s, dir, path, argv, envp);
+}
+
+static int then_spawn(struct start *s, const char *path, char *const argv[], char *const envp[])
+{
+    typedef int (*spawn_function)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
+                                  char *const[], char *const[]);
+    static spawn_function next;
+    if (next == NULL)
+        next = (spawn_function)gg_next("posix_spawn");
+    s->error = next(s->pid, path, s->actions, s->attributes, argv, envp);
+    return 0;
+}
+
+int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
+             char *const argv[], char *const envp[])
+{
+    struct start s = {.then = then_spawn, .dir = AT_FDCWD, .pid = pid, .actions = actions, .attributes = attributes};
+    int saved = errno;
+    int error = start(&s, AT_FDCWD, path, argv, envp) != 0 ? errno : s.error;
+    errno = saved;
+    return error;
+}
+
+int gg_can_execute(const char *path)
+{
+    struct stat st;
+    return access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}

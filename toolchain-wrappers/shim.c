@@ -1,0 +1,268 @@
+/* The shim: answers to the name of every modelled tool, and does as the recorder says.
+ *
+ * It knows nothing of tools. It sends its argv, directory and environment to the recorder (gg/record/protocol.py), then
+ * either writes the bytes it is given and exits, or executes the program it is given. It never runs the real tool by
+ * itself: an input may be a placeholder. A trouble of gg's own is one line on standard error and status 125.
+ *
+ * Linked statically and without stdio, because it is started once for each compile and must start where there is no
+ * /bin/sh and no /usr/bin/env.
+ *
+ * It is also the interpreter of executable placeholders, `#!gg-shim --gg-placeholder`: it has the placeholder forced,
+ * by the recorder if there is one and by gg-force otherwise, and executes the same path again.
+ */
+#define _GNU_SOURCE
+#include "placeholder.h"
+#include "wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STATUS_NO_RECORDER 125
+#define STATUS_CANNOT_RUN 126
+#define STATUS_NOT_FOUND 127
+#define TRIED "GG_PLACEHOLDER_TRIED"
+
+extern char **environ;
+
+static char here[4096];
+
+static void say(const char *const parts[])
+{
+    char line[2048];
+    size_t used = 0;
+    for (; *parts != NULL; parts++) {
+        size_t size = strlen(*parts);
+        if (size > sizeof line - 1 - used)
+            size = sizeof line - 1 - used;
+        memcpy(line + used, *parts, size);
+        used += size;
+    }
+    line[used++] = '\n';
+    gg_write_all(STDERR_FILENO, line, used); /* one write: lines of parallel shims do not mix */
+}
+
+#define SAY(...) say((const char *const[]){"gg: ", __VA_ARGS__, NULL})
+
+static const char *why(int error)
+{
+    switch (error) {
+    case ENOENT: return "no such file";
+    case EACCES: return "permission denied";
+    case ENOEXEC: return "not an executable";
+    case E2BIG: return "argument list too long";
+    case ENOTDIR: return "not a directory";
+    case ELOOP: return "too many symbolic links";
+    case ENOMEM: return "no memory";
+    case ETXTBSY: return "the file is being written";
+    default: return "it cannot be executed";
+    }
+}
+
+/* "NAME=value" or "NAME" against another: the same variable? */
+static int same_name(const char *a, const char *b)
+{
+    size_t size = strcspn(a, "=");
+    return strcspn(b, "=") == size && memcmp(a, b, size) == 0;
+}
+
+/* Where the environment holds GG_EXEC_PATH it is taken out and its value returned, else "". */
+static const char *take_exec_path(void)
+{
+    const char *value = "";
+    char **to = environ;
+    for (char **from = environ; *from != NULL; from++) {
+        if (strncmp(*from, "GG_EXEC_PATH=", 13) == 0)
+            value = *from + 13;
+        else
+            *to++ = *from;
+    }
+    *to = NULL;
+    return value;
+}
+
+static _Noreturn void leave(const struct gg_reply *r)
+{
+    int failed = gg_write_all(STDOUT_FILENO, r->out, r->out_size) != 0;
+    failed |= gg_write_all(STDERR_FILENO, r->err, r->err_size) != 0;
+    if (r->status < 0) { /* the tool was killed by a signal, and so are we */
+        signal(-r->status, SIG_DFL);
+        raise(-r->status);
+        _exit(128 - r->status);
+    }
+    _exit(failed && r->status == 0 ? 1 : r->status & 255);
+}
+
+static _Noreturn void become(const struct gg_reply *r)
+{
+    size_t have = 0;
+    while (environ[have] != NULL)
+        have++;
+    size_t size = (have + 2 + (size_t)r->argc + r->envc) * sizeof(char *);
+    char **list = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (list == MAP_FAILED) {
+        SAY("no memory");
+        _exit(STATUS_NO_RECORDER);
+    }
+    /* The strings stay in the reply; execve wants them writable by type only. */
+    char *at = (char *)(uintptr_t)r->strings;
+    char *program = at;
+    char **argv = list;
+    for (uint32_t i = 0; i < r->argc; i++)
+        argv[i] = at += strlen(at) + 1;
+    char **envp = list + r->argc + 1;
+    memcpy(envp, environ, have * sizeof(char *));
+    for (uint32_t i = 0; i < r->envc; i++) {
+        at += strlen(at) + 1;
+        size_t kept = 0;
+        for (size_t j = 0; j < have; j++)
+            if (!same_name(envp[j], at))
+                envp[kept++] = envp[j];
+        have = kept;
+        if (strchr(at, '=') != NULL)
+            envp[have++] = at;
+        envp[have] = NULL;
+    }
+    execve(program, argv, envp);
+    int error = errno;
+    SAY("cannot run ", program, ": ", why(error));
+    _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+}
+
+static int placeholder_at(const char *path)
+{
+    char bytes[GG_PLACEHOLDER_SIZE + 1];
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
+    close(fd);
+    return n == GG_PLACEHOLDER_SIZE && gg_is_placeholder(bytes);
+}
+
+/* directory-of-the-shim + tail, if that can be executed. */
+static const char *beside(const char *tail, char *buffer, size_t size)
+{
+    ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
+    if (n <= 0)
+        return NULL;
+    buffer[n] = '\0';
+    char *slash = strrchr(buffer, '/');
+    if (slash == NULL || (size_t)(slash - buffer) + strlen(tail) + 1 > size)
+        return NULL;
+    strcpy(slash, tail);
+    return access(buffer, X_OK) == 0 ? buffer : NULL;
+}
+
+/* Run `gg-force -- path` with its output on standard error: standard output belongs to the forced program. */
+static int run_gg_force(char *path)
+{
+    char buffer[8192];
+    const char *program = beside("/gg-force", buffer, sizeof buffer);
+    if (program == NULL) /* installed in gg/_native: the environment's bin is five directories up */
+        program = beside("/../../../../../bin/gg-force", buffer, sizeof buffer);
+    pid_t child = fork();
+    if (child == 0) {
+        char *argv[] = {(char *)"gg-force", (char *)"--", path, NULL};
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+        if (program != NULL)
+            execv(program, argv);
+        execvp("gg-force", argv);
+        _exit(STATUS_NOT_FOUND);
+    }
+    int status = 0;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        continue;
+    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == STATUS_NOT_FOUND)
+        SAY("cannot run ", path, ": it is a placeholder, and gg-force is not on PATH to make the real file");
+    else
+        SAY("cannot run ", path, ": gg-force could not make it");
+    return -1;
+}
+
+static int ask_to_force(const char *socket_path, const char *path, char *const argv[])
+{
+    char full[8192];
+    if (path[0] != '/') {
+        if (strlen(here) + strlen(path) + 2 > sizeof full) {
+            SAY("cannot run ", path, ": its path is too long");
+            return -1;
+        }
+        stpcpy(stpcpy(stpcpy(full, here), "/"), path);
+        path = full;
+    }
+    struct gg_reply reply;
+    const char *trouble = gg_ask(socket_path, GG_FORCE, 0, path, here, argv, NULL, &reply);
+    if (trouble != NULL)
+        SAY("cannot run ", path, ": ", trouble);
+    else if (reply.kind == GG_FAILED)
+        gg_write_all(STDERR_FILENO, reply.err, reply.err_size);
+    return trouble == NULL && reply.kind == GG_READY ? 0 : -1;
+}
+
+/* argv: the shim, the flag, the placeholder, and the arguments it was called with. */
+static _Noreturn void run_placeholder(char *argv[])
+{
+    char *path = argv[2];
+    const char *tried = getenv(TRIED);
+    const char *socket_path = getenv("GG_SOCKET");
+    int failed = 0;
+    if (placeholder_at(path)) {
+        if (tried != NULL && strcmp(tried, path) == 0) {
+            SAY("cannot run ", path, ": it is still a placeholder after it was forced");
+            _exit(STATUS_CANNOT_RUN);
+        }
+        setenv(TRIED, path, 1);
+        failed = socket_path != NULL ? ask_to_force(socket_path, path, argv + 2) : run_gg_force(path);
+    } else {
+        unsetenv(TRIED); /* someone else forced it meanwhile */
+    }
+    if (failed)
+        _exit(STATUS_CANNOT_RUN);
+    if (!placeholder_at(path))
+        unsetenv(TRIED);
+    execv(path, argv + 2);
+    SAY("cannot run ", path, ": ", why(errno));
+    _exit(STATUS_CANNOT_RUN);
+}
+
+int main(int argc, char *argv[])
+{
+    const char *cwd = getcwd(here, sizeof here);
+    if (cwd == NULL)
+        cwd = getcwd(NULL, 0); /* deeper than PATH_MAX: the C library walks up */
+    if (argc >= 3 && strcmp(argv[1], GG_PLACEHOLDER_FLAG) == 0)
+        run_placeholder(argv);
+    const char *path = take_exec_path();
+    const char *socket_path = getenv("GG_SOCKET");
+    const char *name = argc > 0 ? argv[0] : "shim";
+    if (socket_path == NULL) {
+        SAY(name, ": this is gg's stand-in, and GG_SOCKET is not set (run it under gg-infer)");
+        return STATUS_NO_RECORDER;
+    }
+    if (cwd == NULL) {
+        SAY(name, ": the working directory is gone");
+        return STATUS_NO_RECORDER;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    struct gg_reply reply;
+    const char *trouble = gg_ask(socket_path, GG_CALL, (uint32_t)mask, path, cwd, argv, environ, &reply);
+    if (trouble == NULL && reply.kind != GG_EXIT && reply.kind != GG_EXEC)
+        trouble = "the recorder's answer makes no sense";
+    if (trouble != NULL) {
+        SAY(name, ": ", trouble);
+        return STATUS_NO_RECORDER;
+    }
+    if (reply.kind == GG_EXEC)
+        become(&reply);
+    leave(&reply);
+}
