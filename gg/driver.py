@@ -92,6 +92,7 @@ class Driver:
         self._attempts: dict[int, ThunkId] = {}
         self._failures: dict[ThunkId, Failure] = {}
         self._durations = Durations(store)
+        self._settled: set[ThunkId] = set()
         self._stop = False
         for engine in engines:
             self._step(events.EngineUp(time.monotonic(), engine.name, engine.slots, engine.caps))
@@ -353,9 +354,11 @@ class Driver:
         if isinstance(result, Failure):
             self._faulted(name, attempt, result, now)
             return
-        if self._scheduler.is_live(attempt):
-            self._record(name, result)
         seconds = result.usage.wall_ns / 1e9
+        if name in self._settled:  # a duplicate that came second: the first one's value stands
+            self._step(events.Ran(now, attempt, seconds))
+            return
+        self._record(name, result)
         other = self._took(name, result)
         if other is None:
             self._step(events.Ran(now, attempt, seconds))
@@ -387,6 +390,7 @@ class Driver:
             if len(self._store.has(blobs)) < len(set(blobs)):
                 lost.append(dep)
         if lost:
+            self._settled -= set(lost)
             self._store.delete([Key(Kind.REDUCTION, self._resolve(dep)[0]) for dep in lost])
             self._step(events.Lost(now, tuple(lost)))
         return bool(lost)
@@ -405,6 +409,7 @@ class Driver:
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         self._failures.pop(name, None)
+        self._settled.add(name)
         if command.how is How.BECAME:
             own = self._values[name]
             known = {i: p for i, p in self._placeholders_of(own).items() if p.thunk in self._values}

@@ -37,8 +37,8 @@ from gg.core.events import (
     Miss,
     NodeId,
     NodeSpec,
-    Ran,
     Ramp,
+    Ran,
     Skipped,
     Start,
     Summary,
@@ -297,7 +297,6 @@ class Simulator:
     def _cancel(self, command: Cancel) -> None:
         attempt = self._under_way.get(command.attempt)
         if attempt is not None and attempt.engine.model.cancels and attempt.ends > self.now:
-            del self._under_way[command.attempt]
             if attempt.accepted:
                 attempt.engine.ended(self.now - attempt.began, None)
             self._under_way[command.attempt] = _UnderWay(attempt.engine, self.now, self.now, None, accepted=False)
@@ -314,5 +313,5 @@ def simulate(
     lookup_seconds: float = 0.0,
     seed: int = 1,
 ) -> Simulation:
-    """What forcing `roots` would take. `known`: ids whose Lookup is a hit. `lookup_seconds`: how long each Lookup takes."""
+    """What forcing `roots` would take. `known`: ids whose Lookup is a hit. `lookup_seconds`: the time of each Lookup."""
     return Simulator(nodes, engines, policy, known=known, lookup_seconds=lookup_seconds, seed=seed).run(roots)

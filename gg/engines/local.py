@@ -142,7 +142,8 @@ class LocalEngine:
                 for file in changed:
                     moved[file.path] = self._blob(file)
                 continue
-            needs, more, again = self._undeclared(ran, extra)
+            own = {output.path for output in start.thunk.outputs}
+            needs, more, again = self._undeclared(ran, extra, own)
             if needs:
                 return Failure(Fault.UNDECLARED, "reads what is not made yet", needs=needs, extra=tuple(extra.values()))
             extra |= more
@@ -190,14 +191,14 @@ class LocalEngine:
         return changed
 
     def _undeclared(
-        self, ran: Ran, extra: dict[SandboxPath, File]
+        self, ran: Ran, extra: dict[SandboxPath, File], own: set[SandboxPath]
     ) -> tuple[tuple[tuple[SandboxPath, Placeholder], ...], dict[SandboxPath, File], bool]:
         """What to wait for, what to declare, and whether the command must run again to be shown it."""
         needs: list[tuple[SandboxPath, Placeholder]] = []
         more: dict[SandboxPath, File] = {}
         again = False
         for path in (*ran.undeclared, *ran.missing):
-            if path in extra or not os.path.isfile(path):
+            if path in extra or path in own or not os.path.isfile(path):
                 continue
             placeholder = read_placeholder(path)
             if placeholder:

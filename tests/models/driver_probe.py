@@ -18,7 +18,10 @@ KEPT = {b"PATH": b"/usr/bin", b"PWD": CWD}
 SYSTEM = (b"/usr/lib/gcc/include", b"/usr/include")
 SYSTEM_CXX = (b"/usr/include/c++/12", *SYSTEM)
 CRT = (b"/usr/lib/crt1.o", b"/usr/lib/libc.a")
-LD_ANSWERS = {(b"--verbose",): b'SEARCH_DIR("=/usr/lib");', (b"--print-sysroot",): b"\n"}
+LD_ANSWERS: dict[tuple[bytes, ...], bytes] = {
+    (b"--verbose",): b'SEARCH_DIR("=/usr/lib");',
+    (b"--print-sysroot",): b"\n",
+}
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ class Node:
 class Cluster:
     """Files that include each other (mostly one), and the clusters that they include besides.
 
-    `mask` has the bits of all files in the closure, in the numbering of the scanner's context. `group` is for the
+    `mask` has a bit for each file in the closure (one for each name it is found by), numbered by the context. `group` is for the
     caller: it is None in a new cluster, and a cluster whose closure has changed is a new one.
     """
 

@@ -97,7 +97,7 @@ class Context:
         self._disk = disk
         self._tree = tree
         self._files = files
-        self._bits: dict[bytes, int] = {}
+        self._bits: dict[tuple[bytes, bytes], int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -133,6 +133,9 @@ class Context:
         taken = {p.directory.stamp[:2]: None for p in system if p.directory.stamp}
         quote = _once((self._place(name, False) for name in search.quote), taken)
         user = _once((self._place(name, False) for name in search.bracket[: search.user]), taken)
+        last = self._place(search.quote[-1], False).directory if search.quote else None
+        if quote and last is quote[-1].directory and _same(last, [*user, *system]):
+            quote.pop()  # the same as what follows, which keeps its place
         self._bracket = len(quote)
         places = [*quote, *user, *_once(system, {})]
         self._chain = [Place(p.directory, p.prefix, p.system, i) for i, p in enumerate(places)]
@@ -230,7 +233,7 @@ class Context:
         node = self._nodes.get((path, kind, position))
         if node is None:
             header = self._header(stripped(prefix + base), path, place.system, listed)
-            node = Node(self, (path, kind, position), state, header, directory, self._bit(path))
+            node = Node(self, (path, kind, position), state, header, directory, self._bit(header))
             self._nodes[node.key] = node
             state.nodes.append(node)
         return node
@@ -242,8 +245,8 @@ class Context:
             header = self._headers[key] = Header(display, path, system, listed)
         return header
 
-    def _bit(self, path: bytes) -> int:
-        return 1 << self._bits.setdefault(path, len(self._bits))
+    def _bit(self, header: Header) -> int:
+        return 1 << self._bits.setdefault((header.path, header.display), len(self._bits))
 
     def leaf(self, path: bytes, display: bytes) -> Cluster | None:
         """A cluster of one file that is only read; None if there is none. For what the compiler itself has listed."""
@@ -312,9 +315,12 @@ class Context:
         node.computed = tuple(computed)
 
     def _local(self, node: Node) -> dict[bytes, Edge]:
-        local = self._locals.get(node.directory.path)
+        """What was looked up for files beside `node`, by the name of their directory as it is displayed."""
+        shown = node.header.display
+        prefix = shown[: shown.rfind(b"/") + 1]
+        local = self._locals.get(prefix)
         if local is None:
-            local = self._locals[node.directory.path] = {}
+            local = self._locals[prefix] = {}
         return local
 
     def edge(self, node: Node, directive: bytes) -> Edge:
@@ -429,6 +435,12 @@ class Context:
             nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
             found += [node for node in nodes if node is not None]
         return found
+
+
+def _same(directory: Directory, following: list[Place]) -> bool:
+    """Whether the first of `following` that is there is `directory` by another name."""
+    stamps = [place.directory.stamp for place in following if place.directory.stamp is not None]
+    return directory.stamp is not None and bool(stamps) and stamps[0][:2] == directory.stamp[:2]
 
 
 def _once(places: Iterable[Place], taken: dict[tuple[int, int], None]) -> list[Place]:

@@ -38,14 +38,15 @@ class Unit:
         self.opaque: list[Computed] = []
         edges = [context.implicit(_PREINCLUDED)] if kind == C else []
         edges += [context.forced(name, kind) for name in scan.forced]
+        # In the compiler's order, for the first to find a file names it: what is forced, then what a source includes.
+        first = [context.cluster(node) for edge in edges for node in edge.targets]
         self._own = [context.cluster(node) for node in self.sources]
         self._roots: list[Cluster] = []
         self.mask = 0
         for node in self.sources:
             self.mask |= node.bit
-        for edge in edges:
-            for node in edge.targets:
-                self._add(context.cluster(node))
+        for cluster in first:
+            self._add(cluster)
         if kind == C:
             for edge in edges[1:] or chain.from_iterable(node.edges for node in self.sources):
                 self._precompiled(edge)
