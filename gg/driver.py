@@ -144,7 +144,7 @@ class Driver:
             self._step(events.Stop(time.monotonic()))
         else:
             self._answered(answer)
-        eta = self._scheduler.eta(time.monotonic())
+        eta = self._scheduler.eta(time.monotonic()).seconds
         self._observe(seen.Progress.of(self._scheduler, eta))
 
     def _step(self, event: events.Event) -> None:

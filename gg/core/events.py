@@ -224,7 +224,7 @@ class EngineDown:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Ctrl-C, or the budget is spent: cancel all, start nothing any more."""
+    """Ctrl-C, or the budget is spent: cancel all, start nothing any more. Done follows when all attempts are over."""
 
     now: float
 

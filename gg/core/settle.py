@@ -92,7 +92,7 @@ class Settling:
                 self._move(node, WAITING)
                 fresh.append(node)
                 stack.extend(dep for dep in node.deps if dep.state is not DONE)
-        self._rise(rise)
+        self._rise([*rise, *fresh])
         for node in fresh:
             if node.state is WAITING:
                 self._await(node)

@@ -313,5 +313,5 @@ def simulate(
     lookup_seconds: float = 0.0,
     seed: int = 1,
 ) -> Simulation:
-    """What forcing `roots` would take. `known`: ids whose Lookup is a hit. `lookup_seconds`: the time of each Lookup."""
+    """What forcing `roots` would take. `known`: ids whose Lookup is a hit. `lookup_seconds`: for each Lookup."""
     return Simulator(nodes, engines, policy, known=known, lookup_seconds=lookup_seconds, seed=seed).run(roots)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -27,11 +28,16 @@ class Groups:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
         self._nodes: dict[GroupId, Node] = {}
         self._orders: dict[tuple[GroupId, ...], tuple[Node, ...]] = {}
 
     def load(self, ids: Iterable[GroupId]) -> None:
-        """Have these groups and all below them in memory."""
+        """Have these groups and all below them in memory. From any thread."""
+        with self._lock:  # a group is in memory before those below it are
+            self._load(ids)
+
+    def _load(self, ids: Iterable[GroupId]) -> None:
         wanted = [i for i in dict.fromkeys(ids) if i not in self._nodes]
         while wanted:
             found = self._store.get([Key(Kind.GROUP, i) for i in wanted])

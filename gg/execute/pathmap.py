@@ -67,6 +67,11 @@ def record(entry: Entry, target: bytes = b"") -> bytes:
     return b"F" + entry.path + b"\0" + target + b"\0"
 
 
+def absent(path: bytes) -> bytes:
+    """A record that hides what is at `path`: the output of an earlier run, or the thunk's own placeholder."""
+    return b"N" + path + b"\0\0"
+
+
 def passed(path: bytes) -> bytes:
     """A record that lets everything at and below `path` through."""
     return b"P" + path + b"\0\0"

@@ -71,12 +71,14 @@ class Runner:
         targets = [self._target(job, e) for e in own]
         records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
         records += [node.records for node in nodes]
+        read = {e.path for e in own}
+        hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
         map_file = pathmap.MapFile(
             self._map,
             flags=pathmap.OBSERVE if job.observe else 0,
             scratch=os.fsencode(self._scratch),
             report=os.fsencode(self._report),
-            records=[*records, *self._passed, *(pathmap.passed(p) for p in job.passed)],
+            records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed)],
         )
         env = dict(thunk.env)
         env[b"LD_PRELOAD"] = self._preload

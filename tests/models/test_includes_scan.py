@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (tables: one row a line)
 """Where names lead, and what a change does, on a disk in memory."""
 
 from __future__ import annotations
@@ -159,9 +160,10 @@ def test_a_file_by_two_names_is_listed_under_both() -> None:
 
 
 def test_what_was_only_asked_for_is_not_listed() -> None:
-    disk = MemoryDisk({"/w/a.c": '#if __has_include("x.h")\n#endif\n#include "y.h"', "/w/x.h": "", "/w/y.h": ""})
+    text = '#include "y.h"\n#if __has_include("x.h") && __has_include("y.h")\n#endif\n'
+    disk = MemoryDisk({"/w/a.c": text, "/w/x.h": "", "/w/y.h": '#include "z.h"', "/w/z.h": ""})
     closure = Scanner(disk).scan(request("a.c"), b"/w")
-    assert {h.display: h.listed for h in closure.files()} == {b"a.c": True, b"x.h": False, b"y.h": True}
+    assert {h.display: h.listed for h in closure.files()} == {b"a.c": True, b"x.h": False, b"y.h": True, b"z.h": True}
 
 
 def test_a_missing_source_is_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import subprocess
@@ -96,14 +97,10 @@ class open_directory:  # noqa: N801 - reads as a function
         self._path = path
 
     def __enter__(self) -> int:
-        import os
-
         self._fd = os.open(self._path, os.O_PATH | os.O_DIRECTORY)
         return self._fd
 
     def __exit__(self, *_: object) -> None:
-        import os
-
         os.close(self._fd)
 
 

@@ -78,6 +78,8 @@ class Rig:
         self._believe(event)
         out = self.scheduler.step(event)
         self.scheduler.validate()
+        if isinstance(event, Grew | Became):
+            self.deps[event.id] = {dep.id for dep in self.scheduler._graph[event.id].deps}
         for command in out:
             self._check(command)
         self.log += out
@@ -132,6 +134,15 @@ class Rig:
     def state(self, id: NodeId) -> str:
         return self.scheduler.state(id).name
 
+    def cone(self, ids: Sequence[NodeId]) -> set[NodeId]:
+        """These nodes and all that is below them."""
+        seen, stack = set(ids), list(ids)
+        while stack:
+            new = self.deps[stack.pop()] - seen
+            seen |= new
+            stack += new
+        return seen
+
     # Books
 
     def _believe(self, event: Event) -> None:
@@ -144,10 +155,9 @@ class Rig:
                 self.done.update(quiet)
             case Want():
                 self.summary = None
-                if event.again:
-                    for id, how in list(self.settled.items()):
-                        if not isinstance(how, Finished):
-                            del self.settled[id]
+                for id in self.cone(event.ids) if event.again else ():
+                    if not isinstance(self.settled.get(id), Finished):
+                        self.settled.pop(id, None)
             case Lost():
                 for id in event.ids:
                     if id in self.done:
@@ -158,8 +168,6 @@ class Rig:
                 self._answered(event.attempt)
             case Grew():
                 self._answered(event.attempt)
-                if self.scheduler.state(event.id) in (State.RUNNING, State.LOOKUP):
-                    self.deps[event.id].update(event.deps)
             case Became():
                 self._answered(event.attempt)
             case EngineUp() | EngineChanged():
@@ -171,6 +179,8 @@ class Rig:
                         self._answered(start.attempt)
             case Stop():
                 self.frozen = True
+                if not self.scheduler.summary().stopped:
+                    self.summary = None
             case _:
                 pass
 

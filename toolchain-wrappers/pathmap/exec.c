@@ -110,8 +110,9 @@ static size_t count(char *const list[])
 
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[], int depth);
 
-/* `line` is what follows "#!": an interpreter and at most one argument. */
-static int start_script(struct start *s, struct gg_place *p, char *line, char *const argv[], char *const envp[], int depth)
+/* `line` is what follows "#!": an interpreter and at most one argument. The script keeps the name it was called by. */
+static int start_script(struct start *s, const struct gg_place *p, const char *path, char *line, char *const argv[],
+                        char *const envp[], int depth)
 {
     if (depth >= SCRIPT_DEPTH)
         return refuse(ELOOP);
@@ -133,7 +134,7 @@ static int start_script(struct start *s, struct gg_place *p, char *line, char *c
     list[n++] = program;
     if (*argument != '\0')
         list[n++] = argument;
-    list[n++] = p->path;
+    list[n++] = (char *)(size_t)path;
     for (size_t i = 1; i < argc; i++)
         list[n++] = argv[i];
     list[n] = NULL;
@@ -196,7 +197,7 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     syscall(SYS_close, fd);
     head[n > 0 ? n : 0] = '\0';
     if (head[0] == '#' && head[1] == '!')
-        return start_script(s, &p, head + 2, argv, envp, depth);
+        return start_script(s, &p, dir == AT_FDCWD ? path : p.path, head + 2, argv, envp, depth);
     return linked < 0 ? s->then(s, p.real, argv, envp) : start_elf(s, linked, interpreter, &p, argv, envp);
 }
 

@@ -270,7 +270,7 @@ static int begin(struct walk *w, int dir, const char *path)
 static int forward(struct walk *w, const char *name, size_t size, int last, enum gg_follow how)
 {
     struct gg_place *p = w->place;
-    if (p->size + 1 + size >= PATH_MAX) {
+    if (p->size + 1 + size >= PATH_MAX || size > NAME_MAX) {
         errno = ENAMETOOLONG;
         return -1;
     }
@@ -299,9 +299,15 @@ static int forward(struct walk *w, const char *name, size_t size, int last, enum
             return n < 0 ? -1 : follow(w, target, (size_t)n);
         }
     }
-    if (w->there == 0 && p->record != NULL && p->record->kind == 'L' && followed) {
+    if (w->there != 0 || p->record == NULL)
+        return 0;
+    if (p->record->kind == 'L' && followed) {
         gg_mark(p->record, GG_READ);
         return follow(w, p->record->target, strlen(p->record->target));
+    }
+    if (!last && (p->record->kind == 'F' || p->record->kind == 'N')) {
+        errno = p->record->kind == 'F' ? ENOTDIR : ENOENT;
+        return -1;
     }
     return 0;
 }

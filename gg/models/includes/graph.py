@@ -10,7 +10,7 @@ what it names). A file that says `#include_next` is one node for each place on t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
@@ -80,8 +80,8 @@ class Node:
 class Cluster:
     """Files that include each other (mostly one), and the clusters that they include besides.
 
-    `mask` has a bit for each file in the closure (one for each name it is found by), numbered by the context. `group` is for the
-    caller: it is None in a new cluster, and a cluster whose closure has changed is a new one.
+    `mask` has a bit for each file in the closure (one for each name it is found by), numbered by the context. `group`
+    is for the caller: it is None in a new cluster, and a cluster whose closure has changed is a new one.
     """
 
     __slots__ = (
@@ -128,15 +128,14 @@ class Cluster:
 
     def _gather(self) -> None:
         """Collect what a scan of a unit needs of the whole closure: what may change, and the rare things."""
-        own = (node.state for node in self.members if node.state.volatile)
-        self.volatile: tuple[FileState, ...] = tuple(
-            dict.fromkeys(chain(own, chain.from_iterable(child.volatile for child in self.children)))
-        )
+        members, children = self.members, self.children
+        own = [node.state for node in members if node.state.volatile]
+        self.volatile: tuple[FileState, ...] = _union(own, [child.volatile for child in children if child.volatile])
         self.computed: tuple[Node, ...] = _union(
-            (node for node in self.members if node.computed), [c.computed for c in self.children if c.computed]
+            [node for node in members if node.computed], [child.computed for child in children if child.computed]
         )
         self.through: tuple[bytes, ...] = _union(
-            chain.from_iterable(node.through for node in self.members), [c.through for c in self.children if c.through]
+            [path for node in members for path in node.through], [child.through for child in children if child.through]
         )
 
     def order(self) -> tuple[Header, ...]:
@@ -156,7 +155,11 @@ class Cluster:
         return self._order
 
 
-def _union(own: Iterable[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:
+def _union(own: list[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:
+    if not below:
+        return tuple(own)
+    if not own and len(below) == 1:
+        return below[0]
     return tuple(dict.fromkeys(chain(own, *below)))
 
 

@@ -4,19 +4,17 @@ A *context* is one (working directory, search path). In it each (name, form, inc
 the `Edge` that results is shared by all files that say the same, and is dropped when a directory that it missed the
 name in gets it, or when a file that it led to changes. What was made of it (nodes' targets, clusters) goes with it.
 
-The order of the search is that of GNU cpp (`libcpp/files.c`, `gcc/incpath.c`): for the quoted form the directory of
-the including file, as named, then -iquote, then the bracket directories; directories that are missing or that occur
-twice (by device and inode) are left out, a user's directory that is also a system one in favour of the latter. What
-`#include_next` sees depends on where the including file was found. Directories and unreadable files of the right name
-are passed over.
+The order of the search is that of GNU cpp (`libcpp/files.c`): for the quoted form the directory of the including file,
+as named, then the search path (`gg.models.includes.chain`). What `#include_next` sees depends on where the including
+file was found. Directories and unreadable files of the right name are passed over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from gg.models.base import SearchPath
+from gg.models.includes.chain import Place, lay_out
 from gg.models.includes.disk import Disk
 from gg.models.includes.files import GAS, NASM, C, Files
 from gg.models.includes.graph import Cluster, Header, Node, condense
@@ -36,16 +34,6 @@ _FIRST = {b"N": b"Q", b"M": b"B", b"J": b"H", b"K": b"I"}
 _NO_NAME = frozenset(b"!CcXUO")
 HAZARDS = {ord("D"): 1, ord("T"): 2, ord("S"): 4}
 SYSTEM_HAZARDS = 3  # how far a system header's bits are shifted
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A directory to search, with what goes before a name when it is displayed."""
-
-    directory: Directory
-    prefix: bytes
-    system: bool
-    position: int
 
 
 class Edge:
@@ -120,31 +108,13 @@ class Context:
         self._generation = self._tree.generation
         self._cwd = self._tree.locate(self.cwd, self._through)
         self.watch(self._cwd)
-        self._chain: list[Place] = []
-        self._bracket = 0
-        self._lay_out()
+        self._chain, self._bracket = lay_out(self._search, self._search_directory)
         self.directories = tuple(dict.fromkeys([*(place.directory.path for place in self._chain), *self._through]))
 
-    # The search path
-
-    def _lay_out(self) -> None:
-        search = self._search
-        system = [self._place(name, True) for name in search.bracket[search.user :]]
-        taken = {p.directory.stamp[:2]: None for p in system if p.directory.stamp}
-        quote = _once((self._place(name, False) for name in search.quote), taken)
-        user = _once((self._place(name, False) for name in search.bracket[: search.user]), taken)
-        last = self._place(search.quote[-1], False).directory if search.quote else None
-        if quote and last is quote[-1].directory and _same(last, [*user, *system]):
-            quote.pop()  # the same as what follows, which keeps its place
-        self._bracket = len(quote)
-        places = [*quote, *user, *_once(system, {})]
-        self._chain = [Place(p.directory, p.prefix, p.system, i) for i, p in enumerate(places)]
-
-    def _place(self, name: bytes, system: bool) -> Place:
-        name = name or b"."
+    def _search_directory(self, name: bytes) -> Directory:
         directory = self._tree.locate(name if name.startswith(b"/") else self.cwd + b"/" + name, self._through)
         self.watch(directory)
-        return Place(directory, name if name.endswith(b"/") else name + b"/", system, 0)
+        return directory
 
     # What may change
 
@@ -232,11 +202,22 @@ class Context:
             position = HERE if kind else -int(listed)
         node = self._nodes.get((path, kind, position))
         if node is None:
-            header = self._header(stripped(prefix + base), path, place.system, listed)
+            header = self._header(self._display(place, prefix + base, directory), path, place.system, listed)
             node = Node(self, (path, kind, position), state, header, directory, self._bit(header))
             self._nodes[node.key] = node
             state.nodes.append(node)
         return node
+
+    def _display(self, place: Place, name: bytes, directory: Directory) -> bytes:
+        """`name` as the compiler prints it: in a system directory the real name instead, if that is shorter.
+
+        (-fcanonical-system-headers, which is GCC's default; a header that is itself a link is not followed here.)
+        """
+        if place.system:
+            real = self._tree.real(directory).rstrip(b"/") + name[name.rfind(b"/") :]
+            if len(real) < len(name):
+                return real
+        return stripped(name)
 
     def _header(self, display: bytes, path: bytes, system: bool, listed: bool) -> Header:
         key = (display, path, system, listed)
@@ -409,7 +390,7 @@ class Context:
                     edge.odd(here.join(base))
                 continue
             if listed:
-                edge.display = stripped(place.prefix + name)
+                edge.display = self._display(place, place.prefix + name, here)
             return node
         return None
 
@@ -435,20 +416,3 @@ class Context:
             nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
             found += [node for node in nodes if node is not None]
         return found
-
-
-def _same(directory: Directory, following: list[Place]) -> bool:
-    """Whether the first of `following` that is there is `directory` by another name."""
-    stamps = [place.directory.stamp for place in following if place.directory.stamp is not None]
-    return directory.stamp is not None and bool(stamps) and stamps[0][:2] == directory.stamp[:2]
-
-
-def _once(places: Iterable[Place], taken: dict[tuple[int, int], None]) -> list[Place]:
-    """Those that are there and whose directory is not in `taken` or earlier in the list."""
-    seen = dict(taken)
-    kept = []
-    for place in places:
-        if place.directory.stamp is not None and place.directory.stamp[:2] not in seen:
-            seen[place.directory.stamp[:2]] = None
-            kept.append(place)
-    return kept

@@ -54,8 +54,12 @@ class Closure:
 
         A file that is included by several names is there under each; each `display` is there once.
         """
-        every = chain(self.sources, chain.from_iterable(cluster.order() for cluster in self.clusters), self.aliases)
-        return tuple({header.display: header for header in dict.fromkeys(every)}.values())
+        below = chain.from_iterable(cluster.order() for cluster in self.clusters)
+        every = dict.fromkeys(chain(self.sources, below, self.aliases))
+        named = {header.display: header for header in every}
+        if len(named) != len(every):  # the same file, read here and only asked for there
+            named.update((header.display, header) for header in every if header.listed)
+        return tuple(named.values())
 
 
 class Scanner:

@@ -101,9 +101,13 @@ class Tree:
 
     def parent(self, directory: Directory) -> Directory:
         """What `..` is from there: the parent of the directory that symbolic links lead to."""
+        return self.at(self.real(directory).rpartition(b"/")[0] or b"/")
+
+    def real(self, directory: Directory) -> bytes:
+        """The directory's path without symbolic links."""
         if directory._real is None:
             directory._real = self._disk.realpath(directory.path)
-        return self.at(directory._real.rpartition(b"/")[0] or b"/")
+        return directory._real
 
     def enter(
         self, start: Directory, parts: Iterable[bytes], watcher: Watcher, through: list[bytes]

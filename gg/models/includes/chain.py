@@ -1,0 +1,63 @@
+"""The search path as the compiler really goes through it: which directories are left out, and in which order.
+
+After `remove_duplicates` and `merge_include_chains` in GCC's incpath.c: what is missing is left out; a directory that
+occurs twice (by device and inode) is searched at its first place; a user's directory that is also a system one is
+searched as the latter; the last quote directory gives way if the bracket directories start with the same one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from gg.models.base import SearchPath
+from gg.models.includes.tree import Directory
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory to search. `prefix` goes before a name when it is displayed; `position` is its index."""
+
+    directory: Directory
+    prefix: bytes
+    system: bool
+    position: int
+
+
+def lay_out(search: SearchPath, locate: Callable[[bytes], Directory]) -> tuple[list[Place], int]:
+    """The places to search for the quoted form, and the index from which the bracket form starts.
+
+    `locate` gives the directory of a name as it is written on the command line.
+    """
+
+    def place(name: bytes, system: bool = False) -> Place:
+        name = name or b"."
+        return Place(locate(name), name if name.endswith(b"/") else name + b"/", system, 0)
+
+    system = _once([place(name, True) for name in search.bracket[search.user :]], {})
+    taken = {_identity(p.directory): None for p in system}
+    user = _once([place(name) for name in search.bracket[: search.user]], taken)
+    written = [place(name) for name in search.quote]
+    quote = _once(written, taken)
+    following = [*user, *system]
+    joined = quote and following and _identity(quote[-1].directory) == _identity(following[0].directory)
+    if joined and quote[-1] is written[-1]:
+        quote.pop()
+    places = [*quote, *following]
+    return [Place(p.directory, p.prefix, p.system, i) for i, p in enumerate(places)], len(quote)
+
+
+def _identity(directory: Directory) -> tuple[int, int] | None:
+    return directory.stamp[:2] if directory.stamp is not None else None
+
+
+def _once(places: Iterable[Place], taken: dict[tuple[int, int] | None, None]) -> list[Place]:
+    """Those that are there and whose directory is not in `taken` or earlier in the list."""
+    seen = {None: None, **taken}
+    kept = []
+    for place in places:
+        identity = _identity(place.directory)
+        if identity not in seen:
+            seen[identity] = None
+            kept.append(place)
+    return kept
