@@ -94,7 +94,7 @@ class Forcer:
         if self._files is None:
             from gg.record.filedb import FileDB
 
-            self._files = FileDB(os.fsencode(self._workspace.files_db))
+            self._files = FileDB(os.fsencode(self._workspace.dot))
         return self._files
 
     def force(self, targets: Targets) -> Outcome:

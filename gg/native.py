@@ -1,21 +1,21 @@
 """Where the native programs of this installation are.
 
 They are built by the package's own build (`toolchain-wrappers/CMakeLists.txt`) and installed beside the Python package,
-in `_native`. In an editable installation that directory is in the environment, not in the source tree, so every
-directory of the package is looked at.
+in `gg/_native`. After an editable installation the package is imported from the source tree and that directory is in
+the environment, so where the package was imported from is looked at first, and then all that can be imported from.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import gg
 from gg.errors import ToolMissing
 
 
 def _find(name: str) -> Path:
-    for directory in gg.__path__:
-        path = Path(directory) / "_native" / name
+    for directory in (Path(__file__).parent, *(Path(entry) / "gg" for entry in sys.path)):
+        path = directory / "_native" / name
         if path.exists():
             return path.absolute()
     raise ToolMissing(

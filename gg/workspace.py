@@ -35,10 +35,6 @@ class Workspace:
         return os.path.join(self.root, DOT, "tmp")
 
     @property
-    def files_db(self) -> str:
-        return os.path.join(self.root, DOT, "files.db")
-
-    @property
     def shims(self) -> str:
         return os.path.join(self.root, DOT, "shims")
 

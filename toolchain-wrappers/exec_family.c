@@ -25,7 +25,8 @@ void gg_remember(struct gg_kept kept[])
                 k->value = *e;
         if (k->value == NULL)
             continue;
-        size_t size = strlen(k->value) + 1; /* the program may overwrite its environment; mmap, as malloc may be its own */
+        size_t size =
+            strlen(k->value) + 1; /* the program may overwrite its environment; mmap, as malloc may be its own */
         char *copy = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         k->value = copy == MAP_FAILED ? k->value : memcpy(copy, k->value, size);
     }
@@ -48,7 +49,8 @@ static int is_preload(const struct gg_kept *k)
 /* Is what `k` holds there, or need it be added? A list of libraries must hold ours. */
 static int has(const char *there, const struct gg_kept *k)
 {
-    return k->value == NULL || (there != NULL && (!is_preload(k) || strstr(there, k->value + strlen(k->name)) != NULL));
+    return k->value == NULL ||
+           (there != NULL && (!is_preload(k) || strstr(there, k->value + strlen(k->name)) != NULL));
 }
 
 size_t gg_keep_pointers(char *const envp[], const struct gg_kept kept[])
@@ -199,17 +201,17 @@ static size_t count_arguments(va_list list)
 }
 
 /* argv on the stack from a variable argument list; for execle the environment follows the NULL. */
-#define COLLECT(first, argv, after)                       \
-    va_list list;                                         \
-    va_start(list, first);                                \
-    size_t argc = count_arguments(list);                  \
-    va_end(list);                                         \
-    char **argv = alloca((argc + 1) * sizeof *argv);      \
-    va_start(list, first);                                \
-    argv[0] = (char *)(size_t)first;                      \
-    for (size_t i = 1; i <= argc; i++)                    \
-        argv[i] = va_arg(list, char *);                   \
-    after;                                                \
+#define COLLECT(first, argv, after)                  \
+    va_list list;                                    \
+    va_start(list, first);                           \
+    size_t argc = count_arguments(list);             \
+    va_end(list);                                    \
+    char **argv = alloca((argc + 1) * sizeof *argv); \
+    va_start(list, first);                           \
+    argv[0] = (char *)(size_t)first;                 \
+    for (size_t i = 1; i <= argc; i++)               \
+        argv[i] = va_arg(list, char *);              \
+    after;                                           \
     va_end(list)
 
 EXPORT int execl(const char *path, const char *first, ...)

@@ -10,8 +10,8 @@
 int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
 /* As posix_spawn, with a path that is not searched for: 0 or an error number. */
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-             char *const argv[], char *const envp[]);
+int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
 /* May `path` be what a search along PATH looks for? */
 int gg_can_execute(const char *path);
@@ -30,8 +30,8 @@ void gg_remember(struct gg_kept kept[]);
 size_t gg_keep_pointers(char *const envp[], const struct gg_kept kept[]);
 size_t gg_keep_bytes(char *const envp[], const struct gg_kept kept[]);
 
-/* `envp` with what is missing put back: in `list` and `bytes`, or `envp` itself when nothing is missing. LD_PRELOAD is put
- * in front of what the new environment preloads. */
+/* `envp` with what is missing put back: in `list` and `bytes`, or `envp` itself when nothing is missing. LD_PRELOAD is
+ * put in front of what the new environment preloads. */
 char *const *gg_keep(char *const envp[], const struct gg_kept kept[], char **list, char *bytes);
 
 #endif

@@ -2,7 +2,7 @@
  *
  * SPEC is a file of operations, each a word and its arguments, each ended by NUL; they are done in order:
  *
- *   root DIR              an empty directory, to be the root; a tmpfs is mounted on it, so it is empty again afterwards
+ *   root DIR              an empty directory, to be the root; a tmpfs is mounted on it, and it is empty again afterwards
  *   keep DIR              instead of `root`: DIR itself becomes the root, and keeps what is written to it
  *   dir PATH              a directory (and those above it, as for all that follow)
  *   copy SRC DST MODE     a file with the bytes of SRC and MODE, octal
@@ -12,13 +12,13 @@
  *   dev                   /dev with null, zero, full, urandom, random, tty, fd, stdin, stdout, stderr
  *   proc                  /proc of the command's own processes; left out where the host refuses it
  *   cwd PATH              where the command starts
- *   exec PROGRAM ARGV…    the rest: program and arguments. The environment is ours.
+ *   exec PROGRAM ARGV...  the rest: program and arguments. The environment is ours.
  *
- * The command is in user, mount, process, IPC, host name and network namespaces of its own; it keeps its user and group
- * number, has no rights outside, and is killed with all its children when this program is.
+ * The command is in user, mount, process, IPC, host name and network namespaces of its own; it keeps its user and
+ * group number, has no rights outside, and is killed with all its children when this program is.
  *
- * Exit status: the command's, 128 + N when signal N killed it. 124: the host does not allow namespaces, and nothing has
- * been run. 125: SPEC is wrong or cannot be done. 126, 127: the command cannot be executed, or is not there.
+ * Exit status: the command's, 128 + N when signal N killed it. 124: the host does not allow namespaces, and nothing
+ * has been run. 125: SPEC is wrong or cannot be done. 126, 127: the command cannot be executed, or is not there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -196,7 +196,8 @@ static void bind(const char *from, const char *to, int writable)
         return;
     unsigned long flags = (fs.f_flag & ST_NOSUID ? MS_NOSUID : 0) | (fs.f_flag & ST_NODEV ? MS_NODEV : 0) |
                           (fs.f_flag & ST_NOEXEC ? MS_NOEXEC : 0) | (fs.f_flag & ST_NOATIME ? MS_NOATIME : 0) |
-                          (fs.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0) | (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
+                          (fs.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0) |
+                          (fs.f_flag & ST_RELATIME ? MS_RELATIME : 0);
     if (mount(NULL, full, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | flags, NULL) != 0)
         fail(WRONG, "gg-jail: bind %s", from);
 }
@@ -209,7 +210,8 @@ static void make_link(const char *target, const char *path)
 
 static void make_dev(void)
 {
-    static const char *const devices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"};
+    static const char *const devices[] = {"/dev/null",   "/dev/zero",    "/dev/full",
+                                          "/dev/random", "/dev/urandom", "/dev/tty"};
     for (size_t i = 0; i < sizeof devices / sizeof *devices; i++)
         if (access(devices[i], F_OK) == 0)
             bind(devices[i], devices[i], 1);

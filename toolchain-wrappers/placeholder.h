@@ -1,12 +1,11 @@
 /* The placeholder: the small file that stands for an output not made yet. Layout version 1, always 256 bytes.
  *
- *    0  "#!" SHIM " --gg-placeholder\n", or "#!/bin/false\n" when SHIM is longer than 139 bytes or has white space in it
- *       (the kernel would split it there)
- *    …  spaces up to offset 159, which is a newline
- *  160  "gg-placeholder 1 "            17 bytes, the magic
- *  177  the thunk                      64 lower-case hexadecimal digits
+ *    0  "#!" SHIM " --gg-placeholder\n", or "#!/bin/false\n" when SHIM is longer than 139 bytes or has white space in
+ *       it, where the kernel would split it; then spaces, and a newline at 159
+ *  160  "gg-placeholder 1 "    17 bytes, the magic
+ *  177  the thunk              64 lower-case hexadecimal digits
  *  241  " "
- *  242  the output's index             5 decimal digits, padded with zeros
+ *  242  the output's index     5 decimal digits, padded with zeros
  *  247  "\n"
  *  248  7 spaces, and a newline at 255
  *

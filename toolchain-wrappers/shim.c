@@ -1,8 +1,8 @@
 /* The shim: answers to the name of every modelled tool, and does as the recorder says.
  *
- * It knows nothing of tools. It sends its argv, directory and environment to the recorder (gg/record/protocol.py), then
- * either writes the bytes it is given and exits, or executes the program it is given. It never runs the real tool by
- * itself: an input may be a placeholder. A trouble of gg's own is one line on standard error and status 125.
+ * It knows nothing of tools. It sends its argv, directory and environment to the recorder (gg/record/protocol.py),
+ * then either writes the bytes it is given and exits, or executes the program it is given. It never runs the real tool
+ * by itself: an input may be a placeholder. A trouble of gg's own is one line on standard error and status 125.
  *
  * Linked statically and without stdio, because it is started once for each compile and must start where there is no
  * /bin/sh and no /usr/bin/env.
@@ -53,15 +53,24 @@ static void say(const char *const parts[])
 static const char *why(int error)
 {
     switch (error) {
-    case ENOENT: return "no such file";
-    case EACCES: return "permission denied";
-    case ENOEXEC: return "not an executable";
-    case E2BIG: return "argument list too long";
-    case ENOTDIR: return "not a directory";
-    case ELOOP: return "too many symbolic links";
-    case ENOMEM: return "no memory";
-    case ETXTBSY: return "the file is being written";
-    default: return "it cannot be executed";
+    case ENOENT:
+        return "no such file";
+    case EACCES:
+        return "permission denied";
+    case ENOEXEC:
+        return "not an executable";
+    case E2BIG:
+        return "argument list too long";
+    case ENOTDIR:
+        return "not a directory";
+    case ELOOP:
+        return "too many symbolic links";
+    case ENOMEM:
+        return "no memory";
+    case ETXTBSY:
+        return "the file is being written";
+    default:
+        return "it cannot be executed";
     }
 }
 

@@ -10,19 +10,19 @@ enum gg_kind { GG_EXIT = 0, GG_EXEC = 1, GG_READY = 2, GG_FAILED = 3 };
 
 struct gg_reply {
     enum gg_kind kind;
-    int32_t status;             /* EXIT, FAILED; a negative one is the signal that ended the tool */
-    const char *out, *err;      /* EXIT, FAILED: bytes for standard output and error */
+    int32_t status;        /* EXIT, FAILED; a negative one is the signal that ended the tool */
+    const char *out, *err; /* EXIT, FAILED: bytes for standard output and error */
     uint32_t out_size, err_size;
-    uint32_t argc, envc;        /* EXEC */
-    const char *strings;        /* EXEC: program, argv, environment edits, all checked to end within the reply */
-    void *memory;               /* what gg_reply_free gives back */
+    uint32_t argc, envc; /* EXEC */
+    const char *strings; /* EXEC: program, argv, environment edits, all checked to end within the reply */
+    void *memory;        /* what gg_reply_free gives back */
     size_t memory_size;
 };
 
 /* Send one request and wait for its answer. `envp` may be NULL (no environment).
  *
- * Returns NULL, or what went wrong in a few words. No stdio, no malloc, no thread-local state but errno: it is called in
- * any thread, and between vfork and exec. The connection is closed on exec, and no inherited descriptor is touched.
+ * Returns NULL, or what went wrong in a few words. No stdio, no malloc, no thread-local state but errno: it is called
+ * in any thread, and between vfork and exec. The connection is closed on exec, and no inherited descriptor is touched.
  */
 const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask_bits, const char *path, const char *cwd,
                    char *const argv[], char *const envp[], struct gg_reply *reply);

@@ -1,7 +1,7 @@
 """Debian's source packages: fetched once into a cache, unpacked as upstream released them.
 
 `apt-get source` needs source entries (`deb-src`), which few systems have. The harness leaves the system's own alone:
-it derives them from the binary entries, into an apt configuration of its own inside the cache, with its own lists.
+it derives them from the binary entries of the system's release, into an apt configuration inside the cache.
 Apt checks the archive's signature and each tarball's digest. No root is needed, except to install build
 dependencies.
 """
@@ -9,6 +9,7 @@ dependencies.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -16,53 +17,61 @@ from pathlib import Path
 
 from benchmarks.packages.recipe import Recipe
 
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-FALLBACK = (
-    "http://deb.debian.org/debian bookworm main",
-    "http://deb.debian.org/debian-security bookworm-security main",
-)
-
 
 class SourceError(Exception):
     """A package's source or its build dependencies are not to be had; says what to do."""
 
 
-def _from_deb822(text: str) -> Iterable[str]:
+def _from_deb822(text: str) -> Iterable[tuple[str, str, str]]:
     for stanza in text.split("\n\n"):
         fields: dict[str, str] = {}
         for line in stanza.splitlines():
             key, colon, value = line.partition(":")
             if colon and not line.startswith(("#", " ")):
                 fields[key.strip().lower()] = value.strip()
-        if "debian" in fields.get("uris", "") and "deb" in fields.get("types", "").split():
-            for uri in fields["uris"].split():
+        if "deb" in fields.get("types", "").split():
+            key = fields.get("signed-by", "")
+            options = f"[signed-by={key}] " if key.startswith("/") else ""
+            for uri in fields.get("uris", "").split():
                 for suite in fields.get("suites", "").split():
-                    yield f"{uri} {suite} {fields.get('components', 'main')}"
+                    yield suite, options, f"{uri} {suite} {fields.get('components', 'main')}"
 
 
-def _from_list(text: str) -> Iterable[str]:
+def _from_list(text: str) -> Iterable[tuple[str, str, str]]:
     for line in text.splitlines():
-        words = [word for word in line.split("#")[0].split() if not word.startswith("[")]
-        if words and words[0] == "deb" and "/debian" in line:
-            yield " ".join(words[1:])
+        found = re.match(r"deb\s+(\[[^]]*\]\s+)?(\S+\s+(\S+)\s.*)", line.partition("#")[0].strip() + " ")
+        if found:
+            yield found[3], found[1] or "", found[2].strip()
 
 
-def _entries(etc: Path = Path("/etc/apt")) -> tuple[str, ...]:
-    """The system's Debian entries, as "URI SUITE COMPONENTS"; Debian's own mirror when it has none."""
-    found: list[str] = []
+def codename(os_release: Path = Path("/etc/os-release")) -> str:
+    """The name of the system's release, as its archive names a suite ("bookworm", "noble"); empty if unknown."""
+    for line in os_release.read_text().splitlines():
+        name, _, value = line.partition("=")
+        if name == "VERSION_CODENAME":
+            return value.strip('"')
+    return ""
+
+
+def entries(release: str, etc: Path = Path("/etc/apt")) -> tuple[str, ...]:
+    """The system's own archives of its release, as the tail of a source line: "[OPTIONS] URI SUITE COMPONENTS"."""
+    found: list[tuple[str, str, str]] = []
     for file in (etc / "sources.list", *sorted(etc.glob("sources.list.d/*"))):
         if file.suffix == ".sources":
             found += _from_deb822(file.read_text())
         elif file.suffix == ".list" and file.is_file():
             found += _from_list(file.read_text())
-    return tuple(dict.fromkeys(found)) or FALLBACK
+    own = [options + rest for suite, options, rest in found if release and suite.partition("-")[0] == release]
+    return tuple(dict.fromkeys(own))
 
 
 def _configure_apt(state: Path) -> Path:
     for part in ("lists/partial", "cache/archives/partial", "none"):
         (state / part).mkdir(parents=True, exist_ok=True)
-    signed = f"[signed-by={KEYRING}] " if KEYRING.exists() else ""
-    (state / "sources.list").write_text("".join(f"deb-src {signed}{entry}\n" for entry in _entries()))
+    archives = entries(codename())
+    if not archives:
+        raise SourceError("the system's apt knows no archive of its own release: sources cannot be fetched")
+    (state / "sources.list").write_text("".join(f"deb-src {archive}\n" for archive in archives))
     config = state / "apt.conf"
     config.write_text(
         f'Dir::State::Lists "{state}/lists";\nDir::Cache "{state}/cache";\n'

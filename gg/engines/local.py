@@ -102,6 +102,8 @@ class LocalEngine:
                 result = Failure(Fault.MISSING_INPUT, str(error))
             except (OSError, GGError) as error:
                 result = Failure(Fault.INFRA, str(error))
+            except Exception as error:  # a bug: said, with its kind, but never an attempt without an answer
+                result = Failure(Fault.INFRA, f"{type(error).__name__}: {error}")
             if not self._closed:
                 post(Answer(start.attempt, result))
 

@@ -44,7 +44,8 @@ class Ran:
     `written`: files in the overlay, real path to (path in the overlay, executable). `removed`: declared files that it
     removed. `reads`: declared files that were opened; None when that could not be observed. `undeclared`: files that exist and
     were asked for. `missing`: paths that were asked for and are not in the sandbox. `mapped`: declared files whose bytes
-    were read elsewhere than at their own path.
+    were read elsewhere than at their own path. `static`: programs that would have escaped the path map and so were not
+    run: the command must run in a jail.
     """
 
     status: int
@@ -59,3 +60,4 @@ class Ran:
     started: float = 0.0
     signal: int = 0
     mapped: frozenset[SandboxPath] = frozenset()
+    static: tuple[SandboxPath, ...] = ()

@@ -6,6 +6,8 @@ All integers are little-endian.
   0   8 bytes    "GGMAP\\0\\0\\1"
   8   u32        flags: 1 OBSERVE   an undeclared file that exists is read, and reported (else: ENOENT, and reported)
                         2 MISSES    paths that are neither declared nor there are reported too
+                        4 WATCH     nothing is mapped, for the kernel shows what is declared and no more (a jail): only
+                                    what is read is marked, and what is missing is reported
   12  u32        n, the number of records
   16  u32        offset of the records
   20  u32        written by the path map: 1 once anything was created, changed or removed in the overlay
@@ -37,7 +39,8 @@ The report file is appended to, one `write` a record: a kind byte, a path, NUL.
 
   U  an undeclared file that exists was asked for, or an undeclared directory was listed
   M  an undeclared path that does not exist was asked for (flag MISSES)
-  S  a program that is linked statically was executed: what it reads cannot be seen
+  S  a program that is linked statically (or 32 bits wide) was to be executed: it could not be kept to the map, and got
+     EACCES. With WATCH it runs, and what it reads is not marked
 """
 
 from __future__ import annotations
@@ -51,6 +54,7 @@ from gg.core.thunk import Directory, Entry, Symlink
 
 OBSERVE = 1
 MISSES = 2
+WATCH = 4
 
 _MAGIC = b"GGMAP\0\0\1"
 _HEAD = struct.Struct("<8sIIIIII")

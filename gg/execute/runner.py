@@ -3,7 +3,8 @@
 With the path map (`toolchain-wrappers/pathmap.c`) the command runs on the host's own file system, and a preloaded library
 answers for every path: declared files are read where they are or in the store, all writing goes to an overlay in the
 scratch directory, an undeclared file is reported. With namespaces (`gg.execute.jail`) the command sees a root that
-holds nothing else.
+holds nothing else. A program that cannot be kept to the path map, because it is linked statically, runs in such a root
+too, whatever was asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import suppress
 
 from gg import native
 from gg.core.ids import SandboxPath
@@ -19,8 +19,11 @@ from gg.core.thunk import Directory, File, OutputOf, Symlink
 from gg.execute import pathmap
 from gg.execute.expand import Groups
 from gg.execute.job import Isolation, Job, Ran
-from gg.execute.process import Exit, Slot
+from gg.execute.process import Slot
+from gg.execute.report import Report, link_inside
+from gg.execute.start import Programs
 
+_LOADER_FAILED = b"error while loading shared libraries"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 
 
@@ -33,7 +36,8 @@ class Runner:
         self._overlay = os.path.join(scratch, "w")
         self._gone = os.path.join(scratch, "gone")
         self._tmp = os.path.join(scratch, "tmp")
-        self._report = os.path.join(scratch, "report")
+        self._report = Report(os.fsencode(os.path.join(scratch, "report")))
+        self._programs = Programs()
         self._map = os.path.join(scratch, "map")
         for directory in (self._overlay, self._gone, self._tmp):
             os.makedirs(directory, exist_ok=True)
@@ -42,13 +46,25 @@ class Runner:
         self._slot = Slot()
 
     def run(self, job: Job) -> Ran:
-        """Run to the end. OSError when the host refuses something, Killed after `cancel`."""
+        """Run to the end. OSError when the host refuses something, JailRefused for a jail, Killed after `cancel`."""
         self._clear()
-        if job.isolation is Isolation.NAMESPACE:
-            from gg.execute.jail import run_in_jail
+        if job.isolation is Isolation.PATHMAP:
+            ran = self._run_mapped(job)
+            if ran is not None and not ran.static:
+                return ran
+        return self._run_jailed(job)
 
-            return run_in_jail(job, self._groups, self._slot, self._scratch)
-        return self._run_mapped(job)
+    def _run_jailed(self, job: Job) -> Ran:
+        from gg.execute.jail import run_in_jail
+
+        ran = run_in_jail(job, self._groups, self._slot, self._scratch)
+        if ran.status and (ran.missing == (job.thunk.program,) or _LOADER_FAILED in ran.stderr):
+            # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
+            self._clear()
+            seen = self._run_mapped(job)
+            if seen is not None:
+                ran.missing = (*ran.missing, *seen.undeclared)
+        return ran
 
     def cancel(self) -> None:
         self._slot.cancel()
@@ -62,13 +78,18 @@ class Runner:
 
     # The path map
 
-    def _run_mapped(self, job: Job) -> Ran:
+    def _run_mapped(self, job: Job) -> Ran | None:
+        """None if the path map cannot work in the program, which then has not been started."""
         thunk = job.thunk
         nodes = self._groups.below(thunk.groups)
         own: list[File | Symlink | Directory] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
         if job.moved:
             own += [e for node in nodes for e in node.entries if e.path in job.moved]
         targets = [self._target(job, e) for e in own]
+        places = {e.path: target for e, target in zip(own, targets, strict=True) if target}
+        command = self._programs.command(thunk, places)
+        if not command.mapped:
+            return None
         records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
         records += [node.records for node in nodes]
         read = {e.path for e in own}
@@ -77,7 +98,7 @@ class Runner:
             self._map,
             flags=pathmap.OBSERVE if job.observe else 0,
             scratch=os.fsencode(self._scratch),
-            report=os.fsencode(self._report),
+            report=self._report.path,
             records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed)],
         )
         env = dict(thunk.env)
@@ -85,24 +106,37 @@ class Runner:
         env[b"GG_MAP"] = os.fsencode(self._map)
         env[b"TMPDIR"] = os.fsencode(self._tmp)
         env.update(job.env)
-        program = next((t for e, t in zip(own, targets, strict=True) if t and e.path == thunk.program), thunk.program)
-        done = self._slot.run(program, thunk.argv, env, thunk.cwd)
+        done = self._slot.run(command.program, command.argv, env, self._directory(thunk.cwd))
         observed = map_file.observed()
         entries: list[File | Symlink | Directory] = list(own)
         for node in nodes:
             entries.extend(node.entries)
         limit = len(entries)
         reads = [entries[i] for i in observed.used if i < limit]
-        undeclared, missing = self._reported()
-        return _ran(
-            done,
+        reported = self._report.read()
+        return Ran(
+            status=done.status,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            usage=done.usage,
             written=dict(self._written()) if observed.wrote else {},
             removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
             reads=tuple(e for e in reads if isinstance(e, File)),
-            undeclared=undeclared,
-            missing=missing,
-            mapped=frozenset(e.path for e, target in zip(own, targets, strict=True) if target),
+            undeclared=reported.undeclared,
+            missing=reported.missing,
+            started=done.started,
+            signal=done.signal,
+            mapped=frozenset(places),
+            static=reported.static,
         )
+
+    def _directory(self, cwd: bytes) -> bytes:
+        """Where to start: a directory that is not there for real is one in the overlay, which the path map calls by its name."""
+        if os.path.isdir(cwd):
+            return cwd
+        place = os.fsencode(self._overlay) + cwd
+        os.makedirs(place, exist_ok=True)
+        return place
 
     @staticmethod
     def _target(job: Job, entry: File | Symlink | Directory) -> bytes:
@@ -111,61 +145,25 @@ class Runner:
             return os.fsencode(place) if place else b""
         return b""
 
-    def _reported(self) -> tuple[tuple[SandboxPath, ...], tuple[SandboxPath, ...]]:
-        try:
-            with open(self._report, "rb") as file:
-                lines = dict.fromkeys(file.read().split(b"\0"))
-        except FileNotFoundError:
-            return (), ()
-        undeclared = tuple(SandboxPath(line[1:]) for line in lines if line.startswith(b"U"))
-        missing = tuple(SandboxPath(line[1:]) for line in lines if line.startswith(b"M"))
-        return undeclared, missing
-
     def _written(self) -> Iterator[tuple[SandboxPath, tuple[str, bool]]]:
         prefix = len(os.fsencode(self._overlay))
         for path in _walk(self._overlay, keep_prefix=True):
-            mode = os.stat(path).st_mode
-            yield SandboxPath(path[prefix:]), (os.fsdecode(path), bool(mode & 0o100))
+            place = link_inside(path[:prefix], path)
+            if place is not None:
+                yield SandboxPath(path[prefix:]), (os.fsdecode(place), bool(os.stat(place).st_mode & 0o100))
 
     def _clear(self) -> None:
         """Remove what the last job left; its directories stay for the next, which is likely to want the same."""
         for directory in (self._overlay, self._gone):
             for path in _walk(directory, keep_prefix=True):
                 os.unlink(path)
-        with suppress(FileNotFoundError):
-            os.unlink(self._report)
+        self._report.clear()
         for name in os.listdir(self._tmp):
             full = os.path.join(self._tmp, name)
             if os.path.isdir(full) and not os.path.islink(full):
                 shutil.rmtree(full, ignore_errors=True)
             else:
                 os.unlink(full)
-
-
-def _ran(
-    done: Exit,
-    *,
-    written: dict[SandboxPath, tuple[str, bool]],
-    removed: tuple[SandboxPath, ...],
-    reads: tuple[File, ...] | None,
-    undeclared: tuple[SandboxPath, ...],
-    missing: tuple[SandboxPath, ...],
-    mapped: frozenset[SandboxPath],
-) -> Ran:
-    return Ran(
-        status=done.status,
-        stdout=done.stdout,
-        stderr=done.stderr,
-        usage=done.usage,
-        written=written,
-        removed=removed,
-        reads=reads,
-        undeclared=undeclared,
-        missing=missing,
-        started=done.started,
-        signal=done.signal,
-        mapped=mapped,
-    )
 
 
 def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
-from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Thunk
+from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
 from gg.models.base import Call, Draft, RunReal, Scan
 from gg.record.canon import Canon
 from gg.store.base import Key, Kind
@@ -52,6 +52,8 @@ class Capture:
         self._canon = Canon()
         self._stored: set[bytes] = memory if memory is not None else set()
         self._groups: dict[tuple[bytes, ...], GroupId] = {}
+        self._stable: dict[bytes, tuple[Entry, ...]] = {}
+        self._loose: dict[bytes, tuple[BlobId, bytes, bytes | None]] = {}
         self._pending: dict[Key, bytes] = {}
         self._pending_files: dict[BlobId, bytes] = {}
 
@@ -86,8 +88,9 @@ class Capture:
             full = sandbox_path(path, call.cwd)
             if os.path.isfile(full):
                 self._input(full, entries)
-        if draft.directories:
-            groups[self._directories(draft.directories, call.cwd)] = None
+        directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
+        if directories:
+            groups[self._directories(directories, call.cwd)] = None
         outputs = tuple(
             Output(self._output(w.path, call.cwd), w.executable, w.optional, w.soft) for w in draft.outputs
         )
@@ -108,6 +111,7 @@ class Capture:
         )
         encoded = encode_thunk(thunk)
         name = thunk_id(encoded)
+        self._store_blobs(thunk.entries, known=name in self._stored)
         self._put(Key(Kind.THUNK, name), encoded)
         return Captured(name, thunk, draft, tuple(closures))
 
@@ -173,6 +177,20 @@ class Capture:
 
     def _input(self, path: bytes, entries: dict[bytes, Entry]) -> None:
         """Declare the file at `path`, and the links on the way to it."""
+        if not self._world.stable(path):
+            self._look(path, entries)
+            return
+        known = self._stable.get(path)
+        if known is None:
+            found: dict[bytes, Entry] = {}
+            self._look(path, found)
+            known = tuple(found.values())
+            if all(isinstance(e, Symlink) or self._world.stable(e.path) for e in known):
+                self._stable[path] = known
+        for entry in known:
+            entries[entry.path] = entry
+
+    def _look(self, path: bytes, entries: dict[bytes, Entry]) -> None:
         real, links = self._canon.file(path)
         for link in links:
             entries[link.path] = link
@@ -191,14 +209,25 @@ class Capture:
         self._keep(real, info.blob)
 
     def _keep(self, path: bytes, blob: BlobId) -> None:
+        """Have the blob at hand for the store, in case that the group or thunk that names it turns out to be new."""
         fresh = self._world.take_fresh(blob.digest)
-        if blob.digest in self._stored or self._world.stable(path):
-            return
-        self._stored.add(blob.digest)
-        if fresh is not None:
-            self._pending[Key(Kind.BLOB, blob.digest)] = fresh
-        else:
-            self._pending_files[blob] = path
+        if blob.digest not in self._stored and not self._world.stable(path):
+            self._loose[blob.digest] = (blob, path, fresh)
+
+    def _store_blobs(self, entries: Iterable[Entry], *, known: bool) -> None:
+        """Store the blobs of these entries. Those of a known group or thunk were stored with it."""
+        for entry in entries:
+            if isinstance(entry, File):
+                loose = self._loose.pop(entry.blob.digest, None)
+                if loose is not None:
+                    blob, path, fresh = loose
+                    self._stored.add(blob.digest)
+                    if known:
+                        continue
+                    if fresh is not None:
+                        self._pending[Key(Kind.BLOB, blob.digest)] = fresh
+                    else:
+                        self._pending_files[blob] = path
 
     def _tools(self, tools: Sequence[bytes], entries: dict[bytes, Entry]) -> GroupId:
         known = self._groups.get(tuple(tools))
@@ -207,7 +236,7 @@ class Capture:
         found: dict[bytes, Entry] = {}
         for tool in tools:
             self._input(tool, found)
-        own = [e for e in found.values() if isinstance(e, OutputOf) or not self._world.stable(e.path)]
+        own = [e for e in found.values() if isinstance(e, OutputOf) or (isinstance(e, File) and not self._world.stable(e.path))]
         for entry in own:  # a compiler that this very build makes: looked at again each time
             if isinstance(entry, OutputOf):
                 entries[entry.path] = entry
@@ -256,6 +285,7 @@ class Capture:
         plain = tuple(sorted((e for e in entries if not isinstance(e, OutputOf)), key=_by_path))
         encoded = encode_group(Group(plain, groups))
         name = group_id(encoded)
+        self._store_blobs(plain, known=name in self._stored)
         self._put(Key(Kind.GROUP, name), encoded)
         return name
 

@@ -6,15 +6,19 @@ the thunk is forced, the compiler's own dependency file takes its place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from gg.models.base import Depfile
 from gg.models.includes import Closure
 
 
+_SPECIAL = re.compile(rb"[ \t#$]")
+
+
 def quote(name: bytes) -> bytes:
     """A file name as make wants it in a prerequisite: spaces, tabs, `#` and `$` protected, as cpp's mkdeps does."""
-    if not any(c in name for c in b" \t#$"):
+    if not _SPECIAL.search(name):
         return name
     quoted = bytearray()
     for i, char in enumerate(name):
@@ -34,15 +38,22 @@ def quote(name: bytes) -> bytes:
 
 def render(depfile: Depfile, closures: Sequence[Closure], sources: Iterable[bytes]) -> bytes:
     """The make rule for what the closures hold. `sources` come first, as they were written on the command line."""
-    names: dict[bytes, None] = dict.fromkeys(quote(s) for s in sources)
-    headers: dict[bytes, None] = {}
+    names = list(dict.fromkeys(sources))
+    headers: list[bytes] = []
     for closure in closures:
-        for header in closure.files():
-            if depfile.system or not header.system:
-                headers[quote(header.display)] = None
+        files = closure.files()
+        if depfile.system:
+            headers += [header.display for header in files if header.listed]
+        else:
+            headers += [header.display for header in files if header.listed and not header.system]
+    if len(closures) > 1:
+        headers = list(dict.fromkeys(headers))
     for name in names:
-        headers.pop(name, None)
-    lines = [b" ".join(depfile.targets) + b": " + b" \\\n ".join([*names, *headers]) + b"\n"]
+        if name in headers:
+            headers.remove(name)
+    if _SPECIAL.search(b"".join([*names, *headers])):
+        names, headers = [quote(n) for n in names], [quote(h) for h in headers]
+    lines = [b" ".join(depfile.targets), b": ", b" \\\n ".join([*names, *headers]), b"\n"]
     if depfile.phony:
         lines += [name + b":\n" for name in headers]
     return b"".join(lines)

@@ -15,6 +15,7 @@ request   u32 length of what follows
 reply     u32 length of what follows
           u8 kind, 3 zero bytes, then
   kind 0 EXIT   i32 status, u32 n, u32 m, n bytes for standard output, m bytes for standard error
+                (a negative status is the signal that ended the tool: the shim ends by it too)
   kind 1 EXEC   u32 argc, u32 envc, then strings: the program's path, argv, and environment edits:
                 "NAME=value" sets, "NAME" alone unsets
   kind 2 READY  (answers FORCE) the placeholder has been replaced by the real file: open it again

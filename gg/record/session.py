@@ -94,7 +94,7 @@ class Session:
         self._workspace = workspace
         self._interpose = interpose
         self._store = store
-        self._files = FileDB(os.fsencode(workspace.files_db))
+        self._files = FileDB(os.fsencode(workspace.dot))
         self._forces = Forces(forcer)
         self._tool_name = tool_name
         shims = os.fsencode(workspace.shims)

@@ -102,19 +102,27 @@ class World(LocalDisk):
         return path.startswith(STABLE) and not path.startswith(self._root)
 
     def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
-        try:
-            return self.files.get_lexed(self.files.digest(path).blob, kind)
-        except OSError:
-            return None
+        return self.files.get_lexed(path, kind)
 
     def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
-        self.files.set_lexed(self.files.digest(path).blob, kind, lexed)
+        self.files.set_lexed(path, kind, lexed)
 
     # Placeholders
 
     def wrote_placeholder(self, path: bytes, info: os.stat_result, placeholder: Placeholder) -> None:
         """Remember what the recorder itself has just written."""
         self._placed[path] = (info.st_ino, info.st_mtime_ns, placeholder)
+
+    def is_own(self, path: bytes) -> bool:
+        """Whether the placeholder that this session wrote to `path` is still there."""
+        known = self._placed.get(path)
+        if known is None:
+            return False
+        try:
+            info = os.lstat(path)
+        except OSError:
+            return False
+        return info.st_ino == known[0] and info.st_mtime_ns == known[1]
 
     def placeholder(self, path: bytes) -> Placeholder | None:
         """The placeholder at `path`, symbolic links followed; None for any other file or none."""

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from gg.core import placeholder
 from tests.commands.case import Case
@@ -23,6 +24,7 @@ from tests.commands.world import World
 
 DRIVER = Path(__file__).with_name("driver.py")
 WORKERS = 2
+SECONDS = 150  # a batch takes ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def _drive(directory: Path, cases: Sequence[Case], before: Sequence[str]) -> lis
     jobs.write_text(json.dumps(work))
     results.unlink(missing_ok=True)
     command = [*before, sys.executable, "-I", "-S", str(DRIVER), str(jobs), str(results), str(WORKERS)]
-    done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, check=False)
+    done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, check=False, timeout=SECONDS)
     if done.returncode or not results.exists():
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
     return [[(int(s), str(out), str(err)) for s, out, err in case] for case in json.loads(results.read_text())]
@@ -145,16 +147,27 @@ def programs() -> Path:
 
 def _force(directory: Path, *args: bytes | str) -> tuple[int, bytes]:
     command = [str(programs() / "gg-force"), "--quiet", "--jobs", str(WORKERS), *args]
-    done = subprocess.run(
-        command,
-        cwd=directory,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-    )
-    return done.returncode, done.stdout
+    with open(directory.with_suffix(".forced"), "w+b") as said:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=directory,
+                env=environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                check=False,
+                timeout=SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            said.write(b"gg-force did not end in %d s\n" % SECONDS)
+            return 124, _all(said)
+        return done.returncode, _all(said)
+
+
+def _all(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
 
 
 def through_gg(directory: Path, cases: Sequence[Case], templates: Templates) -> Through:

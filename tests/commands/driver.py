@@ -11,6 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 Outcome = tuple[int, str, str]
+SECONDS = 60  # all of them end in two
 
 
 def run(job: dict[str, object]) -> list[Outcome]:
@@ -19,11 +20,23 @@ def run(job: dict[str, object]) -> list[Outcome]:
     assert isinstance(lines, list)
     for line in lines:
         argv = [str(arg).encode("latin-1") for arg in line]
-        done = subprocess.run(argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False)
-        outcomes.append((done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")))
-        if done.returncode:
+        outcomes.append(_outcome(argv, cwd))
+        if outcomes[-1][0]:
             break
     return outcomes
+
+
+def _outcome(argv: list[bytes], cwd: bytes) -> Outcome:
+    """One command line's; 127 when it cannot be started, 124 when it does not end, as a shell and timeout(1) say."""
+    try:
+        done = subprocess.run(
+            argv, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return 124, "", f"did not end in {SECONDS} s"
+    except OSError as error:
+        return 127, "", str(error)
+    return done.returncode, done.stdout.decode("latin-1"), done.stderr.decode("latin-1")
 
 
 def main(jobs: str, results: str, workers: str) -> None:

@@ -61,7 +61,7 @@ class FakeRecorder:
         self._socket = socket.socket(socket.AF_UNIX)
         # A path longer than sun_path is bound through its directory.
         directory = path.parent
-        with open_directory(directory) as fd:
+        with OpenDirectory(directory) as fd:
             self._socket.bind(f"/proc/self/fd/{fd}/{path.name}")
         self._socket.listen(64)
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -90,7 +90,7 @@ class FakeRecorder:
         self._thread.join()
 
 
-class open_directory:  # noqa: N801 - reads as a function
+class OpenDirectory:
     """A directory held open, as a descriptor."""
 
     def __init__(self, path: Path) -> None:

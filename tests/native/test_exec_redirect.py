@@ -105,8 +105,11 @@ def test_a_relative_path_is_told_in_full(
 
 @pytest.mark.parametrize(
     "name",
-    ["gcc", "c++", "cc", "cpp", "gcc-12.2", "aarch64-linux-gnu-ld.bfd", "arm-none-eabi-gcc-ar-11", "llvm-ar-14", "c99-gcc"]
-    + ["i686-w64-mingw32-gcc-posix", "i686-w64-mingw32-g++-12-win32", "nasm", "ld.lld", "strip", "avr-gcc"],
+    [
+        *("gcc", "c++", "cc", "cpp", "gcc-12.2", "aarch64-linux-gnu-ld.bfd", "arm-none-eabi-gcc-ar-11", "llvm-ar-14"),
+        *("c99-gcc", "i686-w64-mingw32-gcc-posix", "i686-w64-mingw32-g++-12-win32", "nasm", "ld.lld", "strip"),
+        "avr-gcc",
+    ],
 )
 def test_names_of_tools(
     name: str, callers: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
@@ -115,7 +118,9 @@ def test_names_of_tools(
     assert len(recorder.requests) == 1
 
 
-@pytest.mark.parametrize("name", ["cc1", "gccgo", "afl-gcc", "musl-gcc", "mygcc", "gcc-", "-gcc", "ld.so", "bar", "gcc.py"])
+@pytest.mark.parametrize(
+    "name", ["cc1", "gccgo", "afl-gcc", "musl-gcc", "mygcc", "gcc-", "-gcc", "ld.so", "bar", "gcc.py"]
+)
 def test_names_of_other_programs(
     name: str, callers: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -187,6 +192,17 @@ def test_a_text_file_without_a_first_line_is_a_script(
     for how in ("execvp", "execlp"):
         done = subprocess.run([callers, how, script], env=environment, capture_output=True)
         assert done.stdout == b"script one two words\n"
+
+
+def test_a_program_with_the_address_sanitizer_starts(environment: dict[str, str], tmp_path: Path) -> None:
+    """It refuses to come second after a preloaded library, unless told not to mind."""
+    (tmp_path / "m.c").write_text(
+        '#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return puts(getenv("X")) < 0; }'
+    )
+    cc("-fsanitize=address", "-o", tmp_path / "prog", tmp_path / "m.c")
+    env = {**environment, "X": "runs", "ASAN_OPTIONS": "exitcode=66"}
+    done = subprocess.run(["sh", "-c", "./prog; exec ./prog"], cwd=tmp_path, env=env, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"runs\nruns\n", b"")
 
 
 def test_without_a_recorder_it_does_nothing(native: Native, callers: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Whoever reads a placeholder waits while it is forced, and reads the real file. Those that move files see it as it is."""
+"""Whoever reads a placeholder waits while it is forced and reads the real file. Those that move files see it as is."""
 
 from __future__ import annotations
 
@@ -60,14 +60,28 @@ def forces(recorder: FakeRecorder, data: bytes = REAL) -> None:
 
 @pytest.mark.parametrize(
     "how",
-    ["open", "open64", "openat", "openat64", "__open_2", "__open64_2", "__openat_2", "rdwr"]
-    + ["fopen", "fopen64", "freopen", "mmap"],
+    [
+        "open",
+        "open64",
+        "openat",
+        "openat64",
+        "__open_2",
+        "__open64_2",
+        "__openat_2",
+        "rdwr",
+        "fopen",
+        "fopen64",
+        "freopen",
+        "mmap",
+    ],
 )
 def test_every_way_to_open(
     how: str, readers: Path, placeholder: Path, recorder: FakeRecorder, environment: dict[str, str]
 ) -> None:
     forces(recorder)
-    done = subprocess.run([readers, how, placeholder.name], env=environment, cwd=placeholder.parent, capture_output=True)
+    done = subprocess.run(
+        [readers, how, placeholder.name], env=environment, cwd=placeholder.parent, capture_output=True
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, REAL, b"")
     (request,) = recorder.requests
     assert request.path == bytes(placeholder)
@@ -81,7 +95,7 @@ def test_every_way_to_open(
         f'{sys.executable} -c "import sys; sys.stdout.write(open(sys.argv[1]).read())" "$1"',
         'ln -s "$1" link; cat link',
         'ln "$1" hard; cat hard',
-        "cp \"$1\" copy; cat copy",
+        'cp "$1" copy; cat copy',
         'mv "$1" moved; cat moved',
         'cd "${1%/*}"; exec cat "${1##*/}"',
         'env -i cat "$1"',
@@ -100,8 +114,10 @@ def test_real_programs(
 
 @pytest.mark.parametrize(
     "command",
-    ['cp "$1" copy', 'mv "$1" moved', 'install -m 755 "$1" there', 'ln "$1" hard', 'tar -cf a.tar "$1"', 'touch "$1"']
-    + ['rm "$1"', 'chmod 700 "$1"', 'test -s "$1"', 'ls -l "$1"', ': > "$1"', 'echo x > "$1"'],
+    [
+        *('cp "$1" copy', 'mv "$1" moved', 'install -m 755 "$1" there', 'ln "$1" hard', 'tar -cf a.tar "$1"'),
+        *('touch "$1"', 'rm "$1"', 'chmod 700 "$1"', 'test -s "$1"', 'ls -l "$1"', ': > "$1"', 'echo x > "$1"'),
+    ],
 )
 def test_movers_and_writers_do_not_force(
     command: str, placeholder: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
@@ -111,9 +127,7 @@ def test_movers_and_writers_do_not_force(
     assert recorder.requests == []
 
 
-def test_an_append_forces_first(
-    placeholder: Path, recorder: FakeRecorder, environment: dict[str, str]
-) -> None:
+def test_an_append_forces_first(placeholder: Path, recorder: FakeRecorder, environment: dict[str, str]) -> None:
     forces(recorder)
     subprocess.run(["sh", "-c", 'echo more >> "$1"', "sh", placeholder], env=environment, check=True)
     assert placeholder.read_bytes() == REAL + b"more\n"
@@ -210,7 +224,7 @@ def test_dlopen(native: Native, recorder: FakeRecorder, environment: dict[str, s
     (tmp_path / "m.c").write_text(
         "#include <dlfcn.h>\n#include <stdio.h>\n"
         "int main(int n, char **v) { void *h = dlopen(v[n - 1], RTLD_NOW); if (!h) return puts(dlerror()), 1;"
-        " return ((int (*)(void))dlsym(h, \"f\"))(); }\n"
+        ' return ((int (*)(void))dlsym(h, "f"))(); }\n'
     )
     plugin = tmp_path / "plugin.so"
     cc("-shared", "-fPIC", "-o", plugin, tmp_path / "p.c")

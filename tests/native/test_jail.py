@@ -98,13 +98,16 @@ def test_it_is_alone(jail: Jail) -> None:
     assert int(lines[0]) < 5
     assert lines[1:3] == [str(os.getuid()).encode(), str(os.getgid()).encode()]
     assert lines[3] == b"3"  # two lines of heading, and the loopback
-    assert {b"null", b"zero", b"full", b"urandom"} <= set(lines[4:]) <= {
-        *(b"null", b"zero", b"full", b"urandom", b"random", b"tty", b"fd", b"stdin", b"stdout", b"stderr")
-    }
+    assert (
+        {b"null", b"zero", b"full", b"urandom"}
+        <= set(lines[4:])
+        <= {*(b"null", b"zero", b"full", b"urandom", b"random", b"tty", b"fd", b"stdin", b"stdout", b"stderr")}
+    )
 
 
 @pytest.mark.parametrize(
-    ("script", "status"), [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -SEGV $$", 139), ("kill -ABRT $$", 134)]
+    ("script", "status"),
+    [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -SEGV $$", 139), ("kill -ABRT $$", 134)],
 )
 def test_status(script: str, status: int, jail: Jail) -> None:
     assert jail.sh(script).returncode == status
@@ -123,9 +126,7 @@ def test_status(script: str, status: int, jail: Jail) -> None:
         ([("cwd", "/none"), ("exec", "/bin/sh", "sh")], 125, b"/none: No such file"),
     ],
 )
-def test_trouble_is_one_line(
-    operations: list[tuple[str, ...]], status: int, message: bytes, jail: Jail
-) -> None:
+def test_trouble_is_one_line(operations: list[tuple[str, ...]], status: int, message: bytes, jail: Jail) -> None:
     done = jail.run(*operations)
     assert done.returncode == status
     assert done.stderr.startswith(b"gg-jail: ")
@@ -140,7 +141,16 @@ def test_where_namespaces_are_refused_it_says_so(native: Native, tmp_path: Path)
     root.mkdir()
     file = spec(tmp_path / "spec", ("root", root), ("exec", "/bin/touch", "touch", marker))
     done = subprocess.run(
-        ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh", native.jail, file],
+        [
+            "unshare",
+            "-Ur",
+            "sh",
+            "-c",
+            'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"',
+            "sh",
+            native.jail,
+            file,
+        ],
         capture_output=True,
     )
     assert done.returncode == 124
@@ -170,11 +180,14 @@ def test_the_command_dies_with_the_jail(jail: Jail, tmp_path: Path) -> None:
     file = spec(
         tmp_path / "spec",
         *jail.system,
+        ("dev",),
         ("open", out, "/out"),
         ("exec", "/bin/sh", "sh", "-c", "(while :; do echo x >> /out/f; sleep 0.01; done) & wait"),
     )
     child = subprocess.Popen([jail.native.jail, file])
-    while not (out / "f").exists():
+    for _ in range(1000):
+        if (out / "f").exists():
+            break
         time.sleep(0.01)
     child.send_signal(signal.SIGKILL)
     child.wait()

@@ -49,7 +49,9 @@ def records_of(top: Path) -> list[Record]:
 def python() -> list[Record]:
     """The interpreter's own files are not what is tested: all of them are let through."""
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.realpath(sys.executable))}
-    return [("P", os.fsencode(p), b"") for p in sorted({*places, "/usr", "/lib", "/lib64", "/etc", "/bin", str(PROGRAMS)})]
+    return [
+        ("P", os.fsencode(p), b"") for p in sorted({*places, "/usr", "/lib", "/lib64", "/etc", "/bin", str(PROGRAMS)})
+    ]
 
 
 def snapshot(top: Path) -> list[tuple[str, int, float, bytes]]:
@@ -254,14 +256,18 @@ def test_the_library_alone_changes_nothing(native: Native, tmp_path: Path) -> No
 
 def test_it_misses_nothing_that_it_should_wrap(native: Native) -> None:
     """The functions by which tools touch paths, as the dynamic symbols of the library tell."""
-    names = subprocess.run(["nm", "-D", "--defined-only", native.pathmap], capture_output=True, text=True).stdout.split()
-    wanted = """open open64 openat openat64 creat creat64 __open_2 __open64_2 __openat_2 __openat64_2 fopen fopen64 freopen
-    freopen64 opendir scandir scandir64 scandirat mkstemp mkstemp64 mkostemp mkostemp64 mkstemps mkstemps64 mkostemps64
-    mkdtemp stat stat64 lstat lstat64 fstat fstat64 fstatat fstatat64 statx __xstat __xstat64 __lxstat __lxstat64 __fxstat
-    __fxstat64 __fxstatat __fxstatat64 access faccessat euidaccess eaccess readlink readlinkat __readlink_chk
-    __readlinkat_chk realpath __realpath_chk canonicalize_file_name getcwd __getcwd_chk get_current_dir_name chdir fchdir
-    unlink unlinkat remove rename renameat renameat2 link linkat symlink symlinkat mkdir mkdirat rmdir chmod fchmodat
-    fchmod chown lchown fchown fchownat truncate truncate64 utime utimes lutimes futimes futimesat utimensat futimens mknod
-    mknodat mkfifo mkfifoat __xmknod __xmknodat execve execv execvp execvpe execl execlp execle execveat fexecve posix_spawn
-    posix_spawnp posix_spawn_file_actions_addopen system popen dlopen"""
+    names = subprocess.run(
+        ["nm", "-D", "--defined-only", native.pathmap], capture_output=True, text=True
+    ).stdout.split()
+    wanted = """open open64 openat openat64 creat creat64 __open_2 __open64_2 __openat_2 __openat64_2 fopen fopen64
+    freopen freopen64 opendir scandir scandir64 scandirat mkstemp mkstemp64 mkostemp mkostemp64 mkstemps
+    mkstemps64 mkostemps64 mkdtemp stat stat64 lstat lstat64 fstat fstat64 fstatat fstatat64 statx
+    __xstat __xstat64 __lxstat __lxstat64 __fxstat __fxstat64 __fxstatat __fxstatat64 access faccessat
+    euidaccess eaccess readlink readlinkat __readlink_chk __readlinkat_chk realpath __realpath_chk
+    canonicalize_file_name getcwd __getcwd_chk get_current_dir_name chdir fchdir unlink unlinkat remove
+    rename renameat renameat2 link linkat symlink symlinkat mkdir mkdirat rmdir chmod fchmodat fchmod
+    chown lchown fchown fchownat truncate truncate64 utime utimes lutimes futimes futimesat utimensat
+    futimens mknod mknodat mkfifo mkfifoat __xmknod __xmknodat execve execv execvp execvpe execl execlp
+    execle execveat fexecve posix_spawn posix_spawnp posix_spawn_file_actions_addopen system popen
+    dlopen"""
     assert set(wanted.split()) <= set(names)

@@ -34,7 +34,7 @@ class Project:
         (where / "sub" / "unused.h").write_text("#error not read\n")
         (where / "a.cc").write_text(
             "#include <iostream>\n#include <map>\n#include <string>\n"
-            "int f() { std::map<std::string, int> m; m[\"a\"] = 1; std::cout << m.size(); return 0; }\n"
+            'int f() { std::map<std::string, int> m; m["a"] = 1; std::cout << m.size(); return 0; }\n'
         )
 
     def plain(self, *argv: str, makes: str) -> bytes:
@@ -89,9 +89,7 @@ def clean(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("argv", "makes"), COMMANDS)
-def test_the_same_bytes(
-    argv: tuple[str, ...], makes: str, native: Native, project: Project, tmp_path: Path
-) -> None:
+def test_the_same_bytes(argv: tuple[str, ...], makes: str, native: Native, project: Project, tmp_path: Path) -> None:
     """First with files where they are; then with nothing but blobs, and nothing undeclared to be seen."""
     if "d/../main.d" in argv:
         (project.where / "d").mkdir()

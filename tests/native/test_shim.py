@@ -22,7 +22,11 @@ from .conftest import FakeRecorder, Native
 
 
 def call(
-    native: Native, recorder: FakeRecorder, *argv: bytes | str, env: dict[str, str] | None = None, cwd: Path | None = None
+    native: Native,
+    recorder: FakeRecorder,
+    *argv: bytes | str,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[bytes]:
     environment = {"GG_SOCKET": str(recorder.path), "PATH": "/usr/bin:/bin", **(env or {})}
     return subprocess.run(
@@ -33,7 +37,7 @@ def call(
 def test_it_tells_what_was_called(native: Native, recorder: FakeRecorder, tmp_path: Path) -> None:
     where = tmp_path / os.fsdecode(b"caf\xe9 \n dir")
     where.mkdir()
-    argv = [b"x86_64-linux-gnu-gcc", b"-DX=\"a b\"", b"", b"\xff\xfe.c", b"new\nline.c"]
+    argv = [b"x86_64-linux-gnu-gcc", b'-DX="a b"', b"", b"\xff\xfe.c", b"new\nline.c"]
     call(native, recorder, *argv, env={"ODD": os.fsdecode(b"\x80"), "GG_EXEC_PATH": "/usr/bin/cc"}, cwd=where)
     (request,) = recorder.requests
     assert request.op is Op.CALL
@@ -75,7 +79,9 @@ def test_much_output_through_a_pipe_that_does_not_block(native: Native, recorder
 def test_exec_with_edits_of_the_environment(native: Native, recorder: FakeRecorder) -> None:
     script = 'echo "$0|$1|${KEPT-none}|${GONE-none}|${CHANGED-none}|${NEW-none}"; exit 7'
     recorder.answer = lambda request: protocol.reply_exec(
-        b"/bin/sh", [b"name", b"-c", script.encode(), b"zero", b"one"], [b"GONE", b"CHANGED=after", b"NEW=a=b", b"ABSENT"]
+        b"/bin/sh",
+        [b"name", b"-c", script.encode(), b"zero", b"one"],
+        [b"GONE", b"CHANGED=after", b"NEW=a=b", b"ABSENT"],
     )
     done = call(native, recorder, "gcc", env={"KEPT": "1", "GONE": "2", "CHANGED": "before"})
     assert done.stdout == b"zero|one|1|none|after|a=b\n"
@@ -119,7 +125,14 @@ def test_no_recorder(native: Native, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "reply",
-    [b"", b"\x04\0\0\0", b"\xff\xff\xff\x7f", b"\x04\0\0\0\x09\0\0\0", b"\x04\0\0\0\x02\0\0\0", b"\x05\0\0\0\0\0\0\0\0"],
+    [
+        b"",
+        b"\x04\0\0\0",
+        b"\xff\xff\xff\x7f",
+        b"\x04\0\0\0\x09\0\0\0",
+        b"\x04\0\0\0\x02\0\0\0",
+        b"\x05\0\0\0\0\0\0\0\0",
+    ],
 )
 def test_nonsense_from_the_recorder(native: Native, recorder: FakeRecorder, reply: bytes) -> None:
     recorder.answer = lambda request: reply
@@ -195,7 +208,11 @@ def test_an_executable_placeholder_is_forced_and_run(native: Native, recorder: F
 
     recorder.answer = force
     done = subprocess.run(
-        ["./generator", "a", "b c"], env={"GG_SOCKET": str(recorder.path)}, cwd=tmp_path, capture_output=True, check=True
+        ["./generator", "a", "b c"],
+        env={"GG_SOCKET": str(recorder.path)},
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
     )
     assert done.stdout == b"real a b c\nclean\n"
     assert [(r.op, os.path.normpath(r.path)) for r in recorder.requests] == [(Op.FORCE, bytes(program))]

@@ -70,11 +70,13 @@ class Rig:
         self.summary: Summary | None = None
         self.log: list[Command] = []
         self.frozen = False
+        self.broken = False  # a check has failed
 
     # Telling
 
     def tell(self, event: Event) -> list[Command]:
         """One event, and the answers to its Lookups if these are answered at once; all commands."""
+        self.broken = True
         self._believe(event)
         out = self.scheduler.step(event)
         self.scheduler.validate()
@@ -83,6 +85,7 @@ class Rig:
         for command in out:
             self._check(command)
         self.log += out
+        self.broken = False
         if self.missing and self.asked:
             hits = tuple(id for id in self.asked if id in self.known)
             misses = tuple(id for id in self.asked if id not in self.known)
@@ -135,10 +138,11 @@ class Rig:
         return self.scheduler.state(id).name
 
     def cone(self, ids: Sequence[NodeId]) -> set[NodeId]:
-        """These nodes and all that is below them."""
-        seen, stack = set(ids), list(ids)
+        """These nodes and what is below them, as far as it is not done."""
+        seen = set(ids) - self.done
+        stack = list(seen)
         while stack:
-            new = self.deps[stack.pop()] - seen
+            new = self.deps[stack.pop()] - seen - self.done
             seen |= new
             stack += new
         return seen

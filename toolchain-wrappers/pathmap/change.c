@@ -9,6 +9,10 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
 static int refuse(int error)
 {
     errno = error;
@@ -379,7 +383,8 @@ GG_EXPORT int futimes(int fd, const struct timeval times[2])
 
 GG_EXPORT int utime(const char *path, const struct utimbuf *times)
 {
-    const struct timespec precise[2] = {{times != NULL ? times->actime : 0, 0}, {times != NULL ? times->modtime : 0, 0}};
+    const struct timespec precise[2] = {{times != NULL ? times->actime : 0, 0},
+                                        {times != NULL ? times->modtime : 0, 0}};
     return change_times(AT_FDCWD, path, times != NULL ? precise : NULL, 0);
 }
 

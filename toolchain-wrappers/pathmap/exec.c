@@ -1,8 +1,8 @@
 /* Starting programs, and the libraries they load.
  *
  * The kernel and the dynamic loader look at real paths, not through our functions. So a script's interpreter is found
- * here and executed in its stead; a program whose loader is declared to stand elsewhere is started through that loader;
- * and what the loader brought in is looked up afterwards, which marks or reports it.
+ * here and executed in its stead; a program whose loader is declared to stand elsewhere is started through that
+ * loader; and what the loader brought in is looked up afterwards, which marks or reports it.
  */
 #define _GNU_SOURCE
 #include "../exec_family.h"
@@ -20,8 +20,8 @@
 #define SCRIPT_DEPTH 5
 #define SCRIPT_LINE 256
 
-/* The oldest version of the only recent symbol we need, so that the library also loads under an older C library than it
- * was built with. */
+/* The oldest version of the only recent symbol we need, so that the library also loads under an older C library than
+ * it was built with. */
 #if defined(__GLIBC__) && defined(__x86_64__)
 __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 #elif defined(__GLIBC__) && defined(__aarch64__)
@@ -71,20 +71,28 @@ static int find_program(int dir, const char *path, int flags, struct gg_place *p
             return -1;
         }
         return S_ISREG(st.st_mode) ? gg_undeclared(p) : 0;
-    case GG_OVERLAY:
     case GG_OUTSIDE:
+        gg_mark(p->record, GG_READ);
+        gg_watch(p);
+        break;
+    case GG_OVERLAY:
         break;
     }
     return 0;
 }
 
-/* The interpreter that an ELF file asks for. 1 found, 0 linked statically, -1 not ELF, or not to be read. */
+/* The interpreter that an ELF file asks for. 1 found, 0 linked statically or 32 bits wide,
+ * -1 not ELF, or not to be read. */
 static int elf_interpreter(int fd, const char *head, char interpreter[SCRIPT_LINE])
 {
     Elf64_Ehdr e;
     Elf64_Phdr h;
     memcpy(&e, head, sizeof e);
-    if (memcmp(e.e_ident, ELFMAG, SELFMAG) != 0 || e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_phentsize != sizeof h)
+    if (memcmp(e.e_ident, ELFMAG, SELFMAG) != 0)
+        return -1;
+    if (e.e_ident[EI_CLASS] != ELFCLASS64) /* cannot load this library, so the same as one that loads none */
+        return 0;
+    if (e.e_phentsize != sizeof h)
         return -1;
     for (unsigned i = 0; i < e.e_phnum; i++) {
         if (syscall(SYS_pread64, fd, &h, sizeof h, (off_t)(e.e_phoff + i * sizeof h)) != sizeof h)
@@ -171,8 +179,11 @@ static int start_elf(struct start *s, int linked, const char *interpreter, struc
                      char *const envp[])
 {
     struct gg_place loader;
-    if (linked == 0)
+    if (linked == 0) { /* it would see the real tree, and write to it */
         gg_report('S', p->hash, p->path);
+        if (!(gg_the_map()->flags & GG_WATCH) && p->where != GG_OUTSIDE)
+            return refuse(EACCES);
+    }
     if (linked == 1 && find_program(AT_FDCWD, interpreter, 0, &loader) == 0) {
         const char *libraries = gg_libraries_for(interpreter);
         if (libraries != NULL && loader.where == GG_FILE && loader.real != loader.path)
@@ -201,9 +212,9 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     return linked < 0 ? s->then(s, p.real, argv, envp) : start_elf(s, linked, interpreter, &p, argv, envp);
 }
 
-#define KEEP(envp, env)                                                     \
+#define KEEP(envp, env)                                                      \
     char **pointers = alloca(gg_keep_pointers(envp, kept) * sizeof(char *)); \
-    char *bytes = alloca(gg_keep_bytes(envp, kept));                        \
+    char *bytes = alloca(gg_keep_bytes(envp, kept));                         \
     char *const *env = gg_keep(envp, kept, pointers, bytes)
 
 static int then_exec(struct start *s, const char *real, char *const argv[], char *const envp[])
@@ -231,8 +242,8 @@ static int then_spawn(struct start *s, const char *real, char *const argv[], cha
     return 0;
 }
 
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-             char *const argv[], char *const envp[])
+int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
     KEEP(envp, env);
     struct start s = {.then = then_spawn, .pid = pid, .actions = actions, .attributes = attributes};
@@ -307,7 +318,8 @@ static int mark_by_target(const char *name)
         const struct gg_record *r = &map->records[i];
         if (r->kind != 'F' || r->target[0] == '\0')
             continue;
-        if (strcmp(r->target, name) == 0 || (n > 0 && strlen(r->target) == (size_t)n && memcmp(r->target, target, (size_t)n) == 0)) {
+        if (strcmp(r->target, name) == 0 ||
+            (n > 0 && strlen(r->target) == (size_t)n && memcmp(r->target, target, (size_t)n) == 0)) {
             gg_mark(r, GG_READ);
             found = 1;
         }

@@ -35,50 +35,61 @@ static _Noreturn void die(const char *what)
     _exit(125);
 }
 
+static uint64_t load(const char *at, size_t size)
+{
+    uint64_t word = 0;
+    uint32_t low, high;
+    if (size >= 8) {
+        memcpy(&word, at, 8);
+    } else if (size >= 4) { /* two loads that overlap; the size is in the hash already */
+        memcpy(&low, at, 4);
+        memcpy(&high, at + size - 4, 4);
+        word = (uint64_t)high << 32 | low;
+    } else {
+        word = (uint64_t)(unsigned char)at[0] | (uint64_t)(unsigned char)at[size / 2] << 8 |
+               (uint64_t)(unsigned char)at[size - 1] << 16;
+    }
+    return word;
+}
+
 /* Multiply and fold, eight bytes at a time: a header's path costs some 20 multiplications. */
 uint64_t gg_hash(uint64_t above, const char *component, size_t size)
 {
     uint64_t h = above + size * 0xff51afd7ed558ccdu;
-    while (size > 0) {
-        uint64_t word = 0;
-        size_t n = size < 8 ? size : 8;
-        if (n == 8)
-            memcpy(&word, component, 8);
-        else
-            for (size_t i = 0; i < n; i++)
-                word |= (uint64_t)(unsigned char)component[i] << (8 * i);
-        h = (h ^ word) * 0xc4ceb9fe1a85ec53u;
+    for (;;) {
+        h = (h ^ load(component, size)) * 0xc4ceb9fe1a85ec53u;
         h ^= h >> 32;
-        component += n;
-        size -= n;
+        if (size <= 8)
+            return h;
+        component += 8;
+        size -= 8;
     }
-    return h;
 }
 
-const struct gg_record *gg_find(uint64_t hash, const char *path, size_t size)
+static void *memory(size_t size, int flags)
 {
-    for (uint32_t i = (uint32_t)hash & index_mask; index_of[i] != 0; i = (i + 1) & index_mask) {
-        const struct gg_record *r = &table[index_of[i] - 1];
-        if (r->hash == hash && r->size == size && memcmp(r->path, path, size) == 0)
-            return r;
-    }
-    return NULL;
-}
-
-static void *memory(size_t size)
-{
-    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
     if (at == MAP_FAILED)
         die("no memory");
     return at;
 }
 
-static void enter(uint32_t number)
+/* Where a record is in the index, or the free place where it would be. */
+static uint32_t *slot(uint64_t hash, const char *path, size_t size)
 {
-    uint32_t i = (uint32_t)table[number].hash & index_mask;
-    while (index_of[i] != 0)
-        i = (i + 1) & index_mask;
-    index_of[i] = number + 1;
+    uint32_t i = (uint32_t)hash & index_mask;
+    for (; index_of[i] != 0; i = (i + 1) & index_mask) {
+        const struct gg_record *r = &table[index_of[i] - 1];
+        if (r->hash == hash && r->size == size && memcmp(r->path, path, size) == 0)
+            break;
+    }
+    return &index_of[i];
+}
+
+const struct gg_record *gg_find(uint64_t hash, const char *path, size_t size)
+{
+    uint32_t found = *slot(hash, path, size);
+    return found != 0 ? &table[found - 1] : NULL;
 }
 
 /* Rare: there are more directories than records. */
@@ -86,28 +97,29 @@ static void grow(void)
 {
     munmap(index_of, (index_mask + 1) * sizeof *index_of);
     index_mask = 4 * index_mask + 3;
-    index_of = memory((index_mask + 1) * sizeof *index_of);
+    index_of = memory((index_mask + 1) * sizeof *index_of, 0);
     for (uint32_t i = 0; i < map.used; i++)
-        enter(i);
+        *slot(table[i].hash, table[i].path, table[i].size) = i + 1;
 }
 
 /* The first record of a path counts; a directory that was only implied gives way to one that is declared. */
 static void insert(char kind, const char *path, size_t size, uint64_t hash, const char *target, uint32_t number)
 {
-    struct gg_record new = {.hash = hash, .path = path, .target = target, .number = number, .size = (uint16_t)size,
-                            .kind = kind};
-    struct gg_record *there = (struct gg_record *)(uintptr_t)gg_find(hash, path, size);
-    if (there != NULL) {
-        if (there->number == GG_IMPLIED)
-            *there = new;
-        return;
-    }
     if (map.used >= index_mask / 2)
         grow();
-    if (map.used == room)
-        die("a record is damaged");
-    table[map.used] = new;
-    enter(map.used++);
+    uint32_t *at = slot(hash, path, size);
+    struct gg_record *r = &table[map.used];
+    if (*at != 0) {
+        r = &table[*at - 1];
+        if (r->number != GG_IMPLIED)
+            return;
+    } else {
+        if (map.used == room)
+            die("a record is damaged");
+        *at = ++map.used;
+    }
+    *r = (struct gg_record){
+        .hash = hash, .path = path, .target = target, .number = number, .size = (uint16_t)size, .kind = kind};
 }
 
 /* Add a record and the directories above it. Neighbours mostly share theirs, whose hash is then known. */
@@ -144,12 +156,12 @@ static void make_table(const char *at, const char *end)
 {
     /* No record and no directory above one is shorter than two bytes; memory that is not touched costs nothing. */
     room = (uint32_t)(end - at) / 2 + 2;
-    table = memory(room * sizeof *table);
+    table = memory(room * sizeof *table, 0);
     map.records = table;
     index_mask = 255;
     while (index_mask + 1 < 4 * map.count)
         index_mask = 2 * index_mask + 1;
-    index_of = memory((index_mask + 1) * sizeof *index_of);
+    index_of = memory((index_mask + 1) * sizeof *index_of, MAP_POPULATE);
     for (uint32_t i = 0; i < map.count; i++) {
         const char *path = at + 1;
         size_t size = at < end ? strlen(path) : 0;
@@ -166,7 +178,7 @@ static void make_table(const char *at, const char *end)
     }
 }
 
-static void load(const char *path)
+static void load_map(const char *path)
 {
     int fd = sys_openat(AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0);
     struct stat st;
@@ -208,7 +220,7 @@ const struct gg_map *gg_the_map(void)
         int saved = errno;
         const char *path = getenv("GG_MAP");
         if (path != NULL)
-            load(path);
+            load_map(path);
         errno = saved;
         __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
     }

@@ -92,7 +92,8 @@ static int rewrite_declared(struct gg_place *p, int flags)
     return fd;
 }
 
-/* What stands at an undeclared path is as good as nothing when it is overwritten: an old output, or its placeholder. */
+/* What stands at an undeclared path is as good as nothing when it is overwritten: an old output, or its placeholder.
+ */
 static int write_undeclared(struct gg_place *p, int flags, mode_t mode)
 {
     struct stat st;
@@ -148,6 +149,10 @@ int gg_open(int dir, const char *path, int flags, mode_t mode)
     int exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
     if (gg_resolve(dir, path, (flags & O_NOFOLLOW) || exclusive ? GG_NOFOLLOW : GG_FOLLOW, &p) != 0)
         return -1;
+    if (p.where == GG_OUTSIDE && (flags & (O_CREAT | O_TRUNC | O_EXCL)) != (O_CREAT | O_TRUNC)) {
+        gg_mark(p.record, GG_READ);
+        gg_watch(&p);
+    }
     if ((flags & O_TMPFILE) == O_TMPFILE) {
         return sys_openat(dir, p.where == GG_OUTSIDE ? p.real : gg_the_map()->scratch, flags, mode);
     }
@@ -156,13 +161,13 @@ int gg_open(int dir, const char *path, int flags, mode_t mode)
     return open_to_read(dir, &p, flags);
 }
 
-#define MODE_ARGUMENT(flags, mode)                               \
-    mode_t mode = 0;                                             \
+#define MODE_ARGUMENT(flags, mode)                                   \
+    mode_t mode = 0;                                                 \
     if (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-        va_list list;                                            \
-        va_start(list, flags);                                   \
-        mode = (mode_t)va_arg(list, int);                        \
-        va_end(list);                                            \
+        va_list list;                                                \
+        va_start(list, flags);                                       \
+        mode = (mode_t)va_arg(list, int);                            \
+        va_end(list);                                                \
     }
 
 GG_EXPORT int open(const char *path, int flags, ...)
@@ -224,7 +229,8 @@ GG_EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
     return file;
 }
 
-/* Opens by our own means, then has the stream reopened through the descriptor's name, so that it keeps its identity. */
+/* Opens by our own means, then has the stream reopened through the descriptor's name, so that it keeps its identity.
+ */
 GG_EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict stream)
 {
     static FILE *(*next)(const char *, const char *, FILE *);
@@ -280,7 +286,8 @@ static int scan(int fd, struct dirent ***names, int (*chosen)(const struct diren
 }
 
 GG_EXPORT int scandirat(int dir, const char *restrict path, struct dirent ***restrict names,
-                        int (*chosen)(const struct dirent *), int (*order)(const struct dirent **, const struct dirent **))
+                        int (*chosen)(const struct dirent *),
+                        int (*order)(const struct dirent **, const struct dirent **))
 {
     return scan(gg_open(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0), names, chosen, order);
 }

@@ -1,7 +1,8 @@
-/* Where changes go. What a thunk makes is at SCRATCH/w + its path; what it removed is marked at SCRATCH/gone + its path.
+/* Where changes go. What a thunk makes is at SCRATCH/w + its path; what it removed is marked at SCRATCH/gone + its
+ * path.
  *
- * A path's bit in the map's filter is set before anything of it appears there, so a reader that finds the bit clear need
- * not look. Directories are never hidden: no tool of a build removes one that it did not make.
+ * A path's bit in the map's filter is set before anything of it appears there, so a reader that finds the bit clear
+ * need not look. Directories are never hidden: no tool of a build removes one that it did not make.
  */
 #define _GNU_SOURCE
 #include "pathmap.h"
@@ -11,8 +12,20 @@
 #include <stdio.h>
 #include <string.h>
 
+void gg_watch(const struct gg_place *place)
+{
+    struct stat st;
+    int saved = errno;
+    if (place->watched && (gg_the_map()->flags & GG_MISSES) && sys_lstat(place->path, &st) != 0 &&
+        (errno == ENOENT || errno == ENOTDIR))
+        gg_report('M', place->hash, place->path);
+    errno = saved;
+}
+
 int gg_undeclared(const struct gg_place *place)
 {
+    if (gg_the_map()->flags & GG_WATCH)
+        return 0;
     gg_report('U', place->hash, place->path);
     if (gg_the_map()->flags & GG_OBSERVE)
         return 0;

@@ -7,8 +7,8 @@
  *   overlay.c  where changes go: creating, copying up, hiding, directories merged for listing
  *   open.c stat.c change.c exec.c    the C library's functions, each a few lines over the above
  *
- * Everything works on the stack and by raw system calls: no malloc, no locks held, no thread-local state. So it is safe
- * in threads, in signal handlers, and between vfork and exec, where a child runs in its parent's memory.
+ * Everything works on the stack and by raw system calls: no malloc, no locks held, no thread-local state. So it is
+ * safe in threads, in signal handlers, and between vfork and exec, where a child runs in its parent's memory.
  */
 #ifndef GG_PATHMAP_H
 #define GG_PATHMAP_H
@@ -21,7 +21,7 @@
 #define GG_EXPORT __attribute__((visibility("default")))
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
-enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2 };
+enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4 };
 enum gg_mark { GG_READ = 1, GG_ASKED = 2 };
 
 struct gg_record {
@@ -40,12 +40,13 @@ struct gg_map {
     const char *report;
     uint32_t flags;
     uint32_t count;
-    int active; /* 0: GG_MAP is not set and every path is itself */
+    int active;                      /* 0: GG_MAP is not set and every path is itself */
     const struct gg_record *records; /* those of the table; directories that are implied come among them */
     uint32_t used;
 };
 
-/* Loads the map on first use. A map that is named and cannot be used ends the process: it must not see the real tree. */
+/* Loads the map on first use. A map that is named and cannot be used ends the process: it must not see the real tree.
+ */
 const struct gg_map *gg_the_map(void);
 
 /* The hash of a path, component by component: gg_hash(gg_hash(GG_ROOT, "usr", 3), "lib", 3). */
@@ -76,6 +77,7 @@ enum gg_where {
 struct gg_place {
     enum gg_where where;
     int must_be_directory; /* the path ended with a slash */
+    int watched;           /* GG_OUTSIDE for the flag WATCH, and nothing is declared here */
     uint64_t hash;
     size_t size;
     const struct gg_record *record; /* for GG_FILE, GG_LINK, GG_DIR and declared GG_ABSENT */
@@ -112,6 +114,8 @@ int gg_listed_directory(struct gg_place *place);
 int gg_undeclared(const struct gg_place *place);
 /* An undeclared path was asked for and is not there; errno is kept. */
 void gg_missed(const struct gg_place *place);
+/* Flag WATCH: this path is about to be asked for. */
+void gg_watch(const struct gg_place *place);
 
 /* The same as the C library's, for the rest of the path map. */
 int gg_open(int dir, const char *path, int flags, mode_t mode);

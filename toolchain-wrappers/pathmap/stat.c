@@ -10,8 +10,8 @@
 #define OPENED 1024
 
 /* Declared files that stand elsewhere, by descriptor. Two of equal content are one file there, and a compiler that
- * tells files apart by inode would take them for one: so stat and fstat tell an inode made of the path. An entry counts
- * only while the descriptor has the inode it was opened with, so closing need not be watched. */
+ * tells files apart by inode would take them for one: so stat and fstat tell an inode made of the path. An entry
+ * counts only while the descriptor has the inode it was opened with, so closing need not be watched. */
 static struct opened {
     ino_t real, told;
     dev_t device;
@@ -106,6 +106,7 @@ int gg_stat(int dir, const char *path, struct stat *st, int flags)
     if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p) != 0)
         return -1;
     gg_mark(p.record, GG_ASKED);
+    gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
         return refuse(ENOENT);
@@ -151,6 +152,7 @@ int gg_access(int dir, const char *path, int mode, int flags)
     if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p) != 0)
         return -1;
     gg_mark(p.record, GG_ASKED);
+    gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
         return refuse(ENOENT);
@@ -206,6 +208,7 @@ static ssize_t read_link(int dir, const char *path, char *buffer, size_t size)
     struct stat st;
     if (gg_resolve(dir, path, GG_NOFOLLOW, &p) != 0)
         return -1;
+    gg_watch(&p);
     switch (p.where) {
     case GG_LINK:
         gg_mark(p.record, GG_READ);
@@ -353,6 +356,7 @@ GG_EXPORT int fstatat(int dir, const char *restrict path, struct stat *restrict 
     return gg_stat(dir, path, st, flags);
 }
 
+#ifdef STATX_BASIC_STATS /* an older musl has no such function */
 static void put_time(struct statx_timestamp *to, struct timespec from)
 {
     *to = (struct statx_timestamp){.tv_sec = from.tv_sec, .tv_nsec = (uint32_t)from.tv_nsec};
@@ -383,6 +387,7 @@ GG_EXPORT int statx(int dir, const char *restrict path, int flags, unsigned mask
     to->stx_rdev_minor = minor(st.st_rdev);
     return 0;
 }
+#endif
 
 GG_EXPORT char *getcwd(char *buffer, size_t size)
 {

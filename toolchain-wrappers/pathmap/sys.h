@@ -1,6 +1,6 @@
-/* System calls by number. The path map wraps the C library's functions, so it must not call them: it would meet itself.
- * It also keeps the library free of versioned symbols, so that it loads under the C library of any toolchain it is
- * shipped with. errno is set as usual. */
+/* System calls by number. The path map wraps the C library's functions, so it must not call them: it would meet
+ * itself. It also keeps the library free of versioned symbols, so that it loads under the C library of any toolchain
+ * it is shipped with. errno is set as usual. */
 #ifndef GG_SYS_H
 #define GG_SYS_H
 

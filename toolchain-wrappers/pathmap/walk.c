@@ -1,9 +1,9 @@
 /* From what a program calls a path to what it means.
  *
- * The path is walked once, from the root, hashing as it goes. A declared link is followed by putting its target in front
- * of what is left; a link that this thunk made likewise. Nothing asks the kernel, but `..` below a directory that is not
- * declared, and paths that the overlay may hold. So a path that is neither declared nor there costs the one system call
- * that it costs without us.
+ * The path is walked once, from the root, hashing as it goes. A declared link is followed by putting its target in
+ * front of what is left; a link that this thunk made likewise. Nothing asks the kernel, but `..` below a directory
+ * that is not declared, and paths that the overlay may hold. So a path that is neither declared nor there costs the
+ * one system call that it costs without us.
  */
 #define _GNU_SOURCE
 #include "pathmap.h"
@@ -77,8 +77,8 @@ ssize_t gg_cwd(char *buffer, size_t size)
     return (ssize_t)length;
 }
 
-/* From the first chdir on, the directory is asked for each time: a child after vfork may move without its parent, and it
- * shares these variables with it. Compilers, assemblers and linkers never move. */
+/* From the first chdir on, the directory is asked for each time: a child after vfork may move without its parent, and
+ * it shares these variables with it. Compilers, assemblers and linkers never move. */
 void gg_cwd_changes(void)
 {
     __atomic_store_n(&cwd_moves, 1, __ATOMIC_RELEASE);
@@ -120,7 +120,6 @@ ssize_t gg_name_of(int fd, char *buffer, size_t size)
     buffer[length] = '\0';
     return named_for_program(buffer);
 }
-
 
 struct walk {
     struct gg_place *place;
@@ -200,7 +199,8 @@ static int overlaid(struct gg_place *p, struct stat *st)
         return 1;
     char hidden[PATH_MAX];
     struct stat mark;
-    return gg_in_scratch(hidden, "/gone", p->path) == 0 && sys_lstat(hidden, &mark) == 0 && S_ISREG(mark.st_mode) ? -1 : 0;
+    return gg_in_scratch(hidden, "/gone", p->path) == 0 && sys_lstat(hidden, &mark) == 0 && S_ISREG(mark.st_mode) ? -1
+                                                                                                                  : 0;
 }
 
 /* `..` is about to leave `place`, which must be a directory. An undeclared link is followed: returns 1. */
@@ -224,8 +224,11 @@ static int leave_directory(struct walk *w)
         errno = r->kind == 'D' ? 0 : r->kind == 'N' ? ENOENT : ENOTDIR;
         return errno == 0 ? 0 : -1;
     }
-    if (sys_lstat(p->path, &st) != 0)
+    p->where = GG_UNDECLARED;
+    if (sys_lstat(p->path, &st) != 0) {
+        gg_missed(p);
         return -1;
+    }
     if (S_ISDIR(st.st_mode))
         return 0;
     if (!S_ISLNK(st.st_mode)) {
@@ -234,7 +237,6 @@ static int leave_directory(struct walk *w)
     }
     char target[PATH_MAX];
     ssize_t n;
-    p->where = GG_UNDECLARED;
     if (gg_undeclared(p) != 0 || (n = sys_readlink(p->path, target, sizeof target)) < 0)
         return -1;
     w->rest -= 2; /* the `..` comes after the link's target */
@@ -325,6 +327,9 @@ static void conclude(struct walk *w)
     p->real = p->path;
     if (w->outside > 0) {
         p->where = GG_OUTSIDE;
+    } else if (gg_the_map()->flags & GG_WATCH) {
+        p->where = GG_OUTSIDE; /* in a jail the kernel knows what is there */
+        p->watched = p->record == NULL;
     } else if (w->there > 0) {
         p->where = GG_OVERLAY;
         p->real = p->overlay;
@@ -346,6 +351,7 @@ int gg_resolve(int dir, const char *path, enum gg_follow how, struct gg_place *p
     w.place = p;
     p->record = NULL;
     p->must_be_directory = 0;
+    p->watched = 0;
     p->where = GG_OUTSIDE;
     if (!gg_the_map()->active || path[0] == '\0') { /* the kernel's business */
         size_t size = strlen(path);

@@ -1,5 +1,5 @@
-/* A modelled tool that is executed by its path becomes the shim: CMake, Meson, libtool and compiler wrappers never look
- * at PATH. The shim is told which program was meant, in GG_EXEC_PATH. */
+/* A modelled tool that is executed by its path becomes the shim: CMake, Meson, libtool and compiler wrappers never
+ * look at PATH. The shim is told which program was meant, in GG_EXEC_PATH. */
 #define _GNU_SOURCE
 #include "record.h"
 
@@ -86,6 +86,24 @@ struct start {
     const posix_spawnattr_t *attributes;
 };
 
+/* The last setting counts, so a user's own is kept. */
+static int start_sanitized(struct start *s, const char *path, char *const argv[], char *const envp[])
+{
+    static const char name[] = "ASAN_OPTIONS=", ours[] = "ASAN_OPTIONS=verify_asan_link_order=0:";
+    size_t n = gg_keep_pointers(envp, nothing) - 1, m = 0;
+    const char *theirs = "";
+    char **list = alloca((n + 2) * sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(envp[i], name, sizeof name - 1) == 0)
+            theirs = envp[i] + sizeof name - 1;
+        else
+            list[m++] = envp[i];
+    list[m] = alloca(sizeof ours + strlen(theirs));
+    stpcpy(stpcpy(list[m], ours), theirs);
+    list[m + 1] = NULL;
+    return s->then(s, path, argv, list);
+}
+
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
 {
     const struct gg_kept *keep = gg_session()->bypass || gg_session()->socket == NULL ? nothing : kept;
@@ -96,9 +114,10 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     if (gg_force_path(dir, path) != 0)
         return -1;
     if (!to_shim(dir, path, envp, variable)) {
-        if (gg_force_needed(dir, path, env) != 0)
+        int sanitized = 0;
+        if (gg_force_needed(dir, path, env, &sanitized) != 0)
             return -1;
-        return s->then(s, path, argv, env);
+        return sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
     }
     size_t n = gg_keep_pointers(env, nothing) - 1, m = 0;
     char **with = alloca((n + 2) * sizeof(char *));
@@ -145,8 +164,8 @@ static int then_spawn(struct start *s, const char *path, char *const argv[], cha
     return 0;
 }
 
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attributes,
-             char *const argv[], char *const envp[])
+int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+             const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
     struct start s = {.then = then_spawn, .dir = AT_FDCWD, .pid = pid, .actions = actions, .attributes = attributes};
     int saved = errno;

@@ -1,7 +1,7 @@
-/* The dynamic loader opens libraries past our functions. A program of the build that needs a library of the build, which
- * is still a placeholder, would not start: so before a program is executed its libraries are looked for where a build
- * keeps its own, along LD_LIBRARY_PATH, RPATH and RUNPATH, and forced. Programs without any of the three, nearly all,
- * cost the reading of their ELF headers.
+/* The dynamic loader opens libraries past our functions. A program of the build that needs a library of the build,
+ * which is still a placeholder, would not start: so before a program is executed its libraries are looked for where a
+ * build keeps its own, along LD_LIBRARY_PATH, RPATH and RUNPATH, and forced. Programs without any of the three, nearly
+ * all, cost the reading of their ELF headers.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -38,7 +38,8 @@ static int map_image(struct image *image, int dir, const char *path)
         return -1;
     image->bytes = bytes;
     image->size = (size_t)st.st_size;
-    if (memcmp(bytes, ELFMAG, SELFMAG) != 0 || image->bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+    if (memcmp(bytes, ELFMAG, SELFMAG) != 0 ||
+        image->bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
         gg_absolute(dir, path, image->origin) != 0) {
         munmap(bytes, image->size);
         return -1;
@@ -52,7 +53,7 @@ static const void *within(const struct image *image, uint64_t at, uint64_t size)
     return at <= image->size && size <= image->size - at ? image->bytes + at : NULL;
 }
 
-static const ElfW(Phdr) *segment(const struct image *image, uint32_t type, uint64_t address)
+static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint64_t address)
 {
     const ElfW(Ehdr) *e = (const void *)image->bytes;
     const ElfW(Phdr) *h = within(image, e->e_phoff, (uint64_t)e->e_phnum * sizeof *h);
@@ -62,8 +63,10 @@ static const ElfW(Phdr) *segment(const struct image *image, uint32_t type, uint6
     return NULL;
 }
 
-/* Look for `name` in one directory of a search path, $ORIGIN expanded. 1 if it is there (and real now), 0, -1 failed. */
-static int try_directory(const struct image *image, const char *directory, size_t size, const char *name, char path[PATH_MAX])
+/* Look for `name` in one directory of a search path, $ORIGIN expanded. 1 if it is there (and real now), 0, -1 failed.
+ */
+static int try_directory(const struct image *image, const char *directory, size_t size, const char *name,
+                         char path[PATH_MAX])
 {
     size_t n = 0;
     for (size_t i = 0; i < size;) {
@@ -100,7 +103,7 @@ static int try_list(const struct image *image, const char *list, const char *nam
     return 0;
 }
 
-static int force_needed(int dir, const char *path, const char *library_path, int depth)
+static int force_needed(int dir, const char *path, const char *library_path, int *sanitized, int depth)
 {
     struct image image;
     if (depth == 0 || map_image(&image, dir, path) != 0)
@@ -119,13 +122,15 @@ static int force_needed(int dir, const char *path, const char *library_path, int
     for (const ElfW(Dyn) *e = first; strings != NULL && e < end; e++)
         if ((e->d_tag == DT_RUNPATH || (e->d_tag == DT_RPATH && run_path == NULL)) && e->d_un.d_val < room)
             run_path = strings + e->d_un.d_val;
-    for (const ElfW(Dyn) *e = first; strings != NULL && (library_path != NULL || run_path != NULL) && e < end; e++) {
+    for (const ElfW(Dyn) *e = first; strings != NULL && e < end; e++) {
         char found[PATH_MAX];
         if (e->d_tag != DT_NEEDED || e->d_un.d_val >= room)
             continue;
         const char *name = strings + e->d_un.d_val;
         if (memchr(name, '\0', room - e->d_un.d_val) == NULL)
             break;
+        if (sanitized != NULL && strncmp(name, "libasan.so", 10) == 0)
+            *sanitized = 1;
         int there;
         if (strchr(name, '/') != NULL) {
             there = gg_force_path(AT_FDCWD, name) != 0 ? -1 : strlen(name) < sizeof found;
@@ -136,7 +141,7 @@ static int force_needed(int dir, const char *path, const char *library_path, int
             if (there == 0)
                 there = try_list(&image, run_path, name, found);
         }
-        if (there < 0 || (there > 0 && force_needed(AT_FDCWD, found, library_path, depth - 1) != 0)) {
+        if (there < 0 || (there > 0 && force_needed(AT_FDCWD, found, library_path, NULL, depth - 1) != 0)) {
             failed = 1;
             break;
         }
@@ -145,7 +150,7 @@ static int force_needed(int dir, const char *path, const char *library_path, int
     return failed ? -1 : 0;
 }
 
-int gg_force_needed(int dir, const char *path, char *const envp[])
+int gg_force_needed(int dir, const char *path, char *const envp[], int *sanitized)
 {
     const char *library_path = NULL;
     int saved = errno;
@@ -154,7 +159,7 @@ int gg_force_needed(int dir, const char *path, char *const envp[])
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, "LD_LIBRARY_PATH=", 16) == 0 && (*envp)[16] != '\0')
             library_path = *envp + 16;
-    int failed = force_needed(dir, path, library_path, DEPTH_MAX);
+    int failed = force_needed(dir, path, library_path, sanitized, DEPTH_MAX);
     errno = failed ? EIO : saved;
     return failed;
 }

@@ -34,8 +34,8 @@ void *gg_next(const char *name)
 
 static int has_name(const char *name)
 {
-    static const char *const movers[] = {"cp", "mv", "ln", "install", "ginstall", "rm", "touch", "tar", "cpio", "rsync",
-                                         "chmod", "chown", "chgrp", NULL};
+    static const char *const movers[] = {"cp",  "mv",   "ln",    "install", "ginstall", "rm",    "touch",
+                                         "tar", "cpio", "rsync", "chmod",   "chown",    "chgrp", NULL};
     for (int i = 0; movers[i] != NULL; i++)
         if (strcmp(name, movers[i]) == 0)
             return 1;
@@ -102,8 +102,8 @@ static int force(const char *path)
     struct gg_reply reply;
     ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
     name[n > 0 ? n : 1] = '\0';
-    const char *trouble = gg_ask(s->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL,
-                                 &reply);
+    const char *trouble =
+        gg_ask(s->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, &reply);
     int ready = trouble == NULL && reply.kind == GG_READY;
     if (!ready)
         complain(&reply, trouble, path);
@@ -211,9 +211,9 @@ typedef FILE *(*fopen_function)(const char *, const char *);
 typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
 
 /* The next library's function of the same name, looked up once; two threads would find the same. */
-#define NEXT(type, name)                     \
-    static type next;                        \
-    if (next == NULL)                        \
+#define NEXT(type, name) \
+    static type next;    \
+    if (next == NULL)    \
     next = (type)gg_next(name)
 
 #define MODE_ARGUMENT(flags, mode)                                   \
@@ -307,13 +307,14 @@ GG_EXPORT int __openat64_2(int dir, const char *path, int flags)
 }
 #endif
 
-/* A plugin or a module that was just built; on failure the loader says what it finds there. A bare name is searched for
- * in what the *caller* says (its RUNPATH), which the C library knows by the return address: so this must end in a jump. */
+/* A plugin or a module that was just built; on failure the loader says what it finds there. A bare name is searched
+ * for in what the *caller* says (its RUNPATH), which the C library knows by the return address: so this must end in a
+ * jump. */
 GG_EXPORT void *dlopen(const char *name, int flags)
 {
     typedef void *(*dlopen_function)(const char *, int);
     NEXT(dlopen_function, "dlopen");
     if (name != NULL && strchr(name, '/') != NULL && gg_force_path(AT_FDCWD, name) == 0)
-        gg_force_needed(AT_FDCWD, name, environ);
+        gg_force_needed(AT_FDCWD, name, environ, NULL);
     return next(name, flags);
 }

@@ -7,7 +7,8 @@
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
  * directory of names on PATH, GG_TOOLS base names of tools separated by colons (default: the list in tools.c). Under
- * GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the same.
+ * GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the
+ * same.
  */
 #ifndef GG_RECORD_H
 #define GG_RECORD_H
@@ -38,8 +39,9 @@ int gg_force_open(int fd);
 int gg_force_path(int dir, const char *path);
 
 /* The same for the shared libraries that the ELF file needs and that are looked for where a build puts its own: along
- * LD_LIBRARY_PATH in envp, and the file's RPATH and RUNPATH. */
-int gg_force_needed(int dir, const char *path, char *const envp[]);
+ * LD_LIBRARY_PATH in envp, and the file's RPATH and RUNPATH. *sanitized is set if the file needs the address sanitizer,
+ * which refuses to start behind a preloaded library unless it is told not to mind. */
+int gg_force_needed(int dir, const char *path, char *const envp[], int *sanitized);
 
 void *gg_next(const char *name);
 

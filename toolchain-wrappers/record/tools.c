@@ -6,15 +6,18 @@
 #include <string.h>
 
 static const char builtin[] =
-    "gcc:g++:cc:c++:c89:c99:c89-gcc:c99-gcc:cpp:clang:clang++:clang-cpp:as:ld:ld.bfd:ld.gold:ld.lld:ar:ranlib:strip:nm:objcopy:"
-    "objdump:readelf:size:strings:gcc-ar:gcc-nm:gcc-ranlib:nasm:yasm:llvm-ar:llvm-ranlib:llvm-strip:llvm-nm:llvm-objcopy:"
-    "llvm-objdump:llvm-readelf:llvm-size:llvm-strings";
+    "gcc:g++:cc:c++:c89:c99:c89-gcc:c99-gcc:cpp:clang:clang++:clang-cpp:as:ld:ld.bfd:ld.gold:ld.lld:ar:ranlib:strip:"
+    "nm:"
+    "objcopy:objdump:readelf:size:strings:gcc-ar:gcc-nm:gcc-ranlib:nasm:yasm:llvm-ar:llvm-ranlib:llvm-strip:llvm-nm:"
+    "llvm-objcopy:llvm-objdump:llvm-readelf:llvm-size:llvm-strings";
 
 /* How the first component of a target's name begins. */
 static const char architectures[] =
-    "x86_64:amd64:i386:i486:i586:i686:i786:aarch64:arm:thumb:mips:powerpc:ppc:riscv:s390:sparc:sh:m68k:alpha:hppa:ia64:"
-    "loongarch:avr:msp430:xtensa:nios2:microblaze:or1k:arc:csky:bfin:rx:rl78:v850:h8300:lm32:tricore:bpf:amdgcn:nvptx:wasm:"
-    "cris:frv:m32c:m32r:mn10300:tic6x:vax:e2k:hexagon:pru:visium:epiphany:moxie:ft32:nds32:k1om:tile:rs6000:eb:el";
+    "x86_64:amd64:i386:i486:i586:i686:i786:aarch64:arm:thumb:mips:powerpc:ppc:riscv:s390:sparc:sh:m68k:alpha:hppa:"
+    "ia64:"
+    "loongarch:avr:msp430:xtensa:nios2:microblaze:or1k:arc:csky:bfin:rx:rl78:v850:h8300:lm32:tricore:bpf:amdgcn:nvptx:"
+    "wasm:cris:frv:m32c:m32r:mn10300:tic6x:vax:e2k:hexagon:pru:visium:epiphany:moxie:ft32:nds32:k1om:tile:rs6000:eb:"
+    "el";
 
 static int listed(const char *list, const char *name, size_t size)
 {

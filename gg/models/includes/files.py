@@ -52,7 +52,7 @@ class Files:
     def get(self, path: bytes) -> FileState | None:
         """The file at `path`, checked in this epoch; None if there is none that can be read, or a directory."""
         known = self._known.get(path)
-        if known is not None and (not known.volatile or not self._outdated(known)):
+        if known is not None and (known.checked == self.epoch or not known.volatile or not self._outdated(known)):
             return known
         signature = self._disk.signatures([path])[0]
         if signature is None or not self._disk.readable(path):

@@ -1,4 +1,5 @@
-/* callers VARIANT PROGRAM: execute PROGRAM with the arguments "one" and "two words" by one function of the C library. */
+/* callers VARIANT PROGRAM: execute PROGRAM with the arguments "one" and "two words" by one function of the C library.
+ */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <spawn.h>

@@ -1,4 +1,4 @@
-"""A long row of file operations, each line with what it gave. Run plainly and under the path map, the rows must be equal."""
+"""A long row of file operations, each with what it gave: plainly and under the path map, the rows must be equal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,26 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 TOP = os.getcwd()
+Act = Callable[..., object]
+T = TypeVar("T")
+
+unlink: Act = os.unlink
+mkdir: Act = os.mkdir
+rename: Act = os.rename
+rmdir: Act = os.rmdir
+link: Act = os.link
+symlink: Act = os.symlink
+chmod: Act = os.chmod
+utime: Act = os.utime
+truncate: Act = os.truncate
+mkfifo: Act = os.mkfifo
+makedirs: Act = os.makedirs
+close: Act = os.close
+chdir: Act = os.chdir
+rmtree: Act = shutil.rmtree
 
 
 def show(name: str, operation: Callable[[], object]) -> None:
@@ -27,9 +45,10 @@ def read(path: str) -> str:
         return file.read()
 
 
-def write(path: str, text: str, mode: str = "w") -> None:
+def write(path: str, text: str, mode: str = "w") -> object:
     with open(path, mode) as file:
         file.write(text)
+    return None
 
 
 def mode_of(path: str) -> str:
@@ -38,7 +57,7 @@ def mode_of(path: str) -> str:
 
 def raw(path: str, flags: int) -> int:
     fd = os.open(path, flags, 0o640)
-    os.close(fd)
+    close(fd)
     return 0
 
 
@@ -51,28 +70,28 @@ def opened_is(path: str, other: str) -> bool:
         return os.path.samestat(os.fstat(file.fileno()), os.stat(other))
 
 
-def at(directory: str, operation: Callable[[int], object]) -> object:
+def at(directory: str, operation: Callable[[int], T]) -> T:
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return operation(fd)
     finally:
-        os.close(fd)
+        close(fd)
 
 
 def in_directory(path: str, operation: Callable[[], object]) -> object:
-    os.chdir(path)
+    chdir(path)
     try:
         return operation()
     finally:
-        os.chdir(TOP)
+        chdir(TOP)
 
 
 def temporary(directory: str) -> object:
     fd, path = tempfile.mkstemp(dir=directory, suffix=".s")
     os.write(fd, b"temporary")
-    os.close(fd)
+    close(fd)
     text = read(path)
-    os.unlink(path)
+    unlink(path)
     return text, os.path.exists(path)
 
 
@@ -121,62 +140,68 @@ show("and read it", lambda: read("e.txt"))
 show("change an input", lambda: write("deep.txt", "XY", "r+"))
 show("and see", lambda: read("deep.txt"))
 show("mode of an overwritten file", lambda: (write("run.sh", "#!/bin/sh\n"), mode_of("run.sh")))
-show("truncate", lambda: (os.truncate("long.txt", 3), read("long.txt")))
-show("chmod", lambda: (os.chmod("c.txt", 0o751), mode_of("c.txt"), read("c.txt")))
-show("utime", lambda: (os.utime("c.txt", (1, 2)), os.stat("c.txt").st_mtime))
-show("utime of an input", lambda: (os.utime("empty", ns=(1, 7)), os.stat("empty").st_mtime_ns))
-show("chmod of a directory", lambda: os.chmod("sub", 0o755))
+show("truncate", lambda: (truncate("long.txt", 3), read("long.txt")))
+show("chmod", lambda: (chmod("c.txt", 0o751), mode_of("c.txt"), read("c.txt")))
+show("utime", lambda: (utime("c.txt", (1, 2)), os.stat("c.txt").st_mtime))
+show("utime of an input", lambda: (utime("empty", ns=(1, 7)), os.stat("empty").st_mtime_ns))
+show("chmod of a directory", lambda: chmod("sub", 0o755))
 
-show("make a directory", lambda: os.mkdir("dir", 0o750))
-show("again", lambda: os.mkdir("dir"))
-show("over an input", lambda: os.mkdir("a.txt"))
-show("over an input directory", lambda: os.mkdir("sub"))
-show("below nothing", lambda: os.mkdir("nothing/dir"))
+show("make a directory", lambda: mkdir("dir", 0o750))
+show("again", lambda: mkdir("dir"))
+show("over an input", lambda: mkdir("a.txt"))
+show("over an input directory", lambda: mkdir("sub"))
+show("below nothing", lambda: mkdir("nothing/dir"))
 show("files in it", lambda: (write("dir/x", "x"), write("dir/y", "y"), sorted(os.listdir("dir"))))
-show("remove it too early", lambda: os.rmdir("dir"))
+show("remove it too early", lambda: rmdir("dir"))
 show("leave it by ..", lambda: read("dir/../a.txt"))
-show("rename in it", lambda: (os.rename("dir/x", "dir/z"), sorted(os.listdir("dir")), read("dir/z")))
-show("rename it", lambda: (os.rename("dir", "moved"), sorted(os.listdir("moved")), os.path.exists("dir")))
-show("move out of it", lambda: (os.rename("moved/z", "z"), read("z"), os.listdir("moved")))
-show("empty it", lambda: (os.unlink("moved/y"), os.rmdir("moved"), os.path.isdir("moved")))
-show("rmtree", lambda: (os.makedirs("t/u/v"), write("t/u/w", "w"), shutil.rmtree("t"), os.path.exists("t")))
+show("rename in it", lambda: (rename("dir/x", "dir/z"), sorted(os.listdir("dir")), read("dir/z")))
+show("rename it", lambda: (rename("dir", "moved"), sorted(os.listdir("moved")), os.path.exists("dir")))
+show("move out of it", lambda: (rename("moved/z", "z"), read("z"), os.listdir("moved")))
+show("empty it", lambda: (unlink("moved/y"), rmdir("moved"), os.path.isdir("moved")))
+show("rmtree", lambda: (makedirs("t/u/v"), write("t/u/w", "w"), rmtree("t"), os.path.exists("t")))
 show("copytree", lambda: (shutil.copytree("sub", "copied", symlinks=True), sorted(os.listdir("copied"))))
 
-show("remove an input", lambda: os.unlink("gone.txt"))
+show("remove an input", lambda: unlink("gone.txt"))
 show("and it is gone", lambda: (os.path.exists("gone.txt"), os.access("gone.txt", os.F_OK)))
-show("remove it again", lambda: os.unlink("gone.txt"))
+show("remove it again", lambda: unlink("gone.txt"))
 show("make it anew", lambda: (write("gone.txt", "anew"), read("gone.txt")))
-show("and remove that", lambda: (os.unlink("gone.txt"), os.path.exists("gone.txt")))
-show("remove a link", lambda: (os.unlink("dangling"), os.path.lexists("dangling")))
-show("remove a directory as a file", lambda: os.unlink("sub"))
-show("rename an input", lambda: (os.rename("r.txt", "renamed.txt"), read("renamed.txt"), os.path.exists("r.txt")))
-show("rename over an input", lambda: (os.rename("new.txt", "a.txt"), read("a.txt"), os.path.exists("new.txt")))
-show("rename nothing", lambda: os.rename("nothing", "something"))
-show("rename into nothing", lambda: os.rename("a.txt", "nothing/a.txt"))
-show("link", lambda: (os.link("c.txt", "hard"), read("hard"), same("c.txt", "hard")))
-show("link over", lambda: os.link("c.txt", "a.txt"))
-show("symlink", lambda: (os.symlink("a.txt", "soft"), read("soft"), os.readlink("soft")))
-show("symlink over", lambda: os.symlink("a.txt", "sub"))
-show("symlinked directory", lambda: (os.symlink("sub/deep", "d"), read("d/../b.txt"), os.listdir("d")))
+show("and remove that", lambda: (unlink("gone.txt"), os.path.exists("gone.txt")))
+show("remove a link", lambda: (unlink("dangling"), os.path.lexists("dangling")))
+show("remove a directory as a file", lambda: unlink("sub"))
+show("rename an input", lambda: (rename("r.txt", "renamed.txt"), read("renamed.txt"), os.path.exists("r.txt")))
+show("rename over an input", lambda: (rename("new.txt", "a.txt"), read("a.txt"), os.path.exists("new.txt")))
+show("rename nothing", lambda: rename("nothing", "something"))
+show("rename into nothing", lambda: rename("a.txt", "nothing/a.txt"))
+show("link", lambda: (link("c.txt", "hard"), read("hard"), same("c.txt", "hard")))
+show("link over", lambda: link("c.txt", "a.txt"))
+show("symlink", lambda: (symlink("a.txt", "soft"), read("soft"), os.readlink("soft")))
+show("symlink over", lambda: symlink("a.txt", "sub"))
+show("symlinked directory", lambda: (symlink("sub/deep", "d"), read("d/../b.txt"), os.listdir("d")))
 show("write through a symlink", lambda: (write("soft", "through"), read("a.txt"), os.path.islink("soft")))
-show("absolute symlink", lambda: (os.symlink(TOP + "/sub", "full"), read("full/b.txt"), os.path.realpath("full/b.txt")))
-show("fifo", lambda: (os.mkfifo("pipe"), stat.S_ISFIFO(os.stat("pipe").st_mode), os.unlink("pipe")))
+show("absolute symlink", lambda: (symlink(TOP + "/sub", "full"), read("full/b.txt"), os.path.realpath("full/b.txt")))
+show("fifo", lambda: (mkfifo("pipe"), stat.S_ISFIFO(os.stat("pipe").st_mode), unlink("pipe")))
 
 show("listing", lambda: sorted(os.listdir(".")))
 show("scandir", lambda: sorted((e.name, e.is_dir(), e.is_symlink()) for e in os.scandir("sub")))
 show("walk", lambda: sorted((os.path.relpath(d), sorted(n), sorted(f)) for d, n, f in os.walk(".")))
 show("glob", lambda: sorted(str(p) for p in Path(".").rglob("*.txt")))
 show("listing by descriptor", lambda: sorted(at("sub", os.listdir)))
-show("chdir", lambda: in_directory("sub", lambda: (os.getcwd(), read("b.txt"), read("../a.txt"), sorted(os.listdir(".")))))
-show("chdir to a new one", lambda: (os.mkdir("n"), in_directory("n", lambda: (write("f", "f"), os.getcwd(), read("f")))))
+show(
+    "chdir",
+    lambda: in_directory("sub", lambda: (os.getcwd(), read("b.txt"), read("../a.txt"), sorted(os.listdir(".")))),
+)
+show("chdir to a new one", lambda: (mkdir("n"), in_directory("n", lambda: (write("f", "f"), os.getcwd(), read("f")))))
 show("chdir through a link", lambda: in_directory("linked", os.getcwd))
-show("chdir to a file", lambda: os.chdir("a.txt"))
-show("chdir to nothing", lambda: os.chdir("nothing"))
+show("chdir to a file", lambda: chdir("a.txt"))
+show("chdir to nothing", lambda: chdir("nothing"))
 show("read at", lambda: at("sub", lambda fd: os.stat("b.txt", dir_fd=fd).st_size))
-show("open at", lambda: at("sub", lambda fd: os.close(os.open("deep/../b.txt", os.O_RDONLY, dir_fd=fd))))
-show("make at", lambda: at("sub", lambda fd: (os.mkdir("q", dir_fd=fd), os.rename("b.txt", "q/b", src_dir_fd=fd, dst_dir_fd=fd))))
+show("open at", lambda: at("sub", lambda fd: close(os.open("deep/../b.txt", os.O_RDONLY, dir_fd=fd))))
+show(
+    "make at",
+    lambda: at("sub", lambda fd: (mkdir("q", dir_fd=fd), rename("b.txt", "q/b", src_dir_fd=fd, dst_dir_fd=fd))),
+)
 show("seen by name", lambda: (read("sub/q/b"), os.path.exists("sub/b.txt")))
-show("remove at", lambda: at("sub/q", lambda fd: os.unlink("b", dir_fd=fd)))
+show("remove at", lambda: at("sub/q", lambda fd: unlink("b", dir_fd=fd)))
 show("readlink at", lambda: at(".", lambda fd: os.readlink("link.txt", dir_fd=fd)))
 show("access at", lambda: at("sub", lambda fd: os.access("made", os.R_OK, dir_fd=fd)))
 show("mkstemp", lambda: temporary("."))

@@ -1,0 +1,1 @@
+"""What gg does, shown on a real C project in a minute: `make demo`."""
