@@ -19,7 +19,7 @@ demo: $(VENV)/installed
 	$(BIN)/python -m benchmarks.demo
 
 test: packages lint types
-	$(BIN)/pytest -n $(JOBS) $(if $(SELECT),-m '$(SELECT)')
+	$(BIN)/pytest --import-mode=append -n $(JOBS) $(if $(SELECT),-m '$(SELECT)')
 
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .

@@ -5,59 +5,25 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gg import history
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Reduction, Thunk
 from gg.driver import Driver, Outcome, Values
-from gg.errors import GGError, MissingObject, UnknownTarget
+from gg.errors import GGError, MissingObject
 from gg.observe import events as seen
 from gg.place import Placer
 from gg.record.softfiles import SoftFile, SoftFiles
-from gg.workspace import Workspace, read_placeholder
+from gg.targets import Targets
+from gg.workspace import Workspace
 
 if TYPE_CHECKING:
     from gg.config import Settings
     from gg.record.filedb import FileDB
     from gg.store.base import Store
-
-
-@dataclass(slots=True)
-class Targets:
-    """What is asked for: placeholders by path, and what turned out to be a real file already."""
-
-    placeholders: dict[bytes, Placeholder] = field(default_factory=dict)
-    real: list[bytes] = field(default_factory=list)
-
-    @classmethod
-    def named(cls, names: Sequence[str], cwd: str) -> Targets:
-        """Files and directories (all placeholders below); UnknownTarget for what is not there."""
-        targets = cls()
-        for name in names:
-            path = os.path.realpath(os.fsencode(os.path.join(cwd, name)))
-            if os.path.isdir(path):
-                targets.placeholders.update(Workspace(os.fsdecode(path)).placeholders())
-                continue
-            known = read_placeholder(path)
-            if known:
-                targets.placeholders[path] = known
-            elif os.path.isfile(path):
-                targets.real.append(path)
-            else:
-                raise UnknownTarget(
-                    f"{name}: no such file",
-                    hint="name a file that gg-infer has left a placeholder for, or none to force all of them",
-                )
-        return targets
-
-    @classmethod
-    def all(cls, workspace: Workspace) -> Targets:
-        return cls(dict(workspace.placeholders()))
 
 
 class Forcer:
@@ -183,24 +149,18 @@ class Forcer:
         return os.fsdecode(path)
 
 
-def report(
-    outcome: Outcome, *, workspace: Workspace, placed: int, wall: float, cpu: float
-) -> seen.RunFinished:
-    """The last event of a run. Times in seconds, `cpu` is this process's own."""
+def counts(outcome: Outcome) -> dict[str, object]:
+    """What `RunFinished` says of an outcome, by field."""
     summary = outcome.summary
-    return seen.RunFinished(
-        ran=summary.ran,
-        cached=summary.hits + summary.became,
-        failed=summary.failed,
-        skipped=summary.skipped + summary.dropped,
-        placed=placed,
-        wall=wall,
-        cpu=cpu,
-        busy=summary.busy_seconds,
-        real=history.real_runs(workspace),
-        retries={fault.value: n for fault, n in summary.retries.items()},
-        interrupted=outcome.interrupted,
-    )
+    return {
+        "ran": summary.ran,
+        "cached": summary.hits + summary.became,
+        "failed": summary.failed,
+        "skipped": summary.skipped + summary.dropped,
+        "busy": summary.busy_seconds,
+        "retries": {fault.value: n for fault, n in summary.retries.items()},
+        "interrupted": outcome.interrupted,
+    }
 
 
 def remove_scratch(tmp: str) -> None:

@@ -172,7 +172,7 @@ class Recorder:
         if depfile is not None:
             index = next(i for i, output in enumerate(thunk.outputs) if output.soft)
             path = thunk.outputs[index].path
-            sources = [source for scan in captured.draft.scans for source in scan.sources]
+            sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
             info = self._write(path, render(depfile, captured.closures, sources), 0o666 & ~umask)
             self._soft.wrote(path, info, captured.id, index)
         self._calls.captured(call.tool.name, new=captured.id not in self._known)

@@ -98,7 +98,7 @@ class Session:
         self._forces = Forces(forcer)
         self._tool_name = tool_name
         shims = os.fsencode(workspace.shims)
-        self._world = World(os.fsencode(workspace.root), self._files, self._forces.now)
+        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now)
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
         self._finder = _ToolFinder(shims, self._world)

@@ -17,7 +17,9 @@ from gg.models.includes.disk import LocalDisk, Signature
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.models.linking import Recorded
     from gg.record.filedb import FileDB, FileInfo
+    from gg.store.base import Store
 
 STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/nix/store/", b"/gnu/store/", b"/etc/")
 
@@ -25,10 +27,12 @@ STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/ni
 class World(LocalDisk):
     """One session's view of the machine: a model's `Probe` and the include scanner's `Disk`."""
 
-    def __init__(self, root: bytes, files: FileDB, force: Callable[[Sequence[bytes]], None]) -> None:
+    def __init__(self, root: bytes, files: FileDB, store: Store, force: Callable[[Sequence[bytes]], None]) -> None:
         super().__init__()
         self._root = root + b"/"
         self.files = files
+        self._store = store
+        self._recorded: dict[bytes, Recorded] = {}
         self._force = force
         self._stable_kinds: dict[bytes, PathKind] = {}
         self._answers: dict[object, Completed] = {}
@@ -138,6 +142,26 @@ class World(LocalDisk):
         if known and known[0] == info.st_ino and known[1] == info.st_mtime_ns:
             return known[2]
         return read_placeholder(path, info.st_size)
+
+    def recorded(self, path: bytes) -> Recorded | None:
+        """What makes the placeholder at `path`: its members, if it is a thin archive, are inputs of whoever reads it."""
+        placeholder = self.placeholder(path)
+        if placeholder is None:
+            return None
+        known = self._recorded.get(placeholder.thunk)
+        if known is None:
+            from gg.core.codec import decode_thunk
+            from gg.core.thunk import File, OutputOf
+            from gg.models.linking import Recorded
+            from gg.store.base import Key, Kind, get_one
+
+            data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk))
+            if data is None:
+                return None
+            thunk = decode_thunk(data)
+            inputs = tuple(bytes(e.path) for e in thunk.entries if isinstance(e, (File, OutputOf)))
+            known = self._recorded[placeholder.thunk] = Recorded(thunk.argv, thunk.cwd, inputs)
+        return known
 
     def take_fresh(self, digest: bytes) -> bytes | None:
         """The content that `read` met under this digest, once."""

@@ -503,8 +503,8 @@ def test_what_follows_a_node_that_failed_is_skipped() -> None:
     assert outcomes(out) == [Skipped("dynamic", "bad"), Skipped("user", "bad")]
 
 
-def test_chains_a_hundred_thousand_deep_need_no_stack() -> None:
-    deep = 100_000
+def test_long_chains_need_no_stack() -> None:
+    deep = 20_000
     scheduler = Scheduler(Policy(lookup=False))
     nodes = [NodeSpec(id=i, deps=(i - 1,) if i else (), seconds=1.0) for i in range(deep)]
     scheduler.steps([Add(0.0, tuple(reversed(nodes))), Want(0.0, (deep - 1,))])

@@ -1,0 +1,45 @@
+"""What a person asks to have forced: names of files, or everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from gg.core.placeholder import Placeholder
+from gg.errors import UnknownTarget
+from gg.workspace import Workspace, read_placeholder
+
+
+class Targets:
+    """Placeholders by absolute path, and the files named that are real already."""
+
+    __slots__ = ("placeholders", "real")
+
+    def __init__(self, placeholders: dict[bytes, Placeholder] | None = None) -> None:
+        self.placeholders = placeholders if placeholders is not None else {}
+        self.real: list[bytes] = []
+
+    @classmethod
+    def named(cls, names: Sequence[str], cwd: str) -> Targets:
+        """Files and directories (all placeholders below); UnknownTarget for what is not there."""
+        targets = cls()
+        for name in names:
+            path = os.path.realpath(os.fsencode(os.path.join(cwd, name)))
+            if os.path.isdir(path):
+                targets.placeholders.update(Workspace(os.fsdecode(path)).placeholders())
+                continue
+            known = read_placeholder(path)
+            if known:
+                targets.placeholders[path] = known
+            elif os.path.isfile(path):
+                targets.real.append(path)
+            else:
+                raise UnknownTarget(
+                    f"{name}: no such file",
+                    hint="name a file that gg-infer has left a placeholder for, or none to force all of them",
+                )
+        return targets
+
+    @classmethod
+    def all(cls, workspace: Workspace) -> Targets:
+        return cls(dict(workspace.placeholders()))
