@@ -7,8 +7,8 @@ by the ten thousand, archived twenty to fifty at a time, archives linked into li
 driver here does nothing, so all the time is the scheduler's. Every event is one `step` and tells of one node: a Lookup
 of many is answered one by one, the hardest way a driver can do it. Add and Want are timed apart.
 
-Memory is what `tracemalloc` sees after Add and Want, ids and dictionary included, and its peak up to the end; time is
-the process's CPU time, measured in a run of its own without `tracemalloc`.
+Memory is what `tracemalloc` sees the scheduler take after Add and Want, and its peak up to the end; ids and specs are
+the caller's (65 bytes an id). Time is the process's CPU time, measured in a run of its own without `tracemalloc`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,12 @@
 """Thunks for any program, from the hashes of what it reads: what gg-create-thunk does, for scripts and for Python.
 
 A reference is written `V<64 hex>:<size>` for a blob and `T<64 hex>` for a thunk, `T<64 hex>#NAME` for one of its outputs
-by name. The command runs in an empty directory of its own that holds its inputs under the names given to them (the
-reference's own text when none is given); outputs are names in the same directory.
+by name. The command runs in a directory of its own that holds its inputs under the names given to them (the reference's
+own text when none is given); outputs are names in the same directory. It is called the same on every machine and in every
+workspace, so equal thunks have equal ids wherever they are made; there need not be such a directory.
+
+A program that runs as such a thunk may make further ones, with gg-create-thunk or with `Maker`, and write their
+placeholders to its outputs. When its first output is one, the thunk goes on as the thunk that it names.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from gg.errors import MissingObject, UsageError
 from gg.store.base import Key, Kind, Store, get_one
 
 MODEL = "custom/1"
+DIRECTORY = b"/gg/thunk"
 _ARGUMENT = re.compile(r"@\{GGHASH:([^}]*)\}")
 
 
@@ -75,7 +80,6 @@ class Named:
 
 def build(
     store: Store,
-    directory: bytes,
     *,
     function: str,
     arguments: Sequence[str],
@@ -85,7 +89,7 @@ def build(
     executables: Sequence[Named],
     outputs: Sequence[str],
 ) -> tuple[ThunkId, bytes]:
-    """The thunk's id and encoding. `directory` is where it will seem to run; `arguments[0]` is the program's argv[0]."""
+    """The thunk's id and encoding; `arguments[0]` is the program's argv[0]. UsageError for what makes no sense."""
     if not outputs:
         raise UsageError("a thunk needs at least one output", hint="--output NAME")
     if not arguments:
@@ -97,23 +101,27 @@ def build(
     names: dict[str, str] = {}
     for group, executable in ((values, False), (thunks, False), (executables, True)):
         for named in group:
-            path = SandboxPath(directory + b"/" + os.fsencode(named.name))
+            path = _inside(named.name)
             entries[path] = _entry(store, path, named.reference, executable)
             names[named.text] = named.name
     thunk = Thunk(
         argv=tuple(os.fsencode(_ARGUMENT.sub(lambda m: _name(m[1], names), a)) for a in arguments),
-        program=SandboxPath(directory + b"/" + os.fsencode(program.name)),
-        cwd=SandboxPath(directory),
+        program=_inside(program.name),
+        cwd=SandboxPath(DIRECTORY),
         env=tuple(sorted(_environment(environment).items())),
         entries=tuple(entries[path] for path in sorted(entries)),
         groups=(),
-        outputs=tuple(Output(SandboxPath(directory + b"/" + os.fsencode(o)), optional=i > 0) for i, o in enumerate(outputs)),
+        outputs=tuple(Output(_inside(o), optional=i > 0) for i, o in enumerate(outputs)),
         work=Work.OTHER,
         model=MODEL,
         dynamic=True,
     )
     encoded = encode_thunk(thunk)
     return thunk_id(encoded), encoded
+
+
+def _inside(name: str) -> SandboxPath:
+    return SandboxPath(DIRECTORY + b"/" + os.fsencode(name))
 
 
 def _entry(store: Store, path: SandboxPath, reference: Reference, executable: bool) -> Entry:
@@ -145,3 +153,67 @@ def _environment(pairs: Sequence[str]) -> dict[bytes, bytes]:
             raise UsageError(f"{pair!r} is no environment variable", hint="--envar NAME=VALUE")
         env[os.fsencode(name)] = os.fsencode(value)
     return env
+
+
+class Maker:
+    """Makes thunks in the store of the workspace around here (or of `GG_DIR`). UsageError when there is none.
+
+        with Maker() as maker:
+            maker.thunk(function, ["add", "1", "2"], executables=[function], outputs=["out"], placeholder="sum")
+    """
+
+    def __init__(self) -> None:
+        from gg.store.directory import DirectoryStore
+        from gg.workspace import Workspace
+
+        self._store = DirectoryStore(os.fsencode(Workspace.need().dot))
+
+    def thunk(
+        self,
+        function: str,
+        arguments: Sequence[str],
+        *,
+        executables: Sequence[str],
+        outputs: Sequence[str],
+        values: Sequence[str] = (),
+        thunks: Sequence[str] = (),
+        environment: Sequence[str] = (),
+        placeholder: str = "",
+    ) -> str:
+        """Make one, and write a placeholder of its first output if a name for that is given. Its reference.
+
+        References are strings as at the head of this module, `REFERENCE=NAME` to give an input a name.
+        """
+        name, encoded = build(
+            self._store,
+            function=function,
+            arguments=arguments,
+            environment=environment,
+            values=[Named.parse(v) for v in values],
+            thunks=[Named.parse(t) for t in thunks],
+            executables=[Named.parse(e) for e in executables],
+            outputs=outputs,
+        )
+        self._store.put({Key(Kind.THUNK, name): encoded})
+        if placeholder:
+            _write_placeholder(placeholder, name)
+        return thunk_text(name)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def __enter__(self) -> Maker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _write_placeholder(path: str, name: ThunkId) -> None:
+    from gg import native
+    from gg.core.placeholder import Writer
+
+    aside = f"{path}.{os.getpid()}"
+    with open(aside, "wb") as file:
+        file.write(Writer(os.fsencode(native.shim())).encode(name, 0))
+    os.replace(aside, path)

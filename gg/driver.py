@@ -376,7 +376,7 @@ class Driver:
             self._step(events.Grew(now, name, tuple(dict.fromkeys(e.thunk for e in entries)), attempt))
             return
         if failure.fault is Fault.MISSING_INPUT and self._lose(name, now):
-            self._step(events.Faulted(now, attempt, Fault.INFRA))
+            self._step(events.Faulted(now, attempt, Fault.MISSING_INPUT))
             return
         if failure.fault not in (Fault.TOOL, Fault.CANCELLED):
             self._observe(seen.Note(f"{self.label(self._thunks[name])}: {failure.message} ({failure.fault.value})"))

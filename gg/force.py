@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -42,8 +43,9 @@ class Forcer:
         self.placed = 0
         self._soft = SoftFiles(store)
         self._files: FileDB | None = None
+        self._opening = threading.Lock()
         groups = Groups(store)
-        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, tmp=workspace.tmp)
+        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, dot=workspace.dot)
         self._driver = Driver(
             store=store,
             engines=self._engines,
@@ -57,11 +59,12 @@ class Forcer:
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
-        if self._files is None:
-            from gg.record.filedb import FileDB
+        with self._opening:  # engines ask from their own threads
+            if self._files is None:
+                from gg.record.filedb import FileDB
 
-            self._files = FileDB(os.fsencode(self._workspace.dot))
-        return self._files
+                self._files = FileDB(os.fsencode(self._workspace.dot))
+            return self._files
 
     def force(self, targets: Targets) -> Outcome:
         """Evaluate and place. What is done is placed at once, so an interrupted force loses nothing."""
@@ -129,7 +132,7 @@ class Forcer:
         """Optional outputs, files nobody declared, and the compiler's own dependency file."""
         for index, output in enumerate(thunk.outputs):
             made = values[index]
-            if output.optional and made is not None:
+            if output.optional and made is not None and os.path.isdir(os.path.dirname(output.path)):
                 self._placer.write(output.path, made, mode=mode, times=times)
             elif output.soft and made is not None:
                 soft = self._soft.of([name]).get(name)

@@ -42,12 +42,6 @@ class Workspace:
     def history(self) -> str:
         return os.path.join(self.root, DOT, "history.jsonl")
 
-    def thunk_directory(self) -> str:
-        """The empty directory in which thunks of gg-create-thunk seem to run."""
-        path = os.path.join(self.dot, "thunk")
-        os.makedirs(path, exist_ok=True)
-        return path
-
     @classmethod
     def find(cls, start: str = ".") -> Workspace | None:
         """The nearest workspace at or above `start`; `GG_DIR`, the path of a `.gg`, goes before."""

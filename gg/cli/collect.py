@@ -11,7 +11,7 @@ from gg.workspace import Workspace
 
 @click.command("gg-collect", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, hidden=True)
-@click.argument("files", nargs=-1, required=True)
+@click.argument("files", nargs=-1, required=True, type=click.Path())
 def command(files: tuple[str, ...], debug: bool) -> int:
     """Copy each FILE's bytes into the store of this workspace and print its hash."""
     from gg.custom import blob_text

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from gg.workspace import Workspace
 
-
-@click.command("gg-create-thunk", context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]})
+@click.command(
+    "gg-create-thunk", context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]}
+)
 @click.option("--envar", "-E", multiple=True, metavar="NAME=VALUE", help="Set a variable of its environment.")
 @click.option("--value", "-v", multiple=True, metavar="REF[=NAME]", help="A blob that it reads.")
 @click.option("--thunk", "-t", multiple=True, metavar="REF[=NAME]", help="A thunk whose output it reads.")
@@ -39,39 +37,25 @@ def command(
     A REF is what gg-hash or gg-create-thunk printed. `@{GGHASH:REF}` in an argument becomes the name that the input
     has for the program. A program that writes a placeholder as its output goes on as that thunk.
     """
-    from gg import custom, native
-    from gg.core.placeholder import Writer
+    from gg.custom import Maker
     from gg.errors import UsageError
-    from gg.store.base import Key, Kind
-    from gg.store.directory import DirectoryStore
 
-    workspace = Workspace.need()
     links: list[str] = []
     for item in link:
         name, equals, reference = item.partition("=")
         if not equals:
             raise UsageError(f"{item!r} has no target", hint="--link NAME=REF")
         links.append(f"{reference}={name}")
-    store = DirectoryStore(os.fsencode(workspace.dot))
-    try:
-        name, encoded = custom.build(
-            store,
-            os.fsencode(workspace.thunk_directory()),
-            function=function,
-            arguments=arguments,
-            environment=envar,
-            values=[custom.Named.parse(v) for v in (*value, *links)],
-            thunks=[custom.Named.parse(t) for t in thunk],
-            executables=[custom.Named.parse(e) for e in executable],
+    with Maker() as maker:
+        made = maker.thunk(
+            function,
+            arguments,
+            executables=executable,
             outputs=output,
+            values=(*value, *links),
+            thunks=thunk,
+            environment=envar,
+            placeholder=placeholder or "",
         )
-        store.put({Key(Kind.THUNK, name): encoded})
-    finally:
-        store.close()
-    if placeholder:
-        aside = f"{placeholder}.{os.getpid()}"
-        with open(aside, "wb") as file:
-            file.write(Writer(os.fsencode(native.shim())).encode(name, 0))
-        os.replace(aside, placeholder)
-    click.echo(custom.thunk_text(name), err=True)
+    click.echo(made, err=True)
     return 0

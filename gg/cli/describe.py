@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
 @click.option("--inputs", is_flag=True, help="List every input, those of its groups included.")
 @click.option("--debug", is_flag=True, hidden=True)
-@click.argument("name")
+@click.argument("name", type=click.Path())
 def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
     """Say what NAME is: a placeholder's path, a thunk's hash, or a real file that a thunk made."""
     from gg.store.directory import DirectoryStore

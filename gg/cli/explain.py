@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 @click.command("gg explain", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--calls", is_flag=True, help="Every call that ran for real, not only the reasons.")
 @click.option("--debug", is_flag=True, hidden=True)
-@click.argument("name", required=False)
+@click.argument("name", required=False, type=click.Path())
 def command(name: str | None, calls: bool, debug: bool) -> int:
     """Without NAME: which calls of the last gg-infer ran for real, and why.
 
-    With NAME, a placeholder or a file that a thunk made: whether its result is known, and if not, what is different from the last
-    time that the same command ran.
+    With NAME, a placeholder or a file that a thunk made: whether its result is known, and if not, what is different
+    from the last time that the same command ran.
     """
     if name is None:
         _real_runs(Workspace.need(), calls)

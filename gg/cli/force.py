@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 @click.option("--trace", metavar="FILE", help="Write a trace for chrome://tracing or Perfetto.")
 @click.option("--debug", is_flag=True, help="Show where an internal error comes from.")
-@click.argument("targets", nargs=-1, metavar="[TARGET...]")
+@click.argument("targets", nargs=-1, metavar="[TARGET...]", type=click.Path())
 def command(
     targets: tuple[str, ...],
     jobs: int | None,

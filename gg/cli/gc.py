@@ -14,7 +14,9 @@ _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
 @click.command("gg gc", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--max-age", default="30d", show_default=True, metavar="AGE", help="Drop what was not used for so long (12h, 30d).")
+@click.option(
+    "--max-age", default="30d", show_default=True, metavar="AGE", help="Drop what was not used for so long (12h, 30d)."
+)
 @click.option("--max-size", metavar="SIZE", help="Then drop the oldest until the store is this small (500M, 10G).")
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
 @click.option("--debug", is_flag=True, hidden=True)

@@ -9,7 +9,7 @@ import click
 
 @click.command("gg-hash", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, hidden=True)
-@click.argument("file")
+@click.argument("file", type=click.Path())
 def command(file: str, debug: bool) -> int:
     """Print what gg-create-thunk calls FILE: V, the BLAKE3 digest, a colon, the size in bytes."""
     from gg.custom import blob_text, thunk_text

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 
 @click.command(
     "gg-infer",
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
+    context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )
-@click.option("--compile-commands", is_flag=False, flag_value="compile_commands.json", metavar="[FILE]",
-              help="Write what was compiled as a JSON compilation database.")  # fmt: skip
+@click.option("--compile-commands", is_flag=True, help="Write what was compiled to compile_commands.json here.")
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build.")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once when one is read.")
 @click.option("--real", metavar="TOOL[,TOOL]", help="Tools that are never recorded.")
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 @click.argument("arguments", nargs=-1, required=True, metavar="COMMAND [ARGUMENT...]", type=click.UNPROCESSED)
 def command(
     arguments: tuple[str, ...],
-    compile_commands: str | None,
+    compile_commands: bool,
     engine: str | None,
     jobs: int | None,
     real: str | None,
@@ -60,7 +59,7 @@ def command(
     if compile_commands:
         from gg.record.compdb import CompilationDatabase
 
-        database = CompilationDatabase(compile_commands)
+        database = CompilationDatabase("compile_commands.json")
     try:
         session = Session(
             workspace,

@@ -1,6 +1,7 @@
 """The command line: `gg COMMAND`, and `gg-COMMAND` for those of the original system.
 
-Commands are loaded when they are called, so `gg-force` does not pay for what `gg doctor` imports. Only this package prints.
+Commands are loaded when they are called, so `gg-force` does not pay for what `gg doctor` imports. Only this package
+prints.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def run(command: click.Command, prog_name: str) -> None:
     except KeyboardInterrupt:
         status = Interrupted.exit_code
     except click.ClickException as error:
-        error.show()
+        _say_usage(error, prog_name)
         status = 64
     except GGError as error:
         if debug:
@@ -92,6 +93,17 @@ def run(command: click.Command, prog_name: str) -> None:
         _say("    this is a bug in gg; run the same command with --debug to see where")
         status = 70
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say_usage(error: click.ClickException, prog_name: str) -> None:
+    """A wrong command line in one line; click's own words when they are longer (the help of a bare `gg`)."""
+    message = error.format_message()
+    if "\n" in message:
+        error.show()
+        return
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    name = context.command_path if context else prog_name
+    _say(f"{name}: {message[:1].lower()}{message[1:].rstrip('.')} (see {name} --help)")
 
 
 def _say(text: str) -> None:

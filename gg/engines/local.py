@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gg.core.events import Caps, Fault
@@ -13,19 +16,25 @@ from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
+from gg.engines.machine import memory_total, oom_kills
 from gg.errors import GGError, MissingObject
 from gg.execute.expand import Groups
+from gg.execute.jail import JailRefused
 from gg.execute.job import Isolation, Job, Ran
 from gg.execute.process import Killed
 from gg.execute.runner import Runner
 from gg.files import hash_file
+from gg.store.base import blob_key
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.engines.inside import Inside
     from gg.record.filedb import FileDB
     from gg.store.base import Store
 
+_CHILD_KILLED = b"Killed signal terminated program"  # what gcc says
 _TRIES = 4  # a command that is shown more each time; each try adds at least one file
+_TICK_NS = 10_000_000  # times of files come from the kernel's coarse clock, which is behind by at most this (HZ=100)
 
 
 class LocalEngine:
@@ -34,32 +43,51 @@ class LocalEngine:
     name = "local"
 
     def __init__(
-        self, *, store: Store, files: Callable[[], FileDB], groups: Groups, tmp: str, slots: int, isolation: Isolation, memory: int = 0
+        self,
+        *,
+        store: Store,
+        files: Callable[[], FileDB],
+        groups: Groups,
+        tmp: str,
+        slots: int,
+        isolation: Isolation = Isolation.PATHMAP,
+        memory: int = 0,
+        dot: str = "",
     ) -> None:
+        """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
+        the machine has. `dot`: the `.gg` that dynamic thunks make further thunks in; without it they cannot.
+        """
         self.slots = slots
-        self.caps = Caps(memory_total=memory or None, independent=False)
+        self.caps = Caps(memory_total=memory or memory_total(), independent=False)
         self._store = store
         self._files = files
         self._groups = groups
         self._tmp = tmp
         self._isolation = isolation
+        self._dot = dot
+        self._inside: Inside | None = None
         self._queue: queue.SimpleQueue[tuple[Start, Post] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._running: dict[int, Runner] = {}
+        self._waiting: set[int] = set()
         self._cancelled: set[int] = set()
         self._closed = False
         self._runners: list[Runner] = []
         self._threads: list[threading.Thread] = []
+        self._oom_kills = oom_kills()
 
     def submit(self, start: Start, post: Post) -> None:
+        with self._lock:
+            self._waiting.add(start.attempt)
         if len(self._threads) < self.slots:
             self._add_thread()
         self._queue.put((start, post))
 
     def cancel(self, attempt: int) -> None:
         with self._lock:
-            self._cancelled.add(attempt)
             runner = self._running.get(attempt)
+            if runner or attempt in self._waiting:
+                self._cancelled.add(attempt)
         if runner:
             runner.kill()
 
@@ -75,6 +103,7 @@ class LocalEngine:
             thread.join()
         for runner in runners:
             runner.close()
+        self._runners = []
 
     def _add_thread(self) -> None:
         number = len(self._threads)
@@ -83,7 +112,6 @@ class LocalEngine:
         thread.start()
 
     def _serve(self, number: int) -> None:
-        scratch = os.path.join(self._tmp, f"a{os.getpid()}-{id(self):x}-{number}")
         runner: Runner | None = None
         while True:
             item = self._queue.get()
@@ -91,55 +119,72 @@ class LocalEngine:
                 return
             start, post = item
             try:
-                if runner is None:
-                    runner = Runner(scratch, self._groups)
-                    with self._lock:
-                        self._runners.append(runner)
+                runner = runner or self._new_runner(number)
                 result = self._attempt(runner, start)
             except Killed:
                 result = Failure(Fault.CANCELLED, "cancelled")
             except MissingObject as error:
                 result = Failure(Fault.MISSING_INPUT, str(error))
+            except JailRefused as error:
+                result = Failure(Fault.TOO_BIG, f"{error}; {error.hint}")
             except (OSError, GGError) as error:
                 result = Failure(Fault.INFRA, str(error))
-            except Exception as error:  # a bug: said, with its kind, but never an attempt without an answer
-                result = Failure(Fault.INFRA, f"{type(error).__name__}: {error}")
+            except Exception as error:  # an attempt that is never answered would make the force wait for ever
+                result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
             if not self._closed:
                 post(Answer(start.attempt, result))
 
+    def _new_runner(self, number: int) -> Runner:
+        runner = Runner(os.path.join(self._tmp, f"a{os.getpid()}-{id(self):x}-{number}"), self._groups)
+        with self._lock:
+            if not self._closed:
+                self._runners.append(runner)
+                return runner
+        runner.close()
+        raise Killed
+
     def _attempt(self, runner: Runner, start: Start) -> Reduction | Failure:
         with self._lock:
+            self._waiting.discard(start.attempt)
             if start.attempt in self._cancelled:
+                self._cancelled.discard(start.attempt)
                 raise Killed
+            runner.begin()
             self._running[start.attempt] = runner
+        late = threading.Event()
         timer: threading.Timer | None = None
         if start.deadline is not None:
-            timer = threading.Timer(start.deadline, runner.kill)
+            timer = threading.Timer(start.deadline, self._expire, (runner, start.attempt, late))
+            timer.daemon = True
             timer.start()
         try:
             return self._run(runner, start)
+        except Killed:
+            if late.is_set() and start.attempt not in self._cancelled:
+                return Failure(Fault.TIMEOUT, f"took longer than {start.deadline:.0f} s")
+            raise
         finally:
             if timer:
                 timer.cancel()
             with self._lock:
                 del self._running[start.attempt]
+                self._cancelled.discard(start.attempt)
+
+    def _expire(self, runner: Runner, attempt: int, late: threading.Event) -> None:
+        with self._lock:  # the runner may be at another attempt by now
+            if self._running.get(attempt) is runner:
+                late.set()
+                runner.kill()
 
     def _run(self, runner: Runner, start: Start) -> Reduction | Failure:
         extra = {f.path: f for f in start.extra}
         moved: dict[SandboxPath, str] = {}
         for _ in range(_TRIES):
-            job = Job(
-                thunk=start.thunk,
-                place=self._place,
-                moved=moved,
-                extra=tuple(extra.values()),
-                isolation=self._isolation,
-            )
-            ran = runner.run(job)
+            ran = runner.run(self._job(start.thunk, moved, extra))
             with self._lock:
                 if start.attempt in self._cancelled:
                     raise Killed
-            changed = self._changed(ran)
+            changed = self._changed(start.thunk, ran)
             if changed:
                 for file in changed:
                     moved[file.path] = self._blob(file)
@@ -152,20 +197,39 @@ class LocalEngine:
             if again:
                 continue
             if ran.status:
-                return self._failed(start, ran)
+                return self._failed(ran)
             return self._reduction(start.thunk, ran, extra)
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
+
+    def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], extra: dict[SandboxPath, File]) -> Job:
+        job = Job(thunk=thunk, place=self._place, moved=moved, extra=tuple(extra.values()), isolation=self._isolation)
+        if not thunk.dynamic or not self._dot:
+            return job
+        if self._inside is None:
+            from gg.engines.inside import Inside
+
+            self._inside = Inside.of(self._dot)
+        inside = self._inside
+        env = inside.environment(dict(thunk.env))
+        return replace(job, passed=inside.passed, libraries=inside.libraries, env=env)
 
     # Inputs
 
     def _place(self, file: File) -> str | None:
-        """A file of the workspace is read in place while it has the bytes that were recorded."""
+        """A file of the workspace is read in place while it has the bytes that were recorded.
+
+        Not if it was changed just now: it could then not be told from one that is changed while the command runs.
+        """
         try:
-            if self._files().digest(file.path).blob == file.blob:
-                return None
+            info = self._files().digest(file.path)
         except OSError:
-            pass
-        return self._blob(file)
+            return self._blob(file)
+        if info.blob != file.blob:
+            return self._blob(file)
+        if info.signature.ctime_ns < time.time_ns() - 2 * _TICK_NS:
+            return None
+        path = self._store.path(file.blob, executable=file.executable)
+        return None if path is None else os.fsdecode(path)
 
     def _blob(self, file: File) -> str:
         path = self._store.path(file.blob, executable=file.executable)
@@ -175,13 +239,15 @@ class LocalEngine:
             )
         return os.fsdecode(path)
 
-    def _changed(self, ran: Ran) -> list[File]:
-        """What was read in place and is not, or no longer, what was hashed. Blobs in the store do not change."""
-        if ran.reads is None:
-            return []
+    def _changed(self, thunk: Thunk, ran: Ran) -> list[File]:
+        """What was read in place and is not, or no longer, what was hashed. Blobs in the store do not change.
+
+        Where reading was not observed, all that was declared may have been read.
+        """
         changed: list[File] = []
         digest = self._files().digest
-        for file in ran.reads:
+        reads = self._groups.files(thunk).values() if ran.reads is None else ran.reads
+        for file in reads:
             if file.path in ran.mapped:
                 continue
             try:
@@ -217,12 +283,14 @@ class LocalEngine:
 
     # Outcomes
 
-    @staticmethod
-    def _failed(start: Start, ran: Ran) -> Failure:
-        if ran.signal in (9, 24) and start.deadline is not None:
-            return Failure(Fault.TIMEOUT, "took too long", ran.status, ran.stdout, ran.stderr)
-        if ran.signal == 9:
-            return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
+    def _failed(self, ran: Ran) -> Failure:
+        """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran."""
+        if ran.signal == signal.SIGKILL or _CHILD_KILLED in ran.stderr:
+            kills, self._oom_kills = self._oom_kills, oom_kills()
+            if self._oom_kills > kills:
+                return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
+            if ran.signal == signal.SIGKILL:
+                return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
         return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
 
     def _reduction(self, thunk: Thunk, ran: Ran, extra: dict[SandboxPath, File]) -> Reduction:
@@ -235,8 +303,9 @@ class LocalEngine:
         if files:
             self._store.put_files(files, consume=True)
         declared = {output.path for output in thunk.outputs}
+        unchanged = self._unchanged(thunk, ran, declared - made.keys() - set(ran.removed))
         return Reduction(
-            outputs=tuple(made.get(output.path) for output in thunk.outputs),
+            outputs=tuple(made.get(output.path) or unchanged.get(output.path) for output in thunk.outputs),
             stdout=ran.stdout,
             stderr=ran.stderr,
             usage=ran.usage,
@@ -246,3 +315,12 @@ class LocalEngine:
             reads=None if ran.reads is None else tuple(sorted({f.path for f in ran.reads} - set(extra))),
         )
 
+    def _unchanged(self, thunk: Thunk, ran: Ran, paths: set[SandboxPath]) -> dict[SandboxPath, Made]:
+        """Inputs that the command was to change in place and left as they were (`ranlib`, of what has an index)."""
+        found: dict[SandboxPath, Made] = {}
+        for entry in thunk.entries:
+            if isinstance(entry, File) and entry.path in paths:
+                if not self._store.has([blob_key(entry.blob)]):
+                    self._store.put_files({entry.blob: entry.path})
+                found[entry.path] = Made(entry.blob, entry.executable)
+        return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,9 @@ NAMES = ("local",)
 
 
 def make_engines(
-    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], tmp: str
+    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
 ) -> list[Engine]:
-    """The engines that the settings name; UsageError for one that does not exist."""
+    """The engines that the settings name, over the `.gg` at `dot`; UsageError for one that does not exist."""
     engines: list[Engine] = []
     for name in settings.engine:
         if name != "local":
@@ -33,7 +34,8 @@ def make_engines(
                 store=store,
                 files=files,
                 groups=groups,
-                tmp=tmp,
+                tmp=os.path.join(dot, "tmp"),
+                dot=dot,
                 slots=settings.width(),
                 isolation=Isolation(settings.isolation),
                 memory=settings.memory,

@@ -34,10 +34,12 @@ class Groups:
 
     def load(self, ids: Iterable[GroupId]) -> None:
         """Have these groups and all below them in memory. From any thread."""
-        with self._lock:  # a group is in memory before those below it are
-            self._load(ids)
+        with self._lock:
+            loaded: dict[GroupId, Node] = {}
+            self._load(ids, loaded)
+            self._nodes.update(loaded)  # at the end: a group that is in memory has all below it there too
 
-    def _load(self, ids: Iterable[GroupId]) -> None:
+    def _load(self, ids: Iterable[GroupId], loaded: dict[GroupId, Node]) -> None:
         wanted = [i for i in dict.fromkeys(ids) if i not in self._nodes]
         while wanted:
             found = self._store.get([Key(Kind.GROUP, i) for i in wanted])
@@ -50,9 +52,9 @@ class Groups:
                     )
                 group = decode_group(data)
                 records = b"".join([record(entry) for entry in group.entries])
-                self._nodes[each] = Node(group.entries, group.groups, records)
+                loaded[each] = Node(group.entries, group.groups, records)
                 below.update(dict.fromkeys(group.groups))
-            wanted = [i for i in below if i not in self._nodes]
+            wanted = [i for i in below if i not in self._nodes and i not in loaded]
 
     def below(self, ids: tuple[GroupId, ...]) -> tuple[Node, ...]:
         """Every group reachable from `ids`, each once, in a fixed order."""

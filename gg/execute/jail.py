@@ -147,15 +147,16 @@ class _Jail:
             if os.path.exists(path) and path not in self._entries:
                 self._fixed.add(path)
                 yield (b"bind", path, path)
-        for path in _outermost(self._job.passed):
+        for path in _outermost((*self._job.passed, *self._job.libraries)):
             if os.path.exists(path) and path not in self._entries:
                 self._fixed.add(path)
-                yield (b"open", path, path)
+                yield (b"open" if path in self._job.passed else b"bind", path, path)
 
     def _write_map(self) -> None:
         records = [pathmap.record(entry) for entry in self._entries.values()]
         records += [pathmap.absent(o.path) for o in self._job.thunk.outputs if o.path not in self._entries]
-        passed = (self._tmp, self._map, self._report.path, self._library, *_PASSED, *self._job.passed)
+        ours = (self._tmp, self._map, self._report.path, self._library, *_PASSED)
+        passed = (*ours, *self._job.passed, *self._job.libraries)
         self._watch = pathmap.MapFile(
             os.fsdecode(self._map),
             flags=pathmap.WATCH | pathmap.MISSES,
@@ -203,7 +204,8 @@ class _Jail:
                 hint="user namespaces must be allowed for --isolation namespace and for statically linked programs",
             )
         gone = [e for e in self._entries.values() if isinstance(e, File) and self._is_gone(e)]
-        if not gone and done.status != 127:
+        lacking = self._command.lacking(self._entries)
+        if not gone and not lacking:
             raise OSError(f"the jail cannot be made: {message}")
         return Ran(
             status=done.status,
@@ -212,7 +214,7 @@ class _Jail:
             usage=done.usage,
             written={},
             reads=tuple(gone),
-            missing=(self._job.thunk.program,),
+            missing=lacking,
             started=done.started,
             mapped=frozenset(self._mapped),
         )

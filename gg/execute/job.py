@@ -24,7 +24,8 @@ class Job:
     `place(file)`: where the bytes of one of the thunk's own files are, or None for its own path. `moved`: the same for
     files of its groups that are not at their own path. `extra`: files that are let in beside those declared, because
     an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
-    store), with `env` to tell it where that is; neither is part of the thunk's identity.
+    store), with `env` to tell it where that is; none is part of the thunk's identity. `libraries`: what the dynamic loader
+    needs to start those. The path map takes note of libraries by itself; a jail must have them from the start.
     """
 
     thunk: Thunk
@@ -32,6 +33,7 @@ class Job:
     moved: Mapping[SandboxPath, str] = field(default_factory=dict)
     extra: tuple[File, ...] = ()
     passed: tuple[bytes, ...] = ()
+    libraries: tuple[bytes, ...] = ()
     env: Mapping[bytes, bytes] = field(default_factory=dict)
     isolation: Isolation = Isolation.PATHMAP
     observe: bool = True

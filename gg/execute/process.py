@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from gg.core.thunk import Usage
+
+_BUSY_PAUSES = (0.001, 0.01, 0.1, 1.0)
+"""Seconds. A program that was written a moment ago is busy while a child that another thread has just forked holds it
+open for writing, which ends as soon as that child executes something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,10 @@ class Killed(Exception):
 
 
 class Slot:
-    """Runs one command at a time; its output goes to two anonymous files that are used again for the next."""
+    """Runs one command at a time; its output goes to two anonymous files that are used again for the next.
+
+    `begin` starts a job, which may be several commands; `kill` ends that job, `cancel` all there will ever be.
+    """
 
     def __init__(self) -> None:
         self._out = os.memfd_create("stdout", os.MFD_CLOEXEC)
@@ -39,54 +47,77 @@ class Slot:
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._lock = threading.Lock()
         self._pid = 0
+        self._killed = False
         self._cancelled = False
 
+    def begin(self) -> None:
+        """Another job: what was killed before does not concern it."""
+        with self._lock:
+            self._killed = False
+
     def run(self, program: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes | str) -> Exit:
-        """Run to the end in a process group of its own. OSError when it cannot be started, Killed after `cancel`."""
+        """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed."""
         started, begun = time.time(), time.monotonic_ns()
         with self._lock:
-            if self._cancelled:
+            if self._killed or self._cancelled:
                 raise Killed
-            child = subprocess.Popen(
-                list(argv),
-                executable=program,
-                env=dict(env),
-                cwd=cwd,
-                stdin=self._null,
-                stdout=self._out,
-                stderr=self._err,
-                close_fds=False,
-                process_group=0,
-            )
+            child = self._start(program, argv, env, cwd)
             self._pid = child.pid
-        _, wait_status, used = os.wait4(child.pid, 0)
-        with self._lock:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:  # until it is reaped nobody else can have its number
             self._pid = 0
-            cancelled = self._cancelled
+            killed = self._killed or self._cancelled
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)  # what it has left in the background
+        _, wait_status, used = os.wait4(child.pid, 0)
         code = os.waitstatus_to_exitcode(wait_status)
         child.returncode = code
         wall = time.monotonic_ns() - begun
         out, err = self._take(self._out), self._take(self._err)
-        if cancelled:
+        if killed:
             raise Killed
         cpu = int((used.ru_utime + used.ru_stime) * 1e9)
         usage = Usage(wall, cpu, used.ru_maxrss * 1024)
         return Exit(code if code >= 0 else 128 - code, max(0, -code), out, err, usage, started)
 
+    def _start(
+        self, program: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes | str
+    ) -> subprocess.Popen[bytes]:
+        for pause in (*_BUSY_PAUSES, None):
+            try:
+                return subprocess.Popen(
+                    list(argv),
+                    executable=program,
+                    env=dict(env),
+                    cwd=cwd,
+                    stdin=self._null,
+                    stdout=self._out,
+                    stderr=self._err,
+                    close_fds=False,
+                    process_group=0,
+                )
+            except OSError as error:
+                if error.errno != errno.ETXTBSY or pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError
+
     def cancel(self) -> None:
         """Kill the command that runs and refuse later ones. From any thread."""
         with self._lock:
             self._cancelled = True
-            if self._pid:
-                with suppress(ProcessLookupError):
-                    os.killpg(self._pid, signal.SIGKILL)
+            self._kill()
 
     def kill(self) -> None:
-        """Kill the command that runs now, if any; later ones may still run."""
+        """Kill the command that runs now, if any, and refuse others until the next `begin`. From any thread."""
         with self._lock:
-            if self._pid:
-                with suppress(ProcessLookupError):
-                    os.killpg(self._pid, signal.SIGKILL)
+            self._killed = True
+            self._kill()
+
+    def _kill(self) -> None:
+        if self._pid:
+            with suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
         for fd in (self._out, self._err, self._null):

@@ -14,7 +14,7 @@ _LINKS = 40  # as Linux follows at most
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """`undeclared`: asked for, and there. `missing`: asked for, and not there. `static`: programs that cannot be seen into."""
+    """Paths: `undeclared` were asked for and are there, `missing` are not, `static` are programs nobody sees into."""
 
     undeclared: tuple[SandboxPath, ...] = ()
     missing: tuple[SandboxPath, ...] = ()
@@ -52,7 +52,7 @@ class Report:
 def link_inside(root: bytes, path: bytes) -> bytes | None:
     """The regular file that a link at `path` leads to below `root`, its target taken as the command saw it.
 
-    None for one that leads to anything else: a link as such is no output, and what it names outside is not the command's.
+    None for one that leads to anything else: a link as such is no output, and what is outside is not the command's.
     """
     for _ in range(_LINKS):
         try:

@@ -1,6 +1,6 @@
 """Runs one thunk with only its declared inputs visible.
 
-With the path map (`toolchain-wrappers/pathmap.c`) the command runs on the host's own file system, and a preloaded library
+With the path map (`toolchain-wrappers/pathmap/`) the command runs on the host's own file system, and a preloaded library
 answers for every path: declared files are read where they are or in the store, all writing goes to an overlay in the
 scratch directory, an undeclared file is reported. With namespaces (`gg.execute.jail`) the command sees a root that
 holds nothing else. A program that cannot be kept to the path map, because it is linked statically, runs in such a root
@@ -58,7 +58,7 @@ class Runner:
         from gg.execute.jail import run_in_jail
 
         ran = run_in_jail(job, self._groups, self._slot, self._scratch)
-        if ran.status and (ran.missing == (job.thunk.program,) or _LOADER_FAILED in ran.stderr):
+        if ran.status and _LOADER_FAILED in ran.stderr:
             # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
             self._clear()
             seen = self._run_mapped(job)
@@ -68,6 +68,10 @@ class Runner:
 
     def cancel(self) -> None:
         self._slot.cancel()
+
+    def begin(self) -> None:
+        """Before the runs of another attempt: `kill` meant the last one."""
+        self._slot.begin()
 
     def kill(self) -> None:
         self._slot.kill()
@@ -114,6 +118,9 @@ class Runner:
         limit = len(entries)
         reads = [entries[i] for i in observed.used if i < limit]
         reported = self._report.read()
+        lacking: tuple[SandboxPath, ...] = ()
+        if len(command.needs) > 2:  # a script: its interpreter was started past the path map
+            lacking = command.lacking({e.path: e for e in entries})
         return Ran(
             status=done.status,
             stdout=done.stdout,
@@ -122,7 +129,7 @@ class Runner:
             written=dict(self._written()) if observed.wrote else {},
             removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
             reads=tuple(e for e in reads if isinstance(e, File)),
-            undeclared=reported.undeclared,
+            undeclared=(*reported.undeclared, *lacking),
             missing=reported.missing,
             started=done.started,
             signal=done.signal,
@@ -131,7 +138,7 @@ class Runner:
         )
 
     def _directory(self, cwd: bytes) -> bytes:
-        """Where to start: a directory that is not there for real is one in the overlay, which the path map calls by its name."""
+        """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
         if os.path.isdir(cwd):
             return cwd
         place = os.fsencode(self._overlay) + cwd

@@ -12,31 +12,41 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gg.core.ids import SandboxPath
-from gg.core.thunk import Thunk
+from gg.core.ids import SandboxPath, sandbox_path
+from gg.core.thunk import Entry, Symlink, Thunk
 from gg.models.elf import read_dynamic_file
 
 _SCRIPT_DEPTH = 5  # as Linux has it: fs/exec.c
 _SCRIPT_LINE = 256
+_LINKS = 40
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One file that can be executed. `mapped`: the path map works in it. `interpreter` and `argument` are a script's."""
+    """A file that can be executed. `mapped`: the path map works in it. `interpreter` and `argument`: of a script.
+    `loader`: the dynamic loader that it names.
+    """
 
     mapped: bool
     interpreter: bytes = b""
     argument: bytes = b""
+    loader: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to give to the kernel. `mapped`: the path map works in it. `path` is the program's own, inside the sandbox."""
+    """What to give to the kernel. `mapped`: the path map works in it. `needs`: what must be there, in the sandbox's names:
+    the thunk's program, the interpreters of scripts, the dynamic loader.
+    """
 
     program: bytes
     argv: tuple[bytes, ...]
-    path: bytes
     mapped: bool
+    needs: tuple[SandboxPath, ...]
+
+    def lacking(self, entries: Mapping[SandboxPath, Entry]) -> tuple[SandboxPath, ...]:
+        """What of `needs` is not declared, links on the way followed."""
+        return tuple(path for need in self.needs if (path := _through_links(need, entries)) not in entries)
 
 
 class Programs:
@@ -46,17 +56,20 @@ class Programs:
         self._known: dict[tuple[bytes, int, int, int], Program] = {}
 
     def command(self, thunk: Thunk, places: Mapping[SandboxPath, bytes]) -> Command:
-        """How to start `thunk`. `places`: where declared files are that are not at their own path. OSError: it cannot."""
-        path: bytes = thunk.program
+        """How to start `thunk`; OSError if it cannot be. `places`: where files are that are not at their own path."""
+        path = thunk.program
         argv = thunk.argv
+        needs: list[SandboxPath] = []
         for _ in range(_SCRIPT_DEPTH):
-            host = places.get(SandboxPath(path)) or path
+            host = places.get(path) or path
             program = self.of(host)
+            needs.append(path)
             if not program.interpreter:
-                return Command(host, argv, path, program.mapped)
+                loader = [SandboxPath(program.loader)] if program.loader else []
+                return Command(host, argv, program.mapped, (*needs, *loader))
             argument = (program.argument,) if program.argument else ()
             argv = (program.interpreter, *argument, path, *argv[1:])
-            path = program.interpreter
+            path = SandboxPath(program.interpreter)
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), os.fsdecode(thunk.program))
 
     def of(self, path: bytes) -> Program:
@@ -67,6 +80,21 @@ class Programs:
         if known is None:
             known = self._known[key] = _look(path)
         return known
+
+
+def _through_links(path: SandboxPath, entries: Mapping[SandboxPath, Entry]) -> SandboxPath:
+    for _ in range(_LINKS):
+        at = path.find(b"/", 1)
+        while True:
+            head = path if at < 0 else path[:at]
+            link = entries.get(SandboxPath(head))
+            if isinstance(link, Symlink):
+                path = SandboxPath(sandbox_path(link.target, os.path.dirname(head)) + path[len(head) :])
+                break
+            if at < 0:
+                return path
+            at = path.find(b"/", at + 1)
+    return path
 
 
 def _look(path: bytes) -> Program:
@@ -81,4 +109,6 @@ def _look(path: bytes) -> Program:
     finally:
         os.close(fd)
     # What is no ELF file at all cannot be executed either, and says so when it is tried.
-    return Program(dynamic is None or (bool(dynamic.interpreter) and dynamic.bits == 64))
+    if dynamic is None:
+        return Program(True)
+    return Program(bool(dynamic.interpreter) and dynamic.bits == 64, loader=dynamic.interpreter)

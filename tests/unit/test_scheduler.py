@@ -214,6 +214,18 @@ def test_what_failed_twice_there_falls_back_here() -> None:
     assert rig.starts[-1].engine == "local"
 
 
+def test_later_attempts_go_to_an_engine_that_has_not_failed_it() -> None:
+    rig = Rig(Policy(fallback=None))
+    rig.up("lambda", 1)
+    rig.up("spot", 1, Caps(overhead=0.5))
+    rig.add(a="")
+    rig.want("a")
+    for _ in range(2):
+        rig.fault(rig.starts[-1].attempt, Fault.INFRA)
+        rig.sleep()
+    assert [s.engine for s in rig.starts] == ["lambda", "lambda", "spot"]
+
+
 def test_without_fallback_it_stays_there() -> None:
     rig = Rig(Policy(fallback=None))
     rig.up("lambda", 1)
@@ -405,6 +417,35 @@ def test_lost_blobs_are_forced_again_and_their_users_wait() -> None:
     assert rig.summary.lost_again == 1
 
 
+def test_a_ready_node_whose_input_is_lost_is_not_started() -> None:
+    rig = Rig()
+    rig.up("local", 1)
+    rig.add(a="", b="a", c="a")
+    rig.want("b", "c")
+    rig.ran(rig.start_of("a").attempt)
+    (running,) = rig.live.values()
+    (ready,) = {"b", "c"} - {running.id}
+    assert rig.state(ready) == "READY"
+    rig.tell(Lost(rig.now, ("a",)))
+    assert rig.state(ready) == "WAITING"
+    assert starts(rig.ran(running.attempt)) == [("a", "local")]
+    assert starts(rig.ran(rig.start_of("a").attempt)) == [(ready, "local")]
+
+
+def test_losses_that_close_a_circle_end_in_a_failure() -> None:
+    rig = Rig()
+    rig.up("local", 1)
+    rig.add(a="", b="a")
+    rig.want("b")
+    rig.ran(rig.start_of("a").attempt)
+    rig.ran(rig.start_of("b").attempt)
+    rig.tell(Lost(rig.now, ("a",)))
+    rig.tell(Grew(rig.now, "a", ("b",), rig.start_of("a").attempt))  # no circle as long as b is done
+    assert rig.state("a") == "RUNNING"
+    out = rig.tell(Lost(rig.now, ("b",)))
+    assert outcomes(out) == [Failed("b", Fault.CYCLE)]
+
+
 def test_blobs_that_are_lost_over_and_over_end_in_a_failure() -> None:
     rig = Rig()
     rig.up("local", 1)
@@ -536,6 +577,24 @@ def test_a_later_want_raises_what_it_needs() -> None:
     rig.want("a", "b")
     rig.want("b", boost=100.0)
     assert starts(rig.ran(rig.start_of("busy").attempt)) == [("b", "local")]
+
+
+def test_ranks_reach_what_is_wanted_again() -> None:
+    rig = Rig(KEEP_GOING)
+    rig.up("local", 1)
+    rig.add(
+        NodeSpec(id="bad", seconds=1.0),
+        NodeSpec(id="middle", seconds=9.0, deps=("bad",)),
+        NodeSpec(id="far", seconds=9.0, deps=("middle",)),
+        NodeSpec(id="busy"),
+        NodeSpec(id="other", seconds=5.0),
+    )
+    rig.want("bad")
+    rig.fault(rig.start_of("bad").attempt, Fault.TOOL)
+    rig.want("busy")
+    rig.want("far", "other")  # the ranks go down as far as "middle": what that needs has failed
+    rig.want("far", again=True)
+    assert starts(rig.ran(rig.start_of("busy").attempt)) == [("bad", "local")]
 
 
 def test_a_link_is_pinned_here_while_compiles_go_there() -> None:

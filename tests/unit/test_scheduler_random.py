@@ -245,7 +245,7 @@ class Build(RuleBasedStateMachine):
 
 TestBuild = Build.TestCase
 TestBuild.settings = settings(
-    max_examples=60,
+    max_examples=100,
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -117,7 +117,7 @@ static int rename_at(int from_dir, const char *from, int to_dir, const char *to,
     struct stat st;
     if (gg_resolve(from_dir, from, GG_NOFOLLOW, &a) != 0 || gg_resolve(to_dir, to, GG_NOFOLLOW, &b) != 0)
         return -1;
-    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE)
+    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE && gg_copy_up(&a) == 0)
         return (int)syscall(SYS_renameat2, from_dir, a.real, to_dir, b.real, flags);
     if (flags & ~(unsigned)RENAME_NOREPLACE)
         return refuse(EINVAL);
@@ -142,7 +142,7 @@ static int link_at(int from_dir, const char *from, int to_dir, const char *to, i
     if (gg_resolve(from_dir, from, flags & AT_SYMLINK_FOLLOW ? GG_FOLLOW : GG_NOFOLLOW, &a) != 0 ||
         gg_resolve(to_dir, to, GG_NOFOLLOW, &b) != 0)
         return -1;
-    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE)
+    if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE && gg_copy_up(&a) == 0)
         return (int)syscall(SYS_linkat, from_dir, a.real, to_dir, b.real, flags);
     if (exists(&b))
         return refuse(EEXIST);

@@ -127,6 +127,8 @@ static int copy_bytes(int from, int to)
 int gg_copy_up(struct gg_place *place)
 {
     struct stat st;
+    if (place->where == GG_OUTSIDE)
+        gg_mark(place->record, GG_READ); /* with the flag WATCH it is declared all the same */
     if (place->where == GG_OUTSIDE || place->where == GG_OVERLAY)
         return 0;
     if (place->where == GG_DIR)

@@ -1,0 +1,235 @@
+"""Who may import whom, and how much a command imports before it does anything.
+
+The rule: `core` knows nothing of ours but `errors`; every other area knows `core` and the few that its line names; only
+`cli` and the shells (`force`, `driver`, `record.session`) compose. A new edge is a decision: written here, or it fails.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import gg
+
+SOURCE = next(Path(p) for p in gg.__path__ if (Path(p) / "core").is_dir())
+
+# An area is a package or a module directly below gg. `__init__` (the version) may be imported by all.
+ALLOWED = {
+    "errors": "",
+    "core": "errors",
+    "files": "core",
+    "native": "errors",
+    "config": "errors",
+    "workspace": "config core errors",
+    "history": "workspace",
+    "store": "core errors",
+    "models": "core",
+    "observe": "core errors",
+    "execute": "core errors files native store",
+    "engines": "config core errors execute files native store workspace",
+    "record": "core errors history models native store workspace",
+    "narrow": "core execute store",
+    "durations": "core store",
+    "place": "core errors workspace",
+    "custom": "core errors store",
+    "targets": "core errors workspace",
+    "driver": "core durations engines errors execute narrow observe store workspace",
+    "force": "config core driver engines errors execute observe place record store targets workspace",
+}
+
+# Single modules that another area may know besides, and why.
+EXCEPTIONS = {
+    # A program that is started through its loader needs its ELF header read, which models.elf can.
+    ("execute", "gg.models.elf"),
+    # The digest memory is handed in by the caller; these name its type in annotations only.
+    ("engines", "gg.record.filedb"),
+    ("driver", "gg.record.filedb"),
+}
+ANNOTATIONS_ONLY = {("engines", "gg.record.filedb"), ("driver", "gg.record.filedb")}
+
+HEAVY = {"asyncio", "boto3", "botocore", "moto", "rich", "pytest", "hypothesis", "xml", "email", "http"}
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        parts = ("gg", *path.relative_to(SOURCE).with_suffix("").parts)
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def _area(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
+
+
+def _imports(tree: ast.AST, *, annotations: bool) -> Iterator[str]:
+    """The modules of ours that a module's text imports anywhere, functions included."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            if annotations:
+                yield from _imports(node, annotations=True)
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for name in node.names:
+                full = f"{node.module}.{name.name}"
+                yield full if full in _modules() else str(node.module)
+        else:
+            yield from _imports(node, annotations=annotations)
+
+
+def _edges(*, annotations: bool = True) -> Iterator[tuple[str, str]]:
+    """(module, imported module) between different areas."""
+    for module, path in _modules().items():
+        for other in _imports(ast.parse(path.read_text()), annotations=annotations):
+            if other.startswith("gg.") and _area(other) != _area(module):
+                yield module, other
+
+
+def test_every_area_has_its_line() -> None:
+    areas = {_area(module) for module in _modules()} - {""}
+    assert areas - {"cli", "wire"} == set(ALLOWED)
+
+
+def test_nothing_imports_what_its_line_does_not_name() -> None:
+    wrong = [
+        f"{module} imports {other}"
+        for module, other in _edges()
+        if _area(module) != "cli"
+        and _area(other) not in ALLOWED.get(_area(module), "").split()
+        and (_area(module), other) not in EXCEPTIONS
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_allowed_edge_is_used() -> None:
+    """A line that allows more than is needed would let a wrong import in unseen."""
+    used = {(_area(module), _area(other)) for module, other in _edges()}
+    exact = {(_area(module), other) for module, other in _edges()}
+    idle = [
+        f"{area} -> {other}" for area, line in ALLOWED.items() for other in line.split() if (area, other) not in used
+    ]
+    idle += [f"{area} -> {other}" for area, other in EXCEPTIONS if (area, other) not in exact]
+    assert not idle, idle
+
+
+def test_annotations_stay_annotations() -> None:
+    running = {(_area(module), other) for module, other in _edges(annotations=False)}
+    assert not running & ANNOTATIONS_ONLY
+
+
+def test_nobody_imports_the_commands() -> None:
+    assert not [edge for edge in _edges() if _area(edge[1]) == "cli"]
+
+
+def test_models_know_nothing_that_runs() -> None:
+    known = {_area(other) for module, other in _edges() if _area(module) == "models"}
+    assert known <= {"core"}
+
+
+def test_areas_form_no_cycle() -> None:
+    above: dict[str, set[str]] = {}
+    for module, other in _edges(annotations=False):
+        if (_area(module), other) not in EXCEPTIONS:
+            above.setdefault(_area(module), set()).add(_area(other))
+    left = dict(above)
+    while left:
+        free = [area for area, others in left.items() if not others & left.keys()]
+        assert free, f"a cycle among {sorted(left)}"
+        for area in free:
+            del left[area]
+
+
+def test_core_imports_no_outside_world() -> None:
+    """Pure means pure: no clock, no files, no processes, no threads. `os.fsdecode` alone would be innocent."""
+    worldly = {"time", "subprocess", "threading", "socket", "asyncio", "sqlite3", "shutil", "tempfile", "pathlib"}
+    wrong = []
+    for module, path in _modules().items():
+        if _area(module) == "core":
+            wrong += [
+                f"{module}: {n}" for n in _imports(ast.parse(path.read_text()), annotations=False) if n in worldly
+            ]
+    assert not wrong
+
+
+def test_the_environment_is_read_in_one_place() -> None:
+    """gg's own settings: `gg.config`. A command's environment is data that gg-infer hands on."""
+    allowed = {"gg.config", "gg.cli.infer"}
+    wrong = {
+        module
+        for module, path in _modules().items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv")
+    }
+    assert wrong <= allowed, wrong - allowed
+
+
+# What starting costs, in modules: a number that does not wobble as milliseconds do.
+
+_PROGRAM = """
+import json, sys
+before = set(sys.modules)
+from gg.cli import main
+sys.argv = {argv!r}
+try:
+    main.{function}()
+except SystemExit as end:
+    status = end.code
+print(json.dumps([status, sorted(set(sys.modules) - before)]))
+"""
+
+
+def _loaded(tmp_path: Path, function: str, *argv: str) -> set[str]:
+    """The modules that a command has imported when it is over, those of the interpreter's own start left out."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GG_")}
+    roots = [p for p in sys.path if p] + [os.getcwd()]
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(roots)}
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(argv=list(argv), function=function)],
+        cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    status, modules = json.loads(done.stdout.splitlines()[-1])
+    assert status == 0, done.stderr
+    return set(modules)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    _loaded(tmp_path, "init", "gg-init")
+    return tmp_path
+
+
+COMMANDS = {
+    # What gg-force imports before it knows that there is nothing to do; nothing of models or of the recorder's calls.
+    "force": (("gg-force",), 75, ("gg.models", "gg.record.recorder", "gg.record.session", "gg.core.simulator")),
+    # The recorder with all models; nothing of scheduling or running.
+    "infer": (("gg-infer", "true"), 110, ("gg.core.scheduler", "gg.driver", "gg.engines", "gg.execute", "gg.observe")),
+    "hash_": (
+        ("gg-hash", "file"),
+        12,
+        ("gg.core.codec.x", "gg.driver", "gg.models", "gg.record", "gg.store.directory"),
+    ),
+}
+
+
+@pytest.mark.parametrize("function", COMMANDS)
+def test_a_command_imports_what_it_needs(workspace: Path, function: str) -> None:
+    argv, most, never = COMMANDS[function]
+    (workspace / "file").write_text("text\n")
+    loaded = _loaded(workspace, function, *argv)
+    assert not {name.partition(".")[0] for name in loaded} & HEAVY
+    assert not [name for name in loaded if name.startswith(never)]
+    ours = [name for name in loaded if name.partition(".")[0] == "gg"]
+    assert len(ours) <= most, sorted(ours)
+    assert len(loaded) <= 2.5 * most + 120, sorted(loaded)
