@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, fields, replace
 
 from gg.errors import UsageError
 
-
 _ISOLATIONS = ("pathmap", "namespace")
 
 
@@ -116,5 +115,3 @@ def _converted(name: str, value: object, default: object, place: str) -> object:
         return str(value)
     except (ValueError, KeyError):
         raise UsageError(f"{place}: {name} cannot be {value!r}") from None
-
-

@@ -158,8 +158,8 @@ def _environment(pairs: Sequence[str]) -> dict[bytes, bytes]:
 class Maker:
     """Makes thunks in the store of the workspace around here (or of `GG_DIR`). UsageError when there is none.
 
-        with Maker() as maker:
-            maker.thunk(function, ["add", "1", "2"], executables=[function], outputs=["out"], placeholder="sum")
+    with Maker() as maker:
+        maker.thunk(function, ["add", "1", "2"], executables=[function], outputs=["out"], placeholder="sum")
     """
 
     def __init__(self) -> None:

@@ -226,7 +226,7 @@ class Driver:
                         entries.append(File(entry.path, made.blob, made.executable))
                 else:
                     entries.append(entry)
-            plain = replace(thunk, entries=tuple(sorted(entries, key=_by_path)))  # type: ignore[arg-type, type-var]
+            plain = replace(thunk, entries=tuple(sorted(entries, key=_by_path)))  # type: ignore[arg-type]
             resolved = (thunk_id(encode_thunk(plain)), plain)
         self._resolved[name] = resolved
         return resolved
@@ -240,10 +240,9 @@ class Driver:
         candidates: dict[ThunkId, Reduction] = {}
         for name in names:
             data = found.get(keys[name])
-            if data is None:
-                known = narrow.find(self._store, self._groups, *self._resolve(name))
-            else:
-                known = decode_reduction(data, None)
+            known = (
+                decode_reduction(data, None) if data else narrow.find(self._store, self._groups, *self._resolve(name))
+            )
             if known is not None:
                 candidates[name] = known
         blobs = {blob_key(m.blob) for r in candidates.values() for m in r.outputs if m}
@@ -443,5 +442,3 @@ class Driver:
 
 def _by_path(entry: File) -> bytes:
     return entry.path
-
-

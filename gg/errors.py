@@ -56,6 +56,12 @@ class ToolMissing(GGError):
     exit_code = 127
 
 
+class NotExecutable(GGError):
+    """A command that is there and cannot be executed. Exit status 126, as a shell would give."""
+
+    exit_code = 126
+
+
 class Interrupted(GGError):
     """Stopped by the user. Exit status 130, as a shell gives for SIGINT."""
 

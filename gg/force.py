@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, SandboxPath, ThunkId
@@ -37,6 +34,8 @@ class Forcer:
         from gg.engines.registry import make_engines
         from gg.execute.expand import Groups
 
+        workspace.need_writable()
+        workspace.remove_scratch()
         self._store = store
         self._workspace = workspace
         self.sink = observe
@@ -164,13 +163,3 @@ def counts(outcome: Outcome) -> dict[str, object]:
         "retries": {fault.value: n for fault, n in summary.retries.items()},
         "interrupted": outcome.interrupted,
     }
-
-
-def remove_scratch(tmp: str) -> None:
-    """Remove what processes that are no more have left in `.gg/tmp`; names there carry a process's number."""
-    for name in os.listdir(tmp):
-        number = re.match(r"[a-z]+(\d+)", name)
-        if number and not os.path.exists(f"/proc/{number[1]}"):
-            full = os.path.join(tmp, name)
-            with suppress(OSError):
-                shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)

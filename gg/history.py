@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import cast
 
 from gg.workspace import Workspace
@@ -13,13 +14,14 @@ Record = Mapping[str, object]
 
 
 def append(workspace: Workspace, record: Record) -> None:
-    """Add one run. One write of one line: two runs at once do not mix."""
+    """Add one run. One write of one line: two runs at once do not mix. Where it cannot be written, it is left out."""
     data = (json.dumps(record) + "\n").encode()
-    fd = os.open(workspace.history, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-    try:
-        os.write(fd, data)
-    finally:
-        os.close(fd)
+    with suppress(OSError):  # a run does not fail because its story has no place
+        fd = os.open(workspace.history, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
 
 
 def runs(workspace: Workspace, what: str | None = None) -> Iterator[Record]:

@@ -86,7 +86,7 @@ def find(store: Store, groups: Groups, name: ThunkId, thunk: Thunk) -> Reduction
 
 
 def _is_loaded(file: File) -> bool:
-    return file.executable or b".so" in file.path
+    return file.executable or b".so" in bytes(file.path)
 
 
 def _links_and_directories(groups: Groups, thunk: Thunk) -> set[Symlink | Directory]:

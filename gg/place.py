@@ -18,7 +18,6 @@ from gg.errors import StoreError
 from gg.workspace import read_placeholder
 
 
-
 class Placer:
     """Replaces files. `blob_path` gives a path to read a blob's bytes from."""
 

@@ -1,16 +1,19 @@
 """The workspace: a directory tree with `.gg/` at its top, and where things are in it.
 
-  .gg/version        what made it; `gg.store.directory` refuses a newer one
-  .gg/blobs/ …       the directory store
-  .gg/tmp/           files being written, scratch of attempts; cleared when nobody uses it
-  .gg/shims/         symbolic links to the shim, one for each tool name seen on PATH
-  .gg/history.jsonl  a line for each gg-infer and gg-force
+.gg/version        what made it; `gg.store.directory` refuses a newer one
+.gg/blobs/ …       the directory store
+.gg/tmp/           files being written, scratch of attempts; cleared when nobody uses it
+.gg/shims/         symbolic links to the shim, one for each tool name seen on PATH
+.gg/history.jsonl  a line for each gg-infer and gg-force
 """
 
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gg.core import placeholder
@@ -91,6 +94,22 @@ class Workspace:
             raise StoreError(
                 f"cannot make {self.dot}: {error.strerror}", hint="gg needs a place to write in the workspace"
             ) from error
+        self.need_writable()
+        self.remove_scratch()
+
+    def remove_scratch(self) -> None:
+        """Remove what processes that are no more have left in `.gg/tmp`; names there carry a process's number."""
+        for name in os.listdir(self.tmp):
+            number = re.match(r"[a-z]+(\d+)", name)
+            if number and not os.path.exists(f"/proc/{number[1]}"):
+                full = os.path.join(self.tmp, name)
+                with suppress(OSError):
+                    shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)
+
+    def need_writable(self) -> None:
+        """StoreError when nothing can be written in `.gg/`."""
+        if not os.access(self.tmp, os.W_OK):
+            raise StoreError(f"cannot write in {self.dot}", hint="gg needs a place to write in the workspace")
 
     def placeholders(self) -> Iterator[tuple[bytes, Placeholder]]:
         """Every placeholder below the root, with its absolute path; `.gg` and symbolic links are not entered."""

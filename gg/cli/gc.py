@@ -22,7 +22,6 @@ _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option("--debug", is_flag=True, hidden=True)
 def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> int:
     """Drop results, thunks and blobs that no placeholder of the workspace needs, the oldest first."""
-    from gg.force import remove_scratch
     from gg.store.base import Key, Kind
     from gg.store.directory import DirectoryStore
     from gg.store.gc import collect
@@ -37,7 +36,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     finally:
         store.close()
     if not dry_run:
-        remove_scratch(workspace.tmp)
+        workspace.remove_scratch()
     verb = "would drop" if dry_run else "dropped"
     dropped = sum(report.dropped.values())
     click.echo(

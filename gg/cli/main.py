@@ -1,81 +1,25 @@
-"""The command line: `gg COMMAND`, and `gg-COMMAND` for those of the original system.
+"""The entry points, and how every error reaches a person: one clear line and a documented exit status.
 
-Commands are loaded when they are called, so `gg-force` does not pay for what `gg doctor` imports. Only this package
-prints.
+Only this package prints. The two commands that are called most often, `gg-infer COMMAND` and `gg-force [TARGET...]`, are
+run without click when there is no option to parse: to load it takes longer than all else that a small build needs.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
+from collections.abc import Callable
 
-import click
-
-from gg import __version__
 from gg.errors import GGError, Interrupted
 
-_COMMANDS = {
-    "init": ("gg.cli.init", "Make .gg/ here."),
-    "infer": ("gg.cli.infer", "Run a build command and record what its tools would do."),
-    "force": ("gg.cli.force", "Evaluate what was recorded and put real files in the placeholders' places."),
-    "describe": ("gg.cli.describe", "Say what a placeholder, thunk or file is."),
-    "status": ("gg.cli.status", "What is recorded and not forced yet, and how the last runs went."),
-    "explain": ("gg.cli.explain", "Why a call ran for real, or why a thunk had to run."),
-    "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
-    "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
-    "clean": ("gg.cli.clean", "Remove placeholders and .gg/."),
-    "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),
-    "hash": ("gg.cli.hash", "Print the hash of a file."),
-    "collect": ("gg.cli.collect", "Put files into the store."),
-}
 
-
-class _Commands(click.Group):
-    """Finds a command's module when the command is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        return _load(cmd_name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
-
-
-def _load(name: str) -> click.Command:
-    command = importlib.import_module(_COMMANDS[name][0]).command
-    assert isinstance(command, click.Command)
-    return command
-
-
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="gg")
-def group() -> None:
-    """Record an ordinary build as thunks, then force them: here, or on thousands of workers.
-
-    \b
-    gg-infer make -j8
-    gg-force
-    """
-
-
-def run(command: click.Command, prog_name: str) -> None:
-    """Run one command with every error as one clear line and a documented exit status."""
+def run(action: Callable[[], int]) -> None:
+    """Do `action` and exit with its status, or with that of what went wrong."""
     debug = "--debug" in sys.argv[1:]
     try:
-        status = command.main(prog_name=prog_name, standalone_mode=False)
-    except click.exceptions.Abort:
-        status = Interrupted.exit_code
+        status = action()
     except KeyboardInterrupt:
         status = Interrupted.exit_code
-    except click.ClickException as error:
-        _say_usage(error, prog_name)
-        status = 64
     except GGError as error:
         if debug:
             raise
@@ -92,51 +36,68 @@ def run(command: click.Command, prog_name: str) -> None:
         _say(f"gg: internal error: {type(error).__name__}: {error}")
         _say("    this is a bug in gg; run the same command with --debug to see where")
         status = 70
-    sys.exit(status if isinstance(status, int) else 0)
-
-
-def _say_usage(error: click.ClickException, prog_name: str) -> None:
-    """A wrong command line in one line; click's own words when they are longer (the help of a bare `gg`)."""
-    message = error.format_message()
-    if "\n" in message:
-        error.show()
-        return
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    name = context.command_path if context else prog_name
-    _say(f"{name}: {message[:1].lower()}{message[1:].rstrip('.')} (see {name} --help)")
+    sys.exit(status)
 
 
 def _say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+def _by_click(name: str) -> Callable[[], int]:
+    def action() -> int:
+        from gg.cli.group import call, load
+
+        return call(load(name), f"gg-{name}")
+
+    return action
+
+
+def _infer() -> int:
+    from gg.cli.infer_run import infer
+
+    return infer(sys.argv[1:])
+
+
+def _force() -> int:
+    from gg.cli.force_run import force
+
+    return force(sys.argv[1:])
+
+
 def main() -> None:
-    run(group, "gg")
+    def action() -> int:
+        from gg.cli.group import call, group
 
+        return call(group, "gg")
 
-def init() -> None:
-    run(_load("init"), "gg-init")
+    run(action)
 
 
 def infer() -> None:
-    run(_load("infer"), "gg-infer")
+    plain = len(sys.argv) > 1 and not sys.argv[1].startswith("-") and "_GG_INFER_COMPLETE" not in os.environ
+    run(_infer if plain else _by_click("infer"))
 
 
 def force() -> None:
-    run(_load("force"), "gg-force")
+    plain = not any(a.startswith("-") for a in sys.argv[1:]) and "_GG_FORCE_COMPLETE" not in os.environ
+    run(_force if plain else _by_click("force"))
+
+
+def init() -> None:
+    run(_by_click("init"))
 
 
 def describe() -> None:
-    run(_load("describe"), "gg-describe")
+    run(_by_click("describe"))
 
 
 def create_thunk() -> None:
-    run(_load("create-thunk"), "gg-create-thunk")
+    run(_by_click("create-thunk"))
 
 
 def hash_() -> None:
-    run(_load("hash"), "gg-hash")
+    run(_by_click("hash"))
 
 
 def collect() -> None:
-    run(_load("collect"), "gg-collect")
+    run(_by_click("collect"))

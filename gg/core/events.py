@@ -14,9 +14,9 @@ Who says what:
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import NewType
+from types import MappingProxyType
+from typing import NamedTuple, NewType
 
 from gg.core.thunk import Work
 
@@ -42,8 +42,7 @@ class Fault(Enum):
     CYCLE = "cycle"  # what it needs needs it (only in Failed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeSpec:
+class NodeSpec(NamedTuple):
     """One node of the graph, as the driver knows it.
 
     `seconds`: expected duration, None when never seen. `memory`: expected peak in bytes, 0 when unknown.
@@ -59,8 +58,7 @@ class NodeSpec:
     engines: tuple[EngineName, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ramp:
+class Ramp(NamedTuple):
     """How fast an engine may widen: `burst` attempts side by side at once, then `rate` more every second.
 
     AWS Lambda, "Lambda scaling behavior" in its developer guide: each function gains 1,000 environments every 10 s,
@@ -71,8 +69,7 @@ class Ramp:
     rate: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
+class Caps(NamedTuple):
     """What an engine can do; capabilities are stated, never guessed from its type. None or empty: no limit.
 
     `memory_classes`: sizes in bytes, ascending, of which each attempt is given one (functions of several sizes).
@@ -98,16 +95,14 @@ class Caps:
 # Events
 
 
-@dataclass(frozen=True, slots=True)
-class Add:
+class Add(NamedTuple):
     """New nodes; dependencies are in the same event or were added before. A node that is known is left alone."""
 
     now: float
     nodes: tuple[NodeSpec, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Want:
+class Want(NamedTuple):
     """These nodes, and so their cones, are to be settled. Others are never run.
 
     `boost`: seconds added to their priority (a process is waiting for them). `again`: nodes in the cone that failed or
@@ -120,24 +115,21 @@ class Want:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A valid reduction of each of these nodes is known, its blobs are there: nothing needs to run. Also unasked."""
 
     now: float
     ids: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Miss:
+class Miss(NamedTuple):
     """No reduction of these nodes is known: run them. The answer to a Lookup."""
 
     now: float
     ids: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Ran:
+class Ran(NamedTuple):
     """An attempt succeeded, after `seconds` of wall time. `changed`: its outputs differ from the last ones known."""
 
     now: float
@@ -146,8 +138,7 @@ class Ran:
     changed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Faulted:
+class Faulted(NamedTuple):
     """An attempt gave no value."""
 
     now: float
@@ -155,8 +146,7 @@ class Faulted:
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
-class Grew:
+class Grew(NamedTuple):
     """A node turned out to need `deps` too (an undeclared placeholder was found): it waits, at no cost of an attempt.
 
     `attempt` is the one that found out, and ends with this; None when the driver found out in a Lookup.
@@ -168,8 +158,7 @@ class Grew:
     attempt: AttemptId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Became:
+class Became(NamedTuple):
     """A dynamic thunk's output is again a thunk: `id` is done when `other` is. `attempt` as in Grew."""
 
     now: float
@@ -179,33 +168,29 @@ class Became:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """The output blobs of these done nodes are gone: force them again."""
 
     now: float
     ids: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """Time has passed."""
 
     now: float
 
 
-@dataclass(frozen=True, slots=True)
-class EngineUp:
+class EngineUp(NamedTuple):
     """An engine is there, for the first time or again, with room for `slots` attempts (0: its workers are coming)."""
 
     now: float
     engine: EngineName
     slots: int
-    caps: Caps = field(default_factory=Caps)
+    caps: Caps = Caps()
 
 
-@dataclass(frozen=True, slots=True)
-class EngineChanged:
+class EngineChanged(NamedTuple):
     """An engine has more or fewer slots, or other capabilities (None: the same). Running attempts go on."""
 
     now: float
@@ -214,16 +199,14 @@ class EngineChanged:
     caps: Caps | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EngineDown:
+class EngineDown(NamedTuple):
     """An engine is gone with all that ran there; none of its attempts will be answered."""
 
     now: float
     engine: EngineName
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(NamedTuple):
     """Ctrl-C, or the budget is spent: cancel all, start nothing any more. Done follows when all attempts are over."""
 
     now: float
@@ -237,15 +220,13 @@ Event = (
 # Commands
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """All that these nodes need is done: is a reduction known under what they now are? Answer Hit, Miss, or Became."""
 
     ids: tuple[NodeId, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """Submit one attempt. `deadline`: seconds it may take, None for no limit.
 
     `memory`: the engine's memory class in bytes, or what is reserved of a shared memory; 0 when neither applies.
@@ -260,8 +241,7 @@ class Start:
     hedge: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cancel:
+class Cancel(NamedTuple):
     """Nobody waits for this attempt any more; its engine still answers once, and holds the slot until then."""
 
     attempt: AttemptId
@@ -276,8 +256,7 @@ class How(Enum):
     BECAME = "became"
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """A wanted node is done. `attempt` is the one that made its value, None unless it ran."""
 
     id: NodeId
@@ -285,8 +264,7 @@ class Finished:
     attempt: AttemptId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(NamedTuple):
     """A wanted node will not be done. `attempt` is the last one, whose reply tells more; None if there was none."""
 
     id: NodeId
@@ -294,23 +272,20 @@ class Failed:
     attempt: AttemptId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(NamedTuple):
     """A wanted node cannot be done, because `cause`, somewhere below it, failed."""
 
     id: NodeId
     cause: NodeId
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(NamedTuple):
     """Send a Tick at this time, or soon after. It replaces the time asked for before."""
 
     time: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(NamedTuple):
     """What has happened so far, over the scheduler's whole life.
 
     `finished`, `failed`, `skipped`: nodes now in these states. `dropped`: wanted, and given up unsettled by a stop or
@@ -336,9 +311,9 @@ class Summary:
     lost_again: int = 0
     trips: int = 0
     busy_seconds: float = 0.0
-    faults: Mapping[Fault, int] = field(default_factory=dict)
-    retries: Mapping[Fault, int] = field(default_factory=dict)
-    attempts_by_engine: Mapping[EngineName, int] = field(default_factory=dict)
+    faults: Mapping[Fault, int] = MappingProxyType({})
+    retries: Mapping[Fault, int] = MappingProxyType({})
+    attempts_by_engine: Mapping[EngineName, int] = MappingProxyType({})
     stopped: bool = False
 
     @property
@@ -347,8 +322,7 @@ class Summary:
         return not (self.failed or self.skipped or self.dropped or self.stopped)
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """All that is wanted is settled, or is not going to be; a later Want begins anew."""
 
     summary: Summary
@@ -357,8 +331,7 @@ class Done:
 Command = Lookup | Start | Cancel | Finished | Failed | Skipped | WakeAt | Done
 
 
-@dataclass(frozen=True, slots=True)
-class Eta:
+class Eta(NamedTuple):
     """How long the rest may take, in seconds: `path` along the longest chain, `work` in all, `width` attempts at once.
 
     `seconds` is the larger of the chain and the work spread over the width: a lower bound that a list schedule by

@@ -26,7 +26,7 @@ class Placeholder(NamedTuple):
     """A thunk and the index of one of its outputs."""
 
     thunk: ThunkId
-    index: int
+    index: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
 
 
 class Writer:

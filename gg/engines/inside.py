@@ -69,15 +69,21 @@ def _gg(scripts: str) -> Iterator[str]:
 
 
 def _libraries() -> Iterator[bytes]:
-    """Every shared library of this process, by the name it was loaded by and its own, and the loader's cache."""
+    """Every shared library of this process by all names that the loader may use, and the loader's cache."""
     with open("/proc/self/maps", "rb") as file:
         paths = {line.split(None, 5)[5].rstrip(b"\n") for line in file if line.count(b"/")}
     for path in sorted(paths):
-        name = os.path.basename(path)
+        directory, name = os.path.split(path)
         if b".so" not in name or not os.path.isfile(path):
             continue
         yield path
-        for alias in (b"/lib64/" + name, b"/lib/" + name):  # PT_INTERP is not the canonical name where /lib is a link
+        names = [directory + b"/" + name]
+        while b".so." in name:  # libx.so.1.2 is asked for as libx.so.1
+            name = name[: name.rindex(b".")]
+            names.append(directory + b"/" + name)
+        # PT_INTERP, which the kernel reads, goes through a link where /lib64 is one.
+        names += [b"/lib64/" + os.path.basename(path), b"/lib/" + os.path.basename(path)]
+        for alias in names[1:]:
             if os.path.exists(alias) and os.path.samefile(alias, path):
                 yield alias
     yield b"/etc/ld.so.cache"

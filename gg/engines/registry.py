@@ -18,14 +18,20 @@ if TYPE_CHECKING:
 NAMES = ("local",)
 
 
+def check_names(settings: Settings) -> None:
+    """UsageError for an engine that does not exist, before any is made."""
+    for name in settings.engine:
+        if name not in NAMES:
+            raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(NAMES)}")
+
+
 def make_engines(
     settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
 ) -> list[Engine]:
     """The engines that the settings name, over the `.gg` at `dot`; UsageError for one that does not exist."""
+    check_names(settings)
     engines: list[Engine] = []
-    for name in settings.engine:
-        if name != "local":
-            raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(NAMES)}")
+    for _ in settings.engine:
         from gg.engines.local import LocalEngine
         from gg.execute.job import Isolation
 

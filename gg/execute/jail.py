@@ -28,7 +28,7 @@ from gg.execute.expand import Groups
 from gg.execute.job import Job, Ran
 from gg.execute.process import Exit, Slot
 from gg.execute.report import Report, link_inside
-from gg.execute.start import Command, Programs
+from gg.execute.start import Programs, through_links
 from gg.files import hash_file
 
 _BIND_SIZE = 256 * 1024
@@ -148,9 +148,10 @@ class _Jail:
                 self._fixed.add(path)
                 yield (b"bind", path, path)
         for path in _outermost((*self._job.passed, *self._job.libraries)):
-            if os.path.exists(path) and path not in self._entries:
-                self._fixed.add(path)
-                yield (b"open" if path in self._job.passed else b"bind", path, path)
+            seen = through_links(SandboxPath(path), self._entries)
+            if os.path.exists(path) and seen not in self._entries and seen not in self._fixed:
+                self._fixed.add(seen)
+                yield (b"open" if path in self._job.passed else b"bind", path, seen)
 
     def _write_map(self) -> None:
         records = [pathmap.record(entry) for entry in self._entries.values()]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from gg.core.ids import BlobId, SandboxPath
+from gg.core.ids import SandboxPath
 from gg.core.thunk import File, Thunk, Usage
 
 

@@ -46,7 +46,7 @@ class Command:
 
     def lacking(self, entries: Mapping[SandboxPath, Entry]) -> tuple[SandboxPath, ...]:
         """What of `needs` is not declared, links on the way followed."""
-        return tuple(path for need in self.needs if (path := _through_links(need, entries)) not in entries)
+        return tuple(path for need in self.needs if (path := through_links(need, entries)) not in entries)
 
 
 class Programs:
@@ -82,7 +82,8 @@ class Programs:
         return known
 
 
-def _through_links(path: SandboxPath, entries: Mapping[SandboxPath, Entry]) -> SandboxPath:
+def through_links(path: SandboxPath, entries: Mapping[SandboxPath, Entry]) -> SandboxPath:
+    """The path with declared links on the way, and at its end, followed."""
     for _ in range(_LINKS):
         at = path.find(b"/", 1)
         while True:

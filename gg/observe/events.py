@@ -8,8 +8,8 @@ tools print stays bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from gg.core.events import Summary
 from gg.core.states import State
@@ -25,15 +25,13 @@ class Counting(Protocol):
 _TO_GO = (State.WAITING, State.LOOKUP, State.READY, State.BACKOFF, State.FOLLOWING)
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(NamedTuple):
     """A force begins. `total`: thunks that are known to be in it."""
 
     total: int
 
 
-@dataclass(frozen=True, slots=True)
-class ThunkStarted:
+class ThunkStarted(NamedTuple):
     """An attempt was submitted. `label` is what the thunk makes, as a path in the workspace."""
 
     id: str
@@ -41,8 +39,7 @@ class ThunkStarted:
     engine: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThunkDone:
+class ThunkDone(NamedTuple):
     """A thunk has its value. `how`: "ran" or "cached". `seconds`: what its command took, when it last ran."""
 
     id: str
@@ -52,8 +49,7 @@ class ThunkDone:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ThunkFailed:
+class ThunkFailed(NamedTuple):
     """A thunk will have no value. `status`, `stdout`, `stderr`: as its command left them."""
 
     id: str
@@ -63,8 +59,7 @@ class ThunkFailed:
     stderr: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Diagnostics:
+class Diagnostics(NamedTuple):
     """What a command that succeeded printed: shown as it is, once."""
 
     label: str
@@ -72,8 +67,7 @@ class Diagnostics:
     stderr: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Counts of thunks now. `done` have their value, `cached` of them without running; `to_go` are neither settled nor
     running. `failed` counts those skipped for a failed one too. `eta`: seconds to go, None when it cannot be told.
     """
@@ -98,22 +92,19 @@ class Progress:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """Trouble that is not the user's and that gg deals with."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(NamedTuple):
     """A real file has taken its placeholder's place."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFinished:
+class RunFinished(NamedTuple):
     """The end. `real`: calls that ran for real when the build was recorded, by reason. Times in seconds.
 
     `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times.
@@ -127,8 +118,8 @@ class RunFinished:
     wall: float
     cpu: float
     busy: float
-    real: Mapping[str, int] = field(default_factory=dict)
-    retries: Mapping[str, int] = field(default_factory=dict)
+    real: Mapping[str, int] = MappingProxyType({})
+    retries: Mapping[str, int] = MappingProxyType({})
     interrupted: bool = False
 
 

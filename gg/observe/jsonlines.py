@@ -16,7 +16,6 @@ import json
 import os
 import re
 import time
-from dataclasses import fields
 
 from gg.observe.base import Clock, Output
 from gg.observe.events import Event, Progress, Started
@@ -44,8 +43,8 @@ class JsonLines:
         record: dict[str, object] = {"event": name_of(event), "t": round(at - self._start, 4)}
         if isinstance(event, Started):
             record |= {"version": VERSION, "time": self._now()}
-        for field in fields(event):
-            _put(record, field.name, getattr(event, field.name))
+        for name, value in event._asdict().items():
+            _put(record, name, value)
         self._out.write(json.dumps(record, separators=(",", ":")).encode() + b"\n")
 
     def close(self) -> None:

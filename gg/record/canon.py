@@ -50,7 +50,7 @@ class Canon:
             os.readlink(name)
         except OSError:
             return name, links
-        found = {link.path: link for link in links}
+        found: dict[bytes, Symlink] = {link.path: link for link in links}
         return SandboxPath(self._walk(b"/", name, found)), tuple(found.values())
 
     def _walk(self, base: bytes, path: bytes, links: dict[bytes, Symlink]) -> bytes:

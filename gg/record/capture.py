@@ -91,9 +91,7 @@ class Capture:
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
-        outputs = tuple(
-            Output(self._output(w.path, call.cwd), w.executable, w.optional, w.soft) for w in draft.outputs
-        )
+        outputs = tuple(Output(self._output(w.path, call.cwd), w.executable, w.optional, w.soft) for w in draft.outputs)
         pwd = draft.env.get(b"PWD")
         if pwd and pwd != cwd:
             for link in self._canon.directory(pwd)[1]:
@@ -236,7 +234,11 @@ class Capture:
         found: dict[bytes, Entry] = {}
         for tool in tools:
             self._input(tool, found)
-        own = [e for e in found.values() if isinstance(e, OutputOf) or (isinstance(e, File) and not self._world.stable(e.path))]
+        own = [
+            e
+            for e in found.values()
+            if isinstance(e, OutputOf) or (isinstance(e, File) and not self._world.stable(e.path))
+        ]
         for entry in own:  # a compiler that this very build makes: looked at again each time
             if isinstance(entry, OutputOf):
                 entries[entry.path] = entry
@@ -251,7 +253,9 @@ class Capture:
         found: dict[bytes, Entry] = {}
         for path in directories:
             try:
-                real, links = self._canon.directory(sandbox_path(path, cwd) if b".." not in path else _joined(path, cwd))
+                real, links = self._canon.directory(
+                    sandbox_path(path, cwd) if b".." not in path else _joined(path, cwd)
+                )
             except OSError:
                 continue
             found[real] = Directory(SandboxPath(real))
@@ -314,5 +318,3 @@ def _by_path(entry: Entry) -> bytes:
 
 def _joined(path: bytes, cwd: bytes) -> bytes:
     return path if path.startswith(b"/") else cwd + b"/" + path
-
-

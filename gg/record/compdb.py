@@ -31,7 +31,12 @@ class CompilationDatabase:
             for source in scan.sources:
                 name = os.fsdecode(source)
                 arguments = [os.fsdecode(a) for a in (call.tool.path, *call.argv[1:])]
-                entry = {"directory": directory, "file": name, "arguments": arguments, "output": output}
+                entry: dict[str, object] = {
+                    "directory": directory,
+                    "file": name,
+                    "arguments": arguments,
+                    "output": output,
+                }
                 self._entries[(os.path.join(directory, name), output)] = entry
 
     def write(self) -> None:

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from gg.models.base import Depfile
 from gg.models.includes import Closure
 
-
 _SPECIAL = re.compile(rb"[ \t#$]")
 
 

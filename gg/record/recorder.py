@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gg.core.ids import sandbox_path
 from gg.core.placeholder import Placeholder, Writer
+from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
 from gg.record import protocol
 from gg.record.capture import Capture, Captured
@@ -95,8 +96,13 @@ class Recorder:
         answer = self._answer(call)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
-        else:
+            return
+        try:
             self._leave(call, answer, request.umask)
+        except (GGError, OSError) as error:
+            status = error.exit_code if isinstance(error, GGError) else StoreError.exit_code
+            reply(protocol.reply_exit(status, b"", os.fsencode(f"gg: {error}\n")))
+        else:
             reply(protocol.reply_exit(0))
 
     # Which program
@@ -119,10 +125,15 @@ class Recorder:
         model = self._models.get(name)
         if model is None:
             return RunReal("no model for this tool")
-        answer: Answer = model(call, self._world)
-        if isinstance(answer, Draft):
-            return self._capture.capture(answer, call)
-        return answer
+        try:
+            answer: Answer = model(call, self._world)
+            return self._capture.capture(answer, call) if isinstance(answer, Draft) else answer
+        except GGError as error:
+            return RunReal(str(error))
+        except (
+            Exception
+        ) as error:  # a bug of ours must not stand in a build's way: it is counted and told like any reason
+            return RunReal(f"internal error: {type(error).__name__}: {error}")
 
     # A real run
 
@@ -161,6 +172,7 @@ class Recorder:
     def _leave(self, call: Call, captured: Captured, umask: int) -> None:
         """Put placeholders where the outputs would be, and the dependency file that make will read."""
         thunk = captured.thunk
+        self._leave_depfile(captured, umask)
         for index, output in enumerate(thunk.outputs):
             if output.soft or output.optional:
                 continue
@@ -168,17 +180,24 @@ class Recorder:
             data = self._writer.encode(captured.id, index)
             info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
             self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
-        depfile = captured.draft.depfile
-        if depfile is not None:
-            index = next(i for i, output in enumerate(thunk.outputs) if output.soft)
-            path = thunk.outputs[index].path
-            sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
-            info = self._write(path, render(depfile, captured.closures, sources), 0o666 & ~umask)
-            self._soft.wrote(path, info, captured.id, index)
         self._calls.captured(call.tool.name, new=captured.id not in self._known)
         self._known.add(captured.id)
         if self._listener:
             self._listener(call, captured)
+
+    def _leave_depfile(self, captured: Captured, umask: int) -> None:
+        """The dependency file, and the record by which a force finds it again, before any placeholder of the thunk is seen.
+
+        In the other order a kill in between would leave our text for good: make, finding the placeholder, has nothing to do.
+        """
+        depfile, outputs = captured.draft.depfile, captured.thunk.outputs
+        if depfile is None:
+            return
+        index = next(i for i, output in enumerate(outputs) if output.soft)
+        sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
+        info = self._write(outputs[index].path, render(depfile, captured.closures, sources), 0o666 & ~umask)
+        self._soft.wrote(outputs[index].path, info, captured.id, index)
+        self._soft.flush()
 
     def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
         """Write over a placeholder of our own: one write of 256 bytes, which no kill can cut. None: do it otherwise.
@@ -245,5 +264,3 @@ def _response_file(path: bytes) -> list[bytes]:
             return file.read().split()
     except OSError:
         return []
-
-

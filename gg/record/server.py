@@ -20,10 +20,9 @@ Handler = Callable[[Request, Callable[[bytes], None]], None]
 
 
 class Server:
-    """Serves `handler` until `stop` is called. Replies may come from any thread."""
+    """Listens at `path` from the start, and answers once `serve` is called. Replies may come from any thread."""
 
-    def __init__(self, path: str, handler: Handler) -> None:
-        self._handler = handler
+    def __init__(self, path: str) -> None:
         self._path = path
         self._selector = selectors.DefaultSelector()
         self._replies: queue.SimpleQueue[tuple[socket.socket, bytes] | None] = queue.SimpleQueue()
@@ -50,8 +49,9 @@ class Server:
         finally:
             os.close(directory)
 
-    def serve(self) -> None:
-        """Run until stopped."""
+    def serve(self, handler: Handler) -> None:
+        """Answer by `handler` until stopped."""
+        self._handler = handler
         while not self._stopped:
             for key, _ in self._selector.select():
                 if key.fileobj is self._listener:
@@ -71,13 +71,14 @@ class Server:
             connection.close()
         self._selector.close()
         self._listener.close()
+        wake, self._wake_write = self._wake_write, -1
         os.close(self._wake_read)
-        os.close(self._wake_write)
+        os.close(wake)
         with suppress(OSError):
             os.unlink(self._path)
 
     def _wake(self) -> None:
-        with suppress(BlockingIOError):
+        with suppress(OSError):  # full: it is awake anyway; closed: nobody is there to wake
             os.write(self._wake_write, b"\0")
 
     def _accept(self) -> None:

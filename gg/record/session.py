@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import os
-import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gg import history, native
 from gg.core.placeholder import Writer
-from gg.errors import StoreError, ToolMissing
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
 from gg.record.filedb import FileDB
 from gg.record.recorder import Forced, Recorder
-from gg.record.server import Server
 from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
 
 if TYPE_CHECKING:
     from gg.models.base import Call
+    from gg.record.protocol import Request
     from gg.workspace import Workspace
 
 Forcer = Callable[[Sequence[bytes]], Forced]
@@ -81,9 +77,8 @@ class Session:
         workspace: Workspace,
         store: Store,
         forcer: Forcer,
-        *,
         always_real: frozenset[str] = frozenset(),
-        interpose: bool = True,
+        *,
         listener: Callable[[Call, Captured], None] | None = None,
     ) -> None:
         from gg.models.includes import Scanner
@@ -92,11 +87,9 @@ class Session:
 
         self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
         self._workspace = workspace
-        self._interpose = interpose
         self._store = store
         self._files = FileDB(os.fsencode(workspace.dot))
         self._forces = Forces(forcer)
-        self._tool_name = tool_name
         shims = os.fsencode(workspace.shims)
         self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now)
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
@@ -118,79 +111,13 @@ class Session:
             listener=listener,
         )
         self._recorder.knows(known)
-        self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
-        self._server = Server(self._socket, self._recorder.handle)
 
-    def run(self, command: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run `command` and record its tools; its exit status, 128 + N when signal N ended it."""
-        self._make_shims(environment.get("PATH", os.defpath))
-        started = time.time()
-        try:
-            child = subprocess.Popen(list(command), env=self._environment(environment))
-        except FileNotFoundError:
-            raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
-        except OSError as error:
-            raise ToolMissing(f"{command[0]}: {error.strerror}") from error
-        previous = {s: signal.signal(s, lambda *_: None) for s in (signal.SIGINT, signal.SIGQUIT)}
-        previous[signal.SIGTERM] = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-        watcher = threading.Thread(target=self._watch, args=(child,), name="watcher", daemon=True)
-        watcher.start()
-        try:
-            self._server.serve()
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
-        watcher.join()
-        status = child.returncode if child.returncode >= 0 else 128 - child.returncode
-        self._note(command, status, started)
-        return status
+    def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
+        """Answer one call of the build."""
+        self._recorder.handle(request, reply)
 
-    def close(self) -> None:
-        self._server.close()
-        self._soft.flush()
-        self._files.flush()
-        self._files.close()
-        self._store.flush()
-        self.calls.close()
-
-    def _watch(self, child: subprocess.Popen[bytes]) -> None:
-        child.wait()
-        self._server.stop()
-
-    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
-        env = dict(environment)
-        env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
-        env["GG_SOCKET"] = self._socket
-        env["GG_SHIMS"] = self._workspace.shims
-        env["GG_SHIM"] = os.fspath(native.shim())
-        if self._interpose:
-            library = os.fspath(native.record_library())
-            env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
-        return env
-
-    def _make_shims(self, path: str) -> None:
-        """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
-        shim = os.fspath(native.shim())
-        names: set[str] = set()
-        for directory in path.split(os.pathsep):
-            with suppress(OSError):
-                for name in os.listdir(directory or "."):
-                    if self._tool_name(os.fsencode(name)):
-                        names.add(name)
-        try:
-            os.makedirs(self._workspace.shims, exist_ok=True)
-            have = {n: os.readlink(os.path.join(self._workspace.shims, n)) for n in os.listdir(self._workspace.shims)}
-            for name in have.keys() - names:
-                os.unlink(os.path.join(self._workspace.shims, name))
-            for name in names:
-                if have.get(name) != shim:
-                    aside = os.path.join(self._workspace.tmp, f"l{os.getpid()}")
-                    os.symlink(shim, aside)
-                    os.rename(aside, os.path.join(self._workspace.shims, name))
-        except OSError as error:
-            raise StoreError(f"cannot write {self._workspace.shims}: {error.strerror}") from error
-
-    def _note(self, command: Sequence[str], status: int, started: float) -> None:
+    def note(self, command: Sequence[str], status: int, started: float) -> None:
+        """Write the run to the workspace's history. `started` in seconds since the epoch."""
         line = {
             "what": "infer",
             "time": started,
@@ -200,6 +127,13 @@ class Session:
             **self.calls.summary(),
         }
         history.append(self._workspace, line)
+
+    def close(self) -> None:
+        self._soft.flush()
+        self._files.flush()
+        self._files.close()
+        self._store.flush()
+        self.calls.close()
 
 
 class _ToolFinder:

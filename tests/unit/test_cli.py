@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gg.cli import main as cli
+from gg.cli import group as cli
+from gg.cli import main
 from gg.core import placeholder
 from gg.core.placeholder import Writer
 from tests.commands.batch import programs
@@ -48,7 +49,7 @@ def test_help(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_has_its_help(name: str) -> None:
-    command = cli._load(name)
+    command = cli.load(name)
     for option in command.params:
         if option.param_type_name == "option" and not getattr(option, "hidden", False):
             assert getattr(option, "help", None), option.name
@@ -205,21 +206,17 @@ def test_json_is_json_and_quiet_is_quiet(workspace: Path) -> None:
 def test_internal_errors_are_one_line_and_a_traceback_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import click
-
-    @click.command()
-    @click.option("--debug", is_flag=True)
-    def broken(debug: bool) -> None:
+    def broken() -> int:
         raise ValueError("a bug")
 
     monkeypatch.setattr(sys, "argv", ["gg-broken"])
     with pytest.raises(SystemExit) as end:
-        cli.run(broken, "gg-broken")
+        main.run(broken)
     assert end.value.code == 70
     assert capsys.readouterr().err.splitlines()[0] == "gg: internal error: ValueError: a bug"
     monkeypatch.setattr(sys, "argv", ["gg-broken", "--debug"])
     with pytest.raises(ValueError, match="a bug"):
-        cli.run(broken, "gg-broken")
+        main.run(broken)
 
 
 # Completion

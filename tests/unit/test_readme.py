@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gg import config, errors
-from gg.cli import main as cli
+from gg.cli import group as cli
 from tests.commands.batch import programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -24,8 +24,8 @@ BLOCKS = re.findall(r"^```sh run\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 FILES = {
     "Makefile": "hello: main.o util.o\n\t$(CC) -o $@ main.o util.o\nmain.o util.o: util.h\n",
-    "main.c": '#include "util.h"\nint main(void) { return hello("world"); }\n',
-    "util.c": '#include <stdio.h>\n#include "util.h"\nint hello(const char *w) { return printf("hello, %s\\n", w) < 0; }\n',
+    "main.c": '#include "util.h"\nint main(void) { return hello("hello, world"); }\n',
+    "util.c": '#include <stdio.h>\n#include "util.h"\nint hello(const char *w) { return puts(w) < 0; }\n',
     "util.h": "int hello(const char *whom);\n",
 }
 
@@ -101,7 +101,7 @@ def test_every_option_is_in_the_table_and_is_one() -> None:
         options = set(re.findall(r"--[a-z-]+", row[3])) - {"--help"}
         if "--help" not in row[3]:
             real = {
-                o for p in cli._load(name).params for o in p.opts if o.startswith("--") and not getattr(p, "hidden", 0)
+                o for p in cli.load(name).params for o in p.opts if o.startswith("--") and not getattr(p, "hidden", 0)
             }
             assert options == real - {"--debug"}, name
 

@@ -1,0 +1,77 @@
+"""What gg-force does, apart from its command line: kept free of click, which takes longer to load than all is known to force."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from gg import config, history
+from gg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from gg.observe.events import Event, RunFinished
+    from gg.targets import Targets
+
+
+def force(
+    targets: Sequence[str], *, quiet: bool = False, as_json: bool = False, trace: str | None = None, **flags: object
+) -> int:
+    """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none."""
+    workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
+    settings = config.load(workspace.root, **flags)
+    from gg.observe.choose import choose
+    from gg.targets import Targets
+
+    started, cpu = time.time(), time.process_time()
+    wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
+    sink = choose(quiet=quiet, as_json=as_json, trace=trace)
+    status, counts = _force(workspace, settings, wanted, sink.see) if wanted.placeholders else (0, {})
+    finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
+    sink.see(finished)
+    sink.close()
+    line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
+    history.append(workspace, line)
+    return status
+
+
+def _force(
+    workspace: Workspace, settings: config.Settings, wanted: Targets, observe: Callable[[Event], None]
+) -> tuple[int, dict[str, Any]]:
+    """Force; the exit status, and what `RunFinished` says of it."""
+    from gg.force import Forcer, counts
+    from gg.store.directory import DirectoryStore
+
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        forcer = Forcer(workspace, store, settings, observe)
+        _stop_on_signals(forcer.stop)
+        try:
+            outcome = forcer.force(wanted)
+        finally:
+            forcer.close()
+    finally:
+        store.close()
+    return outcome.status, {**counts(outcome), "placed": forcer.placed}
+
+
+def _finished(workspace: Workspace, counts: dict[str, Any], wall: float, cpu: float) -> RunFinished:
+    from gg.observe.events import RunFinished
+
+    nothing = {"ran": 0, "cached": 0, "failed": 0, "skipped": 0, "placed": 0, "busy": 0.0, "retries": {}}
+    return RunFinished(**{**nothing, **counts}, wall=wall, cpu=cpu, real=history.real_runs(workspace))
+
+
+def _stop_on_signals(stop: object) -> None:
+    assert callable(stop)
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
+        signal.signal(number, signal.SIG_DFL)  # a second one ends us at once
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)

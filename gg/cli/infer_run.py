@@ -1,0 +1,100 @@
+"""What gg-infer does, apart from its command line: kept free of click, which takes longer to load than a small build to record."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from gg import config
+from gg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gg.force import Forcer
+    from gg.record.recorder import Forced
+    from gg.store.base import Store
+
+
+def infer(
+    arguments: Sequence[str],
+    *,
+    compile_commands: bool = False,
+    interpose: bool = True,
+    quiet: bool = False,
+    **flags: object,
+) -> int:
+    """Record the command `arguments`; its exit status. `flags` are settings, None where the command line has none."""
+    if config.recorder_socket():
+        os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
+    workspace = Workspace.create()
+    settings = config.load(workspace.root, **flags)
+    if settings.engine != config.Settings().engine:
+        from gg.engines.registry import check_names
+
+        check_names(settings)
+    from gg.record.launch import Build
+    from gg.store.directory import DirectoryStore
+
+    started = time.time()
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    build = Build(workspace, interpose=interpose)
+    forces = _Forces(workspace, store, settings)
+    database = None
+    try:
+        build.start(arguments, os.environ)
+        from gg.record.session import Session  # while the build reads its makefiles
+
+        if compile_commands:
+            from gg.record.compdb import CompilationDatabase
+
+            database = CompilationDatabase("compile_commands.json")
+        always_real = frozenset(settings.real)
+        session = Session(workspace, store, forces.force, always_real, listener=database.saw if database else None)
+        try:
+            status = build.serve(session.handle)
+            session.note(arguments, status, started)
+        finally:
+            forces.close()
+            session.close()
+    finally:
+        build.close()
+        store.close()
+    if database:
+        database.write()
+    if not quiet:
+        sys.stderr.write(session.calls.line() + "\n")
+    return status
+
+
+class _Forces:
+    """Forces what processes of the build read, with engines that are started when first needed."""
+
+    def __init__(self, workspace: Workspace, store: Store, settings: config.Settings) -> None:
+        self._workspace = workspace
+        self._store = store
+        self._settings = settings
+        self._forcer: Forcer | None = None
+
+    def force(self, paths: Sequence[bytes]) -> Forced:
+        from gg.errors import GGError
+        from gg.force import Forcer
+        from gg.observe.collect import Collector
+        from gg.record.recorder import Forced
+        from gg.targets import Targets
+
+        collector = Collector()
+        try:
+            if self._forcer is None:
+                self._forcer = Forcer(self._workspace, self._store, self._settings, collector.see)
+            self._forcer.sink = collector.see
+            outcome = self._forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
+        except GGError as error:
+            return Forced(error.exit_code, f"gg: {error.what}\n    {error.hint}\n".encode())
+        return Forced(outcome.status, collector.stderr)
+
+    def close(self) -> None:
+        if self._forcer is not None:
+            self._forcer.close()

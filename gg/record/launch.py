@@ -1,0 +1,108 @@
+"""The command that is recorded: what it finds on PATH, where it finds the recorder, and its process.
+
+It is started before the recorder has loaded its models: a make needs a moment to read its makefiles, and calls that
+come early wait in the socket's queue.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg import native
+from gg.errors import NotExecutable, StoreError, ToolMissing
+from gg.models.names import tool_name
+from gg.record.server import Handler, Server
+
+if TYPE_CHECKING:
+    from gg.workspace import Workspace
+
+
+class Build:
+    """One recorded command: `start` it, `serve` its tools, `close`."""
+
+    def __init__(self, workspace: Workspace, *, interpose: bool) -> None:
+        self._workspace = workspace
+        self._interpose = interpose
+        self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
+        self._server = Server(self._socket)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._handlers: dict[int, object] = {}
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start `command`. ToolMissing or NotExecutable when it cannot be run."""
+        self._make_shims(environment.get("PATH", os.defpath))
+        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, self._signalled)
+        try:
+            self._child = subprocess.Popen(list(command), env=self._environment(environment))
+        except FileNotFoundError:
+            raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
+        except OSError as error:
+            raise NotExecutable(f"{command[0]}: {error.strerror}") from error
+
+    def serve(self, handler: Handler) -> int:
+        """Answer its tools until it ends; its exit status, 128 + N when signal N ended it."""
+        assert self._child is not None
+        child = self._child
+        watcher = threading.Thread(target=self._watch, args=(child,), name="watcher", daemon=True)
+        watcher.start()
+        self._server.serve(handler)
+        watcher.join()
+        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+
+    def close(self) -> None:
+        """Let go of the socket. A command that still runs (something failed here) is ended."""
+        if self._child is not None and self._child.poll() is None:
+            self._child.terminate()
+            self._child.wait()
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal gave
+        self._server.close()
+
+    def _signalled(self, number: int, frame: object) -> None:
+        """The terminal sends SIGINT to the command too, which then ends, and so do we. SIGTERM is passed on."""
+        if number == signal.SIGTERM and self._child is not None:
+            self._child.terminate()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        child.wait()
+        self._server.stop()
+
+    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        env = dict(environment)
+        env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
+        env["GG_SOCKET"] = self._socket
+        env["GG_SHIMS"] = self._workspace.shims
+        env["GG_SHIM"] = os.fspath(native.shim())
+        if self._interpose:
+            library = os.fspath(native.record_library())
+            env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
+        return env
+
+    def _make_shims(self, path: str) -> None:
+        """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
+        shim = os.fspath(native.shim())
+        names: set[str] = set()
+        for directory in path.split(os.pathsep):
+            with suppress(OSError):
+                for name in os.listdir(directory or "."):
+                    if tool_name(os.fsencode(name)):
+                        names.add(name)
+        try:
+            os.makedirs(self._workspace.shims, exist_ok=True)
+            have = {n: os.readlink(os.path.join(self._workspace.shims, n)) for n in os.listdir(self._workspace.shims)}
+            for name in have.keys() - names:
+                os.unlink(os.path.join(self._workspace.shims, name))
+            for name in names:
+                if have.get(name) != shim:
+                    aside = os.path.join(self._workspace.tmp, f"l{os.getpid()}")
+                    os.symlink(shim, aside)
+                    os.rename(aside, os.path.join(self._workspace.shims, name))
+        except OSError as error:
+            raise StoreError(f"cannot write {self._workspace.shims}: {error.strerror}") from error
