@@ -14,7 +14,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gg import narrow
@@ -89,7 +89,7 @@ class Driver:
         self._values: dict[ThunkId, Values] = {}
         self._reductions: dict[ThunkId, Reduction] = {}
         self._became: dict[ThunkId, ThunkId] = {}
-        self._attempts: dict[int, ThunkId] = {}
+        self._attempts: dict[int, tuple[ThunkId, ThunkId, Thunk]] = {}  # the thunk, and as it was resolved
         self._failures: dict[ThunkId, Failure] = {}
         self._durations = Durations(store)
         self._settled: set[ThunkId] = set()
@@ -100,7 +100,10 @@ class Driver:
     # The outside
 
     def force(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
-        """Evaluate the cones of `roots`; `finished` is called in this thread for each thunk as it is done."""
+        """Evaluate the cones of `roots`; `finished` is called in this thread for each thunk as it is done.
+
+        Also for roots that an earlier call has settled, for another placeholder may stand for them now.
+        """
         self._finished = finished
         self._done: events.Summary | None = None
         self._failures = {}
@@ -109,6 +112,9 @@ class Driver:
         wanted = list(dict.fromkeys(roots))
         if not wanted:
             return Outcome(events.Summary())
+        for name in wanted:
+            if name in self._settled:
+                finished(name, self._thunks[name], self._values[name], self._reductions[name])
         self._add(wanted)
         self._observe(seen.Started(total=len(self._thunks)))
         self._step(events.Want(time.monotonic(), tuple(wanted), again=True))
@@ -226,7 +232,7 @@ class Driver:
                         entries.append(File(entry.path, made.blob, made.executable))
                 else:
                     entries.append(entry)
-            plain = replace(thunk, entries=tuple(sorted(entries, key=_by_path)))  # type: ignore[arg-type]
+            plain = thunk._replace(entries=tuple(sorted(entries, key=_by_path)))  # type: ignore[arg-type]
             resolved = (thunk_id(encode_thunk(plain)), plain)
         self._resolved[name] = resolved
         return resolved
@@ -338,15 +344,15 @@ class Driver:
     def _submit(self, command: events.Start) -> None:
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
-        self._attempts[command.attempt] = name
-        thunk = self._resolve(name)[1]
+        resolved, thunk = self._resolve(name)
+        self._attempts[command.attempt] = (name, resolved, thunk)
         extra = self._extra.get(name, ())
         start = Start(command.attempt, name, thunk, extra, command.deadline, command.memory)
         self._observe(seen.ThunkStarted(name.hex(), self.label(thunk), command.engine))
         self._engines[command.engine].submit(start, self._answers.put)
 
     def _answered(self, answer: Answer) -> None:
-        name = self._attempts.pop(answer.attempt)
+        name, resolved, thunk = self._attempts.pop(answer.attempt)
         attempt = events.AttemptId(answer.attempt)
         now = time.monotonic()
         result = answer.result
@@ -357,7 +363,7 @@ class Driver:
         if name in self._settled:  # a duplicate that came second: the first one's value stands
             self._step(events.Ran(now, attempt, seconds))
             return
-        self._record(name, result)
+        self._record(resolved, thunk, result)
         other = self._took(name, result)
         if other is None:
             self._step(events.Ran(now, attempt, seconds))
@@ -384,18 +390,23 @@ class Driver:
     def _lose(self, name: ThunkId, now: float) -> bool:
         """Inputs of a thunk that the store has lost: force the thunks that make them again. False when none is."""
         lost: list[ThunkId] = []
-        for dep in self._thunks[name].dependencies():
+        for dep in (*self._thunks[name].dependencies(), *(e.thunk for e in self._grown.get(name, ()))):
             blobs = [blob_key(m.blob) for m in self._values.get(dep, ()) if m]
-            if len(self._store.has(blobs)) < len(set(blobs)):
+            if len(self._store.has(blobs)) == len(set(blobs)):
+                continue
+            lost.append(dep)
+            while dep in self._became:  # the one that it became at last has made the bytes
+                dep = self._became.pop(dep)
                 lost.append(dep)
         if lost:
             self._settled -= set(lost)
             self._store.delete([Key(Kind.REDUCTION, self._resolve(dep)[0]) for dep in lost])
+            self._resolved.clear()  # what is made again may come out otherwise
             self._step(events.Lost(now, tuple(lost)))
         return bool(lost)
 
-    def _record(self, name: ThunkId, reduction: Reduction) -> None:
-        resolved, thunk = self._resolve(name)
+    def _record(self, resolved: ThunkId, thunk: Thunk, reduction: Reduction) -> None:
+        """Under what the attempt was given, whatever its inputs are by now."""
         universe = self._groups.universe(thunk)
         items = {Key(Kind.REDUCTION, resolved): encode_reduction(reduction, universe)}
         items.update(narrow.remember(self._store, resolved, thunk))

@@ -76,6 +76,7 @@ def _configure_apt(state: Path) -> Path:
     config.write_text(
         f'Dir::State::Lists "{state}/lists";\nDir::Cache "{state}/cache";\n'
         f'Dir::Etc::SourceList "{state}/sources.list";\nDir::Etc::SourceParts "{state}/none";\n'
+        'Acquire::http::Timeout "30";\nAcquire::Retries "2";\n'
     )
     return config
 

@@ -22,6 +22,7 @@ _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option("--debug", is_flag=True, hidden=True)
 def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> int:
     """Drop results, thunks and blobs that no placeholder of the workspace needs, the oldest first."""
+    from gg.record.softfiles import soft_key
     from gg.store.base import Key, Kind
     from gg.store.directory import DirectoryStore
     from gg.store.gc import collect
@@ -32,6 +33,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     try:
         thunks = {known.thunk for _, known in workspace.placeholders()}
         roots = [Key(kind, thunk) for thunk in thunks for kind in (Kind.THUNK, Kind.REDUCTION)]
+        roots += [soft_key(thunk) for thunk in thunks]
         report = collect(store, roots, max_age_s=age, max_bytes=size, dry_run=dry_run)
     finally:
         store.close()

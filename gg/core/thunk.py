@@ -12,14 +12,13 @@ Equal thunks encode to equal bytes (`gg.core.codec`), and that encoding's digest
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """A regular file that is known now."""
 
     path: SandboxPath
@@ -27,25 +26,22 @@ class File:
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class OutputOf:
+class OutputOf(NamedTuple):
     """A file that another thunk makes: its `index`-th output."""
 
     path: SandboxPath
     thunk: ThunkId
-    index: int
+    index: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
 
 
-@dataclass(frozen=True, slots=True)
-class Symlink:
+class Symlink(NamedTuple):
     """A symbolic link, with its target as `readlink` gives it."""
 
     path: SandboxPath
     target: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Directory:
+class Directory(NamedTuple):
     """A directory whose existence matters (a search path may be empty); those above a file need no entry."""
 
     path: SandboxPath
@@ -54,8 +50,7 @@ class Directory:
 Entry = File | OutputOf | Symlink | Directory
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """Entries that are read together, and the groups that come with them. Entries are sorted by path, ids by value.
 
     Only `File`, `Symlink` and `Directory` entries: what another thunk makes is listed by the thunk itself, so a
@@ -78,8 +73,7 @@ class Work(Enum):
     OTHER = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Output(NamedTuple):
     """A path that a thunk writes.
 
     `optional`: the command may rightly leave it out. `executable`: the mode the file is expected to have.
@@ -92,8 +86,7 @@ class Output:
     soft: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Thunk:
+class Thunk(NamedTuple):
     """One deterministic command. Equal thunks encode to equal bytes.
 
     `program` is the file that is executed, `argv[0]` is how it was called. `env` is the whole environment, sorted by
@@ -117,16 +110,14 @@ class Thunk:
         return tuple(dict.fromkeys(e.thunk for e in self.entries if isinstance(e, OutputOf)))
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """One file that a thunk has made."""
 
     blob: BlobId
     executable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """What an attempt took. Times in nanoseconds, memory in bytes (peak resident set of the largest process)."""
 
     wall_ns: int = 0
@@ -134,8 +125,7 @@ class Usage:
     memory: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reduction:
+class Reduction(NamedTuple):
     """The recorded outcome of a thunk that succeeded (a failed one is never recorded).
 
     `outputs` goes with the thunk's own, None for an optional one that was left out. `extra_outputs` are files that

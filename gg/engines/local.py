@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from gg.record.filedb import FileDB
     from gg.store.base import Store
 
-_CHILD_KILLED = b"Killed signal terminated program"  # what gcc says
-_TRIES = 4  # a command that is shown more each time; each try adds at least one file
+_CHILD_KILLED = (
+    b"fatal error: Killed signal terminated program ",
+    b"terminated with signal 9 [Killed]",
+)  # gcc, collect2
+_TRIES = 12  # a command that is shown more each time; each try adds at least one file
 _TICK_NS = 10_000_000  # times of files come from the kernel's coarse clock, which is behind by at most this (HZ=100)
 
 
@@ -285,12 +288,11 @@ class LocalEngine:
 
     def _failed(self, ran: Ran) -> Failure:
         """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran."""
-        if ran.signal == signal.SIGKILL or _CHILD_KILLED in ran.stderr:
+        if ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _CHILD_KILLED):
             kills, self._oom_kills = self._oom_kills, oom_kills()
             if self._oom_kills > kills:
                 return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
-            if ran.signal == signal.SIGKILL:
-                return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
+            return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
         return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
 
     def _reduction(self, thunk: Thunk, ran: Ran, extra: dict[SandboxPath, File]) -> Reduction:

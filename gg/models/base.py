@@ -11,9 +11,8 @@ first, and only parallelism is lost. A wrong Draft is a bug; a needless RunReal 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gg.core.thunk import Work
 
@@ -26,8 +25,7 @@ class PathKind(Enum):
     DIRECTORY = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(NamedTuple):
     """What a real program answered to a question."""
 
     status: int
@@ -56,8 +54,7 @@ class Probe(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(NamedTuple):
     """A modelled tool as it was found: `name` is the canonical one ("gcc", "g++", "ar"), `path` the real program.
 
     `path` is absolute and is the one PATH or the caller named, its last symbolic link not followed.
@@ -67,8 +64,7 @@ class Tool:
     path: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One call of a tool, just as it was made: `argv[0]` as the caller wrote it, no `@file` expanded."""
 
     tool: Tool
@@ -77,8 +73,7 @@ class Call:
     env: Mapping[bytes, bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class SearchPath:
+class SearchPath(NamedTuple):
     """Where included names are looked for, each directory as the compiler would print it (relative to cwd or not).
 
     `quote` serves `#include "x"` after the includer's own directory; `bracket` follows for both forms: -I, then
@@ -99,8 +94,7 @@ class Lexer(Enum):
     NASM = "nasm"  # %include, %pathsearch, incbin, %depend
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """Sources to scan for what they read, in one search path.
 
     `forced` are the operands of -include and -imacros in order, as written. `defines` are the -D arguments ("A=<x.h>"),
@@ -116,8 +110,7 @@ class Scan:
     fallback: tuple[bytes, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Depfile:
+class Depfile(NamedTuple):
     """A make rule that the command writes, and that make reads before anything is forced.
 
     `targets` are already quoted as make wants them. `system`: system headers are listed too (-MD, not -MMD).
@@ -130,8 +123,7 @@ class Depfile:
     phony: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Writes:
+class Writes(NamedTuple):
     """A file that the command makes; the words are those of `gg.core.thunk.Output`."""
 
     path: bytes
@@ -140,8 +132,7 @@ class Writes:
     soft: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
+class Draft(NamedTuple):
     """A thunk before its inputs have digests. Paths are absolute or relative to `Call.cwd`; the recorder resolves them.
 
     `inputs`: every file that is read and is not found by `scans`; any may be a placeholder. `optional_inputs` are
@@ -163,8 +154,7 @@ class Draft:
     depfile: Depfile | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunReal:
+class RunReal(NamedTuple):
     """The call runs at once, for real. `probe`: it only asks a question, so it is not counted as a missed chance.
 
     `reads` are the files among its arguments that it may read: those that are placeholders are forced first.
@@ -172,7 +162,7 @@ class RunReal:
     """
 
     why: str
-    reads: tuple[bytes, ...] = field(default=())
+    reads: tuple[bytes, ...] = ()
     reads_all: bool = True
     probe: bool = False
 

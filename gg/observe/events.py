@@ -8,7 +8,6 @@ tools print stays bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from gg.core.events import Summary
@@ -118,8 +117,8 @@ class RunFinished(NamedTuple):
     wall: float
     cpu: float
     busy: float
-    real: Mapping[str, int] = MappingProxyType({})
-    retries: Mapping[str, int] = MappingProxyType({})
+    real: Mapping[str, int] = {}
+    retries: Mapping[str, int] = {}
     interrupted: bool = False
 
 

@@ -184,7 +184,8 @@ class FileDB:
     def _learn(self, path: bytes, info: FileInfo, settled: bool) -> FileInfo:
         self.hashed += 1
         if settled:
-            self._known[path] = self._new_files[path] = info
+            with self._lock:  # or `flush` might be walking over what it has just taken away
+                self._known[path] = self._new_files[path] = info
         else:
             self._known.pop(path, None)
         return info

@@ -130,9 +130,7 @@ class Recorder:
             return self._capture.capture(answer, call) if isinstance(answer, Draft) else answer
         except GGError as error:
             return RunReal(str(error))
-        except (
-            Exception
-        ) as error:  # a bug of ours must not stand in a build's way: it is counted and told like any reason
+        except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
             return RunReal(f"internal error: {type(error).__name__}: {error}")
 
     # A real run

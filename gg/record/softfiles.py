@@ -49,7 +49,8 @@ class SoftFile:
         return (info.st_ino, info.st_mtime_ns, info.st_size) == (self.inode, self.mtime_ns, self.size)
 
 
-def _key(thunk: ThunkId) -> Key:
+def soft_key(thunk: ThunkId) -> Key:
+    """Where the record of a thunk's soft file is."""
     return Key(Kind.ALIAS, blake3(b"soft\0" + thunk).digest())
 
 
@@ -62,7 +63,7 @@ class SoftFiles:
 
     def wrote(self, path: bytes, info: os.stat_result, thunk: ThunkId, index: int) -> None:
         record = [1, path, info.st_ino, info.st_mtime_ns, info.st_size, index]
-        self._pending[_key(thunk)] = msgpack.packb(record)
+        self._pending[soft_key(thunk)] = msgpack.packb(record)
         if len(self._pending) >= 64:
             self.flush()
 
@@ -73,7 +74,7 @@ class SoftFiles:
 
     def of(self, thunks: Iterable[ThunkId]) -> dict[ThunkId, SoftFile]:
         """The soft files of these thunks, each at most one."""
-        keys = {_key(thunk): thunk for thunk in thunks}
+        keys = {soft_key(thunk): thunk for thunk in thunks}
         found: dict[ThunkId, SoftFile] = {}
         for key, value in self._store.get(list(keys)).items():
             version, path, inode, mtime_ns, size, index = msgpack.unpackb(value)

@@ -146,21 +146,25 @@ class World(LocalDisk):
     def recorded(self, path: bytes) -> Recorded | None:
         """What makes the placeholder at `path`: its members, if it is a thin archive, are inputs of whoever reads it."""
         placeholder = self.placeholder(path)
-        if placeholder is None:
-            return None
-        known = self._recorded.get(placeholder.thunk)
+        return None if placeholder is None else self._recorded_thunk(placeholder.thunk)
+
+    def _recorded_thunk(self, name: bytes) -> Recorded | None:
+        known = self._recorded.get(name)
         if known is None:
             from gg.core.codec import decode_thunk
             from gg.core.thunk import File, OutputOf
             from gg.models.linking import Recorded
             from gg.store.base import Key, Kind, get_one
 
-            data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk))
+            data = get_one(self._store, Key(Kind.THUNK, name))
             if data is None:
                 return None
             thunk = decode_thunk(data)
             inputs = tuple(bytes(e.path) for e in thunk.entries if isinstance(e, (File, OutputOf)))
-            known = self._recorded[placeholder.thunk] = Recorded(thunk.argv, thunk.cwd, inputs)
+            outputs = {output.path for output in thunk.outputs}
+            changed = [e.thunk for e in thunk.entries if isinstance(e, OutputOf) and e.path in outputs]
+            before = self._recorded_thunk(changed[0]) if len(changed) == 1 else None
+            known = self._recorded[name] = Recorded(thunk.argv, thunk.cwd, inputs, before)
         return known
 
     def take_fresh(self, digest: bytes) -> bytes | None:

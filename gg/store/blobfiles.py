@@ -12,6 +12,8 @@ to it, even in the same tick of the kernel's clock, then shows, and a blob just 
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import stat
 import time
@@ -41,6 +43,7 @@ MTIME_NS = 1_000_000_000
 _EXECUTABLE = b"x"
 _SMALL = 1 << 20
 _TRIES = 3
+_WRITER_PAUSES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)  # seconds; forking to executing takes less
 
 
 class Known(NamedTuple):
@@ -230,6 +233,8 @@ class BlobFiles:
             finally:
                 os.close(fd)
             if good:
+                if mode & 0o111:
+                    _wait_for_writers(temporary)
                 self._adopt(temporary, name, size)
             else:
                 discard(temporary)
@@ -322,6 +327,28 @@ class BlobFiles:
 
 class _Changed(Exception):
     """A blob's file was changed while it was being copied."""
+
+
+def _wait_for_writers(path: bytes) -> None:
+    """Until nobody has the file open for writing, for it could not be executed till then (ETXTBSY).
+
+    We have closed it. But a child that another thread forked meanwhile holds a copy of the descriptor until it executes
+    something. A read lease is given only on a file without writers (fcntl(2)); where there are no leases we do not wait.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for pause in _WRITER_PAUSES:
+            try:
+                fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            except OSError as error:
+                if error.errno != errno.EAGAIN:
+                    return
+                time.sleep(pause)
+            else:
+                fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+                return
+    finally:
+        os.close(fd)
 
 
 def _copy_known(source: int, target: int, signature: Signature) -> bool:

@@ -76,7 +76,7 @@ class Result:
 
     @classmethod
     def of(cls, ran: Ran) -> Result:
-        written = {p: (Path(place).read_bytes(), executable) for p, (place, executable) in ran.written.items()}
+        written = {bytes(p): (Path(place).read_bytes(), executable) for p, (place, executable) in ran.written.items()}
         reads = None if ran.reads is None else frozenset(f.path for f in ran.reads)
         return cls(ran.status, ran.stdout, ran.stderr, written, frozenset(ran.removed), reads)
 
@@ -139,7 +139,9 @@ class Bench:
         """Run with exactly these inputs. `kept`: their bytes are in a store, and not at their own path."""
         place = self._keep if kept else lambda file: None
         with self.runner() as runner:
-            job = Job(thunk=self.thunk(case, entries), place=place, isolation=isolation, passed=(passed,) if passed else ())
+            job = Job(
+                thunk=self.thunk(case, entries), place=place, isolation=isolation, passed=(passed,) if passed else ()
+            )
             return Result.of(runner.run(job))
 
     def put(self, result: Result) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
-from gg.store import metadata
+from gg.store import blobfiles, metadata
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs, read_blob
 from gg.store.directory import DirectoryStore
 from gg.store.files import Signature
@@ -481,3 +482,18 @@ def test_sqlite_is_loaded_only_when_needed(place: Path) -> None:
         print("sqlite3" in sys.modules)
     """
     assert finish(python(code, place)) == "False\n"
+
+
+def test_an_executable_is_not_given_out_while_it_is_busy(tmp_path: Path) -> None:
+    """Another thread's child holds for a moment what is being written, and the kernel refuses to execute it till then."""
+    program = tmp_path / "program"
+    program.write_bytes(Path("/bin/true").read_bytes())
+    program.chmod(0o755)
+    held = open(program, "r+b")  # noqa: SIM115 - closed by the timer
+    with pytest.raises(OSError, match="busy"):
+        subprocess.run([program], check=True)
+    timer = threading.Timer(0.2, held.close)
+    timer.start()
+    blobfiles._wait_for_writers(bytes(program))
+    subprocess.run([program], check=True)
+    timer.join()

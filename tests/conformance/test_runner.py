@@ -18,8 +18,6 @@ from tests.conformance.runner_suite import CASES, Bench, Case, Result
 BY_NAME = {case.name: case for case in CASES}
 
 
-
-
 def prepare(bench: Bench, case: Case) -> None:
     """Make what the case reads, in the path map."""
     for name in case.after:

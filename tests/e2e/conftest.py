@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.project import Project
 
 
-@pytest.fixture()
+@pytest.fixture
 def project(tmp_path: Path) -> Project:
     """An empty tree, and an environment without this user's settings."""
     root = tmp_path.resolve() / "tree"

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.project import Project, is_placeholder
 
 GREETER = {
-    "greet.h": "#define NAME \"world\"\nvoid greet(const char *name);\n",
+    "greet.h": '#define NAME "world"\nvoid greet(const char *name);\n',
     "greet.c": '#include <stdio.h>\n#include "greet.h"\nvoid greet(const char *name) { printf("hello %s\\n", name); }\n',
     "main.c": '#include "greet.h"\nint main(void) { greet(NAME); return 0; }\n',
 }
@@ -137,8 +137,12 @@ def test_shared_library_and_cxx(project: Project) -> None:
 
 def test_generator_built_and_run_in_the_middle(project: Project) -> None:
     """A program that was just linked runs when the build executes it, and what it writes is compiled."""
-    project.write("gen.c", '#include <stdio.h>\nint main(void) { puts("int answer(void) { return 42; }"); return 0; }\n')
-    project.write("main.c", '#include <stdio.h>\nint answer(void);\nint main(void) { printf("%d\\n", answer()); return 0; }\n')
+    project.write(
+        "gen.c", '#include <stdio.h>\nint main(void) { puts("int answer(void) { return 42; }"); return 0; }\n'
+    )
+    project.write(
+        "main.c", '#include <stdio.h>\nint answer(void);\nint main(void) { printf("%d\\n", answer()); return 0; }\n'
+    )
     project.write(
         "Makefile",
         "prog: main.o answer.o\n\tgcc -o $@ $^\nanswer.c: gen\n\t./gen > $@\ngen: gen.o\n\tgcc -o $@ $<\n"
@@ -218,7 +222,16 @@ def test_parallel_make_does_not_complain_of_the_jobserver(project: Project) -> N
     assert b"warning" not in recorded.stderr
 
 
-ODD = ["with space", "it's", 'quo"te', "dollar$x", "new\nline", "semi;colon", "back\\slash", b"caf\xe9".decode("utf-8", "surrogateescape")]
+ODD = [
+    "with space",
+    "it's",
+    'quo"te',
+    "dollar$x",
+    "new\nline",
+    "semi;colon",
+    "back\\slash",
+    b"caf\xe9".decode("utf-8", "surrogateescape"),
+]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -228,7 +241,9 @@ def test_odd_names(project: Project, name: str) -> None:
     odd.root.mkdir()
     odd.write(f"{name}.h", "#define STATUS 7\n")
     quoted = name.replace("\\", "\\\\").replace('"', '\\"')
-    include = f'#include "{name}.h"\n' if "\n" not in name and '"' not in name else f'#define STATUS 7 /* {len(quoted)} */\n'
+    include = (
+        f'#include "{name}.h"\n' if "\n" not in name and '"' not in name else f"#define STATUS 7 /* {len(quoted)} */\n"
+    )
     odd.write(f"{name}.c", include + "int main(void) { return STATUS; }\n")
     script = odd.write(
         "build.py",
@@ -299,7 +314,9 @@ ld --version | head -1 >> version
 
 def test_absolute_and_prefixed_compilers(project: Project) -> None:
     """Called by absolute path and by target-prefixed and versioned names, calls are recorded all the same."""
-    names = [p for p in sorted(Path("/usr/bin").glob("*-linux-gnu*-gcc*")) if p.name.rpartition("-")[2].startswith("gcc")]
+    names = [
+        p for p in sorted(Path("/usr/bin").glob("*-linux-gnu*-gcc*")) if p.name.rpartition("-")[2].startswith("gcc")
+    ]
     greeter(
         project,
         "all: a.o b.o\na.o: greet.c\n\t/usr/bin/gcc -c -o $@ greet.c\nb.o: main.c\n\t"

@@ -12,7 +12,7 @@ COUNT = 3
 
 def several(project: Project, flags: str = "-g") -> None:
     """COUNT units that include one header, linked to one program."""
-    project.write("all.h", "/* shared */\n#define BASE 1\n#ifdef NEVER\n#include \"never.h\"\n#endif\n")
+    project.write("all.h", '/* shared */\n#define BASE 1\n#ifdef NEVER\n#include "never.h"\n#endif\n')
     project.write("never.h", "#error never\n")
     for i in range(COUNT):
         project.write(f"f{i}.c", f'#include "all.h"\nint f{i}(void) {{ return BASE + {i}; }}\n')
@@ -80,7 +80,7 @@ def test_header_that_comes_to_be_read(project: Project) -> None:
     several(project)
     project.build()
     project.write("never.h", "#define BASE 50\n")
-    project.write("all.h", "#ifndef NEVER\n#include \"never.h\"\n#endif\n")
+    project.write("all.h", '#ifndef NEVER\n#include "never.h"\n#endif\n')
     assert set(project.build().ran) >= {"f0.o", "f1.o", "f2.o", "prog"}
     assert project.run("./prog", status=50)
 

@@ -172,7 +172,11 @@ def test_workspace_of_a_newer_version(project: Project) -> None:
     version = project.path(".gg/version")
     version.write_bytes(version.read_bytes().replace(b"1", b"9999"))
     before = {p: p.stat().st_mtime_ns for p in project.path(".gg").rglob("*") if p.is_file()}
-    for result in (project.force(status=65), project.infer("gcc", "-c", "main.c", status=65), project.gg("gc", status=65)):
+    for result in (
+        project.force(status=65),
+        project.infer("gcc", "-c", "main.c", status=65),
+        project.gg("gc", status=65),
+    ):
         assert b"newer" in result.stderr
     assert {p: p.stat().st_mtime_ns for p in project.path(".gg").rglob("*") if p.is_file()} == before
     assert project.placeholders() == ["main.o"]
@@ -204,7 +208,12 @@ def test_damaged_placeholder_and_thunk(project: Project) -> None:
     assert path.read_bytes() == data[:200]
     project.infer("gcc", "-c", "main.c")
     for file in project.path(".gg").rglob("*"):
-        if file.is_file() and file.suffix in (".db", ".log", "") and file.name != "version" and file.stat().st_size > 64:
+        if (
+            file.is_file()
+            and file.suffix in (".db", ".log", "")
+            and file.name != "version"
+            and file.stat().st_size > 64
+        ):
             harmed = bytearray(file.read_bytes())
             if b"/tmp" in file.as_posix().encode() or file.parent.name == "tmp":
                 continue
@@ -224,7 +233,7 @@ def test_read_only_store(project: Project, tmp_path: Path) -> None:
     project.write("main.c", "int main(void) { return 0; }\n")
     project.infer("gcc", "-c", "main.c")
     before = project.path("main.o").read_bytes()
-    script = "mount --bind .gg .gg && mount -o remount,ro,bind .gg && exec \"$@\""
+    script = 'mount --bind .gg .gg && mount -o remount,ro,bind .gg && exec "$@"'
     isolated = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
     commands: tuple[tuple[str | Path, ...], ...] = (
         (SCRIPTS / "gg-force",),

@@ -121,7 +121,7 @@ def test_killed_compiler_is_tried_again(project: Project) -> None:
                 break
         time.sleep(0.005)
     out, err = child.communicate(timeout=SECONDS)
-    assert len(killed) == 2
+    assert len(killed) == 2, (out, err)
     assert child.returncode == 0, (out, err)
     project.assert_tree(expected)
 

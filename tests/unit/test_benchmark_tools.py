@@ -138,3 +138,42 @@ def test_a_failing_command_is_told(tmp_path: Path) -> None:
     assert run("exit 3", tmp_path).status == 3
     with pytest.raises(CommandFailed, match="said this"):
         run("echo said this; exit 3", tmp_path, output=tmp_path / "log", check=True)
+
+
+DEB822 = """Types: deb
+URIs: http://one.example/debian
+Suites: bookworm bookworm-updates
+Components: main contrib
+Signed-By: /usr/share/keyrings/one.gpg
+
+# a comment
+Types: deb-src
+URIs: http://source.example/debian
+Suites: bookworm
+
+Types: deb
+URIs: http://two.example
+Suites: stable
+Components: main
+"""
+
+ONE_LINE = """# deb http://off.example/ubuntu bookworm main
+deb http://three.example/ubuntu bookworm-security main universe # why
+deb [arch=amd64 signed-by=/k.gpg] https://four.example/x bookworm main
+deb-src http://five.example bookworm main
+deb http://six.example trixie main
+"""
+
+
+def test_sources_come_from_the_systems_own_release(tmp_path: Path) -> None:
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(ONE_LINE)
+    (tmp_path / "sources.list.d" / "a.sources").write_text(DEB822)
+    (tmp_path / "sources.list.d" / "b.list.save").write_text("deb http://seven.example bookworm main\n")
+    assert sources.entries("bookworm", tmp_path) == (
+        "http://three.example/ubuntu bookworm-security main universe",
+        "[arch=amd64 signed-by=/k.gpg] https://four.example/x bookworm main",
+        "[signed-by=/usr/share/keyrings/one.gpg] http://one.example/debian bookworm main contrib",
+        "[signed-by=/usr/share/keyrings/one.gpg] http://one.example/debian bookworm-updates main contrib",
+    )
+    assert sources.entries("", tmp_path) == ()

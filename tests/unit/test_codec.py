@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,7 +86,7 @@ def test_reductions_come_back(pair: tuple[Reduction, tuple[SandboxPath, ...]]) -
     reduction, universe = pair
     encoded = codec.encode_reduction(reduction, universe)
     assert codec.decode_reduction(encoded, universe) == reduction
-    assert codec.decode_reduction(encoded, None) == replace(reduction, reads=None)
+    assert codec.decode_reduction(encoded, None) == reduction._replace(reads=None)
 
 
 @quick
@@ -96,21 +95,21 @@ def test_the_order_of_sets_is_no_part_of_a_thunk(thunk: Thunk, rng: random.Rando
     entries, env, ids = list(thunk.entries), list(thunk.env), list(thunk.groups)
     for items in (entries, env, ids):
         rng.shuffle(items)
-    shuffled = replace(thunk, entries=tuple(entries), env=tuple(env), groups=tuple(ids))
+    shuffled = thunk._replace(entries=tuple(entries), env=tuple(env), groups=tuple(ids))
     assert codec.encode_thunk(shuffled) == codec.encode_thunk(thunk)
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        replace(THUNK, argv=THUNK.argv[::-1]),
-        replace(THUNK, argv=(*THUNK.argv[:3], *THUNK.argv[4:])),
-        replace(THUNK, outputs=THUNK.outputs[::-1]),
-        replace(THUNK, model="gcc/2"),
-        replace(THUNK, dynamic=True),
-        replace(THUNK, env=((b"LC_ALL", b"C\xff"), *THUNK.env[1:])),
-        replace(THUNK, entries=THUNK.entries[1:]),
-        replace(THUNK, groups=THUNK.groups[1:]),
+        THUNK._replace(argv=THUNK.argv[::-1]),
+        THUNK._replace(argv=(*THUNK.argv[:3], *THUNK.argv[4:])),
+        THUNK._replace(outputs=THUNK.outputs[::-1]),
+        THUNK._replace(model="gcc/2"),
+        THUNK._replace(dynamic=True),
+        THUNK._replace(env=((b"LC_ALL", b"C\xff"), *THUNK.env[1:])),
+        THUNK._replace(entries=THUNK.entries[1:]),
+        THUNK._replace(groups=THUNK.groups[1:]),
     ],
 )
 def test_what_means_something_is_part_of_a_thunk(other: Thunk) -> None:
@@ -123,21 +122,21 @@ _FILE = File(SandboxPath(b"/a"), BlobId(b"1" * 32, 1))
 @pytest.mark.parametrize(
     "bad",
     [
-        replace(THUNK, entries=(_FILE, replace(_FILE, executable=True))),
-        replace(THUNK, env=((b"A", b"1"), (b"A", b"2"))),
-        replace(THUNK, outputs=(Output(SandboxPath(b"/o")), Output(SandboxPath(b"/o"), True))),
-        replace(THUNK, groups=(GroupId(b"1" * 32), GroupId(b"1" * 32))),
-        replace(THUNK, groups=(GroupId(b"1" * 31), GroupId(b"2" * 33))),
-        replace(THUNK, argv=(b"a\0b",)),
-        replace(THUNK, cwd=SandboxPath(b"relative")),
-        replace(THUNK, cwd=SandboxPath(b"/a/../b")),
-        replace(THUNK, cwd=SandboxPath(b"/a//b")),
-        replace(THUNK, program=SandboxPath(b"/a/")),
-        replace(THUNK, program=SandboxPath(b"")),
-        replace(THUNK, entries=(replace(_FILE, path=SandboxPath(b"/x\0y")),)),
-        replace(THUNK, entries=(replace(_FILE, path=SandboxPath(b"/x\0/y")),)),
-        replace(THUNK, entries=(replace(_FILE, blob=BlobId(b"short", 1)),)),
-        replace(THUNK, entries=(replace(_FILE, blob=BlobId(b"1" * 32, 2**64)),)),
+        THUNK._replace(entries=(_FILE, _FILE._replace(executable=True))),
+        THUNK._replace(env=((b"A", b"1"), (b"A", b"2"))),
+        THUNK._replace(outputs=(Output(SandboxPath(b"/o")), Output(SandboxPath(b"/o"), True))),
+        THUNK._replace(groups=(GroupId(b"1" * 32), GroupId(b"1" * 32))),
+        THUNK._replace(groups=(GroupId(b"1" * 31), GroupId(b"2" * 33))),
+        THUNK._replace(argv=(b"a\0b",)),
+        THUNK._replace(cwd=SandboxPath(b"relative")),
+        THUNK._replace(cwd=SandboxPath(b"/a/../b")),
+        THUNK._replace(cwd=SandboxPath(b"/a//b")),
+        THUNK._replace(program=SandboxPath(b"/a/")),
+        THUNK._replace(program=SandboxPath(b"")),
+        THUNK._replace(entries=(_FILE._replace(path=SandboxPath(b"/x\0y")),)),
+        THUNK._replace(entries=(_FILE._replace(path=SandboxPath(b"/x\0/y")),)),
+        THUNK._replace(entries=(_FILE._replace(blob=BlobId(b"short", 1)),)),
+        THUNK._replace(entries=(_FILE._replace(blob=BlobId(b"1" * 32, 2**64)),)),
     ],
 )
 def test_a_thunk_that_cannot_be_is_refused(bad: Thunk) -> None:
@@ -146,8 +145,8 @@ def test_a_thunk_that_cannot_be_is_refused(bad: Thunk) -> None:
 
 
 def test_the_root_and_hidden_files_are_paths() -> None:
-    entries = (replace(_FILE, path=SandboxPath(b"/a/.hidden/..x")), replace(_FILE, path=SandboxPath(b"/b/...")))
-    thunk = replace(THUNK, cwd=SandboxPath(b"/"), entries=entries)
+    entries = (_FILE._replace(path=SandboxPath(b"/a/.hidden/..x")), _FILE._replace(path=SandboxPath(b"/b/...")))
+    thunk = THUNK._replace(cwd=SandboxPath(b"/"), entries=entries)
     assert codec.decode_thunk(codec.encode_thunk(thunk)) == thunk
 
 
@@ -266,7 +265,7 @@ def test_reads_of_another_universe_are_refused() -> None:
 
 
 def test_a_path_twice_in_a_reduction_is_refused() -> None:
-    twice = replace(REDUCTION, extra_inputs=REDUCTION.extra_inputs[:1] * 2)
+    twice = REDUCTION._replace(extra_inputs=REDUCTION.extra_inputs[:1] * 2)
     with pytest.raises(FormatError, match="twice"):
         codec.encode_reduction(twice, UNIVERSE)
 

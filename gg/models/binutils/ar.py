@@ -25,7 +25,7 @@ from gg.models.binutils.common import (
     trial,
 )
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
-from gg.models.binutils.thin import is_dateless, thin_members
+from gg.models.binutils.thin import is_dateless, recall, thin_members
 from gg.models.toolchain import program_files
 
 # `op` letters choose the operation, `mod` ones change it; l and --record-libdeps take a text for the archive itself.
@@ -183,7 +183,7 @@ def _draft(call: Call, probe: Probe, request: Request, response_files: Sequence[
     inputs = [*response_files, *request.plugins]
     output = request.archive
     archive = absolute(output, call.cwd)
-    if probe.kind(archive) is PathKind.FILE:
+    if probe.kind(archive) is PathKind.FILE and (response_files or not _is_run_again(call, probe, request)):
         output = in_place(output, call.cwd, probe)
         inputs.append(request.archive)
         inputs.extend(thin_members(probe, archive))
@@ -203,6 +203,23 @@ def _draft(call: Call, probe: Probe, request: Request, response_files: Sequence[
         outputs=(Writes(output),),
         tools=_tools(call, probe),
     )
+
+
+def _is_run_again(call: Call, probe: Probe, request: Request) -> bool:
+    """Whether this command made the archive that is there, as a new one that nobody has forced: then it makes it anew.
+
+    Replacing each member by itself gives what making the archive anew gives. And an archive that waits for a member
+    that failed to compile would otherwise wait for it for ever, though the member has been mended.
+    """
+    archive = absolute(request.archive, call.cwd)
+    if request.operation != "r" or not request.modifiers.isdisjoint("abiN") or request.thin:
+        return False
+    if not probe.is_placeholder(archive) or in_place(request.archive, call.cwd, probe) != request.archive:
+        return False
+    made = recall(probe, archive)
+    while made is not None and made.before is not None and made.argv[0].endswith(b"ranlib"):
+        made = made.before
+    return made is not None and made.argv == call.argv and made.cwd == call.cwd and archive not in made.inputs
 
 
 def _tools(call: Call, probe: Probe) -> tuple[bytes, ...]:

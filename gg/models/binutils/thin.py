@@ -21,11 +21,15 @@ _HEADER = 60
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """The thunk behind a placeholder: its command line, and what it reads (absolute paths, its tools aside)."""
+    """The thunk behind a placeholder: its command line, and what it reads (absolute paths, its tools aside).
+
+    `before`: what made the file that it changes in place, if that was a placeholder as well.
+    """
 
     argv: tuple[bytes, ...]
     cwd: bytes
     inputs: tuple[bytes, ...]
+    before: Recorded | None = None
 
 
 @runtime_checkable
