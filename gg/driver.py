@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from gg.record.filedb import FileDB
 
 Values = tuple[Made | None, ...]
+_PROGRESS_SECONDS = 0.1
 Finished = Callable[[ThunkId, Thunk, Values, Reduction], None]
 
 
@@ -94,6 +95,7 @@ class Driver:
         self._durations = Durations(store)
         self._settled: set[ThunkId] = set()
         self._stop = False
+        self._next_progress = 0.0
         for engine in engines:
             self._step(events.EngineUp(time.monotonic(), engine.name, engine.slots, engine.caps))
 
@@ -150,8 +152,10 @@ class Driver:
             self._step(events.Stop(time.monotonic()))
         else:
             self._answered(answer)
-        eta = self._scheduler.eta(time.monotonic()).seconds
-        self._observe(seen.Progress.of(self._scheduler, eta))
+        now = time.monotonic()
+        if now >= self._next_progress:  # an estimate takes time in proportion to what is running
+            self._next_progress = now + _PROGRESS_SECONDS
+            self._observe(seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds))
 
     def _step(self, event: events.Event) -> None:
         pending: list[events.Event] = [event]
@@ -246,9 +250,7 @@ class Driver:
         candidates: dict[ThunkId, Reduction] = {}
         for name in names:
             data = found.get(keys[name])
-            known = (
-                decode_reduction(data, None) if data else narrow.find(self._store, self._groups, *self._resolve(name))
-            )
+            known = decode_reduction(data, None) if data else self._narrowed(name)
             if known is not None:
                 candidates[name] = known
         blobs = {blob_key(m.blob) for r in candidates.values() for m in r.outputs if m}
@@ -279,6 +281,15 @@ class Driver:
         if misses:
             result.append(events.Miss(now, tuple(misses)))
         return result
+
+    def _narrowed(self, name: ThunkId) -> Reduction | None:
+        """A reduction that holds though the thunk's id is new; it is recorded under that id too."""
+        resolved, thunk = self._resolve(name)
+        found = narrow.find(self._store, self._groups, resolved, thunk)
+        if found is not None:
+            universe = self._groups.universe(thunk)
+            self._store.put({Key(Kind.REDUCTION, resolved): encode_reduction(found, universe)})
+        return found
 
     def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:
         """Files that an earlier run read undeclared and that are placeholders now: to be forced before we can tell."""

@@ -37,25 +37,11 @@ def command(
     A REF is what gg-hash or gg-create-thunk printed. `@{GGHASH:REF}` in an argument becomes the name that the input
     has for the program. A program that writes a placeholder as its output goes on as that thunk.
     """
-    from gg.custom import Maker
-    from gg.errors import UsageError
+    from gg.cli.create_thunk_run import Request, create
 
-    links: list[str] = []
-    for item in link:
-        name, equals, reference = item.partition("=")
-        if not equals:
-            raise UsageError(f"{item!r} has no target", hint="--link NAME=REF")
-        links.append(f"{reference}={name}")
-    with Maker() as maker:
-        made = maker.thunk(
-            function,
-            arguments,
-            executables=executable,
-            outputs=output,
-            values=(*value, *links),
-            thunks=thunk,
-            environment=envar,
-            placeholder=placeholder or "",
-        )
-    click.echo(made, err=True)
+    request = Request(arguments=(function, *arguments))
+    given = {"envar": envar, "value": value, "thunk": thunk, "executable": executable, "output": output, "link": link}
+    request.options |= {name: list(values) for name, values in given.items()}
+    request.options["placeholder"] = [placeholder] if placeholder else []
+    click.echo(create(request), err=True)
     return 0

@@ -1,11 +1,13 @@
 """The entry points, and how every error reaches a person: one clear line and a documented exit status.
 
-Only this package prints. The two commands that are called most often, `gg-infer COMMAND` and `gg-force [TARGET...]`, are
-run without click when there is no option to parse: to load it takes longer than all else that a small build needs.
+Only this package prints. The commands that are called most often, `gg-infer COMMAND`, `gg-force [TARGET...]` and
+`gg-create-thunk`, are run without click when it is not needed: to load it takes longer than all else that a small build
+needs.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -13,8 +15,12 @@ from collections.abc import Callable
 from gg.errors import GGError, Interrupted
 
 
+_COLLECT_EVERY = 200_000  # objects; we make many that live to the end, and hardly a cycle
+
+
 def run(action: Callable[[], int]) -> None:
     """Do `action` and exit with its status, or with that of what went wrong."""
+    gc.set_threshold(_COLLECT_EVERY)
     debug = "--debug" in sys.argv[1:]
     try:
         status = action()
@@ -92,7 +98,16 @@ def describe() -> None:
 
 
 def create_thunk() -> None:
-    run(_by_click("create-thunk"))
+    from gg.cli.create_thunk_run import create, parse
+
+    request = parse(sys.argv[1:])
+
+    def action() -> int:
+        assert request is not None
+        _say(create(request))
+        return 0
+
+    run(action if request is not None and "_GG_CREATE_THUNK_COMPLETE" not in os.environ else _by_click("create-thunk"))
 
 
 def hash_() -> None:

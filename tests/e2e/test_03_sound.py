@@ -95,7 +95,8 @@ def test_file_macro_in_all_spellings(project: Project) -> None:
     project.write("inc/where.h", "static const char *header = __FILE__;\n")
     project.write(
         "src/main.c",
-        '#include <stdio.h>\n#include "../inc/where.h"\nint main(void) { printf("%s %s %s\\n", header, __FILE__, __BASE_FILE__); }\n',
+        '#include <stdio.h>\n#include "../inc/where.h"\n'
+        'int main(void) { printf("%s %s %s\\n", header, __FILE__, __BASE_FILE__); }\n',
     )
     project.write(
         "Makefile",
