@@ -80,7 +80,9 @@ class Demo:
         self._do(*command)
         self._expect(not tree.changed(made | before, tree.snapshot(self._tree)), "make wrote something")
 
-        say("A comment is added to one source: what is compiled and archived anew has the same bytes, so nothing is linked.")
+        say(
+            "A comment is added to one source: what is compiled and archived anew has the same bytes, so nothing is linked."
+        )
         with (self._tree / project.source).open("a") as file:
             file.write("/* a comment */\n")
         self._do("gg-infer", *command, shown=False)

@@ -243,19 +243,24 @@ class LocalEngine:
         return os.fsdecode(path)
 
     def _changed(self, thunk: Thunk, ran: Ran) -> list[File]:
-        """What was read in place and is not, or no longer, what was hashed. Blobs in the store do not change.
+        """What was read in place and may not have been what was hashed. Blobs in the store do not change.
 
-        Where reading was not observed, all that was declared may have been read.
+        Right bytes afterwards do not tell what was read, if the file was touched since the command began. Where reading
+        was not observed, all that was declared may have been read.
         """
         changed: list[File] = []
         digest = self._files().digest
+        begun = int(ran.started * 1e9) - 2 * _TICK_NS
         reads = self._groups.files(thunk).values() if ran.reads is None else ran.reads
         for file in reads:
             if file.path in ran.mapped:
                 continue
             try:
-                if digest(file.path).blob == file.blob:
-                    continue
+                info = digest(file.path)
+                if info.blob == file.blob:
+                    if info.signature.ctime_ns < begun:
+                        continue
+                    self._store.put_files({file.blob: file.path})  # the next try reads it there
             except OSError:
                 pass
             changed.append(file)

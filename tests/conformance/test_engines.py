@@ -163,6 +163,20 @@ class TestLocalEngine(EngineSuite):
             (local.where / "w" / "edited").write_bytes(b"new")
             assert self.output(local, answers.next().result) == b"oldold"
 
+    def test_an_input_that_is_edited_and_put_back_under_way(self, local: LocalSubject) -> None:
+        """The bytes are right afterwards, and those that were read were not."""
+        file = local.real("edited", b"old")
+        time.sleep(0.1)
+        thunk = local.shell("out", "sleep 1.5; cat edited > out; sleep 1.5", files=(file,))
+        path = local.where / "w" / "edited"
+        with self.running(local) as answers:
+            answers.submit(1, thunk)
+            time.sleep(0.7)
+            path.write_bytes(b"new")
+            time.sleep(1.5)
+            path.write_bytes(b"old")
+            assert self.output(local, answers.next().result) == b"old"
+
     def test_nothing_is_written_outside(self, local: LocalSubject) -> None:
         with self.running(local) as answers:
             result = answers.of(local.shell("out", "echo x > out; echo y > beside; mkdir d; echo z > d/f"))

@@ -204,7 +204,7 @@ def test_source_edited_in_mid_compile(project: Project) -> None:
 
 def test_header_edited_and_put_back_in_mid_compile(project: Project) -> None:
     """The bytes afterwards are right again, and those that were read were not."""
-    body = "".join(f"int f{i}(int x) {{ return x * {i} + (x >> 3); }}\n" for i in range(8000))
+    body = "".join(f"int f{i}(int x) {{ return x * {i} + (x >> 3); }}\n" for i in range(2500))
     project.write("main.c", body + '#include "v.h"\nint main(void) { return V; }\n')
     project.write("v.h", "#define V 1\n")
     project.write("Makefile", "prog: main.c\n\tgcc -O0 -o prog main.c\n")

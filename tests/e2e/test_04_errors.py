@@ -10,7 +10,7 @@ import pytest
 from gg.core import placeholder
 from tests.e2e.project import SCRIPTS, Project
 
-UNITS = 60
+UNITS = 50
 BAD = 23
 
 
