@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gg.cone import Values
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Reduction, Thunk
-from gg.driver import Driver, Outcome, Values
+from gg.driver import Driver, Outcome
 from gg.errors import GGError, MissingObject
 from gg.observe import events as seen
 from gg.place import Placer
@@ -20,8 +21,8 @@ from gg.workspace import Workspace
 
 if TYPE_CHECKING:
     from gg.config import Settings
-    from gg.record.filedb import FileDB
     from gg.store.base import Store
+    from gg.store.filedb import FileDB
 
 
 class Forcer:
@@ -60,7 +61,7 @@ class Forcer:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
         with self._opening:  # engines ask from their own threads
             if self._files is None:
-                from gg.record.filedb import FileDB
+                from gg.store.filedb import FileDB
 
                 self._files = FileDB(os.fsencode(self._workspace.dot))
             return self._files

@@ -58,7 +58,7 @@ def _compilers() -> Iterator[Finding]:
 
 def _preload() -> Iterator[Finding]:
     """Static programs are out of a preloaded library's sight: name those that builds use most."""
-    from gg.models.elf import read_dynamic
+    from gg.core.elf import read_dynamic
 
     for name in ("make", "sh", "bash", "ninja", "cmake", "python3"):
         path = shutil.which(name)

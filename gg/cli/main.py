@@ -14,7 +14,6 @@ from collections.abc import Callable
 
 from gg.errors import GGError, Interrupted
 
-
 _COLLECT_EVERY = 200_000  # objects; we make many that live to the end, and hardly a cycle
 
 

@@ -29,8 +29,8 @@ from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.engines.inside import Inside
-    from gg.record.filedb import FileDB
     from gg.store.base import Store
+    from gg.store.filedb import FileDB
 
 _CHILD_KILLED = (
     b"fatal error: Killed signal terminated program ",

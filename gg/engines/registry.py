@@ -12,8 +12,8 @@ from gg.errors import UsageError
 
 if TYPE_CHECKING:
     from gg.execute.expand import Groups
-    from gg.record.filedb import FileDB
     from gg.store.base import Store
+    from gg.store.filedb import FileDB
 
 NAMES = ("local",)
 

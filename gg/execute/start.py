@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gg.core.elf import read_dynamic_file
 from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Entry, Symlink, Thunk
-from gg.models.elf import read_dynamic_file
 
 _SCRIPT_DEPTH = 5  # as Linux has it: fs/exec.c
 _SCRIPT_LINE = 256

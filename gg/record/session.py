@@ -12,11 +12,11 @@ from gg import history, native
 from gg.core.placeholder import Writer
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
-from gg.record.filedb import FileDB
 from gg.record.recorder import Forced, Recorder
 from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
+from gg.store.filedb import FileDB
 
 if TYPE_CHECKING:
     from gg.models.base import Call

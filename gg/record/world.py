@@ -18,8 +18,8 @@ from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.models.linking import Recorded
-    from gg.record.filedb import FileDB, FileInfo
     from gg.store.base import Store
+    from gg.store.filedb import FileDB, FileInfo
 
 STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/nix/store/", b"/gnu/store/", b"/etc/")
 

@@ -477,7 +477,7 @@ def test_sqlite_is_loaded_only_when_needed(place: Path) -> None:
         from gg.store.base import put_blobs
         from gg.store.directory import DirectoryStore
         import gg.store.cache, gg.store.memory, gg.store.metered, gg.store.retry, gg.store.verify, gg.store.gc
-        import gg.record.filedb
+        import gg.store.filedb
         DirectoryStore(sys.argv[1]).close()
         print("sqlite3" in sys.modules)
     """

@@ -17,9 +17,9 @@ from gg.engines.local import LocalEngine
 from gg.engines.machine import memory_total, oom_kills
 from gg.execute.expand import Groups
 from gg.execute.job import Isolation
-from gg.record.filedb import FileDB
 from gg.store.base import read_blob
 from gg.store.directory import DirectoryStore
+from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
 from tests.conformance.engine_suite import Answers, EngineSuite, Subject
 from tests.support.fake_engine import FakeEngine

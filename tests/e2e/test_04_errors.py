@@ -51,6 +51,18 @@ def test_one_error_among_many_units(project: Project) -> None:
     project.make("-q")
 
 
+def test_archive_whose_member_was_mended(project: Project) -> None:
+    """Made anew by the same ar and ranlib, an archive does not wait for what it would have held before."""
+    project.write("a.c", "int a(void) { return no_such_name; }\n")
+    project.write("Makefile", "lib.a: a.o\n\tar rc $@ a.o\n\tranlib $@\na.o: a.c\n\tgcc -c a.c\n")
+    project.infer()
+    project.force(status=1)
+    project.write("a.c", "int a(void) { return 1; }\n")
+    assert project.build().ran == ["a.o", "lib.a", "lib.a"]
+    expected, _ = project.plain("sh", "-c", "rm lib.a && make -B")
+    project.assert_tree(expected)
+
+
 def test_status_of_the_tool(project: Project) -> None:
     """ld's failure through the driver, and as' own."""
     project.write("main.c", "int missing(void); int main(void) { return missing(); }\n")

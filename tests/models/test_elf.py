@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gg.models.elf import Dynamic, read_dynamic, read_dynamic_file
+from gg.core.elf import Dynamic, read_dynamic, read_dynamic_file
 from tests.models.elf_files import EXECUTABLE, I386, MIPS, OBJECT, PPC64, SHARED, X86_64, build_elf
 
 

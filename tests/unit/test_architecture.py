@@ -41,19 +41,14 @@ ALLOWED = {
     "place": "core errors workspace",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
-    "driver": "core durations engines errors execute narrow observe store workspace",
-    "force": "config core driver engines errors execute observe place record store targets workspace",
+    "cone": "core errors execute narrow store workspace",
+    "driver": "cone core durations engines errors execute observe store",
+    "force": "cone config core driver engines errors execute observe place record store targets workspace",
 }
 
 # Single modules that another area may know besides, and why.
-EXCEPTIONS = {
-    # A program that is started through its loader needs its ELF header read, which models.elf can.
-    ("execute", "gg.models.elf"),
-    # The digest memory is handed in by the caller; these name its type in annotations only.
-    ("engines", "gg.record.filedb"),
-    ("driver", "gg.record.filedb"),
-}
-ANNOTATIONS_ONLY = {("engines", "gg.record.filedb"), ("driver", "gg.record.filedb")}
+EXCEPTIONS: set[tuple[str, str]] = set()
+ANNOTATIONS_ONLY: set[tuple[str, str]] = set()
 
 HEAVY = {"asyncio", "boto3", "botocore", "moto", "rich", "pytest", "hypothesis", "xml", "email", "http"}
 

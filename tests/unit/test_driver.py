@@ -13,12 +13,13 @@ from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.policy import Policy
 from gg.core.thunk import Reduction, Thunk
-from gg.driver import Driver, Outcome, Values
+from gg.cone import Values
+from gg.driver import Driver, Outcome
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
 from gg.observe import events as seen
-from gg.record.filedb import FileDB
 from gg.store.base import Key, Kind, blob_key, read_blob
+from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
 from tests.support.fake_engine import HANG, FakeEngine, Hang
 from tests.support.thunks import Graph

@@ -12,8 +12,8 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.errors import StoreError
-from gg.record.filedb import FileDB, FileInfo
 from gg.store import files
+from gg.store.filedb import FileDB, FileInfo
 from gg.store.files import Signature, hash_file, settled, time_settled
 
 SECOND = 1_000_000_000

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+from gg.core.elf import Dynamic
 from gg.models.base import Probe
 from gg.models.binutils.ldscript import Script, looks_like_script, read_script
 from gg.models.binutils.thin import THIN
-from gg.models.elf import Dynamic
 from gg.models.toolchain.programs import machine
 
 Target = tuple[int, int]

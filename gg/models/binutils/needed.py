@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gg.core.elf import Dynamic
 from gg.models.base import PathKind, Probe
 from gg.models.binutils.common import absolute
 from gg.models.binutils.look import Target, dynamic
 from gg.models.binutils.thin import recall
-from gg.models.elf import Dynamic
 
 _CONFIG = b"/etc/ld.so.conf"
 _SHELL = b"/bin/sh"

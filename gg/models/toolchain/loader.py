@@ -12,8 +12,8 @@ import re
 import struct
 from collections.abc import Iterator, Mapping
 
+from gg.core.elf import Dynamic
 from gg.models.base import PathKind
-from gg.models.elf import Dynamic
 from gg.models.toolchain.view import View, search_path
 
 CACHE = b"/etc/ld.so.cache"

@@ -1,0 +1,240 @@
+"""The thunks of a force in memory: what they depend on, what they have become, and which results are known.
+
+A thunk is *resolved* once every output of another thunk among its inputs is a blob; it is looked up under the id that
+it has then, so it is found again whenever its inputs come out equal (cutoff). Failing that it is looked up by what
+earlier runs of it really read (`gg.narrow`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gg import narrow
+from gg.core import placeholder
+from gg.core.codec import decode_reduction, decode_thunk, encode_reduction, encode_thunk, thunk_id
+from gg.core.ids import ThunkId
+from gg.core.placeholder import Placeholder
+from gg.core.thunk import Entry, File, Made, OutputOf, Reduction, Thunk
+from gg.errors import MissingObject
+from gg.execute.expand import Groups
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.workspace import read_placeholder
+
+if TYPE_CHECKING:
+    from gg.store.filedb import FileDB
+
+Values = tuple[Made | None, ...]
+
+
+class Answer(Enum):
+    """What a lookup found. GREW: it must first be known what some undeclared inputs of an earlier run are by now."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BECAME = "became"
+    GREW = "grew"
+
+
+class Cone:
+    """Everything that is known of the thunks being forced. No engine, no scheduling: only the store is asked."""
+
+    def __init__(self, store: Store, groups: Groups, files: Callable[[], FileDB]) -> None:
+        self._store = store
+        self._groups = groups
+        self._files = files
+        self.thunks: dict[ThunkId, Thunk] = {}
+        self.values: dict[ThunkId, Values] = {}
+        self.reductions: dict[ThunkId, Reduction] = {}
+        self.grown: dict[ThunkId, tuple[OutputOf, ...]] = {}
+        self.became: dict[ThunkId, ThunkId] = {}
+        self._resolved: dict[ThunkId, tuple[ThunkId, Thunk]] = {}
+
+    # The graph
+
+    def load(self, ids: Iterable[ThunkId]) -> list[ThunkId]:
+        """Thunks of these ids and of all below them into memory; the new ones, dependencies first."""
+        order: list[ThunkId] = []
+        wanted = [i for i in dict.fromkeys(ids) if i not in self.thunks]
+        while wanted:
+            found = self._store.get([Key(Kind.THUNK, i) for i in wanted])
+            below: dict[ThunkId, None] = {}
+            for each in wanted:
+                data = found.get(Key(Kind.THUNK, each))
+                if data is None:
+                    raise MissingObject(
+                        f"thunk {each.hex()} is not in the store",
+                        hint="its placeholder was made elsewhere or its record is lost: remove it and run gg-infer again",
+                    )
+                thunk = self.thunks[each] = decode_thunk(data)
+                order.append(each)
+                below.update(dict.fromkeys(thunk.dependencies()))
+            wanted = [i for i in below if i not in self.thunks]
+        order.reverse()
+        return order
+
+    def resolve(self, name: ThunkId) -> tuple[ThunkId, Thunk]:
+        """The thunk with every output of another replaced by the blob that it is, and that thunk's id."""
+        known = self._resolved.get(name)
+        if known:
+            return known
+        thunk = self.thunks[name]
+        more = self.grown.get(name, ())
+        if not more and not any(isinstance(e, OutputOf) for e in thunk.entries):
+            resolved = (name, thunk)
+        else:
+            entries: list[Entry] = []
+            for entry in (*thunk.entries, *more):
+                if isinstance(entry, OutputOf):
+                    made = self.values[entry.thunk][entry.index]
+                    if made is not None:
+                        entries.append(File(entry.path, made.blob, made.executable))
+                else:
+                    entries.append(entry)
+            plain = thunk._replace(entries=tuple(sorted(entries, key=_by_path)))
+            resolved = (thunk_id(encode_thunk(plain)), plain)
+        self._resolved[name] = resolved
+        return resolved
+
+    def grow(self, name: ThunkId, entries: Sequence[OutputOf]) -> tuple[ThunkId, ...]:
+        """`name` turned out to read these outputs of other thunks too; the thunks it now waits for besides."""
+        known = {e.path: e for e in self.grown.get(name, ())}
+        known.update({e.path: e for e in entries})
+        self.grown[name] = tuple(known.values())
+        self._resolved.pop(name, None)
+        return tuple(dict.fromkeys(e.thunk for e in entries))
+
+    def forget_resolved(self) -> None:
+        """Outputs are made again and may come out otherwise."""
+        self._resolved.clear()
+
+    # Results
+
+    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]]:
+        """Whether a result is known for each thunk, all of whose inputs are; with the other thunks that matter to it."""
+        candidates = self._candidates(names)
+        answers: list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]] = []
+        for name in names:
+            reduction = candidates.get(name)
+            if reduction is None:
+                answers.append((name, Answer.MISS, ()))
+            elif new := self._extra_placeholders(name, reduction):
+                answers.append((name, Answer.GREW, self.grow(name, new)))
+            elif not self._extra_hold(name, reduction):
+                answers.append((name, Answer.MISS, ()))
+            else:
+                other = self.took(name, reduction)
+                answers.append((name, Answer.BECAME, (other,)) if other else (name, Answer.HIT, ()))
+        return answers
+
+    def _candidates(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
+        """Reductions under the thunks' resolved ids, or found by narrowing, whose blobs are in the store."""
+        keys = {n: Key(Kind.REDUCTION, self.resolve(n)[0]) for n in names}
+        found = self._store.get(list(keys.values()))
+        candidates: dict[ThunkId, Reduction] = {}
+        for name in names:
+            data = found.get(keys[name])
+            known = decode_reduction(data, None) if data else self._narrowed(name)
+            if known is not None:
+                candidates[name] = known
+        blobs = {blob_key(m.blob) for r in candidates.values() for m in r.outputs if m}
+        there = self._store.has(list(blobs)) if blobs else set()
+        return {n: r for n, r in candidates.items() if all(m is None or blob_key(m.blob) in there for m in r.outputs)}
+
+    def _narrowed(self, name: ThunkId) -> Reduction | None:
+        """A reduction that holds though the thunk's id is new; it is recorded under that id too."""
+        resolved, thunk = self.resolve(name)
+        found = narrow.find(self._store, self._groups, resolved, thunk)
+        if found is not None:
+            universe = self._groups.universe(thunk)
+            self._store.put({Key(Kind.REDUCTION, resolved): encode_reduction(found, universe)})
+        return found
+
+    def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:
+        """Files that an earlier run read undeclared and that are placeholders now: to be forced before we can tell."""
+        have = {e.path for e in self.grown.get(name, ())}
+        found: list[OutputOf] = []
+        for path, _ in reduction.extra_inputs:
+            if path not in have:
+                known = read_placeholder(path)
+                if known:
+                    found.append(OutputOf(path, known.thunk, known.index))
+        return tuple(found)
+
+    def _extra_hold(self, name: ThunkId, reduction: Reduction) -> bool:
+        """Whether what was read undeclared still has the same bytes."""
+        if not reduction.extra_inputs:
+            return True
+        forced = {e.path: self.values[e.thunk][e.index] for e in self.grown.get(name, ())}
+        for path, blob in reduction.extra_inputs:
+            if path in forced:
+                made = forced[path]
+                if made is None or made.blob != blob:
+                    return False
+                continue
+            try:
+                if self._files().digest(path).blob != blob:
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def took(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
+        """Remember a reduction; the thunk that a dynamic one turned into, if it did."""
+        self.reductions[name] = reduction
+        self.values[name] = reduction.outputs
+        if not self.thunks[name].dynamic:
+            return None
+        first = self._placeholders_of(reduction.outputs[:1]).get(0)
+        if first is None:
+            return None
+        other = first.thunk
+        self.became[name] = other
+        return other
+
+    def follow(self, name: ThunkId) -> Values:
+        """The value of a thunk that became others: what their outputs are, for each output that stands for one."""
+        own = self.values[name]
+        known = {i: p for i, p in self._placeholders_of(own).items() if p.thunk in self.values}
+        self.values[name] = tuple(
+            self.values[known[i].thunk][known[i].index] if i in known else made for i, made in enumerate(own)
+        )
+        return self.values[name]
+
+    def lost(self, name: ThunkId) -> list[ThunkId]:
+        """The thunks whose outputs `name` reads and the store has lost; they are forgotten, to be forced again."""
+        lost: list[ThunkId] = []
+        for dep in (*self.thunks[name].dependencies(), *(e.thunk for e in self.grown.get(name, ()))):
+            blobs = [blob_key(m.blob) for m in self.values.get(dep, ()) if m]
+            if len(self._store.has(blobs)) == len(set(blobs)):
+                continue
+            lost.append(dep)
+            while dep in self.became:  # the one that it became at last has made the bytes
+                dep = self.became.pop(dep)
+                lost.append(dep)
+        if lost:
+            self._store.delete([Key(Kind.REDUCTION, self.resolve(dep)[0]) for dep in lost])
+            self.forget_resolved()
+        return lost
+
+    def record(self, resolved: ThunkId, thunk: Thunk, reduction: Reduction) -> None:
+        """Write a reduction under what the attempt was given, whatever its inputs are by now."""
+        universe = self._groups.universe(thunk)
+        items = {Key(Kind.REDUCTION, resolved): encode_reduction(reduction, universe)}
+        items.update(narrow.remember(self._store, resolved, thunk))
+        self._store.put(items)
+
+    def _placeholders_of(self, outputs: Values) -> dict[int, Placeholder]:
+        found: dict[int, Placeholder] = {}
+        for index, made in enumerate(outputs):
+            if made and made.blob.size == placeholder.SIZE:
+                data = self._store.get([blob_key(made.blob)]).get(blob_key(made.blob))
+                known = placeholder.parse(data) if data else None
+                if known:
+                    found[index] = known
+        return found
+
+
+def _by_path(entry: Entry) -> bytes:
+    return entry.path
