@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from gg.cone import Values
 from gg.core.events import Caps, Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.policy import Policy
 from gg.core.thunk import Reduction, Thunk
-from gg.cone import Values
 from gg.driver import Driver, Outcome
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
