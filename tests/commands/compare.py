@@ -40,11 +40,14 @@ def _mean_the_same(one: bytes, two: bytes) -> bool:
 def files(
     wanted: Files, made: Files, unforced: frozenset[bytes] = frozenset(), volatile: frozenset[bytes] = frozenset()
 ) -> list[str]:
-    """How two directories differ. `unforced` are placeholders that a failed command rightly left."""
+    """How two directories differ. `unforced` are placeholders that a failed command rightly left.
+
+    The dependency file beside such a placeholder stays too: with it make records the unit again when a header is mended.
+    """
     said: list[str] = []
     for path in sorted(wanted.keys() | made.keys()):
         name, one, two = os.fsdecode(path), wanted.get(path), made.get(path)
-        if one is None and path not in unforced:
+        if one is None and path not in unforced and not (unforced and two and _is_depfile(two.content)):
             said.append(f"{name}: only through gg")
         elif two is None:
             said.append(f"{name}: only plainly")
