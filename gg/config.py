@@ -21,7 +21,6 @@ class Settings:
     isolation: str = "pathmap"
     keep_going: bool = False
     retries: int = 4
-    storage_uri: str = ""
     memory: int = 0
     real: tuple[str, ...] = field(default=())
 
@@ -37,7 +36,6 @@ _ENVIRONMENT = {
     "isolation": "GG_ISOLATION",
     "keep_going": "GG_KEEP_GOING",
     "retries": "GG_RETRIES",
-    "storage_uri": "GG_STORAGE_URI",
     "memory": "GG_MEMORY",
     "real": "GG_REAL",
 }

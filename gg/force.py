@@ -15,7 +15,7 @@ from gg.driver import Driver, Outcome
 from gg.errors import GGError, MissingObject
 from gg.observe import events as seen
 from gg.place import Placer
-from gg.record.softfiles import SoftFile, SoftFiles
+from gg.record.softfiles import SoftFiles
 from gg.targets import Targets
 from gg.workspace import Workspace
 
@@ -52,7 +52,11 @@ class Forcer:
             groups=groups,
             files=self.files,
             observe=self._observe,
-            policy=Policy(keep_going=settings.keep_going, max_attempts=settings.retries),
+            policy=Policy(
+                keep_going=settings.keep_going,
+                max_attempts=settings.retries,
+                fallback=None if settings.fallback == "never" else settings.fallback,
+            ),
             root=workspace.root,
         )
         self._placer = Placer(workspace.tmp, self._blob_path)
@@ -71,7 +75,6 @@ class Forcer:
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
         for path, known in targets.placeholders.items():
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
-        self._soft_files: dict[ThunkId, SoftFile] | None = None
         self._bad: GGError | None = None
         outcome = self._driver.force(self._elsewhere, self._finished)
         if self._bad:
