@@ -25,7 +25,7 @@ SOURCE = next(Path(p) for p in gg.__path__ if (Path(p) / "core").is_dir())
 ALLOWED = {
     "errors": "",
     "core": "errors",
-    "files": "core",
+    "files": "core store",
     "native": "errors",
     "config": "errors",
     "workspace": "config core errors",
