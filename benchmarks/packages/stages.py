@@ -160,6 +160,8 @@ def _compare(package: Package, wanted: Built, made: Built) -> None:
     files, installed = _difference(wanted, made)
     result = package.result
     if files or installed:
+        for line in files.lines() + installed.lines():
+            print(f"{result.package}: {line}; built plainly once more, to tell whether gg did that", flush=True)
         unstable, unstable_installed = _difference(wanted, package.plain("again"))
         result.nondeterministic = unstable.lines() + unstable_installed.lines()
         files, installed = files.without(unstable.paths()), installed.without(unstable_installed.paths())
