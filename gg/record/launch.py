@@ -1,4 +1,7 @@
-"""The command that is recorded: what it finds on PATH, where it finds the recorder, and its process.
+"""The command that is recorded: how its tools come to the shim, where it finds the recorder, and its process.
+
+It is started with the shims on PATH. The interposer, where it is loaded, takes them off and turns tools to the shim by
+the path that was found for them: a configure step looks for its compiler along PATH and writes down what it found.
 
 It is started before the recorder has loaded its models: a make needs a moment to read its makefiles, and calls that
 come early wait in the socket's queue.

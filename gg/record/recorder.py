@@ -92,7 +92,7 @@ class Recorder:
             text = b"gg: " + os.path.basename(called) + b": command not found\n"
             reply(protocol.reply_exit(127, b"", text))
             return
-        call = Call(Tool(name, program), request.argv, request.cwd, _without(request.env, self._shims))
+        call = Call(Tool(name, program), self._argv(request, program), request.cwd, _without(request.env, self._shims))
         answer = self._answer(call)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
@@ -117,6 +117,12 @@ class Recorder:
             if os.path.dirname(full) != self._shims and os.path.isfile(full):
                 return self._real(full, path)
         return self._real(os.path.basename(argv0), path)
+
+    def _argv(self, request: Request, program: bytes) -> tuple[bytes, ...]:
+        """The arguments, the tool's own name not that of a shim: a driver looks for its parts beside it."""
+        if request.argv and os.path.dirname(request.argv[0]) == self._shims:
+            return (program, *request.argv[1:])
+        return request.argv
 
     def _answer(self, call: Call) -> Captured | RunReal:
         name = call.tool.name

@@ -85,13 +85,34 @@ def test_found_along_a_path_without_shims(
     assert recorder.requests[0].path == bytes(tmp_path / "gcc")
 
 
-def test_a_shim_found_along_the_path_is_itself(
-    callers: Path, recorder: FakeRecorder, environment: dict[str, str]
+def test_the_path_of_the_build_holds_no_shims(
+    callers: Path, recorder: FakeRecorder, environment: dict[str, str], shims: Path
 ) -> None:
+    """A configure step writes down where along PATH it found its tools."""
     recorder.answer = lambda request: protocol.reply_exit(33)
     for how in ("execvp", "posix_spawnp"):
         assert status([callers, how, "gcc"], environment) == 33
-    assert [request.path for request in recorder.requests] == [b"", b""]
+    assert [request.path for request in recorder.requests] == [b"/usr/bin/gcc"] * 2
+    for path in (f"{shims}:/usr/bin:/bin", f"/usr/bin:{shims}:/bin", f"/usr/bin:/bin:{shims}", f"/usr/bin:{shims}0"):
+        done = subprocess.run(["sh", "-c", "echo $PATH"], env={**environment, "PATH": path}, capture_output=True)
+        assert done.stdout.decode().strip() == ":".join(part for part in path.split(":") if part != str(shims))
+
+
+def test_a_static_program_finds_the_shims(
+    recorder: FakeRecorder, environment: dict[str, str], shims: Path, tmp_path: Path
+) -> None:
+    """It has no interposer, nor has a script that it interprets; what they start has one again."""
+    (tmp_path / "calls.c").write_text(
+        "#include <stdlib.h>\n#include <unistd.h>\n"
+        'int main(int n, char **a) { if (n > 1 && access(a[1], R_OK) == 0) return system("echo $PATH; gcc x.c");\n'
+        'return execlp("gcc", "gcc", "y.c", (char *)0); }\n'
+    )
+    cc("-static", "-o", tmp_path / "calls", tmp_path / "calls.c")
+    executable(tmp_path / "script", f"#! {tmp_path}/calls\n")
+    done = subprocess.run(["sh", "-c", "./script; ./calls"], cwd=tmp_path, env=environment, capture_output=True)
+    assert done.stdout == b"/usr/bin:/bin\n"
+    assert [request.path for request in recorder.requests] == [b"/usr/bin/gcc", b""]
+    assert [request.argv[1] for request in recorder.requests] == [b"x.c", b"y.c"]
 
 
 def test_a_relative_path_is_told_in_full(

@@ -27,6 +27,23 @@ static const char *kept_value(const char *name)
     return NULL;
 }
 
+/* Take `directory` off the list in "PATH=…", in place: main's own environment may be a copy of the pointers. */
+static void take_off(char *list, const char *directory)
+{
+    size_t n = strlen(directory);
+    for (char *at = list; *at != '\0';) {
+        size_t size = strcspn(at, ":");
+        if (size != n || memcmp(at, directory, n) != 0)
+            at += size + (at[size] == ':');
+        else if (at[size] == ':')
+            memmove(at, at + size + 1, strlen(at + size + 1) + 1);
+        else {
+            at[at > list ? -1 : 0] = '\0'; /* the last one */
+            return;
+        }
+    }
+}
+
 __attribute__((constructor)) static void begin(void)
 {
     if (begun)
@@ -38,6 +55,9 @@ __attribute__((constructor)) static void begin(void)
     session.shims = kept_value("GG_SHIMS=");
     session.tools = kept_value("GG_TOOLS=");
     session.bypass = getenv("GG_BYPASS") != NULL;
+    char *path = getenv("PATH");
+    if (path != NULL && session.socket != NULL && session.shims != NULL && strstr(path, session.shims) != NULL)
+        take_off(path, session.shims);
 }
 
 const struct gg_session *gg_session(void)
@@ -104,6 +124,23 @@ static int start_sanitized(struct start *s, const char *path, char *const argv[]
     return s->then(s, path, argv, list);
 }
 
+/* A program that this library does not reach finds the shims on PATH. */
+static int start_unreached(struct start *s, const char *path, char *const argv[], char *const envp[])
+{
+    const char *shims = gg_session()->shims, *list = "/usr/bin:/bin";
+    size_t n = gg_keep_pointers(envp, nothing) - 1, m = 0;
+    char **with = alloca((n + 2) * sizeof(char *));
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(envp[i], "PATH=", 5) == 0)
+            list = envp[i] + 5;
+        else
+            with[m++] = envp[i];
+    with[m] = alloca(strlen(shims) + strlen(list) + 7);
+    stpcpy(stpcpy(stpcpy(stpcpy(with[m], "PATH="), shims), ":"), list);
+    with[m + 1] = NULL;
+    return s->then(s, path, argv, with);
+}
+
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
 {
     const struct gg_kept *keep = gg_session()->bypass || gg_session()->socket == NULL ? nothing : kept;
@@ -114,10 +151,12 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     if (gg_force_path(dir, path) != 0)
         return -1;
     if (!to_shim(dir, path, envp, variable)) {
-        int sanitized = 0;
-        if (gg_force_needed(dir, path, env, &sanitized) != 0)
+        struct gg_program program = {0, 0};
+        if (gg_force_needed(dir, path, env, &program) != 0)
             return -1;
-        return sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
+        if (program.unreached && !gg_session()->bypass && gg_session()->shims != NULL)
+            return start_unreached(s, path, argv, env);
+        return program.sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
     }
     size_t n = gg_keep_pointers(env, nothing) - 1, m = 0;
     char **with = alloca((n + 2) * sizeof(char *));

@@ -103,11 +103,13 @@ static int try_list(const struct image *image, const char *list, const char *nam
     return 0;
 }
 
-static int force_needed(int dir, const char *path, const char *library_path, int *sanitized, int depth)
+static int force_needed(int dir, const char *path, const char *library_path, struct gg_program *program, int depth)
 {
     struct image image;
     if (depth == 0 || map_image(&image, dir, path) != 0)
         return 0;
+    if (program != NULL)
+        program->unreached = segment(&image, PT_INTERP, 0) == NULL;
     int failed = 0;
     const char *strings = NULL, *run_path = NULL;
     const ElfW(Phdr) *d = segment(&image, PT_DYNAMIC, 0);
@@ -129,8 +131,8 @@ static int force_needed(int dir, const char *path, const char *library_path, int
         const char *name = strings + e->d_un.d_val;
         if (memchr(name, '\0', room - e->d_un.d_val) == NULL)
             break;
-        if (sanitized != NULL && strncmp(name, "libasan.so", 10) == 0)
-            *sanitized = 1;
+        if (program != NULL && strncmp(name, "libasan.so", 10) == 0)
+            program->sanitized = 1;
         int there;
         if (strchr(name, '/') != NULL) {
             there = gg_force_path(AT_FDCWD, name) != 0 ? -1 : strlen(name) < sizeof found;
@@ -150,7 +152,28 @@ static int force_needed(int dir, const char *path, const char *library_path, int
     return failed ? -1 : 0;
 }
 
-int gg_force_needed(int dir, const char *path, char *const envp[], int *sanitized)
+/* Is the file a script whose interpreter is linked statically, or a program of another word size? */
+static int script_unreached(int dir, const char *path)
+{
+    char line[PATH_MAX];
+    struct image image;
+    int fd = (int)syscall(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
+    if (fd >= 0)
+        close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    if (line[0] != '#' || line[1] != '!')
+        return n > EI_CLASS && memcmp(line, ELFMAG, SELFMAG) == 0;
+    char *name = line + 2 + strspn(line + 2, " \t");
+    name[strcspn(name, " \t\r\n")] = '\0';
+    if (map_image(&image, AT_FDCWD, name) != 0)
+        return 0;
+    int unreached = segment(&image, PT_INTERP, 0) == NULL;
+    munmap((void *)(size_t)image.bytes, image.size);
+    return unreached;
+}
+
+int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_program *program)
 {
     const char *library_path = NULL;
     int saved = errno;
@@ -159,7 +182,11 @@ int gg_force_needed(int dir, const char *path, char *const envp[], int *sanitize
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, "LD_LIBRARY_PATH=", 16) == 0 && (*envp)[16] != '\0')
             library_path = *envp + 16;
-    int failed = force_needed(dir, path, library_path, sanitized, DEPTH_MAX);
+    if (program != NULL)
+        program->unreached = -1;
+    int failed = force_needed(dir, path, library_path, program, DEPTH_MAX);
+    if (program != NULL && program->unreached < 0)
+        program->unreached = script_unreached(dir, path);
     errno = failed ? EIO : saved;
     return failed;
 }

@@ -6,9 +6,12 @@
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
- * directory of names on PATH, GG_TOOLS base names of tools separated by colons (default: the list in tools.c). Under
- * GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the
+ * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c). Under GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the
  * same.
+ *
+ * The shims are not on PATH where this library is: configure steps look for their tools there, and write down what they
+ * find. They are put on PATH for a statically linked program, and taken off it by the first process below that has this
+ * library.
  */
 #ifndef GG_RECORD_H
 #define GG_RECORD_H
@@ -38,10 +41,16 @@ int gg_force_open(int fd);
 /* The same for a path that is about to be executed or loaded; a path that cannot be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
+/* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
+ * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
+ * script: its interpreter) or of another word size. */
+struct gg_program {
+    int sanitized, unreached;
+};
+
 /* The same for the shared libraries that the ELF file needs and that are looked for where a build puts its own: along
- * LD_LIBRARY_PATH in envp, and the file's RPATH and RUNPATH. *sanitized is set if the file needs the address sanitizer,
- * which refuses to start behind a preloaded library unless it is told not to mind. */
-int gg_force_needed(int dir, const char *path, char *const envp[], int *sanitized);
+ * LD_LIBRARY_PATH in envp, and the file's RPATH and RUNPATH. What it is goes to *program (NULL: a library). */
+int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_program *program);
 
 void *gg_next(const char *name);
 
