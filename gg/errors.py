@@ -66,3 +66,15 @@ class Interrupted(GGError):
     """Stopped by the user. Exit status 130, as a shell gives for SIGINT."""
 
     exit_code = 130
+
+
+class SetupError(GGError):
+    """Something outside is not set up: no bucket, another region, no trusted certificate, a clock. Exit status 78."""
+
+    exit_code = 78
+
+
+class AccessError(SetupError):
+    """Who we are is not known, or not allowed: no credentials, expired ones, no right. Exit status 77."""
+
+    exit_code = 77

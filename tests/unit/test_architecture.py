@@ -32,6 +32,7 @@ ALLOWED = {
     "history": "workspace",
     "store": "core errors",
     "models": "core",
+    "aws": "errors",
     "observe": "core errors",
     "execute": "core errors files native store",
     "engines": "config core errors execute files native store workspace",
@@ -50,7 +51,21 @@ ALLOWED = {
 EXCEPTIONS: set[tuple[str, str]] = set()
 ANNOTATIONS_ONLY: set[tuple[str, str]] = set()
 
-HEAVY = {"asyncio", "boto3", "botocore", "moto", "rich", "pytest", "hypothesis", "xml", "email", "http"}
+HEAVY = {
+    "aiobotocore",
+    "asyncio",
+    "boto3",
+    "botocore",
+    "cryptography",
+    "moto",
+    "zstandard",
+    "rich",
+    "pytest",
+    "hypothesis",
+    "xml",
+    "email",
+    "http",
+}
 
 
 @cache

@@ -1,0 +1,222 @@
+"""One HTTP/1.1 connection: an asyncio protocol that carries one request after the other.
+
+There are no streams and no tasks of its own, for a coordinator has thousands of these: a request costs one write, and an
+answer that comes in one piece is parsed in one go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+from gg.aws.trouble import Cause, NoAnswer
+
+_MOST_HEAD = 64 << 10
+
+
+class Reply(NamedTuple):
+    """An answer. Header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """Made by `loop.create_connection`. `exchange` one request at a time; `exchanges` counts them."""
+
+    def __init__(self, host: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.host = host
+        self.closed = False
+        self.exchanges = 0
+        self.idle_since = 0.0
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[Reply] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._status = 0
+        self._idle_s = 0.0
+        self._moved = 0.0
+        self._unsent = 0
+        self._buffer = bytearray()
+        self._reset("")
+
+    def exchange(self, head: bytes, body: Sequence[bytes], method: str, idle_s: float) -> asyncio.Future[Reply]:
+        """Send a request; its answer. NoAnswer when it is lost, or when nothing moves for `idle_s` seconds."""
+        self._reset(method)
+        self.exchanges += 1
+        waiter = self._waiter = self._loop.create_future()
+        transport = self._transport
+        if self.closed or transport is None or transport.is_closing():
+            waiter.set_exception(NoAnswer(Cause.LOST, self.host))
+            return waiter
+        if body:
+            transport.writelines([head, *body])
+        else:
+            transport.write(head)
+        self._moved = self._loop.time()
+        self._idle_s = idle_s
+        self._timer = self._loop.call_later(idle_s, self._check_idle)
+        return waiter
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What carries the bytes, for who puts TLS over it."""
+        assert self._transport is not None
+        return self._transport
+
+    def close(self) -> None:
+        """Drop the connection, and what is under way."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # The protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
+        if self._until_close and error is None:
+            self._finish()
+        else:
+            self._fail(Cause.LOST, str(error or "closed by the other side"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiter is None or self._waiter.done():
+            self.close()  # nobody has asked
+            return
+        self._moved = self._loop.time()
+        if self._status:
+            self._take_body(data)
+            return
+        self._head += data
+        end = self._head.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._head) > _MOST_HEAD:
+                self._garbled("a head without an end")
+            return
+        head, rest = bytes(self._head[:end]), bytes(self._head[end + 4 :])
+        self._head.clear()
+        if not self._parse_head(head):
+            return
+        if self._status < 200:  # 100 Continue, 103 Early Hints: the real one follows
+            self._status = 0
+            if rest:
+                self.data_received(rest)
+        else:
+            self._take_body(rest)
+
+    # Parsing
+
+    def _reset(self, method: str) -> None:
+        self._method = method
+        self._head = bytearray()
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._parts: list[bytes] = []
+        self._left = 0
+        self._chunked = False
+        self._buffer.clear()
+        self._until_close = False
+
+    def _parse_head(self, head: bytes) -> bool:
+        lines = head.decode("latin-1").split("\r\n")
+        try:
+            status = int(lines[0][9:12])
+            headers = {}
+            for line in lines[1:]:
+                name, _, value = line.partition(":")
+                headers[name.lower()] = value.strip()
+            length = int(headers.get("content-length", "0"))
+        except ValueError:
+            status, headers, length = 0, {}, -1
+        if not lines[0].startswith("HTTP/1.") or length < 0:
+            self._garbled(lines[0][:60])
+            return False
+        self._status, self._headers, self._left = status, headers, length
+        if self._method == "HEAD" or status in (204, 304):
+            self._left = 0
+        elif "chunked" in headers.get("transfer-encoding", ""):
+            self._chunked = True
+        elif "content-length" not in headers:
+            self._until_close = True
+        return True
+
+    def _take_body(self, data: bytes) -> None:
+        if self._chunked:
+            self._take_chunks(data)
+        elif self._until_close:
+            self._parts.append(data)
+        elif len(data) <= self._left:
+            self._parts.append(data)
+            self._left -= len(data)
+            if not self._left:
+                self._finish()
+        else:
+            self._garbled("more than was announced")
+
+    def _take_chunks(self, data: bytes) -> None:
+        self._buffer += data
+        while True:
+            end = self._buffer.find(b"\r\n")
+            if end < 0:
+                return
+            try:
+                size = int(bytes(self._buffer[:end]).partition(b";")[0], 16)
+            except ValueError:
+                self._garbled("a chunk without a size")
+                return
+            if size == 0:
+                if b"\r\n\r\n" in self._buffer[end:]:
+                    self._finish()
+                return
+            if len(self._buffer) < end + size + 4:
+                return
+            self._parts.append(bytes(self._buffer[end + 2 : end + 2 + size]))
+            del self._buffer[: end + size + 4]
+
+    # Ends
+
+    def _finish(self) -> None:
+        waiter, headers = self._waiter, self._headers
+        self._stop_timer()
+        transport = self._transport
+        unsent = transport is not None and not self.closed and transport.get_write_buffer_size() > 0
+        if unsent or self._until_close or headers.get("connection", "").lower() == "close":
+            self.close()
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts = []
+        self._until_close = False
+        if waiter is not None and not waiter.done():
+            waiter.set_result(Reply(self._status, headers, body))
+
+    def _fail(self, cause: Cause, detail: str) -> None:
+        self._stop_timer()
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(NoAnswer(cause, self.host, detail, begun=bool(self._status or self._head)))
+
+    def _garbled(self, detail: str) -> None:
+        self._fail(Cause.GARBLED, detail)
+        self.close()
+
+    def _check_idle(self) -> None:
+        """Wait on while bytes move in either direction."""
+        transport = self._transport
+        unsent = transport.get_write_buffer_size() if transport is not None else 0
+        if unsent and unsent != self._unsent:
+            self._moved = self._loop.time()
+        self._unsent = unsent
+        left = self._moved + self._idle_s - self._loop.time()
+        if left > 0:
+            self._timer = self._loop.call_later(left, self._check_idle)
+            return
+        self._fail(Cause.TIMEOUT, f"{self._idle_s:g} s")
+        self.close()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,32 @@
+"""What can befall a request that gets no answer, as one exception with a cause that a table can be made over."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Cause(Enum):
+    """Why there is no answer."""
+
+    NAME = "name resolution"
+    CONNECT = "connecting"
+    TLS = "TLS"
+    CERTIFICATE = "certificate"
+    PROXY = "proxy"
+    LOST = "connection lost"
+    TIMEOUT = "no answer in time"
+    GARBLED = "no HTTP"
+
+
+class NoAnswer(Exception):
+    """A request had no answer, or not all of it. `host` is who was asked, `detail` what the system said.
+
+    `begun`: something of the answer has come, so the request was received for certain.
+    """
+
+    def __init__(self, cause: Cause, host: str, detail: str = "", *, begun: bool = False) -> None:
+        super().__init__(f"{host}: {cause.value}" + (f": {detail}" if detail else ""))
+        self.cause = cause
+        self.host = host
+        self.detail = detail
+        self.begun = begun
