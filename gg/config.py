@@ -68,17 +68,30 @@ def load(workspace_root: str | None, **flags: object) -> Settings:
     return _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
 
 
+def tools(workspace_root: str | None) -> list[tuple[str, Mapping[str, object]]]:
+    """The `[tool.NAME]` tables: each settings file that has some, the user's own first, and what it says."""
+    places = [os.path.join(d, "gg.toml") for d in (home(), workspace_root) if d]
+    found = [(place, _read(place).get("tool", {})) for place in places]
+    for place, tables in found:
+        if not isinstance(tables, dict):
+            raise UsageError(f"{place}: tool is no table", hint="[tool.NAME] declares what a tool reads and writes")
+    return [(place, tables) for place, tables in found if isinstance(tables, dict) and tables]
+
+
 def _file(path: str) -> Mapping[str, object]:
+    return {k.replace("-", "_"): v for k, v in _read(path).items() if not isinstance(v, dict)}
+
+
+def _read(path: str) -> Mapping[str, object]:
     try:
         with open(path, "rb") as file:
             import tomllib
 
-            table = tomllib.load(file)
+            return tomllib.load(file)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
-    return {k.replace("-", "_"): v for k, v in table.items() if not isinstance(v, dict)}
 
 
 def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gg.force import Forcer
+    from gg.models.declared import Declarations
     from gg.record.recorder import Forced
     from gg.store.base import Store
 
@@ -35,12 +36,13 @@ def infer(
         from gg.engines.registry import check_names
 
         check_names(settings)
+    declared = _declared(workspace.root)
     from gg.record.launch import Build
     from gg.store.directory import DirectoryStore
 
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.dot))
-    build = Build(workspace, interpose=interpose)
+    build = Build(workspace, interpose=interpose, declared=declared)
     forces = _Forces(workspace, store, settings)
     database = None
     try:
@@ -52,7 +54,8 @@ def infer(
 
             database = CompilationDatabase("compile_commands.json")
         always_real = frozenset(settings.real)
-        session = Session(workspace, store, forces.force, always_real, listener=database.saw if database else None)
+        listener = database.saw if database else None
+        session = Session(workspace, store, forces.force, always_real, listener=listener, declared=declared)
         try:
             status = build.serve(session.handle)
             session.note(arguments, status, started)
@@ -67,6 +70,23 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _declared(root: str) -> Declarations | None:
+    """The tools that the settings files declare, None when there are none; UsageError for a table that is wrong."""
+    tables = config.tools(root)
+    if not tables:
+        return None
+    from gg.errors import UsageError
+    from gg.models.declared import BadTable, Declarations, Declared, read
+
+    found: dict[str, Declared] = {}
+    try:
+        for place, table in tables:
+            found |= {declared.name: declared for declared in read(table, place)}
+    except BadTable as error:
+        raise UsageError(str(error), hint=error.hint) from error
+    return Declarations(tuple(found.values()))
 
 
 class _Forces:

@@ -158,13 +158,15 @@ class RunReal(NamedTuple):
     """The call runs at once, for real. `probe`: it only asks a question, so it is not counted as a missed chance.
 
     `reads` are the files among its arguments that it may read: those that are placeholders are forced first.
-    `reads_all`: what it reads cannot be told, so every argument that names a placeholder is forced.
+    `reads_all`: what it reads cannot be told, so every argument that names a placeholder is forced. `nested`: the
+    tools that it calls are recorded in their turn, which those of a compiler are not.
     """
 
     why: str
     reads: tuple[bytes, ...] = ()
     reads_all: bool = True
     probe: bool = False
+    nested: bool = False
 
 
 Answer = Draft | RunReal

@@ -23,14 +23,16 @@ from gg.models.names import tool_name
 from gg.record.server import Handler, Server
 
 if TYPE_CHECKING:
+    from gg.models.declared import Declarations
     from gg.workspace import Workspace
 
 
 class Build:
     """One recorded command: `start` it, `serve` its tools, `close`."""
 
-    def __init__(self, workspace: Workspace, *, interpose: bool) -> None:
+    def __init__(self, workspace: Workspace, *, interpose: bool, declared: Declarations | None = None) -> None:
         self._workspace = workspace
+        self._declared = declared
         self._interpose = interpose
         self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
         self._server = Server(self._socket)
@@ -83,6 +85,8 @@ class Build:
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
         env["GG_SHIM"] = os.fspath(native.shim())
+        if self._declared:
+            env["GG_DECLARED"] = ":".join(self._declared.patterns())
         if self._interpose:
             library = os.fspath(native.record_library())
             env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
@@ -92,10 +96,12 @@ class Build:
         """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
         shim = os.fspath(native.shim())
         names: set[str] = set()
+        declared = self._declared
         for directory in path.split(os.pathsep):
             with suppress(OSError):
                 for name in os.listdir(directory or "."):
-                    if tool_name(os.fsencode(name)):
+                    full = os.path.join(directory, name)
+                    if tool_name(os.fsencode(name)) or (declared and declared.called(os.fsencode(full))):
                         names.add(name)
         try:
             os.makedirs(self._workspace.shims, exist_ok=True)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from gg.record.world import World
 
 Reply = Callable[[bytes], None]
+Namer = Callable[[bytes, bytes, Sequence[bytes]], str | None]
+"""A tool's canonical name, from the name it is called by, its file and argv. None: it has no model. Empty: it was only
+caught because a declared one has its name, and runs as if nobody had looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class ForceService(Protocol):
 
 
 class Recorder:
-    """One session's answers. `names` turns a called name into a tool's canonical one."""
+    """One session's answers."""
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class Recorder:
         world: World,
         capture: Capture,
         models: Mapping[str, Model],
-        names: Callable[[bytes], str | None],
+        names: Namer,
         real: Callable[[bytes, bytes], bytes | None],
         writer: Writer,
         calls: Calls,
@@ -86,13 +89,17 @@ class Recorder:
             self._force_on_read(request, reply)
             return
         called = request.path or request.argv[0] if request.argv else request.path
-        name = self._names(os.path.basename(called)) or ""
         program = self._program(request)
         if program is None:
             text = b"gg: " + os.path.basename(called) + b": command not found\n"
             reply(protocol.reply_exit(127, b"", text))
             return
-        call = Call(Tool(name, program), self._argv(request, program), request.cwd, _without(request.env, self._shims))
+        name = self._names(called, program, request.argv)
+        argv = self._argv(request, program)
+        if name == "":
+            reply(protocol.reply_exec(program, argv, ()))
+            return
+        call = Call(Tool(name or "", program), argv, request.cwd, _without(request.env, self._shims))
         answer = self._answer(call)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
@@ -144,7 +151,7 @@ class Recorder:
     def _run_real(self, call: Call, answer: RunReal, request: Request, reply: Reply) -> None:
         why = answer.why
         self._calls.ran(call.tool.name, why, probe=answer.probe, argv=call.argv, cwd=call.cwd)
-        edits = [b"GG_BYPASS=1", b"PATH=" + call.env.get(b"PATH", b"")]
+        edits = [] if answer.nested else [b"GG_BYPASS=1", b"PATH=" + call.env.get(b"PATH", b"")]
         go = protocol.reply_exec(call.tool.path, call.argv, edits)
         waiting = self._placeholders_read(call, answer)
         if not waiting:
@@ -158,7 +165,7 @@ class Recorder:
         self._forces.force(waiting, then)
 
     def _placeholders_read(self, call: Call, answer: RunReal) -> list[bytes]:
-        names = list(answer.reads)
+        names = [call.tool.path, *answer.reads]
         if answer.reads_all:
             names += _operands(call.argv)
         found = dict.fromkeys(sandbox_path(name, call.cwd) for name in names if name)

@@ -12,14 +12,15 @@ from gg import history, native
 from gg.core.placeholder import Writer
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
-from gg.record.recorder import Forced, Recorder
+from gg.record.recorder import Forced, Namer, Recorder
 from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
 from gg.store.filedb import FileDB
 
 if TYPE_CHECKING:
-    from gg.models.base import Call
+    from gg.models.base import Call, Model
+    from gg.models.declared import Declarations
     from gg.record.protocol import Request
     from gg.workspace import Workspace
 
@@ -80,9 +81,9 @@ class Session:
         always_real: frozenset[str] = frozenset(),
         *,
         listener: Callable[[Call, Captured], None] | None = None,
+        declared: Declarations | None = None,
     ) -> None:
         from gg.models.includes import Scanner
-        from gg.models.names import tool_name
         from gg.models.registry import MODELS
 
         self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
@@ -98,8 +99,8 @@ class Session:
         self._recorder = Recorder(
             world=self._world,
             capture=Capture(self._world, Scanner(self._world), store, set(known)),
-            models=MODELS,
-            names=tool_name,
+            models={**MODELS, **_declared_models(declared)},
+            names=_namer(declared),
             real=self._finder.find,
             writer=Writer(os.fsencode(native.shim())),
             calls=self.calls,
@@ -134,6 +135,31 @@ class Session:
         self._files.close()
         self._store.flush()
         self.calls.close()
+
+
+def _namer(declared: Declarations | None) -> Namer:
+    from gg.models.names import tool_name
+
+    def known(called: bytes, program: bytes, argv: Sequence[bytes]) -> str | None:
+        return tool_name(os.path.basename(called))
+
+    def known_or_declared(called: bytes, program: bytes, argv: Sequence[bytes]) -> str | None:
+        assert declared
+        table = declared.find(called, program, argv)
+        if table is not None:
+            return table.name
+        name = known(called, program, argv)
+        return "" if name is None and (declared.called(called) or declared.called(program)) else name
+
+    return known_or_declared if declared else known
+
+
+def _declared_models(declared: Declarations | None) -> dict[str, Model]:
+    if not declared:
+        return {}
+    from gg.models.declared_model import models
+
+    return models(declared)
 
 
 class _ToolFinder:

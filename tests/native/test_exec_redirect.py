@@ -158,6 +158,18 @@ def test_the_list_of_tools_can_be_given(
     assert [os.path.basename(request.path) for request in recorder.requests] == [b"protoc", b"x86_64-linux-gnu-moc-5"]
 
 
+def test_declared_tools_are_added_to_the_list(
+    callers: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """Patterns of base names, and of absolute paths if they hold a slash."""
+    env = {**environment, "GG_DECLARED": f"proto?:*gen*x:{tmp_path}/d/*"}
+    (tmp_path / "d").mkdir()
+    names = ("protoc", "my-gen-1x", "d/any", "gcc", "proto", "gen", "other")
+    for name in names:
+        status([callers, "execv", executable(tmp_path / name)], env)
+    assert [os.path.relpath(os.fsdecode(request.path), tmp_path) for request in recorder.requests] == list(names[:4])
+
+
 def test_what_cannot_be_executed_fails_as_ever(
     callers: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
 ) -> None:

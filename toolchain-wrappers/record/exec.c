@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},
-                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {NULL, NULL}};
+                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {NULL, NULL}};
 static const struct gg_kept nothing[] = {{NULL, NULL}};
 static struct gg_session session;
 static int begun;
@@ -54,6 +54,7 @@ __attribute__((constructor)) static void begin(void)
     session.shim = kept_value("GG_SHIM=");
     session.shims = kept_value("GG_SHIMS=");
     session.tools = kept_value("GG_TOOLS=");
+    session.declared = kept_value("GG_DECLARED=");
     session.bypass = getenv("GG_BYPASS") != NULL;
     char *path = getenv("PATH");
     if (path != NULL && session.socket != NULL && session.shims != NULL && strstr(path, session.shims) != NULL)
@@ -87,7 +88,7 @@ static int to_shim(int dir, const char *path, char *const envp[], char variable[
     if (path[0] == '\0') { /* fexecve */
         if (dir == AT_FDCWD || gg_absolute(dir, path, full) != 0)
             return 0;
-    } else if ((strchr(path, '/') == NULL && dir == AT_FDCWD) || !gg_is_tool(path) ||
+    } else if ((strchr(path, '/') == NULL && dir == AT_FDCWD) || (!gg_is_tool(path) && s->declared == NULL) ||
                gg_absolute(dir, path, full) != 0) {
         return 0; /* a bare name given to execve is not a tool that was chosen by path */
     }
@@ -148,9 +149,10 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     char *bytes = alloca(gg_keep_bytes(envp, keep));
     char *const *env = gg_keep(envp, keep, pointers, bytes);
     char variable[PATH_MAX + 16];
-    if (gg_force_path(dir, path) != 0)
-        return -1;
-    if (!to_shim(dir, path, envp, variable)) {
+    int shim = to_shim(dir, path, envp, variable);
+    if (!(shim && gg_is_declared(variable + 13)) && gg_force_path(dir, path) != 0)
+        return -1; /* a declared tool may be a placeholder, and stay one */
+    if (!shim) {
         struct gg_program program = {0, 0};
         if (gg_force_needed(dir, path, env, &program) != 0)
             return -1;

@@ -6,7 +6,9 @@
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
- * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c). Under GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the
+ * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c), GG_DECLARED
+ * patterns of further ones: of base names, or of paths if they hold a slash. Under GG_BYPASS, which a tool that runs for
+ * real is given, calls of tools are left alone; placeholders are forced all the
  * same.
  *
  * The shims are not on PATH where this library is: configure steps look for their tools there, and write down what they
@@ -23,7 +25,7 @@
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
 struct gg_session {
-    const char *socket, *shim, *shims, *tools; /* NULL where the variable is not set */
+    const char *socket, *shim, *shims, *tools, *declared; /* NULL where the variable is not set */
     int bypass;
 };
 
@@ -31,6 +33,9 @@ struct gg_session {
 const struct gg_session *gg_session(void);
 
 int gg_is_tool(const char *path);
+
+/* Is it a tool because GG_DECLARED says so? */
+int gg_is_declared(const char *path);
 
 /* `path` made absolute from the descriptor `dir` or the working directory; not cleared of `.` and `..`. 0 or -1. */
 int gg_absolute(int dir, const char *path, char full[PATH_MAX]);

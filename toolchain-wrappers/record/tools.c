@@ -54,12 +54,49 @@ static size_t without_ending(const char *name, size_t size)
     return n > 1 && n < size && name[n - 1] == '-' ? n - 1 : size;
 }
 
+/* `*` and `?` are what they are to a shell, and match slashes. */
+static int matches(const char *pattern, size_t size, const char *text)
+{
+    const char *end = pattern + size, *star = NULL, *again = NULL;
+    while (*text != '\0') {
+        if (pattern < end && *pattern == '*') {
+            star = pattern++;
+            again = text;
+        } else if (pattern < end && (*pattern == '?' || *pattern == *text)) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star + 1;
+            text = ++again;
+        } else {
+            return 0;
+        }
+    }
+    while (pattern < end && *pattern == '*')
+        pattern++;
+    return pattern == end;
+}
+
+int gg_is_declared(const char *path)
+{
+    const char *list = gg_session()->declared, *slash = strrchr(path, '/');
+    while (list != NULL && *list != '\0') {
+        size_t n = strcspn(list, ":");
+        if (n > 0 && matches(list, n, memchr(list, '/', n) != NULL || slash == NULL ? path : slash + 1))
+            return 1;
+        list += n + (list[n] == ':');
+    }
+    return 0;
+}
+
 int gg_is_tool(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
     const char *tools = gg_session()->tools != NULL ? gg_session()->tools : builtin;
     size_t size = without_ending(name, strlen(name));
+    if (gg_is_declared(path))
+        return 1;
     if (size == 0)
         return 0;
     if (listed(tools, name, size))
