@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 
+from gg.core.slotted import names_of, replace, slotted
 from gg.errors import UsageError
 
 _ISOLATIONS = ("pathmap", "namespace")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@slotted(kw_only=True)
 class Settings:
     """What a run is told. `jobs` 0 means one a processor."""
 
@@ -22,7 +22,7 @@ class Settings:
     keep_going: bool = False
     retries: int = 4
     memory: int = 0
-    real: tuple[str, ...] = field(default=())
+    real: tuple[str, ...] = ()
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -95,13 +95,13 @@ def _read(path: str) -> Mapping[str, object]:
 
 
 def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:
-    known = {f.name: f for f in fields(Settings)}
+    known = names_of(Settings)
     changed: dict[str, object] = {}
     for name, value in values.items():
         if name not in known:
             raise UsageError(f"{place}: unknown setting {name!r}", hint=f"known: {', '.join(sorted(known))}")
         changed[name] = _converted(name, value, getattr(settings, name), place)
-    merged = replace(settings, **changed)  # type: ignore[arg-type]  # each value was converted to its field's type
+    merged = replace(settings, **changed)
     if merged.isolation not in _ISOLATIONS:
         raise UsageError(f"{place}: isolation is {merged.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
     if merged.jobs < 0 or merged.retries < 1:

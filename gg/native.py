@@ -7,38 +7,38 @@ the environment, so where the package was imported from is looked at first, and 
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from gg.errors import ToolMissing
 
 
-def _find(name: str) -> Path:
-    for directory in (Path(__file__).parent, *(Path(entry) / "gg" for entry in sys.path)):
-        path = directory / "_native" / name
-        if path.exists():
-            return path.absolute()
+def _find(name: str) -> str:
+    for directory in (os.path.dirname(__file__), *(os.path.join(entry, "gg") for entry in sys.path)):
+        path = os.path.join(directory, "_native", name)
+        if os.path.exists(path):
+            return os.path.abspath(path)
     raise ToolMissing(
         f"gg's own program {name} is not installed",
         hint="install the package with pip, which compiles it; a C compiler and CMake are needed",
     )
 
 
-def shim() -> Path:
+def shim() -> str:
     """The shim: the program that answers to the names of modelled tools. ToolMissing if it was not built."""
     return _find("gg-shim")
 
 
-def record_library() -> Path:
+def record_library() -> str:
     """The interposer that is preloaded while a build is recorded. ToolMissing if it was not built."""
     return _find("libgg-record.so")
 
 
-def pathmap_library() -> Path:
+def pathmap_library() -> str:
     """The path map that is preloaded while one thunk runs. ToolMissing if it was not built."""
     return _find("libgg-pathmap.so")
 
 
-def jail() -> Path:
+def jail() -> str:
     """The program that runs one thunk in namespaces of its own. ToolMissing if it was not built."""
     return _find("gg-jail")

@@ -11,19 +11,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from gg.core import placeholder
 from gg.core.placeholder import Placeholder
+from gg.core.slotted import slotted
 from gg.errors import StoreError, UsageError
 
 DOT = ".gg"
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Workspace:
     """A workspace that exists. `root` is absolute and free of symbolic links."""
 
@@ -104,7 +103,7 @@ class Workspace:
             if number and not os.path.exists(f"/proc/{number[1]}"):
                 full = os.path.join(self.tmp, name)
                 with suppress(OSError):
-                    shutil.rmtree(full) if os.path.isdir(full) else os.unlink(full)
+                    _remove(full)
 
     def need_writable(self) -> None:
         """StoreError when nothing can be written in `.gg/`."""
@@ -128,6 +127,15 @@ class Workspace:
                                 yield entry.path, found
             except OSError:
                 continue  # removed while we walk, or not ours to read: nothing to force there
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path):
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def read_placeholder(path: bytes, size: int | None = None) -> Placeholder | None:

@@ -155,7 +155,7 @@ def shim(setting: Setting) -> list[Figure]:
     (where / "empty.c").write_text("int main(void) { return 0; }\n")
     subprocess.run(["gcc", "-O2", "-static", "empty.c", "-o", "empty"], cwd=where, check=True)
     env = os.environ | {"GG_SOCKET": str(where / "socket")}
-    program = os.fspath(native.shim())
+    program = native.shim()
     differences: list[float] = []
     with _answering(where / "socket"):
         for _ in range(max(setting.repeats, 3)):

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from mmap import mmap
+
+from gg.core.slotted import slotted
 
 ReadPart = Callable[[bytes, int, int], bytes]
 """`(path, offset, size)`: the bytes there, fewer at the end of the file; OSError if it cannot be read."""
@@ -30,7 +31,7 @@ _DT_RUNPATH, _DT_FLAGS_1, _DT_AUXILIARY, _DT_FILTER = 29, 0x6FFFFFFB, 0x7FFFFFFD
 _DF_1_NODEFLIB, _DF_1_PIE = 0x800, 0x08000000
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Dynamic:
     """The dynamic part of an executable or shared library. Strings are as they stand in the file.
 
@@ -56,7 +57,7 @@ class Dynamic:
         return mine == (other.machine, other.bits, other.little_endian)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class _Layout:
     """How one class of ELF (32 or 64 bits) lays out what is read here; the byte order is in the formats."""
 
@@ -74,7 +75,7 @@ def _layout(bits: int, order: str) -> _Layout:
     return _Layout(32, struct.Struct(order + "HHIIIIIHHH"), struct.Struct(order + "8I"), struct.Struct(order + "iI"))
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class _Segment:
     kind: int
     offset: int

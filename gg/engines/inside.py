@@ -61,7 +61,7 @@ def _gg(scripts: str) -> Iterator[str]:
         yield from (spec.submodule_search_locations or ()) if spec else ()
     from gg import native
 
-    yield str(native.shim().parent)
+    yield os.path.dirname(native.shim())
     for name in _COMMANDS:
         path = os.path.join(scripts, name)
         if os.path.exists(path):

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from gg.core.regex import regex
+
 COMPILERS = ("gcc", "g++", "cc", "c++", "c89", "c99", "cpp", "clang", "clang++", "clang-cpp")
 BINUTILS = (
     *("as", "ld", "ld.bfd", "ld.gold", "ld.lld", "mold", "ar", "ranlib", "strip", "nm"),
@@ -32,8 +34,9 @@ _ARCHITECTURES = (
     r"|hexagon|pru|visium|epiphany|moxie|ft32|nds32\w*|k1om|tile\w*|rs6000"
 )
 _ALIASES = {"c89-gcc": "c89", "c99-gcc": "c99", "ld.mold": "mold"}
+_PLAIN = {name: name for name in NAMES} | _ALIASES
 # Lazy: of `x86_64-linux-gnu-gcc-ar` the tool is gcc-ar, not ar.
-_CANONICAL = re.compile(
+_CANONICAL = regex(
     rf"(?:(?:{_ARCHITECTURES})(?:-[A-Za-z0-9_.]+){{0,3}}?-)?"
     rf"(?P<tool>{'|'.join(re.escape(name) for name in sorted((*NAMES, *_ALIASES), key=len, reverse=True))})"
     r"(?:-\d+(?:\.\d+){0,2})?(?:-(?:posix|win32))?(?:\.exe)?"
@@ -43,7 +46,10 @@ _CANONICAL = re.compile(
 @lru_cache(maxsize=4096)
 def tool_name(basename: bytes) -> str | None:
     """The canonical name of the tool that is called as `basename` (no directory), None for one that is not modelled."""
-    found = _CANONICAL.fullmatch(basename.decode("latin-1"))
+    name = basename.decode("latin-1")
+    if "-" not in name and not name.endswith(".exe"):  # nearly all that PATH has
+        return _PLAIN.get(name)
+    found = _CANONICAL.fullmatch(name)
     if found is None:
         return None
     tool = found["tool"]

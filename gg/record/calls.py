@@ -6,15 +6,15 @@ and why" has an answer without a log level.
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import IO
 
+from gg.core.slotted import field, slotted
 
-@dataclass(slots=True)
+
+@slotted(frozen=False)
 class Calls:
     """Counts of a session. `real` and `probes` are by reason."""
 
@@ -41,6 +41,8 @@ class Calls:
         if self._file is None and self.path:
             self._file = open(self.path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
         if self._file:
+            import json
+
             line = {
                 "tool": tool,
                 "why": why,

@@ -10,11 +10,11 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
+from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
 from gg.models.base import Call, Draft, RunReal, Scan
 from gg.record.canon import Canon
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _CLOCKS = frozenset({"__DATE__", "__TIME__"})
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Captured:
     """A thunk that is in the store, its outputs at their real paths, and what was found by scanning."""
 

@@ -6,13 +6,13 @@ the thunk is forced, the compiler's own dependency file takes its place.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
+from gg.core.regex import regex
 from gg.models.base import Depfile
 from gg.models.includes import Closure
 
-_SPECIAL = re.compile(rb"[ \t#$]")
+_SPECIAL = regex(rb"[ \t#$]")
 
 
 def quote(name: bytes) -> bytes:

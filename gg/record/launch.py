@@ -84,17 +84,17 @@ class Build:
         env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
-        env["GG_SHIM"] = os.fspath(native.shim())
+        env["GG_SHIM"] = native.shim()
         if self._declared:
             env["GG_DECLARED"] = ":".join(self._declared.patterns())
         if self._interpose:
-            library = os.fspath(native.record_library())
+            library = native.record_library()
             env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
         return env
 
     def _make_shims(self, path: str) -> None:
         """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
-        shim = os.fspath(native.shim())
+        shim = native.shim()
         names: set[str] = set()
         declared = self._declared
         for directory in path.split(os.pathsep):

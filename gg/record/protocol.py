@@ -29,9 +29,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 
+from gg.core.slotted import slotted
 from gg.errors import FormatError
 
 VERSION = 1
@@ -44,7 +44,7 @@ class Op(IntEnum):
     FORCE = 1
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Request:
     """One request, as it arrived."""
 

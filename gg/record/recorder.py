@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gg.core.ids import sandbox_path
 from gg.core.placeholder import Placeholder, Writer
+from gg.core.slotted import slotted
 from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
 from gg.record import protocol
@@ -31,7 +31,7 @@ Namer = Callable[[bytes, bytes, Sequence[bytes]], str | None]
 caught because a declared one has its name, and runs as if nobody had looked."""
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Forced:
     """How a force of some paths ended: 0, or the failed command's status and what it printed."""
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgpack
 from blake3 import blake3
 
 from gg.core.ids import ThunkId
+from gg.core.slotted import slotted
 from gg.store.base import Key, Kind, Store
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class SoftFile:
     """A file as the recorder left it. Times in nanoseconds."""
 

@@ -23,13 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple, Protocol
 
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.core.slotted import slotted
 from gg.errors import FormatError, MissingObject, StoreError
 
 
@@ -65,7 +65,7 @@ class Stored(NamedTuple):
     used: float
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Caps:
     """What a store can do, so that callers never ask for its type.
 

@@ -7,9 +7,9 @@ that is near is taken as it is, even if the far store has a later one: a reducti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from gg.core.ids import BlobId
+from gg.core.slotted import replace
 from gg.store.base import Caps, Key, Kind, Store, Stored
 from gg.store.wrapper import Wrapper
 

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import quote
 
 from blake3 import blake3
 
@@ -192,14 +191,19 @@ class Metadata:
 
         if self._db is not None:
             return self._db
-        location = "file:" + quote(self._path)
+        location: str | bytes = self._path
         if self._read_only:
+            from urllib.parse import quote
+
             if not os.path.exists(self._path):
                 return None
             # Without a log there is nobody writing, and SQLite need not make the index file beside it.
             log = self._path + b"-wal"
-            location += "?mode=ro" if os.path.exists(log) and os.path.getsize(log) else "?immutable=1"
-        db = sqlite3.connect(location, uri=True, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            mode = "?mode=ro" if os.path.exists(log) and os.path.getsize(log) else "?immutable=1"
+            location = "file:" + quote(self._path) + mode
+        db = sqlite3.connect(
+            location, uri=self._read_only, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
         if not self._read_only:
             db.execute("PRAGMA page_size=8192")
             db.execute("PRAGMA journal_mode=WAL")

@@ -27,7 +27,7 @@ ALLOWED = {
     "core": "errors",
     "files": "core store",
     "native": "errors",
-    "config": "errors",
+    "config": "core errors",
     "workspace": "config core errors",
     "history": "workspace",
     "store": "core errors",
@@ -239,11 +239,11 @@ COMMANDS = {
             "gg.record",
         ),
     ),
-    # gg-infer: the recorder with all models, and nothing that schedules or runs.
+    # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (106, 210),
-        ("click", "gg.core.scheduler", "gg.driver", "gg.engines", "gg.execute", "gg.observe"),
+        (64, 150),
+        ("click", "gg.core.scheduler", "gg.driver", "gg.engines", "gg.execute", "gg.observe", "dataclasses"),
     ),
     # What gg-create-thunk's scripts call most often.
     "hash_": (

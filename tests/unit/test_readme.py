@@ -9,13 +9,13 @@ import os
 import re
 import subprocess
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from gg import config, errors
 from gg.cli import group as cli
+from gg.core.slotted import names_of
 from tests.commands.batch import programs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +113,7 @@ def test_every_setting_is_in_the_table() -> None:
     }
     named = {row[0].strip("`").split()[0] for row in rows if row[0]}
     later = {"fallback"}  # for engines beyond this machine
-    assert named == {f.name for f in fields(config.Settings)} - later
+    assert named == set(names_of(config.Settings)) - later
 
 
 def test_every_exit_status_is_in_the_table() -> None:

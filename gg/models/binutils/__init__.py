@@ -1,43 +1,95 @@
-"""The models of the binary utilities, the linkers and the stand-alone assemblers, by canonical tool name."""
+"""The models of the binary utilities, the linkers and the stand-alone assemblers, by canonical tool name.
+
+Each is loaded when its tool is first called: most builds call three of them.
+"""
 
 from __future__ import annotations
 
-from gg.models.base import Model
-from gg.models.binutils.ar import ar, ranlib
-from gg.models.binutils.edit import objcopy, strip
-from gg.models.binutils.gas import gas
-from gg.models.binutils.ld import ld
-from gg.models.binutils.nasm import nasm, yasm
-from gg.models.binutils.show import show
+from gg.models.base import Answer, Call, Model, Probe
+
+
+def _ar(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.ar import ar
+
+    return ar(call, probe)
+
+
+def _ranlib(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.ar import ranlib
+
+    return ranlib(call, probe)
+
+
+def _objcopy(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.edit import objcopy
+
+    return objcopy(call, probe)
+
+
+def _strip(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.edit import strip
+
+    return strip(call, probe)
+
+
+def _gas(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.gas import gas
+
+    return gas(call, probe)
+
+
+def _ld(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.ld import ld
+
+    return ld(call, probe)
+
+
+def _nasm(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.nasm import nasm
+
+    return nasm(call, probe)
+
+
+def _yasm(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.nasm import yasm
+
+    return yasm(call, probe)
+
+
+def _show(call: Call, probe: Probe) -> Answer:
+    from gg.models.binutils.show import show
+
+    return show(call, probe)
+
 
 MODELS: dict[str, Model] = {
-    "ar": ar,
-    "gcc-ar": ar,
-    "llvm-ar": ar,
-    "ranlib": ranlib,
-    "gcc-ranlib": ranlib,
-    "llvm-ranlib": ranlib,
-    "ld": ld,
-    "ld.bfd": ld,
-    "ld.gold": ld,
-    "ld.lld": ld,
-    "mold": ld,
-    "as": gas,
-    "strip": strip,
-    "llvm-strip": strip,
-    "objcopy": objcopy,
-    "llvm-objcopy": objcopy,
-    "nm": show,
-    "gcc-nm": show,
-    "llvm-nm": show,
-    "objdump": show,
-    "llvm-objdump": show,
-    "readelf": show,
-    "llvm-readelf": show,
-    "size": show,
-    "llvm-size": show,
-    "strings": show,
-    "llvm-strings": show,
-    "nasm": nasm,
-    "yasm": yasm,
+    "ar": _ar,
+    "gcc-ar": _ar,
+    "llvm-ar": _ar,
+    "ranlib": _ranlib,
+    "gcc-ranlib": _ranlib,
+    "llvm-ranlib": _ranlib,
+    "ld": _ld,
+    "ld.bfd": _ld,
+    "ld.gold": _ld,
+    "ld.lld": _ld,
+    "mold": _ld,
+    "as": _gas,
+    "strip": _strip,
+    "llvm-strip": _strip,
+    "objcopy": _objcopy,
+    "llvm-objcopy": _objcopy,
+    "nm": _show,
+    "gcc-nm": _show,
+    "llvm-nm": _show,
+    "objdump": _show,
+    "llvm-objdump": _show,
+    "readelf": _show,
+    "llvm-readelf": _show,
+    "size": _show,
+    "llvm-size": _show,
+    "strings": _show,
+    "llvm-strings": _show,
+    "nasm": _nasm,
+    "yasm": _yasm,
 }

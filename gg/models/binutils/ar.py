@@ -8,9 +8,9 @@ files, so such a call is run for real. Thin archives name their members, whose b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from gg.core.slotted import slotted
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Draft, PathKind, Probe, RunReal, Writes
 from gg.models.binutils.common import (
@@ -60,7 +60,7 @@ def ranlib_table() -> Table:
     return read_table(_RANLIB, Style.GNU)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Request:
     """An ar command line, understood. `operation` is one letter: "V" for a question, "M" for an MRI script."""
 

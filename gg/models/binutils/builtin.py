@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from gg.core.regex import regex
 from gg.models.base import Probe
 from gg.models.binutils.common import question_env
 
 _NO_ENV: Mapping[bytes, bytes] = {}
-_SEARCH_DIR = re.compile(rb'SEARCH_DIR\("([^"]*)"\)')
+_SEARCH_DIR = regex(rb'SEARCH_DIR\("([^"]*)"\)')
 
 
 def flavour_of(name: bytes) -> str:

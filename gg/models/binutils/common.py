@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from gg.core.regex import regex
 from gg.models.base import Call, PathKind, Probe, RunReal
 from gg.models.binutils.options import Unmodelled
 from gg.models.toolchain import program_files
@@ -18,9 +19,9 @@ KEPT = (
     b"LD_LIBRARY_PATH", b"GNUTARGET", b"SOURCE_DATE_EPOCH",
 )  # fmt: skip
 
-_WORD = re.compile(rb"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\\\Z)+""", re.DOTALL)
-_QUOTED = re.compile(rb"""\\(.)|"((?:[^"\\]|\\.)*)"?|'((?:[^'\\]|\\.)*)'?|\\\Z""", re.DOTALL)
-_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_WORD = regex(rb"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|\\\Z)+""", re.DOTALL)
+_QUOTED = regex(rb"""\\(.)|"((?:[^"\\]|\\.)*)"?|'((?:[^'\\]|\\.)*)'?|\\\Z""", re.DOTALL)
+_ESCAPE = regex(rb"\\(.)", re.DOTALL)
 
 
 def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:

@@ -7,9 +7,9 @@ to copy: such a call is run for real, on the forced file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 
+from gg.core.slotted import slotted
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Draft, Probe, RunReal, Writes
 from gg.models.binutils.common import VERSION, absolute, environment, expand, in_place, is_trial, tools, trial
@@ -71,7 +71,7 @@ def objcopy_table() -> Table:
     return read_table(_OBJCOPY, Style.GNU)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class _Edit:
     """One file into another; the same name twice when it is changed in place."""
 

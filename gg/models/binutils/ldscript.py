@@ -6,15 +6,17 @@ The grammar is that of the ld manual, chapter "Linker Scripts", as far as files 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
-_TOKEN = re.compile(rb'/\*.*?\*/|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
+from gg.core.regex import regex
+from gg.core.slotted import slotted
+
+_TOKEN = regex(rb'/\*.*?\*/|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
 _GROUPS = frozenset((b"INPUT", b"GROUP", b"AS_NEEDED", b"STARTUP"))
 _SINGLE = frozenset((b"SEARCH_DIR", b"OUTPUT"))
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Script:
     """What a script names, in order. `inputs` are as written: paths, `-lname`, perhaps a `=` for the sysroot."""
 

@@ -6,10 +6,10 @@ build may replace them. Placeholders are never looked at: what they will be cann
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from gg.core.elf import Dynamic
+from gg.core.slotted import slotted
 from gg.models.base import Probe
 from gg.models.binutils.ldscript import Script, looks_like_script, read_script
 from gg.models.binutils.thin import THIN
@@ -21,7 +21,7 @@ Target = tuple[int, int]
 _HEAD = 65536  # bytes: all of a script, and of an archive enough to meet its first member behind the symbol index
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Look:
     """What a file is; all empty for an archive or object of an unknown kind."""
 

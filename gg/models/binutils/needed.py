@@ -9,9 +9,9 @@ gold, lld and mold read no library that was not named.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from gg.core.elf import Dynamic
+from gg.core.slotted import field, slotted
 from gg.models.base import PathKind, Probe
 from gg.models.binutils.common import absolute
 from gg.models.binutils.look import Target, dynamic
@@ -22,7 +22,7 @@ _SHELL = b"/bin/sh"
 _GLOB = b'for f in $1; do if [ -f "$f" ]; then printf "%s\\0" "$f"; fi; done'
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Library:
     """A shared library as far as it is known: one that is not made yet has no `dynamic` part but perhaps a command."""
 
@@ -32,7 +32,7 @@ class Library:
     dynamic: Dynamic | None
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Closure:
     """The search for what the libraries of one link need. `inputs` grows; `files` are configuration that was read."""
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
+
+from gg.core.slotted import slotted
 
 OPERAND = "operand"
 
@@ -53,7 +54,7 @@ class Style(Enum):
     EXACT = 3  # as LD, and nothing may be abbreviated (gold, lld, mold)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Table:
     """The options of one tool."""
 

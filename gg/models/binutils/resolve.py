@@ -7,10 +7,10 @@ further files. Objects and archives may be placeholders: they are inputs, their 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from gg.core.regex import regex
+from gg.core.slotted import field, slotted
 from gg.models.base import Depfile, PathKind, Probe, Writes
 from gg.models.binutils.common import absolute, expand
 from gg.models.binutils.ldtable import linker_table
@@ -20,7 +20,7 @@ from gg.models.binutils.options import OPERAND, Arg, Unmodelled, parse
 from gg.models.binutils.thin import thin_members
 
 _NO_ENV: Mapping[bytes, bytes] = {}
-_TEMPORARY = re.compile(rb"(?:^|/)cc[A-Za-z0-9]{6}\.\w+$")  # the names that the compiler driver makes up
+_TEMPORARY = regex(rb"(?:^|/)cc[A-Za-z0-9]{6}\.\w+$")  # the names that the compiler driver makes up
 _RESOLUTION = b"-fresolution="
 
 # -m emulation to ELF e_machine and word size, as far as wrong libraries can lie on a search path.
@@ -30,7 +30,7 @@ _TARGETS = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Linked:
     """What one link reads and writes. Paths are as the linker opens them: absolute or relative to its cwd.
 
@@ -72,7 +72,7 @@ def resolve(
         return Linked(run_real=str(error))
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted(frozen=False, kw_only=True)
 class _Link:
     """One link while it is being resolved."""
 

@@ -9,9 +9,9 @@ only `/`, `/SYM64/` and `//` are followed by data. Names are relative to the arc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from gg.core.slotted import slotted
 from gg.models.base import Probe
 
 ARCH = b"!<arch>\n"
@@ -19,7 +19,7 @@ THIN = b"!<thin>\n"
 _HEADER = 60
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Recorded:
     """The thunk behind a placeholder: its command line, and what it reads (absolute paths, its tools aside).
 

@@ -1,14 +1,27 @@
-"""The compiler drivers: gcc, clang and the names by which they go."""
+"""The compiler drivers: gcc, clang and the names by which they go. The model is loaded at the first call of one."""
 
 from __future__ import annotations
 
-from gg.models.base import Model
-from gg.models.driver.model import VERSION, DriverModel
+from functools import cache
+from typing import TYPE_CHECKING
+
+from gg.models.base import Answer, Call, Model, Probe
 from gg.models.names import COMPILERS
 
-_MODEL = DriverModel()
+if TYPE_CHECKING:
+    from gg.models.driver.model import DriverModel
 
-MODELS: dict[str, Model] = dict.fromkeys(COMPILERS, _MODEL)
+
+@cache
+def _model() -> DriverModel:
+    from gg.models.driver.model import DriverModel
+
+    return DriverModel()
+
+
+def _driver(call: Call, probe: Probe) -> Answer:
+    return _model()(call, probe)
+
+
+MODELS: dict[str, Model] = dict.fromkeys(COMPILERS, _driver)
 """Canonical name to model."""
-
-__all__ = ["MODELS", "VERSION", "DriverModel"]

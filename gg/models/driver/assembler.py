@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gg.core.slotted import slotted
 from gg.models.binutils.gas import as_table
 from gg.models.binutils.options import Unmodelled, parse
 from gg.models.driver.command import Command
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class ForAssembler:
     """The part of a command line that is the assembler's."""
 

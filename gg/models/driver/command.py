@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 
+from gg.core.slotted import field, slotted
 from gg.models.driver.languages import Language
 
 
@@ -17,7 +17,7 @@ class Stage(Enum):
     LINK = "link"
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Source:
     """One source, as it was written."""
 
@@ -25,7 +25,7 @@ class Source:
     language: Language
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Dependencies:
     """What was said about the dependency file. `asked` and `system`: -MD or -MMD (not for cc1 alone).
 
@@ -41,7 +41,7 @@ class Dependencies:
     direct: bytes | None = None
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Beside:
     """The files that are written beside the main output."""
 
@@ -59,7 +59,7 @@ class Beside:
         return named or self.temps is not None or bool(self.aux_info)
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Command:
     """A command line. `question` and `real` hold the first reason for a real run, as a probe or not.
 

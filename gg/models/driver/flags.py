@@ -9,8 +9,9 @@ call runs for real.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, Flag, auto
+
+from gg.core.slotted import slotted
 
 
 class Arity(Enum):
@@ -114,7 +115,7 @@ HLT = HL | Marks.TOOLS
 GCC, CLANG = "gcc", "clang"
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Row:
     """Options that behave alike. `only`: the flavour that knows them, both if empty."""
 

@@ -6,12 +6,11 @@ The suffixes are those of GCC (gcc.cc, `default_compilers`, and the `lang-specs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gg.core.slotted import slotted
 from gg.models.base import Lexer
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Language:
     """One language. `front` is the one whose headers and compiler proper are used ("c", "c++", "objc", …).
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol
 
+from gg.core.slotted import replace
 from gg.models.base import Call, Probe
 from gg.models.driver.command import Command
 from gg.models.driver.naming import program_output

@@ -13,9 +13,9 @@ can run it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from gg.core.slotted import slotted
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, RunReal, Scan, SearchPath, Writes
 from gg.models.binutils.common import expand
@@ -67,7 +67,7 @@ class Toolchain(Protocol):
     def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]: ...
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class _Job:
     """One call that is being answered, with all that its parts look at."""
 

@@ -8,9 +8,9 @@ compiler's own directories, -idirafter. A -I that is a system directory too coun
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
+from gg.core.slotted import slotted
 from gg.models.base import Call, PathKind, Probe, SearchPath
 from gg.models.driver.command import Command
 
@@ -35,7 +35,7 @@ class HeaderFacts(Protocol):
     ) -> tuple[bytes, ...] | None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Headers:
     """A search path, and its directories each once."""
 

@@ -5,9 +5,9 @@ What an argument is depends on its text alone, so each text is classified once a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gg.core.slotted import replace, slotted
 from gg.models.driver.flags import ROWS, Arity, Effect, Marks
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_REMEMBERED = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Known:
     """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
 

@@ -7,10 +7,11 @@ a build that is not there itself (FFmpeg, libvpx).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
-_NAMES = re.compile(
+from gg.core.regex import regex
+
+_NAMES = regex(
     rb"(?:\A|[/\0])(?:"
     rb"conftest[\w$]*(?:[.\0]|\Z)"  # autoconf, libtool, autosetup, x264
     rb"|conf\d+-\d+-\d+\.|\.conf_check_|\.sconf_temp/|config-temp/|config\.tests/"
@@ -18,7 +19,7 @@ _NAMES = re.compile(
     rb"|CompilerId\w+/|TryCompile-|meson-private/|UU/\Z|\.tmp_\d+/|qemu-conf"
     rb")"
 )
-_HINT = re.compile(rb"conf|CMake|cmTC_|CompilerId|TryC|meson-p|ztest|UU/|\.tmp_")
+_HINT = regex(rb"conf|CMake|cmTC_|CompilerId|TryC|meson-p|ztest|UU/|\.tmp_")
 _TEMPORARY = (b"/tmp/", b"/var/tmp/", b"/dev/shm/")
 
 

@@ -8,13 +8,13 @@ searched as the latter; the last quote directory gives way if the bracket direct
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from gg.core.slotted import slotted
 from gg.models.base import SearchPath
 from gg.models.includes.tree import Directory
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Place:
     """A directory to search. `prefix` goes before a name when it is displayed; `position` is its index."""
 

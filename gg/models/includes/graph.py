@@ -11,9 +11,10 @@ what it names). A file that says `#include_next` is one node for each place on t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
+
+from gg.core.slotted import slotted
 
 if TYPE_CHECKING:
     from gg.core.ids import GroupId
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@slotted(eq=False)
 class Header:
     """One file of a closure, under one of its names.
 

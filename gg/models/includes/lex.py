@@ -22,18 +22,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from gg.core.regex import regex
+
 _BLANK = rb"[ \t\f\v\r\0]"
 _WS = rb"(?:" + _BLANK + rb"|/\*.*?\*/)*"
 _IDENT = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
 _OPERAND = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|([^\s\0]))"
 # Each begins with a literal, for which the matcher falls back on memchr; most of the text is never looked at.
 _WORD = rb"(include_next|include|import|embed)(?![\w$])" + _WS + _OPERAND
-_HASH = re.compile(rb"#" + _WS + _WORD, re.DOTALL)
-_DIGRAPH = re.compile(rb"%:" + _WS + _WORD, re.DOTALL)
-_DIRECTIVE_LINE = re.compile(rb"#[^\n]*")
-_DIGRAPH_LINE = re.compile(rb"%:[^\n]*")
+_HASH = regex(rb"#" + _WS + _WORD, re.DOTALL)
+_DIGRAPH = regex(rb"%:" + _WS + _WORD, re.DOTALL)
+_DIRECTIVE_LINE = regex(rb"#[^\n]*")
+_DIGRAPH_LINE = regex(rb"%:[^\n]*")
 _ASKED = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|(" + _IDENT + rb"))"
-_HAS = re.compile(
+_HAS = regex(
     rb"__has_(include_next|include|embed)(?:__)?"
     + _WS
     + rb"\("
@@ -43,13 +45,13 @@ _HAS = re.compile(
     + rb"))",
     re.DOTALL,
 )
-_DEPENDENCY = re.compile(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>)", re.DOTALL)
-_ASSEMBLER = re.compile(rb"\.inc(bin|lude)(?:[ \t]|\\t)*\\?\"([^\"\n]*)", re.IGNORECASE)
-_SPLICE = re.compile(rb"\\[ \t\f\v\r]*\n")
-_DATE = re.compile(rb"DATE__")
-_TIME = re.compile(rb"TIME(?:STAMP)?__")
-_HAZARD = re.compile(rb"\b__(?:(D)ATE|(T)IME|TIME(S)TAMP)__(?![\w$])")
-_COMPUTED = re.compile(
+_DEPENDENCY = regex(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>)", re.DOTALL)
+_ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*\\?\"([^\"\n]*)", re.IGNORECASE)
+_SPLICE = regex(rb"\\[ \t\f\v\r]*\n")
+_DATE = regex(rb"DATE__")
+_TIME = regex(rb"TIME(?:STAMP)?__")
+_HAZARD = regex(rb"\b__(?:(D)ATE|(T)IME|TIME(S)TAMP)__(?![\w$])")
+_COMPUTED = regex(
     rb"^"
     + _BLANK
     + rb"*(?:#|%:)"
@@ -60,7 +62,7 @@ _COMPUTED = re.compile(
     re.MULTILINE,
 )
 # Comments, literals, and numbers (whose digit separators are no quotes). Literals end with their line.
-_NOISE = re.compile(
+_NOISE = regex(
     rb"(?P<comment>/\*.*?\*/|//[^\n]*)"
     rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\""
     rb"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|\b[0-9][\w.']*",

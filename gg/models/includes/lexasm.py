@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gg.core.regex import regex
 from gg.models.includes.lex import assembler, encode, spliced
 
-_GAS_COMPUTED = re.compile(
+_GAS_COMPUTED = regex(
     rb"^[ \t]*(?:[\w.$]+:[ \t]*)?\.inc(?:bin|lude)\b[ \t]*([^\"\s][^\n]*)?$", re.IGNORECASE | re.MULTILINE
 )
-_NASM_DIRECTIVE = re.compile(
-    rb"^[ \t]*%[ \t]*(include|depend|pathsearch)\b[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
-)
-_NASM_INCBIN = re.compile(
-    rb"^([^;\n]*?)(?<![\w.$%@?#~])incbin(?![\w.$@?#~:])[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE
-)
-_NASM_STRING = re.compile(rb"\"([^\"\n]*)\"|'([^'\n]*)'|`([^`\n]*)`")
+_NASM_DIRECTIVE = regex(rb"^[ \t]*%[ \t]*(include|depend|pathsearch)\b[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE)
+_NASM_INCBIN = regex(rb"^([^;\n]*?)(?<![\w.$%@?#~])incbin(?![\w.$@?#~:])[ \t]*([^\n]*)", re.IGNORECASE | re.MULTILINE)
+_NASM_STRING = regex(rb"\"([^\"\n]*)\"|'([^'\n]*)'|`([^`\n]*)`")
 
 
 def lex_gas(data: bytes) -> bytes:

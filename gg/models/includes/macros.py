@@ -13,17 +13,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from gg.core.regex import regex
+from gg.core.slotted import slotted
 from gg.models.includes.lex import spliced, without_comments
 
 _WS = rb"[ \t\f\v\r]"
 _WORD = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
-_DEFINE = re.compile(
+_DEFINE = regex(
     rb"^" + _WS + rb"*(?:#|%:)" + _WS + rb"*define" + _WS + rb"+(" + _WORD + rb")(\(?)([^\n]*)", re.MULTILINE
 )
-_STRING = re.compile(rb"\"[^\"]*\"|<[^>]*>")
-_IDENTIFIER = re.compile(_WORD)
+_STRING = regex(rb"\"[^\"]*\"|<[^>]*>")
+_IDENTIFIER = regex(_WORD)
 # Object-like macros that GNU compilers predefine and whose names stand in header names.
 _PREDEFINED = frozenset((b"linux", b"unix", b"i386"))
 
@@ -64,7 +65,7 @@ def lookup(text: bytes, name: bytes) -> frozenset[bytes]:
     return frozenset(part.partition(b"\n")[0] for part in text.split(needle)[1:])
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Expansion:
     """What one macro can stand for: header names with their delimiters. `sure`: there is nothing else."""
 

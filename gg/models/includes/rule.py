@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-_NAME = re.compile(rb"(?:\\[ \t#:]|\$\$|[^\s\\]|\\(?!\n))+")
-_ESCAPE = re.compile(rb"\\([ \t#:])|\$(\$)")
+from gg.core.regex import regex
+
+_NAME = regex(rb"(?:\\[ \t#:]|\$\$|[^\s\\]|\\(?!\n))+")
+_ESCAPE = regex(rb"\\([ \t#:])|\$(\$)")
 
 
 def prerequisites(rule: bytes) -> tuple[bytes, ...]:

@@ -12,9 +12,9 @@ names that only the assembler computes (`Closure.opaque`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import chain
 
+from gg.core.slotted import replace, slotted
 from gg.models.base import Scan, SearchPath
 from gg.models.includes.disk import Disk
 from gg.models.includes.files import Files
@@ -28,7 +28,7 @@ from gg.models.includes.unit import Computed, Unit
 _TOKENS = (("__DATE__", HAZARDS[ord("D")]), ("__TIME__", HAZARDS[ord("T")]), ("__TIMESTAMP__", HAZARDS[ord("S")]))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@slotted(kw_only=True)
 class Closure:
     """What a scan found. Its clusters stay good until the next call of the scanner.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 
+from gg.core.slotted import slotted
 from gg.models.base import Lexer, Scan
 from gg.models.includes.files import GAS, NASM, C, FileState
 from gg.models.includes.graph import Cluster, Header, Node
@@ -19,7 +19,7 @@ _PREINCLUDED = b"stdc-predef.h"
 _ITSELF = frozenset((b"__FILE__", b"__BASE_FILE__"))
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Computed:
     """A name that no literal gives: the file that says so, and what stands in the name's place."""
 

@@ -10,10 +10,10 @@ The questions, and the CPU time that each took on a 2-core machine (gcc 12, clan
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from gg.core.regex import regex
 from gg.models.base import Probe
 from gg.models.toolchain import linkline, transcript
 from gg.models.toolchain.linkline import INPUTS, OUTPUT, LinkLine
@@ -59,8 +59,8 @@ _DISTRO = (
 )
 
 # Flags whose operand may be a relative path: with one of these, an answer holds in one directory only.
-_PATHY = re.compile(rb"-(?:B|I|L|i|-?specs|-sysroot|-?gcc-toolchain|-prefix|resource-dir|fuse-ld=\.?/|-config)|[^-]")
-_MACHINE = re.compile(rb"-m(?!llvm)|--target=")  # what the compiler proper is told, and this module hands on
+_PATHY = regex(rb"-(?:B|I|L|i|-?specs|-sysroot|-?gcc-toolchain|-prefix|resource-dir|fuse-ld=\.?/|-config)|[^-]")
+_MACHINE = regex(rb"-m(?!llvm)|--target=")  # what the compiler proper is told, and this module hands on
 
 
 def facts(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None) -> CompilerFacts:

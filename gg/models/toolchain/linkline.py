@@ -6,20 +6,19 @@ arguments go. What stands before and after are the start files, the default libr
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
+from gg.core.regex import regex
+from gg.core.slotted import slotted
 from gg.models.toolchain.transcript import Command, Transcript
 
 INPUTS = b"/dev/null"
 OUTPUT = b"/gg-output"
 RESOLUTION = b"-plugin-opt=-fresolution="
 
-_OBJECT = re.compile(rb"\.(?:o|obj)$")
+_OBJECT = regex(rb"\.(?:o|obj)$")
 _PAIRED = (b"-m", b"-dynamic-linker", b"--dynamic-linker", b"-plugin", b"--plugin", b"-o", b"-z", b"-L", b"-T", b"-h")
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class LinkLine:
     """One link as the driver does it.
 

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from gg.core.elf import Dynamic
+from gg.core.regex import regex
 from gg.models.base import PathKind
 from gg.models.toolchain.view import View, search_path
 
@@ -21,7 +22,7 @@ _MAGIC = b"glibc-ld.so.cache1.1"
 _HEAD = struct.Struct("=20sIIB3xI3I")  # struct cache_file_new in glibc's sysdeps/generic/dl-cache.h
 _ENTRY = struct.Struct("=iIIIQ")  # struct file_entry_new
 _HWCAPS = (b"x86-64-v4", b"x86-64-v3", b"x86-64-v2", b"power10", b"power9", b"z16", b"z15", b"z14", b"z13")
-_MUSL = re.compile(rb"/ld-musl-([^/]+)\.so\.1$")
+_MUSL = regex(rb"/ld-musl-([^/]+)\.so\.1$")
 _MUSL_DIRS = (b"/lib", b"/usr/local/lib", b"/usr/lib")
 
 

@@ -6,10 +6,10 @@ intermediate language; GCC's wrappers of these (`gcc-ar`) start them with its ow
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from gg.core.regex import regex
 from gg.models.base import Probe
 from gg.models.toolchain.loader import Loader
 from gg.models.toolchain.view import View, question_env, search_path
@@ -17,8 +17,8 @@ from gg.models.toolchain.view import View, question_env, search_path
 if TYPE_CHECKING:
     from gg.models.toolchain.compiler import CompilerFacts
 
-_PLUGGED = re.compile(rb"^(?:.*-)?(?:ar|nm|ranlib)(?:-\d[\d.]*)?$")  # seen with strace: of binutils 2.40 just these do
-_WRAPPER = re.compile(rb"^(.*-)?gcc-(ar|nm|ranlib)(-\d[\d.]*)?$")
+_PLUGGED = regex(rb"^(?:.*-)?(?:ar|nm|ranlib)(?:-\d[\d.]*)?$")  # seen with strace: of binutils 2.40 just these do
+_WRAPPER = regex(rb"^(.*-)?gcc-(ar|nm|ranlib)(-\d[\d.]*)?$")
 _MAX_SCRIPT = 65536  # bytes: what is longer is a program in its own right, not a wrapper
 _MAX_DEPTH = 4  # Linux follows as many `#!` (BINPRM_MAX_RECURSION in linux/binfmts.h)
 

@@ -10,17 +10,19 @@ put a backslash before `"`, `\\` and `$`. The questions are asked in the C local
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from gg.core.regex import regex
+from gg.core.slotted import slotted
 
 Command = tuple[bytes, ...]
 
-_WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
-_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-_VERSION = re.compile(rb"^(?:(gcc) version|.*\b(clang) version) (\d+(?:\.\d+)*).*$", re.MULTILINE)
-_INCLUDES = re.compile(rb"^#include <\.\.\.> search starts here:\n((?: .*\n)*)", re.MULTILINE)
+_WORD = regex(rb'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
+_ESCAPE = regex(rb"\\(.)", re.DOTALL)
+_VERSION = regex(rb"^(?:(gcc) version|.*\b(clang) version) (\d+(?:\.\d+)*).*$", re.MULTILINE)
+_INCLUDES = regex(rb"^#include <\.\.\.> search starts here:\n((?: .*\n)*)", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Transcript:
     """One answer. Directories are as printed, without a last slash; nothing is resolved.
 
