@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gg.core.codec import decode_thunk, encode_thunk, thunk_id
@@ -73,8 +73,7 @@ class Named:
         """`REFERENCE` or `REFERENCE=NAME`."""
         reference, _, name = text.partition("=")
         name = name or reference
-        if name.startswith("/") or ".." in name.split("/"):
-            raise UsageError(f"{name!r} is not a name inside the thunk's directory")
+        inside(name)
         return cls(reference, name, Reference.parse(reference))
 
 
@@ -90,8 +89,6 @@ def build(
     outputs: Sequence[str],
 ) -> tuple[ThunkId, bytes]:
     """The thunk's id and encoding; `arguments[0]` is the program's argv[0]. UsageError for what makes no sense."""
-    if not outputs:
-        raise UsageError("a thunk needs at least one output", hint="--output NAME")
     if not arguments:
         raise UsageError("a thunk needs its program's own name as first argument", hint="FUNCTION-HASH NAME [ARG...]")
     program = next((n for n in executables if function in (n.text, n.name)), None)
@@ -101,17 +98,37 @@ def build(
     names: dict[str, str] = {}
     for group, executable in ((values, False), (thunks, False), (executables, True)):
         for named in group:
-            path = _inside(named.name)
+            path = inside(named.name)
             entries[path] = _entry(store, path, named.reference, executable)
             names[named.text] = named.name
+    return assemble(
+        program=inside(program.name),
+        argv=[os.fsencode(_ARGUMENT.sub(lambda m: _name(m[1], names), a)) for a in arguments],
+        entries=entries,
+        outputs=outputs,
+        environment=_environment(environment),
+    )
+
+
+def assemble(
+    *,
+    program: SandboxPath,
+    argv: Sequence[bytes],
+    entries: Mapping[bytes, Entry],
+    outputs: Sequence[str],
+    environment: Mapping[bytes, bytes],
+) -> tuple[ThunkId, bytes]:
+    """The id and encoding of a thunk whose inputs are known; outputs are names in its directory, the first must be made."""
+    if not outputs:
+        raise UsageError("a thunk needs at least one output", hint="--output NAME")
     thunk = Thunk(
-        argv=tuple(os.fsencode(_ARGUMENT.sub(lambda m: _name(m[1], names), a)) for a in arguments),
-        program=_inside(program.name),
+        argv=tuple(argv),
+        program=program,
         cwd=SandboxPath(DIRECTORY),
-        env=tuple(sorted(_environment(environment).items())),
+        env=tuple(sorted(environment.items())),
         entries=tuple(entries[path] for path in sorted(entries)),
         groups=(),
-        outputs=tuple(Output(_inside(o), optional=i > 0) for i, o in enumerate(outputs)),
+        outputs=tuple(Output(inside(o), optional=i > 0) for i, o in enumerate(outputs)),
         work=Work.OTHER,
         model=MODEL,
         dynamic=True,
@@ -120,7 +137,10 @@ def build(
     return thunk_id(encoded), encoded
 
 
-def _inside(name: str) -> SandboxPath:
+def inside(name: str) -> SandboxPath:
+    """Where a thunk's command finds the input `name`; UsageError for one that is not below its directory."""
+    if not name or name.startswith("/") or ".." in name.split("/"):
+        raise UsageError(f"{name!r} is not a name inside the thunk's directory")
     return SandboxPath(DIRECTORY + b"/" + os.fsencode(name))
 
 
@@ -196,7 +216,7 @@ class Maker:
         )
         self._store.put({Key(Kind.THUNK, name): encoded})
         if placeholder:
-            _write_placeholder(placeholder, name)
+            write_placeholder(placeholder, name)
         return thunk_text(name)
 
     def close(self) -> None:
@@ -209,7 +229,8 @@ class Maker:
         self.close()
 
 
-def _write_placeholder(path: str, name: ThunkId) -> None:
+def write_placeholder(path: str, name: ThunkId) -> None:
+    """A placeholder of the thunk's first output at `path`."""
     from gg import native
     from gg.core.placeholder import Writer
 

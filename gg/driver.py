@@ -9,6 +9,7 @@ has reductions written.
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
 import time
@@ -75,7 +76,9 @@ class Driver:
         self._observe = observe
         self._scheduler = Scheduler(policy or Policy())
         self._prefix = os.fsencode(root) + b"/"
-        self._answers: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[Answer | tuple[int, ThunkId] | None] = queue.SimpleQueue()
+        self._tickets = itertools.count()
+        self.taken: set[int] = set()
         self._cone = Cone(store, groups, files)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, tuple[ThunkId, ThunkId, Thunk]] = {}  # the thunk, and as it was resolved
@@ -102,18 +105,27 @@ class Driver:
         wanted = list(dict.fromkeys(roots))
         if not wanted:
             return Outcome(events.Summary())
-        for name in wanted:
-            if name in self._settled:
-                finished(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
-        self._add(wanted)
-        self._observe(seen.Started(total=len(self._cone.thunks)))
-        self._step(events.Want(time.monotonic(), tuple(wanted), again=True))
+        self._want(wanted)
         try:
             while self._done is None:
                 self._wait()
         finally:
             self._durations.flush()
         return Outcome(self._done, dict(self._failures), self._skipped, self._stop)
+
+    def want(self, root: ThunkId) -> int:
+        """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
+        ticket = next(self._tickets)
+        self._answers.put((ticket, root))
+        return ticket
+
+    def _want(self, roots: Sequence[ThunkId]) -> None:
+        for name in roots:
+            if name in self._settled:
+                self._finished(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
+        self._add(roots)
+        self._observe(seen.Started(total=len(self._cone.thunks)))
+        self._step(events.Want(time.monotonic(), tuple(roots), again=True))
 
     def stop(self) -> None:
         """Cancel everything; `force` returns soon after. Safe in a signal handler."""
@@ -137,6 +149,9 @@ class Driver:
             return
         if answer is None:
             self._step(events.Stop(time.monotonic()))
+        elif isinstance(answer, tuple):
+            self.taken.add(answer[0])
+            self._want([answer[1]])
         else:
             self._answered(answer)
         now = time.monotonic()

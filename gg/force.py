@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gg.cone import Values
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Reduction, Thunk
-from gg.driver import Driver, Outcome
+from gg.driver import Driver, Finished, Outcome
 from gg.errors import GGError, MissingObject
 from gg.observe import events as seen
 from gg.place import Placer
@@ -80,6 +80,17 @@ class Forcer:
         if self._bad:
             raise self._bad
         return outcome
+
+    def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
+        """Evaluate thunks, and place nothing; `finished` is called for each as it is done."""
+        return self._driver.force(roots, finished)
+
+    def want(self, root: ThunkId) -> int:
+        """One more for an `evaluate` that runs in another thread: a ticket, that `took` tells about after its end."""
+        return self._driver.want(root)
+
+    def took(self, ticket: int) -> bool:
+        return ticket in self._driver.taken
 
     def stop(self) -> None:
         self._driver.stop()
