@@ -106,6 +106,18 @@ class Sealed(NamedTuple):
     contents: Index
 
 
+def pack_name(digest: bytes) -> str:
+    """The object that is a pack; the first digits spread packs over the bucket's partitions."""
+    digits = digest.hex()
+    return f"packs/{digits[:2]}/{digits}"
+
+
+def blob_name(digest: bytes) -> str:
+    """The object that is one blob alone, as workers put it."""
+    digits = digest.hex()
+    return f"blobs/{digits[:2]}/{digits}"
+
+
 # Writing
 
 
@@ -297,7 +309,11 @@ def _opened(block: Block, spans: list[int], fetched: Mapping[int, bytes]) -> byt
     if place < 0:
         return None
     start = spans[place]
-    data = fetched[start][block.start - start : block.start - start + block.length]
+    return open_block(block, fetched[start][block.start - start : block.start - start + block.length])
+
+
+def open_block(block: Block, data: bytes) -> bytes | None:
+    """The slice of the stream that lies in a block's bytes; None if they are damaged."""
     if len(data) != block.length:
         return None
     if block.codec == _RAW:

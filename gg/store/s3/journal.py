@@ -1,0 +1,148 @@
+"""The log at work: reading what is new into the catalog, writing what was put, and bundling entries when they are many.
+
+Readers list the log from an hour before the last name that they know, for entries of several writers do not come in order;
+S3 refuses clocks that are off by more than 15 minutes. An entry that was bundled and deleted while it was about to be read
+is met again in the bundle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gg.errors import FormatError, GGError, StoreError
+from gg.store.s3 import log
+from gg.store.s3.bucket import Bucket, Listed
+from gg.store.s3.catalog import Catalog
+from gg.trust import Keyring, valid
+
+_MARGIN_US = 3_600_000_000
+_MANY = 48
+_LARGE_BUNDLE = 8 << 20
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the log's reader has met. `wrong`: entries with a signature that does not fit; `damaged`: with other bytes."""
+
+    read: int = 0
+    written: int = 0
+    wrong: int = 0
+    damaged: int = 0
+
+
+class Journal:
+    """The log of one store. All methods run in one event loop. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, bucket: Bucket, catalog: Catalog, keyring: Keyring, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bucket = bucket
+        self._catalog = catalog
+        self._keyring = keyring
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._synced: float | None = None
+        self._stamp = 0
+        self._loose: dict[str, int] = {}
+        self.counts = Counts()
+
+    async def sync(self, *, older_s: float = 0.0) -> bool:
+        """Take in what others have written, unless that was done within `older_s` seconds; whether it was done."""
+        async with self._lock:
+            if self._synced is not None and time.monotonic() - self._synced < older_s:
+                return False
+            begun = time.monotonic()
+            for _ in range(3):
+                if await self._read_new():
+                    break
+            self._synced = begun
+            return True
+
+    async def publish(self, entry: log.Entry) -> None:
+        """Write one entry, with the time that it is; it is in the catalog then too."""
+        self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
+        entry = entry._replace(stamp=self._stamp)
+        own = self._keyring.own
+        if entry.records and own is None:
+            raise StoreError("there is no key to sign results with", hint="make one with: gg key new")
+        signer = own.public.raw if own is not None and entry.records else b""
+        data = log.encode(entry, None if own is None or not signer else lambda text: (signer, own.sign(text)))
+        name = log.entry_name(entry.stamp, data)
+        await self._bucket.put(name, data)
+        self._catalog.apply([([name], log.Signed(entry, signer))])
+        self.counts.written += 1
+        self._loose[name] = len(data)
+        if len(self._loose) > _MANY:
+            await self._bundle()
+
+    # Reading
+
+    async def _read_new(self) -> bool:
+        """One round; False if an object went away between listing and reading."""
+        last = log.stamp_of(self._catalog.last_seen())
+        oldest = int((self._clock() - self._bucket.where.expire_s) * 1e6)
+        after = max(last - _MARGIN_US, oldest) if last else oldest
+        listed = await self._bucket.list(log.PREFIX, log.stamp_name(after))
+        known = self._catalog.seen([one.name for one in listed])
+        fresh = [one for one in listed if one.name not in known]
+        bundles = [one for one in fresh if log.is_bundle(one.name)]
+        complete = await self._take(bundles)
+        known = self._catalog.seen([one.name for one in fresh])
+        complete &= await self._take([one for one in fresh if one.name not in known])
+        self._loose = {one.name: one.size for one in listed if not log.is_bundle(one.name) or one.size < _LARGE_BUNDLE}
+        return complete
+
+    async def _take(self, listed: list[Listed]) -> bool:
+        found = await asyncio.gather(*[self._bucket.get(one.name) for one in listed])
+        entries: list[tuple[list[str], log.Signed]] = []
+        complete = True
+        for one, data in zip(listed, found, strict=True):
+            if data is None:
+                complete = False
+            elif not log.is_named(one.name, data):
+                self.counts.damaged += 1
+            else:
+                self.counts.read += 1
+                entries += self._opened(one.name, data)
+        self.counts.wrong += self._catalog.apply(entries)
+        return complete
+
+    def _opened(self, name: str, data: bytes) -> list[tuple[list[str], log.Signed]]:
+        """What is in an object of the log. What cannot be decoded is of a newer version, or of nobody's: passed over."""
+        try:
+            pairs = log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
+        except FormatError:
+            pairs = []
+        known = self._catalog.seen([inner for inner, _ in pairs])
+        self._catalog.mark_seen([name])
+        entries: list[tuple[list[str], log.Signed]] = []
+        for inner, bytes_ in pairs:
+            if inner not in known:
+                try:
+                    entries.append(([inner], log.decode(bytes_, valid)))
+                except FormatError:
+                    self._catalog.mark_seen([inner])
+        return entries
+
+    # Bundling
+
+    async def _bundle(self) -> None:
+        """Put the loose entries into one object. Trouble is not ours to report: the log is whole with or without it."""
+        names = sorted(self._loose)
+        self._loose = {}
+        try:
+            found = await asyncio.gather(*[self._bucket.get(name) for name in names])
+            pairs: dict[str, bytes] = {}
+            for name, data in zip(names, found, strict=True):
+                if data is not None and log.is_named(name, data):
+                    pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
+            bundle = log.encode_bundle(sorted(pairs.items()))
+            name = log.entry_name(max(map(log.stamp_of, pairs)), bundle) + "-b"
+            await self._bucket.put(name, bundle)
+            self._catalog.mark_seen([name])
+            await self._bucket.delete(names)
+        except (GGError, ValueError):
+            return
