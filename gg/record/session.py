@@ -92,7 +92,8 @@ class Session:
         self._files = FileDB(os.fsencode(workspace.dot))
         self._forces = Forces(forcer)
         shims = os.fsencode(workspace.shims)
-        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now)
+        answers = os.fsencode(os.path.join(workspace.dot, "answers"))
+        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now, answers)
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
         self._finder = _ToolFinder(shims, self._world)
@@ -131,6 +132,7 @@ class Session:
 
     def close(self) -> None:
         self._soft.flush()
+        self._world.flush()
         self._files.flush()
         self._files.close()
         self._store.flush()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gg.core.placeholder import SIZE, Placeholder
 from gg.models.base import Completed, PathKind
 from gg.models.includes.disk import LocalDisk, Signature
+from gg.record.answers import Answers
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
@@ -27,8 +28,17 @@ STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/ni
 class World(LocalDisk):
     """One session's view of the machine: a model's `Probe` and the include scanner's `Disk`."""
 
-    def __init__(self, root: bytes, files: FileDB, store: Store, force: Callable[[Sequence[bytes]], None]) -> None:
+    def __init__(
+        self,
+        root: bytes,
+        files: FileDB,
+        store: Store,
+        force: Callable[[Sequence[bytes]], None],
+        answers: bytes | None = None,
+    ) -> None:
+        """`answers`: the file of what tools answered in earlier sessions, if there is one."""
         super().__init__()
+        self._kept = Answers(answers, _run) if answers else None
         self._root = root + b"/"
         self.files = files
         self._store = store
@@ -88,17 +98,13 @@ class World(LocalDisk):
         key = (tuple(argv), tuple(sorted(env.items())), cwd)
         known = self._answers.get(key)
         if known is None:
-            import subprocess
-
-            try:
-                done = subprocess.run(
-                    list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
-                )
-                known = Completed(done.returncode, done.stdout, done.stderr)
-            except OSError as error:
-                known = Completed(127, b"", os.fsencode(str(error)))
-            self._answers[key] = known
+            known = self._answers[key] = self._kept.ask(argv, env, cwd) if self._kept else _run(argv, env, cwd)
         return known
+
+    def flush(self) -> None:
+        """Write what later sessions may know."""
+        if self._kept:
+            self._kept.flush()
 
     # Disk
 
@@ -171,3 +177,15 @@ class World(LocalDisk):
         """The content that `read` met under this digest, once."""
         fresh = self._fresh.pop(digest, None)
         return fresh[0] if fresh else None
+
+
+def _run(argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes) -> Completed:
+    import subprocess
+
+    try:
+        done = subprocess.run(
+            list(argv), env=dict(env), cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    except OSError as error:
+        return Completed(127, b"", os.fsencode(str(error)))
+    return Completed(done.returncode, done.stdout, done.stderr)
