@@ -52,6 +52,7 @@ class Capture:
         self._canon = Canon()
         self._stored: set[bytes] = memory if memory is not None else set()
         self._groups: dict[tuple[bytes, ...], GroupId] = {}
+        self._system: dict[tuple[tuple[bytes, ...], tuple[GroupId, ...]], GroupId] = {}
         self._stable: dict[bytes, tuple[Entry, ...]] = {}
         self._loose: dict[bytes, tuple[BlobId, bytes, bytes | None]] = {}
         self._pending: dict[Key, bytes] = {}
@@ -158,18 +159,34 @@ class Capture:
         for each in order:
             if id(each) in made:
                 continue
-            found: dict[bytes, Entry] = {}
-            for header in each.files:
-                self._input(header.path, found)
-            deferred = [e for e in found.values() if isinstance(e, OutputOf)]
-            for entry in deferred:
-                entries[entry.path] = entry
-                del found[entry.path]
             below = tuple(sorted({c.group or made[id(c)] for c in each.children}))
-            made[id(each)] = self._group(found.values(), below)
-            if not deferred and all(c.group is not None for c in each.children):
+            made[id(each)], whole = self._own_group(each, below, entries)
+            if whole and all(c.group is not None for c in each.children):
                 each.group = made[id(each)]
         return made[id(cluster)]
+
+    def _own_group(
+        self, cluster: Cluster, below: tuple[GroupId, ...], entries: dict[bytes, Entry]
+    ) -> tuple[GroupId, bool]:
+        """The group of a cluster whose children's groups are `below`, and whether it holds all of the cluster's files.
+
+        System headers make the same group in every directory of a build that has a search path of its own.
+        """
+        paths = tuple(header.path for header in cluster.files)
+        known = self._system.get((paths, below))
+        if known is not None:
+            return known, True
+        found: dict[bytes, Entry] = {}
+        for path in paths:
+            self._input(path, found)
+        deferred = [e for e in found.values() if isinstance(e, OutputOf)]
+        for entry in deferred:
+            entries[entry.path] = entry
+            del found[entry.path]
+        group = self._group(found.values(), below)
+        if all(path in self._stable for path in paths):
+            self._system[paths, below] = group
+        return group, not deferred
 
     # Files
 
