@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from gg.cone import Values
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
-from gg.core.thunk import Reduction, Thunk
+from gg.core.thunk import Made, Reduction, Thunk
 from gg.driver import Driver, Finished, Outcome
 from gg.errors import GGError, MissingObject
 from gg.observe import events as seen
-from gg.place import Placer
+from gg.place import Item, Kept, Placer
 from gg.record.softfiles import SoftFiles
 from gg.targets import Targets
-from gg.workspace import Workspace
+from gg.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.config import Settings
@@ -59,7 +59,7 @@ class Forcer:
             ),
             root=workspace.root,
         )
-        self._placer = Placer(workspace.tmp, self._blob_path)
+        self._placer = Placer(workspace.tmp)
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -98,6 +98,7 @@ class Forcer:
     def close(self) -> None:
         for engine in self._engines:
             engine.close()
+        self._placer.close()
         if self._files is not None:
             self._files.flush()
             self._files.close()
@@ -116,54 +117,58 @@ class Forcer:
             self._driver.stop()
 
     def _place(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
-        times: tuple[int, int] | None = None
-        mode = 0o644
-        placed = False
         where = {(o.path, i): None for i, o in enumerate(thunk.outputs) if not o.soft and not o.optional}
         where.update({(SandboxPath(path), known.index): None for path, known in self._elsewhere.get(name, ())})
-        for path, index in where:
-            try:
-                info = os.stat(path)
-            except OSError:
-                continue
-            if self._placer.replace(path, Placeholder(name, index), values[index]):
-                placed = True
-                times = times or (info.st_atime_ns, info.st_mtime_ns)
-                mode = info.st_mode & 0o666
-                self.placed += 1
-                self._observe(seen.Placed(os.fsdecode(path)))
+        items = [
+            self._item(path, values[i], over=Placeholder(name, i))
+            for path, i in where
+            if read_placeholder(path) == (name, i)
+        ]
+        placed = [(item, kept) for item, kept in zip(items, self._placer.put(items), strict=True) if kept]
+        for item, _ in placed:
+            self.placed += 1
+            self._observe(seen.Placed(os.fsdecode(item.path)))
         if not placed:
             return
-        assert times is not None
-        self._place_beside(name, thunk, values, reduction, mode, times)
+        self._place_beside(name, thunk, values, reduction, placed[0][1])
         if reduction.stdout or reduction.stderr:
             label = self._driver.label(thunk)
             self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
 
-    def _place_beside(
-        self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction, mode: int, times: tuple[int, int]
-    ) -> None:
+    def _place_beside(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction, kept: Kept) -> None:
         """Optional outputs, files nobody declared, and the compiler's own dependency file."""
+        kept = kept._replace(mode=kept.mode & 0o666)
+        items: list[Item] = []
         for index, output in enumerate(thunk.outputs):
             made = values[index]
             if output.optional and made is not None and os.path.isdir(os.path.dirname(output.path)):
-                self._placer.write(output.path, made, mode=mode, times=times)
+                items.append(self._item(output.path, made, kept=kept))
             elif output.soft and made is not None:
-                soft = self._soft.of([name]).get(name)
-                path = soft.find() if soft else None
-                if path is not None:
-                    info = os.stat(path)
-                    kept = (info.st_atime_ns, info.st_mtime_ns)
-                    self._placer.write(path, made, mode=info.st_mode & 0o7777, times=kept)
-        for path, made in reduction.extra_outputs:
+                items += self._soft_item(name, made)
+        for path, other in reduction.extra_outputs:
             if os.path.isdir(os.path.dirname(path)):
-                self._placer.write(path, made, mode=mode, times=times)
+                items.append(self._item(path, other, kept=kept))
+        self._placer.put(items)
 
-    def _blob_path(self, blob: BlobId, executable: bool) -> str:
-        path = self._store.path(blob, executable=executable)
+    def _soft_item(self, name: ThunkId, made: Made) -> list[Item]:
+        soft = self._soft.of([name]).get(name)
+        path = soft.find() if soft else None
+        if path is None:
+            return []
+        info = os.stat(path)
+        return [self._item(path, made, kept=Kept(info.st_mode & 0o7777, info.st_atime_ns, info.st_mtime_ns))]
+
+    def _item(
+        self, path: bytes, made: Made | None, *, over: Placeholder | None = None, kept: Kept | None = None
+    ) -> Item:
+        source = self._blob_path(made.blob) if made else b""
+        return Item(path, source, made, over, kept or Kept())
+
+    def _blob_path(self, blob: BlobId) -> bytes:
+        path = self._store.path(blob)
         if path is None:
             raise MissingObject(f"the blob {blob.hex} is in no store", hint="run gg-force again to make it anew")
-        return os.fsdecode(path)
+        return path
 
 
 def counts(outcome: Outcome) -> dict[str, object]:

@@ -42,3 +42,8 @@ def pathmap_library() -> str:
 def jail() -> str:
     """The program that runs one thunk in namespaces of its own. ToolMissing if it was not built."""
     return _find("gg-jail")
+
+
+def place_library() -> str:
+    """The library that puts files in the places of placeholders. ToolMissing if it was not built."""
+    return _find("libgg-place.so")

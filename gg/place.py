@@ -1,88 +1,88 @@
 """Putting what was made in the place of its placeholder, so that the tree is an ordinary one afterwards.
 
-A file appears whole or not at all: it is written aside and renamed. It keeps the placeholder's times, for make compares
-those, and its mode, with what the tool itself decided about execution.
+A file appears whole or not at all. It keeps the placeholder's times, for make compares those, and its mode, with what
+the tool itself decided about execution. `toolchain-wrappers/place.c` does it, many files in one call, and says how.
 """
 
 from __future__ import annotations
 
-import errno
+import ctypes
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
+from typing import NamedTuple
 
-from gg.core.ids import BlobId
+from gg import native
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made
 from gg.errors import StoreError
-from gg.workspace import read_placeholder
+
+_ITEM = struct.Struct("<IIQqqI32s")
+_ANSWER = struct.Struct("<iIqq")
+_PLACEHOLDER, _EXECUTABLE, _GONE = 1, 2, 4
+
+_serial = count()
+
+
+class Kept(NamedTuple):
+    """Permissions and times (nanoseconds since the epoch) that a file has taken over."""
+
+    mode: int = 0
+    atime_ns: int = 0
+    mtime_ns: int = 0
+
+
+class Item(NamedTuple):
+    """A file to put at `path`. `source` holds its bytes.
+
+    `over` a placeholder: only where that one stands, whose times and mode it keeps; with None for `made` the command
+    left the file out, and the placeholder goes. Else `kept` says which times and mode it is to have.
+    """
+
+    path: bytes
+    source: bytes
+    made: Made | None
+    over: Placeholder | None = None
+    kept: Kept = Kept()
+
+    def pack(self) -> bytes:
+        """As place.c reads it."""
+        made, over, kept = self.made, self.over, self.kept
+        flags = (_PLACEHOLDER if over else 0) | (_GONE if made is None else _EXECUTABLE if made.executable else 0)
+        size = made.blob.size if made else 0
+        thunk, index = over or (b"", 0)
+        head = _ITEM.pack(flags, index, size, kept.atime_ns, kept.mtime_ns, kept.mode, thunk)
+        return head + self.path + b"\0" + self.source + b"\0"
 
 
 class Placer:
-    """Replaces files. `blob_path` gives a path to read a blob's bytes from."""
+    """Puts files in place. `tmp`: where they are written aside. Not for several threads; close it when done."""
 
-    def __init__(self, tmp: str, blob_path: Callable[[BlobId, bool], str]) -> None:
-        self._aside = os.path.join(os.fsencode(tmp), b"o%d-" % os.getpid())
-        self._blob_path = blob_path
-        self._count = 0
+    def __init__(self, tmp: str) -> None:
+        self._aside = os.path.join(os.fsencode(tmp), b"o%d-%d" % (os.getpid(), next(_serial)))
+        self._call = ctypes.CDLL(native.place_library()).gg_place
+        self._call.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
 
-    def replace(self, path: bytes, placeholder: Placeholder, made: Made | None) -> bool:
-        """Put `made` where `placeholder` still is; with None the command left the file out, so it goes. False: not there."""
-        try:
-            before = os.stat(path)
-        except FileNotFoundError:
-            return False
-        if read_placeholder(path, before.st_size) != placeholder:
-            return False
-        if made is None:
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-            return True
-        self.write(path, made, mode=before.st_mode & 0o7777, times=(before.st_atime_ns, before.st_mtime_ns))
-        return True
+    def put(self, items: Sequence[Item]) -> list[Kept | None]:
+        """Put the files; what each has taken over, None where its placeholder is not. StoreError ends it midway."""
+        answers = ctypes.create_string_buffer(_ANSWER.size * len(items))
+        done = self._call(self._aside, b"".join([item.pack() for item in items]), len(items), answers)
+        kept: list[Kept | None] = []
+        for status, mode, atime, mtime in _ANSWER.iter_unpack(answers.raw[: done * _ANSWER.size]):
+            if status < 0:
+                raise _cannot(items[len(kept)].path, -status)
+            kept.append(Kept(mode, atime, mtime) if status else None)
+        return kept
 
-    def write(self, path: bytes, made: Made, *, mode: int, times: tuple[int, int]) -> None:
-        """Write `made` to `path` with these permissions (execution follows the tool) and times in nanoseconds."""
-        readable = mode & 0o444
-        mode = mode | readable >> 2 if made.executable else mode & ~0o111
-        source = os.open(self._blob_path(made.blob, made.executable), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._copy(source, made.blob.size, path, mode, times)
-        except OSError as error:
-            raise StoreError(
-                f"cannot write {os.fsdecode(path)}: {error.strerror}",
-                hint="what was forced is kept in the store: mend this and run gg-force again",
-            ) from error
-        finally:
-            os.close(source)
+    def close(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._aside)
 
-    def _copy(self, source: int, size: int, path: bytes, mode: int, times: tuple[int, int]) -> None:
-        self._count += 1
-        aside = self._aside + b"%d" % self._count
-        try:
-            self._copy_to(source, size, aside, mode, times)
-            os.rename(aside, path)
-        except OSError as error:
-            with suppress(OSError):
-                os.unlink(aside)
-            if error.errno != errno.EXDEV:
-                raise
-            near = os.path.join(os.path.dirname(path), b".gg-" + os.path.basename(aside))
-            os.lseek(source, 0, os.SEEK_SET)
-            self._copy_to(source, size, near, mode, times)
-            os.rename(near, path)
 
-    @staticmethod
-    def _copy_to(source: int, size: int, path: bytes, mode: int, times: tuple[int, int]) -> None:
-        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            left = size
-            while left > 0:
-                sent = os.sendfile(target, source, None, min(left, 1 << 30))
-                if sent == 0:
-                    raise OSError(errno.EIO, "a blob is shorter than its name says")
-                left -= sent
-            os.fchmod(target, mode)
-            os.utime(target, ns=times)
-        finally:
-            os.close(target)
+def _cannot(path: bytes, error: int) -> StoreError:
+    return StoreError(
+        f"cannot write {os.fsdecode(path)}: {os.strerror(error)}",
+        hint="what was forced is kept in the store: mend this and run gg-force again",
+    )

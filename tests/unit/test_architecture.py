@@ -41,7 +41,7 @@ ALLOWED = {
     "record": "core errors history models native store workspace",
     "narrow": "core execute store",
     "durations": "core store",
-    "place": "core errors workspace",
+    "place": "core errors native",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "cone config core custom driver errors files force models observe record store workspace",
