@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING
 
 from gg import narrow
 from gg.core import placeholder
-from gg.core.codec import decode_reduction, decode_thunk, encode_reduction, encode_thunk, thunk_id
+from gg.core.codec import decode_reduction, decode_thunk, encode_reduction
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
-from gg.core.thunk import Entry, File, Made, OutputOf, Reduction, Thunk
+from gg.core.thunk import OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
 from gg.execute.expand import Groups
+from gg.resolve import Values, resolve
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.store.filedb import FileDB
-
-Values = tuple[Made | None, ...]
 
 
 class Answer(Enum):
@@ -54,7 +53,10 @@ class Cone:
     # The graph
 
     def load(self, ids: Iterable[ThunkId]) -> list[ThunkId]:
-        """Thunks of these ids and of all below them into memory; the new ones, dependencies first."""
+        """Thunks of these ids and of all below them into memory; the new ones, dependencies first.
+
+        Those below that have a value already are left out, and what is below them.
+        """
         order: list[ThunkId] = []
         wanted = [i for i in dict.fromkeys(ids) if i not in self.thunks]
         while wanted:
@@ -70,7 +72,7 @@ class Cone:
                 thunk = self.thunks[each] = decode_thunk(data)
                 order.append(each)
                 below.update(dict.fromkeys(thunk.dependencies()))
-            wanted = [i for i in below if i not in self.thunks]
+            wanted = [i for i in below if i not in self.thunks and i not in self.values]
         order.reverse()
         return order
 
@@ -79,21 +81,7 @@ class Cone:
         known = self._resolved.get(name)
         if known:
             return known
-        thunk = self.thunks[name]
-        more = self.grown.get(name, ())
-        if not more and not any(isinstance(e, OutputOf) for e in thunk.entries):
-            resolved = (name, thunk)
-        else:
-            entries: list[Entry] = []
-            for entry in (*thunk.entries, *more):
-                if isinstance(entry, OutputOf):
-                    made = self.values[entry.thunk][entry.index]
-                    if made is not None:
-                        entries.append(File(entry.path, made.blob, made.executable))
-                else:
-                    entries.append(entry)
-            plain = thunk._replace(entries=tuple(sorted(entries, key=_by_path)))
-            resolved = (thunk_id(encode_thunk(plain)), plain)
+        resolved = resolve(name, self.thunks[name], self.values, self.grown.get(name, ()))
         self._resolved[name] = resolved
         return resolved
 
@@ -234,7 +222,3 @@ class Cone:
                 if known:
                     found[index] = known
         return found
-
-
-def _by_path(entry: Entry) -> bytes:
-    return entry.path

@@ -13,15 +13,15 @@ import itertools
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gg.cone import Answer as Known
-from gg.cone import Cone, Values
+from gg.cone import Cone
 from gg.core import events
 from gg.core.events import Fault, How, NodeSpec
-from gg.core.ids import SandboxPath, ThunkId
+from gg.core.ids import ThunkId
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
 from gg.core.thunk import File, OutputOf, Reduction, Thunk
@@ -30,6 +30,7 @@ from gg.engines.base import Answer, Engine, Failure, Start
 from gg.errors import Interrupted
 from gg.execute.expand import Groups
 from gg.observe import events as seen
+from gg.resolve import Values
 from gg.store.base import Store
 
 if TYPE_CHECKING:
@@ -41,9 +42,14 @@ Finished = Callable[[ThunkId, Thunk, Values, Reduction], None]
 
 @dataclass(slots=True)
 class Outcome:
-    """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed."""
+    """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed.
+
+    `ran` and `cached` add up to the thunks that have a value now; one that became another did so by running, or not.
+    """
 
     summary: events.Summary
+    ran: int = 0
+    cached: int = 0
     failures: dict[ThunkId, Failure] = field(default_factory=dict)
     skipped: int = 0
     interrupted: bool = False
@@ -85,6 +91,7 @@ class Driver:
         self._failures: dict[ThunkId, Failure] = {}
         self._durations = Durations(store)
         self._settled: set[ThunkId] = set()
+        self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
         self._stop = False
         self._next_progress = 0.0
         for engine in engines:
@@ -92,15 +99,22 @@ class Driver:
 
     # The outside
 
-    def force(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
+    def force(
+        self, roots: Iterable[ThunkId], finished: Finished, known: Mapping[ThunkId, Values] | None = None
+    ) -> Outcome:
         """Evaluate the cones of `roots`; `finished` is called in this thread for each thunk as it is done.
 
-        Also for roots that an earlier call has settled, for another placeholder may stand for them now.
+        Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
+        of thunks that are not to be evaluated unless they are roots, or the store has lost them.
         """
+        known = known or {}
+        self._cone.values.update((name, value) for name, value in known.items() if name not in self._cone.thunks)
         self._finished = finished
         self._done: events.Summary | None = None
         self._failures = {}
-        self._skipped = 0
+        self._by_running: set[ThunkId] = set()
+        self._ran = self._cached = self._skipped = 0
+        self._known = len(known)
         self._wake: float | None = None
         wanted = list(dict.fromkeys(roots))
         if not wanted:
@@ -111,7 +125,7 @@ class Driver:
                 self._wait()
         finally:
             self._durations.flush()
-        return Outcome(self._done, dict(self._failures), self._skipped, self._stop)
+        return Outcome(self._done, self._ran, self._cached, dict(self._failures), self._skipped, self._stop)
 
     def want(self, root: ThunkId) -> int:
         """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
@@ -124,7 +138,7 @@ class Driver:
             if name in self._settled:
                 self._finished(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
         self._add(roots)
-        self._observe(seen.Started(total=len(self._cone.thunks)))
+        self._observe(seen.Started(total=len(self._cone.thunks) + self._known))
         self._step(events.Want(time.monotonic(), tuple(roots), again=True))
 
     def stop(self) -> None:
@@ -157,7 +171,8 @@ class Driver:
         now = time.monotonic()
         if now >= self._next_progress:  # an estimate takes time in proportion to what is running
             self._next_progress = now + _PROGRESS_SECONDS
-            self._observe(seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds))
+            progress = seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds)
+            self._observe(progress._replace(done=progress.done + self._known, cached=self._cached + self._known))
 
     def _step(self, event: events.Event) -> None:
         pending: list[events.Event] = [event]
@@ -191,9 +206,13 @@ class Driver:
 
     def _spec(self, name: ThunkId, thunk: Thunk) -> NodeSpec:
         known = self._durations.of(thunk)
+        deps = thunk.dependencies()
+        cut = {dep for dep in deps if dep not in self._cone.thunks}
+        if cut:
+            self._cut[name] = cut
         return NodeSpec(
             id=name,
-            deps=thunk.dependencies(),
+            deps=tuple([dep for dep in deps if dep not in cut]) if cut else deps,
             work=thunk.work,
             seconds=known.seconds if known else None,
             memory=known.memory if known else 0,
@@ -252,6 +271,7 @@ class Driver:
         if other is None:
             self._step(events.Ran(now, attempt, seconds))
         else:
+            self._by_running.add(name)
             self._add([other])
             self._step(events.Became(now, name, other, attempt, seconds))
 
@@ -264,8 +284,8 @@ class Driver:
             del self._failures[name]
             self._step(events.Grew(now, name, others, attempt))
             return
-        if failure.fault is Fault.MISSING_INPUT and self._lose(name, now):
-            self._step(events.Faulted(now, attempt, Fault.MISSING_INPUT))
+        if failure.fault is Fault.MISSING_INPUT and (retry := self._lose(name, attempt, now)):
+            self._step(retry)
             return
         if failure.fault not in (Fault.TOOL, Fault.CANCELLED):
             self._observe(
@@ -273,13 +293,20 @@ class Driver:
             )
         self._step(events.Faulted(now, attempt, failure.fault))
 
-    def _lose(self, name: ThunkId, now: float) -> bool:
-        """Force again what the store has lost of the inputs of a thunk. False when it has lost none."""
+    def _lose(self, name: ThunkId, attempt: events.AttemptId, now: float) -> events.Event | None:
+        """Force again what the store has lost of the inputs of a thunk; how that attempt ended. None if it has lost none."""
+        cut = self._cut.get(name, set())
+        self._add(cut)
         lost = self._cone.lost(name)
-        if lost:
-            self._settled -= set(lost)
-            self._step(events.Lost(now, tuple(lost)))
-        return bool(lost)
+        if not lost:
+            return None
+        self._settled -= set(lost)
+        self._step(events.Lost(now, tuple(lost)))
+        late = tuple([dep for dep in lost if dep in cut])
+        if late:
+            self._cut[name] = cut.difference(late)
+            return events.Grew(now, name, late, attempt)
+        return events.Faulted(now, attempt, Fault.MISSING_INPUT)
 
     # Settled
 
@@ -290,7 +317,9 @@ class Driver:
         self._settled.add(name)
         values = self._cone.follow(name) if command.how is How.BECAME else self._cone.values[name]
         thunk, reduction = self._cone.thunks[name], self._cone.reductions[name]
-        how = "cached" if command.how is How.HIT else "ran"
+        ran = command.how is How.RAN or name in self._by_running
+        self._ran, self._cached = self._ran + ran, self._cached + (not ran)
+        how = "ran" if ran else "cached"
         seconds = reduction.usage.wall_ns / 1e9
         self._observe(seen.ThunkDone(name.hex(), self.label(thunk), reduction.engine, how, seconds))
         self._finished(name, thunk, values, reduction)
@@ -309,6 +338,5 @@ class Driver:
             self._observe(seen.ThunkFailed(name.hex(), label, 75, b"", text))
 
     def label(self, thunk: Thunk) -> str:
-        """What a person calls the thunk: its first output, from the workspace."""
-        path = thunk.outputs[0].path if thunk.outputs else SandboxPath(b"?")
-        return os.fsdecode(path.removeprefix(self._prefix))
+        """What a person calls the thunk."""
+        return seen.label(thunk.outputs, self._prefix)

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from gg.cone import Values
-from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
-from gg.core.thunk import Made, Reduction, Thunk
-from gg.driver import Driver, Finished, Outcome
-from gg.errors import GGError, MissingObject
+from gg.core.thunk import Made, Output, Reduction, Thunk
+from gg.errors import GGError, Interrupted, MissingObject
+from gg.known import Known
 from gg.observe import events as seen
 from gg.place import Item, Kept, Placer
-from gg.record.softfiles import SoftFiles
+from gg.resolve import Values
 from gg.targets import Targets
 from gg.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.config import Settings
+    from gg.driver import Driver, Finished, Outcome
+    from gg.engines.base import Engine
     from gg.store.base import Store
     from gg.store.filedb import FileDB
+
+
+class _Result(NamedTuple):
+    """A thunk that has its value, and what to put in the places of its placeholders."""
+
+    outputs: Sequence[Output]
+    reduction: Reduction
+    items: list[Item]
 
 
 class Forcer:
@@ -31,34 +40,24 @@ class Forcer:
     def __init__(
         self, workspace: Workspace, store: Store, settings: Settings, observe: Callable[[seen.Event], None]
     ) -> None:
-        from gg.core.policy import Policy
-        from gg.engines.registry import make_engines
-        from gg.execute.expand import Groups
-
         workspace.need_writable()
         workspace.remove_scratch()
+        if settings.engine != ("local",):
+            from gg.engines.registry import check_names
+
+            check_names(settings)
         self._store = store
         self._workspace = workspace
+        self._settings = settings
+        self._prefix = os.fsencode(workspace.root) + b"/"
         self.sink = observe
         self.placed = 0
-        self._soft = SoftFiles(store)
         self._files: FileDB | None = None
         self._opening = threading.Lock()
-        groups = Groups(store)
-        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, dot=workspace.dot)
-        self._driver = Driver(
-            store=store,
-            engines=self._engines,
-            groups=groups,
-            files=self.files,
-            observe=self._observe,
-            policy=Policy(
-                keep_going=settings.keep_going,
-                max_attempts=settings.retries,
-                fallback=None if settings.fallback == "never" else settings.fallback,
-            ),
-            root=workspace.root,
-        )
+        self._making = threading.Lock()
+        self._engines: list[Engine] = []
+        self._driver: Driver | None = None
+        self._stopped = False
         self._placer = Placer(workspace.tmp)
 
     def files(self) -> FileDB:
@@ -70,30 +69,36 @@ class Forcer:
                 self._files = FileDB(os.fsencode(self._workspace.dot))
             return self._files
 
-    def force(self, targets: Targets) -> Outcome:
+    def force(self, targets: Targets) -> Ended:
         """Evaluate and place. What is done is placed at once, so an interrupted force loses nothing."""
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
         for path, known in targets.placeholders.items():
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
         self._bad: GGError | None = None
-        outcome = self._driver.force(self._elsewhere, self._finished)
+        ahead = self._force_known()
+        roots = [name for name in self._elsewhere if name not in ahead]
+        if not roots or self._stopped:
+            return Ended(None, len(ahead), self._stopped)
+        outcome = self._evaluator().force(roots, self._finished, ahead)
         if self._bad:
             raise self._bad
-        return outcome
+        return Ended(outcome, len(ahead), outcome.interrupted)
 
     def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
         """Evaluate thunks, and place nothing; `finished` is called for each as it is done."""
-        return self._driver.force(roots, finished)
+        return self._evaluator().force(roots, finished)
 
     def want(self, root: ThunkId) -> int:
         """One more for an `evaluate` that runs in another thread: a ticket, that `took` tells about after its end."""
-        return self._driver.want(root)
+        return self._evaluator().want(root)
 
     def took(self, ticket: int) -> bool:
-        return ticket in self._driver.taken
+        return ticket in self._evaluator().taken
 
     def stop(self) -> None:
-        self._driver.stop()
+        self._stopped = True
+        if self._driver:
+            self._driver.stop()
 
     def close(self) -> None:
         for engine in self._engines:
@@ -104,6 +109,53 @@ class Forcer:
             self._files.close()
         self._store.flush()
 
+    def _force_known(self) -> dict[ThunkId, Values]:
+        """Place what needs nothing but to be placed; the values of all that is known."""
+        known = Known(self._store, self._elsewhere)
+        self._observe(seen.Started(total=len(known)))
+        for batch in known.find():
+            if self._stopped:
+                break
+            for name, outputs, reduction in batch:
+                self._observe(self._done(name, outputs, reduction))
+            self._place([self._result(n, o, r, r.outputs) for n, o, r in batch])
+        return known.values
+
+    def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
+        seconds = reduction.usage.wall_ns / 1e9
+        return seen.ThunkDone(name.hex(), seen.label(outputs, self._prefix), reduction.engine, "cached", seconds)
+
+    def _evaluator(self) -> Driver:
+        """The driver and its engines, made when something is to be evaluated. From any thread."""
+        with self._making:
+            return self._driver or self._make_driver()
+
+    def _make_driver(self) -> Driver:
+        from gg.core.policy import Policy
+        from gg.driver import Driver
+        from gg.engines.registry import make_engines
+        from gg.execute.expand import Groups
+
+        settings, store, groups = self._settings, self._store, Groups(self._store)
+        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, dot=self._workspace.dot)
+        policy = Policy(
+            keep_going=settings.keep_going,
+            max_attempts=settings.retries,
+            fallback=None if settings.fallback == "never" else settings.fallback,
+        )
+        self._driver = Driver(
+            store=store,
+            engines=self._engines,
+            groups=groups,
+            files=self.files,
+            observe=self._observe,
+            policy=policy,
+            root=self._workspace.root,
+        )
+        if self._stopped:
+            self._driver.stop()
+        return self._driver
+
     def _observe(self, event: seen.Event) -> None:
         self.sink(event)
 
@@ -111,52 +163,57 @@ class Forcer:
 
     def _finished(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
         try:
-            self._place(name, thunk, values, reduction)
+            self._place([self._result(name, thunk.outputs, reduction, values)])
         except GGError as error:
             self._bad = self._bad or error
+            assert self._driver
             self._driver.stop()
 
-    def _place(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
-        where = {(o.path, i): None for i, o in enumerate(thunk.outputs) if not o.soft and not o.optional}
-        where.update({(SandboxPath(path), known.index): None for path, known in self._elsewhere.get(name, ())})
-        items = [
-            self._item(path, values[i], over=Placeholder(name, i))
-            for path, i in where
-            if read_placeholder(path) == (name, i)
-        ]
-        placed = [(item, kept) for item, kept in zip(items, self._placer.put(items), strict=True) if kept]
-        for item, _ in placed:
-            self.placed += 1
-            self._observe(seen.Placed(os.fsdecode(item.path)))
-        if not placed:
-            return
-        self._place_beside(name, thunk, values, reduction, placed[0][1])
-        if reduction.stdout or reduction.stderr:
-            label = self._driver.label(thunk)
-            self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
+    def _result(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction, values: Values) -> _Result:
+        where = {(path, known.index): None for path, known in self._elsewhere.get(name, ())}
+        for index, output in enumerate(outputs):
+            if not (output.soft or output.optional or (output.path, index) in where):
+                where |= {(output.path, index): None} if read_placeholder(output.path) == (name, index) else {}
+        items = [self._item(path, values[index], over=Placeholder(name, index)) for path, index in where]
+        beside = self._beside(name, outputs, values, reduction, items[0].path) if items else []
+        return _Result(outputs, reduction, [*beside, *items])
 
-    def _place_beside(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction, kept: Kept) -> None:
+    def _place(self, results: Sequence[_Result]) -> None:
+        """Put all in their places, and tell of it. What goes with a placeholder's file comes before it: once that is
+        real, nobody would look for more.
+        """
+        kept = iter(self._placer.put([item for result in results for item in result.items]))
+        for outputs, reduction, items in results:
+            placed = [item.path for item in items if next(kept) and item.over]
+            self.placed += len(placed)
+            for path in placed:
+                self._observe(seen.Placed(os.fsdecode(path)))
+            if placed and (reduction.stdout or reduction.stderr):
+                label = seen.label(outputs, self._prefix)
+                self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
+
+    def _beside(
+        self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes
+    ) -> list[Item]:
         """Optional outputs, files nobody declared, and the compiler's own dependency file."""
-        kept = kept._replace(mode=kept.mode & 0o666)
         items: list[Item] = []
-        for index, output in enumerate(thunk.outputs):
-            made = values[index]
-            if output.optional and made is not None and os.path.isdir(os.path.dirname(output.path)):
-                items.append(self._item(output.path, made, kept=kept))
-            elif output.soft and made is not None:
-                items += self._soft_item(name, made)
-        for path, other in reduction.extra_outputs:
+        more = [(o.path, m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
+        for path, made in (*more, *reduction.extra_outputs):
             if os.path.isdir(os.path.dirname(path)):
-                items.append(self._item(path, other, kept=kept))
-        self._placer.put(items)
+                items.append(self._item(path, made, kept=_kept(placeholder, 0o666)))
+        for output, soft in zip(outputs, values, strict=True):
+            if output.soft and soft:
+                items += self._soft_item(name, soft)
+        return items
 
     def _soft_item(self, name: ThunkId, made: Made) -> list[Item]:
-        soft = self._soft.of([name]).get(name)
+        from gg.record.softfiles import SoftFiles
+
+        soft = SoftFiles(self._store).of([name]).get(name)
         path = soft.find() if soft else None
         if path is None:
             return []
-        info = os.stat(path)
-        return [self._item(path, made, kept=Kept(info.st_mode & 0o7777, info.st_atime_ns, info.st_mtime_ns))]
+        return [self._item(path, made, kept=_kept(path, 0o7777))]
 
     def _item(
         self, path: bytes, made: Made | None, *, over: Placeholder | None = None, kept: Kept | None = None
@@ -171,15 +228,39 @@ class Forcer:
         return path
 
 
-def counts(outcome: Outcome) -> dict[str, object]:
-    """What `RunFinished` says of an outcome, by field."""
-    summary = outcome.summary
-    return {
-        "ran": summary.ran,
-        "cached": summary.hits + summary.became,
-        "failed": summary.failed,
-        "skipped": summary.skipped + summary.dropped,
-        "busy": summary.busy_seconds,
-        "retries": {fault.value: n for fault, n in summary.retries.items()},
-        "interrupted": outcome.interrupted,
-    }
+def _kept(path: bytes, mask: int) -> Kept:
+    try:
+        info = os.stat(path)
+    except OSError:  # gone since it was looked at
+        return Kept(0o644 & mask)
+    return Kept(info.st_mode & mask, info.st_atime_ns, info.st_mtime_ns)
+
+
+class Ended(NamedTuple):
+    """How a force ended. `outcome`: of what had to be evaluated; `known`: how many thunks did not have to."""
+
+    outcome: Outcome | None
+    known: int
+    interrupted: bool
+
+    @property
+    def status(self) -> int:
+        """The exit status."""
+        if self.outcome is None:
+            return Interrupted.exit_code if self.interrupted else 0
+        return self.outcome.status
+
+    def counts(self) -> dict[str, object]:
+        """What `RunFinished` says of it, by field."""
+        if self.outcome is None:
+            return {"cached": self.known, "interrupted": self.interrupted}
+        summary = self.outcome.summary
+        return {
+            "ran": self.outcome.ran,
+            "cached": self.outcome.cached + self.known,
+            "failed": summary.failed,
+            "skipped": summary.skipped + summary.dropped,
+            "busy": summary.busy_seconds,
+            "retries": {fault.value: n for fault, n in summary.retries.items()},
+            "interrupted": self.interrupted,
+        }

@@ -43,7 +43,7 @@ def _force(
     workspace: Workspace, settings: config.Settings, wanted: Targets, observe: Callable[[Event], None]
 ) -> tuple[int, dict[str, Any]]:
     """Force; the exit status, and what `RunFinished` says of it."""
-    from gg.force import Forcer, counts
+    from gg.force import Forcer
     from gg.store.directory import DirectoryStore
 
     store = DirectoryStore(os.fsencode(workspace.dot))
@@ -51,12 +51,12 @@ def _force(
         forcer = Forcer(workspace, store, settings, observe)
         _stop_on_signals(forcer.stop)
         try:
-            outcome = forcer.force(wanted)
+            ended = forcer.force(wanted)
         finally:
             forcer.close()
     finally:
         store.close()
-    return outcome.status, {**counts(outcome), "placed": forcer.placed}
+    return ended.status, {**ended.counts(), "placed": forcer.placed}
 
 
 def _finished(workspace: Workspace, counts: dict[str, Any], wall: float, cpu: float) -> RunFinished:

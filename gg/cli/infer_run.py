@@ -110,10 +110,10 @@ class _Forces:
             if self._forcer is None:
                 self._forcer = Forcer(self._workspace, self._store, self._settings, collector.see)
             self._forcer.sink = collector.see
-            outcome = self._forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
+            ended = self._forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
         except GGError as error:
             return Forced(error.exit_code, f"gg: {error.what}\n    {error.hint}\n".encode())
-        return Forced(outcome.status, collector.stderr)
+        return Forced(ended.status, collector.stderr)
 
     def close(self) -> None:
         if self._forcer is not None:

@@ -7,11 +7,19 @@ tools print stays bytes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from gg.core.events import Summary
-from gg.core.states import State
+if TYPE_CHECKING:
+    from gg.core.events import Summary
+    from gg.core.states import State
+    from gg.core.thunk import Output
+
+
+def label(outputs: Sequence[Output], prefix: bytes) -> str:
+    """What a person calls a thunk: its first output, from the workspace, whose path and a slash `prefix` is."""
+    return os.fsdecode(outputs[0].path.removeprefix(prefix)) if outputs else "?"
 
 
 class Counting(Protocol):
@@ -19,9 +27,6 @@ class Counting(Protocol):
 
     def count(self, state: State) -> int: ...
     def summary(self) -> Summary: ...
-
-
-_TO_GO = (State.WAITING, State.LOOKUP, State.READY, State.BACKOFF, State.FOLLOWING)
 
 
 class Started(NamedTuple):
@@ -80,13 +85,16 @@ class Progress(NamedTuple):
 
     @classmethod
     def of(cls, scheduler: Counting, eta: float | None = None) -> Progress:
+        from gg.core.states import State  # not for a force that needs no scheduler
+
+        to_go = (State.WAITING, State.LOOKUP, State.READY, State.BACKOFF, State.FOLLOWING)
         summary = scheduler.summary()
         return cls(
             running=scheduler.count(State.RUNNING),
             done=summary.finished,
             cached=summary.hits + summary.became,
             failed=summary.failed + summary.skipped,
-            to_go=sum(scheduler.count(state) for state in _TO_GO),
+            to_go=sum(scheduler.count(state) for state in to_go),
             eta=eta,
         )
 

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
-from gg.cone import Values
 from gg.config import Settings
 from gg.core.ids import BlobId, ThunkId
 from gg.core.slotted import replace
@@ -20,6 +19,7 @@ from gg.driver import Outcome
 from gg.errors import GGError, Interrupted, UsageError
 from gg.force import Forcer
 from gg.observe import events as seen
+from gg.resolve import Values
 from gg.sdk.values import Result, Thunk, ThunkFailed, Value
 from gg.store.base import Store
 from gg.workspace import Workspace

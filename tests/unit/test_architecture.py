@@ -44,10 +44,12 @@ ALLOWED = {
     "place": "core errors native",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
-    "sdk": "cone config core custom driver errors files force models observe record store workspace",
-    "cone": "core errors execute narrow store workspace",
-    "driver": "cone core durations engines errors execute observe store",
-    "force": "cone config core driver engines errors execute observe place record store targets workspace",
+    "sdk": "config core custom driver errors files force models observe record resolve store workspace",
+    "resolve": "core",
+    "known": "core resolve store",
+    "cone": "core errors execute narrow resolve store workspace",
+    "driver": "cone core durations engines errors execute observe resolve store",
+    "force": "config core driver engines errors execute known observe place record resolve store targets workspace",
 }
 
 # Single modules that another area may know besides, and why.

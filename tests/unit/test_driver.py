@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gg.cone import Values
 from gg.core.events import Caps, Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
@@ -17,7 +16,9 @@ from gg.core.thunk import Reduction, Thunk
 from gg.driver import Driver, Outcome
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
+from gg.known import Known
 from gg.observe import events as seen
+from gg.resolve import Values
 from gg.store.base import Key, Kind, blob_key, read_blob
 from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
@@ -352,3 +353,52 @@ def test_a_failure_is_tried_afresh_by_the_same_driver(bench: Bench) -> None:
 
 def test_nothing_to_force(bench: Bench) -> None:
     assert bench.force().status == 0
+
+
+def test_what_is_known_from_the_start_is_not_even_looked_up(bench: Bench) -> None:
+    a, b, c = chain(bench)
+    bench.force(b)
+    known = Known(bench.store, [a, b, c])
+    assert [each.name for batch in known.find() for each in batch] == [a, b]
+    engine = bench.engine()
+    outcome = bench.driver(engine).force([c], bench.note, known.values)
+    assert (outcome.ran, outcome.cached, bench.names(engine)) == (1, 0, ["c"])
+    assert bench.value(c) == b"xxyz"
+
+
+def test_a_blob_of_what_was_known_from_the_start_is_lost(bench: Bench) -> None:
+    a, b, c = chain(bench)
+    bench.force(b)
+    known = Known(bench.store, [a, b, c])
+    assert sum(map(len, known.find())) == 2
+    lost = bench.values[a][0]
+    assert lost is not None
+    bench.store.delete([blob_key(lost.blob)])
+    engine = bench.engine()
+    outcome = bench.driver(engine).force([c], bench.note, known.values)
+    assert outcome.status == 0
+    assert bench.names(engine) == ["c", "a", "c"]
+    assert bench.value(c) == b"xxyz"
+
+
+def test_known_ahead_is_only_what_needs_no_further_look(bench: Bench) -> None:
+    a, b, c = chain(bench)
+    bench.force(c)
+    assert {each.name for batch in Known(bench.store, [c]).find() for each in batch} == {a, b, c}
+    made = bench.values[b][0]
+    assert made is not None
+    bench.store.delete([blob_key(made.blob)])
+    assert {each.name for batch in Known(bench.store, [c]).find() for each in batch} == {a}
+    bench.store.delete([Key(Kind.THUNK, a)])
+    known = Known(bench.store, [c])
+    assert (len(known), list(known.find())) == (2, [])
+
+
+def test_a_thunk_that_became_another_has_run_once(bench: Bench) -> None:
+    other = bench.graph.thunk("other", ["concat", "made by another"])
+    first = bench.graph.thunk("first", ["become", other.hex()], dynamic=True)
+    outcome = bench.force(first)
+    assert (outcome.ran, outcome.cached) == (2, 0)
+    outcome = bench.force(first)
+    assert (outcome.ran, outcome.cached) == (0, 2)
+    assert not next(Known(bench.store, [first]).find())
