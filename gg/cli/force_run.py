@@ -18,6 +18,29 @@ if TYPE_CHECKING:
     from gg.targets import Targets
 
 
+_FLAGS = {"-q": "quiet", "--quiet": "quiet", "-k": "keep_going", "--keep-going": "keep_going", "--json": "as_json"}
+
+
+def parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
+    """Targets and what to give to `force` besides; None for a line that has click's care to be read, or be refused."""
+    targets: list[str] = []
+    flags: dict[str, Any] = {}
+    words = iter(arguments)
+    for word in words:
+        if word in _FLAGS:
+            flags[_FLAGS[word]] = True
+        elif word.startswith(("-j", "--jobs")):
+            number = next(words, "") if word in ("-j", "--jobs") else word.removeprefix("--jobs=").removeprefix("-j")
+            if not (number.isascii() and number.isdigit() and int(number)):
+                return None
+            flags["jobs"] = int(number)
+        elif word.startswith("-"):
+            return None
+        else:
+            targets.append(word)
+    return targets, flags
+
+
 def force(
     targets: Sequence[str], *, quiet: bool = False, as_json: bool = False, trace: str | None = None, **flags: object
 ) -> int:

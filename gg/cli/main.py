@@ -63,12 +63,6 @@ def _infer() -> int:
     return infer(sys.argv[1:])
 
 
-def _force() -> int:
-    from gg.cli.force_run import force
-
-    return force(sys.argv[1:])
-
-
 def main() -> None:
     def action() -> int:
         from gg.cli.group import call, group
@@ -84,8 +78,15 @@ def infer() -> None:
 
 
 def force() -> None:
-    plain = not any(a.startswith("-") for a in sys.argv[1:]) and "_GG_FORCE_COMPLETE" not in os.environ
-    run(_force if plain else _by_click("force"))
+    from gg.cli.force_run import force as make
+    from gg.cli.force_run import parse
+
+    request = parse(sys.argv[1:]) if "_GG_FORCE_COMPLETE" not in os.environ else None
+    if request is None:
+        run(_by_click("force"))
+    else:
+        targets, flags = request
+        run(lambda: make(targets, **flags))
 
 
 def init() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from gg.cli import group as cli
 from gg.cli import main
+from gg.cli.force_run import parse
 from gg.core import placeholder
 from gg.core.placeholder import Writer
 from tests.commands.batch import programs
@@ -246,3 +247,25 @@ def test_what_is_completed(words: str, expected: list[str], tmp_path: Path) -> N
     variable = f"_{name.replace('-', '_').upper()}_COMPLETE"
     done = run(tmp_path, name, **{variable: "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(len(rest))})
     assert done.stdout.split() == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "request_"),
+    [
+        ("", ([], {})),
+        ("a.o b.o", (["a.o", "b.o"], {})),
+        ("-q -k x --json", (["x"], {"quiet": True, "keep_going": True, "as_json": True})),
+        ("-j4 --quiet", ([], {"jobs": 4, "quiet": True})),
+        ("--jobs 2 --keep-going", ([], {"jobs": 2, "keep_going": True})),
+        ("--jobs=2 -j 3", ([], {"jobs": 3})),
+    ],
+)  # fmt: skip
+def test_the_usual_options_of_force_are_read_without_click(line: str, request_: object) -> None:
+    assert parse(line.split()) == request_
+
+
+@pytest.mark.parametrize(
+    "line", ["--help", "-qk", "--nope", "--jobs", "-j", "-j0", "-jx", "--jobs -q", "--trace f", "-- a"]
+)
+def test_all_else_is_for_click(line: str) -> None:
+    assert parse(line.split()) is None

@@ -296,3 +296,18 @@ def test_noise_is_refused(noise: bytes) -> None:
 
 THUNK_ID = "767db9f53ab936816e03e9f2be3efbba7bc3a36af0de2b439adc2de88d90d370"
 GROUP_ID = "620e7136cce32e727611e44cf711d350ad89315aa0d0cdf2431275dc065e64e5"
+
+
+@quick
+@given(thunk=thunks)
+def test_an_outline_says_the_same_as_the_thunk(thunk: Thunk) -> None:
+    outline = codec.outline_thunk(codec.encode_thunk(thunk))
+    assert outline.outputs == thunk.outputs
+    assert set(outline.dependencies) == set(thunk.dependencies())
+    assert outline.dynamic == thunk.dynamic
+
+
+def test_an_outline_of_what_is_no_thunk() -> None:
+    for data in (b"", b"\x90", packb(["gg-thunk", 1]), packb(["gg-group", 1, [], b""])):
+        with pytest.raises(FormatError):
+            codec.outline_thunk(data)
