@@ -36,6 +36,9 @@ _CHILD_KILLED = (
     b"fatal error: Killed signal terminated program ",
     b"terminated with signal 9 [Killed]",
 )  # gcc, collect2
+_NO_SPACE = b"No space left on device"
+_FULL = 64 << 20  # bytes: what a command had written is mostly removed again by the time that we look
+_FULL_FILES = 1000
 _TRIES = 12  # a command that is shown more each time; each try adds at least one file
 _TICK_NS = 10_000_000  # times of files come from the kernel's coarse clock, which is behind by at most this (HZ=100)
 
@@ -292,13 +295,22 @@ class LocalEngine:
     # Outcomes
 
     def _failed(self, ran: Ran) -> Failure:
-        """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran."""
+        """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran, or that
+        there was no room for what it wrote.
+        """
+        if _NO_SPACE in ran.stderr and self._is_full():
+            message = f"no space left for what it writes in {self._tmp}: free some, for example with: gg gc"
+            return Failure(Fault.INFRA, message, ran.status, ran.stdout, ran.stderr)
         if ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _CHILD_KILLED):
             kills, self._oom_kills = self._oom_kills, oom_kills()
             if self._oom_kills > kills:
                 return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
             return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
         return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
+
+    def _is_full(self) -> bool:
+        room = os.statvfs(self._tmp)
+        return room.f_bavail * room.f_frsize < _FULL or (room.f_files > 0 and room.f_favail < _FULL_FILES)
 
     def _reduction(self, thunk: Thunk, ran: Ran, extra: dict[SandboxPath, File]) -> Reduction:
         made: dict[SandboxPath, Made] = {}
