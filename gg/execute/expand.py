@@ -5,13 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from gg.core.codec import decode_group
 from gg.core.ids import GroupId, SandboxPath
-from gg.core.thunk import Directory, Entry, File, OutputOf, Symlink, Thunk
+from gg.core.thunk import Directory, Entry, File, Group, OutputOf, Symlink, Thunk
 from gg.errors import MissingObject
 from gg.execute.pathmap import record
-from gg.store.base import Key, Kind, Store
+from gg.store.base import Key, Kind
+
+
+class Reads(Protocol):
+    """What is asked of a store here."""
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,11 +33,15 @@ class Node:
 class Groups:
     """The groups of a store, in memory once used. MissingObject when the store lacks one."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Reads) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._nodes: dict[GroupId, Node] = {}
         self._orders: dict[tuple[GroupId, ...], tuple[Node, ...]] = {}
+
+    def known(self, id: GroupId) -> bool:
+        """Whether this group, and so all below it, is in memory."""
+        return id in self._nodes
 
     def load(self, ids: Iterable[GroupId]) -> None:
         """Have these groups and all below them in memory. From any thread."""
@@ -51,10 +62,12 @@ class Groups:
                         f"input group {each.hex()} is not in the store", hint="run gg-infer again to record it"
                     )
                 group = decode_group(data)
-                records = b"".join([record(entry) for entry in group.entries])
-                loaded[each] = Node(group.entries, group.groups, records)
+                loaded[each] = Node(group.entries, group.groups, self._records(group))
                 below.update(dict.fromkeys(group.groups))
             wanted = [i for i in below if i not in self._nodes and i not in loaded]
+
+    def _records(self, group: Group) -> bytes:
+        return b"".join([record(entry) for entry in group.entries])
 
     def below(self, ids: tuple[GroupId, ...]) -> tuple[Node, ...]:
         """Every group reachable from `ids`, each once, in a fixed order."""

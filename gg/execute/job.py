@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gg.core.ids import SandboxPath
-from gg.core.thunk import File, Thunk, Usage
+from gg.core.thunk import Directory, File, Thunk, Usage
 
 
 class Isolation(Enum):
@@ -22,8 +22,8 @@ class Job:
     """One resolved thunk to run (no `OutputOf` among its entries).
 
     `place(file)`: where the bytes of one of the thunk's own files are, or None for its own path. `moved`: the same for
-    files of its groups that are not at their own path. `extra`: files that are let in beside those declared, because
-    an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
+    files of its groups that are not at their own path. `extra`: files and directories that are let in beside those declared,
+    because an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
     store), with `env` to tell it where that is; none is part of the thunk's identity. `libraries`: what the dynamic loader
     needs to start those. The path map takes note of libraries by itself; a jail must have them from the start.
     """
@@ -31,7 +31,7 @@ class Job:
     thunk: Thunk
     place: Callable[[File], str | None]
     moved: Mapping[SandboxPath, str] = field(default_factory=dict)
-    extra: tuple[File, ...] = ()
+    extra: tuple[File | Directory, ...] = ()
     passed: tuple[bytes, ...] = ()
     libraries: tuple[bytes, ...] = ()
     env: Mapping[bytes, bytes] = field(default_factory=dict)

@@ -8,6 +8,8 @@ All integers are little-endian.
                         2 MISSES    paths that are neither declared nor there are reported too
                         4 WATCH     nothing is mapped, for the kernel shows what is declared and no more (a jail): only
                                     what is read is marked, and what is missing is reported
+                        8 ALIEN     the host is not the one that recorded: whatever is not declared does not exist, its
+                                    directories neither, and counts as missing
   12  u32        n, the number of records
   16  u32        offset of the records
   20  u32        written by the path map: 1 once anything was created, changed or removed in the overlay
@@ -28,7 +30,8 @@ and is a real directory: where a name is reached through a link, the link has a 
   N  nothing: there is no such path, whatever the disk says, and that is not reported (an output, a known miss)
   P  everything at and below the path, for reading and writing, unmapped (TMPDIR, /dev, /proc)
   I  how to start ELF programs that ask for the interpreter `path`, when that has an F record with a target: through
-     that target; this record's target is the list of directories, separated by colons, where it finds libraries
+     that target; this record's target is the list of directories, separated by colons, where it finds libraries. One
+     whose path is a program's is for that program alone. At most 64
 
 Whatever is written elsewhere goes to the overlay, at SCRATCH/w + the absolute path, and is seen there by later
 reads of the same thunk; a removed declared file is marked by an empty file at SCRATCH/gone + the absolute path.
@@ -55,6 +58,7 @@ from gg.core.thunk import Directory, Entry, Symlink
 OBSERVE = 1
 MISSES = 2
 WATCH = 4
+ALIEN = 8
 
 _MAGIC = b"GGMAP\0\0\1"
 _HEAD = struct.Struct("<8sIIIIII")
@@ -79,6 +83,11 @@ def absent(path: bytes) -> bytes:
 def passed(path: bytes) -> bytes:
     """A record that lets everything at and below `path` through."""
     return b"P" + path + b"\0\0"
+
+
+def loader(path: bytes, libraries: bytes) -> bytes:
+    """A record for programs that ask for the interpreter `path`, or for the one program there: see kind I."""
+    return b"I" + path + b"\0" + libraries + b"\0"
 
 
 @dataclass(slots=True)

@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 from gg import native
 from gg.core.ids import SandboxPath
-from gg.core.thunk import Directory, File, OutputOf, Symlink
+from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk
 from gg.execute import pathmap
 from gg.execute.expand import Groups
 from gg.execute.job import Isolation, Job, Ran
 from gg.execute.process import Slot
 from gg.execute.report import Report, link_inside
-from gg.execute.start import Programs
+from gg.execute.start import Command, Programs
 
-_LOADER_FAILED = b"error while loading shared libraries"
+LOADER_FAILED = b"error while loading shared libraries"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
+Shown = File | Symlink | Directory
 
 
 class Runner:
@@ -44,6 +45,7 @@ class Runner:
         self._preload = os.fsencode(native.pathmap_library())
         self._passed = [pathmap.passed(p) for p in (os.fsencode(self._tmp), *_PASSED)]
         self._slot = Slot()
+        self._flags = 0
 
     def run(self, job: Job) -> Ran:
         """Run to the end. OSError when the host refuses something, JailRefused for a jail, Killed after `cancel`."""
@@ -58,7 +60,7 @@ class Runner:
         from gg.execute.jail import run_in_jail
 
         ran = run_in_jail(job, self._groups, self._slot, self._scratch)
-        if ran.status and _LOADER_FAILED in ran.stderr:
+        if ran.status and LOADER_FAILED in ran.stderr:
             # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
             self._clear()
             seen = self._run_mapped(job)
@@ -86,12 +88,12 @@ class Runner:
         """None if the path map cannot work in the program, which then has not been started."""
         thunk = job.thunk
         nodes = self._groups.below(thunk.groups)
-        own: list[File | Symlink | Directory] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
+        own: list[Shown] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
         if job.moved:
             own += [e for node in nodes for e in node.entries if e.path in job.moved]
         targets = [self._target(job, e) for e in own]
         places = {e.path: target for e, target in zip(own, targets, strict=True) if target}
-        command = self._programs.command(thunk, places)
+        command = self._command(thunk, own, places)
         if not command.mapped:
             return None
         records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
@@ -100,19 +102,20 @@ class Runner:
         hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
         map_file = pathmap.MapFile(
             self._map,
-            flags=pathmap.OBSERVE if job.observe else 0,
+            flags=self._flags | (pathmap.OBSERVE if job.observe else 0),
             scratch=os.fsencode(self._scratch),
             report=self._report.path,
-            records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed)],
+            records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed), *command.records],
         )
         env = dict(thunk.env)
         env[b"LD_PRELOAD"] = self._preload
         env[b"GG_MAP"] = os.fsencode(self._map)
         env[b"TMPDIR"] = os.fsencode(self._tmp)
         env.update(job.env)
+        env.update(command.env)
         done = self._slot.run(command.program, command.argv, env, self._directory(thunk.cwd))
         observed = map_file.observed()
-        entries: list[File | Symlink | Directory] = list(own)
+        entries: list[Shown] = list(own)
         for node in nodes:
             entries.extend(node.entries)
         limit = len(entries)
@@ -137,6 +140,10 @@ class Runner:
             static=reported.static,
         )
 
+    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
+        """How to start it here. `own`: the entries that are its own, `places`: where the bytes of those are."""
+        return self._programs.command(thunk, places)
+
     def _directory(self, cwd: bytes) -> bytes:
         """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
         if os.path.isdir(cwd):
@@ -146,7 +153,7 @@ class Runner:
         return place
 
     @staticmethod
-    def _target(job: Job, entry: File | Symlink | Directory) -> bytes:
+    def _target(job: Job, entry: Shown) -> bytes:
         if isinstance(entry, File):
             place = job.moved.get(entry.path) or job.place(entry)
             return os.fsencode(place) if place else b""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gg.core.elf import read_dynamic_file
 from gg.core.ids import SandboxPath, sandbox_path
@@ -36,13 +36,16 @@ class Program:
 @dataclass(frozen=True, slots=True)
 class Command:
     """What to give to the kernel. `mapped`: the path map works in it. `needs`: what must be there, in the sandbox's names:
-    the thunk's program, the interpreters of scripts, the dynamic loader.
+    the thunk's program, the interpreters of scripts, the dynamic loader. `records` and `env`: for the path map, where
+    the loader is not the host's own.
     """
 
     program: bytes
     argv: tuple[bytes, ...]
     mapped: bool
     needs: tuple[SandboxPath, ...]
+    records: tuple[bytes, ...] = ()
+    env: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def lacking(self, entries: Mapping[SandboxPath, Entry]) -> tuple[SandboxPath, ...]:
         """What of `needs` is not declared, links on the way followed."""

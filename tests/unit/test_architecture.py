@@ -42,6 +42,8 @@ ALLOWED = {
     "narrow": "core execute store",
     "durations": "core store",
     "place": "core errors native",
+    "wire": "core errors",
+    "worker": "core errors execute files store wire",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",

@@ -69,7 +69,7 @@ static int remove_at(int dir, const char *path, int flags)
         return -1;
     switch (p.where) {
     case GG_ABSENT:
-        return refuse(ENOENT);
+        return gg_refuse_absent(&p);
     case GG_FILE:
     case GG_LINK:
         gg_mark(p.record, GG_ASKED);
@@ -93,6 +93,7 @@ static int exists(const struct gg_place *p)
     struct stat st;
     switch (p->where) {
     case GG_ABSENT:
+        gg_watch(p);
         return 0;
     case GG_UNDECLARED:
         return sys_lstat(p->path, &st) == 0 && gg_undeclared(p) == 0;

@@ -56,8 +56,7 @@ static int find_program(int dir, const char *path, int flags, struct gg_place *p
         return -1;
     switch (p->where) {
     case GG_ABSENT:
-        gg_mark(p->record, GG_ASKED);
-        return refuse(ENOENT);
+        return gg_refuse_absent(p);
     case GG_DIR:
         return refuse(EACCES);
     case GG_LINK:
@@ -185,9 +184,13 @@ static int start_elf(struct start *s, int linked, const char *interpreter, struc
             return refuse(EACCES);
     }
     if (linked == 1 && find_program(AT_FDCWD, interpreter, 0, &loader) == 0) {
-        const char *libraries = gg_libraries_for(interpreter);
+        const char *libraries = gg_libraries_for(p->path);
+        if (libraries == NULL)
+            libraries = gg_libraries_for(interpreter);
         if (libraries != NULL && loader.where == GG_FILE && loader.real != loader.path)
             return start_by_loader(s, loader.real, libraries, p, argv, envp);
+    } else if (linked == 1 && (gg_the_map()->flags & GG_ALIEN)) {
+        return refuse(ENOENT); /* the kernel would start it by what the host has at that path */
     }
     return s->then(s, p->real, argv, envp);
 }
@@ -335,8 +338,9 @@ static void note_loaded(const char *name, int reports)
     if (gg_resolve(AT_FDCWD, name, GG_FOLLOW, &p) != 0)
         return;
     gg_mark(p.record, GG_READ);
-    if (reports && p.where == GG_UNDECLARED && sys_lstat(p.path, &st) == 0 && !mark_by_target(p.path))
-        gg_report('U', p.hash, p.path);
+    int alien = p.where == GG_ABSENT && p.watched; /* loaded from where the runner has put it */
+    if (reports && (p.where == GG_UNDECLARED || alien) && sys_lstat(p.path, &st) == 0 && !mark_by_target(p.path))
+        gg_report(alien ? 'M' : 'U', p.hash, p.path); /* or by the loader itself, which asks nobody */
 }
 
 static int note_library(struct dl_phdr_info *info, size_t size, void *data)

@@ -10,6 +10,7 @@
 #define HEADER 288
 #define FILTER 32
 #define REPORTED 1024
+#define LOADERS 64
 
 struct header {
     char magic[8];
@@ -23,7 +24,8 @@ static uint32_t *index_of; /* from hash to 1 + place in records */
 static uint32_t index_mask;
 static struct gg_record *table;
 static uint32_t room;
-static const char *interpreter, *libraries;
+static struct { const char *path, *libraries; } loaders[LOADERS];
+static unsigned loader_count;
 static uint64_t reported[REPORTED];
 
 static _Noreturn void die(const char *what)
@@ -169,8 +171,10 @@ static void make_table(const char *at, const char *end)
         if (target >= end || path[0] != '/' || size >= PATH_MAX)
             die("a record is damaged");
         if (*at == 'I') {
-            interpreter = path;
-            libraries = target;
+            if (loader_count == LOADERS)
+                die("too many dynamic loaders");
+            loaders[loader_count].path = path;
+            loaders[loader_count++].libraries = target;
         } else {
             add(*at, path, size, target, i);
         }
@@ -280,5 +284,18 @@ void gg_touch(uint64_t hash)
 
 const char *gg_libraries_for(const char *path)
 {
-    return interpreter != NULL && strcmp(path, interpreter) == 0 ? libraries : NULL;
+    for (unsigned i = 0; i < loader_count; i++)
+        if (strcmp(path, loaders[i].path) == 0)
+            return loaders[i].libraries;
+    return NULL;
+}
+
+int gg_is_interpreter(const char *real, size_t size)
+{
+    struct gg_place p;
+    for (unsigned i = 0; i < loader_count; i++)
+        if (gg_resolve(AT_FDCWD, loaders[i].path, GG_FOLLOW, &p) == 0 && p.where == GG_FILE &&
+            strlen(p.real) == size && memcmp(p.real, real, size) == 0)
+            return 1;
+    return 0;
 }

@@ -41,8 +41,7 @@ static int open_to_read(int dir, struct gg_place *p, int flags)
     int fd;
     switch (p->where) {
     case GG_ABSENT:
-        gg_mark(p->record, GG_ASKED);
-        return refuse(ENOENT);
+        return gg_refuse_absent(p);
     case GG_LINK:
         gg_mark(p->record, GG_READ);
         return flags & O_PATH ? sys_openat(AT_FDCWD, p->path, flags, 0) : refuse(ELOOP);
@@ -126,7 +125,7 @@ static int open_to_write(int dir, struct gg_place *p, int flags, mode_t mode)
         return refuse(EISDIR);
     switch (p->where) {
     case GG_ABSENT:
-        return flags & O_CREAT ? create(p, flags, mode) : refuse(ENOENT);
+        return flags & O_CREAT ? create(p, flags, mode) : gg_refuse_absent(p);
     case GG_LINK:
         return refuse((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? EEXIST : ELOOP);
     case GG_FILE:

@@ -16,10 +16,19 @@ void gg_watch(const struct gg_place *place)
 {
     struct stat st;
     int saved = errno;
-    if (place->watched && (gg_the_map()->flags & GG_MISSES) && sys_lstat(place->path, &st) != 0 &&
-        (errno == ENOENT || errno == ENOTDIR))
+    if (place->watched && (gg_the_map()->flags & GG_MISSES) &&
+        (place->where == GG_ABSENT ||
+         (sys_lstat(place->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))))
         gg_report('M', place->hash, place->path);
     errno = saved;
+}
+
+int gg_refuse_absent(const struct gg_place *place)
+{
+    gg_mark(place->record, GG_ASKED);
+    gg_watch(place);
+    errno = ENOENT;
+    return -1;
 }
 
 int gg_undeclared(const struct gg_place *place)
@@ -133,8 +142,10 @@ int gg_copy_up(struct gg_place *place)
         return 0;
     if (place->where == GG_DIR)
         return gg_real_directory(place);
-    if (place->where == GG_ABSENT || place->where == GG_LINK) {
-        errno = place->where == GG_LINK ? EPERM : ENOENT;
+    if (place->where == GG_ABSENT)
+        return gg_refuse_absent(place);
+    if (place->where == GG_LINK) {
+        errno = EPERM;
         return -1;
     }
     int from = sys_openat(AT_FDCWD, place->real, O_RDONLY | O_CLOEXEC, 0);
@@ -311,7 +322,7 @@ int gg_listed_directory(struct gg_place *place)
     const char *name = place->size > 0 ? place->path : "";
     if (gg_in_scratch(overlay, "/w", name) != 0 || gg_in_scratch(hidden, "/gone", name) != 0)
         return -1;
-    int real = place->where != GG_OVERLAY && sys_fstatat(AT_FDCWD, place->path, &st, 0) == 0;
+    int real = place->where != GG_OVERLAY && !(map->flags & GG_ALIEN) && sys_fstatat(AT_FDCWD, place->path, &st, 0) == 0;
     if (real && (map->flags & GG_OBSERVE) && sys_lstat(overlay, &st) != 0 && sys_lstat(hidden, &st) != 0) {
         place->real = place->path;
         return 0;

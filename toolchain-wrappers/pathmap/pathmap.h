@@ -21,7 +21,7 @@
 #define GG_EXPORT __attribute__((visibility("default")))
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
-enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4 };
+enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4, GG_ALIEN = 8 };
 enum gg_mark { GG_READ = 1, GG_ASKED = 2 };
 
 struct gg_record {
@@ -61,8 +61,10 @@ void gg_report(char kind, uint64_t hash, const char *path);
 int gg_touched(uint64_t hash);
 void gg_touch(uint64_t hash);
 
-/* Entry of an ELF interpreter that is declared with a target (kind I), or NULL. */
+/* Where an ELF interpreter that is declared with a target finds libraries (kind I), or NULL. */
 const char *gg_libraries_for(const char *interpreter);
+/* Is this the place of the bytes of such an interpreter? */
+int gg_is_interpreter(const char *real, size_t size);
 
 enum gg_where {
     GG_ABSENT,     /* declared absent, or removed by this thunk */
@@ -77,7 +79,7 @@ enum gg_where {
 struct gg_place {
     enum gg_where where;
     int must_be_directory; /* the path ended with a slash */
-    int watched;           /* GG_OUTSIDE for the flag WATCH, and nothing is declared here */
+    int watched;           /* nothing is declared here: GG_OUTSIDE for the flag WATCH, GG_ABSENT for ALIEN */
     uint64_t hash;
     size_t size;
     const struct gg_record *record; /* for GG_FILE, GG_LINK, GG_DIR and declared GG_ABSENT */
@@ -114,8 +116,10 @@ int gg_listed_directory(struct gg_place *place);
 int gg_undeclared(const struct gg_place *place);
 /* An undeclared path was asked for and is not there; errno is kept. */
 void gg_missed(const struct gg_place *place);
-/* Flag WATCH: this path is about to be asked for. */
+/* Flags WATCH and ALIEN: this path is about to be asked for. */
 void gg_watch(const struct gg_place *place);
+/* It is asked for, and GG_ABSENT. -1 with ENOENT. */
+int gg_refuse_absent(const struct gg_place *place);
 
 /* The same as the C library's, for the rest of the path map. */
 int gg_open(int dir, const char *path, int flags, mode_t mode);

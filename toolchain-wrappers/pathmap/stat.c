@@ -186,7 +186,7 @@ static ssize_t own_name(char *name, ssize_t size)
         char path[PATH_MAX];
         memcpy(path, r->path, r->size);
         path[r->size] = '\0';
-        const char *is = told != NULL && gg_libraries_for(path) != NULL ? told : path;
+        const char *is = told != NULL && gg_is_interpreter(name, (size_t)size) ? told : path;
         size = (ssize_t)strlen(is);
         memcpy(name, is, (size_t)size);
         break;
@@ -247,7 +247,7 @@ static int canonical(const char *path, struct gg_place *p)
         return -1;
     gg_mark(p->record, GG_ASKED);
     if (p->where == GG_ABSENT)
-        return refuse(ENOENT);
+        return gg_refuse_absent(p);
     if (p->where == GG_FILE)
         return p->must_be_directory ? refuse(ENOTDIR) : 0;
     if (p->where == GG_DIR)
@@ -428,7 +428,7 @@ GG_EXPORT int chdir(const char *path)
     gg_cwd_changes();
     gg_mark(p.record, GG_ASKED);
     if (p.where == GG_ABSENT)
-        return refuse(ENOENT);
+        return gg_refuse_absent(&p);
     if (p.where == GG_FILE)
         return refuse(ENOTDIR);
     if (p.where == GG_DIR && gg_real_directory(&p) != 0)

@@ -225,6 +225,11 @@ static int leave_directory(struct walk *w)
         return errno == 0 ? 0 : -1;
     }
     p->where = GG_UNDECLARED;
+    if (gg_the_map()->flags & GG_ALIEN) {
+        p->where = GG_ABSENT;
+        p->watched = 1;
+        return gg_refuse_absent(p);
+    }
     if (sys_lstat(p->path, &st) != 0) {
         gg_missed(p);
         return -1;
@@ -336,7 +341,8 @@ static void conclude(struct walk *w)
     } else if (w->there < 0) {
         p->where = GG_ABSENT;
     } else if (p->record == NULL) {
-        p->where = GG_UNDECLARED;
+        p->watched = (gg_the_map()->flags & GG_ALIEN) != 0;
+        p->where = p->watched ? GG_ABSENT : GG_UNDECLARED;
     } else {
         char kind = p->record->kind;
         p->where = kind == 'F' ? GG_FILE : kind == 'L' ? GG_LINK : kind == 'N' ? GG_ABSENT : GG_DIR;

@@ -1,0 +1,119 @@
+"""Having what a task reads: from the cache, from the request itself, else from where the request says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from gg.core.codec import decode_group
+from gg.core.ids import GroupId
+from gg.core.thunk import File
+from gg.execute.expand import Groups
+from gg.store.base import Key, Kind, blob_key
+from gg.worker.cache import Cache
+
+
+class Source(Protocol):
+    """Where objects come from that are not here, and where big outputs go."""
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        """Put those of `keys` that can be had into the cache, and what comes with them. Trouble is an OSError."""
+        ...
+
+    def put_file(self, key: Key, path: str) -> None:
+        """Put a blob from a file; it is there when this returns. OSError."""
+        ...
+
+
+class Nowhere:
+    """The source of a request that names no store."""
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        pass
+
+    def put_file(self, key: Key, path: str) -> None:
+        raise OSError("the request names no store to put an output into")
+
+
+class Absent(Exception):
+    """Objects that are in no place that is known."""
+
+    def __init__(self, keys: Collection[Key]) -> None:
+        super().__init__(f"{len(keys)} of its inputs are nowhere to be found")
+        self.keys = tuple(keys)
+
+
+class GroupObjects:
+    """The groups that are here, as the store that `Groups` reads: only `get` is ever called."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        found = {key: self._cache.get(key) for key in keys}
+        return {key: data for key, data in found.items() if data is not None}
+
+
+class Inputs:
+    """Brings inputs into the cache. `groups` reads from `GroupObjects` over the same cache."""
+
+    def __init__(self, cache: Cache, groups: Groups) -> None:
+        self._cache = cache
+        self._groups = groups
+        self._files: dict[tuple[GroupId, ...], tuple[File, ...]] = {}
+        self.here = 0
+
+    def put(self, objects: Sequence[tuple[int, bytes]]) -> None:
+        """What came with the request. Its digests are computed, so it is what it is."""
+        from blake3 import blake3
+
+        for kind, data in objects:
+            self._cache.put(Key(Kind(kind), blake3(data).digest()), data)
+
+    def bring(self, ids: tuple[GroupId, ...], own: Collection[File], source: Source) -> Collection[Key]:
+        """Have the groups, all files in them and the task's own; the keys of all. Absent for what cannot be had."""
+        wanted = {(blob_key(f.blob), f.executable) for f in (*own, *self._grouped(ids, source))}
+        both = {key for key, executable in wanted if executable and (key, False) in wanted}
+        lacking = [key for key, executable in wanted if not self._cache.ready(key, executable, key in both)]
+        self.here = len(wanted) - len(lacking)
+        if lacking:
+            self._fetch(list(dict.fromkeys(lacking)), source)
+            for key, executable in wanted:
+                self._cache.ready(key, executable, key in both)
+        needed = {key for key, _ in wanted}
+        self._cache.trim(needed)
+        return needed
+
+    def _grouped(self, ids: tuple[GroupId, ...], source: Source) -> tuple[File, ...]:
+        known = self._files.get(ids)
+        if known is None:
+            self._bring_groups(ids, source)
+            nodes = self._groups.below(ids)
+            known = tuple(dict.fromkeys(e for node in nodes for e in node.entries if isinstance(e, File)))
+            if len(self._files) > 256:
+                self._files.clear()
+            self._files[ids] = known
+        return known
+
+    def _bring_groups(self, ids: Sequence[GroupId], source: Source) -> None:
+        """A level of the graph at a time; in practice all of them come in one pack with the first."""
+        seen: set[GroupId] = set()
+        wanted = list(dict.fromkeys(ids))
+        while wanted:
+            seen.update(wanted)
+            keys = [Key(Kind.GROUP, each) for each in wanted if not self._groups.known(each)]
+            lacking = [key for key in keys if not self._cache.have(key)]
+            if lacking:
+                self._fetch(lacking, source)
+            below: dict[GroupId, None] = {}
+            for key in keys:
+                data = self._cache.get(key)
+                assert data is not None
+                below.update(dict.fromkeys(decode_group(data).groups))
+            wanted = [each for each in below if each not in seen]
+
+    def _fetch(self, keys: Sequence[Key], source: Source) -> None:
+        source.fetch(keys, self._cache)
+        absent = [key for key in keys if not self._cache.have(key)]
+        if absent:
+            raise Absent(absent)

@@ -1,0 +1,27 @@
+"""A worker over a pipe: `python -m gg.worker.pipe DIRECTORY` reads requests from its standard input and answers on its
+standard output, each with its length in front, four bytes in network order. There is no store: all is in the requests.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+from typing import BinaryIO
+
+from gg.worker.serve import Worker
+
+_LENGTH = struct.Struct("!I")
+
+
+def serve(directory: str, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Until the input ends."""
+    worker = Worker(directory)
+    while head := requests.read(_LENGTH.size):
+        data = worker.handle(requests.read(*_LENGTH.unpack(head)))
+        replies.write(_LENGTH.pack(len(data)) + data)
+        replies.flush()
+    worker.close()
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)

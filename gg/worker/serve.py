@@ -1,0 +1,243 @@
+"""A worker: requests in, replies out, on any host, with nothing of that host but its kernel and a directory to write to.
+
+    worker = Worker("/tmp/gg", connect)
+    reply = worker.handle(request)
+
+Everything that can go wrong with a request is in its reply; what escapes as an exception is a fault of the worker itself.
+Requests are handled one after the other, as Lambda gives them to one environment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import zstandard
+
+import gg
+from gg.core.codec import decode_thunk, encode_reduction
+from gg.core.events import Fault
+from gg.core.ids import BlobId, SandboxPath
+from gg.core.thunk import Directory, File, Made, Reduction, Thunk
+from gg.errors import GGError
+from gg.execute.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
+from gg.execute.job import Job, Ran
+from gg.execute.process import Killed
+from gg.files import hash_file
+from gg.store.base import Key, blob_key
+from gg.store.s3.pack import decompress
+from gg.wire.reply import (
+    CacheUse,
+    Refused,
+    Reply,
+    Result,
+    Span,
+    Succeeded,
+    ToolFailed,
+    encode_outputs,
+    encode_reply,
+    encode_wrong_version,
+)
+from gg.wire.reply import (
+    Worker as Who,
+)
+from gg.wire.request import RAW, ZSTD, Limits, Pack, Place, Request, Task, WrongVersion, decode_objects, decode_request
+from gg.worker.cache import Cache
+from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
+
+_COMPRESS_FROM = 512  # bytes
+_MOST_OBJECTS = 1 << 31  # bytes of what comes with a request, expanded: more is damage
+_OUT_OF_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", b"bad_alloc", b"Killed signal")
+
+Connect = Callable[[Place, tuple[Pack, ...]], Source]
+
+
+@dataclass(slots=True)
+class _Books:
+    """What one request has come to so far."""
+
+    begun: int = field(default_factory=time.monotonic_ns)
+    spans: list[Span] = field(default_factory=list)
+    outputs: list[bytes] = field(default_factory=list)
+    room: int = 0
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        begun = time.monotonic_ns()
+        try:
+            yield
+        finally:
+            self.spans.append(Span(name, begun - self.begun, time.monotonic_ns() - begun))
+
+
+class Worker:
+    """One environment. `connect` gives the source for what a request names. `memory`: bytes that commands may use."""
+
+    def __init__(
+        self, directory: str, connect: Connect = lambda place, packs: Nowhere(), *, memory: int = 0, cache: int = 0
+    ) -> None:
+        os.makedirs(directory, exist_ok=True)
+        self._connect = connect
+        self._memory = memory
+        self._cache = Cache(os.path.join(directory, "objects"), cache)
+        self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
+        self._inputs = Inputs(self._cache, self._groups)
+        scratch, libraries = os.path.join(directory, "run"), os.path.join(directory, "libraries")
+        self._runner = Elsewhere(scratch, self._groups, self._cache.place, libraries)
+        self._name = os.urandom(8).hex()
+        self._requests = 0
+
+    def handle(self, data: bytes, seconds: float | None = None) -> bytes:
+        """The reply to one request. `seconds`: how long there is until the platform ends this environment."""
+        try:
+            request = decode_request(data)
+        except WrongVersion as error:
+            return encode_wrong_version(f"this worker is of gg {gg.__version__}: {error}")
+        self._requests += 1
+        books = _Books(room=request.limits.reply)
+        source = _Counted(self._connect(request.place, request.packs))
+        results = tuple([self._result(task, request, source, books, seconds) for task in request.tasks])
+        objects = encode_outputs(books.outputs)
+        codec = RAW
+        if len(objects) >= _COMPRESS_FROM:
+            codec, objects = ZSTD, zstandard.compress(objects, 1)
+        who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
+        use = CacheUse(self._inputs.here, source.fetched, source.fetched_bytes, source.requests, self._cache.evicted)
+        return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects))
+
+    def close(self) -> None:
+        self._runner.close()
+
+    # One task
+
+    def _result(self, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None) -> Result:
+        try:
+            thunk = decode_thunk(task.thunk)
+            with books.span("fetch"):
+                self._bring(thunk, task, request, source)
+            return self._run(thunk, task, request, source, books, seconds)
+        except Absent as error:
+            lacking = tuple([(int(key.kind), key.digest) for key in error.keys])
+            return Refused(Fault.MISSING_INPUT, str(error), lacking=lacking)
+        except Static as error:
+            return Refused(Fault.TOO_BIG, f"{error} is linked statically: it can only run where there are namespaces")
+        except Lacking as error:
+            return Refused(Fault.MISSING_INPUT, f"{error} is not declared", missing=error.paths)
+        except Killed:
+            return Refused(Fault.TIMEOUT, "took longer than its deadline")
+        except (OSError, GGError) as error:
+            return Refused(Fault.INFRA, f"worker: {error}")
+
+    def _bring(self, thunk: Thunk, task: Task, request: Request, source: _Counted) -> None:
+        if self._requests_objects is not request.objects:
+            objects = request.objects if request.codec == RAW else decompress(request.objects, _MOST_OBJECTS)
+            self._inputs.put(decode_objects(objects))
+            self._requests_objects = request.objects
+        own = [e for e in (*thunk.entries, *task.extra) if isinstance(e, File)]
+        self._inputs.bring(thunk.groups, own, source)
+
+    _requests_objects: bytes = b""
+
+    def _run(
+        self, thunk: Thunk, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None
+    ) -> Result:
+        directories = tuple([Directory(path) for path in request.directories])
+        job = Job(thunk=thunk, place=self._cache.place, extra=(*task.extra, *directories), observe=False)
+        with books.span("exec"), self._deadline(request.limits, seconds):
+            ran = self._runner.run(job)
+        if ran.status:
+            return self._failed(ran)
+        with books.span("upload"):
+            made = self._keep(ran, thunk, request.limits, source, books)
+        return Succeeded(self._reduction(thunk, ran, made, task.extra), tuple(ran.missing))
+
+    @contextmanager
+    def _deadline(self, limits: Limits, seconds: float | None) -> Iterator[None]:
+        self._runner.begin()
+        times = [t for t in (limits.milliseconds / 1000 or None, seconds) if t is not None]
+        timer = threading.Timer(min(times), self._runner.kill) if times else None
+        if timer:
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        finally:
+            if timer:
+                timer.cancel()
+
+    def _failed(self, ran: Ran) -> Result:
+        """Whose fault it is. A driver reports as its own failure that what it ran was killed, or found no memory."""
+        short = ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _OUT_OF_MEMORY)
+        if short and self._memory and ran.usage.memory > self._memory // 2:
+            return Refused(Fault.MEMORY, f"took {ran.usage.memory >> 20} MiB and more")
+        if ran.signal == signal.SIGKILL:
+            return Refused(Fault.LOST, "the command was killed")
+        return ToolFailed(ran.status, ran.stdout, ran.stderr, ran.usage, tuple(ran.missing))
+
+    # Outputs
+
+    def _keep(self, ran: Ran, thunk: Thunk, limits: Limits, source: _Counted, books: _Books) -> dict[SandboxPath, Made]:
+        """Put what was written where the coordinator finds it: into the reply, or into the store."""
+        made: dict[SandboxPath, Made] = {}
+        seen: set[BlobId] = set()
+        for path, (place, executable) in ran.written.items():
+            blob = hash_file(place)
+            made[path] = Made(blob, executable)
+            if blob not in seen:
+                seen.add(blob)
+                self._send(blob, place, limits, source, books)
+        return made
+
+    def _send(self, blob: BlobId, place: str, limits: Limits, source: _Counted, books: _Books) -> None:
+        if blob.size <= limits.inline and blob.size <= books.room:
+            with open(place, "rb") as file:
+                data = file.read()
+            if BlobId.of(data) != blob:
+                raise OSError(f"{place} changed while it was read")
+            books.outputs.append(data)
+            books.room -= blob.size
+            self._cache.put(blob_key(blob), data)  # a link may come here next
+        else:
+            source.put_file(blob_key(blob), place)
+
+    def _reduction(self, thunk: Thunk, ran: Ran, made: dict[SandboxPath, Made], extra: tuple[File, ...]) -> bytes:
+        declared = {output.path for output in thunk.outputs}
+        left = declared - made.keys() - set(ran.removed)  # it was to change these in place and left them as they were
+        same = {e.path: Made(e.blob, e.executable) for e in thunk.entries if isinstance(e, File) and e.path in left}
+        asked = {f.path for f in extra}
+        reduction = Reduction(
+            outputs=tuple([made.get(o.path) or same.get(o.path) for o in thunk.outputs]),
+            stdout=ran.stdout,
+            stderr=ran.stderr,
+            usage=ran.usage,
+            engine="",
+            extra_outputs=tuple(sorted((p, m) for p, m in made.items() if p not in declared)),
+            extra_inputs=tuple(sorted((f.path, f.blob) for f in extra)),
+            reads=tuple(sorted({f.path for f in ran.reads or ()} - asked)),
+        )
+        return encode_reduction(reduction, self._groups.universe(thunk))
+
+
+class _Counted:
+    """A source whose use is counted, from outside the cache."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.fetched = 0
+        self.fetched_bytes = 0
+        self.requests = 0
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        before = cache.size
+        self._source.fetch(keys, cache)
+        self.fetched += len(keys)
+        self.fetched_bytes += max(0, cache.size - before)
+
+    def put_file(self, key: Key, path: str) -> None:
+        self._source.put_file(key, path)
+        self.requests += 1
