@@ -35,8 +35,12 @@ class CommandFailed(Exception):
 
 
 def clean_environment(extra: Mapping[str, str] | None = None, without: Sequence[str] = ()) -> dict[str, str]:
-    """The caller's environment without what changes a build: make's own, ccache's, gg's, and the language."""
-    dropped = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS", "SOURCE_DATE_EPOCH", *without)
+    """The caller's environment without what changes a build: make's own, ccache's, gg's, Python's and the language.
+
+    PYTHONDONTWRITEBYTECODE among them: with it each start of gg compiles its modules anew, which no user pays.
+    """
+    build = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "CFLAGS", "CXXFLAGS", "LDFLAGS", "SOURCE_DATE_EPOCH")
+    dropped = (*build, "PYTHONDONTWRITEBYTECODE", *without)
     kept = {
         name: value
         for name, value in os.environ.items()
