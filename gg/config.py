@@ -23,6 +23,9 @@ class Settings:
     retries: int = 4
     memory: int = 0
     real: tuple[str, ...] = ()
+    store: str = ""
+    share: bool = True
+    trusted: tuple[str, ...] = ()
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -38,6 +41,9 @@ _ENVIRONMENT = {
     "retries": "GG_RETRIES",
     "memory": "GG_MEMORY",
     "real": "GG_REAL",
+    "store": "GG_STORAGE_URI",
+    "share": "GG_SHARE",
+    "trusted": "GG_TRUSTED",
 }
 
 
@@ -49,6 +55,11 @@ def gg_dir() -> str:
 def recorder_socket() -> str:
     """`GG_SOCKET`: set inside a command that is being recorded."""
     return os.environ.get("GG_SOCKET", "")
+
+
+def secret_key() -> str:
+    """`GG_KEY`: the text of a secret key to sign results with, for machines without a home; empty when it is not set."""
+    return os.environ.get("GG_KEY", "")
 
 
 def home() -> str:

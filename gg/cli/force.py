@@ -9,6 +9,7 @@ import click
 @click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many thunks to run at once (default: processors).")
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to run them (default: local).")
 @click.option("--fallback", metavar="NAME|never", help="Where to run what an engine could not.")
+@click.option("--store", metavar="URI", help="The shared store: s3://BUCKET/PREFIX?region=R (default: GG_STORAGE_URI).")
 @click.option("--isolation", type=click.Choice(["pathmap", "namespace"]), help="How a command is kept to its inputs.")
 @click.option("--keep-going", "-k", is_flag=True, default=None, help="Go on with what does not need a failed thunk.")
 @click.option("--quiet", "-q", is_flag=True, help="Show only what the tools print, and errors.")
@@ -21,6 +22,7 @@ def command(
     jobs: int | None,
     engine: str | None,
     fallback: str | None,
+    store: str | None,
     isolation: str | None,
     keep_going: bool | None,
     quiet: bool,
@@ -43,6 +45,7 @@ def command(
         jobs=jobs,
         engine=engine,
         fallback=fallback,
+        store=store,
         isolation=isolation,
         keep_going=keep_going,
     )

@@ -67,9 +67,10 @@ def _force(
 ) -> tuple[int, dict[str, Any]]:
     """Force; the exit status, and what `RunFinished` says of it."""
     from gg.force import Forcer
-    from gg.store.directory import DirectoryStore
+    from gg.observe.events import Note
+    from gg.stores import open_store
 
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = open_store(workspace, settings, lambda text: observe(Note(text)))
     try:
         forcer = Forcer(workspace, store, settings, observe)
         _stop_on_signals(forcer.stop)

@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": ("gg.cli.status", "What is recorded and not forced yet, and how the last runs went."),
     "explain": ("gg.cli.explain", "Why a call ran for real, or why a thunk had to run."),
     "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
+    "key": ("gg.cli.key", "The keys that shared results are signed with, and those that are trusted."),
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
     "clean": ("gg.cli.clean", "Remove placeholders and .gg/."),
     "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),

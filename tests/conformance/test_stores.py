@@ -13,6 +13,7 @@ from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
 from gg.store.metered import Metered
 from gg.store.retry import Retry
+from gg.store.tiered import Tiered
 from gg.store.verify import Verify
 from gg.store.wrapper import Wrapper
 from tests.conformance.store_suite import StoreSuite
@@ -73,5 +74,15 @@ class TestAllTogether(StoreSuite):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
         store = Metered(Cache(DirectoryStore(tmp_path / "near"), Verify(Retry(MemoryStore()))))
+        yield store
+        store.close()
+
+
+class TestTiered(StoreSuite):
+    """In front of a store that is shared with nobody: what it shares comes back to itself only."""
+
+    @pytest.fixture(params=[True, False], ids=["sharing", "reading"])
+    def store(self, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+        store = Tiered(DirectoryStore(tmp_path / "near"), MemoryStore(), share=request.param)
         yield store
         store.close()

@@ -1,0 +1,94 @@
+"""`gg key`: the keys that results are signed with, and those that are believed."""
+
+from __future__ import annotations
+
+import click
+
+from gg import config
+
+
+@click.group("gg key", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Keys of a shared store: results that others have put there are used only if they are signed by a key you trust.
+
+    Make a key of your own, and give what `gg key show` prints to your team; they trust it, or it goes into `trusted` in
+    the project's gg.toml.
+    """
+
+
+@command.command("new")
+@click.argument("name", default="default")
+def new(name: str) -> int:
+    """Make a key to sign with, called NAME; print its public half."""
+    from gg import trust
+
+    click.echo(trust.new(config.home(), name).public)
+    return 0
+
+
+@command.command("show")
+@click.argument("name", required=False)
+@click.option("--secret", is_flag=True, help="Print the secret half, for GG_KEY on a machine without a home.")
+def show(name: str | None, secret: bool) -> int:
+    """Print the public half of the key that signs, or of the one called NAME."""
+    from gg import trust
+    from gg.errors import UsageError
+
+    home = config.home()
+    keys = trust.secrets(home)
+    key = trust.own(home, config.secret_key()) if name is None else next((k for k in keys if k.name == name), None)
+    if key is None:
+        what = f"there is no key {name}" if name else "no key signs here" if keys else "there is no key"
+        raise UsageError(what, hint="make one with: gg key new; of several, the one called default signs")
+    click.echo(key.text if secret else key.public)
+    return 0
+
+
+@command.command("list")
+def list_() -> int:
+    """List your own keys and those you trust; `*` is the one that signs."""
+    from gg import trust
+    from gg.stores import keyring
+    from gg.workspace import Workspace
+
+    workspace = Workspace.find()
+    settings = config.load(workspace.root if workspace else None)
+    signing = keyring(settings).own
+    own = trust.secrets(config.home())
+    if signing is not None and signing not in own:
+        own.append(signing)
+    for key in own:
+        click.echo(f"{'*' if key == signing else ' '} own      {key.public}")
+    for known in trust.trusted(config.home()):
+        click.echo(f"  trusted  {known}")
+    for text in settings.trusted:
+        click.echo(f"  trusted  {trust.parse_public(text)} (gg.toml or GG_TRUSTED)")
+    return 0
+
+
+@command.command("trust")
+@click.argument("key")
+def trust_(key: str) -> int:
+    """Use results that are signed by KEY, written NAME:BASE64 as `gg key show` prints it."""
+    from gg import trust
+
+    found = trust.parse_public(key)
+    fresh = trust.trust(config.home(), found)
+    click.echo(f"{'trusted' if fresh else 'trusted already'}: {found}")
+    return 0
+
+
+@command.command("distrust")
+@click.argument("key")
+def distrust(key: str) -> int:
+    """Use the results of KEY, a name or NAME:BASE64, no more."""
+    from gg import trust
+    from gg.errors import UsageError
+
+    gone = trust.distrust(config.home(), key)
+    if not gone:
+        raise UsageError(
+            f"no key {key} is trusted", hint="gg key list shows them; those in gg.toml are taken out there"
+        )
+    click.echo(f"no longer trusted: {gone} {'key' if gone == 1 else 'keys'}")
+    return 0

@@ -1,0 +1,70 @@
+"""The store that a command uses: the workspace's own, and the team's behind it if one is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gg import config
+from gg.errors import SetupError
+from gg.store.directory import DirectoryStore
+from gg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.store.base import Store
+    from gg.store.s3.remote import Remote
+    from gg.trust import Keyring
+
+Report = Callable[[str], None]
+
+_NEEDED = ("botocore", "cryptography", "zstandard")
+
+
+def open_store(workspace: Workspace, settings: config.Settings, report: Report = lambda text: None) -> Store:
+    """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that."""
+    near = DirectoryStore(os.fsencode(workspace.dot))
+    if not settings.store:
+        return near
+    try:
+        remote = open_remote(workspace, settings)
+    except BaseException:
+        near.close()
+        raise
+    from gg.store.s3.store import S3Store
+    from gg.store.tiered import Tiered
+
+    share = settings.share and remote.keyring.own is not None
+    return Tiered(near, S3Store(remote, report=report), share=share, report=report, scratch=os.fsencode(workspace.tmp))
+
+
+def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
+    """The store that `settings.store` names, remembered in the workspace. No request is made yet."""
+    from blake3 import blake3
+
+    from gg.store.s3 import uri
+
+    where = uri.parse(settings.store)
+    need_packages()
+    from gg.store.s3.remote import Remote
+
+    name = blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)
+    return Remote(where, os.path.join(os.fsencode(workspace.dot), b"remote-%s.db" % name.encode()), keyring(settings))
+
+
+def keyring(settings: config.Settings) -> Keyring:
+    """The key to sign with and those to trust: the user's own, and the workspace's gg.toml's."""
+    from gg import trust
+
+    home = config.home()
+    keys = [*trust.trusted(home), *map(trust.parse_public, settings.trusted)]
+    return trust.Keyring.of(trust.own(home, config.secret_key()), keys)
+
+
+def need_packages() -> None:
+    """SetupError when the packages that only S3 and Lambda need are not installed."""
+    from importlib.util import find_spec
+
+    absent = [name for name in _NEEDED if find_spec(name) is None]
+    if absent:
+        raise SetupError(f"{' and '.join(absent)} not installed", hint="install them with: pip install 'ggbuild[aws]'")

@@ -1,0 +1,110 @@
+"""A team's store from the command line: forced once, found by others, and nobody else's results believed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from gg.trust import SecretKey
+from tests.aws.s3 import secret_key
+from tests.aws.seaweed import REGION, Seaweed
+from tests.commands.batch import programs
+
+MAKEFILE = "prog: main.o util.o\n\tgcc -o $@ $^\n%.o: %.c util.h\n\tgcc -g -O2 -c -o $@ $<\n"
+
+
+class Checkout:
+    """One person's machine: a home, a source tree always at the same path, and a `.gg` of its own."""
+
+    def __init__(
+        self, top: Path, name: str, environment: Mapping[str, str], key: SecretKey | None, *trusted: SecretKey
+    ) -> None:
+        self.tree = top / "tree"
+        self.home = top / f"home-{name}"
+        self.home.mkdir()
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("GG_", "AWS_", "XDG_"))}
+        self.environment = {**clean, **environment, "HOME": str(self.home)}
+        if key is not None:
+            self.environment["GG_KEY"] = key.text
+        if trusted:
+            self.environment["GG_TRUSTED"] = ",".join(str(one.public) for one in trusted)
+
+    def fresh(self) -> None:
+        shutil.rmtree(self.tree, ignore_errors=True)
+        self.tree.mkdir()
+        (self.tree / "Makefile").write_text(MAKEFILE)
+        (self.tree / "util.h").write_text("int util(void);\n")
+        (self.tree / "util.c").write_text('#include "util.h"\nint util(void) { return 42; }\n')
+        (self.tree / "main.c").write_text(
+            '#include <stdio.h>\n#include "util.h"\nint main(void) { printf("%d", util()); }\n'
+        )
+
+    def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
+        command = [str(programs() / argv[0]), *argv[1:]]
+        return subprocess.run(
+            command, cwd=self.tree, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+        )
+
+    def build(self, *options: str) -> subprocess.CompletedProcess[str]:
+        self.fresh()
+        assert self.call("gg-infer", "make").returncode == 0
+        return self.call("gg-force", *options)
+
+
+@pytest.fixture
+def environment(seaweed_server: Seaweed) -> dict[str, str]:
+    bucket = seaweed_server.make_bucket()
+    return {**seaweed_server.environment(), "GG_STORAGE_URI": f"s3://{bucket}/team?region={REGION}"}
+
+
+def ran(done: subprocess.CompletedProcess[str]) -> int:
+    """How many commands ran, by the last line of what was said."""
+    found = re.search(r"(\d+) ran", done.stdout + done.stderr)
+    assert found, done.stdout + done.stderr
+    return int(found[1])
+
+
+def test_what_one_has_forced_another_need_not(environment: dict[str, str], tmp_path: Path) -> None:
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first = Checkout(tmp_path, "ann", environment, ann)
+    done = first.build()
+    assert (done.returncode, ran(done)) == (0, 3), done.stderr
+    made = (first.tree / "prog").read_bytes()
+
+    second = Checkout(tmp_path, "bob", environment, bob, ann)
+    done = second.build()
+    assert (done.returncode, ran(done)) == (0, 0), done.stderr
+    assert (second.tree / "prog").read_bytes() == made
+    assert subprocess.run([second.tree / "prog"], capture_output=True, check=True).stdout == b"42"
+
+
+def test_results_of_strangers_are_left_alone(environment: dict[str, str], tmp_path: Path) -> None:
+    ann = secret_key("ann")
+    assert ran(Checkout(tmp_path, "ann", environment, ann).build()) == 3
+    stranger = Checkout(tmp_path, "eve", environment, None)
+    done = stranger.build()
+    assert (done.returncode, ran(done)) == (0, 3)
+    assert done.stderr.count("not trusted") == 1
+    assert f"gg key trust them:{str(ann.public).partition(':')[2]}" in done.stderr
+
+
+def test_a_bucket_that_is_not_there_is_an_error(environment: dict[str, str], tmp_path: Path) -> None:
+    wrong = {**environment, "GG_STORAGE_URI": "s3://no-such-bucket/x?region=us-east-1"}
+    done = Checkout(tmp_path, "ann", wrong, secret_key("ann")).build()
+    assert done.returncode == 78
+    assert done.stderr.count("\n") == 2, done.stderr
+    assert "there is no such bucket" in done.stderr
+
+
+def test_read_only(environment: dict[str, str], tmp_path: Path) -> None:
+    ann, bob = secret_key("ann"), secret_key("bob")
+    reading = {**environment, "GG_STORAGE_URI": environment["GG_STORAGE_URI"] + "&mode=read"}
+    assert ran(Checkout(tmp_path, "ann", reading, ann, bob).build()) == 3
+    assert ran(Checkout(tmp_path, "bob", environment, bob, ann).build()) == 3
+    assert ran(Checkout(tmp_path, "cat", reading, None, bob).build()) == 0
