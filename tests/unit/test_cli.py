@@ -70,7 +70,7 @@ def test_version(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("gg-force --nope", "gg-force: no such option '--nope' (see gg-force --help)"),
+        ("gg-force --xyzzy", "gg-force: no such option '--xyzzy' (see gg-force --help)"),
         ("gg-force --jobs x", "gg-force: invalid value for '--jobs' / '-j': 'x' is not a valid integer range"),
         ("gg-force --jobs 0", "gg-force: invalid value for '--jobs' / '-j': 0 is not in the range x>=1"),
         ("gg-force --isolation chroot", "gg-force: invalid value for '--isolation': 'chroot' is not one of 'pathmap'"),
