@@ -1,4 +1,4 @@
-"""`python -m benchmarks.packages`: build packages plainly and through gg in one directory, and compare all files.
+"""`python -m benchmarks.packages`: configure and build packages plainly and through gg in one directory; compare all files.
 
 Sources and work trees are kept in --cache. Without gg (--plain), each package is built plainly twice: that shows the
 recipes right and the packages deterministic. Exit status 1 when anything is not as it must be.
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.machine import machine
-from benchmarks.packages import recipe, report, sources, stages
+from benchmarks.packages import recipe, report, share, sources, stages
 
 DEFAULT = ("mosh", "zlib", "lua5.4", "hello")
 
@@ -56,6 +56,16 @@ def _write(args: argparse.Namespace, about: dict[str, str], results: list[stages
         args.markdown.write_text(report.as_markdown(about, args.jobs, results))
 
 
+def _shares(args: argparse.Namespace, results: list[stages.Result]) -> list[str]:
+    """Print the shares over all packages; the limits that they miss, which are of all packages together."""
+    if args.plain:
+        return []
+    print(f"over all: {report.overall(results)}")
+    missed = share.below_limit(share.total(result.shares for result in results))
+    print(*missed, sep="\n")
+    return missed
+
+
 def main(argv: list[str] | None = None) -> int:
     args = _arguments(argv)
     known = recipe.load()
@@ -81,7 +91,7 @@ def main(argv: list[str] | None = None) -> int:
     except sources.SourceError as error:
         print(error, file=sys.stderr)
         return 2
-    return 1 if any(result.failures for result in results) else 0
+    return 1 if any(result.failures for result in results) or _shares(args, results) else 0
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+from benchmarks.packages import share
 from benchmarks.packages.stages import Result
 
 
@@ -17,19 +18,26 @@ def _kinds(result: Result) -> str:
     return " ".join(f"{number} {kind}" for kind, number in result.artefacts.items())
 
 
+def _reasons(counts: Mapping[str, int], between: str = ", ") -> str:
+    return between.join(f"{number} {why}" for why, number in sorted(counts.items()))
+
+
 def line(result: Result) -> str:
     """What a person wants to see of one package: verdict, counts, times, what ran for real."""
     verdict = "FAILED" if result.failures else "identical"
     parts = [
         f"{result.package} {result.version}: {verdict}",
         f"{result.identical} of {result.compared} files ({_kinds(result)})",
-        f"make {_seconds(result, 'plain make')}",
+        f"configure {_seconds(result, 'plain configure')}, make {_seconds(result, 'plain make')}",
     ]
     if "gg infer" in result.seconds:
-        parts.append(f"infer {_seconds(result, 'gg infer')}, force {_seconds(result, 'gg force-some', 'gg force')}")
+        parts.append(
+            f"both recorded {_seconds(result, 'gg infer')}, force {_seconds(result, 'gg force-some', 'gg force')}"
+        )
         parts.append(f"{'?' if result.thunks is None else result.thunks} thunks")
-        reasons = ", ".join(f"{n} {why}" for why, n in sorted(result.real_runs.items()))
-        parts.append(f"ran for real: {reasons or 'none'}")
+        parts += [f"{name} {result.shares[name]}" for name in share.LIMITS if name in result.shares]
+        parts.append(f"ran for real: {_reasons(result.real_runs) or 'none'}")
+        parts.append(f"answered at once: {_reasons(result.questions) or 'none'}")
     if result.nondeterministic:
         parts.append(f"{len(result.nondeterministic)} differ between two plain builds")
     return "; ".join(parts)
@@ -42,6 +50,12 @@ def details(result: Result, most: int = 20) -> list[str]:
     return shown + ([f"  and {left} more"] if left > 0 else [])
 
 
+def overall(results: Sequence[Result]) -> str:
+    """The shares over all packages."""
+    sums = share.total(result.shares for result in results)
+    return "; ".join(f"{name} {sums[name]}" for name in share.LIMITS)
+
+
 def as_json(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> dict[str, object]:
     return {"machine": machine, "jobs": jobs, "packages": [asdict(result) for result in results]}
 
@@ -49,17 +63,21 @@ def as_json(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> di
 def as_markdown(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> str:
     """The table of `benchmarks/results/packages.md`."""
     rows = [
-        "| package | files compared | identical | kinds | make | infer | force | thunks | ran for real | verdict |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| package | files | same | kinds | configure | make | recorded | force | thunks | compiles | links, archives "
+        "| ran for real | answered at once | differ by themselves | verdict |",
+        "|" + "---|" * 15,
     ]
     for result in results:
-        real = "<br>".join(f"{n} {why}" for why, n in sorted(result.real_runs.items())) or "-"
         verdict = "<br>".join(result.failures[:3]) or "same bytes"
         thunks = "-" if result.thunks is None else str(result.thunks)
+        shares = " | ".join(str(result.shares.get(name, "-")) for name in share.LIMITS)
         rows.append(
             f"| {result.package} {result.version} | {result.compared} | {result.identical} | {_kinds(result)} "
-            f"| {_seconds(result, 'plain make')} | {_seconds(result, 'gg infer')} "
-            f"| {_seconds(result, 'gg force-some', 'gg force')} | {thunks} | {real} | {verdict} |"
+            f"| {_seconds(result, 'plain configure')} | {_seconds(result, 'plain make')} "
+            f"| {_seconds(result, 'gg infer')} | {_seconds(result, 'gg force-some', 'gg force')} | {thunks} | {shares} "
+            f"| {_reasons(result.real_runs, '<br>') or '-'} | {_reasons(result.questions, '<br>') or '-'} "
+            f"| {'<br>'.join(result.nondeterministic) or '-'} | {verdict} |"
         )
+    rows += ["", f"Over all: {overall(results)}."]
     about = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     return f"# Packages, plainly and through gg, {jobs} jobs\n\n{about}\n\n" + "\n".join(rows) + "\n"

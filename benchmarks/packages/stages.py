@@ -1,9 +1,10 @@
 """The stages of one package: built plainly, built through gg in the same directory, and what is compared.
 
-Debug information and some generated files hold the directory's name, so both builds happen at one path, one after the
-other; what is kept of the first is its snapshot. Only files that the build itself wrote are compared: what configure
-writes (`config.log`) holds times and process ids. When a file differs, the package is built plainly once more:
-a file that differs between two plain builds too says nothing about gg, and is listed apart.
+Both start from the unconfigured tree of the tarball; through gg, configure and build are one recorded command. Debug
+information and some generated files hold the directory's name, so both builds happen at one path, one after the other;
+what is kept of the first is its snapshot. Every file that configure or the build wrote is compared. When one differs,
+the package is configured plainly once more, and if need be built: a file that differs between two plain runs too says
+nothing about gg, and is listed apart.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from benchmarks import standin
 from benchmarks.packages import sources, summary, tree
 from benchmarks.packages.recipe import Recipe
+from benchmarks.packages.share import Share
 from benchmarks.timing import Ran, clean_environment, run
 
 
@@ -31,10 +33,14 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a stage left: the files written by the build and, with `install`, those that were installed."""
+    """What a stage left: what configure and the build wrote and, with `install`, those that were installed.
+
+    `configured` is what there was before the build, in so far as configure was a step of its own.
+    """
 
     files: tree.Tree
     installed: tree.Tree
+    configured: tree.Tree = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -51,6 +57,8 @@ class Result:
     cpu: dict[str, float] = field(default_factory=dict)
     thunks: int | None = None
     real_runs: dict[str, int] = field(default_factory=dict)
+    questions: dict[str, int] = field(default_factory=dict)
+    shares: dict[str, Share] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
 
 
@@ -85,10 +93,8 @@ class Package:
             self.result.failures.append(f"{key}: status {ran.status} (see {self.logs}/{stage}.{step}.log)")
         return ran
 
-    def _prepare(self, stage: str) -> tree.Tree:
+    def _unpack(self) -> tree.Tree:
         sources.unpack(self.tarball, self.directory)
-        for command in self.recipe.configure:
-            self._run(stage, "configure", command)
         return tree.snapshot(self.directory)
 
     def _install(self, stage: str) -> tree.Tree:
@@ -99,31 +105,50 @@ class Package:
         self._run(stage, "install", self._command(self.recipe.install))
         return tree.snapshot(self.destination)
 
+    def configure(self, stage: str) -> tuple[tree.Tree, tree.Tree]:
+        """Unpack and configure with the system's own tools: the tree as it was unpacked, and what configure wrote."""
+        unpacked = self._unpack()
+        for command in self.recipe.configure:
+            self._run(stage, "configure", command)
+        return unpacked, tree.changed(unpacked, tree.snapshot(self.directory))
+
     def plain(self, stage: str = "plain") -> Built:
         """Unpack, configure and build with the system's own tools."""
-        before = self._prepare(stage)
+        unpacked, configured = self.configure(stage)
         self._run(stage, "make", self._command(self.recipe.build))
-        files = tree.changed(before, tree.snapshot(self.directory))
-        return Built(files, self._install(stage))
+        files = tree.changed(unpacked, tree.snapshot(self.directory))
+        return Built(files, self._install(stage), configured)
 
     def through_gg(self, gg: Path) -> Built:
-        """Unpack, configure, record, force the partial targets, force all. The directory stays as that left it."""
-        before = self._prepare("gg")
-        build = self._command(self.recipe.build)
-        self._run("gg", "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", build])
+        """Unpack, record configure and build, force the partial targets, force all. The directory stays as that is."""
+        unpacked = self._unpack()
+        whole = " && ".join((*self.recipe.configure, self._command(self.recipe.build)))
+        self._run("gg", "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", whole])
         if self.recipe.partial:
             self._run("gg", "force-some", [str(gg / "gg-force"), *self.recipe.partial])
         self._run("gg", "force", [str(gg / "gg-force")])
         found = summary.read(gg, self.directory)
         self.result.thunks, self.result.real_runs = found.thunks, found.real_runs
-        files = tree.changed(before, tree.snapshot(self.directory))
+        self.result.questions = found.questions
+        self.result.shares = summary.shares_of(found, self.directory)
+        files = tree.changed(unpacked, tree.snapshot(self.directory))
         self._placeholders(files)
+        self._traces(files)
         self.use("gg")
         return Built(files, self._install("gg"))
 
     def _placeholders(self, files: tree.Tree) -> None:
         left = [path for path in files if summary.is_placeholder(self.directory / os.fsdecode(path))]
         self.result.failures += [f"still a placeholder: {os.fsdecode(path)}" for path in left]
+
+    def _traces(self, files: tree.Tree) -> None:
+        """No file may name what gg put in the build's way, one that differs by itself neither."""
+        for path, leaf in files.items():
+            if leaf.kind is tree.Kind.LINK:
+                continue
+            data = (self.directory / os.fsdecode(path)).read_bytes()
+            if b"/.gg/" in data or b"gg-shim" in data or b"GG_SOCKET" in data:
+                self.result.failures.append(f"gg left a trace in {os.fsdecode(path)}")
 
     def use(self, stage: str) -> None:
         """What one does with an ordinary tree: run it, build again (nothing to do), check it."""
@@ -156,20 +181,32 @@ def _difference(wanted: Built, made: Built) -> tuple[tree.Differences, tree.Diff
 
 
 def _compare(package: Package, wanted: Built, made: Built) -> None:
-    """Fill the result with what differs, after a second plain build has told what differs by itself."""
+    """Fill the result with what differs, after plain runs have told what differs by itself."""
     files, installed = _difference(wanted, made)
     result = package.result
-    if files or installed:
-        for line in files.lines() + installed.lines():
-            print(f"{result.package}: {line}; built plainly once more, to tell whether gg did that", flush=True)
-        unstable, unstable_installed = _difference(wanted, package.plain("again"))
-        result.nondeterministic = unstable.lines() + unstable_installed.lines()
-        files, installed = files.without(unstable.paths()), installed.without(unstable_installed.paths())
+    unstable, unstable_installed = _unstable(package, wanted, files, installed)
+    result.nondeterministic = unstable.lines() + unstable_installed.lines()
+    files, installed = files.without(unstable.paths()), installed.without(unstable_installed.paths())
     result.compared = len(wanted.files) + len(wanted.installed)
     result.identical = result.compared - len(files.paths() & wanted.files.keys())
     result.identical -= len(installed.paths() & wanted.installed.keys())
     result.identical -= len(result.nondeterministic)
     result.failures += files.lines() + [f"installed, {line}" for line in installed.lines()]
+
+
+def _unstable(
+    package: Package, wanted: Built, files: tree.Differences, installed: tree.Differences
+) -> tuple[tree.Differences, tree.Differences]:
+    """What differs between two plain runs: of configure alone, if that is all there is to ask, else of the build too."""
+    if not files and not installed:
+        return tree.NONE, tree.NONE
+    _, configured = package.configure("again")
+    by_itself = tree.compare(wanted.configured, configured)
+    if not installed and not files.without(by_itself.paths()):
+        return by_itself, tree.NONE
+    for line in files.without(by_itself.paths()).lines() + installed.lines():
+        print(f"{package.result.package}: {line}; built plainly once more, to tell whether gg did that", flush=True)
+    return _difference(wanted, package.plain("again"))
 
 
 def _counts(package: Package, built: Built) -> None:

@@ -1,4 +1,4 @@
-"""What gg itself says of a workspace: how many thunks it holds and which calls ran for real, and why."""
+"""What gg itself says of a workspace: how many thunks it holds, which calls ran for real, and why."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.packages.share import Share, shares
 from gg.core import placeholder
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`thunks` is None when gg does not say. `real_runs` counts by reason. `metadata` is in bytes, blobs aside."""
+    """`thunks` is None when gg does not say. `real_runs` and `questions` (trials of configure steps too) count by reason.
+
+    `metadata` is in bytes, blobs aside.
+    """
 
     thunks: int | None = None
     real_runs: dict[str, int] = field(default_factory=dict)
+    questions: dict[str, int] = field(default_factory=dict)
+    by_work: dict[str, int] = field(default_factory=dict)
     ran: int | None = None
     cached: int | None = None
     metadata: int | None = None
@@ -23,6 +29,10 @@ class Summary:
 
 def _table(value: object) -> dict[str, object]:
     return {str(key): item for key, item in value.items()} if isinstance(value, dict) else {}
+
+
+def _counts(value: object) -> dict[str, int]:
+    return {name: number for name, number in _table(value).items() if isinstance(number, int)}
 
 
 def _number(value: object) -> int | None:
@@ -36,11 +46,12 @@ def parse(text: str) -> Summary:
     except ValueError:
         return Summary()
     infer, force, store = _table(said.get("infer")), _table(said.get("force")), _table(said.get("store"))
-    real = {why: n for why, n in _table(infer.get("real")).items() if isinstance(n, int)}
     sizes = [_number(_table(counts).get("bytes")) or 0 for kind, counts in store.items() if kind != "blob"]
     return Summary(
         thunks=_number(infer.get("thunks")),
-        real_runs=real,
+        real_runs=_counts(infer.get("real")),
+        questions=_counts(infer.get("questions")),
+        by_work=_counts(infer.get("by_work")),
         ran=_number(force.get("ran")),
         cached=_number(force.get("cached")),
         metadata=sum(sizes) if store else None,
@@ -60,3 +71,10 @@ def is_placeholder(path: Path) -> bool:
     if path.is_symlink() or path.stat().st_size != placeholder.SIZE:
         return False
     return placeholder.parse(path.read_bytes()) is not None
+
+
+def shares_of(found: Summary, workspace: Path) -> dict[str, Share]:
+    """Which share of the calls of the last recording became thunks, by class."""
+    calls = workspace / ".gg" / "calls.jsonl"
+    lines = [json.loads(line) for line in calls.read_text(errors="replace").splitlines()] if calls.exists() else []
+    return shares(found.by_work, [(line["tool"], line["argv"]) for line in lines if not line["probe"]])

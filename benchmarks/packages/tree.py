@@ -122,6 +122,9 @@ class Differences:
         return [f"{what}: {path.decode(errors='backslashreplace')}" for what, paths in named for path in paths]
 
 
+NONE = Differences((), (), (), ())
+
+
 def compare(wanted: Tree, made: Tree) -> Differences:
     """What differs between two trees in names, bytes, links' targets and the executable bit."""
     both = sorted(wanted.keys() & made.keys())

@@ -23,15 +23,17 @@ class Calls:
     new: int = 0
     forced: int = 0
     by_tool: Counter[str] = field(default_factory=Counter)
+    by_work: Counter[str] = field(default_factory=Counter)
     real: Counter[str] = field(default_factory=Counter)
     real_by_tool: Counter[str] = field(default_factory=Counter)
     probes: Counter[str] = field(default_factory=Counter)
     _file: IO[str] | None = None
 
-    def captured(self, tool: str, *, new: bool) -> None:
+    def captured(self, tool: str, work: str, *, new: bool) -> None:
         self.thunks += 1
         self.new += new
         self.by_tool[tool] += 1
+        self.by_work[work] += 1
 
     def ran(self, tool: str, why: str, *, probe: bool, argv: Sequence[bytes], cwd: bytes) -> None:
         """A call ran for real; a probe is one that only asked a question."""
@@ -63,9 +65,11 @@ class Calls:
             "thunks": self.thunks,
             "new": self.new,
             "by_tool": dict(self.by_tool),
+            "by_work": dict(self.by_work),
             "real": dict(self.real),
             "real_by_tool": dict(self.real_by_tool),
             "probes": sum(self.probes.values()),
+            "questions": dict(self.probes),
             "forced_on_read": self.forced,
         }
 

@@ -191,7 +191,7 @@ class Recorder:
             data = self._writer.encode(captured.id, index)
             info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
             self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
-        self._calls.captured(call.tool.name, new=captured.id not in self._known)
+        self._calls.captured(call.tool.name, thunk.work.value, new=captured.id not in self._known)
         self._known.add(captured.id)
         if self._listener:
             self._listener(call, captured)
