@@ -7,8 +7,17 @@ linker what it has built in; `flavour_of` tells the family ("bfd", "gold", "lld"
 
 from __future__ import annotations
 
-from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of
+from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of, makes_windows
 from gg.models.binutils.resolve import Linked, resolve
 from gg.models.binutils.thin import Recorded, Remembers
 
-__all__ = ["Linked", "Recorded", "Remembers", "default_search_dirs", "default_sysroot", "flavour_of", "resolve"]
+__all__ = [
+    "Linked",
+    "Recorded",
+    "Remembers",
+    "default_search_dirs",
+    "default_sysroot",
+    "flavour_of",
+    "makes_windows",
+    "resolve",
+]

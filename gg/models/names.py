@@ -19,11 +19,12 @@ BINUTILS = (
     *("objcopy", "objdump", "readelf", "size", "strings", "gcc-ar", "gcc-nm", "gcc-ranlib"),
 )
 ASSEMBLERS = ("nasm", "yasm")
+REAL = ("gfortran", "f77", "f95", "windres")  # known by name, to say why they run for real
 
 # The LLVM tools that answer to the GNU ones' options; llvm-as and llvm-link read LLVM's own language.
 LLVM_TWINS = ("ar", "ranlib", "strip", "nm", "objcopy", "objdump", "readelf", "size", "strings")
 
-NAMES: tuple[str, ...] = (*COMPILERS, *BINUTILS, *ASSEMBLERS, *(f"llvm-{tool}" for tool in LLVM_TWINS))
+NAMES: tuple[str, ...] = (*COMPILERS, *BINUTILS, *ASSEMBLERS, *REAL, *(f"llvm-{tool}" for tool in LLVM_TWINS))
 """Every canonical name: what `tool_name` may answer."""
 
 # First components of target names, as GNU config.sub and LLVM know them.

@@ -6,8 +6,9 @@ from gg.models.base import Model
 from gg.models.binutils import MODELS as BINUTILS
 from gg.models.driver import MODELS as DRIVERS
 from gg.models.names import tool_name
+from gg.models.real import MODELS as REAL
 
-MODELS: dict[str, Model] = {**DRIVERS, **BINUTILS}
+MODELS: dict[str, Model] = {**DRIVERS, **BINUTILS, **REAL}
 """Canonical name (`gg.models.names`) to model."""
 
 

@@ -37,8 +37,11 @@ class FakeLine:
 class FakeFacts:
     """One compiler, with system directories and a few files of its own. `asked` are the questions, in order."""
 
-    def __init__(self, flavour: str, version: tuple[int, ...], *, is_script: bool = False) -> None:
+    def __init__(
+        self, flavour: str, version: tuple[int, ...], *, is_script: bool = False, target: bytes = b"x86_64-linux-gnu"
+    ) -> None:
         self.flavour = flavour
+        self.target = target
         self.version = version
         self.is_script = is_script
         self.asked: list[tuple[object, ...]] = []
@@ -59,6 +62,10 @@ class FakeFacts:
 
     def expand_native(self, flags: tuple[bytes, ...]) -> tuple[bytes, ...] | None:
         return tuple(flag.replace(b"=native", b"=thiscpu") for flag in flags)
+
+    def accepts(self, flags: tuple[bytes, ...], then: tuple[bytes, ...], cwd: bytes = b"/") -> bool:
+        self.asked.append(("accepts", flags, then))
+        return not any(b"nope" in flag for flag in flags)
 
     def files(
         self, roles: frozenset[Role], linker: bytes = b"", flags: tuple[bytes, ...] = (), cwd: bytes = b"/"

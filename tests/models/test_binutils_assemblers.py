@@ -71,6 +71,7 @@ def test_as_writes_a_rule() -> None:
         ("as -o /dev/null x.s", True),
         ("as -o conftest.o conftest.s", True),
         ("as --unheard-of x.s", False),
+        ("as -mnope x.s", False),
     ],
 )
 def test_as_calls_that_run_for_real(line: str, probe: bool) -> None:
@@ -186,6 +187,7 @@ def test_a_preprocessed_source_into_a_file() -> None:
         ("nasm -f elf64 -o /dev/null x.asm", True),
         ("nasm -f elf64 -o conftest.o conftest.asm", True),
         ("nasm -f unheard x.asm", False),
+        ("nasm -f unheard -o x.o x.asm", False),
         ("nasm --unheard x.asm", False),
         ("nasm -@ none x.asm", False),
         ("yasm --version", True),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gg.models.names import NAMES, tool_name
@@ -22,6 +25,8 @@ CALLED = {
     "as": "as x86_64-linux-gnu-as arm-none-eabi-as",
     "ld": "ld riscv64-unknown-elf-ld",
     "ld.bfd": "ld.bfd aarch64-linux-gnu-ld.bfd",
+    "gfortran": "gfortran gfortran-12 x86_64-linux-gnu-gfortran",
+    "windres": "windres x86_64-w64-mingw32-windres",
     "ld.gold": "ld.gold x86_64-linux-gnu-ld.gold",
     "ld.lld": "ld.lld ld.lld-14",
     "mold": "mold ld.mold",
@@ -66,3 +71,12 @@ def test_every_name_has_a_model() -> None:
     assert all(tool_name(name.encode()) == name for name in NAMES)
     assert model_for(b"x86_64-linux-gnu-gcc-12") is MODELS["gcc"]
     assert model_for(b"make") is None
+
+
+def test_the_interposer_knows_the_same_names() -> None:
+    """It has the rules by hand; a name that it lacks is never recorded when the tool is called by its path."""
+    source = Path(__file__).parents[2] / "toolchain-wrappers" / "record" / "tools.c"
+    text = source.read_text()
+    listed = text[text.index("builtin[]") : text.index(";", text.index("builtin[]"))]
+    names = set("".join(re.findall(r'"([^"]*)"', listed)).split(":"))
+    assert names == {*NAMES, "c89-gcc", "c99-gcc", "ld.mold"}

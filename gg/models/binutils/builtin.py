@@ -10,6 +10,7 @@ from gg.models.binutils.common import question_env
 
 _NO_ENV: Mapping[bytes, bytes] = {}
 _SEARCH_DIR = regex(rb'SEARCH_DIR\("([^"]*)"\)')
+_WINDOWS = regex(rb"i386pe|arm64pe|thumb2pe|arm_?pe")
 
 
 def flavour_of(name: bytes) -> str:
@@ -33,9 +34,21 @@ def default_search_dirs(
         return (b"=/lib", b"=/usr/lib")
     if flavour != "bfd":
         return ()
+    return tuple(_SEARCH_DIR.findall(_own_script(probe, linker, env, emulation)))
+
+
+def makes_windows(
+    probe: Probe, linker: bytes, env: Mapping[bytes, bytes] = _NO_ENV, emulation: bytes = b"", flavour: str = ""
+) -> bool:
+    """Whether the linker makes programs for Windows: by its emulation's name, or its own script."""
+    if (flavour or flavour_of(linker)) != "bfd" or emulation:
+        return _WINDOWS.match(emulation) is not None
+    return b"OUTPUT_FORMAT(pe" in _own_script(probe, linker, env, emulation)
+
+
+def _own_script(probe: Probe, linker: bytes, env: Mapping[bytes, bytes], emulation: bytes) -> bytes:
     select = (b"-m", emulation) if emulation else ()
-    answer = probe.run((linker, *select, b"--verbose"), question_env(linker, env))
-    return tuple(_SEARCH_DIR.findall(answer.stdout))
+    return probe.run((linker, *select, b"--verbose"), question_env(linker, env)).stdout
 
 
 def default_sysroot(probe: Probe, linker: bytes, env: Mapping[bytes, bytes] = _NO_ENV, flavour: str = "") -> bytes:

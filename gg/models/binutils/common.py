@@ -44,6 +44,11 @@ def absolute(path: bytes, cwd: bytes) -> bytes:
     return path if path.startswith(b"/") else cwd + b"/" + path
 
 
+def text(word: bytes) -> str:
+    """An argument, for a message."""
+    return word.decode("utf-8", "backslashreplace")
+
+
 _TRIAL_FILES = 8
 
 

@@ -121,7 +121,7 @@ def _edited(
     reads = (*dict.fromkeys((*response_files, *read, *(edit.source for edit in edits))),)
     if is_trial((*reads, *(edit.target for edit in edits)), call):
         return trial(reads)
-    why = _refusal(effects, edits, reads, written)
+    why = _refusal(effects, edits, reads, written) or _dated(call, edits)
     if why:
         return RunReal(why, reads=reads, reads_all=False)
     outputs = [
@@ -171,6 +171,19 @@ def _refusal(effects: set[str], edits: Sequence[_Edit], reads: Sequence[bytes], 
     if any(path != b"/dev/null" for path in devices) or b"/dev/null" in reads or b"-" in reads:
         return "reads or writes a device"
     return ""
+
+
+def _dated(call: Call, edits: Sequence[_Edit]) -> str:
+    """A program for Windows gets the time of day in its header (bfd/peXXigen.c), unless the environment gives one."""
+    if b"SOURCE_DATE_EPOCH" in call.env:
+        return ""
+    own = b"mingw" in call.tool.path.rpartition(b"/")[2]
+    windows = any(
+        name.lower().endswith((b".exe", b".dll")) or (own and not name.endswith((b".o", b".obj", b".a")))
+        for edit in edits
+        for name in (edit.source, edit.target)
+    )
+    return "writes the time into a program for Windows" if windows else ""
 
 
 def _target(edit: _Edit, call: Call, probe: Probe) -> bytes:

@@ -6,7 +6,7 @@ from functools import cache
 
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
-from gg.models.binutils.common import VERSION, environment, expand, is_trial, tools, trial
+from gg.models.binutils.common import VERSION, environment, expand, is_trial, question_env, text, tools, trial
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
 
 # From `as --help` of binutils 2.40 for x86 and the manual's "Machine Dependencies" for the others, whose options that
@@ -48,6 +48,9 @@ def gas(call: Call, probe: Probe) -> Answer:
     refusal = _refusal(parsed, sources)
     if refusal is not None:
         return refusal
+    machine = [arg.name + arg.value for arg in parsed if arg.name == b"-m"]
+    if machine and not _accepts(machine, call, probe):
+        return RunReal(f"the assembler does not accept {text(b' '.join(machine))}", reads=sources, reads_all=False)
     output = _last(parsed, "output") or b"a.out"
     if output.startswith(b"/dev/"):
         return RunReal("assembles to a device", reads=sources, reads_all=False, probe=True)
@@ -72,6 +75,12 @@ def gas(call: Call, probe: Probe) -> Answer:
         scans=(Scan(Lexer.GAS, sources, SearchPath((), dirs, len(dirs))),),
         depfile=Depfile(rule, (output,)) if rule else None,
     )
+
+
+def _accepts(machine: list[bytes], call: Call, probe: Probe) -> bool:
+    """Whether the assembler knows these options of its target: asked of it, once a session and set."""
+    argv = (call.tool.path, *machine, b"/dev/null", b"-o", b"/dev/null")
+    return probe.run(argv, question_env(call.tool.path, call.env)).status == 0
 
 
 def _refusal(parsed: list[Arg], sources: tuple[bytes, ...]) -> RunReal | None:

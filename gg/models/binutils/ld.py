@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Draft, Probe, RunReal
-from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of
-from gg.models.binutils.common import VERSION, environment, is_trial, tools, trial
+from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of, makes_windows
+from gg.models.binutils.common import VERSION, environment, is_trial, question_env, text, tools, trial
 from gg.models.binutils.resolve import resolve
 
 # What the linkers read of the environment beside what all the tools do: LD_RUN_PATH stands in for -rpath, LDEMULATION
@@ -17,14 +17,18 @@ def ld(call: Call, probe: Probe) -> Answer:
     """The model of a linker; its family is told by the name of the file that really runs."""
     flavour = linker_flavour(call, probe)
     linker = call.tool.path
+    emulation = _emulation(call)
+    if emulation and probe.run((linker, b"-m", emulation, b"--version"), question_env(linker, call.env)).status:
+        return RunReal(f"the linker does not know -m {text(emulation)}")
     linked = resolve(
         call.argv[1:],
         cwd=call.cwd,
-        search_dirs=default_search_dirs(probe, linker, call.env, _emulation(call), flavour),
+        search_dirs=default_search_dirs(probe, linker, call.env, emulation, flavour),
         sysroot=default_sysroot(probe, linker, call.env, flavour),
         probe=probe,
         flavour=flavour,
         env=call.env,
+        windows=makes_windows(probe, linker, call.env, emulation, flavour),
     )
     if linked.run_real:
         return RunReal(linked.run_real, probe=linked.probe)
@@ -58,6 +62,6 @@ def _emulation(call: Call) -> bytes:
     for at, arg in enumerate(call.argv):
         if arg == b"-m" and at + 1 < len(call.argv):
             found = call.argv[at + 1]
-        elif arg.startswith(b"-melf"):
+        elif arg.startswith((b"-melf", b"-mi386")):
             found = arg[2:]
     return found

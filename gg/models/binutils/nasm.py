@@ -171,7 +171,8 @@ def _assembled(
     output = _last(parsed, "output")
     if preprocess and not output:
         return RunReal("prints the preprocessed source", reads=sources, probe=True)
-    output = output or _default_output(call.tool.name, sources[0], _last(parsed, "format") or b"bin")
+    default = _default_output(call.tool.name, sources[0], _last(parsed, "format") or b"bin")
+    output = output or default
     if output.startswith(b"/dev/") or output == b"-":
         return RunReal("assembles to a device", reads=sources, probe=True)
     if is_trial((*sources, output), call):

@@ -56,6 +56,7 @@ def resolve(
     probe: Probe,
     flavour: str,
     env: Mapping[bytes, bytes] = _NO_ENV,
+    windows: bool = False,
 ) -> Linked:
     """What the linker of family `flavour` reads and writes with `args` (without argv[0]; `@file` not expanded).
 
@@ -65,9 +66,10 @@ def resolve(
     try:
         words, response_files = expand(args, cwd, probe)
         parsed = list(parse(linker_table(flavour), words))
-        return _Link(cwd=cwd, probe=probe, flavour=flavour, env=env, sysroot=sysroot).run(
-            parsed, response_files, search_dirs
-        )
+        if windows:
+            _check_windows(parsed, flavour, env)
+        link = _Link(cwd=cwd, probe=probe, flavour=flavour, env=env, sysroot=sysroot, windows=windows)
+        return link.run(parsed, response_files, search_dirs)
     except Unmodelled as error:
         return Linked(run_real=str(error))
 
@@ -81,6 +83,7 @@ class _Link:
     flavour: str
     env: Mapping[bytes, bytes]
     sysroot: bytes
+    windows: bool = False
     inputs: list[bytes] = field(default_factory=list)
     named_dirs: list[bytes] = field(default_factory=list)  # -L
     own_dirs: list[bytes] = field(default_factory=list)  # of the linker, and SEARCH_DIR
@@ -199,6 +202,8 @@ class _Link:
         if name.startswith(b":"):
             return (name[1:],)
         archive = b"lib" + name + b".a"
+        if self.windows:
+            return _windows_names(name, archive, static=self.static or self.relocatable)
         if self.static or self.relocatable:
             return (archive,)
         return (b"lib" + name + b".so", archive)
@@ -304,6 +309,23 @@ class _Link:
         if self.flavour == "bfd" and self._is(path, PathKind.DIRECTORY):
             return path.rstrip(b"/") + b"/" + base + b".map"
         return path
+
+
+def _windows_names(name: bytes, archive: bytes, *, static: bool) -> tuple[bytes, ...]:
+    """What -l means for a Windows target, in the order that `ld --verbose` tells (binutils 2.40)."""
+    if static:
+        return (archive, name + b".lib", name + b".a")
+    imports = (b"lib" + name + b".dll.a", name + b".dll.a", archive)
+    return (*imports, name + b".lib", b"lib" + name + b".lib", b"lib" + name + b".dll", name + b".dll")
+
+
+def _check_windows(parsed: Sequence[Arg], flavour: str, env: Mapping[bytes, bytes]) -> None:
+    """A program for Windows holds the time at which it was linked, unless an option or the environment says otherwise."""
+    if flavour != "bfd":
+        raise Unmodelled("a program for Windows by another linker than GNU ld")
+    dated = not any(arg.name == b"no-insert-timestamp" for arg in parsed)
+    if dated and b"SOURCE_DATE_EPOCH" not in env and not any(arg.effect == "relocatable" for arg in parsed):
+        raise Unmodelled("writes the time into a program for Windows")
 
 
 def _refusal(effects: set[str], parsed: Sequence[Arg]) -> Linked | None:

@@ -81,6 +81,7 @@ class Command:
     emit_llvm: bool = False
     emit_pch: bool = False
     relocatable: bool = False
+    windows: bool = False
     integrated_as: bool = True
     lto: bool = False
     output: bytes = b""
@@ -94,6 +95,10 @@ class Command:
     link_flags: list[bytes] = field(default_factory=list)
     tool_flags: list[bytes] = field(default_factory=list)
     kept: list[bytes] = field(default_factory=list)
+    options: list[bytes] = field(default_factory=list)
+    link_options: list[bytes] = field(default_factory=list)
+    file_options: list[bytes] = field(default_factory=list)
+    link_operands: list[bytes] = field(default_factory=list)
     quote: list[bytes] = field(default_factory=list)
     include: list[bytes] = field(default_factory=list)
     system: list[bytes] = field(default_factory=list)

@@ -156,7 +156,7 @@ ROWS: tuple[Row, ...] = (
         only=GCC,
     ),
     Row(_.REAL, Arity.NONE, "-I- --include-barrier -MG --print-missing-file-dependencies -MV"),
-    Row(_.REAL, Arity.JOINED, "-d -time -fdump- -fopt-info- -fcompare-debug -fada-spec -fself-test"),
+    Row(_.REAL, Arity.JOINED, "-d -time -fdump- -fopt-info- -fopt-info= -fcompare-debug -fada-spec -fself-test"),
     Row(
         _.REAL, Arity.JOINED, "-fdiagnostics-format=sarif-file -fdiagnostics-format=json-file -fdiagnostics-add-output="
     ),
@@ -284,7 +284,7 @@ ROWS: tuple[Row, ...] = (
     Row(_.NEUTRAL, Arity.NONE, "-nostdlibinc -nobuiltininc", H, CLANG),
     Row(_.NEUTRAL, Arity.NONE, "-Qunused-arguments -Qn -Qy -no-opaque-pointers -nogpulib -nohipwrapperinc", only=CLANG),
     Row(_.NEUTRAL, Arity.NONE, "--start-no-unused-arguments --end-no-unused-arguments -noprebind -mkernel", only=CLANG),
-    Row(_.NEUTRAL, Arity.NONE, "-ObjC -ObjC++", only=CLANG),
+    Row(_.REAL, Arity.NONE, "-ObjC -ObjC++", only=CLANG),
     Row(_.INTEGRATED_AS, Arity.NONE, "-integrated-as -fintegrated-as", only=CLANG),
     Row(_.NO_INTEGRATED_AS, Arity.NONE, "-no-integrated-as -fno-integrated-as", only=CLANG),
     Row(_.TO_CC1, Arity.SEPARATE, "-Xclang", only=CLANG),

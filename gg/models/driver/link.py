@@ -9,7 +9,7 @@ from gg.core.slotted import replace
 from gg.models.base import Call, Probe
 from gg.models.driver.command import Command
 from gg.models.driver.naming import program_output
-from gg.models.linking import Linked, default_search_dirs, default_sysroot, flavour_of, resolve
+from gg.models.linking import Linked, default_search_dirs, default_sysroot, flavour_of, makes_windows, resolve
 
 # Stands for the objects that the driver makes of its own sources, so that the resolver sees something to link.
 _OWN_OBJECT = b"gg-own-object.o"
@@ -33,8 +33,9 @@ def resolve_link(
 ) -> Linked:
     """What the link reads and writes. `placeholder` is the output's name in `line`."""
     output = program_output(command)
-    own = [output if word == placeholder else word for word in line.before]
-    after = [output if word == placeholder else word for word in line.after]
+    named = (placeholder, placeholder + b".exe")
+    own = [output if word in named else word for word in line.before]
+    after = [output if word in named else word for word in line.after]
     users = [b"-L" + directory for directory in command.library_dirs]
     objects = [_OWN_OBJECT] * bool(command.sources)
     args = [*users, *own, *objects, *command.link_words, *after]
@@ -46,5 +47,6 @@ def resolve_link(
         probe=probe,
         flavour=flavour_of(line.linker),
         env=env,
+        windows=makes_windows(probe, line.linker, env, line.emulation),
     )
     return replace(linked, inputs=tuple(path for path in linked.inputs if path != _OWN_OBJECT))

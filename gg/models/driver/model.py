@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from gg.core.regex import regex
 from gg.core.slotted import slotted
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, RunReal, Scan, SearchPath, Writes
 from gg.models.binutils.common import expand
 from gg.models.binutils.options import Unmodelled
+from gg.models.driver.accepted import Accepted, AcceptFacts
 from gg.models.driver.assembler import for_assembler
 from gg.models.driver.command import Command, Source, Stage
 from gg.models.driver.dependencies import depfile
@@ -38,17 +40,21 @@ if TYPE_CHECKING:
 
 VERSION = "gcc/1"
 
+_WINDOWS = regex(rb"mingw|cygwin|msys")
+
 Role = Literal["c", "c++", "objc", "objc++", "fortran", "asm-cpp", "as", "link", "lto", "preprocess"]
 _ROLES: dict[str, Role] = {"c": "c", "c++": "c++", "objc": "objc", "objc++": "objc++", "ir": "c"}
 
 
-class Facts(HeaderFacts, Protocol):
+class Facts(HeaderFacts, AcceptFacts, Protocol):
     """What the drivers' models ask of the toolchain (`gg.models.toolchain.CompilerFacts`)."""
 
     @property
     def flavour(self) -> str: ...
     @property
     def version(self) -> tuple[int, ...]: ...
+    @property
+    def target(self) -> bytes: ...
     @property
     def is_script(self) -> bool: ...
     def link_line(self, flags: tuple[bytes, ...] = (), cwd: bytes = b"/") -> Line | None: ...
@@ -86,6 +92,7 @@ class _Session:
         self.probe = probe
         self.search_paths = SearchPaths(probe)
         self.environments = Environments(probe)
+        self.accepted = Accepted()
         self.facts: dict[object, Facts] = {}
 
 
@@ -120,6 +127,7 @@ class DriverModel:
             return RunReal("neither GCC nor clang")
         if facts.flavour != command.flavour:
             command = parse(args, facts.flavour, cplusplus=cplusplus, cpp=cpp)
+        command.windows = _WINDOWS.search(facts.target) is not None and facts.flavour == GCC
         try:
             return self._draft(_Job(call, probe, command, facts, env, responses))
         except Refused as reason:
@@ -150,6 +158,7 @@ class DriverModel:
     def _draft(self, job: _Job) -> Draft:
         command, call, probe = job.command, job.call, job.probe
         check(command, call, probe)
+        self._session_of(probe).accepted.check(command, job.facts, call.cwd)
         stage = command.stage
         outputs: dict[bytes, Writes] = {}
         inputs = [*job.responses, *command.inputs, *command.plugins, *command.precompiled]

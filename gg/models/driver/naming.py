@@ -48,8 +48,11 @@ def main_output(command: Command, source: Source) -> bytes:
 
 
 def program_output(command: Command) -> bytes:
-    """What a link makes."""
-    return command.output or b"a.out"
+    """What a link makes. For Windows GCC adds a suffix to a name without one (gcc.cc, `convert_filename`)."""
+    if not command.windows:
+        return command.output or b"a.out"
+    output = command.output or b"a.exe"
+    return output if b"." in output[len(directory(output)) :] else output + b".exe"
 
 
 def base(command: Command, source: Source) -> bytes:

@@ -27,6 +27,13 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
     command = Command(flavour, cplusplus, cpp, preprocess=cpp)
     get = table(flavour).get
     kept = command.kept
+    groups: tuple[list[bytes], ...] = (
+        [],
+        command.options,
+        command.link_options,
+        command.file_options,
+        command.link_operands,
+    )
     words = iter(args)
     for arg in words:
         if not arg or arg[0] != 0x2D or len(arg) == 1:
@@ -51,6 +58,7 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
                 command.tool_flags += (arg, value)
             if not known.drop:
                 kept += (arg, value)
+            groups[known.group].extend((arg, value))
         else:
             if known.headers:
                 command.header_flags.append(arg)
@@ -60,6 +68,7 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
                 command.tool_flags.append(arg)
             if not known.drop:
                 kept.append(arg)
+            groups[known.group].append(arg)
         if known.handler is not None:
             known.handler(command, known, value)
     if command.preprocessor_words:

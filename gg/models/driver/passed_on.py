@@ -32,6 +32,8 @@ def preprocessor_words(command: Command, get: Callable[[bytes], Known | None]) -
         value = next(words, b"") if known.takes_next else known.value
         if known.handler is not None:
             known.handler(command, known, value)
+        if known.effect is Effect.NEUTRAL:
+            command.options += (b"-Xpreprocessor", word, *((b"-Xpreprocessor", value) if known.takes_next else ()))
         if not known.drop:
             kept += (word, value) if known.takes_next else (word,)
     for word in kept:
@@ -53,8 +55,10 @@ def cc1_words(command: Command) -> None:
         elif word == b"-emit-pch":
             command.emit_pch = True
         elif word in _CC1_WITH_VALUE:
-            next(words, b"")
+            command.options += (b"-Xclang", word, b"-Xclang", next(words, b""))
         elif word.startswith((b"-fmodule", b"-fimplicit")):
             command.refuse("C++ modules")
         elif not word.startswith(_CC1_ALONE) or b"=" in word:
             command.refuse(f"-Xclang {text(word)} is not modelled")
+        else:
+            command.options += (b"-Xclang", word)

@@ -5,6 +5,7 @@ What an argument is depends on its text alone, so each text is classified once a
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from gg.core.slotted import replace, slotted
@@ -16,6 +17,50 @@ if TYPE_CHECKING:
     from gg.models.driver.handlers import Handler
 
 _MOST_REMEMBERED = 50_000
+
+
+class Group(IntEnum):
+    """Which of a `Command`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
+
+    NONE = 0  # every compiler has it
+    OPTIONS = 1
+    LINK_OPTIONS = 2
+    FILE_OPTIONS = 3
+    LINK_OPERANDS = 4
+
+
+_ = Effect
+_OPTIONS = frozenset(
+    {
+        *(_.NEUTRAL, _.NATIVE, _.LTO, _.NO_LTO, _.SYSROOT, _.SPECS, _.TOOL_DIR),
+        *(_.INTEGRATED_AS, _.NO_INTEGRATED_AS, _.RELOCATABLE),
+    }
+)
+_FILE_OPTIONS = frozenset(
+    {
+        *(
+            _.NOTES,
+            _.NOTES_NAME,
+            _.SAVE_TEMPS,
+            _.SPLIT_DWARF,
+            _.NO_SPLIT_DWARF,
+            _.STACK_USAGE,
+            _.TIME_TRACE,
+            _.AUX_INFO,
+        ),
+        *(_.CALLGRAPH, _.INPUT, _.PLUGIN, _.PROFILE_USE, _.PROFILE_DIR, _.AUTO_PROFILE, _.CLANG_PROFILE, _.EMIT_LLVM),
+    }
+)
+_LINK_OPERANDS = frozenset({_.LIBRARY, _.LIBRARY_DIR, _.LINK_WORD, _.LINK_PAIR, _.TO_LINKER, _.TO_LINKER_LIST})
+del _
+
+
+def _group(effect: Effect, *, link_only: bool) -> Group:
+    if effect in _OPTIONS:
+        return Group.LINK_OPTIONS if link_only else Group.OPTIONS
+    if effect in _FILE_OPTIONS:
+        return Group.FILE_OPTIONS
+    return Group.LINK_OPERANDS if effect in _LINK_OPERANDS else Group.NONE
 
 
 @slotted()
@@ -31,6 +76,7 @@ class Known:
     link: bool = False
     tools: bool = False
     drop: bool = False
+    group: Group = Group.NONE
 
 
 class FlagTable:
@@ -51,8 +97,9 @@ class FlagTable:
     def _add(self, effect: Effect, arity: Arity, marks: Marks, spelling: bytes) -> None:
         whom = (Marks.HEADERS in marks, Marks.LINK in marks, Marks.TOOLS in marks, Marks.DROP in marks)
         handler = self._handlers.get(effect)
-        plain = Known(effect, handler, spelling, b"", False, *whom)
-        following = Known(effect, handler, spelling, b"", True, *whom)
+        group = _group(effect, link_only=Marks.DROP in marks)
+        plain = Known(effect, handler, spelling, b"", False, *whom, group)
+        following = Known(effect, handler, spelling, b"", True, *whom, group)
         if arity is Arity.NONE:
             self._whole[spelling] = plain
         if arity in (Arity.SEPARATE, Arity.BOTH, Arity.EQUALS):

@@ -1,0 +1,1 @@
+typedef int gg_question;
