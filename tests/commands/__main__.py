@@ -16,7 +16,11 @@ from tests.commands.case import load
 
 def main(words: list[str]) -> int:
     names = {word for word in words if not word.startswith("-")}
-    cases = [case for case in load("real") + load("odd") if not names or case.name in names or case.origin in names]
+    cases = [
+        case
+        for case in load("real") + load("odd") + load("slow")
+        if not names or case.name in names or case.origin in names
+    ]
     with tempfile.TemporaryDirectory(prefix="gg-commands-") as scratch:
         templates = elf.make(Path(scratch))
         directory = Path(scratch) / "batch"

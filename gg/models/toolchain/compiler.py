@@ -199,8 +199,11 @@ class CompilerFacts:
         return self._files[key]
 
     def accepts(self, flags: Flags, then: Flags, cwd: bytes = b"/") -> bool:
-        """Whether the driver ends well with `flags` and `then`, which must make it write nothing."""
-        return self._view.run((self.program, *flags, *then), self._env, _place(flags, cwd)).status == 0
+        """Whether the driver ends well with `flags` and `then`, which must make it write nothing.
+
+        -v makes it tell what it starts, on which its answer depends and by which that may be kept for later sessions.
+        """
+        return self._view.run((self.program, *flags, b"-v", *then), self._env, _place(flags, cwd)).status == 0
 
     # Questions
 
