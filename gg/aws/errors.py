@@ -177,6 +177,11 @@ def from_botocore(error: Exception) -> GGError:
     return SetupError(f"AWS's configuration does not work: {text}", hint="look at AWS_PROFILE and ~/.aws/config")
 
 
+def not_s3(asked: Asked) -> Passing:
+    """A success without what it has to hold: cut short on its way, or from another kind of server."""
+    return Passing(f"{asked.host} does not answer as S3 does", hint="look at AWS_ENDPOINT_URL and at proxies between")
+
+
 def no_credentials() -> AccessError:
     return AccessError(
         "there are no AWS credentials",

@@ -88,7 +88,7 @@ class Server:
         request = Seen(method, target, headers, body)
         with self._lock:
             self.seen.append(request)
-        answer = self.respond(request)
+        answer = await asyncio.to_thread(self.respond, request)
         if answer.delay:
             await asyncio.sleep(answer.delay)
         writer.write(answer.raw if answer.raw is not None else _encoded(answer, method))

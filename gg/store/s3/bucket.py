@@ -138,7 +138,7 @@ class Bucket:
             pairs = [("list-type", "2"), ("prefix", self.where.name(prefix))]
             pairs += [("start-after", self.where.name(after))] if after else []
             pairs += [("continuation-token", token)] if token else []
-            reply = await self._ask("GET", None, query=query_string(pairs))
+            reply = await self._ask("GET", None, query=query_string(pairs), ends=b"</ListBucketResult>")
             for entry in re.findall(rb"<Contents>(.*?)</Contents>", reply.body, re.DOTALL):
                 found.append(Listed(html.unescape(_tag(entry, "Key"))[skip:], int(_tag(entry, "Size"))))
             token = html.unescape(_tag(reply.body, "NextContinuationToken"))
@@ -185,8 +185,11 @@ class Bucket:
         body: bytes | Sequence[bytes] | Callable[[], bytes] = b"",
         calm: Sequence[int] = (),
         verb: str = "",
+        ends: bytes = b"",
     ) -> Reply:
-        """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other."""
+        """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other; a success must
+        end with `ends`, or it was cut short.
+        """
         path = self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
         failures = 0
         while True:
@@ -200,10 +203,12 @@ class Bucket:
             else:
                 self._reached = True
                 refused = reply.status >= 300 or (method == "POST" and b"<Error>" in reply.body and not verb)
-                if not refused or (reply.status in calm and errors.code_of(reply) != "NoSuchBucket"):
+                whole = refused or reply.body.rstrip().endswith(ends)
+                if whole and (not refused or (reply.status in calm and errors.code_of(reply) != "NoSuchBucket")):
                     self.limit.went_well()
                     return reply
-                found = errors.from_reply(reply, self._asked(verb or method))
+                asked = self._asked(verb or method)
+                found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
                 last = _TRIES
             failures += 1
             self._give_up(found, failures, last)

@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS object (
 CREATE INDEX IF NOT EXISTS object_pack ON object (pack);
 CREATE TABLE IF NOT EXISTS record (
     key BLOB NOT NULL, signer BLOB NOT NULL, stamp INTEGER NOT NULL, data BLOB, PRIMARY KEY (key, signer)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS suspect (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _ALONE, _GONE = 0, -1
@@ -205,10 +206,20 @@ class Catalog:
             self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
 
     def forget_pack(self, digest: bytes) -> None:
-        """The pack is not there, nor is what was in it."""
+        """The pack is not there, or not whole, nor is what was in it."""
         with self._lock, self._db:
+            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
             self._db.execute("DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE digest = ?)", (digest,))
             self._db.execute("DELETE FROM pack WHERE digest = ?", (digest,))
+
+    def suspect(self, digest: bytes) -> None:
+        """What stands under this name is damaged: whoever puts it again must not leave it as it is."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
+
+    def is_suspect(self, digest: bytes) -> bool:
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM suspect WHERE name = ?", (digest,)).fetchone() is not None
 
     def close(self) -> None:
         with self._lock:

@@ -136,13 +136,13 @@ class Journal:
         try:
             found = await asyncio.gather(*[self._bucket.get(name) for name in names])
             pairs: dict[str, bytes] = {}
-            for name, data in zip(names, found, strict=True):
-                if data is not None and log.is_named(name, data):
-                    pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
+            whole = [(name, data) for name, data in zip(names, found, strict=True) if data and log.is_named(name, data)]
+            for name, data in whole:
+                pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
             bundle = log.encode_bundle(sorted(pairs.items()))
             name = log.entry_name(max(map(log.stamp_of, pairs)), bundle) + "-b"
             await self._bucket.put(name, bundle)
             self._catalog.mark_seen([name])
-            await self._bucket.delete(names)
+            await self._bucket.delete([name for name, _ in whole])
         except (GGError, ValueError):
             return

@@ -31,7 +31,6 @@ class Reader:
         self._bucket = bucket
         self._catalog = catalog
         self._indexes: dict[bytes, pack.Index] = {}
-        self.damaged: set[bytes] = set()
 
     async def get(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """Those of `keys` that are there and sound."""
@@ -67,7 +66,7 @@ class Reader:
         return known
 
     async def span(self, digest: bytes, start: int, end: int) -> bytes | None:
-        """A range of a pack; None, and the pack is forgotten, if it is not there."""
+        """A range of a pack; None, and the pack is forgotten, if it is not there or is shorter."""
         data = await self._bucket.get(pack_name(digest), (start, end))
         if data is None:
             self._catalog.forget_pack(digest)
@@ -75,7 +74,7 @@ class Reader:
 
     def spoiled(self, digest: bytes, keys: Collection[Key]) -> None:
         """These members of a pack were read and were not sound."""
-        self.damaged.add(digest)
+        self._catalog.suspect(digest)
         self._catalog.forget(keys)
 
     async def _from_pack(self, digest: bytes, keys: list[Key]) -> dict[Key, bytes]:
@@ -109,7 +108,7 @@ class Reader:
             if matches(key, data):
                 return {key: data}
         if data is not None:
-            self.damaged.add(key.digest)
+            self._catalog.suspect(key.digest)
         self._catalog.forget([key])
         return {}
 

@@ -226,7 +226,7 @@ class Remote:
     async def _upload_pack(self, packed: Packed) -> PackNote:
         digest, contents = packed.sealed
         name = pack_name(digest)
-        unique = digest not in self.reader.damaged
+        unique = not self.catalog.is_suspect(digest)
         if contents.size <= _SINGLE:
             packed.file.seek(0)
             expires = await self.bucket.put(name, packed.file.read(), unique=unique)
