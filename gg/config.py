@@ -26,6 +26,7 @@ class Settings:
     store: str = ""
     share: bool = True
     trusted: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -44,7 +45,12 @@ _ENVIRONMENT = {
     "store": "GG_STORAGE_URI",
     "share": "GG_SHARE",
     "trusted": "GG_TRUSTED",
+    "trace": "GG_TRACE",
 }
+
+
+TRACED = ("configure", "cmake", "meson")
+"""What `--trace` alone is about."""
 
 
 def gg_dir() -> str:

@@ -39,6 +39,11 @@ def pathmap_library() -> str:
     return _find("libgg-pathmap.so")
 
 
+def tracer() -> str:
+    """The program that runs a command and tells what it touched. ToolMissing if it was not built."""
+    return _find("gg-trace")
+
+
 def jail() -> str:
     """The program that runs one thunk in namespaces of its own. ToolMissing if it was not built."""
     return _find("gg-jail")

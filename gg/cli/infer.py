@@ -13,6 +13,7 @@ import click
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build.")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once when one is read.")
 @click.option("--real", metavar="TOOL[,TOOL]", help="Tools that are never recorded.")
+@click.option("--trace", is_flag=True, help="Remember configure steps by what they were seen to look at.")
 @click.option("--no-interposer", is_flag=True, help="Catch tools by PATH only.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 @click.option("--debug", is_flag=True, help="Show where an internal error comes from.")
@@ -23,6 +24,7 @@ def command(
     engine: str | None,
     jobs: int | None,
     real: str | None,
+    trace: bool,
     no_interposer: bool,
     quiet: bool,
     debug: bool,
@@ -42,4 +44,5 @@ def command(
         engine=engine,
         jobs=jobs,
         real=real,
+        trace=True if trace else None,
     )

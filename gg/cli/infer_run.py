@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gg import config
+from gg.core.slotted import replace
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def infer(
     compile_commands: bool = False,
     interpose: bool = True,
     quiet: bool = False,
+    trace: bool | None = None,
     **flags: object,
 ) -> int:
     """Record the command `arguments`; its exit status. `flags` are settings, None where the command line has none."""
@@ -32,17 +34,21 @@ def infer(
         os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
     workspace = Workspace.create()
     settings = config.load(workspace.root, **flags)
+    if trace and not settings.trace:
+        settings = replace(settings, trace=config.TRACED)
     if settings.engine != config.Settings().engine:
         from gg.engines.registry import check_names
 
         check_names(settings)
     declared = _declared(workspace.root)
+    traced = _traced(settings)
     from gg.record.launch import Build
     from gg.store.directory import DirectoryStore
 
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.dot))
-    build = Build(workspace, interpose=interpose, declared=declared)
+    caught = [tables for tables in (declared, traced) if tables]
+    build = Build(workspace, interpose=interpose, caught=caught)
     forces = _Forces(workspace, store, settings)
     database = None
     try:
@@ -55,7 +61,9 @@ def infer(
             database = CompilationDatabase("compile_commands.json")
         always_real = frozenset(settings.real)
         listener = database.saw if database else None
-        session = Session(workspace, store, forces.force, always_real, listener=listener, declared=declared)
+        session = Session(
+            workspace, store, forces.force, always_real, listener=listener, declared=declared, traced=traced
+        )
         try:
             status = build.serve(session.handle)
             session.note(arguments, status, started)
@@ -70,6 +78,15 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _traced(settings: config.Settings) -> Declarations | None:
+    """The commands that are remembered whole, by their names; None when there are none."""
+    if not settings.trace:
+        return None
+    from gg.models.declared import Declarations, Declared
+
+    return Declarations([Declared("trace", settings.trace)])
 
 
 def _declared(root: str) -> Declarations | None:

@@ -22,6 +22,7 @@ class Calls:
     thunks: int = 0
     new: int = 0
     forced: int = 0
+    remembered: int = 0
     by_tool: Counter[str] = field(default_factory=Counter)
     by_work: Counter[str] = field(default_factory=Counter)
     real: Counter[str] = field(default_factory=Counter)
@@ -71,6 +72,7 @@ class Calls:
             "probes": sum(self.probes.values()),
             "questions": dict(self.probes),
             "forced_on_read": self.forced,
+            "remembered": self.remembered,
         }
 
     def line(self) -> str:
@@ -81,4 +83,6 @@ class Calls:
             text += f"; {sum(self.real.values())} calls ran for real ({reasons}{', …' if len(self.real) > 4 else ''})"
         if self.probes:
             text += f"; {sum(self.probes.values())} questions answered"
+        if self.remembered:
+            text += f"; {self.remembered} command{'s' * (self.remembered > 1)} remembered"
         return text

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 class Build:
     """One recorded command: `start` it, `serve` its tools, `close`."""
 
-    def __init__(self, workspace: Workspace, *, interpose: bool, declared: Declarations | None = None) -> None:
+    def __init__(self, workspace: Workspace, *, interpose: bool, caught: Sequence[Declarations] = ()) -> None:
+        """`caught`: programs that are turned to the shim beside those that have a model."""
         self._workspace = workspace
-        self._declared = declared
+        self._caught = caught
         self._interpose = interpose
         self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
         self._server = Server(self._socket)
@@ -45,11 +46,21 @@ class Build:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._signalled)
         try:
-            self._child = subprocess.Popen(list(command), env=self._environment(environment))
+            self._child = self._start(list(command), self._environment(environment))
         except FileNotFoundError:
             raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
         except OSError as error:
             raise NotExecutable(f"{command[0]}: {error.strerror}") from error
+
+    def _start(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
+        """The command itself may be one that the interposer would catch, if it were there yet."""
+        full = os.path.abspath(command[0])
+        if "/" in command[0] and self._is_caught(full) and os.path.isfile(full) and os.access(full, os.X_OK):
+            return subprocess.Popen(command, executable=native.shim(), env={**env, "GG_EXEC_PATH": full})
+        return subprocess.Popen(command, env=env)
+
+    def _is_caught(self, path: str) -> bool:
+        return any(each.called(os.fsencode(path)) for each in self._caught)
 
     def serve(self, handler: Handler) -> int:
         """Answer its tools until it ends; its exit status, 128 + N when signal N ended it."""
@@ -85,8 +96,8 @@ class Build:
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
         env["GG_SHIM"] = native.shim()
-        if self._declared:
-            env["GG_DECLARED"] = ":".join(self._declared.patterns())
+        if self._caught:
+            env["GG_DECLARED"] = ":".join(pattern for each in self._caught for pattern in each.patterns())
         if self._interpose:
             library = native.record_library()
             env["LD_PRELOAD"] = f"{library}:{env['LD_PRELOAD']}" if env.get("LD_PRELOAD") else library
@@ -96,12 +107,10 @@ class Build:
         """A link to the shim for each modelled tool that PATH has, under each name that it has there."""
         shim = native.shim()
         names: set[str] = set()
-        declared = self._declared
         for directory in path.split(os.pathsep):
             with suppress(OSError):
                 for name in os.listdir(directory or "."):
-                    full = os.path.join(directory, name)
-                    if tool_name(os.fsencode(name)) or (declared and declared.called(os.fsencode(full))):
+                    if tool_name(os.fsencode(name)) or self._is_caught(os.path.join(directory, name)):
                         names.add(name)
         try:
             os.makedirs(self._workspace.shims, exist_ok=True)

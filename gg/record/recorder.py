@@ -99,7 +99,7 @@ class Recorder:
         if name == "":
             reply(protocol.reply_exec(program, argv, ()))
             return
-        call = Call(Tool(name or "", program), argv, request.cwd, _without(request.env, self._shims))
+        call = Call(Tool(name or "", program), argv, request.cwd, without_ours(request.env, self._shims))
         answer = self._answer(call)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
@@ -246,7 +246,7 @@ class Recorder:
         self._known |= ids
 
 
-def _without(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:
+def without_ours(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:
     """The caller's environment without what gg put there."""
     clean = {k: v for k, v in env.items() if not k.startswith(b"GG_")}
     clean.pop(b"LD_PRELOAD", None)

@@ -12,7 +12,7 @@ from gg import history, native
 from gg.core.placeholder import Writer
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
-from gg.record.recorder import Forced, Namer, Recorder
+from gg.record.recorder import Forced, Namer, Recorder, without_ours
 from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
@@ -21,6 +21,7 @@ from gg.store.filedb import FileDB
 if TYPE_CHECKING:
     from gg.models.base import Call, Model
     from gg.models.declared import Declarations
+    from gg.record.memo_calls import Traced
     from gg.record.protocol import Request
     from gg.workspace import Workspace
 
@@ -82,6 +83,7 @@ class Session:
         *,
         listener: Callable[[Call, Captured], None] | None = None,
         declared: Declarations | None = None,
+        traced: Declarations | None = None,
     ) -> None:
         from gg.models.includes import Scanner
         from gg.models.registry import MODELS
@@ -113,10 +115,26 @@ class Session:
             listener=listener,
         )
         self._recorder.knows(known)
+        self._traced = self._tracing(traced, shims) if traced else None
 
     def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
         """Answer one call of the build."""
+        if self._traced is not None and self._traced.handle(request, reply):
+            return
         self._recorder.handle(request, reply)
+
+    def _tracing(self, patterns: Declarations, shims: bytes) -> Traced:
+        from gg.record.memo import Memo
+        from gg.record.memo_calls import Traced
+
+        return Traced(
+            memo=Memo(self._store, self._files, os.fsencode(self._workspace.tmp)),
+            patterns=patterns,
+            find=self._finder.find,
+            clean=lambda env: without_ours(env, shims),
+            calls=self.calls,
+            tracer=native.tracer(),
+        )
 
     def note(self, command: Sequence[str], status: int, started: float) -> None:
         """Write the run to the workspace's history. `started` in seconds since the epoch."""

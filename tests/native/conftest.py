@@ -29,6 +29,7 @@ class Native:
     record: Path
     pathmap: Path
     jail: Path
+    trace: Path
 
 
 def cc(*arguments: str | Path) -> None:
@@ -39,12 +40,15 @@ def cc(*arguments: str | Path) -> None:
 def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     """What CMakeLists.txt builds, with warnings as errors."""
     where = tmp_path_factory.mktemp("native")
-    built = Native(where / "gg-shim", where / "libgg-record.so", where / "libgg-pathmap.so", where / "gg-jail")
+    built = Native(
+        where / "gg-shim", where / "libgg-record.so", where / "libgg-pathmap.so", where / "gg-jail", where / "gg-trace"
+    )
     family = SOURCES / "exec_family.c"
     cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "wire.c")
     cc(*_LIBRARY, "-o", built.record, family, SOURCES / "wire.c", *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))
     cc(*_FLAGS, "-static", "-o", built.jail, SOURCES / "jail.c")
+    cc(*_FLAGS, "-static", "-o", built.trace, SOURCES / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))
     return built
 
 

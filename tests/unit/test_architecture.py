@@ -38,7 +38,7 @@ ALLOWED = {
     "observe": "core errors",
     "execute": "core errors files native store",
     "engines": "config core errors execute files native store workspace",
-    "record": "core errors history models native store workspace",
+    "record": "core errors files history models native store workspace",
     "narrow": "core execute store",
     "durations": "core store",
     "place": "core errors native",

@@ -1,0 +1,153 @@
+"""gg-trace: what it writes down of a command and its children, and that the command is none the wiser."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .conftest import FakeRecorder, Native, cc
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    status: int
+    stdout: bytes
+    stderr: bytes
+    touched: tuple[bytes, ...]
+
+    def has(self, kind: str, path: Path | str) -> bool:
+        """Whether there is such a record: kind and state, "R-" for one that was read."""
+        return kind.encode() + os.fsencode(path) in self.touched
+
+
+def watch(native: Native, tmp_path: Path, *command: str, env: dict[str, str] | None = None) -> Watched:
+    report = tmp_path / "report"
+    where = tmp_path / "w"
+    where.mkdir(exist_ok=True)
+    argv: list[str | Path] = [native.trace, report, command[0], *command]
+    environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", **(env or {})}
+    done = subprocess.run(argv, cwd=where, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    return Watched(done.returncode, done.stdout, done.stderr, tuple((report / "touched").read_bytes().split(b"\0")))
+
+
+def shell(native: Native, tmp_path: Path, text: str) -> Watched:
+    return watch(native, tmp_path, "/bin/sh", "-c", text)
+
+
+def test_output_and_status_pass_through(native: Native, tmp_path: Path) -> None:
+    seen = shell(native, tmp_path, "echo out; echo err >&2; exit 7")
+    assert (seen.status, seen.stdout, seen.stderr) == (7, b"out\n", b"err\n")
+    kept = (tmp_path / "report/output").read_bytes()
+    assert kept == b"\x01\x04\0\0\0out\n\x02\x04\0\0\0err\n"
+
+
+def test_reads_looks_and_what_is_not_there(native: Native, tmp_path: Path) -> None:
+    w = tmp_path / "w"
+    w.mkdir()
+    (w / "read").write_text("x")
+    (w / "link").symlink_to("read")
+    (w / "d").mkdir()
+    seen = shell(native, tmp_path, "cat read link > /dev/null; test -e absent; test -L link; ls d; (cd d; cat ../read)")
+    assert seen.has("R-", w / "read")
+    assert seen.has("R-", w / "link")
+    assert seen.has("S-", w / "absent")
+    assert seen.has("L-", w / "link")
+    assert seen.has("D-", w / "d")
+    assert seen.has("R-", w / "d/../read")
+    assert not any(record.startswith(b"T") for record in seen.touched)
+
+
+def test_what_the_kernel_opens_by_itself(native: Native, tmp_path: Path) -> None:
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh -e\ntrue\n")
+    script.chmod(0o755)
+    seen = watch(native, tmp_path, str(script))
+    assert seen.has("R-", script)
+    assert seen.has("R-", os.path.realpath("/bin/sh"))
+    assert any(b"/ld-linux" in record for record in seen.touched)
+
+
+def test_changes_and_the_state_before(native: Native, tmp_path: Path) -> None:
+    w = tmp_path / "w"
+    w.mkdir()
+    for name in ("over", "gone", "grown", "moved", "mode"):
+        (w / name).write_text(f"old {name}")
+    (w / "dir").mkdir()
+    (w / "via").symlink_to("target")
+    text = "echo > over; rm gone; echo x >> grown; mv moved new; chmod 700 mode; mkdir made; rmdir dir; echo > via; mkdir made"
+    seen = shell(native, tmp_path, text)
+    files = [record[2:].decode() for record in seen.touched if record.startswith(b"Wf")]
+    assert files == [str(w / name) for name in ("over", "gone", "grown", "moved", "mode")]
+    for number, name in enumerate(files):
+        assert (tmp_path / f"report/{number}").read_text() == f"old {Path(name).name}"
+    for record in ("Wa", w / "new"), ("Wa", w / "made"), ("Wd", w / "dir"), ("Wl", w / "via"):
+        assert seen.has(*record)
+
+
+def test_a_static_program_and_its_threads_are_seen(native: Native, tmp_path: Path) -> None:
+    source = tmp_path / "p.c"
+    source.write_text(
+        "#include <pthread.h>\n#include <stdio.h>\n"
+        'static void *f(void *p) { fclose(fopen("by-thread", "w")); return p; }\n'
+        "int main(void) { pthread_t t; pthread_create(&t, 0, f, 0); return pthread_join(t, 0); }\n"
+    )
+    cc("-static", "-pthread", "-o", tmp_path / "p", source)
+    seen = watch(native, tmp_path, str(tmp_path / "p"))
+    assert seen.status == 0
+    assert seen.has("Wa", tmp_path / "w/by-thread")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("mkdir a; mv a b", "moves a directory"),
+        ("unshare -Ur true", "not followed"),
+        (
+            "perl -e 'use Socket; socket(S, AF_INET, SOCK_STREAM, 0); connect(S, sockaddr_in(9, INADDR_LOOPBACK))'",
+            "socket",
+        ),
+    ],
+)
+def test_what_cannot_be_observed_is_told(native: Native, tmp_path: Path, text: str, why: str) -> None:
+    taints = [record[2:].decode() for record in shell(native, tmp_path, text).touched if record.startswith(b"T")]
+    assert any(why in taint for taint in taints), taints
+
+
+def test_the_recorder_is_told_at_the_end(native: Native, recorder: FakeRecorder, tmp_path: Path) -> None:
+    watch(native, tmp_path, "/bin/sh", "-c", "exit 3", env={"GG_SOCKET": str(recorder.path)})
+    (request,) = recorder.requests
+    assert request.path == b"/gg-trace"
+    assert request.argv == (b"gg-trace", os.fsencode(tmp_path / "report"), b"%d" % (3 << 8))
+
+
+def test_signals_and_programs_that_are_not_there(native: Native, tmp_path: Path) -> None:
+    assert shell(native, tmp_path, "kill -TERM $$").status == -15
+    (tmp_path / "report").rename(tmp_path / "first")
+    gone = watch(native, tmp_path, "/no/such/program")
+    assert (gone.status, b"No such file" in gone.stderr) == (127, True)
+
+
+def test_where_tracing_is_refused_the_command_runs_all_the_same(
+    native: Native, recorder: FakeRecorder, tmp_path: Path
+) -> None:
+    """Under another tracer, which follows all children, no process can be seized."""
+    argv: list[str | Path] = [
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        native.trace,
+        tmp_path / "report",
+        "/bin/sh",
+        "sh",
+        "-c",
+        "echo out; exit 3",
+    ]
+    env = {"PATH": "/usr/bin:/bin", "GG_SOCKET": str(recorder.path)}
+    done = subprocess.run(argv, env=env, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, b"out\n")
+    assert recorder.requests == []

@@ -1,0 +1,364 @@
+/* The system calls that look at paths or change them. Each is met when it is entered: what it will find is looked at by
+ * the tracer itself, which is the state before for all that the traced processes have not changed. */
+#define _GNU_SOURCE
+#include "trace.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <link.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+#define ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "tracing is for x86-64 and arm64"
+#endif
+
+enum what {
+    OPEN,   /* a: path, b: flags */
+    LOOK,   /* a: path */
+    LOOK_L, /* a: path, its own link not followed */
+    FLAGS,  /* a: path, b: flags with AT_SYMLINK_NOFOLLOW; an empty path is a descriptor that is open already */
+    RUN,    /* a: path */
+    LIST,   /* a: descriptor */
+    CHANGE, /* a: path, links not followed */
+    BOTH,   /* a and b: paths; d and e their directories */
+    MODIFY, /* a: path, followed */
+    BY_FD,  /* a: descriptor of what is changed */
+    CREAT,  /* a: path */
+    REACH,  /* connect: b an address */
+    UNSEEN  /* cannot be observed */
+};
+
+#define NONE (-1)
+
+struct call {
+    long number;
+    enum what what;
+    signed char dir, a, b, e; /* the arguments' places; dir: that of the path's directory */
+};
+
+static const struct call calls[] = {
+    {SYS_openat, OPEN, 0, 1, 2, NONE},
+#ifdef SYS_open
+    {SYS_open, OPEN, NONE, 0, 1, NONE},
+    {SYS_creat, CREAT, NONE, 0, NONE, NONE},
+    {SYS_stat, LOOK, NONE, 0, NONE, NONE},
+    {SYS_lstat, LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_access, LOOK, NONE, 0, NONE, NONE},
+    {SYS_readlink, LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_getdents, LIST, NONE, 0, NONE, NONE},
+    {SYS_mkdir, CHANGE, NONE, 0, NONE, NONE},
+    {SYS_rmdir, CHANGE, NONE, 0, NONE, NONE},
+    {SYS_unlink, CHANGE, NONE, 0, NONE, NONE},
+    {SYS_rename, BOTH, NONE, 0, 1, NONE},
+    {SYS_link, BOTH, NONE, 0, 1, NONE},
+    {SYS_symlink, CHANGE, NONE, 1, NONE, NONE},
+    {SYS_mknod, CHANGE, NONE, 0, NONE, NONE},
+    {SYS_chmod, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_chown, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_lchown, CHANGE, NONE, 0, NONE, NONE},
+    {SYS_utime, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_utimes, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_futimesat, MODIFY, 0, 1, NONE, NONE},
+#endif
+    {SYS_newfstatat, FLAGS, 0, 1, 3, NONE},
+    {SYS_statx, FLAGS, 0, 1, 2, NONE},
+    {SYS_faccessat, LOOK, 0, 1, NONE, NONE},
+#ifdef SYS_faccessat2
+    {SYS_faccessat2, FLAGS, 0, 1, 3, NONE},
+#endif
+    {SYS_readlinkat, LOOK_L, 0, 1, NONE, NONE},
+    {SYS_statfs, LOOK, NONE, 0, NONE, NONE},
+    {SYS_chdir, LOOK, NONE, 0, NONE, NONE},
+    {SYS_getxattr, LOOK, NONE, 0, NONE, NONE},
+    {SYS_lgetxattr, LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_execve, RUN, NONE, 0, NONE, NONE},
+    {SYS_execveat, RUN, 0, 1, NONE, NONE},
+    {SYS_getdents64, LIST, NONE, 0, NONE, NONE},
+    {SYS_mkdirat, CHANGE, 0, 1, NONE, NONE},
+    {SYS_unlinkat, CHANGE, 0, 1, NONE, NONE},
+    {SYS_renameat, BOTH, 0, 1, 3, 2},
+    {SYS_renameat2, BOTH, 0, 1, 3, 2},
+    {SYS_linkat, BOTH, 0, 1, 3, 2},
+    {SYS_symlinkat, CHANGE, 1, 2, NONE, NONE},
+    {SYS_mknodat, CHANGE, 0, 1, NONE, NONE},
+    {SYS_fchmodat, MODIFY, 0, 1, NONE, NONE},
+    {SYS_fchownat, MODIFY, 0, 1, NONE, NONE},
+    {SYS_utimensat, MODIFY, 0, 1, NONE, NONE},
+    {SYS_truncate, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_setxattr, MODIFY, NONE, 0, NONE, NONE},
+    {SYS_fchmod, BY_FD, NONE, 0, NONE, NONE},
+    {SYS_fchown, BY_FD, NONE, 0, NONE, NONE},
+    {SYS_connect, REACH, NONE, 0, 1, NONE},
+    {SYS_bind, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_shmget, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_msgget, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_semget, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_mq_open, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_mount, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_chroot, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_unshare, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_setns, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_io_uring_setup, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_open_by_handle_at, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_swapon, UNSEEN, NONE, NONE, NONE, NONE},
+#ifdef SYS_openat2
+    {SYS_openat2, UNSEEN, NONE, NONE, NONE, NONE},
+#endif
+};
+
+#define COUNT (sizeof calls / sizeof *calls)
+
+/* Calls of another architecture (32 bits) are stopped at too, and reported as what cannot be observed. */
+int gg_install_filter(void)
+{
+    struct sock_filter filter[COUNT + 8];
+    unsigned n = 0;
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
+    filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    for (unsigned i = 0; i < COUNT; i++)
+        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number,
+                                                   (uint8_t)(COUNT - i), 0);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+    struct sock_fprog program = {(unsigned short)n, filter};
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
+        return 0;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
+}
+
+static int read_text(pid_t pid, uint64_t address, char text[PATH_MAX])
+{
+    size_t have = 0;
+    while (have < PATH_MAX) {
+        size_t step = 4096 - (size_t)((address + have) & 4095);
+        if (step > PATH_MAX - have)
+            step = PATH_MAX - have;
+        struct iovec here = {text + have, step}, there = {(void *)(uintptr_t)(address + have), step};
+        ssize_t n = process_vm_readv(pid, &here, 1, &there, 1, 0);
+        if (n <= 0)
+            return -1;
+        if (memchr(text + have, '\0', (size_t)n) != NULL)
+            return 0;
+        have += (size_t)n;
+    }
+    return -1;
+}
+
+/* Where the process is, or what its descriptor `fd` has open. */
+static int place_of(pid_t pid, int fd, char path[PATH_MAX])
+{
+    char link[64];
+    if (fd == AT_FDCWD)
+        snprintf(link, sizeof link, "/proc/%d/cwd", (int)pid);
+    else
+        snprintf(link, sizeof link, "/proc/%d/fd/%d", (int)pid, fd);
+    ssize_t n = readlink(link, path, PATH_MAX - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return n > 0 && path[0] == '/' ? 0 : -1;
+}
+
+/* The path in an argument made absolute; 1 when it is empty, as of a call that is about its descriptor. */
+static int path_of(pid_t pid, const uint64_t args[6], int at, int dir, char full[PATH_MAX])
+{
+    char text[PATH_MAX];
+    if (args[at] == 0)
+        return 1;
+    if (read_text(pid, args[at], text) != 0)
+        return -1;
+    if (text[0] == '/') {
+        strcpy(full, text);
+        return 0;
+    }
+    if (text[0] == '\0')
+        return 1;
+    if (place_of(pid, dir == NONE ? AT_FDCWD : (int)args[dir], full) != 0) {
+        gg_taint("a directory that cannot be told");
+        return -1;
+    }
+    size_t n = strlen(full);
+    if (n + strlen(text) + 2 > PATH_MAX)
+        return -1;
+    full[n] = '/';
+    strcpy(full + n + 1, strncmp(text, "./", 2) == 0 ? text + 2 : text);
+    return 0;
+}
+
+/* Links followed: by the name that was used, and by the one that it leads to. */
+static void touch(char kind, const char *path)
+{
+    char real[PATH_MAX];
+    if (gg_touch(kind, path) && strncmp(path, "/proc/", 6) != 0 && realpath(path, real) != NULL &&
+        strcmp(real, path) != 0)
+        gg_touch(kind, real);
+}
+
+/* The program that the kernel loads beside an ELF file: its dynamic loader. */
+static void loader_of(int fd, const char *head, size_t size, char name[PATH_MAX])
+{
+    const ElfW(Ehdr) *e = (const void *)head;
+    ElfW(Phdr) h;
+    name[0] = '\0';
+    if (size < sizeof *e || memcmp(head, ELFMAG, SELFMAG) != 0 || head[EI_CLASS] != ELFCLASS64)
+        return;
+    for (unsigned i = 0; i < e->e_phnum; i++) {
+        if (pread(fd, &h, sizeof h, (off_t)(e->e_phoff + i * sizeof h)) != (ssize_t)sizeof h)
+            return;
+        if (h.p_type == PT_INTERP && h.p_filesz < PATH_MAX &&
+            pread(fd, name, h.p_filesz, (off_t)h.p_offset) == (ssize_t)h.p_filesz) {
+            name[h.p_filesz] = '\0';
+            return;
+        }
+    }
+}
+
+/* Executed: with what the kernel opens by itself, the interpreter of a script and the dynamic loader. */
+static void saw_run(const char *path)
+{
+    char head[512], name[PATH_MAX];
+    strcpy(name, path);
+    for (int depth = 0; depth < 6 && name[0] == '/'; depth++) {
+        touch('R', name);
+        int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head - 1, 0);
+        name[0] = '\0';
+        if (n > 2 && head[0] == '#' && head[1] == '!') {
+            head[n] = '\0';
+            const char *word = head + 2 + strspn(head + 2, " \t");
+            size_t size = strcspn(word, " \t\n");
+            memcpy(name, word, size);
+            name[size] = '\0';
+        } else if (n > 0) {
+            loader_of(fd, head, (size_t)n, name);
+        }
+        if (fd >= 0)
+            close(fd);
+    }
+}
+
+static void saw_open(const char *path, uint64_t flags)
+{
+    int writes = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
+    if (!(flags & O_TRUNC) && (flags & O_ACCMODE) != O_WRONLY)
+        touch('R', path);
+    if (writes && (flags & O_TMPFILE) != O_TMPFILE)
+        gg_change(path, !(flags & (O_NOFOLLOW | O_EXCL)));
+    if (writes)
+        gg_touch('S', path);
+}
+
+static void saw_connect(pid_t pid, uint64_t address)
+{
+    struct sockaddr_un to = {0};
+    struct iovec here = {&to, sizeof to - 1}, there = {(void *)(uintptr_t)address, sizeof to - 1};
+    if (process_vm_readv(pid, &here, 1, &there, 1, 0) < (ssize_t)sizeof to.sun_family || to.sun_family != AF_UNIX ||
+        to.sun_path[0] != '/' || access(to.sun_path, F_OK) == 0)
+        gg_taint("talks to another process through a socket");
+    else
+        gg_touch('S', to.sun_path);
+}
+
+static void saw_rename(const char *from, const char *to)
+{
+    struct stat st;
+    if (lstat(from, &st) == 0 && S_ISDIR(st.st_mode))
+        gg_taint("moves a directory");
+    gg_touch('R', from); /* its bytes come to be elsewhere */
+    gg_change(from, 0);
+    gg_change(to, 0);
+}
+
+void gg_saw_call(pid_t pid, uint32_t arch, uint64_t number, const uint64_t args[6])
+{
+    const struct call *call = NULL;
+    for (unsigned i = 0; i < COUNT && call == NULL; i++)
+        if ((uint64_t)calls[i].number == number)
+            call = &calls[i];
+    if (arch != ARCHITECTURE || call == NULL) {
+        gg_taint("a program of another architecture");
+        return;
+    }
+    char path[PATH_MAX], other[PATH_MAX];
+    if (call->what == UNSEEN) {
+        gg_taint("a system call that is not followed");
+        return;
+    }
+    if (call->what == REACH) {
+        saw_connect(pid, args[call->b]);
+        return;
+    }
+    if (call->what == LIST || call->what == BY_FD) {
+        if (place_of(pid, (int)args[call->a], path) == 0) {
+            if (call->what == LIST)
+                gg_touch('D', path);
+            else
+                gg_change(path, 1);
+        }
+        return;
+    }
+    int empty = path_of(pid, args, call->a, call->dir, path);
+    if (empty != 0) {
+        if (empty > 0 && call->dir != NONE && call->what == MODIFY && place_of(pid, (int)args[call->dir], path) == 0)
+            gg_change(path, 1); /* utimensat of a descriptor */
+        else if (empty > 0 && call->what == RUN && call->dir != NONE && place_of(pid, (int)args[call->dir], path) == 0)
+            saw_run(path);
+        return; /* what has no readable name fails, or is open already */
+    }
+    switch (call->what) {
+    case OPEN:
+        saw_open(path, args[call->b]);
+        break;
+    case CREAT:
+        saw_open(path, O_WRONLY | O_CREAT | O_TRUNC);
+        break;
+    case LOOK:
+        touch('S', path);
+        break;
+    case LOOK_L:
+        gg_touch('L', path);
+        break;
+    case FLAGS:
+        if (args[call->b] & AT_SYMLINK_NOFOLLOW)
+            gg_touch('L', path);
+        else
+            touch('S', path);
+        break;
+    case RUN:
+        saw_run(path);
+        break;
+    case CHANGE:
+        gg_touch('L', path);
+        gg_change(path, 0);
+        break;
+    case MODIFY:
+        gg_touch('S', path);
+        gg_change(path, 1);
+        break;
+    case BOTH:
+        if (path_of(pid, args, call->b, call->e, other) == 0)
+            saw_rename(path, other);
+        break;
+    default:
+        break;
+    }
+}
