@@ -88,6 +88,11 @@ class FakeToolchain:
     def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
         return (program, program + b".needed")
 
+    def locale_files(
+        self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
+    ) -> tuple[bytes, ...]:
+        return (b"/tools/gconv",) * converters
+
 
 class Watched(FakeProbe):
     """A fake machine that notes what is looked for."""

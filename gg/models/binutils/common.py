@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from gg.core.regex import regex
 from gg.models.base import Call, PathKind, Probe, RunReal
 from gg.models.binutils.options import Unmodelled
-from gg.models.toolchain import program_files
+from gg.models.toolchain import locale_files, program_files
 
 VERSION = "1"
 
@@ -34,9 +34,9 @@ def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:
 
 
 def tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
-    """The program, its loader, its libraries and plugins."""
+    """The program, its loader, its libraries and plugins; what its locale is made of."""
     env = call.env if b"LD_LIBRARY_PATH" in call.env else None
-    return program_files(probe, call.tool.path, env)
+    return (*program_files(probe, call.tool.path, env), *locale_files(probe, call.env, call.tool.path))
 
 
 def absolute(path: bytes, cwd: bytes) -> bytes:

@@ -82,6 +82,7 @@ class Command:
     emit_pch: bool = False
     relocatable: bool = False
     windows: bool = False
+    converts: bool = False
     integrated_as: bool = True
     lto: bool = False
     output: bytes = b""

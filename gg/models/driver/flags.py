@@ -95,6 +95,7 @@ class Effect(Enum):
     CLANG_PROFILE = auto()
     TOOL_DIR = auto()
     NATIVE = auto()
+    CHARSET = auto()
     INTEGRATED_AS = auto()
     NO_INTEGRATED_AS = auto()
 
@@ -277,6 +278,7 @@ ROWS: tuple[Row, ...] = (
     Row(_.NEUTRAL, Arity.NONE, "-m32 -m64 -mx32 -m16 -m31", HLT),
     Row(_.NATIVE, Arity.NONE, "-march=native -mcpu=native", HL),
     Row(_.NATIVE, Arity.NONE, "-mtune=native"),
+    Row(_.CHARSET, Arity.JOINED, "-finput-charset= -fexec-charset= -fwide-exec-charset="),
     Row(_.NEUTRAL, Arity.SEPARATE, "-mllvm -mmlir", only=CLANG),
     Row(_.NEUTRAL, Arity.SEPARATE, "-target -meabi -mthread-model -gcc-toolchain -resource-dir", HLT, CLANG),
     Row(_.NEUTRAL, Arity.JOINED, "--target= --gcc-toolchain= --gcc-install-dir= -stdlib= -resource-dir=", HLT, CLANG),

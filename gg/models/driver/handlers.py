@@ -294,6 +294,10 @@ def _native(command: Command, known: Known, value: bytes) -> None:
     command.native.append(known.spelling)
 
 
+def _charset(command: Command, known: Known, value: bytes) -> None:
+    command.converts = True
+
+
 def _integrated_as(command: Command, known: Known, value: bytes) -> None:
     command.integrated_as = True
 
@@ -363,6 +367,7 @@ HANDLERS: Mapping[Effect, Handler] = {
     Effect.AUTO_PROFILE: _auto_profile,
     Effect.CLANG_PROFILE: _clang_profile,
     Effect.NATIVE: _native,
+    Effect.CHARSET: _charset,
     Effect.INTEGRATED_AS: _integrated_as,
     Effect.NO_INTEGRATED_AS: _no_integrated_as,
 }

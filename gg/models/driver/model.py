@@ -71,6 +71,9 @@ class Toolchain(Protocol):
 
     def facts(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> Facts: ...
     def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]: ...
+    def locale_files(
+        self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
+    ) -> tuple[bytes, ...]: ...
 
 
 @slotted(frozen=False)
@@ -263,6 +266,7 @@ class DriverModel:
             more += [path for path in self._tools.program_files(job.probe, whole, call.env) if path != whole]
         if command.beside.split_dwarf and command.flavour == GCC:
             more += self._objcopy(job)
+        more += self._tools.locale_files(job.probe, call.env, call.tool.path, converters=command.converts)
         return (*found, *more) if more else found
 
     def _objcopy(self, job: _Job) -> tuple[bytes, ...]:

@@ -32,7 +32,7 @@ class Group(IntEnum):
 _ = Effect
 _OPTIONS = frozenset(
     {
-        *(_.NEUTRAL, _.NATIVE, _.LTO, _.NO_LTO, _.SYSROOT, _.SPECS, _.TOOL_DIR),
+        *(_.NEUTRAL, _.NATIVE, _.CHARSET, _.LTO, _.NO_LTO, _.SYSROOT, _.SPECS, _.TOOL_DIR),
         *(_.INTEGRATED_AS, _.NO_INTEGRATED_AS, _.RELOCATABLE),
     }
 )

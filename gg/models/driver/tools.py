@@ -22,3 +22,10 @@ class RealToolchain:
 
     def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
         return toolchain.program_files(probe, program, env)
+
+    def locale_files(
+        self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
+    ) -> tuple[bytes, ...]:
+        """What libc opens by itself: for the locale, and what iconv may load."""
+        found = toolchain.locale_files(probe, env, program)
+        return (*found, *toolchain.converters(probe, program)) if converters else found

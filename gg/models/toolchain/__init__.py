@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from gg.models.toolchain.compiler import CompilerFacts, facts
 from gg.models.toolchain.linkline import INPUTS, OUTPUT, LinkLine
+from gg.models.toolchain.locales import converters, locale_files
 from gg.models.toolchain.masquerade import real_compiler
 from gg.models.toolchain.programs import program_files
 
-__all__ = ["INPUTS", "OUTPUT", "CompilerFacts", "LinkLine", "facts", "program_files", "real_compiler"]
+__all__ = [
+    "INPUTS",
+    "OUTPUT",
+    "CompilerFacts",
+    "LinkLine",
+    "converters",
+    "facts",
+    "locale_files",
+    "program_files",
+    "real_compiler",
+]

@@ -30,6 +30,7 @@ class Machine:
         self.view = View(probe)
         self.loader = Loader(self.view)
         self.compilers: dict[object, CompilerFacts] = {}
+        self.locales: dict[object, tuple[bytes, ...]] = {}
         self._programs: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], tuple[bytes, ...]] = {}
 
     def program_files(self, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
