@@ -327,6 +327,8 @@ def test_ar_loads_the_plugins_and_as_does_not() -> None:
     probe = TableProbe({b"/usr/bin/x86_64-linux-gnu-ar": static, b"/usr/bin/as": static, **plugins})
     assert program_files(probe, b"/usr/bin/x86_64-linux-gnu-ar", {})[1:] == tuple(plugins)
     assert program_files(probe, b"/usr/bin/as", {}) == (b"/usr/bin/as",)
+    told = program_files(probe, b"/usr/bin/x86_64-linux-gnu-ar", {}, plugins=False)
+    assert told == (b"/usr/bin/x86_64-linux-gnu-ar",)
 
 
 def test_the_cache_of_the_loader() -> None:

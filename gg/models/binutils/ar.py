@@ -230,7 +230,8 @@ def _tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
     plain = call.tool.name[4:].encode()
     directory, _, base = call.tool.path.rpartition(b"/")
     prefix = base.partition(b"gcc-")[0]
-    behind = [program_files(probe, directory + b"/" + name) for name in dict.fromkeys((plain, prefix + plain))]
+    names = dict.fromkeys((plain, prefix + plain))
+    behind = [program_files(probe, directory + b"/" + name, plugins=False) for name in names]
     return tuple(dict.fromkeys((*own, *(path for files in behind for path in files))))
 
 

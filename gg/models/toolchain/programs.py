@@ -1,7 +1,9 @@
 """What runs when a program is started: itself, its loader and libraries, or its `#!` interpreter and that one's.
 
-Of binutils, `ar`, `nm` and `ranlib` load every plugin in `bfd-plugins`, for any object may be one of a compiler's
-intermediate language; GCC's wrappers of these (`gcc-ar`) start them with its own plugin.
+Of binutils, `ar`, `nm` and `ranlib` load every plugin in `bfd-plugins` before they look at the first object, whatever it
+is (bfd/plugin.c, `load_plugin`; strace shows it of 2.40 with plain ELF objects). So LLVM's belongs to them wherever clang
+is installed, with a library of 100 MB: to leave it out one would have to know of every member that it is no bitcode, and
+members may not be made yet. GCC's wrappers (`gcc-ar`) name the compiler's own plugin, and then no other is loaded.
 """
 
 from __future__ import annotations
@@ -31,18 +33,20 @@ class Machine:
         self.loader = Loader(self.view)
         self.compilers: dict[object, CompilerFacts] = {}
         self.locales: dict[object, tuple[bytes, ...]] = {}
-        self._programs: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...]], tuple[bytes, ...]] = {}
+        self._programs: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...], bool], tuple[bytes, ...]] = {}
 
-    def program_files(self, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
-        key = (program, tuple(sorted(env.items())))
+    def program_files(self, program: bytes, env: Mapping[bytes, bytes], *, plugins: bool = True) -> tuple[bytes, ...]:
+        key = (program, tuple(sorted(env.items())), plugins)
         known = self._programs.get(key)
         if known is None:
-            known = tuple(dict.fromkeys(self._files(program, env, 0)))
+            known = tuple(dict.fromkeys(self._files(program, env, 0, plugins=plugins)))
             if self.view.stable(program):
                 self._programs[key] = known
         return known
 
-    def _files(self, program: bytes, env: Mapping[bytes, bytes], depth: int) -> Iterator[bytes]:
+    def _files(
+        self, program: bytes, env: Mapping[bytes, bytes], depth: int, *, plugins: bool = True
+    ) -> Iterator[bytes]:
         if not self.view.is_file(program):
             return
         yield program
@@ -54,7 +58,7 @@ class Machine:
         name = program.rpartition(b"/")[2]
         if _WRAPPER.match(name):
             yield from self._wrapped(program, name, env, depth)
-        elif _PLUGGED.match(name):
+        elif plugins and _PLUGGED.match(name):
             yield from self._plugins(program, env)
 
     def _plugins(self, program: bytes, env: Mapping[bytes, bytes]) -> Iterator[bytes]:
@@ -77,7 +81,7 @@ class Machine:
             return
         places = (*line.compiler_path, *search_path(env))
         found = self.view.which((tool[1] or b"") + tool[2], places) or self.view.which(tool[2], places)
-        yield from self._files(found, env, depth + 1)
+        yield from self._files(found, env, depth + 1, plugins=False)
         if self.view.is_file(line.plugin):
             yield line.plugin
             yield from self.loader.closure(line.plugin, env, self.view.interpreter(found))
@@ -132,10 +136,13 @@ def machine(probe: Probe) -> Machine:
     return fresh
 
 
-def program_files(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None) -> tuple[bytes, ...]:
+def program_files(
+    probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None, *, plugins: bool = True
+) -> tuple[bytes, ...]:
     """The files that run or are loaded when `program` (absolute) is started: itself, loader, libraries, plugins.
 
     For a script: its interpreter, what that needs, and the files that its text names by an absolute path. Empty when
     there is no such file. `env` gives PATH (for `#!/usr/bin/env`) and LD_LIBRARY_PATH. Links are not followed.
+    Without `plugins`, an archiver is meant that is told which plugin to load.
     """
-    return machine(probe).program_files(program, question_env(env))
+    return machine(probe).program_files(program, question_env(env), plugins=plugins)
