@@ -38,7 +38,7 @@ def command(debug: bool) -> int:
 def _native() -> Iterator[Finding]:
     from gg import native
 
-    for find in (native.shim, native.record_library, native.pathmap_library, native.jail):
+    for find in (native.shim, native.record_library, native.pathmap_library, native.jail, native.tracer):
         try:
             yield Finding("ok", f"native program {find()}")
         except GGError as error:

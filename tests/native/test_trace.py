@@ -105,7 +105,8 @@ def test_a_static_program_and_its_threads_are_seen(native: Native, tmp_path: Pat
     ("text", "why"),
     [
         ("mkdir a; mv a b", "moves a directory"),
-        ("unshare -Ur true", "not followed"),
+        ("unshare -Ur true", "unshare, which is not followed"),
+        ("perl -e 'use Socket; socket(S, AF_UNIX, SOCK_STREAM, 0); bind(S, sockaddr_un(q(s)))'", "socket"),
         (
             "perl -e 'use Socket; socket(S, AF_INET, SOCK_STREAM, 0); connect(S, sockaddr_in(9, INADDR_LOOPBACK))'",
             "socket",
@@ -115,6 +116,20 @@ def test_a_static_program_and_its_threads_are_seen(native: Native, tmp_path: Pat
 def test_what_cannot_be_observed_is_told(native: Native, tmp_path: Path, text: str, why: str) -> None:
     taints = [record[2:].decode() for record in shell(native, tmp_path, text).touched if record.startswith(b"T")]
     assert any(why in taint for taint in taints), taints
+
+
+def test_asking_for_this_machine_s_addresses_is_an_input(native: Native, tmp_path: Path) -> None:
+    """getaddrinfo does, in many configure scripts."""
+    source = tmp_path / "p.c"
+    source.write_text(
+        "#include <stddef.h>\n#include <netdb.h>\n"
+        'int main(void) { struct addrinfo *a; return getaddrinfo("127.0.0.1", "80", NULL, &a); }\n'
+    )
+    cc("-o", tmp_path / "p", source)
+    seen = watch(native, tmp_path, str(tmp_path / "p"))
+    assert seen.status == 0
+    assert seen.has("R-", "/proc/net/fib_trie")
+    assert not any(record.startswith(b"T") for record in seen.touched)
 
 
 def test_the_recorder_is_told_at_the_end(native: Native, recorder: FakeRecorder, tmp_path: Path) -> None:

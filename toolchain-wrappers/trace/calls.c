@@ -43,7 +43,7 @@ enum what {
     MODIFY, /* a: path, followed */
     BY_FD,  /* a: descriptor of what is changed */
     CREAT,  /* a: path */
-    REACH,  /* connect: b an address */
+    REACH,  /* connect, bind: b an address */
     UNSEEN  /* cannot be observed */
 };
 
@@ -51,77 +51,78 @@ enum what {
 
 struct call {
     long number;
+    const char *name;
     enum what what;
     signed char dir, a, b, e; /* the arguments' places; dir: that of the path's directory */
 };
 
 static const struct call calls[] = {
-    {SYS_openat, OPEN, 0, 1, 2, NONE},
+    {SYS_openat, "openat", OPEN, 0, 1, 2, NONE},
 #ifdef SYS_open
-    {SYS_open, OPEN, NONE, 0, 1, NONE},
-    {SYS_creat, CREAT, NONE, 0, NONE, NONE},
-    {SYS_stat, LOOK, NONE, 0, NONE, NONE},
-    {SYS_lstat, LOOK_L, NONE, 0, NONE, NONE},
-    {SYS_access, LOOK, NONE, 0, NONE, NONE},
-    {SYS_readlink, LOOK_L, NONE, 0, NONE, NONE},
-    {SYS_getdents, LIST, NONE, 0, NONE, NONE},
-    {SYS_mkdir, CHANGE, NONE, 0, NONE, NONE},
-    {SYS_rmdir, CHANGE, NONE, 0, NONE, NONE},
-    {SYS_unlink, CHANGE, NONE, 0, NONE, NONE},
-    {SYS_rename, BOTH, NONE, 0, 1, NONE},
-    {SYS_link, BOTH, NONE, 0, 1, NONE},
-    {SYS_symlink, CHANGE, NONE, 1, NONE, NONE},
-    {SYS_mknod, CHANGE, NONE, 0, NONE, NONE},
-    {SYS_chmod, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_chown, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_lchown, CHANGE, NONE, 0, NONE, NONE},
-    {SYS_utime, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_utimes, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_futimesat, MODIFY, 0, 1, NONE, NONE},
+    {SYS_open, "open", OPEN, NONE, 0, 1, NONE},
+    {SYS_creat, "creat", CREAT, NONE, 0, NONE, NONE},
+    {SYS_stat, "stat", LOOK, NONE, 0, NONE, NONE},
+    {SYS_lstat, "lstat", LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_access, "access", LOOK, NONE, 0, NONE, NONE},
+    {SYS_readlink, "readlink", LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_getdents, "getdents", LIST, NONE, 0, NONE, NONE},
+    {SYS_mkdir, "mkdir", CHANGE, NONE, 0, NONE, NONE},
+    {SYS_rmdir, "rmdir", CHANGE, NONE, 0, NONE, NONE},
+    {SYS_unlink, "unlink", CHANGE, NONE, 0, NONE, NONE},
+    {SYS_rename, "rename", BOTH, NONE, 0, 1, NONE},
+    {SYS_link, "link", BOTH, NONE, 0, 1, NONE},
+    {SYS_symlink, "symlink", CHANGE, NONE, 1, NONE, NONE},
+    {SYS_mknod, "mknod", CHANGE, NONE, 0, NONE, NONE},
+    {SYS_chmod, "chmod", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_chown, "chown", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_lchown, "lchown", CHANGE, NONE, 0, NONE, NONE},
+    {SYS_utime, "utime", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_utimes, "utimes", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_futimesat, "futimesat", MODIFY, 0, 1, NONE, NONE},
 #endif
-    {SYS_newfstatat, FLAGS, 0, 1, 3, NONE},
-    {SYS_statx, FLAGS, 0, 1, 2, NONE},
-    {SYS_faccessat, LOOK, 0, 1, NONE, NONE},
+    {SYS_newfstatat, "newfstatat", FLAGS, 0, 1, 3, NONE},
+    {SYS_statx, "statx", FLAGS, 0, 1, 2, NONE},
+    {SYS_faccessat, "faccessat", LOOK, 0, 1, NONE, NONE},
 #ifdef SYS_faccessat2
-    {SYS_faccessat2, FLAGS, 0, 1, 3, NONE},
+    {SYS_faccessat2, "faccessat2", FLAGS, 0, 1, 3, NONE},
 #endif
-    {SYS_readlinkat, LOOK_L, 0, 1, NONE, NONE},
-    {SYS_statfs, LOOK, NONE, 0, NONE, NONE},
-    {SYS_chdir, LOOK, NONE, 0, NONE, NONE},
-    {SYS_getxattr, LOOK, NONE, 0, NONE, NONE},
-    {SYS_lgetxattr, LOOK_L, NONE, 0, NONE, NONE},
-    {SYS_execve, RUN, NONE, 0, NONE, NONE},
-    {SYS_execveat, RUN, 0, 1, NONE, NONE},
-    {SYS_getdents64, LIST, NONE, 0, NONE, NONE},
-    {SYS_mkdirat, CHANGE, 0, 1, NONE, NONE},
-    {SYS_unlinkat, CHANGE, 0, 1, NONE, NONE},
-    {SYS_renameat, BOTH, 0, 1, 3, 2},
-    {SYS_renameat2, BOTH, 0, 1, 3, 2},
-    {SYS_linkat, BOTH, 0, 1, 3, 2},
-    {SYS_symlinkat, CHANGE, 1, 2, NONE, NONE},
-    {SYS_mknodat, CHANGE, 0, 1, NONE, NONE},
-    {SYS_fchmodat, MODIFY, 0, 1, NONE, NONE},
-    {SYS_fchownat, MODIFY, 0, 1, NONE, NONE},
-    {SYS_utimensat, MODIFY, 0, 1, NONE, NONE},
-    {SYS_truncate, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_setxattr, MODIFY, NONE, 0, NONE, NONE},
-    {SYS_fchmod, BY_FD, NONE, 0, NONE, NONE},
-    {SYS_fchown, BY_FD, NONE, 0, NONE, NONE},
-    {SYS_connect, REACH, NONE, 0, 1, NONE},
-    {SYS_bind, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_shmget, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_msgget, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_semget, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_mq_open, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_mount, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_chroot, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_unshare, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_setns, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_io_uring_setup, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_open_by_handle_at, UNSEEN, NONE, NONE, NONE, NONE},
-    {SYS_swapon, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_readlinkat, "readlinkat", LOOK_L, 0, 1, NONE, NONE},
+    {SYS_statfs, "statfs", LOOK, NONE, 0, NONE, NONE},
+    {SYS_chdir, "chdir", LOOK, NONE, 0, NONE, NONE},
+    {SYS_getxattr, "getxattr", LOOK, NONE, 0, NONE, NONE},
+    {SYS_lgetxattr, "lgetxattr", LOOK_L, NONE, 0, NONE, NONE},
+    {SYS_execve, "execve", RUN, NONE, 0, NONE, NONE},
+    {SYS_execveat, "execveat", RUN, 0, 1, NONE, NONE},
+    {SYS_getdents64, "getdents64", LIST, NONE, 0, NONE, NONE},
+    {SYS_mkdirat, "mkdirat", CHANGE, 0, 1, NONE, NONE},
+    {SYS_unlinkat, "unlinkat", CHANGE, 0, 1, NONE, NONE},
+    {SYS_renameat, "renameat", BOTH, 0, 1, 3, 2},
+    {SYS_renameat2, "renameat2", BOTH, 0, 1, 3, 2},
+    {SYS_linkat, "linkat", BOTH, 0, 1, 3, 2},
+    {SYS_symlinkat, "symlinkat", CHANGE, 1, 2, NONE, NONE},
+    {SYS_mknodat, "mknodat", CHANGE, 0, 1, NONE, NONE},
+    {SYS_fchmodat, "fchmodat", MODIFY, 0, 1, NONE, NONE},
+    {SYS_fchownat, "fchownat", MODIFY, 0, 1, NONE, NONE},
+    {SYS_utimensat, "utimensat", MODIFY, 0, 1, NONE, NONE},
+    {SYS_truncate, "truncate", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_setxattr, "setxattr", MODIFY, NONE, 0, NONE, NONE},
+    {SYS_fchmod, "fchmod", BY_FD, NONE, 0, NONE, NONE},
+    {SYS_fchown, "fchown", BY_FD, NONE, 0, NONE, NONE},
+    {SYS_connect, "connect", REACH, NONE, 0, 1, NONE},
+    {SYS_bind, "bind", REACH, NONE, 0, 1, NONE},
+    {SYS_shmget, "shmget", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_msgget, "msgget", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_semget, "semget", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_mq_open, "mq_open", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_mount, "mount", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_chroot, "chroot", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_unshare, "unshare", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_setns, "setns", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_io_uring_setup, "io_uring_setup", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_open_by_handle_at, "open_by_handle_at", UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_swapon, "swapon", UNSEEN, NONE, NONE, NONE, NONE},
 #ifdef SYS_openat2
-    {SYS_openat2, UNSEEN, NONE, NONE, NONE, NONE},
+    {SYS_openat2, "openat2", UNSEEN, NONE, NONE, NONE, NONE},
 #endif
 };
 
@@ -267,15 +268,19 @@ static void saw_open(const char *path, uint64_t flags)
         gg_touch('S', path);
 }
 
-static void saw_connect(pid_t pid, uint64_t address)
+static void saw_address(pid_t pid, uint64_t address, int binds)
 {
     struct sockaddr_un to = {0};
     struct iovec here = {&to, sizeof to - 1}, there = {(void *)(uintptr_t)address, sizeof to - 1};
-    if (process_vm_readv(pid, &here, 1, &there, 1, 0) < (ssize_t)sizeof to.sun_family || to.sun_family != AF_UNIX ||
-        to.sun_path[0] != '/' || access(to.sun_path, F_OK) == 0)
-        gg_taint("talks to another process through a socket");
-    else
+    int known = process_vm_readv(pid, &here, 1, &there, 1, 0) >= (ssize_t)sizeof to.sun_family;
+    if (known && to.sun_family == AF_NETLINK) { /* getaddrinfo asks the kernel for this machine's own addresses */
+        gg_touch('R', "/proc/net/fib_trie");
+        gg_touch('R', "/proc/net/if_inet6");
+    } else if (!binds && known && to.sun_family == AF_UNIX && to.sun_path[0] == '/' && access(to.sun_path, F_OK) != 0) {
         gg_touch('S', to.sun_path);
+    } else {
+        gg_taint("talks to another process through a socket");
+    }
 }
 
 static void saw_rename(const char *from, const char *to)
@@ -300,11 +305,12 @@ void gg_saw_call(pid_t pid, uint32_t arch, uint64_t number, const uint64_t args[
     }
     char path[PATH_MAX], other[PATH_MAX];
     if (call->what == UNSEEN) {
-        gg_taint("a system call that is not followed");
+        snprintf(path, sizeof path, "it calls %s, which is not followed", call->name);
+        gg_taint(path);
         return;
     }
     if (call->what == REACH) {
-        saw_connect(pid, args[call->b]);
+        saw_address(pid, args[call->b], call->number == SYS_bind);
         return;
     }
     if (call->what == LIST || call->what == BY_FD) {
