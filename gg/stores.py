@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gg import config
-from gg.errors import SetupError
 from gg.store.directory import DirectoryStore
 from gg.workspace import Workspace
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from gg.trust import Keyring
 
 Report = Callable[[str], None]
-
-_NEEDED = ("botocore", "cryptography", "zstandard")
 
 
 def open_store(workspace: Workspace, settings: config.Settings, report: Report = lambda text: None) -> Store:
@@ -42,10 +39,11 @@ def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
     """The store that `settings.store` names, remembered in the workspace. No request is made yet."""
     from blake3 import blake3
 
+    from gg.aws.errors import need_extra
     from gg.store.s3 import uri
 
     where = uri.parse(settings.store)
-    need_packages()
+    need_extra("a store in a bucket")
     from gg.store.s3.remote import Remote
 
     name = blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)
@@ -61,10 +59,9 @@ def keyring(settings: config.Settings) -> Keyring:
     return trust.Keyring.of(trust.own(home, config.secret_key()), keys)
 
 
-def need_packages() -> None:
-    """SetupError when the packages that only S3 and Lambda need are not installed."""
-    from importlib.util import find_spec
+def remote_of(store: Store) -> Remote | None:
+    """The team's store behind `store`, if there is one."""
+    from gg.store.s3.store import S3Store
+    from gg.store.tiered import Tiered
 
-    absent = [name for name in _NEEDED if find_spec(name) is None]
-    if absent:
-        raise SetupError(f"{' and '.join(absent)} not installed", hint="install them with: pip install 'ggbuild[aws]'")
+    return store.far.remote if isinstance(store, Tiered) and isinstance(store.far, S3Store) else None

@@ -36,6 +36,7 @@ class Asked(NamedTuple):
     access_key: str = ""
 
 
+_EXTRA = ("botocore", "cryptography", "zstandard")
 _RENEW = "log in again (aws sso login), or renew AWS_SESSION_TOKEN and the keys beside it"
 _THROTTLES = frozenset(
     {
@@ -56,6 +57,18 @@ _PASSING = frozenset(
     {"InternalError", "ServiceUnavailable", "RequestTimeout", "ServiceException", "OperationAborted", "TemporaryRedirect",
      "ConditionalRequestConflict", "BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"}
 )  # fmt: skip
+
+
+def need_extra(what: str) -> None:
+    """SetupError when the packages of gg's extra `aws` are not installed, which `what` needs."""
+    from importlib.util import find_spec
+
+    absent = [name for name in _EXTRA if find_spec(name) is None]
+    if absent:
+        raise SetupError(
+            f"{what} needs what gg's extra `aws` installs: there is no {' and no '.join(absent)}",
+            hint="install it with: pip install 'ggbuild[aws]'",
+        )
 
 
 def code_of(reply: Reply) -> str:

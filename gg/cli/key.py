@@ -14,6 +14,9 @@ def command() -> None:
     Make a key of your own, and give what `gg key show` prints to your team; they trust it, or it goes into `trusted` in
     the project's gg.toml.
     """
+    from gg.aws.errors import need_extra
+
+    need_extra("gg key")
 
 
 @command.command("new")

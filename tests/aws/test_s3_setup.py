@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gg import stores
+from gg.aws import errors
 from gg.aws.session import Session
 from gg.errors import AccessError, GGError, SetupError, UsageError
 from gg.store.s3 import bucket as bucket_module
@@ -253,7 +253,7 @@ def test_uris() -> None:
 
 
 def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "_NEEDED", ("zstandard", "no_such_package"))
-    with pytest.raises(SetupError, match="no_such_package not installed") as caught:
-        stores.need_packages()
+    monkeypatch.setattr(errors, "_EXTRA", ("zstandard", "no_such_package"))
+    with pytest.raises(SetupError, match=r"a store in a bucket needs .* no_such_package") as caught:
+        errors.need_extra("a store in a bucket")
     assert "ggbuild[aws]" in caught.value.hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -279,6 +280,30 @@ def test_only_what_is_missing_is_sent_and_by_affinity(place: Place, tmp_path: Pa
     groups["project"] = [Input(blob_key(extra), extra.size)]
     assert len(Shipper(remote, local).ensure(groups)) == 6
     assert remote.requests == 6
+
+
+def test_a_whole_build_goes_in_few_requests(place: Place) -> None:
+    """3,400 inputs of FFmpeg's sizes, a compiler and its headers: at most 40, and 3 after an edit."""
+    rng = random.Random(5)
+    tools = [rng.randbytes(size << 20) for size in (33, 8, 4, 2, 2)]
+    headers = [b"#define SYSTEM %d\n" % n * rng.randrange(1, 900) for n in range(1500)]
+    sources = [b"int f%d(void) { return 1; }\n" % n * rng.randrange(1, 900) for n in range(3400)]
+    local = MemoryStore()
+    groups = {
+        name: [Input(blob_key(blob), blob.size) for blob in put_blobs(local, blobs)]
+        for name, blobs in (("toolchain", tools), ("system", headers), ("project", sources))
+    }
+    remote = place.remote(ANN, catalog="mine")
+    places = Shipper(remote, local).ensure(groups)
+    assert len(places) == len({item.key for items in groups.values() for item in items})
+    assert remote.requests <= 12
+    (edited,) = put_blobs(local, [b"int f0(void) { return 2; }\n"])
+    groups["project"][0] = Input(blob_key(edited), edited.size)
+    again = place.remote(ANN, catalog="mine")
+    Shipper(again, local).ensure(groups)
+    assert again.requests == 3
+    Shipper(again, local).ensure(groups)
+    assert again.requests == 3
 
 
 def test_two_who_ship_the_same_send_it_once(place: Place) -> None:

@@ -47,7 +47,7 @@ ALLOWED = {
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",
-    "stores": "config errors store trust workspace",
+    "stores": "aws config store trust workspace",
     "resolve": "core",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
 _ALONE, _GONE = 0, -1
 _MANY = 500
 _SAFE_SHARE, _FRESH_SHARE = 0.9, 0.5
+_MEMO_S = 600.0
 _PUT_OBJECT = """
 INSERT INTO object VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
 pack = excluded.pack, size = excluded.size, stamp = excluded.stamp, born = excluded.born, expires = excluded.expires
@@ -81,6 +82,8 @@ class Catalog:
         self._clock = clock
         self._lock = threading.RLock()
         self._db = self._open()
+        self._memo: dict[Key, Place] = {}
+        self._memo_ends = 0.0
 
     # Filling
 
@@ -113,6 +116,8 @@ class Catalog:
             self._db.executemany(_PUT_OBJECT, rows)
         alone = [(_name(o.key), _ALONE, o.size, entry.stamp, born, float(o.expires)) for o in entry.alone]
         self._db.executemany(_PUT_OBJECT, alone)
+        if entry.gone:
+            self._memo.clear()
         gone = [(_name(key), _GONE, 0, entry.stamp, born, born) for key in entry.gone]
         self._db.executemany(_PUT_OBJECT, gone)
 
@@ -162,6 +167,23 @@ class Catalog:
             if pack != _GONE and _is_safe(born, expires, now) and now > born + _FRESH_SHARE * (expires - born)
         }
 
+    def fresh(self, keys: Collection[Key]) -> dict[Key, Place]:
+        """Where those are that are there and in the first half of their life.
+
+        Answered from memory when asked again: a coordinator asks it of each input of each thunk.
+        """
+        with self._lock:
+            memo, now = self._memo, self._clock()
+            if now > self._memo_ends:
+                memo.clear()
+                self._memo_ends = now + _MEMO_S
+            unknown = [key for key in keys if key not in memo]
+            if unknown:
+                stale = self.stale(unknown)
+                there = [key for key in self.has(unknown) if key not in stale]
+                memo.update(self.places(there))
+            return {key: memo[key] for key in keys if key in memo}
+
     def pack(self, digest: bytes) -> Pack | None:
         with self._lock:
             row = self._db.execute("SELECT digest, size, contents FROM pack WHERE digest = ?", (digest,)).fetchone()
@@ -203,11 +225,13 @@ class Catalog:
     def forget(self, keys: Iterable[Key]) -> None:
         """These are not there, or not sound."""
         with self._lock, self._db:
+            self._memo.clear()
             self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
 
     def forget_pack(self, digest: bytes) -> None:
         """The pack is not there, or not whole, nor is what was in it."""
         with self._lock, self._db:
+            self._memo.clear()
             self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
             self._db.execute("DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE digest = ?)", (digest,))
             self._db.execute("DELETE FROM pack WHERE digest = ?", (digest,))

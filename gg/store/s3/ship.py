@@ -28,8 +28,8 @@ class Shipper:
         the store nor in its file, SourceChanged for a file with other bytes.
         """
         keys = {item.key for items in groups.values() for item in items}
-        places = self.places(keys)
-        if len(places) < len(keys) or self._remote.catalog.stale(keys):
+        places = self._remote.catalog.fresh(keys)
+        if len(places) < len(keys):
             self._remote.run(lambda: self._remote.put(groups, self._source))
             places = self.places(keys)
         return places
