@@ -220,6 +220,15 @@ class _Report:
             directory = directory[: directory.rfind(b"/")]
         return False
 
+    def _through_new(self, path: bytes) -> bool:
+        """Whether it is named through a directory that the command made (`new/../file`): it is also there by its own name."""
+        at = path.find(b"/../")
+        while at >= 0:
+            if self._is_new(path[:at]):
+                return True
+            at = path.find(b"/../", at + 1)
+        return False
+
     def _input(self, kind: str, path: bytes) -> Iterator[Input]:
         if self._ignored(kind, path):
             return
@@ -227,7 +236,7 @@ class _Report:
             if not self._is_new(path):
                 yield ("D", os.fsdecode(path), self._listing(path))
             return
-        if self._own(self._canonical(path)):
+        if self._own(self._canonical(path)) or self._through_new(path):
             return
         state = state_of(kind, path, self._files)
         if state not in (_ABSENT, "d", "o") and not path.startswith((b"/proc/", b"/sys/")):

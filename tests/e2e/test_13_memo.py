@@ -124,6 +124,16 @@ def test_what_needs_not_count_does_not(project: Project) -> None:
     assert remembered(project)
 
 
+def test_an_input_that_is_named_through_a_new_directory(project: Project) -> None:
+    project.write("source", "one\n")
+    body = "mkdir b; cd b; test -f ../source && cat ../source > copy\n"
+    for text, known in (("one\n", False), ("one\n", True), ("two\n", False)):
+        project.run("rm", "-rf", "b")
+        project.write("source", text)
+        configure(project, body)
+        assert (remembered(project), project.path("b/copy").read_text()) == (known, text)
+
+
 def test_a_failure_is_remembered_too(project: Project) -> None:
     project.write("configure", HEAD + "echo no >&2; test -e wanted || exit 3; echo yes\n", 0o755)
     for known in (False, True):
