@@ -4,12 +4,14 @@ import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gg.models.base import Completed
 from gg.models.toolchain import CompilerFacts, facts, linkline, program_files, real_compiler, transcript
 from gg.models.toolchain.loader import parse_cache
 from gg.models.toolchain.programs import shebang
@@ -510,3 +512,27 @@ def test_question_env_has_a_path() -> None:
         b"PATH",
         b"LC_ALL",
     }
+
+
+class _Places(TableProbe):
+    """Notes where questions are asked."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.places: list[bytes] = []
+
+    def run(self, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes = b"/") -> Completed:
+        self.places.append(cwd)
+        return super().run(argv, env, cwd)
+
+
+@pytest.mark.parametrize(
+    ("flags", "places"),
+    [((b"--param", b"ssp-buffer-size=1", b"-O2"), [b"/", b"/"]), ((b"-specs=my.specs",), [b"/a", b"/b"])],
+)
+def test_where_it_is_asked_about_options(flags: tuple[bytes, ...], places: list[bytes]) -> None:
+    """In one place for all directories, unless one of them names a file."""
+    probe = _Places()
+    for cwd in (b"/a", b"/b"):
+        facts(probe, GCC, ENV).accepts(flags, (b"-fsyntax-only", b"-x", b"c", b"/dev/null"), cwd)
+    assert probe.places == places

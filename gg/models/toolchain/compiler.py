@@ -61,6 +61,7 @@ _DISTRO = (
 
 # Flags whose operand may be a relative path: with one of these, an answer holds in one directory only.
 _PATHY = regex(rb"-(?:B|I|L|i|-?specs|-sysroot|-?gcc-toolchain|-prefix|resource-dir|fuse-ld=\.?/|-config)|[^-]")
+_VALUED = (b"--param", b"-mllvm", b"-target")  # their operands name no file
 _MACHINE = regex(rb"-m(?!llvm)|--target=")  # what the compiler proper is told, and this module hands on
 
 
@@ -203,7 +204,8 @@ class CompilerFacts:
 
         -v makes it tell what it starts, on which its answer depends and by which that may be kept for later sessions.
         """
-        return self._view.run((self.program, *flags, b"-v", *then), self._env, _place(flags, cwd)).status == 0
+        pathy = tuple(flag for before, flag in zip((b"", *flags), flags, strict=False) if before not in _VALUED)
+        return self._view.run((self.program, *flags, b"-v", *then), self._env, _place(pathy, cwd)).status == 0
 
     # Questions
 
