@@ -31,7 +31,12 @@ def open_store(workspace: Workspace, settings: config.Settings, report: Report =
     from gg.store.s3.store import S3Store
     from gg.store.tiered import Tiered
 
-    share = settings.share and remote.keyring.own is not None
+    share = settings.share and remote.where.writable
+    if share and remote.keyring.own is None:
+        report(
+            "results are not shared: there is no key to sign them with (gg key new; or share = false, to say no more)"
+        )
+        share = False
     return Tiered(near, S3Store(remote, report=report), share=share, report=report, scratch=os.fsencode(workspace.tmp))
 
 

@@ -110,4 +110,26 @@ def _workspace() -> Iterator[Finding]:
         yield Finding("bad", f"{error.what}: {error.hint}")
 
 
-_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_native, _compilers, _preload, _namespaces, _workspace)
+def _team() -> Iterator[Finding]:
+    """The team's store, if one is set: whether it answers, and who signs."""
+    from gg import config
+    from gg.stores import keyring, open_remote
+
+    workspace = Workspace.find()
+    settings = config.load(workspace.root if workspace else None)
+    if workspace is None or not settings.store:
+        return
+    try:
+        remote = open_remote(workspace, settings)
+        try:
+            remote.run(remote.sync)
+        finally:
+            remote.close()
+        yield Finding("ok", f"team's store {remote.where} answers")
+        own = keyring(settings).own
+        yield Finding("ok", f"results are signed by {own.name}") if own else Finding("note", "no key: gg key new")
+    except GGError as error:
+        yield Finding("bad", f"{error.what}: {error.hint}")
+
+
+_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_native, _compilers, _preload, _namespaces, _workspace, _team)

@@ -91,6 +91,7 @@ def test_results_of_strangers_are_left_alone(environment: dict[str, str], tmp_pa
     done = stranger.build()
     assert (done.returncode, ran(done)) == (0, 3)
     assert done.stderr.count("not trusted") == 1
+    assert done.stderr.count("there is no key to sign them with") == 1
     assert f"gg key trust them:{str(ann.public).partition(':')[2]}" in done.stderr
 
 
@@ -108,3 +109,16 @@ def test_read_only(environment: dict[str, str], tmp_path: Path) -> None:
     assert ran(Checkout(tmp_path, "ann", reading, ann, bob).build()) == 3
     assert ran(Checkout(tmp_path, "bob", environment, bob, ann).build()) == 3
     assert ran(Checkout(tmp_path, "cat", reading, None, bob).build()) == 0
+
+
+def test_the_doctor_looks_at_it(environment: dict[str, str], tmp_path: Path) -> None:
+    ann = Checkout(tmp_path, "ann", environment, secret_key("ann"))
+    ann.fresh()
+    assert ann.call("gg-init").returncode == 0
+    said = ann.call("gg", "doctor").stdout
+    assert "ok    team's store s3://" in said
+    assert "signed by ann" in said
+    ann.environment["GG_STORAGE_URI"] = "s3://no-such-bucket/x?region=us-east-1"
+    done = ann.call("gg", "doctor")
+    assert done.returncode == 1
+    assert "there is no such bucket" in done.stdout
