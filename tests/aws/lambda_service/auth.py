@@ -97,7 +97,7 @@ def _authorization(header: str) -> tuple[tuple[str, str, str, str], tuple[str, .
 
 def _check_time(stamp: str, now: float) -> None:
     try:
-        then = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        then = _seconds(stamp)
     except ValueError:
         message = f"Date must be in ISO-8601 'basic format'. Got '{stamp}'."
         raise Refused(403, "IncompleteSignatureException", message) from None
@@ -108,6 +108,11 @@ def _check_time(stamp: str, now: float) -> None:
     else:
         return
     raise Refused(403, "InvalidSignatureException", what.format(stamp, _basic(limit), _basic(now)))
+
+
+@lru_cache(maxsize=64)
+def _seconds(stamp: str) -> float:
+    return datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
 
 
 def _basic(at: float) -> str:
@@ -131,9 +136,10 @@ def _signature(request: Request, signed: tuple[str, ...], stamp: str, scope: str
     return hmac.new(_key(secret, scope), to_sign.encode(), hashlib.sha256).hexdigest()
 
 
+@lru_cache(maxsize=1024)
 def _canonical_path(path: str) -> str:
     """Encoded once more than it was sent: every service but S3 does that."""
-    return path if path.replace("/", "").isalnum() else quote(path, safe="/-_.~")
+    return quote(path, safe="/-_.~")
 
 
 def _canonical_query(query: str) -> str:

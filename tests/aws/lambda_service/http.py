@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
@@ -29,11 +30,16 @@ class Request(NamedTuple):
 
     @property
     def path(self) -> str:
-        return unquote(self.target.partition("?")[0])
+        return _path(self.target)
 
     @property
     def query(self) -> dict[str, str]:
         return dict(parse_qsl(self.target.partition("?")[2], keep_blank_values=True))
+
+
+@lru_cache(maxsize=1024)
+def _path(target: str) -> str:
+    return unquote(target.partition("?")[0])
 
 
 class Response(NamedTuple):

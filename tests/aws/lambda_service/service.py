@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import re
 import time
@@ -54,12 +55,13 @@ class Service:
         self._pool = Pool(config, self._shelf)
         self._crowd = Crowd(load(config.fast), config.limits) if config.fast else None
         self._api = Api(config, self._shelf, self._admission)
+        self._series, self._numbers = str(uuid.uuid4())[:23], itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or later."""
-        request_id = str(uuid.uuid4())
+        request_id = f"{self._series}-{next(self._numbers):012x}"
         try:
             if exchange.request.target.startswith("/_service/"):
                 exchange.send(self._own(exchange))
