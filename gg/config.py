@@ -68,6 +68,16 @@ def secret_key() -> str:
     return os.environ.get("GG_KEY", "")
 
 
+def lambda_role() -> str:
+    """`GG_LAMBDA_ROLE`: the ARN of a role for gg deploy to use instead of making one; empty when it is not set."""
+    return os.environ.get("GG_LAMBDA_ROLE", "")
+
+
+def cache_home() -> str:
+    """Where what can be had again is kept: XDG_CACHE_HOME/gg, or ~/.cache/gg."""
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gg")
+
+
 def home() -> str:
     """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg."""
     return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "gg")

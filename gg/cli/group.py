@@ -22,6 +22,8 @@ _COMMANDS = {
     "explain": ("gg.cli.explain", "Why a call ran for real, or why a thunk had to run."),
     "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
     "key": ("gg.cli.key", "The keys that shared results are signed with, and those that are trusted."),
+    "deploy": ("gg.cli.deploy", "Put the worker into an AWS account."),
+    "undeploy": ("gg.cli.undeploy", "Take it out again."),
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
     "clean": ("gg.cli.clean", "Remove placeholders and .gg/."),
     "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),

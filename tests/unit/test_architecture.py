@@ -35,6 +35,7 @@ ALLOWED = {
     "store": "aws core errors trust",
     "models": "core",
     "aws": "errors",
+    "deploy": "aws errors native",
     "observe": "core errors",
     "execute": "core errors files native store",
     "engines": "config core errors execute files native store workspace",

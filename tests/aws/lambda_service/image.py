@@ -40,6 +40,15 @@ _DIRECTORIES = (
 _MOUNTS = ("opt", "proc", "tmp", "dev", "etc")
 DEVICES = ("full", "null", "random", "urandom", "zero")
 _PROGRAMS = ("bash", "cat", "cp", "env", "ls", "mkdir", "mv", "rm", "sleep")
+_C_LIBRARY: tuple[str, ...] = (
+    "libanl.so.1",
+    "libdl.so.2",
+    "libm.so.6",
+    "libnss_dns.so.2",
+    "libnss_files.so.2",
+    "libpthread.so.0",
+)
+_C_LIBRARY += ("libresolv.so.2", "librt.so.1", "libutil.so.1")
 _RUNTIME = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 _LEFT_OUT = (
     "test",
@@ -168,7 +177,16 @@ def _libraries(root: Path, objects: Iterable[Path]) -> None:
     for path in sorted({library for each in objects for library in _needed(each, own)}):
         beside_python = own and path.startswith(own + "/")
         shutil.copy2(path, root / ("var/lang/lib" if beside_python else "usr/lib64") / Path(path).name)
+        if Path(path).name == "libc.so.6":
+            _c_library(root, Path(path).parent)
     _loader(root)
+
+
+def _c_library(root: Path, beside: Path) -> None:
+    """All of the C library, whether something here needs it or not: wheels for older ones name its parts."""
+    for name in _C_LIBRARY:
+        if (beside / name).exists():
+            shutil.copy2(beside / name, root / "usr/lib64" / name)
 
 
 def _needed(elf: Path, own: str) -> list[str]:

@@ -1,0 +1,145 @@
+"""`gg deploy lambda`: put the worker into an AWS account, or say what that would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from gg import config
+from gg.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.aws.session import Session
+    from gg.deploy.calls import Done
+    from gg.deploy.wanted import Wanted
+    from gg.store.s3.uri import StoreUri
+
+_DAY_S = 86400
+_VERBS = {"make": "+", "change": "~", "keep": "=", "remove": "-", "lack": "!"}
+_LEGEND = "+ made, ~ changed, = as it should be, - removed, ! not offered here"
+
+
+@click.command("gg deploy", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("engine", type=click.Choice(["lambda"]))
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would be made and changed, with the policies.")
+@click.option("--region", metavar="R[,R...]", help="Where the functions are; the bucket is in the first one.")
+@click.option(
+    "--bucket",
+    "store",
+    default="",
+    metavar="BUCKET[/PREFIX]",
+    help="The store, or its URI; made if it is not there. Default: GG_STORAGE_URI, or gg-ACCOUNT-REGION/gg.",
+)
+@click.option(
+    "--memory", default="1769,3008", show_default=True, metavar="MB[,MB...]", help="A function for each size."
+)
+@click.option("--role", metavar="ARN", default="", help="Use this role; make none.")
+@click.option("--runtime", default="", help="Lambda's Python; that of this Python if Lambda has it.")
+@click.option("--arch", default="", help="This machine's: its compilers run there.")
+@click.option("--name", default="gg-worker", show_default=True, help="What the functions' names begin with.")
+@click.option(
+    "--expire",
+    "expire_days",
+    type=click.IntRange(1, 3650),
+    metavar="DAYS",
+    help="When the bucket drops what was stored. Default: what the store's URI says, or 30.",
+)
+@click.option("--debug", is_flag=True, hidden=True)
+def command(
+    engine: str, dry_run: bool, region: str | None, store: str, memory: str, role: str, runtime: str, arch: str,
+    name: str, expire_days: int | None, debug: bool,
+) -> int:  # fmt: skip
+    """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
+    from gg.aws.session import Session
+    from gg.deploy import apply, package
+    from gg.deploy.runtimes import choose, choose_architecture
+    from gg.deploy.wanted import Wanted, checked, costs
+
+    role = role or config.lambda_role()
+    architecture = choose_architecture(arch, platform.machine())
+    chosen = choose(runtime, sys.version_info[:2])
+    place = store_place(store)
+    regions = (region or place.region or Session().region()).split(",")
+    first = Session(regions[0])
+    whose = apply.account(first)
+    base = checked(
+        Wanted(
+            whose, regions[0], place.bucket or f"gg-{whose.number}-{regions[0]}", place.prefix or "gg", architecture, chosen,
+            sizes(memory), name, role, expire_days or max(1, int(place.expire_s // _DAY_S)),
+        )
+    )  # fmt: skip
+    made = package.build(chosen, architecture, os.path.join(config.cache_home(), "wheels"))
+    click.echo(
+        f"account {whose.number}, store {base.uri}, zip of {len(made.data) / 1e6:.1f} MB" + ", DRY RUN" * dry_run
+    )
+    for each in regions:
+        wanted, session = base._replace(region=each), Session(each) if each != regions[0] else first
+        click.echo(f"{each}  ({_LEGEND})")
+        say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0]))
+        if dry_run and not role:
+            _show_policies(wanted)
+    click.echo("What it costs:")
+    for line in costs(base):
+        click.echo(f"  {line}")
+    if not dry_run:
+        _remember([base._replace(region=each) for each in regions])
+        _ready(base, first)
+    return 0
+
+
+def store_place(text: str) -> StoreUri:
+    """The store that an option or a setting names; with nothing but defaults when none is named."""
+    from gg.store.s3.uri import StoreUri, parse
+
+    found = Workspace.find()
+    named = text or config.load(found.root if found else None).store
+    if not named:
+        return StoreUri("")
+    return parse(named if "://" in named else f"s3://{named}")
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Memory sizes, as an option has them."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no list of megabytes", param_hint="--memory") from None
+
+
+def say(done: Iterable[Done]) -> None:
+    for each in done:
+        click.echo(f"  {_VERBS[each.verb]} {each.what}" + (f": {each.detail}" if each.detail else ""))
+
+
+def _show_policies(wanted: Wanted) -> None:
+    from gg.deploy import policy
+
+    click.echo(f"Who may take the role {wanted.role_name}:")
+    click.echo(json.dumps(policy.trust(wanted), indent=2))
+    click.echo("What the functions may do:")
+    click.echo(json.dumps(policy.worker(wanted), indent=2))
+
+
+def _remember(regions: list[Wanted]) -> None:
+    """In the workspace, if there is one; elsewhere the functions are found by their names."""
+    from gg.deploy.apply import made
+    from gg.deploy.found import remember
+
+    workspace = Workspace.find()
+    if workspace is not None:
+        remember(workspace.dot, tuple(made(wanted) for wanted in regions))
+
+
+def _ready(wanted: Wanted, session: Session) -> None:
+    from gg.deploy.apply import concurrency
+
+    width = concurrency(session)
+    click.echo(f"Ready; this account runs at most {width} functions at once in {wanted.region}. Use it:")
+    click.echo(f"  export GG_STORAGE_URI='{wanted.uri}'")
+    click.echo(f"  gg-force --engine lambda --jobs {min(width, 1000)}")

@@ -1,0 +1,72 @@
+"""`gg undeploy`: take out of an AWS account what `gg deploy` has put there."""
+
+from __future__ import annotations
+
+import platform
+
+import click
+
+from gg import config
+from gg.workspace import Workspace
+
+
+@click.command("gg undeploy", context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("engine", type=click.Choice(["lambda"]), default="lambda")
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
+@click.option("--region", metavar="R[,R...]", help="The regions that were deployed to.")
+@click.option(
+    "--bucket",
+    "store",
+    default="",
+    metavar="BUCKET[/PREFIX]",
+    help="The store, or its URI. Default: GG_STORAGE_URI, or gg-ACCOUNT-REGION/gg.",
+)
+@click.option("--with-bucket", is_flag=True, help="Remove the store's objects too, and the bucket if gg made it.")
+@click.option("--role", metavar="ARN", default="", help="The role that was given; it is left.")
+@click.option("--arch", default="", help="This machine's.")
+@click.option("--name", default="gg-worker", show_default=True, help="What the functions' names begin with.")
+@click.option("--debug", is_flag=True, hidden=True)
+def command(
+    engine: str,
+    dry_run: bool,
+    region: str | None,
+    store: str,
+    with_bucket: bool,
+    role: str,
+    arch: str,
+    name: str,
+    debug: bool,
+) -> int:
+    """Remove the functions, their logs and the role; the bucket, which holds results, only if told so."""
+    from gg.aws.session import Session
+    from gg.cli.deploy import say, store_place
+    from gg.deploy import apply
+    from gg.deploy.found import remember
+    from gg.deploy.runtimes import OFFERED, choose_architecture
+    from gg.deploy.wanted import Wanted, checked
+
+    place = store_place(store)
+    regions = (region or place.region or Session().region()).split(",")
+    whose = apply.account(Session(regions[0]))
+    bucket = place.bucket or f"gg-{whose.number}-{regions[0]}"
+    architecture = choose_architecture(arch, platform.machine())
+    base = checked(
+        Wanted(
+            whose,
+            regions[0],
+            bucket,
+            place.prefix or "gg",
+            architecture,
+            OFFERED[0],
+            name=name,
+            role=role or config.lambda_role(),
+        )
+    )
+    for number, each in enumerate(regions):
+        click.echo(f"{each}" + "  (DRY RUN)" * dry_run)
+        wanted = base._replace(region=each)
+        say(apply.undeploy(Session(each), wanted, dry=dry_run, contents=with_bucket, with_bucket=number == 0))
+    found = Workspace.find()
+    if found is not None and not dry_run:
+        remember(found.dot, ())
+    return 0

@@ -1,0 +1,100 @@
+"""The function's zip: the worker, its packages and the path map; the same bytes for the same parts, wherever it is made.
+
+Entries are in order, with one date and plain permissions (a file that others may not read is not readable in Lambda), and
+compressed by one setting. Where the function's Python is this one, compiled modules go along: Lambda cannot write them, and
+compiling forty modules at each cold start costs more than all other imports.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from gg import native
+from gg.deploy.closure import modules
+from gg.deploy.runtimes import Runtime
+from gg.deploy.wanted import HANDLER
+from gg.deploy.wheels import Packed, fetch, unpack
+from gg.errors import StoreError
+
+_DATE = (1980, 1, 1, 0, 0, 0)
+_LIMIT = 50 << 20
+_COMPILE = """
+import sys, py_compile
+for line in sys.stdin:
+    source, target, shown = line.rstrip("\\n").split("\\t")
+    py_compile.compile(source, target, shown, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+class Package(NamedTuple):
+    """A zip, and what tells it from others."""
+
+    data: bytes
+    files: int
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def build(runtime: Runtime, architecture: str, cache: str, *, entry: str = HANDLER.rpartition(".")[0]) -> Package:
+    """The zip for this runtime. GGError when a part is missing, or when it is too big for Lambda."""
+    parts = _modules(entry, compiled=runtime.python == sys.version_info[:2])
+    parts += [part for wheel in fetch(runtime, architecture, cache) for part in unpack(wheel)]
+    parts.append(
+        Packed(f"gg/_native/{os.path.basename(native.pathmap_library())}", _read(native.pathmap_library()), True)
+    )
+    data = _zip(parts)
+    if len(data) > _LIMIT:
+        raise StoreError(f"the function's zip has {len(data)} bytes, and Lambda takes {_LIMIT}")
+    return Package(data, len(parts))
+
+
+def _modules(entry: str, *, compiled: bool) -> list[Packed]:
+    sources = modules(entry)
+    found = [Packed(path, _read(source)) for path, source in sources.items()]
+    return found + (_compiled(sources) if compiled else [])
+
+
+def _compiled(sources: dict[str, str]) -> list[Packed]:
+    """Compiled modules that Python takes without looking at their source. In a process of its own, for equal bytes each time."""
+    with tempfile.TemporaryDirectory(prefix="gg-package-") as directory:
+        targets = {path: os.path.join(directory, f"{number}.pyc") for number, path in enumerate(sources)}
+        lines = "".join(f"{sources[path]}\t{target}\t/var/task/{path}\n" for path, target in targets.items())
+        done = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _COMPILE],
+            input=lines, text=True, capture_output=True, check=False, env={"PYTHONHASHSEED": "0"},
+        )  # fmt: skip
+        if done.returncode:
+            raise StoreError(f"the worker's modules cannot be compiled: {done.stderr.strip()[-300:]}")
+        return [Packed(_cached(path), _read(target)) for path, target in targets.items()]
+
+
+def _cached(path: str) -> str:
+    directory, name = os.path.split(path)
+    return f"{directory}/__pycache__/{name.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _zip(parts: Iterable[Packed]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for part in sorted(parts):
+            info = zipfile.ZipInfo(part.path, _DATE)
+            info.create_system = 3  # Unix, whatever made it
+            info.external_attr = (0o100755 if part.executable else 0o100644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, part.data, compresslevel=6)
+    return out.getvalue()

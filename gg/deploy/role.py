@@ -1,0 +1,68 @@
+"""The role that the functions run under, with the rights of `policy.worker` and no others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from urllib.parse import unquote
+
+from gg.deploy import policy
+from gg.deploy.calls import Calls, Done
+from gg.deploy.policy import Document
+from gg.deploy.wanted import Wanted
+
+_POLICY = "gg-worker"
+
+
+def deploy(iam: Calls, wanted: Wanted) -> Iterator[Done]:
+    """Have the role and its rights; a role that was given is taken as it is."""
+    if wanted.role:
+        yield Done("keep", f"role {wanted.role}", "as given; it needs the rights that --dry-run prints")
+        return
+    name = wanted.role_name
+    found = iam.find("get_role", RoleName=name)
+    if found is None:
+        iam.change(
+            "create_role",
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(policy.trust(wanted)),
+            Description="What gg's worker functions may do",
+            Tags=[{"Key": "gg:deployment", "Value": wanted.name}],
+        )
+        yield Done("make", f"role {name}")
+    elif _document(found["Role"]["AssumeRolePolicyDocument"]) != policy.trust(wanted):
+        iam.change("update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(policy.trust(wanted)))
+        yield Done("change", f"role {name}", "who may take it")
+    else:
+        yield Done("keep", f"role {name}")
+    yield _rights(iam, wanted)
+
+
+def remove(iam: Calls, wanted: Wanted) -> Iterator[Done]:
+    """Remove the role that gg has made."""
+    name = wanted.role_name
+    if wanted.role or iam.find("get_role", RoleName=name) is None:
+        return
+    for attached in iam.pages("list_role_policies", "PolicyNames", RoleName=name):
+        iam.change("delete_role_policy", RoleName=name, PolicyName=attached)
+    iam.change("delete_role", RoleName=name)
+    yield Done("remove", f"role {name}")
+
+
+def _rights(iam: Calls, wanted: Wanted) -> Done:
+    what, document = "  its rights", policy.worker(wanted)
+    detail = f"get packs and blobs, put blobs below {wanted.bucket}/{wanted.prefix}; write its own log"
+    found = iam.find("get_role_policy", RoleName=wanted.role_name, PolicyName=_POLICY)
+    if found is not None and _document(found["PolicyDocument"]) == document:
+        return Done("keep", what, detail)
+    iam.change("put_role_policy", RoleName=wanted.role_name, PolicyName=_POLICY, PolicyDocument=json.dumps(document))
+    return Done("make" if found is None else "change", what, detail)
+
+
+def _document(given: object) -> Document:
+    """A policy as IAM gives it: boto decodes it, but not every server's."""
+    if isinstance(given, str):
+        parsed: Document = json.loads(unquote(given))
+        return parsed
+    assert isinstance(given, dict)
+    return given

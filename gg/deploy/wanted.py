@@ -1,0 +1,119 @@
+"""What a deployment is: names, sizes and places, all told beforehand, and what it costs. Pure.
+
+Names follow a rule, so that a checkout that knows nothing but the account finds the functions: `NAME-ARCH-MEMORY`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gg.deploy.runtimes import Runtime
+from gg.errors import UsageError
+
+DEFAULT_NAME = "gg-worker"
+# Memory sizes: one vCPU comes with 1,769 MB (docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html); 3,008 MB is the
+# most that a new account is given; the last one has six vCPUs and must be asked for.
+DEFAULT_MEMORY = (1769, 3008)
+HANDLER = "gg.worker.handler.handler"
+EXPIRE_DAYS = 30  # as the store's URI has it when it says nothing
+TIMEOUT_S, DISK_MB, LOG_DAYS = 900, 2048, 14
+_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,39}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+# Dollars, us-east-1, aws.amazon.com/lambda/pricing, aws.amazon.com/s3/pricing and aws.amazon.com/cloudwatch/pricing, November 2025.
+PRICES_DATED = "November 2025, us-east-1"
+_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
+_MILLION_REQUESTS = 0.20
+_S3_GB_MONTH, _LOG_GB = 0.023, 0.50
+
+
+class Account(NamedTuple):
+    """Whose account, and in which partition of AWS its ARNs are."""
+
+    number: str
+    partition: str = "aws"
+
+
+class Wanted(NamedTuple):
+    """All that one region is to have. `role` is the ARN of one that exists, or empty: then one is made.
+
+    `prefix` is without slashes at its ends. `own_bucket`: gg makes the bucket and owns its settings.
+    """
+
+    account: Account
+    region: str
+    bucket: str
+    prefix: str
+    architecture: str
+    runtime: Runtime
+    memory: tuple[int, ...] = DEFAULT_MEMORY
+    name: str = DEFAULT_NAME
+    role: str = ""
+    expire_days: int = EXPIRE_DAYS
+    disk_mb: int = DISK_MB
+    timeout_s: int = TIMEOUT_S
+    log_days: int = LOG_DAYS
+
+    def function(self, memory: int) -> str:
+        return function_name(self.name, self.architecture, memory)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        return tuple(self.function(memory) for memory in self.memory)
+
+    @property
+    def role_name(self) -> str:
+        """The name of the role that is made: one a region, since it names the region's log groups."""
+        return f"{self.name}-{self.region}"
+
+    @property
+    def role_arn(self) -> str:
+        return self.role or f"arn:{self.account.partition}:iam::{self.account.number}:role/{self.role_name}"
+
+    @property
+    def uri(self) -> str:
+        expiry = "" if self.expire_days == EXPIRE_DAYS else f"&expire={self.expire_days}"
+        return f"s3://{self.bucket}/{self.prefix}?region={self.region}{expiry}"
+
+
+def function_name(name: str, architecture: str, memory: int) -> str:
+    return f"{name}-{architecture}-{memory}"
+
+
+def log_group(function: str) -> str:
+    return f"/aws/lambda/{function}"
+
+
+def checked(wanted: Wanted) -> Wanted:
+    """The same; UsageError for what AWS would refuse later."""
+    if not _NAME.fullmatch(wanted.name):
+        raise UsageError(f"{wanted.name!r} is no name for functions", hint="letters, digits and hyphens, at most 40")
+    if not _BUCKET.fullmatch(wanted.bucket):
+        raise UsageError(
+            f"{wanted.bucket!r} is no name for a bucket", hint="lower-case letters, digits, hyphens and dots"
+        )
+    if not wanted.prefix:
+        raise UsageError(
+            "the store has no prefix", hint="write s3://BUCKET/PREFIX: rights and expiry are limited to it"
+        )
+    for memory in wanted.memory:
+        if not 128 <= memory <= 10240:
+            raise UsageError(f"Lambda has no function with {memory} MB", hint="from 128 to 10240")
+    if not wanted.memory or len(set(wanted.memory)) != len(wanted.memory):
+        raise UsageError("each memory size is given once", hint="--memory 1769,3008")
+    if wanted.role and not re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:role/.+", wanted.role):
+        raise UsageError(f"{wanted.role!r} is no role", hint="an ARN such as arn:aws:iam::123456789012:role/NAME")
+    return wanted._replace(memory=tuple(sorted(wanted.memory)))
+
+
+def costs(wanted: Wanted) -> list[str]:
+    """What will be paid for, a line each."""
+    price = _GB_SECOND[wanted.architecture]
+    hours = ", ".join(f"{1000 * 3600 * price * memory / 1024:.2f} for 1,000 x {memory} MB" for memory in wanted.memory)
+    return [
+        "nothing while nothing runs, but for what is stored",
+        f"an hour of running: ${hours}; a million calls: ${_MILLION_REQUESTS:.2f}",
+        f"a GB stored for a month: ${_S3_GB_MONTH} (expires after {wanted.expire_days} days); a GB of logs: ${_LOG_GB:.2f}",
+        f"(prices of {PRICES_DATED}; other regions differ)",
+    ]
