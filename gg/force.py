@@ -27,11 +27,16 @@ if TYPE_CHECKING:
 
 
 class _Result(NamedTuple):
-    """A thunk that has its value, and what to put in the places of its placeholders."""
+    """A thunk that has its value, and what to put in the places of its placeholders.
+
+    `superseded`: another thunk's placeholder is where its own was, as after `gcc -c x.c && strip x.o`. Its output goes
+    nowhere, but what it printed and what it wrote besides is wanted.
+    """
 
     outputs: Sequence[Output]
     reduction: Reduction
     items: list[Item]
+    superseded: bool
 
 
 class Forcer:
@@ -171,31 +176,37 @@ class Forcer:
 
     def _result(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction, values: Values) -> _Result:
         where = {(path, known.index): None for path, known in self._elsewhere.get(name, ())}
+        superseding = b""
         for index, output in enumerate(outputs):
             if not (output.soft or output.optional or (output.path, index) in where):
-                where |= {(output.path, index): None} if read_placeholder(output.path) == (name, index) else {}
+                there = read_placeholder(output.path)
+                if there == (name, index):
+                    where[output.path, index] = None
+                elif there:
+                    superseding = output.path
         items = [self._item(path, values[index], over=Placeholder(name, index)) for path, index in where]
-        beside = self._beside(name, outputs, values, reduction, items[0].path) if items else []
-        return _Result(outputs, reduction, [*beside, *items])
+        like = items[0].path if items else superseding
+        beside = self._beside(name, outputs, values, reduction, like) if like else []
+        return _Result(outputs, reduction, [*beside, *items], not items and like != b"")
 
     def _place(self, results: Sequence[_Result]) -> None:
         """Put all in their places, and tell of it. What goes with a placeholder's file comes before it: once that is
         real, nobody would look for more.
         """
         kept = iter(self._placer.put([item for result in results for item in result.items]))
-        for outputs, reduction, items in results:
+        for outputs, reduction, items, superseded in results:
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
             for path in placed:
                 self._observe(seen.Placed(os.fsdecode(path)))
-            if placed and (reduction.stdout or reduction.stderr):
+            if (placed or superseded) and (reduction.stdout or reduction.stderr):
                 label = seen.label(outputs, self._prefix)
                 self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
 
     def _beside(
         self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes
     ) -> list[Item]:
-        """Optional outputs, files nobody declared, and the compiler's own dependency file."""
+        """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`."""
         items: list[Item] = []
         more = [(o.path, m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
         for path, made in (*more, *reduction.extra_outputs):

@@ -211,3 +211,26 @@ def test_placeholders_removed_and_renamed_before_force(project: Project) -> None
     )
     project.same_as_plain("sh", "build.sh", make=False)
     project.run("d/prog", status=3)
+
+
+def test_object_stripped_in_place(project: Project) -> None:
+    """strip's placeholder has taken the compile's place; its dependency file, coverage notes and warning come all the same."""
+    project.write("a.h", "#if 0\n#include <never.h>\n#include <signal.h>\n#endif\n")
+    project.write("main.c", '#include "a.h"\nint main(void) { int unused; return 0; }\n')
+    project.write(
+        "Makefile",
+        "prog: main.o\n\tgcc --coverage -o $@ main.o\n"
+        "main.o: main.c\n\tgcc -Wall -g -MD --coverage -frandom-seed=1 -c -o $@ main.c\n\tstrip -g $@\n",
+    )
+    expected, plainly = project.plain()
+    project.infer()
+    result = project.force()
+    project.assert_tree(expected)
+    assert result.stderr.count(b"unused variable") == plainly.stderr.count(b"unused variable") == 1
+    assert b"signal.h" not in project.path("main.d").read_bytes()
+    for name in ("main.o", "main.d", "main.gcno"):
+        project.path(name).unlink()
+    project.infer()
+    result = project.force()
+    project.assert_tree(expected)
+    assert result.stderr.count(b"unused variable") == 1
