@@ -184,7 +184,10 @@ class Forcer:
                     where[output.path, index] = None
                 elif there:
                     superseding = output.path
-        items = [self._item(path, values[index], over=Placeholder(name, index)) for path, index in where]
+        items = [
+            self._item(path, values[index], over=Placeholder(name, index), expected=outputs[index].executable)
+            for path, index in where
+        ]
         like = items[0].path if items else superseding
         beside = self._beside(name, outputs, values, reduction, like) if like else []
         return _Result(outputs, reduction, [*beside, *items], not items and like != b"")
@@ -227,10 +230,16 @@ class Forcer:
         return [self._item(path, made, kept=_kept(path, 0o7777))]
 
     def _item(
-        self, path: bytes, made: Made | None, *, over: Placeholder | None = None, kept: Kept | None = None
+        self,
+        path: bytes,
+        made: Made | None,
+        *,
+        over: Placeholder | None = None,
+        kept: Kept | None = None,
+        expected: bool = False,
     ) -> Item:
         source = self._blob_path(made.blob) if made else b""
-        return Item(path, source, made, over, kept or Kept())
+        return Item(path, source, made, over, kept or Kept(), expected)
 
     def _blob_path(self, blob: BlobId) -> bytes:
         path = self._store.path(blob)

@@ -21,7 +21,7 @@ from gg.errors import StoreError
 
 _ITEM = struct.Struct("<IIQqqI32s")
 _ANSWER = struct.Struct("<iIqq")
-_PLACEHOLDER, _EXECUTABLE, _GONE = 1, 2, 4
+_PLACEHOLDER, _EXECUTABLE, _GONE, _EXPECTED = 1, 2, 4, 8
 
 _serial = count()
 
@@ -38,7 +38,8 @@ class Item(NamedTuple):
     """A file to put at `path`. `source` holds its bytes.
 
     `over` a placeholder: only where that one stands, whose times and mode it keeps; with None for `made` the command
-    left the file out, and the placeholder goes. Else `kept` says which times and mode it is to have.
+    left the file out, and the placeholder goes. Else `kept` says which times and mode it is to have. `expected` says
+    that the placeholder was made executable; one that is otherwise was changed since (chmod, install -m), and stays so.
     """
 
     path: bytes
@@ -46,11 +47,13 @@ class Item(NamedTuple):
     made: Made | None
     over: Placeholder | None = None
     kept: Kept = Kept()
+    expected: bool = False
 
     def pack(self) -> bytes:
         """As place.c reads it."""
         made, over, kept = self.made, self.over, self.kept
         flags = (_PLACEHOLDER if over else 0) | (_GONE if made is None else _EXECUTABLE if made.executable else 0)
+        flags |= _EXPECTED if self.expected else 0
         size = made.blob.size if made else 0
         thunk, index = over or (b"", 0)
         head = _ITEM.pack(flags, index, size, kept.atime_ns, kept.mtime_ns, kept.mode, thunk)

@@ -15,6 +15,8 @@
  *    0  u32  flags: 1 PLACEHOLDER  only where the named placeholder stands, whose times and mode are kept
  *                   2 EXECUTABLE   who may read it may execute it (else: nobody may)
  *                   4 GONE         there is no file: the placeholder is removed
+ *                   8 EXPECTED     the placeholder was made executable: if it is not so now, or is so without this flag,
+ *                                  someone has changed its mode, which then is the file's, whatever EXECUTABLE says
  *    4  u32  index of the output, of the placeholder
  *    8  u64  size in bytes
  *   16  i64  access time, nanoseconds since the epoch      | without PLACEHOLDER
@@ -42,7 +44,7 @@
 #define RENAME_EXCHANGE 2
 #endif
 
-enum { PLACEHOLDER = 1, EXECUTABLE = 2, GONE = 4 };
+enum { PLACEHOLDER = 1, EXECUTABLE = 2, GONE = 4, EXPECTED = 8 };
 enum { FIXED = 68, THUNK_SIZE = 32, SMALL = 1 << 16, NEAR_SIZE = 4352 };
 
 struct item {
@@ -177,7 +179,10 @@ static struct timespec moment(int64_t ns)
 static int fill(int fd, const struct item *item, const struct answer *as)
 {
     mode_t readable = as->mode & 0444;
+    int changed = (item->flags & PLACEHOLDER) && !(as->mode & 0111) != !(item->flags & EXPECTED);
     mode_t mode = item->flags & EXECUTABLE ? as->mode | readable >> 2 : as->mode & ~0111u;
+    if (changed)
+        mode = as->mode;
     struct timespec times[2] = {moment(as->atime), moment(as->mtime)};
     int from = open(item->bytes, O_RDONLY | O_CLOEXEC);
     if (from < 0)
