@@ -23,6 +23,8 @@ FIGURES: dict[str, Callable[[Setting], list[Figure]]] = {
     "per-call": overhead.per_call,
     "all-known": forcing.all_known,
     "record-mosh": lambda setting: recording.measure(setting, "mosh"),
+    "interposer": lambda setting: recording.interposer(setting, "mosh"),
+    "interposer-zlib": lambda setting: recording.interposer(setting, "zlib"),
     "unchanged": forcing.unchanged,
     "edited": forcing.edited,
     "comment-edited": forcing.comment_edited,

@@ -12,6 +12,7 @@ from benchmarks.figures.setting import Figure, Setting, Tree, ratio
 from benchmarks.timing import Ran, median
 
 LIMITS = {"first": 1.5, "second": 1.2}
+INTERPOSER_LIMIT = 1.03
 MEMORY_LIMIT_MB = 300.0
 METADATA_LIMIT_MB = 10.0
 
@@ -75,4 +76,29 @@ def measure(setting: Setting, name: str) -> list[Figure]:
     if metadata is not None:
         whole = f".gg in all, blobs included: {_size(tree.directory / '.gg'):.1f} MB"
         figures.append(Figure(f"metadata, {name}", round(metadata / 1e6, 2), "MB", limits[1], whole))
+    return figures
+
+
+def interposer(setting: Setting, name: str) -> list[Figure]:
+    """Recording with the interposer over recording without it, where nothing reads a placeholder; all is known."""
+    if setting.gg is None:
+        return []
+    tree = Tree(setting, name)
+    where, log = tree.renew(setting), f"interposer-{name}"
+    ways: dict[str, list[Ran]] = {"with": [], "without": []}
+    for turn in range(2 * setting.repeats + 1):
+        for way in ways if turn % 2 else reversed(ways):
+            setting.run("make clean", where, log)
+            option = ["--no-interposer"] if way == "without" else []
+            ran = setting.run([setting.tool("gg-infer"), *option, "make", f"-j{setting.jobs}"], where, log)
+            if turn:  # the first is for the memory of files and answers
+                ways[way].append(ran)
+    read = setting.status(where).forced_on_read
+    figures: list[Figure] = []
+    for what, limit in (("cpu", INTERPOSER_LIMIT), ("wall", None)):
+        ours, theirs = ([round(getattr(ran, what), 4) for ran in ways[way]] for way in ways)
+        value = median([a / b for a, b in zip(ours, theirs, strict=True)])
+        note = f"gg-infer make over the same with --no-interposer, median of {len(ours)} pairs; {read} reads forced"
+        runs = {"with s": ours, "without s": theirs}
+        figures.append(Figure(f"interposer, {name}, {what}", round(value, 3), "x", limit, note, runs))
     return figures

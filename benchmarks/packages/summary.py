@@ -25,6 +25,7 @@ class Summary:
     ran: int | None = None
     cached: int | None = None
     metadata: int | None = None
+    forced_on_read: int | None = None
 
 
 def _table(value: object) -> dict[str, object]:
@@ -55,6 +56,7 @@ def parse(text: str) -> Summary:
         ran=_number(force.get("ran")),
         cached=_number(force.get("cached")),
         metadata=sum(sizes) if store else None,
+        forced_on_read=_number(infer.get("forced_on_read")),
     )
 
 

@@ -1,0 +1,1 @@
+"""A soak: many random edits of a package, one after another, each forced and compared with a clean plain build."""
