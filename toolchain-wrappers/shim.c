@@ -9,9 +9,12 @@
  *
  * It is also the interpreter of executable placeholders, `#!gg-shim --gg-placeholder`: it has the placeholder forced,
  * by the recorder if there is one and by gg-force otherwise, and executes the same path again.
+ *
+ * And it starts programs that nothing can be preloaded into, `gg-shim --gg-watch PATH ARGV...` (watch.c).
  */
 #define _GNU_SOURCE
 #include "placeholder.h"
+#include "watch.h"
 #include "wire.h"
 
 #include <errno.h>
@@ -108,42 +111,6 @@ static _Noreturn void leave(const struct gg_reply *r)
     _exit(failed && r->status == 0 ? 1 : r->status & 255);
 }
 
-static _Noreturn void become(const struct gg_reply *r)
-{
-    size_t have = 0;
-    while (environ[have] != NULL)
-        have++;
-    size_t size = (have + 2 + (size_t)r->argc + r->envc) * sizeof(char *);
-    char **list = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (list == MAP_FAILED) {
-        SAY("no memory");
-        _exit(STATUS_NO_RECORDER);
-    }
-    /* The strings stay in the reply; execve wants them writable by type only. */
-    char *at = (char *)(uintptr_t)r->strings;
-    char *program = at;
-    char **argv = list;
-    for (uint32_t i = 0; i < r->argc; i++)
-        argv[i] = at += strlen(at) + 1;
-    char **envp = list + r->argc + 1;
-    memcpy(envp, environ, have * sizeof(char *));
-    for (uint32_t i = 0; i < r->envc; i++) {
-        at += strlen(at) + 1;
-        size_t kept = 0;
-        for (size_t j = 0; j < have; j++)
-            if (!same_name(envp[j], at))
-                envp[kept++] = envp[j];
-        have = kept;
-        if (strchr(at, '=') != NULL)
-            envp[have++] = at;
-        envp[have] = NULL;
-    }
-    execve(program, argv, envp);
-    int error = errno;
-    SAY("cannot run ", program, ": ", why(error));
-    _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
-}
-
 static int placeholder_at(const char *path)
 {
     char bytes[GG_PLACEHOLDER_SIZE + 1];
@@ -217,6 +184,83 @@ static int ask_to_force(const char *socket_path, const char *path, char *const a
     return trouble == NULL && reply.kind == GG_READY ? 0 : -1;
 }
 
+/* Where the kernel does not watch: what the program is told to read is forced before it starts, and gg says so. */
+static void force_arguments(const char *socket_path, const char *path, char *const argv[])
+{
+    struct gg_reply reply;
+    if (gg_ask(socket_path, GG_UNWATCHED, 0, path, here, argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+    for (size_t i = 1; argv[0] != NULL && argv[i] != NULL; i++) {
+        const char *equals = strchr(argv[i], '=');
+        const char *name = placeholder_at(argv[i]) ? argv[i] : equals != NULL ? equals + 1 : "";
+        if (placeholder_at(name) && ask_to_force(socket_path, name, argv) != 0)
+            _exit(STATUS_CANNOT_RUN);
+    }
+}
+
+/* One of gg's own programs, which lie beside the shim: gg-trace sees nothing of what is watched. */
+static int is_ours(const char *path)
+{
+    char self[4096];
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    const char *slash = strrchr(path, '/');
+    self[n > 0 ? n : 0] = '\0';
+    const char *end = strrchr(self, '/');
+    return end != NULL && slash != NULL && slash - path == end - self && memcmp(path, self, (size_t)(end - self)) == 0;
+}
+
+/* Before `path` is executed: placeholders that it reads will be forced, whatever program it is. 1 if it is watched. */
+static int watch(const char *path, char *const argv[])
+{
+    const char *socket_path = getenv("GG_SOCKET");
+    if (socket_path == NULL || is_ours(path) || placeholder_at(path) || !gg_is_unreached(path))
+        return 0;
+    if (gg_watch(socket_path) == 0)
+        return setenv("GG_WATCHED", "1", 1) == 0;
+    force_arguments(socket_path, path, argv);
+    return 0;
+}
+
+static _Noreturn void become(const struct gg_reply *r)
+{
+    size_t have = 0;
+    while (environ[have] != NULL)
+        have++;
+    size_t size = (have + 3 + (size_t)r->argc + r->envc) * sizeof(char *);
+    char **list = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (list == MAP_FAILED) {
+        SAY("no memory");
+        _exit(STATUS_NO_RECORDER);
+    }
+    /* The strings stay in the reply; execve wants them writable by type only. */
+    char *at = (char *)(uintptr_t)r->strings;
+    char *program = at;
+    char **argv = list;
+    for (uint32_t i = 0; i < r->argc; i++)
+        argv[i] = at += strlen(at) + 1;
+    char **envp = list + r->argc + 1;
+    memcpy(envp, environ, have * sizeof(char *));
+    for (uint32_t i = 0; i < r->envc; i++) {
+        at += strlen(at) + 1;
+        size_t kept = 0;
+        for (size_t j = 0; j < have; j++)
+            if (!same_name(envp[j], at))
+                envp[kept++] = envp[j];
+        have = kept;
+        if (strchr(at, '=') != NULL)
+            envp[have++] = at;
+        envp[have] = NULL;
+    }
+    if (watch(program, argv)) {
+        envp[have++] = (char *)"GG_WATCHED=1";
+        envp[have] = NULL;
+    }
+    execve(program, argv, envp);
+    int error = errno;
+    SAY("cannot run ", program, ": ", why(error));
+    _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+}
+
 /* argv: the shim, the flag, the placeholder, and the arguments it was called with. */
 static _Noreturn void run_placeholder(char *argv[])
 {
@@ -238,9 +282,19 @@ static _Noreturn void run_placeholder(char *argv[])
         _exit(STATUS_CANNOT_RUN);
     if (!placeholder_at(path))
         unsetenv(TRIED);
+    watch(path, argv + 2);
     execv(path, argv + 2);
     SAY("cannot run ", path, ": ", why(errno));
     _exit(STATUS_CANNOT_RUN);
+}
+
+static _Noreturn void run_watched(const char *path, char *argv[])
+{
+    watch(path, argv);
+    execv(path, argv);
+    int error = errno;
+    SAY("cannot run ", path, ": ", why(error));
+    _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
 
 int main(int argc, char *argv[])
@@ -250,6 +304,10 @@ int main(int argc, char *argv[])
         cwd = getcwd(NULL, 0); /* deeper than PATH_MAX: the C library walks up */
     if (argc >= 3 && strcmp(argv[1], GG_PLACEHOLDER_FLAG) == 0)
         run_placeholder(argv);
+    if (argc >= 4 && strcmp(argv[1], "--gg-watch") == 0)
+        run_watched(argv[2], argv + 3);
+    if (argc == 2 && strcmp(argv[1], "--gg-can-watch") == 0)
+        return gg_watch("") != 0; /* gg doctor */
     const char *path = take_exec_path();
     const char *socket_path = getenv("GG_SOCKET");
     const char *name = argc > 0 ? argv[0] : "shim";

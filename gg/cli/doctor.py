@@ -72,6 +72,22 @@ def _preload() -> Iterator[Finding]:
         dynamic = read_dynamic(data)
         if dynamic is not None and dynamic.is_static_executable:
             yield Finding("note", f"{path} is static: what it runs is seen through PATH only")
+    yield from _watch()
+
+
+def _watch() -> Iterator[Finding]:
+    """What static programs read is seen through the kernel."""
+    from gg import native
+
+    try:
+        can = subprocess.run([native.shim(), "--gg-can-watch"], check=False).returncode == 0
+    except GGError:
+        return
+    if can:
+        yield Finding("ok", "the kernel tells what static programs read (seccomp user notification)")
+    else:
+        yield Finding("note", "the kernel does not tell what static programs read (no seccomp user notification): "
+                      "under gg-infer they find real what their arguments name, and nothing else")  # fmt: skip
 
 
 def _namespaces() -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from gg.core.slotted import field, slotted
 
 @slotted(frozen=False)
 class Calls:
-    """Counts of a session. `real` and `probes` are by reason."""
+    """Counts of a session. `real` and `probes` are by reason, `unwatched` by name: programs whose reads nobody saw."""
 
     path: str = ""
     thunks: int = 0
@@ -28,6 +28,7 @@ class Calls:
     real: Counter[str] = field(default_factory=Counter)
     real_by_tool: Counter[str] = field(default_factory=Counter)
     probes: Counter[str] = field(default_factory=Counter)
+    unwatched: Counter[str] = field(default_factory=Counter)
     _file: IO[str] | None = None
 
     def captured(self, tool: str, work: str, *, new: bool) -> None:
@@ -73,6 +74,7 @@ class Calls:
             "questions": dict(self.probes),
             "forced_on_read": self.forced,
             "remembered": self.remembered,
+            "unwatched": dict(self.unwatched),
         }
 
     def line(self) -> str:
@@ -85,4 +87,7 @@ class Calls:
             text += f"; {sum(self.probes.values())} questions answered"
         if self.remembered:
             text += f"; {self.remembered} command{'s' * (self.remembered > 1)} remembered"
+        if self.unwatched:
+            names = ", ".join(name for name, _ in self.unwatched.most_common(4))
+            text += f"; {sum(self.unwatched.values())} static programs ran unwatched ({names}): see gg doctor"
         return text

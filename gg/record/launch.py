@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from gg.models.declared import Declarations
     from gg.workspace import Workspace
 
+_ELF64 = 2
+_PT_INTERP = 3
+
 
 class Build:
     """One recorded command: `start` it, `serve` its tools, `close`."""
@@ -46,7 +49,7 @@ class Build:
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
             self._handlers[number] = signal.signal(number, self._signalled)
         try:
-            self._child = self._start(list(command), self._environment(environment))
+            self._child = self._start(self._watched(command, environment), self._environment(environment))
         except FileNotFoundError:
             raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
         except OSError as error:
@@ -90,6 +93,13 @@ class Build:
         child.wait()
         self._server.stop()
 
+    def _watched(self, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
+        """The command; one that the interposer does not reach is started by the shim, as the interposer would do."""
+        program = _found(command[0], environment.get("PATH", os.defpath)) if self._interpose else None
+        if program is None or not _is_unreached(program):
+            return list(command)
+        return [native.shim(), "--gg-watch", program, *command]
+
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         env = dict(environment)
         env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
@@ -124,3 +134,26 @@ class Build:
                     os.rename(aside, os.path.join(self._workspace.shims, name))
         except OSError as error:
             raise StoreError(f"cannot write {self._workspace.shims}: {error.strerror}") from error
+
+
+def _found(name: str, path: str) -> str | None:
+    """The program that `name` starts, None when there is none."""
+    names = [name] if "/" in name else [os.path.join(directory or ".", name) for directory in path.split(os.pathsep)]
+    return next((full for full in names if os.path.isfile(full) and os.access(full, os.X_OK)), None)
+
+
+def _is_unreached(program: str, *, script: bool = False) -> bool:
+    """Is it, or its interpreter, linked statically or of another word size? No library is preloaded into such a one."""
+    try:
+        with open(program, "rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    words = head[2:].partition(b"\n")[0].split()
+    if head.startswith(b"#!") and words and not script:
+        return _is_unreached(os.fsdecode(words[0]), script=True)
+    if not head.startswith(b"\x7fELF") or len(head) < 64:
+        return False
+    first, size, count = (int.from_bytes(head[at:end], "little") for at, end in ((32, 40), (54, 56), (56, 58)))
+    kinds = {int.from_bytes(head[at : at + 4], "little") for at in range(first, first + size * count, size or 1)}
+    return head[4] != _ELF64 or _PT_INTERP not in kinds

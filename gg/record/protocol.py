@@ -11,6 +11,8 @@ request   u32 length of what follows
                 interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
   op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
                 argv[0]; envc is 0.
+  op 2 UNWATCHED  a program was started, `path`, whose reads of placeholders nobody sees: linked statically, on a kernel
+                that does not tell of its calls. What its arguments name is forced before. Answered by EXIT 0.
 
 reply     u32 length of what follows
           u8 kind, 3 zero bytes, then
@@ -42,6 +44,7 @@ _LENGTH = struct.Struct("<I")
 class Op(IntEnum):
     CALL = 0
     FORCE = 1
+    UNWATCHED = 2
 
 
 @slotted()
@@ -68,7 +71,7 @@ def parse_request(payload: bytes) -> Request:
             hint="reinstall gg, then start gg-infer again",
         )
     strings = payload[_HEAD.size :].split(b"\0")
-    if len(strings) != argc + envc + 3 or strings[-1] or op not in (Op.CALL, Op.FORCE):
+    if len(strings) != argc + envc + 3 or strings[-1] or op not in Op._value2member_map_:
         raise FormatError("a request to the recorder is damaged")
     env: dict[bytes, bytes] = {}
     for item in strings[2 + argc : -1]:

@@ -88,6 +88,10 @@ class Recorder:
         if request.op is Op.FORCE:
             self._force_on_read(request, reply)
             return
+        if request.op is Op.UNWATCHED:
+            self._calls.unwatched[os.fsdecode(os.path.basename(request.path))] += 1
+            reply(protocol.reply_exit(0))
+            return
         called = request.path or request.argv[0] if request.argv else request.path
         program = self._program(request)
         if program is None:

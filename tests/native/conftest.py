@@ -44,8 +44,9 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
         where / "gg-shim", where / "libgg-record.so", where / "libgg-pathmap.so", where / "gg-jail", where / "gg-trace"
     )
     family = SOURCES / "exec_family.c"
-    cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "wire.c")
-    cc(*_LIBRARY, "-o", built.record, family, SOURCES / "wire.c", *sorted((SOURCES / "record").glob("*.c")))
+    shared = [SOURCES / "wire.c", SOURCES / "programs.c"]
+    cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "watch.c", *shared)
+    cc(*_LIBRARY, "-o", built.record, family, *shared, *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))
     cc(*_FLAGS, "-static", "-o", built.jail, SOURCES / "jail.c")
     cc(*_FLAGS, "-static", "-o", built.trace, SOURCES / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))

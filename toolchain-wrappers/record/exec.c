@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},
-                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {NULL, NULL}};
+                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {"GG_WATCHED=", NULL},
+                                {NULL, NULL}};
 static const struct gg_kept nothing[] = {{NULL, NULL}};
 static struct gg_session session;
 static int begun;
@@ -125,21 +126,56 @@ static int start_sanitized(struct start *s, const char *path, char *const argv[]
     return s->then(s, path, argv, list);
 }
 
-/* A program that this library does not reach finds the shims on PATH. */
+/* The environment of a program that this library does not reach: it finds the shims on PATH. */
+static char *const *with_shims(char *const envp[], char **with, char *path)
+{
+    const char *list = "/usr/bin:/bin";
+    size_t m = 0;
+    for (char *const *e = envp; *e != NULL; e++)
+        if (strncmp(*e, "PATH=", 5) == 0)
+            list = *e + 5;
+        else
+            with[m++] = *e;
+    with[m] = path;
+    stpcpy(stpcpy(stpcpy(stpcpy(path, "PATH="), gg_session()->shims), ":"), list);
+    with[m + 1] = NULL;
+    return with;
+}
+
+static size_t path_size(char *const envp[])
+{
+    size_t n = 32;
+    for (; *envp != NULL; envp++)
+        if (strncmp(*envp, "PATH=", 5) == 0)
+            n += strlen(*envp);
+    return n;
+}
+
+/* Such a program is started by the shim, which has the kernel watch what it reads. The shim itself is one. */
 static int start_unreached(struct start *s, const char *path, char *const argv[], char *const envp[])
 {
-    const char *shims = gg_session()->shims, *list = "/usr/bin:/bin";
-    size_t n = gg_keep_pointers(envp, nothing) - 1, m = 0;
-    char **with = alloca((n + 2) * sizeof(char *));
-    for (size_t i = 0; i < n; i++)
-        if (strncmp(envp[i], "PATH=", 5) == 0)
-            list = envp[i] + 5;
-        else
-            with[m++] = envp[i];
-    with[m] = alloca(strlen(shims) + strlen(list) + 7);
-    stpcpy(stpcpy(stpcpy(stpcpy(with[m], "PATH="), shims), ":"), list);
-    with[m + 1] = NULL;
-    return s->then(s, path, argv, with);
+    const struct gg_session *session = gg_session();
+    char full[PATH_MAX];
+    struct stat st;
+    size_t n = 0;
+    if (session->shims != NULL && !session->bypass) {
+        char **with = alloca((gg_keep_pointers(envp, nothing) + 1) * sizeof(char *));
+        envp = with_shims(envp, with, alloca(strlen(session->shims) + path_size(envp)));
+    }
+    if (gg_absolute(s->dir, path, full) != 0 || access(full, X_OK) != 0 || stat(full, &st) != 0 ||
+        !S_ISREG(st.st_mode) || session->shim == NULL || access(session->shim, X_OK) != 0 ||
+        same_file(&st, session->shim) || argv == NULL || argv[0] == NULL)
+        return s->then(s, path, argv, envp);
+    while (argv[n] != NULL)
+        n++;
+    char **more = alloca((n + 4) * sizeof(char *));
+    more[0] = (char *)"gg-shim";
+    more[1] = (char *)"--gg-watch";
+    more[2] = s->dir == AT_FDCWD ? (char *)(size_t)path : full;
+    memcpy(more + 3, argv, (n + 1) * sizeof(char *));
+    s->dir = AT_FDCWD;
+    s->flags = 0;
+    return s->then(s, session->shim, more, envp);
 }
 
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
@@ -156,7 +192,7 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
         struct gg_program program = {0, 0};
         if (gg_force_needed(dir, path, env, &program) != 0)
             return -1;
-        if (program.unreached && !gg_session()->bypass && gg_session()->shims != NULL)
+        if (program.unreached && gg_session()->socket != NULL)
             return start_unreached(s, path, argv, env);
         return program.sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
     }

@@ -173,18 +173,54 @@ static int script_unreached(int dir, const char *path)
     return unreached;
 }
 
+/* LD_PRELOAD behind our own library, which nearly always is all of it. */
+static const char *beside_ours(const char *list)
+{
+    const char *end = strchr(list, ':'), *name = end;
+    while (name != NULL && name > list && name[-1] != '/')
+        name--;
+    if (end == NULL)
+        return strstr(list, "/libgg-record.so") != NULL ? "" : list;
+    return strncmp(name, "libgg-record.so:", 16) == 0 ? end + 1 : list;
+}
+
+/* What the loader is told to load besides: LD_PRELOAD, a list with colons or spaces between. */
+static int force_preloaded(const char *list, const char *library_path)
+{
+    struct image here = {.origin = "."};
+    while (*list != '\0') {
+        char name[PATH_MAX], found[PATH_MAX];
+        size_t size = strcspn(list, ": ");
+        if (size > 0 && size < sizeof name) {
+            memcpy(name, list, size);
+            name[size] = '\0';
+            int slash = strchr(name, '/') != NULL;
+            int there = slash ? (gg_force_path(AT_FDCWD, name) != 0 ? -1 : 1) : try_list(&here, library_path, name, found);
+            if (there < 0 ||
+                (there > 0 && force_needed(AT_FDCWD, slash ? name : found, library_path, NULL, DEPTH_MAX - 1) != 0))
+                return -1;
+        }
+        list += size + (list[size] != '\0');
+    }
+    return 0;
+}
+
 int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_program *program)
 {
-    const char *library_path = NULL;
+    const char *library_path = NULL, *preloaded = "";
     int saved = errno;
     if (gg_session()->socket == NULL || path[0] == '\0')
         return 0;
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, "LD_LIBRARY_PATH=", 16) == 0 && (*envp)[16] != '\0')
             library_path = *envp + 16;
+        else if (strncmp(*envp, "LD_PRELOAD=", 11) == 0)
+            preloaded = beside_ours(*envp + 11);
     if (program != NULL)
         program->unreached = -1;
     int failed = force_needed(dir, path, library_path, program, DEPTH_MAX);
+    if (failed == 0 && program != NULL && program->unreached != 1)
+        failed = force_preloaded(preloaded, library_path);
     if (program != NULL && program->unreached < 0)
         program->unreached = script_unreached(dir, path);
     errno = failed ? EIO : saved;

@@ -7,6 +7,7 @@
 #include "record.h"
 
 #include "../placeholder.h"
+#include "../programs.h"
 #include "../wire.h"
 
 #include <dlfcn.h>
@@ -30,37 +31,6 @@ __asm__(".symver dlsym, dlsym@GLIBC_2.17");
 void *gg_next(const char *name)
 {
     return dlsym(RTLD_NEXT, name);
-}
-
-/* Not tar and its like: what they write is read by nobody who could force what is in it. */
-static int has_name(const char *name)
-{
-    static const char *const movers[] = {"cp",    "mv",    "ln",    "install", "ginstall", "rm",
-                                         "touch", "rsync", "chmod", "chown",   "chgrp",    NULL};
-    for (int i = 0; movers[i] != NULL; i++)
-        if (strcmp(name, movers[i]) == 0)
-            return 1;
-    return 0;
-}
-
-/* By the name it was called by; of a program that is many, by its first argument. Asked when a placeholder was met. */
-static int is_mover(void)
-{
-    char line[1024];
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
-    if (fd >= 0)
-        close(fd);
-    line[n > 0 ? n : 0] = '\0';
-    for (const char *at = line, *end = line + n; at < end; at += strlen(at) + 1) {
-        const char *slash = strrchr(at, '/');
-        const char *name = slash != NULL ? slash + 1 : at;
-        if (has_name(name))
-            return 1;
-        if (strcmp(name, "busybox") != 0 && strcmp(name, "toybox") != 0 && strcmp(name, "coreutils") != 0)
-            break;
-    }
-    return 0;
 }
 
 static int holds_placeholder(int fd)
@@ -160,7 +130,7 @@ static int force_open(int fd)
 int gg_force_open(int fd)
 {
     int saved = errno;
-    if (fd < 0 || gg_session()->socket == NULL || !holds_placeholder(fd) || is_mover() || force_open(fd) == 0) {
+    if (fd < 0 || gg_session()->socket == NULL || !holds_placeholder(fd) || gg_has_habit(0, GG_MOVES) || force_open(fd) == 0) {
         errno = saved;
         return 0;
     }
@@ -168,11 +138,17 @@ int gg_force_open(int fd)
     return -1;
 }
 
+/* The kernel's own call: stat.c has the C library's, and asks us. */
+static int status_of(int dir, const char *path, struct stat *st)
+{
+    return (int)syscall(SYS_newfstatat, dir, path, st, 0);
+}
+
 int gg_force_path(int dir, const char *path)
 {
     struct stat st;
     int saved = errno;
-    if (gg_session()->socket == NULL || path[0] == '\0' || fstatat(dir, path, &st, 0) != 0 ||
+    if (gg_session()->socket == NULL || path[0] == '\0' || status_of(dir, path, &st) != 0 ||
         st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode)) {
         errno = saved;
         return 0;

@@ -3,6 +3,7 @@
  *   tools.c   is this path a modelled tool?
  *   exec.c    such a tool, executed by its path, becomes the shim
  *   read.c    a placeholder that is about to be read is forced first
+ *   stat.c    for archivers, when they ask for its size
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
