@@ -27,6 +27,7 @@ class Settings:
     share: bool = True
     trusted: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
+    functions: str = "gg-worker"
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -46,6 +47,7 @@ _ENVIRONMENT = {
     "share": "GG_SHARE",
     "trusted": "GG_TRUSTED",
     "trace": "GG_TRACE",
+    "functions": "GG_FUNCTIONS",
 }
 
 

@@ -27,7 +27,7 @@ from gg.core.scheduler import Scheduler
 from gg.core.thunk import File, OutputOf, Reduction, Thunk
 from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
-from gg.errors import Interrupted
+from gg.errors import GGError, Interrupted
 from gg.execute.expand import Groups
 from gg.observe import events as seen
 from gg.resolve import Values
@@ -60,7 +60,10 @@ class Outcome:
         if self.interrupted:
             return Interrupted.exit_code
         for failure in self.failures.values():
-            return failure.status if failure.fault is Fault.TOOL else 75
+            if failure.fault is Fault.TOOL:
+                return failure.status
+        if self.failures:
+            return 75
         return 0 if self.summary.ok else 75
 
 
@@ -93,6 +96,7 @@ class Driver:
         self._settled: set[ThunkId] = set()
         self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
         self._stop = False
+        self._setup: GGError | None = None
         self._next_progress = 0.0
         for engine in engines:
             self._step(events.EngineUp(time.monotonic(), engine.name, engine.slots, engine.caps))
@@ -125,6 +129,8 @@ class Driver:
                 self._wait()
         finally:
             self._durations.flush()
+        if self._setup is not None:
+            raise self._setup
         return Outcome(self._done, self._ran, self._cached, dict(self._failures), self._skipped, self._stop)
 
     def want(self, root: ThunkId) -> int:
@@ -238,6 +244,9 @@ class Driver:
         if hits:
             result.append(events.Hit(now, tuple(hits)))
         if misses:
+            thunks = [self._cone.resolve(name)[1] for name in misses]
+            for engine in self._engines.values():
+                engine.expect(thunks)
             result.append(events.Miss(now, tuple(misses)))
         return result
 
@@ -259,6 +268,9 @@ class Driver:
         now = time.monotonic()
         result = answer.result
         if isinstance(result, Failure):
+            if result.setup is not None and self._setup is None:
+                self._setup = result.setup
+                self._step(events.Stop(now))
             self._faulted(name, attempt, result, now)
             return
         seconds = result.usage.wall_ns / 1e9
@@ -287,7 +299,7 @@ class Driver:
         if failure.fault is Fault.MISSING_INPUT and (retry := self._lose(name, attempt, now)):
             self._step(retry)
             return
-        if failure.fault not in (Fault.TOOL, Fault.CANCELLED):
+        if failure.fault not in (Fault.TOOL, Fault.CANCELLED) and failure.setup is None:
             self._observe(
                 seen.Note(f"{self.label(self._cone.thunks[name])}: {failure.message} ({failure.fault.value})")
             )

@@ -6,7 +6,7 @@ never counts slots: the scheduler does the first and the last, the driver the ot
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,7 @@ from gg.core.events import Caps, Fault
 from gg.core.ids import SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File, Reduction, Thunk
+from gg.errors import GGError
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,10 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output."""
+    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output.
+
+    `setup`: what the user has to mend before anything can run there; it ends the whole run.
+    """
 
     fault: Fault
     message: str
@@ -39,6 +43,7 @@ class Failure:
     stderr: bytes = b""
     needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
     extra: tuple[File, ...] = ()
+    setup: GGError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +70,10 @@ class Engine(Protocol):
 
     @property
     def caps(self) -> Caps: ...
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        """These may be submitted soon, their groups with them: begin to have those where they will run. Never blocks."""
+        ...
 
     def submit(self, start: Start, post: Post) -> None: ...
 

@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,9 @@ class LocalEngine:
         self._runners: list[Runner] = []
         self._threads: list[threading.Thread] = []
         self._oom_kills = oom_kills()
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        """All is here."""
 
     def submit(self, start: Start, post: Post) -> None:
         with self._lock:

@@ -11,16 +11,18 @@ from gg.engines.base import Engine
 from gg.errors import UsageError
 
 if TYPE_CHECKING:
+    from gg.engines.awslambda.engine import LambdaEngine
+    from gg.engines.local import LocalEngine
     from gg.execute.expand import Groups
     from gg.store.base import Store
     from gg.store.filedb import FileDB
 
-NAMES = ("local",)
+NAMES = ("local", "lambda")
 
 
 def check_names(settings: Settings) -> None:
     """UsageError for an engine that does not exist, before any is made."""
-    for name in settings.engine:
+    for name in (*settings.engine, *([] if settings.fallback == "never" else [settings.fallback])):
         if name not in NAMES:
             raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(NAMES)}")
 
@@ -28,23 +30,44 @@ def check_names(settings: Settings) -> None:
 def make_engines(
     settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
 ) -> list[Engine]:
-    """The engines that the settings name, over the `.gg` at `dot`; UsageError for one that does not exist."""
+    """The engines that the settings name, over the `.gg` at `dot`, and the one to fall back on, in reserve.
+
+    UsageError for one that does not exist; SetupError, AccessError for one that is not set up.
+    """
     check_names(settings)
     engines: list[Engine] = []
-    for _ in settings.engine:
-        from gg.engines.local import LocalEngine
-        from gg.execute.job import Isolation
-
-        engines.append(
-            LocalEngine(
-                store=store,
-                files=files,
-                groups=groups,
-                tmp=os.path.join(dot, "tmp"),
-                dot=dot,
-                slots=settings.width(),
-                isolation=Isolation(settings.isolation),
-                memory=settings.memory,
-            )
-        )
+    try:
+        for name in dict.fromkeys(settings.engine):
+            engines.append(_make(name, settings, store=store, groups=groups, files=files, dot=dot))
+        if settings.fallback not in ("never", *settings.engine):
+            spare = _make(settings.fallback, settings, store=store, groups=groups, files=files, dot=dot)
+            spare.caps = spare.caps._replace(reserve=True)
+            engines.append(spare)
+    except BaseException:
+        for engine in engines:
+            engine.close()
+        raise
     return engines
+
+
+def _make(
+    name: str, settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
+) -> LocalEngine | LambdaEngine:
+    if name == "lambda":
+        from gg.engines.awslambda.opening import open_engine
+
+        return open_engine(settings, store=store, groups=groups, files=files, dot=dot)
+    from gg.engines.local import LocalEngine
+    from gg.execute.job import Isolation
+
+    alone = settings.engine == ("local",)
+    return LocalEngine(
+        store=store,
+        files=files,
+        groups=groups,
+        tmp=os.path.join(dot, "tmp"),
+        dot=dot,
+        slots=settings.width() if alone else min(settings.width(), len(os.sched_getaffinity(0))),
+        isolation=Isolation(settings.isolation),
+        memory=settings.memory,
+    )

@@ -57,8 +57,12 @@ class PlacedGroups(Groups):
 class Elsewhere(Runner):
     """One slot. The blobs of a job's files must be where `place` says before `run`."""
 
-    def __init__(self, scratch: str, groups: PlacedGroups, place: Callable[[File], str], libraries: str) -> None:
+    def __init__(
+        self, scratch: str, groups: PlacedGroups, place: Callable[[File], str], libraries: str, memory: int = 0
+    ) -> None:
+        """`libraries`: a directory for links. `memory`: bytes of data that each process may have, 0 for no limit."""
         super().__init__(scratch, groups)
+        self._slot.memory = memory
         self._flags = pathmap.ALIEN | pathmap.MISSES
         self._place = place
         self._libraries = Libraries(libraries, place)

@@ -88,6 +88,18 @@ class Groups:
             self._orders[ids] = order
         return order
 
+    def ids_below(self, ids: tuple[GroupId, ...]) -> tuple[GroupId, ...]:
+        """The groups of `below`, by name."""
+        self.load(ids)
+        seen: dict[GroupId, None] = {}
+        stack = list(reversed(ids))
+        while stack:
+            top = stack.pop()
+            if top not in seen:
+                seen[top] = None
+                stack.extend(self._nodes[top].groups)
+        return tuple(seen)
+
     def files(self, thunk: Thunk) -> dict[SandboxPath, File]:
         """Every declared file of a resolved thunk, by path."""
         found: dict[SandboxPath, File] = {}

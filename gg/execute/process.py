@@ -49,6 +49,7 @@ class Slot:
         self._pid = 0
         self._killed = False
         self._cancelled = False
+        self.memory = 0  # bytes of data that each process may have; 0 for no limit
 
     def begin(self) -> None:
         """Another job: what was killed before does not concern it."""
@@ -63,6 +64,8 @@ class Slot:
                 raise Killed
             child = self._start(program, argv, env, cwd)
             self._pid = child.pid
+            if self.memory:
+                _limit(child.pid, self.memory)
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:  # until it is reaped nobody else can have its number
             self._pid = 0
@@ -130,3 +133,10 @@ class Slot:
         os.ftruncate(fd, 0)
         os.lseek(fd, 0, os.SEEK_SET)
         return data
+
+
+def _limit(pid: int, memory: int) -> None:
+    import resource
+
+    with suppress(ProcessLookupError):  # it is over already
+        resource.prlimit(pid, resource.RLIMIT_DATA, (memory, memory))

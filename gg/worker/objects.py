@@ -24,9 +24,16 @@ class Source(Protocol):
         """Put a blob from a file; it is there when this returns. OSError."""
         ...
 
+    @property
+    def requests(self) -> int:
+        """How many requests were made for it."""
+        ...
+
 
 class Nowhere:
     """The source of a request that names no store."""
+
+    requests = 0
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         pass

@@ -88,7 +88,7 @@ class Worker:
         self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
         self._inputs = Inputs(self._cache, self._groups)
         scratch, libraries = os.path.join(directory, "run"), os.path.join(directory, "libraries")
-        self._runner = Elsewhere(scratch, self._groups, self._cache.place, libraries)
+        self._runner = Elsewhere(scratch, self._groups, self._cache.place, libraries, memory)
         self._name = os.urandom(8).hex()
         self._requests = 0
 
@@ -224,13 +224,16 @@ class Worker:
 
 
 class _Counted:
-    """A source whose use is counted, from outside the cache."""
+    """A source, and how much came from it."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.fetched = 0
         self.fetched_bytes = 0
-        self.requests = 0
+
+    @property
+    def requests(self) -> int:
+        return self._source.requests
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         before = cache.size
@@ -240,4 +243,3 @@ class _Counted:
 
     def put_file(self, key: Key, path: str) -> None:
         self._source.put_file(key, path)
-        self.requests += 1

@@ -15,7 +15,7 @@ what finds no slot free.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from gg.core.events import Caps, Fault
@@ -57,6 +57,9 @@ class FakeEngine:
         self._trouble = trouble
         self._hanging: dict[int, tuple[Start, Post]] = {}
         self._waiting: deque[tuple[Start, Post]] = deque()
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        pass
 
     def submit(self, start: Start, post: Post) -> None:
         self._waiting.append((start, post))

@@ -38,13 +38,13 @@ ALLOWED = {
     "deploy": "aws errors native",
     "observe": "core errors",
     "execute": "core errors files native store",
-    "engines": "config core errors execute files native store workspace",
     "record": "core errors files history models native store workspace",
+    "engines": "aws config core errors execute files native store wire workspace",
     "narrow": "core execute store",
     "durations": "core store",
     "place": "core errors native",
     "wire": "core errors",
-    "worker": "core errors execute files store wire",
+    "worker": "aws core errors execute files store wire",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",
@@ -183,7 +183,7 @@ def test_core_imports_no_outside_world() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     """gg's own settings: `gg.config`. gg-infer hands its environment on as data; main asks if a shell completes."""
-    allowed = {"gg.config", "gg.cli.infer_run", "gg.cli.main"}
+    allowed = {"gg.config", "gg.worker.handler", "gg.worker.s3", "gg.cli.infer_run", "gg.cli.main"}
     wrong = {
         module
         for module, path in _modules().items()

@@ -1,0 +1,291 @@
+"""Runs thunks in AWS Lambda functions: one attempt is one invocation.
+
+All is done in one event loop in a thread of its own; `submit` hands over and returns. An attempt waits until its groups
+have been sent, is encoded, invoked, and its reply checked: outputs against their digests, what was asked for in vain
+against what is here. The engine never retries and counts nothing: throttling is answered as THROTTLED, and the scheduler,
+which knows Lambda's ramp from `Caps`, holds back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from gg.aws.errors import Asked
+from gg.aws.http import Client
+from gg.aws.loop import LoopThread
+from gg.aws.trouble import NoAnswer
+from gg.core.codec import decode_reduction, encode_thunk
+from gg.core.events import Caps, Fault, Ramp
+from gg.core.ids import BlobId
+from gg.core.thunk import File, Reduction
+from gg.engines.awslambda.functions import Function, choose, invocation_path
+from gg.engines.awslambda.home import Home
+from gg.engines.awslambda.inputs import Inputs, Shipping
+from gg.engines.awslambda.outcome import from_answer, from_silence
+from gg.engines.base import Answer, Failure, Post, Start
+from gg.errors import FormatError, GGError, MissingObject
+from gg.execute.expand import Groups
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.store.s3.pack import decompress
+from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
+from gg.wire.request import RAW, ZSTD, Limits, Place, Request, Task, encode_objects, encode_request
+
+if TYPE_CHECKING:
+    from gg.core.thunk import Thunk
+    from gg.store.filedb import FileDB
+
+_RAMP = Ramp(burst=1000, rate=100.0)
+_MOST_REQUEST = 6 * 1000 * 1000  # Lambda's own limit is 6 MiB, and says so only after all of it was sent
+_MOST_OUTPUTS = 1 << 30
+_COMPRESS_FROM = 1024
+_MARGIN_S = 20.0
+_OVERHEAD_S = 0.15
+
+
+class Remote(Shipping, Protocol):
+    """What the engine asks of the store between."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]: ...
+
+    def gone(self, keys: Sequence[Key]) -> None: ...
+
+
+class LambdaEngine:
+    """See the head of this module. `open_client` is called in the loop when the first attempt comes."""
+
+    name = "lambda"
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        groups: Groups,
+        files: Callable[[], FileDB],
+        functions: Sequence[Function],
+        open_client: Callable[[], Client],
+        asked: Asked,
+        remote: Remote | None,
+        slots: int,
+        ramp: Ramp | None = _RAMP,
+    ) -> None:
+        self.slots = slots
+        memory = tuple(f.memory for f in functions)
+        longest = min(f.seconds for f in functions)
+        self.caps = Caps(memory_classes=memory, max_seconds=longest, overhead=_OVERHEAD_S, ramp=ramp)
+        self._functions = tuple(functions)
+        self._store = store
+        self._groups = groups
+        self._asked = asked
+        self._remote = remote
+        self._place = Place()
+        self._open_client = open_client
+        self._client: Client | None = None
+        self._inputs = Inputs(store, groups, remote)
+        self._home = Home(files)
+        self._loop = LoopThread("lambda")
+        self._new: deque[tuple[Start, Post] | Sequence[Thunk]] = deque()
+        self._woken = False
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._cancelled: set[int] = set()
+        self._closed = False
+
+    # The outside
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        self._hand_over([t for t in thunks if t.groups])
+
+    def submit(self, start: Start, post: Post) -> None:
+        self._hand_over((start, post))
+
+    def cancel(self, attempt: int) -> None:
+        self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
+
+    def close(self) -> None:
+        """Connections are dropped; what runs in functions ends there by itself, and nobody hears of it."""
+        self._closed = True
+        self._loop.run(self._end())
+        self._inputs.close()
+        self._loop.close()
+
+    def _hand_over(self, item: tuple[Start, Post] | Sequence[Thunk]) -> None:
+        self._new.append(item)
+        if not self._woken:  # one wake-up for all that comes until the loop looks
+            self._woken = True
+            self._loop.loop().call_soon_threadsafe(self._take_new)
+
+    # In the loop
+
+    def _take_new(self) -> None:
+        self._woken = False
+        while self._new:
+            item = self._new.popleft()
+            if isinstance(item, tuple) and isinstance(item[0], Start):
+                start, post = item
+                self._tasks[start.attempt] = asyncio.get_running_loop().create_task(self._attempt(start, post))
+            elif not isinstance(item, tuple):
+                self._inputs.expect(item)
+
+    def _cancel(self, attempt: int) -> None:
+        task = self._tasks.get(attempt)
+        if task is None:
+            self._take_new()  # it may be among those that nobody has looked at
+            task = self._tasks.get(attempt)
+        if task is not None:
+            self._cancelled.add(attempt)
+            task.cancel()
+
+    async def _end(self) -> None:
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._client is not None:
+            await self._client.close()
+
+    async def _attempt(self, start: Start, post: Post) -> None:
+        try:
+            result = await self._run(start)
+        except asyncio.CancelledError:
+            result = Failure(Fault.CANCELLED, "cancelled")
+        except MissingObject as error:
+            result = Failure(Fault.MISSING_INPUT, str(error))
+        except GGError as error:
+            result = Failure(Fault.INFRA, str(error), setup=error if error.exit_code in (77, 78) else None)
+        except Exception as error:  # an attempt that is never answered would make the force wait for ever
+            result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
+        del self._tasks[start.attempt]
+        self._cancelled.discard(start.attempt)
+        if not self._closed:
+            post(Answer(start.attempt, result))
+
+    async def _run(self, start: Start) -> Reduction | Failure:
+        refused = _not_here(start)
+        if refused:
+            return refused
+        thunk = start.thunk
+        packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
+        own = await self._inputs.own(thunk, start.extra)
+        if self._remote is not None and (packs or own.packs) and not self._place.bucket:
+            self._place = self._remote.place
+        function = choose(self._functions, start.memory)
+        told = self._home.directories
+        codec, objects = _packed(own.objects)
+        request = Request(
+            tasks=(Task(encode_thunk(thunk), start.extra),),
+            packs=(*packs, *(own.packs - packs)),
+            place=self._place,
+            limits=Limits(milliseconds=_milliseconds(start, function)),
+            directories=told,
+            codec=codec,
+            objects=objects,
+        )
+        body = b'"' + base64.b64encode(encode_request(request)) + b'"'
+        if len(body) > _MOST_REQUEST:
+            return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
+        reply = await self._invoke(function, body, start)
+        return reply if isinstance(reply, Failure) else await self._judge(reply, start, set(told))
+
+    async def _invoke(self, function: Function, body: bytes, start: Start) -> Reply | Failure:
+        if self._client is None:
+            self._client = self._open_client()
+        patience = (start.deadline or function.seconds) + _MARGIN_S
+        try:
+            answer = await self._client.request(
+                "POST", invocation_path(function.name), body=body, idle_s=patience, repeat=True
+            )
+        except NoAnswer as error:
+            return from_silence(error)
+        return from_answer(answer, self._asked, function.name)
+
+    # Replies
+
+    async def _judge(self, reply: Reply, start: Start, told: set[bytes]) -> Reduction | Failure:
+        if len(reply.results) != 1:
+            return Failure(Fault.INFRA, "a reply with a wrong number of results")
+        result = reply.results[0]
+        if result.missing:
+            more = self._more(result.missing, start, told)
+            if more is not None:
+                return more
+        match result:
+            case Succeeded():
+                return await self._reduction(result, reply, start)
+            case ToolFailed():
+                return Failure(Fault.TOOL, "failed", result.status, result.stdout, result.stderr)
+            case Refused():
+                return self._refused(result)
+
+    def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes]) -> Failure | None:
+        """It looked for what is here and was not declared: it is to run again, with that."""
+        from gg.core.ids import SandboxPath
+
+        known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
+        found = self._home.look([SandboxPath(p) for p in missing], known, told)
+        if not any(found):
+            return None
+        extra = (*start.extra, *found.files)
+        return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
+
+    def _refused(self, result: Refused) -> Failure:
+        if result.lacking and self._remote is not None:
+            self._remote.gone([Key(Kind(kind), digest) for kind, digest in result.lacking])
+            self._inputs.forget()
+            return Failure(Fault.INFRA, f"worker: {result.message}: sent again")
+        return Failure(result.fault, result.message)
+
+    async def _reduction(self, result: Succeeded, reply: Reply, start: Start) -> Reduction | Failure:
+        try:
+            reduction = decode_reduction(result.reduction, self._groups.universe(start.thunk))
+            raw = reply.objects if reply.codec == RAW else decompress(reply.objects, _MOST_OUTPUTS)
+            outputs = {BlobId.of(data): data for data in decode_outputs(raw)}
+        except FormatError as error:
+            return Failure(Fault.INFRA, f"a damaged reply: {error}")
+        made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
+        if outputs.keys() - made:
+            return Failure(Fault.INFRA, "a damaged reply: outputs that nothing names")
+        if len(reduction.outputs) != len(start.thunk.outputs):
+            return Failure(Fault.INFRA, "a damaged reply: of another thunk")
+        self._store.put({blob_key(blob): data for blob, data in outputs.items()})
+        same = {e.blob for e in start.thunk.entries if isinstance(e, File)}
+        if elsewhere := made - outputs.keys():
+            absent = await self._bring(elsewhere, same)
+            if absent:
+                return Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived")
+        return reduction._replace(engine=self.name)
+
+    async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
+        """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""
+        here = self._store.has([blob_key(blob) for blob in blobs & same])
+        left = {blob for blob in blobs if blob_key(blob) not in here}
+        if left and self._remote is not None:
+            remote = self._remote
+            found = await asyncio.get_running_loop().run_in_executor(None, remote.bring, left)
+            left -= found
+        return left
+
+
+def _not_here(start: Start) -> Failure | None:
+    """What cannot run on another machine at all."""
+    if start.thunk.dynamic:
+        return Failure(Fault.TOO_BIG, "makes thunks, which needs this workspace")
+    if any(name == b"GG_NATIVE" for name, _ in start.thunk.env):
+        return Failure(Fault.TOO_BIG, "is compiled for this machine's processor (-march=native)")
+    return None
+
+
+def _milliseconds(start: Start, function: Function) -> int:
+    return int(1000 * min(start.deadline or function.seconds, function.seconds))
+
+
+def _packed(objects: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:
+    import zstandard
+
+    data = encode_objects(objects)
+    return (RAW, data) if len(data) < _COMPRESS_FROM else (ZSTD, zstandard.compress(data, 3))

@@ -1,0 +1,88 @@
+"""What of that which a worker looked for in vain exists here: files to declare, placeholders to wait for, directories.
+
+A compiler looks for each header in every directory of its search path, so a worker reports many paths of few
+directories: one look at each directory, kept for as long as its time of change is the same, answers them all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+from gg.core.ids import SandboxPath
+from gg.core.placeholder import Placeholder
+from gg.core.thunk import File
+from gg.workspace import read_placeholder
+
+if TYPE_CHECKING:
+    from gg.store.filedb import FileDB
+
+_SETTLED_NS = 50_000_000
+
+
+class Found(NamedTuple):
+    """`files` are known and can be declared; `needs` are placeholders; `directories` are new."""
+
+    files: tuple[File, ...] = ()
+    needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
+    directories: tuple[SandboxPath, ...] = ()
+
+
+class Home:
+    """Looks here. For one thread."""
+
+    def __init__(self, files: Callable[[], FileDB]) -> None:
+        self._files = files
+        self._listed: dict[bytes, tuple[int, frozenset[bytes]]] = {}
+        self._directories: dict[SandboxPath, None] = {}
+
+    @property
+    def directories(self) -> tuple[SandboxPath, ...]:
+        """Those that were ever looked for elsewhere and are here."""
+        return tuple(self._directories)
+
+    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes]) -> Found:
+        """Which of `paths` are here. `known`: what the thunk declares; `told`: directories that the worker was told of."""
+        files: list[File] = []
+        needs: list[tuple[SandboxPath, Placeholder]] = []
+        directories: list[SandboxPath] = []
+        for path in paths:
+            if path in known or not self._there(path):
+                continue
+            if os.path.isdir(path):
+                self._directories[path] = None
+                if path not in told:
+                    directories.append(path)
+            elif os.path.isfile(path):
+                placeholder = read_placeholder(path)
+                if placeholder:
+                    needs.append((path, placeholder))
+                elif (file := self._file(path)) is not None:
+                    files.append(file)
+        return Found(tuple(files), tuple(needs), tuple(directories))
+
+    def _file(self, path: SandboxPath) -> File | None:
+        try:
+            info = self._files().digest(path)
+        except OSError:
+            return None
+        return File(path, info.blob, info.executable)
+
+    def _there(self, path: bytes) -> bool:
+        directory, _, name = path.rpartition(b"/")
+        try:
+            changed = os.stat(directory or b"/").st_mtime_ns
+        except OSError:
+            return False
+        known = self._listed.get(directory)
+        if known is None or known[0] != changed:
+            try:
+                names = frozenset(os.listdir(directory or b"/"))
+                settled = os.stat(directory or b"/").st_mtime_ns == changed
+            except OSError:
+                return os.path.lexists(path)
+            if not settled:
+                return os.path.lexists(path)
+            known = self._listed[directory] = (changed, names)
+        return name in known[1]

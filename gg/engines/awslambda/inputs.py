@@ -1,0 +1,173 @@
+"""What a task's request needs: the packs that hold its groups, and its own small files.
+
+Groups are shared by many thunks, so they are sent ahead, all that is known of at once, in few packs; each combination
+of groups is worked out once. A thunk's own files ride in the request, unless they are large or in the store already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol
+
+from gg.core.ids import GroupId
+from gg.core.thunk import File, Thunk
+from gg.errors import MissingObject
+from gg.execute.expand import Groups
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.wire.request import Pack
+
+SMALL = 256 << 10  # bytes of one file in a request
+MOST = 3 << 20  # of all
+
+
+class Input(Protocol):
+    """As `gg.store.s3.packer` has it."""
+
+    @property
+    def key(self) -> Key: ...
+
+
+class Shipping(Protocol):
+    """Where objects are sent. All may block."""
+
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+        """Have these there; the packs that hold them. Objects alone need no mention."""
+        ...
+
+    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+        """Where those of `keys` are that are there, without a request; and the others."""
+        ...
+
+
+class Own(NamedTuple):
+    """A thunk's own files: `objects` to send along, packs that hold others."""
+
+    objects: list[tuple[int, bytes]]
+    packs: set[Pack]
+
+
+class Inputs:
+    """Works in one event loop, and in threads of its own where something may block."""
+
+    def __init__(self, store: Store, groups: Groups, shipping: Shipping | None) -> None:
+        self._store = store
+        self._groups = groups
+        self._shipping = shipping
+        self._pool = ThreadPoolExecutor(4, "ship")
+        self._bundles: dict[tuple[GroupId, ...], asyncio.Future[frozenset[Pack]]] = {}
+        self._waiting: list[tuple[GroupId, ...]] = []
+
+    def expect(self, thunks: Iterable[Thunk]) -> None:
+        """Begin to send what these have in groups."""
+        for thunk in thunks:
+            self.bundle(thunk.groups)
+
+    def bundle(self, ids: tuple[GroupId, ...]) -> asyncio.Future[frozenset[Pack]]:
+        """The packs that hold these groups and all that is in them, once they are sent."""
+        known = self._bundles.get(ids)
+        if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
+            loop = asyncio.get_running_loop()
+            known = self._bundles[ids] = loop.create_future()
+            if not ids:
+                known.set_result(frozenset())
+                return known
+            if not self._waiting:
+                loop.call_soon(lambda: loop.create_task(self._send()))
+            self._waiting.append(ids)
+        return known
+
+    def forget(self) -> None:
+        """Something that was there is gone: look again."""
+        self._bundles.clear()
+
+    async def own(self, thunk: Thunk, extra: Sequence[File]) -> Own:
+        """The thunk's own files and `extra`. MissingObject."""
+        files = {blob_key(f.blob): f for f in (*thunk.entries, *extra) if isinstance(f, File)}
+        if not files:
+            return Own([], set())
+        if sum(f.blob.size for f in files.values()) <= MOST and all(f.blob.size <= SMALL for f in files.values()):
+            return Own(self._read(files), set())
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._large, files)
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _large(self, files: dict[Key, File]) -> Own:
+        shipping = self._need()
+        packs, absent = shipping.packs(list(files))
+        room, along, sent = MOST, {}, []
+        for key in sorted(absent, key=lambda k: files[k].blob.size):
+            file = files[key]
+            if file.blob.size <= min(room, SMALL):
+                room -= file.blob.size
+                along[key] = file
+            else:
+                sent.append(file)
+        if sent:
+            packs = packs | shipping.send(sent, ())
+        return Own(self._read(along), packs)
+
+    def _read(self, files: dict[Key, File]) -> list[tuple[int, bytes]]:
+        found = self._store.get(list(files))
+        objects: list[tuple[int, bytes]] = []
+        for key, file in files.items():
+            data = found.get(key)
+            if data is None:
+                data = _from_place(file)
+            objects.append((int(Kind.BLOB), data))
+        return objects
+
+    async def _send(self) -> None:
+        """All that waits, in one go: what several combinations share is sent once, and packed by what it is."""
+        waiting, self._waiting = self._waiting, []
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.run_in_executor(self._pool, self._ship, waiting)
+        except Exception as error:
+            for ids in waiting:
+                future = self._bundles.get(ids)
+                if future is not None and not future.done():
+                    future.set_exception(error)
+                    future.exception()  # it is seen, also if nobody waits
+            return
+        for ids, packs in found.items():
+            future = self._bundles.get(ids)
+            if future is not None and not future.done():
+                future.set_result(packs)
+
+    def _ship(self, combinations: Sequence[tuple[GroupId, ...]]) -> dict[tuple[GroupId, ...], frozenset[Pack]]:
+        shipping = self._need()
+        keys: dict[tuple[GroupId, ...], list[Key]] = {}
+        files: dict[Key, File] = {}
+        groups: dict[GroupId, None] = {}
+        for ids in combinations:
+            below = self._groups.ids_below(ids)
+            groups.update(dict.fromkeys(below))
+            own = [e for node in self._groups.below(ids) for e in node.entries if isinstance(e, File)]
+            files.update((blob_key(f.blob), f) for f in own)
+            keys[ids] = [*(Key(Kind.GROUP, each) for each in below), *(blob_key(f.blob) for f in own)]
+        shipping.send(list(files.values()), list(groups))
+        return {ids: frozenset(shipping.packs(wanted)[0]) for ids, wanted in keys.items()}
+
+    def _need(self) -> Shipping:
+        if self._shipping is None:
+            from gg.errors import SetupError
+
+            raise SetupError("the lambda engine needs a store", hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R")
+        return self._shipping
+
+
+def _from_place(file: File) -> bytes:
+    """A file of the system, which stands at its own path and not in the store. MissingObject when it has other bytes."""
+    from gg.core.ids import BlobId
+
+    try:
+        with open(file.path, "rb") as opened:
+            data = opened.read()
+    except OSError:
+        data = b""
+    if BlobId.of(data) != file.blob:
+        raise MissingObject(f"{file.path!r} has changed since it was recorded", hint="run gg-infer again")
+    return data

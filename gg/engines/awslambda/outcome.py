@@ -1,0 +1,84 @@
+"""What an answer of Lambda means for an attempt. Pure: the one table from status, header and body to Reply or Failure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+
+from gg.aws.connection import Reply as Http
+from gg.aws.errors import Asked, Passing, code_of, from_no_answer, from_reply
+from gg.aws.trouble import Cause, NoAnswer
+from gg.core.events import Fault
+from gg.engines.awslambda.functions import gone
+from gg.engines.base import Failure
+from gg.errors import FormatError, SetupError
+from gg.wire.reply import Reply, decode_reply
+from gg.wire.request import WrongVersion
+
+_OLD_WORKER = "the deployed functions are of another version of gg"
+_FIX = "bring them up to date with: gg deploy lambda"
+_NEVER_STARTS = ("Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.UserCodeSyntaxError")
+_TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
+
+
+def from_answer(http: Http, asked: Asked, function: str) -> Reply | Failure:
+    """Of an HTTP answer."""
+    error = http.headers.get("x-amz-function-error", "")
+    if http.status == 200 and not error:
+        return _from_worker(http.body)
+    if http.status == 200 or error:
+        return _from_runtime(http.body)
+    if http.status == 413 or code_of(http) in _TOO_BIG:
+        return Failure(Fault.TOO_BIG, "its inputs are too big for a request")
+    if missing := gone(http, function, asked.region):
+        return Failure(Fault.INFRA, str(missing), setup=missing)
+    if http.status in (409, 502):  # the function is being updated; the runtime broke
+        return Failure(Fault.INFRA, f"Lambda answers {http.status} {code_of(http)}")
+    trouble = from_reply(http, asked)
+    if isinstance(trouble, Passing):
+        return Failure(Fault.THROTTLED if trouble.throttled and http.status == 429 else Fault.INFRA, str(trouble))
+    return Failure(Fault.INFRA, str(trouble), setup=trouble)
+
+
+def from_silence(error: NoAnswer) -> Failure:
+    """Of no HTTP answer. A connection that broke under a request: the function may have run, or may run still."""
+    trouble = from_no_answer(error)
+    if not isinstance(trouble, Passing):
+        return Failure(Fault.INFRA, str(trouble), setup=trouble)
+    lost = error.cause not in (Cause.NAME, Cause.CONNECT)
+    return Failure(Fault.LOST if lost else Fault.INFRA, str(trouble))
+
+
+def _from_worker(body: bytes) -> Reply | Failure:
+    try:
+        text = json.loads(body)
+        if not isinstance(text, str):
+            raise ValueError("no text")
+        return decode_reply(base64.b64decode(text, validate=True))
+    except WrongVersion as error:
+        setup = SetupError(_OLD_WORKER, hint=_FIX)
+        return Failure(Fault.INFRA, f"{_OLD_WORKER}: {error}", setup=setup)
+    except (ValueError, binascii.Error, FormatError) as error:
+        return Failure(Fault.INFRA, f"a damaged reply: {error}")
+
+
+def _from_runtime(body: bytes) -> Failure:
+    try:
+        said = json.loads(body)
+        kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
+    except (ValueError, AttributeError):
+        kind, message = "", body[:200].decode("latin-1")
+    text = f"{kind}: {message}" if kind else message
+    if kind == "Sandbox.Timedout" or "Task timed out" in message:
+        return Failure(Fault.TIMEOUT, text)
+    if kind == "Runtime.OutOfMemory" or "signal: killed" in message or kind == "MemoryError":
+        return Failure(Fault.MEMORY, text)
+    if kind in _NEVER_STARTS:
+        setup = SetupError(f"the deployed function does not start: {message}", hint=_FIX)
+        return Failure(Fault.INFRA, text, setup=setup)
+    if kind in _TOO_BIG:
+        return Failure(Fault.TOO_BIG, "its outputs are too big for a reply")
+    if kind.startswith(("Runtime.", "Sandbox.")) or "exited" in message:
+        return Failure(Fault.LOST, text)
+    return Failure(Fault.INFRA, text)

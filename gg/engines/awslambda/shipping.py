@@ -1,0 +1,57 @@
+"""The team's store as the lambda engine uses it: inputs go there ahead of the functions that read them, outputs come back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+
+from gg.core.ids import BlobId, GroupId
+from gg.core.thunk import File
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.store.s3.packer import Input
+from gg.store.s3.remote import Remote
+from gg.store.s3.ship import Shipper, inputs
+from gg.wire.request import Pack, Place
+
+
+class S3Shipping:
+    """Between the local store `near` and `remote`. Thread-safe. `root`: the workspace, whose files may be edited."""
+
+    def __init__(self, remote: Remote, near: Store, root: str) -> None:
+        self._remote = remote
+        self._near = near
+        self._shipper = Shipper(remote, near)
+        self._root = os.fsencode(root)
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
+        where = self._remote.where
+        region = where.region or self._remote.bucket.region
+        return Place(where.endpoint, where.bucket, where.prefix, region)
+
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+        wanted = inputs(files, self._root)
+        wanted["groups"] = [self._group(each) for each in groups]
+        return {Pack(*place) for place in self._shipper.ensure(wanted).values() if place.pack}
+
+    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+        places = self._shipper.places(keys)
+        return {Pack(*place) for place in places.values() if place.pack}, set(keys) - places.keys()
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
+        """Fetch blobs that workers have put into the local store; those that are there and sound."""
+        self._shipper.learn(blobs)
+        keys = [blob_key(blob) for blob in blobs]
+        found = self._remote.run(lambda: self._remote.get(keys))
+        self._near.put(found)
+        return {blob for blob in blobs if blob_key(blob) in found}
+
+    def gone(self, keys: Iterable[Key]) -> None:
+        """A worker has not found these: they are to be sent again."""
+        self._remote.catalog.forget(list(keys))
+
+    def _group(self, group: GroupId) -> Input:
+        key = Key(Kind.GROUP, group)
+        data = self._near.get([key]).get(key, b"")
+        return Input(key, len(data))

@@ -1,0 +1,49 @@
+"""What a worker looked for in vain, looked for here."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.placeholder import Placeholder, Writer
+from gg.engines.awslambda.home import Found, Home
+from gg.store.filedb import FileDB
+
+
+def paths(where: Path, *names: str) -> list[SandboxPath]:
+    return [SandboxPath(os.fsencode(where / name)) for name in names]
+
+
+def test_files_placeholders_and_directories(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "directory").mkdir()
+    known = Placeholder(ThunkId(b"t" * 32), 0)
+    (tmp_path / "made").write_bytes(Writer(b"/launcher").encode(*known))
+    home = Home(lambda: FileDB(None))
+    file, made, directory, _, _ = asked = paths(tmp_path, "file", "made", "directory", "none", "none/below")
+    found = home.look(asked, set(), set())
+    assert [(f.path, f.blob) for f in found.files] == [(file, BlobId.of(b"text"))]
+    assert found.needs == ((made, known),)
+    assert found.directories == home.directories == (directory,)
+
+
+def test_what_is_declared_or_told_is_no_news(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "directory").mkdir()
+    home = Home(lambda: FileDB(None))
+    file, directory = paths(tmp_path, "file", "directory")
+    assert home.look([file, directory], {file}, {directory}) == Found()
+    assert home.directories == (directory,)
+
+
+def test_a_file_that_appears_later_is_seen(tmp_path: Path) -> None:
+    home = Home(lambda: FileDB(None))
+    (path,) = paths(tmp_path, "late.h")
+    assert home.look([path], set(), set()) == Found()
+    time.sleep(0.02)
+    (tmp_path / "late.h").write_text("#define LATE\n")
+    assert [f.path for f in home.look([path], set(), set()).files] == [path]
+    (tmp_path / "late.h").unlink()
+    assert home.look([path], set(), set()) == Found()
