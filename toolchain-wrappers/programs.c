@@ -11,13 +11,15 @@
 static const char *const movers[] = {"cp",    "mv",    "ln",    "install", "ginstall", "rm",
                                      "touch", "rsync", "chmod", "chown",   "chgrp",    NULL};
 
-static const char *const sizers[] = {
+static const char *const archivers[] = {
     "tar",     "gtar",    "bsdtar",      "star",            "pax",           "cpio",          "bsdcpio",
     "zip",     "zipsplit", "7z",         "7za",             "7zr",           "7zz",           "rar",
     "zoo",     "lha",     "arj",         "jar",             "shar",          "mksquashfs",    "genisoimage",
     "mkisofs", "xorriso", "xorrisofs",   "mkfs.ext4",       "mke2fs",        "mkfs.erofs",    "mkfs.jffs2",
-    "dpkg-deb", "dpkg-gencontrol", "dpkg-genchanges", "dpkg-genbuildinfo",   "rpmbuild",      "stat",
-    "du",      "truncate", NULL};
+    "dpkg-deb", "rpmbuild", NULL};
+
+static const char *const sizers[] = {"stat",            "du",                "truncate", "dpkg-gencontrol",
+                                     "dpkg-genchanges", "dpkg-genbuildinfo", NULL};
 
 static const char *const holders[] = {"busybox", "toybox", "coreutils", "sh",     "dash", "bash", "perl",
                                       "python",  "python3", "ruby",     "gosu",   NULL};
@@ -49,7 +51,7 @@ static ssize_t command_line(pid_t pid, char *line, size_t size)
 int gg_has_habit(pid_t pid, enum gg_habit habit)
 {
     char line[1024];
-    const char *const *list = habit == GG_MOVES ? movers : sizers;
+    const char *const *list = habit == GG_MOVES ? movers : archivers;
     const char *end = line + command_line(pid, line, sizeof line);
     int held = 0;
     for (const char *at = line; at < end; at += strlen(at) + 1) {
@@ -57,7 +59,7 @@ int gg_has_habit(pid_t pid, enum gg_habit habit)
             continue;
         const char *slash = strrchr(at, '/');
         const char *name = slash != NULL ? slash + 1 : at;
-        if (listed(list, name))
+        if (listed(list, name) || (habit == GG_SIZES && listed(sizers, name)))
             return 1;
         if (held || !listed(holders, name))
             break;

@@ -6,7 +6,8 @@
 
 enum gg_habit {
     GG_MOVES, /* carries files about unread: it sees placeholders, and moves them as they are */
-    GG_SIZES  /* takes a file's size before it opens it, or instead: what it asks for is forced first */
+    GG_SIZES, /* takes a file's size before it opens it, or instead: what it asks for is forced first */
+    GG_PACKS  /* so does every archiver, which also notes the times of directories before it reads what is in them */
 };
 
 /* Has the program of process `pid` (0: this one) that habit? By the name it was called by; of a program that is many

@@ -8,15 +8,49 @@
 #include "../placeholder.h"
 #include "../programs.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+/* tar complains of a directory that changes while it packs what is in it, as one does where placeholders are replaced:
+ * so they are before it looks at the directory. What fails does so once more when its own turn comes. */
+static void force_entries(int dir, const char *path)
+{
+    int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *entries = fd < 0 ? NULL : fdopendir(fd);
+    if (entries == NULL && fd >= 0)
+        close(fd);
+    for (struct dirent *e; entries != NULL && (e = readdir(entries)) != NULL;)
+        if ((e->d_type == DT_REG || e->d_type == DT_UNKNOWN) && gg_force_path(fd, e->d_name) != 0)
+            break;
+    if (entries != NULL)
+        closedir(entries);
+}
+
+/* Many ask about directories: the process learns once what it is. */
+static int packs(void)
+{
+    static signed char known = -1;
+    if (known < 0)
+        known = (signed char)gg_has_habit(0, GG_PACKS);
+    return known;
+}
 
 /* Is the answer about a placeholder that has become real? Then ask again. -1: it could not be forced. */
 static int changed(int dir, const char *path, long long size, unsigned mode)
 {
-    if (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode) || gg_session()->socket == NULL || path == NULL ||
-        path[0] == '\0' || !gg_has_habit(0, GG_SIZES))
+    int directory = S_ISDIR(mode);
+    if ((!directory && (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode))) || gg_session()->socket == NULL ||
+        path == NULL || path[0] == '\0' || !(directory ? packs() : gg_has_habit(0, GG_SIZES)))
         return 0;
+    if (directory) {
+        int saved = errno;
+        force_entries(dir, path);
+        errno = saved;
+        return 1;
+    }
     return gg_force_path(dir, path) != 0 ? -1 : 1;
 }
 
