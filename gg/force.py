@@ -64,6 +64,7 @@ class Forcer:
         self._driver: Driver | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp)
+        self._read_already: dict[bytes, BlobId] = {}
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -109,6 +110,8 @@ class Forcer:
         for engine in self._engines:
             engine.close()
         self._placer.close()
+        if self._read_already:
+            self._tell_ninja()
         if self._files is not None:
             self._files.flush()
             self._files.close()
@@ -217,17 +220,33 @@ class Forcer:
                 items.append(self._item(path, made, kept=_kept(placeholder, 0o666)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
-                items += self._soft_item(name, soft)
+                items += self._soft_item(name, soft, outputs[0].path)
         return items
 
-    def _soft_item(self, name: ThunkId, made: Made) -> list[Item]:
+    def _soft_item(self, name: ThunkId, made: Made, first: bytes) -> list[Item]:
         from gg.record.softfiles import SoftFiles
 
         soft = SoftFiles(self._store).of([name]).get(name)
         path = soft.find() if soft else None
         if path is None:
+            if soft:  # removed by who read it: ninja
+                self._read_already[first] = made.blob
             return []
         return [self._item(path, made, kept=_kept(path, 0o7777))]
+
+    def _tell_ninja(self) -> None:
+        """What the compiler said of dependencies goes where ninja keeps what it read before."""
+        from gg import ninja
+
+        logs: dict[bytes, dict[bytes, bytes]] = {}
+        for output, blob in self._read_already.items():
+            directory = ninja.directory_of(output, os.fsencode(self._workspace.root))
+            if directory is not None:
+                with open(self._blob_path(blob), "rb") as file:
+                    logs.setdefault(directory, {})[output] = file.read()
+        for directory, rules in logs.items():
+            ninja.update(directory, rules)
+        self._read_already.clear()
 
     def _item(
         self,

@@ -27,6 +27,9 @@ LLVM_TWINS = ("ar", "ranlib", "strip", "nm", "objcopy", "objdump", "readelf", "s
 NAMES: tuple[str, ...] = (*COMPILERS, *BINUTILS, *ASSEMBLERS, *REAL, *(f"llvm-{tool}" for tool in LLVM_TWINS))
 """Every canonical name: what `tool_name` may answer."""
 
+LAUNCHERS: tuple[str, ...] = ("ccache", "distcc", "sccache", "icecc")
+"""Programs that are called with a compiler's command line behind their name, and look its result up or send it away."""
+
 # First components of target names, as GNU config.sub and LLVM know them.
 _ARCHITECTURES = (
     r"x86_64|amd64|i[3-7]86|aarch64\w*|arm\w*|thumb\w*|mips\w*|powerpc\w*|ppc\w*|riscv\w*|s390x?|sparc\w*|sh\w{0,4}"
@@ -35,7 +38,7 @@ _ARCHITECTURES = (
     r"|hexagon|pru|visium|epiphany|moxie|ft32|nds32\w*|k1om|tile\w*|rs6000"
 )
 _ALIASES = {"c89-gcc": "c89", "c99-gcc": "c99", "ld.mold": "mold"}
-_PLAIN = {name: name for name in NAMES} | _ALIASES
+_PLAIN = {name: name for name in (*NAMES, *LAUNCHERS)} | _ALIASES
 # Lazy: of `x86_64-linux-gnu-gcc-ar` the tool is gcc-ar, not ar.
 _CANONICAL = regex(
     rf"(?:(?:{_ARCHITECTURES})(?:-[A-Za-z0-9_.]+){{0,3}}?-)?"
@@ -46,7 +49,7 @@ _CANONICAL = regex(
 
 @lru_cache(maxsize=4096)
 def tool_name(basename: bytes) -> str | None:
-    """The canonical name of the tool that is called as `basename` (no directory), None for one that is not modelled."""
+    """The canonical name of the tool or launcher that is called as `basename` (no directory), None for any other."""
     name = basename.decode("latin-1")
     if "-" not in name and not name.endswith(".exe"):  # nearly all that PATH has
         return _PLAIN.get(name)

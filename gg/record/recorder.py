@@ -15,9 +15,11 @@ from gg.core.placeholder import Placeholder, Writer
 from gg.core.slotted import slotted
 from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
+from gg.models.names import LAUNCHERS
 from gg.record import protocol
 from gg.record.capture import Capture, Captured
 from gg.record.depfile import render
+from gg.record.launchers import is_launcher, launched
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
@@ -93,6 +95,9 @@ class Recorder:
             reply(protocol.reply_exit(0))
             return
         called = request.path or request.argv[0] if request.argv else request.path
+        inner = launched(request) if is_launcher(called) else None
+        if inner is not None:
+            request, called = inner, inner.argv[0]
         program = self._program(request)
         if program is None:
             text = b"gg: " + os.path.basename(called) + b": command not found\n"
@@ -100,7 +105,7 @@ class Recorder:
             return
         name = self._names(called, program, request.argv)
         argv = self._argv(request, program)
-        if name == "":
+        if name == "" or name in LAUNCHERS or (inner is not None and name is None):
             reply(protocol.reply_exec(program, argv, ()))
             return
         call = Call(Tool(name or "", program), argv, request.cwd, without_ours(request.env, self._shims))

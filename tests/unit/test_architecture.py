@@ -41,6 +41,7 @@ ALLOWED = {
     "record": "core errors files history models native store workspace",
     "engines": "aws config core errors execute files native store wire workspace",
     "narrow": "core execute store",
+    "ninja": "models",
     "durations": "core store",
     "place": "core errors native",
     "wire": "core errors",
@@ -53,7 +54,7 @@ ALLOWED = {
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
     "driver": "cone core durations engines errors execute observe resolve store",
-    "force": "config core driver engines errors execute known observe place record resolve store targets workspace",
+    "force": "config core driver engines errors execute known ninja observe place record resolve store targets workspace",
 }
 
 # Single modules that another area may know besides, and why.
