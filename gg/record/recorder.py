@@ -24,6 +24,7 @@ from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
     from gg.record.calls import Calls
+    from gg.record.rules import Rules
     from gg.record.softfiles import SoftFiles
     from gg.record.world import World
 
@@ -63,6 +64,7 @@ class Recorder:
         writer: Writer,
         calls: Calls,
         soft: SoftFiles,
+        rules: Rules,
         forces: ForceService,
         shims: bytes,
         tmp: bytes,
@@ -77,6 +79,7 @@ class Recorder:
         self._writer = writer
         self._calls = calls
         self._soft = soft
+        self._rules = rules
         self._forces = forces
         self._shims = shims
         self._tmp = os.path.join(tmp, b"p%d-" % os.getpid())
@@ -184,8 +187,14 @@ class Recorder:
         def then(forced: Forced) -> None:
             reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
 
+        path = sandbox_path(request.path, request.cwd)
+        if self._rules.exact(path, lambda: reply(protocol.reply_ready())):
+            return
+        if path.endswith(b".d") and not self._world.is_placeholder(path):  # somebody else's, or made exact meanwhile
+            reply(protocol.reply_ready())
+            return
         self._calls.forced += 1
-        self._forces.force([sandbox_path(request.path, request.cwd)], then)
+        self._forces.force([path], then)
 
     # A thunk
 
@@ -218,6 +227,7 @@ class Recorder:
         info = self._write(outputs[index].path, render(depfile, captured.closures, sources), 0o666 & ~umask)
         self._soft.wrote(outputs[index].path, info, captured.id, index)
         self._soft.flush()
+        self._rules.wrote(outputs[index].path, captured, index, info, captured.thunk.cwd)
 
     def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
         """Write over a placeholder of our own: one write of 256 bytes, which no kill can cut. None: do it otherwise.

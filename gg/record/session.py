@@ -13,6 +13,7 @@ from gg.core.placeholder import Writer
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
 from gg.record.recorder import Forced, Namer, Recorder, without_ours
+from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
@@ -108,6 +109,7 @@ class Session:
             writer=Writer(os.fsencode(native.shim())),
             calls=self.calls,
             soft=self._soft,
+            rules=Rules(store),
             forces=self._forces,
             shims=shims,
             tmp=os.fsencode(workspace.tmp),

@@ -158,6 +158,32 @@ def test_move_if_change(project: Project) -> None:
     assert b"gcc" not in project.make().stdout
 
 
+def test_kbuild(project: Project) -> None:
+    """A host program reads each dependency file, makes something of it and removes it; the compiles wait all the same."""
+    project.write(
+        "fixdep.c",
+        "#include <fcntl.h>\n#include <stdio.h>\n#include <unistd.h>\n"
+        "int main(int n, char **a) { char b[65536]; int f = open(a[1], O_RDONLY); ssize_t s = read(f, b, sizeof b);\n"
+        'return n != 2 || printf("deps_%s := %.*s", a[1], (int)s, b) < 0; }\n',
+    )
+    project.write("include/never.h", "#error never\n")
+    for unit in ("a", "b"):
+        project.write(f"include/{unit}.h", f"#define {unit.upper()} 1\n")
+        project.write(f"{unit}.c", f'#include "{unit}.h"\n#if 0\n#include "never.h"\n#endif\nint {unit};\n')
+    project.write(
+        "Makefile",
+        "all: a.o b.o c.d\n%.o: %.c fixdep\n\tgcc -Wp,-MD,.$@.d -Iinclude -c -o $@ $<\n"
+        "\t./fixdep .$@.d > .$@.cmd; rm .$@.d\nfixdep: fixdep.c\n\tgcc -o $@ $<\n"
+        "c.d: a.c\n\tgcc -MMD -MP -MF $@ -Iinclude -c -o c.o a.c; cp c.d c.P; sed -e 's/^c/d/' c.d > c.Q\n",
+    )
+    expected, _ = project.plain()
+    project.infer()
+    assert project.placeholders() == ["a.o", "b.o", "c.o"]
+    project.forced()
+    project.assert_tree(expected)
+    project.make("-q")
+
+
 NINJA = """\
 rule cc
   command = gcc -MD -MF $out.d -c -o $out $in

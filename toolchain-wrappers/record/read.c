@@ -161,6 +161,34 @@ int gg_force_path(int dir, const char *path)
     return failed ? -1 : 0;
 }
 
+/* Those who may read a dependency file as the recorder left it, by the name of their executable. */
+static int reads_supersets(void)
+{
+    static const char *const names[] = {"make", "gmake", "remake", "ninja", "samu", NULL};
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    const char *slash = strrchr(path, '/');
+    for (int i = 0; slash != NULL && names[i] != NULL; i++)
+        if (strcmp(slash + 1, names[i]) == 0)
+            return 1;
+    return 0;
+}
+
+/* About to read a dependency file, told by its name: the recorder lets the compiler write it first, if it is its own. */
+static void make_exact(int dir, const char *path)
+{
+    size_t n = path != NULL ? strlen(path) : 0;
+    char full[PATH_MAX];
+    struct stat st;
+    int saved = errno;
+    if (n > 2 && strcmp(path + n - 2, ".d") == 0 && gg_session()->socket != NULL && !gg_session()->bypass &&
+        fstatat(dir, path, &st, 0) == 0 && S_ISREG(st.st_mode) && !reads_supersets() &&
+        gg_absolute(dir, path, full) == 0)
+        force(full);
+    errno = saved;
+}
+
 /* The wrappers. A file that is emptied or made new by the open is nobody's to force. */
 
 static int checked(int fd, int flags)
@@ -206,6 +234,8 @@ GG_EXPORT int open(const char *path, int flags, ...)
 {
     MODE_ARGUMENT(flags, mode)
     NEXT(open_function, "open");
+    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
+        make_exact(AT_FDCWD, path);
     return checked(next(path, flags, mode), flags);
 }
 
@@ -213,18 +243,24 @@ GG_EXPORT int openat(int dir, const char *path, int flags, ...)
 {
     MODE_ARGUMENT(flags, mode)
     NEXT(openat_function, "openat");
+    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
+        make_exact(dir, path);
     return checked(next(dir, path, flags, mode), flags);
 }
 
 GG_EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
 {
     NEXT(fopen_function, "fopen");
+    if (mode[0] == 'r')
+        make_exact(AT_FDCWD, path);
     return checked_stream(next(path, mode), mode);
 }
 
 GG_EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict stream)
 {
     NEXT(freopen_function, "freopen");
+    if (mode[0] == 'r')
+        make_exact(AT_FDCWD, path);
     FILE *file = next(path, mode, stream);
     return path == NULL ? file : checked_stream(file, mode);
 }
@@ -234,6 +270,8 @@ GG_EXPORT int open64(const char *path, int flags, ...)
 {
     MODE_ARGUMENT(flags, mode)
     NEXT(open_function, "open64");
+    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
+        make_exact(AT_FDCWD, path);
     return checked(next(path, flags, mode), flags);
 }
 
@@ -241,18 +279,24 @@ GG_EXPORT int openat64(int dir, const char *path, int flags, ...)
 {
     MODE_ARGUMENT(flags, mode)
     NEXT(openat_function, "openat64");
+    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
+        make_exact(dir, path);
     return checked(next(dir, path, flags, mode), flags);
 }
 
 GG_EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
 {
     NEXT(fopen_function, "fopen64");
+    if (mode[0] == 'r')
+        make_exact(AT_FDCWD, path);
     return checked_stream(next(path, mode), mode);
 }
 
 GG_EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict stream)
 {
     NEXT(freopen_function, "freopen64");
+    if (mode[0] == 'r')
+        make_exact(AT_FDCWD, path);
     FILE *file = next(path, mode, stream);
     return path == NULL ? file : checked_stream(file, mode);
 }
