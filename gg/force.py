@@ -63,7 +63,7 @@ class Forcer:
         self._engines: list[Engine] = []
         self._driver: Driver | None = None
         self._stopped = False
-        self._placer = Placer(workspace.tmp)
+        self._placer = Placer(workspace.tmp, workspace.root)
         self._read_already: dict[bytes, BlobId] = {}
 
     def files(self) -> FileDB:

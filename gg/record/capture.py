@@ -7,24 +7,25 @@ are compared again when a thunk has read it.
 
 from __future__ import annotations
 
-import errno
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
+from gg.core.codec import decode_thunk, encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
 from gg.core.slotted import slotted
-from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
-from gg.models.base import Call, Draft, RunReal, Scan
+from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk, Work
+from gg.models.base import Call, Draft, RunReal, Scan, Writes
 from gg.record.canon import Canon
-from gg.store.base import Key, Kind
+from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
     from gg.models.includes import Closure, Cluster, Scanner
     from gg.record.world import World
     from gg.store.base import Store
 
+_IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
 _CLOCKS = frozenset({"__DATE__", "__TIME__"})
 
 
@@ -92,7 +93,7 @@ class Capture:
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
-        outputs = tuple(Output(self._output(w.path, call.cwd), w.executable, w.optional, w.soft) for w in draft.outputs)
+        outputs = tuple(self._declare(writes, draft, call.cwd) for writes in draft.outputs)
         pwd = draft.env.get(b"PWD")
         if pwd and pwd != cwd:
             for link in self._canon.directory(pwd)[1]:
@@ -284,7 +285,31 @@ class Capture:
             known = self._groups[(b"\0directories", *key)] = self._group(found.values(), ())
         return known
 
-    def _output(self, path: bytes, cwd: bytes) -> SandboxPath:
+    def _declare(self, writes: Writes, draft: Draft, cwd: bytes) -> Output:
+        path = self._output(writes.path, cwd, draft.work)
+        executable = writes.executable
+        if draft.work is Work.EDIT and draft.inputs:
+            executable = self._mode_of(writes.path if writes.path in draft.inputs else draft.inputs[0], cwd, executable)
+        return Output(path, executable, writes.optional, writes.soft)
+
+    def _mode_of(self, source: bytes, cwd: bytes, guess: bool) -> bool:
+        """Whether what an editor of object files makes of `source` can be executed: it passes the mode on.
+
+        A placeholder whose mode was changed since (`install -m 644 lib.so`): a thunk would be given the mode that the
+        linker made.
+        """
+        path = _joined(source, cwd)
+        try:
+            executable = bool(os.stat(path).st_mode & 0o111)
+        except OSError:
+            return guess
+        placeholder = self._world.placeholder(path)
+        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
+        if placeholder and data and decode_thunk(data).outputs[placeholder.index].executable != executable:
+            raise NotCapturable("the permissions of what it edits were changed")
+        return executable
+
+    def _output(self, path: bytes, cwd: bytes, work: Work) -> SandboxPath:
         full = _joined(path, cwd)
         head, _, tail = full.rpartition(b"/")
         try:
@@ -293,12 +318,16 @@ class Capture:
             raise NotCapturable("the directory of an output does not exist") from None
         name = real + b"/" + tail if real != b"/" else b"/" + tail
         try:
-            os.readlink(name)
-        except OSError as error:
-            if error.errno == errno.EINVAL and not os.path.isfile(name):
-                raise NotCapturable("an output that is no regular file") from None
+            info = os.lstat(name)
+        except OSError:
             return SandboxPath(name)
-        raise NotCapturable("an output that is a symbolic link")
+        if stat.S_ISLNK(info.st_mode):
+            raise NotCapturable("an output that is a symbolic link")
+        if not stat.S_ISREG(info.st_mode):
+            raise NotCapturable("an output that is no regular file")
+        if info.st_nlink > 1 and work in _IN_PLACE:  # compilers and linkers make a new file
+            raise NotCapturable("an output that has several names")
+        return SandboxPath(name)
 
     # Storing
 

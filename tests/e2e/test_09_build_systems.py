@@ -158,6 +158,27 @@ def test_move_if_change(project: Project) -> None:
     assert b"gcc" not in project.make().stdout
 
 
+def test_packaging(project: Project) -> None:
+    """What dh_strip and install do with what was built: names, modes and edits in place come out as plainly."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    project.write("v.c", "int v(void) { return 4; }\n")
+    project.write(
+        "Makefile",
+        "all: root/bin/prog\nprog: main.c\n\tgcc -g -o $@ main.c\nlibv.so: v.c\n\tgcc -g -shared -fPIC -o $@ v.c\n"
+        "root/bin/prog: prog libv.so\n\tmkdir -p root/bin root/lib root/debug\n"
+        "\tinstall -m 755 prog root/bin/prog\n\tln root/bin/prog root/bin/again\n"
+        "\tinstall -m 644 libv.so root/lib/libv.so\n\tcp prog root/plain; chmod 644 root/plain\n"
+        "\tln prog other\n"
+        "\tobjcopy --only-keep-debug root/bin/prog root/debug/prog.debug\n\tchmod 644 root/debug/prog.debug\n"
+        "\tstrip --strip-debug root/bin/prog\n"
+        "\tobjcopy --add-gnu-debuglink root/debug/prog.debug root/bin/prog\n"
+        "\tobjcopy --only-keep-debug root/lib/libv.so root/debug/libv.so\n\tstrip root/lib/libv.so\n",
+    )
+    project.same_as_plain(make=False)
+    assert project.path("root/bin/prog").samefile(project.path("root/bin/again"))
+    assert project.path("prog").samefile(project.path("other"))
+
+
 def test_kbuild(project: Project) -> None:
     """A host program reads each dependency file, makes something of it and removes it; the compiles wait all the same."""
     project.write(

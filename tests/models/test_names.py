@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.models.names import NAMES, tool_name
+from gg.models.names import LAUNCHERS, NAMES, tool_name
 from gg.models.registry import MODELS, model_for
 
 CALLED = {
@@ -79,4 +79,4 @@ def test_the_interposer_knows_the_same_names() -> None:
     text = source.read_text()
     listed = text[text.index("builtin[]") : text.index(";", text.index("builtin[]"))]
     names = set("".join(re.findall(r'"([^"]*)"', listed)).split(":"))
-    assert names == {*NAMES, "c89-gcc", "c99-gcc", "ld.mold"}
+    assert names == {*NAMES, *LAUNCHERS, "c89-gcc", "c99-gcc", "ld.mold"}

@@ -30,7 +30,7 @@ class Bench:
         self.top = top
         self.tmp = top / "tmp"
         self.tmp.mkdir()
-        self.placer = Placer(str(self.tmp))
+        self.placer = Placer(str(self.tmp), str(top))
 
     def item(self, name: str, data: bytes, *, executable: bool = False, mode: int = 0o644, index: int = 0) -> Item:
         """A placeholder at `name`, and what is to take its place."""
@@ -105,12 +105,34 @@ def test_what_the_command_left_out_goes(bench: Bench) -> None:
     assert not (bench.top / "f").exists()
 
 
-def test_another_name_of_a_placeholder_keeps_it(bench: Bench) -> None:
+def test_all_names_of_a_placeholder(bench: Bench, tmp_path: Path) -> None:
+    """Those below the top lead to the one real file; another, somewhere else, keeps the placeholder."""
     items = [bench.item("f", b"one"), bench.item("g", b"two")]
-    os.link(bench.top / "f", bench.top / "other")
-    bench.placer.put(items)
-    assert (bench.top / "other").read_bytes() == WRITER.encode(digest("f"), 0)
+    (bench.top / "below").mkdir()
+    names = [bench.top / "other", bench.top / "below/third"]
+    outside = tmp_path.with_name(tmp_path.name + "-outside")
+    for name in (*names, outside):
+        os.link(bench.top / "f", name)
+    two = items[0]._replace(path=os.fsencode(names[1]))
+    assert all(bench.placer.put([items[0], two, items[1]]))
+    assert outside.read_bytes() == WRITER.encode(digest("f"), 0)
+    outside.unlink()
     assert [(bench.top / name).read_bytes() for name in "fg"] == [b"one", b"two"]
+    assert all(name.samefile(bench.top / "f") for name in names)
+    assert (bench.top / "f").stat().st_nlink == 3
+
+
+@pytest.mark.parametrize("expected", [True, False])
+@pytest.mark.parametrize("executable", [True, False])
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_whose_wish_a_mode_is(bench: Bench, mode: int, executable: bool, expected: bool) -> None:
+    """The tool's, unless somebody has changed what the placeholder was made with."""
+    item = bench.item("f", b"made", executable=executable, mode=mode)._replace(expected=expected)
+    bench.placer.put([item])
+    changed = bool(mode & 0o111) != expected
+    assert stat.S_IMODE((bench.top / "f").stat().st_mode) == (mode if changed or not executable else 0o755) - (
+        0 if changed or executable else mode & 0o111
+    )
 
 
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_RDWR])
