@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk, encode_group, encode_thunk, group_id, thunk_id
@@ -289,25 +290,37 @@ class Capture:
         path = self._output(writes.path, cwd, draft.work)
         executable = writes.executable
         if draft.work is Work.EDIT and draft.inputs:
-            executable = self._mode_of(writes.path if writes.path in draft.inputs else draft.inputs[0], cwd, executable)
+            with suppress(OSError):  # what cannot be read is for the tool to say
+                if writes.path in draft.inputs:
+                    executable = self._mode_kept(_joined(writes.path, cwd))
+                else:
+                    executable = self._is_program(_joined(draft.inputs[0], cwd))
         return Output(path, executable, writes.optional, writes.soft)
 
-    def _mode_of(self, source: bytes, cwd: bytes, guess: bool) -> bool:
-        """Whether what an editor of object files makes of `source` can be executed: it passes the mode on.
+    def _mode_kept(self, path: bytes) -> bool:
+        """Whether a file that is edited in place can be executed: it keeps its mode.
 
-        A placeholder whose mode was changed since (`install -m 644 lib.so`): a thunk would be given the mode that the
-        linker made.
+        If that was changed while it was a placeholder (`install -m 644 lib.so`), a thunk would be given the linker's.
         """
-        path = _joined(source, cwd)
-        try:
-            executable = bool(os.stat(path).st_mode & 0o111)
-        except OSError:
-            return guess
-        placeholder = self._world.placeholder(path)
-        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
-        if placeholder and data and decode_thunk(data).outputs[placeholder.index].executable != executable:
+        executable = bool(os.stat(path).st_mode & 0o111)
+        made = self._made_executable(path)
+        if made is not None and made != executable:
             raise NotCapturable("the permissions of what it edits were changed")
         return executable
+
+    def _is_program(self, path: bytes) -> bool:
+        """Whether BFD makes a copy of this file executable: it does so with linked ELF files, whatever their mode."""
+        made = self._made_executable(path)
+        if made is not None:
+            return made
+        head = self._world.read_part(path, 0, 18)
+        return head[:4] == b"\x7fELF" and (head[16:18] if head[5] == 1 else head[17:15:-1]) in (b"\2\0", b"\3\0")
+
+    def _made_executable(self, path: bytes) -> bool | None:
+        """Of a placeholder, whether it was made executable; None for any other file."""
+        placeholder = self._world.placeholder(path)
+        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
+        return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
 
     def _output(self, path: bytes, cwd: bytes, work: Work) -> SandboxPath:
         full = _joined(path, cwd)

@@ -172,7 +172,9 @@ def test_packaging(project: Project) -> None:
         "\tobjcopy --only-keep-debug root/bin/prog root/debug/prog.debug\n\tchmod 644 root/debug/prog.debug\n"
         "\tstrip --strip-debug root/bin/prog\n"
         "\tobjcopy --add-gnu-debuglink root/debug/prog.debug root/bin/prog\n"
-        "\tobjcopy --only-keep-debug root/lib/libv.so root/debug/libv.so\n\tstrip root/lib/libv.so\n",
+        "\tobjcopy --only-keep-debug root/lib/libv.so root/debug/libv.so\n\tstrip root/lib/libv.so\n"
+        "\tgcc -g -c v.c; objcopy v.o w.o; objcopy libv.so copied.o; cp libv.so real.so; strip -o a.out real.so\n"
+        "\tcat real.so > read; chmod 644 real.so; objcopy real.so real.debug; chmod 644 real.debug\n",
     )
     project.same_as_plain(make=False)
     assert project.path("root/bin/prog").samefile(project.path("root/bin/again"))
