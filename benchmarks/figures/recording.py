@@ -44,7 +44,7 @@ def _plain_only(name: str, nulls: list[tuple[Ran, Ran]]) -> list[Figure]:
 
 
 def _size(directory: Path) -> float:
-    return sum(path.stat().st_size for path in directory.rglob("*") if path.is_file()) / 1e6
+    return sum(path.lstat().st_size for path in directory.rglob("*")) / 1e6
 
 
 def measure(setting: Setting, name: str) -> list[Figure]:

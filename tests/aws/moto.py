@@ -54,7 +54,7 @@ def moto() -> Iterator[Moto]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-    raise RuntimeError("moto's server does not start: pip install 'moto[server]'")
+    raise RuntimeError("moto's server does not start: pip install '.[test]'")
 
 
 def _ready(port: int, process: subprocess.Popen[bytes]) -> bool:

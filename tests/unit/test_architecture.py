@@ -62,7 +62,6 @@ EXCEPTIONS: set[tuple[str, str]] = set()
 ANNOTATIONS_ONLY: set[tuple[str, str]] = set()
 
 HEAVY = {
-    "aiobotocore",
     "asyncio",
     "boto3",
     "botocore",
