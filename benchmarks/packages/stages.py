@@ -122,7 +122,8 @@ class Package:
     def through_gg(self, gg: Path) -> Built:
         """Unpack, record configure and build, force the partial targets, force all. The directory stays as that is."""
         unpacked = self._unpack()
-        whole = " && ".join((*self.recipe.configure, self._command(self.recipe.build)))
+        steps = (*self.recipe.configure, self._command(self.recipe.build))
+        whole = " && ".join(f"({step})" for step in steps)
         self._run("gg", "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", whole])
         if self.recipe.partial:
             self._run("gg", "force-some", [str(gg / "gg-force"), *self.recipe.partial])
