@@ -28,7 +28,7 @@ _ABSENT = "-"
 _TEMPORARY = (b"/tmp/", b"/var/tmp/")
 _RANDOM = (b"/dev/random", b"/dev/urandom", b"/dev/hwrng")
 # Of a process's own directory in /proc, what does not depend on which process it is or what it has done.
-_OWN = (b"/proc/self/exe", b"/proc/self/fd", b"/proc/self/maps")
+_OWN = (b"/proc/self/cmdline", b"/proc/self/exe", b"/proc/self/fd", b"/proc/self/maps")
 _INHERITED = (b"/proc/self/cgroup", b"/proc/self/mountinfo", b"/proc/self/mounts")  # ours are the command's too
 
 Input = tuple[str, str, str]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -149,7 +150,7 @@ def test_what_a_server_says(opened: list[Remote], tmp_path: Path, monkeypatch: p
     assert what in error.what
     assert hint in error.hint
     if case == "clock":
-        assert "by 30 min" in error.what
+        assert re.search(r"by (2[5-9]|30) min", error.what)
 
 
 def test_a_real_server_refuses(

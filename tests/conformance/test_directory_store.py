@@ -309,7 +309,7 @@ def open_place() -> Iterator[Path]:
 
 # Run first: root may do anything. The modules must be loaded before, for they may lie where only root can read.
 _GIVE_UP_RIGHTS = """
-        import os, sqlite3
+        import os, sqlite3, urllib.parse
         if os.getuid() == 0:
             os.setgroups([])
             os.setgid(65534)
