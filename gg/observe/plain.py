@@ -22,19 +22,24 @@ from gg.observe.events import (
 
 EVERY = 5.0  # seconds between progress lines
 _NOTES = 1.0  # seconds between notes: an outage makes thousands
+_NEW = 10  # texts that are let through at once the first time
 
 
 class Notes:
-    """Lets one note through a second, and says how many it kept back."""
+    """Lets one note through a second, and says how many it kept back. The first few new ones need not wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._next = float("-inf")
         self._hidden = 0
+        self._seen: set[str] = set()
 
     def line(self, note: Note) -> str | None:
         now = self._clock()
-        if now < self._next:
+        new = len(self._seen) < _NEW and note.text not in self._seen
+        if new:
+            self._seen.add(note.text)
+        elif now < self._next:
             self._hidden += 1
             return None
         self._next = now + _NOTES
