@@ -288,6 +288,9 @@ class Driver:
             self._step(events.Became(now, name, other, attempt, seconds))
 
     def _faulted(self, name: ThunkId, attempt: events.AttemptId, failure: Failure, now: float) -> None:
+        if name in self._settled:  # a duplicate that is not needed any more
+            self._step(events.Faulted(now, attempt, failure.fault))
+            return
         self._failures[name] = failure
         if failure.fault is Fault.UNDECLARED:
             self._extra[name] = failure.extra

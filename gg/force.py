@@ -20,6 +20,7 @@ from gg.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.config import Settings
+    from gg.cost.meter import Bill
     from gg.driver import Driver, Finished, Outcome
     from gg.engines.base import Engine
     from gg.store.base import Store
@@ -40,10 +41,18 @@ class _Result(NamedTuple):
 
 
 class Forcer:
-    """Forces in one workspace with one set of engines, as often as asked. Close it when done."""
+    """Forces in one workspace with one set of engines, as often as asked. Close it when done.
+
+    What the engines spend goes on `bill`.
+    """
 
     def __init__(
-        self, workspace: Workspace, store: Store, settings: Settings, observe: Callable[[seen.Event], None]
+        self,
+        workspace: Workspace,
+        store: Store,
+        settings: Settings,
+        observe: Callable[[seen.Event], None],
+        bill: Bill | None = None,
     ) -> None:
         workspace.need_writable()
         workspace.remove_scratch()
@@ -54,6 +63,7 @@ class Forcer:
         self._store = store
         self._workspace = workspace
         self._settings = settings
+        self._bill = bill
         self._prefix = os.fsencode(workspace.root) + b"/"
         self.sink = observe
         self.placed = 0
@@ -145,7 +155,9 @@ class Forcer:
         from gg.execute.expand import Groups
 
         settings, store, groups = self._settings, self._store, Groups(self._store)
-        self._engines = make_engines(settings, store=store, groups=groups, files=self.files, dot=self._workspace.dot)
+        self._engines = make_engines(
+            settings, store=store, groups=groups, files=self.files, dot=self._workspace.dot, bill=self._bill
+        )
         policy = Policy(
             keep_going=settings.keep_going,
             max_attempts=settings.retries,

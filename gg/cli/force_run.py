@@ -14,7 +14,9 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gg.cost.meter import Bill
     from gg.observe.events import Event, RunFinished
+    from gg.store.base import Store
     from gg.targets import Targets
 
 
@@ -71,8 +73,9 @@ def _force(
     from gg.stores import open_store
 
     store = open_store(workspace, settings, lambda text: observe(Note(text)))
+    bill = _bill(store) if settings.store else None
     try:
-        forcer = Forcer(workspace, store, settings, observe)
+        forcer = Forcer(workspace, store, settings, observe, bill)
         _stop_on_signals(forcer.stop)
         try:
             ended = forcer.force(wanted)
@@ -80,7 +83,24 @@ def _force(
             forcer.close()
     finally:
         store.close()
-    return ended.status, {**ended.counts(), "placed": forcer.placed}
+    return ended.status, {**ended.counts(), "placed": forcer.placed, **(_spent(bill) if bill else {})}
+
+
+def _bill(store: Store) -> Bill:
+    """For what the team's store is asked from here, and for what engines are to add."""
+    from gg.cost.meter import Bill
+    from gg.stores import remote_of
+
+    bill = Bill()
+    remote = remote_of(store)
+    if remote is not None:
+        bill.follow(lambda: remote.where.region or remote.bucket.region, lambda: remote.traffic)
+    return bill
+
+
+def _spent(bill: Bill) -> dict[str, object]:
+    usage, cost = bill.usage, bill.cost
+    return {"usage": usage._asdict(), "cost": {**cost._asdict(), "total": cost.total}} if any(usage) else {}
 
 
 def _finished(workspace: Workspace, counts: dict[str, Any], wall: float, cpu: float) -> RunFinished:

@@ -1,7 +1,9 @@
 """The Python runtimes that Lambda offers, and which wheels run on them.
 
-Source: AWS's documentation, "Lambda runtimes" (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html), table of supported
-runtimes, as of November 2025. The C library is that of the runtime's Amazon Linux: 2.26 in Amazon Linux 2, 2.34 in 2023.
+Source: AWS's documentation, "Lambda runtimes" (docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html), its table of
+supported runtimes as others quoted it on 2026-07-25 and 2026-10-06: 3.14 and 3.13 until June 2029, 3.12 until October 2028
+(Amazon Linux 2023), 3.11 until June 2027 (Amazon Linux 2); 3.10's support ended in October 2026, and 3.15 is a preview.
+All are there for both architectures. The C library is that of the runtime's Amazon Linux: 2.26 in 2, 2.34 in 2023.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from gg.cost.prices import HOME, prices
 from gg.deploy.runtimes import Runtime
 from gg.errors import UsageError
 
@@ -21,11 +22,7 @@ TIMEOUT_S, DISK_MB, LOG_DAYS = 900, 2048, 14
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,39}")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
-# Dollars, us-east-1, aws.amazon.com/lambda/pricing, aws.amazon.com/s3/pricing and aws.amazon.com/cloudwatch/pricing, November 2025.
-PRICES_DATED = "November 2025, us-east-1"
-_GB_SECOND = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
-_MILLION_REQUESTS = 0.20
-_S3_GB_MONTH, _LOG_GB = 0.023, 0.50
+_LOG_GB = 0.50  # dollars, us-east-1, aws.amazon.com/cloudwatch/pricing
 
 
 class Account(NamedTuple):
@@ -109,11 +106,14 @@ def checked(wanted: Wanted) -> Wanted:
 
 def costs(wanted: Wanted) -> list[str]:
     """What will be paid for, a line each."""
-    price = _GB_SECOND[wanted.architecture]
-    hours = ", ".join(f"{1000 * 3600 * price * memory / 1024:.2f} for 1,000 x {memory} MB" for memory in wanted.memory)
+    paid, arch, disk = prices(wanted.region), wanted.architecture, wanted.disk_mb
+    hours = ", ".join(
+        f"{1000 * 3600 * paid.second(arch, memory, disk):.2f} for 1,000 x {memory} MB" for memory in wanted.memory
+    )
+    others = f", except {', '.join(paid.assumed)}: of {HOME}" if paid.assumed else ""
     return [
         "nothing while nothing runs, but for what is stored",
-        f"an hour of running: ${hours}; a million calls: ${_MILLION_REQUESTS:.2f}",
-        f"a GB stored for a month: ${_S3_GB_MONTH} (expires after {wanted.expire_days} days); a GB of logs: ${_LOG_GB:.2f}",
-        f"(prices of {PRICES_DATED}; other regions differ)",
+        f"an hour of running: ${hours}; a million calls: ${1e6 * paid.invocation:.2f}",
+        f"a GB stored for a month: ${paid.stored} (expires after {wanted.expire_days} days); a GB of logs: ${_LOG_GB:.2f}",
+        f"(published prices of {paid.region}, {paid.dated}{others})",
     ]

@@ -11,6 +11,7 @@ from gg.engines.base import Engine
 from gg.errors import UsageError
 
 if TYPE_CHECKING:
+    from gg.cost.meter import Bill
     from gg.engines.awslambda.engine import LambdaEngine
     from gg.engines.local import LocalEngine
     from gg.execute.expand import Groups
@@ -28,9 +29,11 @@ def check_names(settings: Settings) -> None:
 
 
 def make_engines(
-    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
+    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str, bill: Bill | None = None
 ) -> list[Engine]:
     """The engines that the settings name, over the `.gg` at `dot`, and the one to fall back on, in reserve.
+
+    What they spend goes on `bill`.
 
     UsageError for one that does not exist; SetupError, AccessError for one that is not set up.
     """
@@ -38,9 +41,9 @@ def make_engines(
     engines: list[Engine] = []
     try:
         for name in dict.fromkeys(settings.engine):
-            engines.append(_make(name, settings, store=store, groups=groups, files=files, dot=dot))
+            engines.append(_make(name, settings, store=store, groups=groups, files=files, dot=dot, bill=bill))
         if settings.fallback not in ("never", *settings.engine):
-            spare = _make(settings.fallback, settings, store=store, groups=groups, files=files, dot=dot)
+            spare = _make(settings.fallback, settings, store=store, groups=groups, files=files, dot=dot, bill=bill)
             spare.caps = spare.caps._replace(reserve=True)
             engines.append(spare)
     except BaseException:
@@ -51,12 +54,20 @@ def make_engines(
 
 
 def _make(
-    name: str, settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
+    name: str,
+    settings: Settings,
+    *,
+    store: Store,
+    groups: Groups,
+    files: Callable[[], FileDB],
+    dot: str,
+    bill: Bill | None,
 ) -> LocalEngine | LambdaEngine:
     if name == "lambda":
+        from gg.cost.meter import Bill
         from gg.engines.awslambda.opening import open_engine
 
-        return open_engine(settings, store=store, groups=groups, files=files, dot=dot)
+        return open_engine(settings, store=store, groups=groups, files=files, dot=dot, bill=bill or Bill())
     from gg.engines.local import LocalEngine
     from gg.execute.job import Isolation
 

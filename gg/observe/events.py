@@ -114,7 +114,8 @@ class Placed(NamedTuple):
 class RunFinished(NamedTuple):
     """The end. `real`: calls that ran for real when the build was recorded, by reason. Times in seconds.
 
-    `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times.
+    `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times. `cost` in dollars, by kind and
+    in `total`; `usage` is what was paid for (`gg.cost.meter`). Both are empty when nothing was.
     """
 
     ran: int
@@ -128,6 +129,8 @@ class RunFinished(NamedTuple):
     real: Mapping[str, int] = {}
     retries: Mapping[str, int] = {}
     interrupted: bool = False
+    cost: Mapping[str, float] = {}
+    usage: Mapping[str, int] = {}
 
 
 Event = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished

@@ -6,6 +6,12 @@ from collections.abc import Mapping
 
 from gg.observe.events import Progress, RunFinished, ThunkFailed
 
+_ITEMS = (
+    ("lambda_time", "Lambda time"),
+    ("lambda_requests", "requests"),
+    ("s3_requests", "S3 requests"),
+    ("bytes_out", "bytes out"),
+)
 _REASONS = 4  # reasons named in the last line; `gg explain` names them all
 
 
@@ -62,7 +68,22 @@ def finished(event: RunFinished) -> str:
     real = sum(event.real.values())
     if real:
         text += f"; {count(real, 'call')} ran for real ({_reasons(event.real)})"
-    return text
+    return text + (f"; {spent(event.cost, event.usage)}" if event.cost else "")
+
+
+def dollars(value: float) -> str:
+    """ "$12.34", "$0.0042"; what is too little to be seen is not nothing."""
+    if value >= 1:
+        return f"${value:,.2f}"
+    return "<$0.0001" if 0 < value < 0.00005 else f"${value:.4f}"
+
+
+def spent(cost: Mapping[str, float], usage: Mapping[str, int]) -> str:
+    """What a run cost, and for what."""
+    parts = [f"{dollars(cost[name])} {words}" for name, words in _ITEMS if cost[name]]
+    text = f"{dollars(cost['total'])} spent ({', '.join(parts)})"
+    unheard = usage.get("unheard", 0)
+    return text + (f", {count(unheard, 'invocation')} by our own clock" if unheard else "")
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

@@ -3,7 +3,8 @@
   reply      "gg-reply", 1, worker, spans, cache, results, codec, objects
   worker     [version of gg, name of this environment, first request of it, bytes of memory it has]
   spans      [name, begun, took] each, in nanoseconds from when the request came: cold, fetch, exec, upload
-  cache      [objects that were here, objects fetched, bytes fetched, requests made, objects evicted]
+  cache      [objects that were here, objects fetched, bytes fetched, requests made, objects evicted, and of the
+             requests those that put]
   results    one for each task, in order:
                [0, reduction, missing]        it succeeded: a reduction as `gg.core.codec` has it, reads included
                [1, status, stdout, stderr, [wall, cpu, memory], missing]    the command failed
@@ -56,6 +57,7 @@ class CacheUse(NamedTuple):
     fetched_bytes: int = 0
     requests: int = 0
     evicted: int = 0
+    puts: int = 0
 
 
 class Succeeded(NamedTuple):
@@ -143,7 +145,7 @@ def decode_reply(data: bytes) -> Reply:
             int(),
             [str(gg), str(name), bool(cold), int(memory)],
             list(spans),
-            [int(here), int(fetched), int(fetched_bytes), int(requests), int(evicted)],
+            [int(here), int(fetched), int(fetched_bytes), int(requests), int(evicted), int(puts)],
             list(results),
             int(codec),
             bytes(objects),
@@ -152,7 +154,7 @@ def decode_reply(data: bytes) -> Reply:
                 worker=Worker(gg, name, cold, memory),
                 results=tuple([_result(result) for result in results]),
                 spans=tuple([_span(span) for span in spans]),
-                cache=CacheUse(here, fetched, fetched_bytes, requests, evicted),
+                cache=CacheUse(here, fetched, fetched_bytes, requests, evicted, puts),
                 codec=codec,
                 objects=objects,
             )

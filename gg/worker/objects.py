@@ -29,11 +29,16 @@ class Source(Protocol):
         """How many requests were made for it."""
         ...
 
+    @property
+    def puts(self) -> int:
+        """How many of those put an object."""
+        ...
+
 
 class Nowhere:
     """The source of a request that names no store."""
 
-    requests = 0
+    requests = puts = 0
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         pass

@@ -51,7 +51,7 @@ class S3:
         self._all: list[http.client.HTTPConnection] = []
         self._indexes: dict[bytes, Index] = {}
         self._context: ssl.SSLContext | None = None
-        self.requests = 0
+        self.requests = self.puts = 0
 
     def connect(self, place: Place, packs: tuple[Pack, ...]) -> Objects:
         """What one request of the coordinator names."""
@@ -113,6 +113,7 @@ class S3:
         scope = Scope(place.region, "s3")
         sent |= sign(self._credentials(), scope, method=method, path=path, headers=sent, payload=payload)
         self.requests += 1
+        self.puts += method == "PUT"
         connection.request(method, path, body or None, sent)
         answer = connection.getresponse()
         return answer.status, answer.read()
@@ -163,11 +164,15 @@ class Objects:
         self._s3 = s3
         self._place = place
         self._packs = packs
-        self._begun = s3.requests
+        self._begun = s3.requests, s3.puts
 
     @property
     def requests(self) -> int:
-        return self._s3.requests - self._begun
+        return self._s3.requests - self._begun[0]
+
+    @property
+    def puts(self) -> int:
+        return self._s3.puts - self._begun[1]
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         """Put those of `keys` that can be had into the cache, and what comes with them. OSError."""

@@ -107,7 +107,7 @@ class Worker:
         if len(objects) >= _COMPRESS_FROM:
             codec, objects = ZSTD, zstandard.compress(objects, 1)
         who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
-        use = CacheUse(self._inputs.here, source.fetched, source.fetched_bytes, source.requests, self._cache.evicted)
+        use = source.use(self._inputs.here, self._cache.evicted)
         return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects))
 
     def close(self) -> None:
@@ -234,6 +234,13 @@ class _Counted:
     @property
     def requests(self) -> int:
         return self._source.requests
+
+    @property
+    def puts(self) -> int:
+        return self._source.puts
+
+    def use(self, here: int, evicted: int) -> CacheUse:
+        return CacheUse(here, self.fetched, self.fetched_bytes, self.requests, evicted, self.puts)
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         before = cache.size

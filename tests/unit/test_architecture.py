@@ -35,11 +35,12 @@ ALLOWED = {
     "store": "aws core errors trust",
     "models": "core",
     "aws": "errors",
-    "deploy": "aws errors native",
+    "deploy": "aws cost errors native",
     "observe": "core errors",
     "execute": "core errors files native store",
     "record": "core errors files history models native store workspace",
-    "engines": "aws config core errors execute files native store wire workspace",
+    "cost": "",
+    "engines": "aws config core cost errors execute files native store wire workspace",
     "narrow": "core execute store",
     "ninja": "models",
     "durations": "core store",
@@ -54,7 +55,7 @@ ALLOWED = {
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
     "driver": "cone core durations engines errors execute observe resolve store",
-    "force": "config core driver engines errors execute known ninja observe place record resolve store targets workspace",
+    "force": "config core cost driver engines errors execute known ninja observe place record resolve store targets workspace",
 }
 
 # Single modules that another area may know besides, and why.

@@ -91,7 +91,7 @@ def test_the_worker_may_not_write_results_nor_read_records() -> None:
 
 
 def test_costs_are_told_for_each_size() -> None:
-    assert "$103.65 for 1,000 x 1769 MB, 176.25 for 1,000 x 3008 MB" in costs(_WANTED)[1]
+    assert "$103.84 for 1,000 x 1769 MB, 176.43 for 1,000 x 3008 MB" in costs(_WANTED)[1]
 
 
 def test_other_partitions_have_other_names() -> None:

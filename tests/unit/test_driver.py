@@ -203,6 +203,24 @@ def test_a_straggler_is_duplicated(bench: Bench) -> None:
     assert bench.finished == ["a"]
 
 
+def test_what_becomes_of_a_duplicate_is_no_failure(bench: Bench) -> None:
+    """The straggler is answered, as cancelled, while something else still runs."""
+    hung: list[Start] = []
+
+    def trouble(start: Start) -> Hang | None:
+        if hung:
+            return None
+        hung.append(start)
+        return HANG
+
+    a = bench.graph.thunk("a", ["concat", "x"])
+    b = bench.graph.thunk("b", ["concat", "y"], a)
+    policy = Policy(hedge_floor=0.05, hedge_multiple=0.001)
+    outcome = bench.force(b, engine=bench.engine(trouble), policy=policy)
+    assert outcome.summary.hedges_won == 1
+    assert (outcome.status, outcome.failures) == (0, {})
+
+
 def test_a_thunk_that_becomes_another(bench: Bench) -> None:
     inner = bench.graph.thunk("inner", ["concat", "made"])
     middle = bench.graph.thunk("middle", ["become", inner.hex()], dynamic=True)

@@ -41,7 +41,7 @@ REPLY = Reply(
         Refused(Fault.MISSING_INPUT, "gone", ((0, b"k" * 32), (2, b"l" * 32)), (SandboxPath(b"/bin/sh"),)),
     ),
     spans=(Span("fetch", 0, 12), Span("exec", 12, 1 << 40)),
-    cache=CacheUse(1, 2, 3, 4, 5),
+    cache=CacheUse(1, 2, 3, 4, 5, 6),
 )
 
 

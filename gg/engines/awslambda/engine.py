@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -22,10 +23,11 @@ from gg.core.codec import decode_reduction, encode_thunk
 from gg.core.events import Caps, Fault, Ramp
 from gg.core.ids import BlobId
 from gg.core.thunk import File, Reduction
+from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.functions import Function, choose, invocation_path
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.inputs import Inputs, Shipping
-from gg.engines.awslambda.outcome import from_answer, from_silence
+from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.errors import FormatError, GGError, MissingObject
 from gg.execute.expand import Groups
@@ -44,6 +46,7 @@ _MOST_OUTPUTS = 1 << 30
 _COMPRESS_FROM = 1024
 _MARGIN_S = 20.0
 _OVERHEAD_S = 0.15
+_TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
 
 
 class Remote(Shipping, Protocol):
@@ -73,6 +76,7 @@ class LambdaEngine:
         asked: Asked,
         remote: Remote | None,
         slots: int,
+        meter: Meter,
         ramp: Ramp | None = _RAMP,
     ) -> None:
         self.slots = slots
@@ -84,6 +88,7 @@ class LambdaEngine:
         self._groups = groups
         self._asked = asked
         self._remote = remote
+        self._meter = meter
         self._place = Place()
         self._open_client = open_client
         self._client: Client | None = None
@@ -196,17 +201,30 @@ class LambdaEngine:
         if self._client is None:
             self._client = self._open_client()
         patience = (start.deadline or function.seconds) + _MARGIN_S
+        begun = time.monotonic()
         try:
             answer = await self._client.request(
-                "POST", invocation_path(function.name), body=body, idle_s=patience, repeat=True
+                "POST", invocation_path(function.name), headers=_TAIL, body=body, idle_s=patience, repeat=True
             )
         except NoAnswer as error:
+            if maybe_ran(error):
+                self._meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
             return from_silence(error)
+        except asyncio.CancelledError:  # it runs to its end there
+            self._meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
+            raise
+        if answer.status == 200:
+            report = billed(answer.headers.get("x-amz-log-result", ""))
+            took = time.monotonic() - begun
+            self._meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
         return from_answer(answer, self._asked, function.name)
 
     # Replies
 
     async def _judge(self, reply: Reply, start: Start, told: set[bytes]) -> Reduction | Failure:
+        if reply.cache.requests:
+            puts = reply.cache.puts
+            self._meter.stored(put=puts, get=reply.cache.requests - puts)
         if len(reply.results) != 1:
             return Failure(Fault.INFRA, "a reply with a wrong number of results")
         result = reply.results[0]

@@ -18,11 +18,15 @@ _PATH = "/2015-03-31/functions"
 
 
 class Function(NamedTuple):
-    """One function. `memory` in bytes, what commands get of it; `seconds`: its timeout."""
+    """One function. `memory` in bytes, what commands get of it; `seconds`: its timeout. What is paid for: `memory_mb`,
+    `disk_mb`.
+    """
 
     name: str
     memory: int
     seconds: float
+    memory_mb: int = 0
+    disk_mb: int = 512
 
 
 async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...]:
@@ -49,7 +53,9 @@ async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...
 
 def _function(said: dict[str, object]) -> Function:
     memory, timeout = int(str(said["MemorySize"])), float(str(said["Timeout"]))
-    return Function(str(said["FunctionName"]), max((memory << 20) - RESERVE, 64 << 20), timeout)
+    storage = said.get("EphemeralStorage")
+    disk = int(storage["Size"]) if isinstance(storage, dict) else 512
+    return Function(str(said["FunctionName"]), max((memory << 20) - RESERVE, 64 << 20), timeout, memory, disk)
 
 
 def choose(functions: Sequence[Function], memory: int) -> Function:

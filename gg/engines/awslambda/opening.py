@@ -12,6 +12,8 @@ from gg.aws.loop import LoopThread
 from gg.aws.session import Session
 from gg.aws.sign import Scope
 from gg.config import Settings
+from gg.cost.meter import Bill
+from gg.cost.prices import prices
 from gg.engines.awslambda.engine import LambdaEngine
 from gg.engines.awslambda.functions import Function, find
 from gg.engines.awslambda.shipping import S3Shipping
@@ -28,7 +30,7 @@ _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
 def open_engine(
-    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str
+    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str, bill: Bill
 ) -> LambdaEngine:
     """Ready to run. SetupError, AccessError: what is wrong with the set-up, found by asking for the functions."""
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
@@ -57,6 +59,7 @@ def open_engine(
         asked=asked,
         remote=S3Shipping(remote, store.near, root),
         slots=width,
+        meter=bill.meter(prices(session.region()), _architecture()),
     )
 
 

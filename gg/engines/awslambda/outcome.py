@@ -46,8 +46,12 @@ def from_silence(error: NoAnswer) -> Failure:
     trouble = from_no_answer(error)
     if not isinstance(trouble, Passing):
         return Failure(Fault.INFRA, str(trouble), setup=trouble)
-    lost = error.cause not in (Cause.NAME, Cause.CONNECT)
-    return Failure(Fault.LOST if lost else Fault.INFRA, str(trouble))
+    return Failure(Fault.LOST if maybe_ran(error) else Fault.INFRA, str(trouble))
+
+
+def maybe_ran(error: NoAnswer) -> bool:
+    """Whether the request may have come there."""
+    return error.cause not in (Cause.NAME, Cause.CONNECT)
 
 
 def _from_worker(body: bytes) -> Reply | Failure:

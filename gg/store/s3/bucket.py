@@ -63,6 +63,7 @@ class Bucket:
         self._reached = False
         self.retried = 0
         self.calls: dict[str, int] = {}
+        self.received = 0
 
     @classmethod
     def open(cls, where: StoreUri, session: Session) -> Bucket:
@@ -218,8 +219,11 @@ class Bucket:
     async def _once(
         self, method: str, path: str, query: str, headers: Mapping[str, str] | None, body: bytes | Sequence[bytes]
     ) -> Reply:
-        self.calls[method] = self.calls.get(method, 0) + 1
-        return await self._client.request(method, path, query=query, headers=headers, body=body, repeat=True)
+        kind = _kind(method, query)
+        self.calls[kind] = self.calls.get(kind, 0) + 1
+        reply = await self._client.request(method, path, query=query, headers=headers, body=body, repeat=True)
+        self.received += len(reply.body)
+        return reply
 
     def _give_up(self, found: GGError, failures: int, last: int) -> None:
         """Raise what was found, unless it is worth another try."""
@@ -241,6 +245,13 @@ class Bucket:
             self.region,
             key.access_key if key else "",
         )
+
+
+def _kind(method: str, query: str) -> str:
+    """The method, but for requests that S3 prices otherwise: listing like putting, deleting not at all."""
+    if method == "GET" and "list-type=" in query:
+        return "LIST"
+    return "DELETE" if query == "delete=" else method
 
 
 def _tag(text: bytes, name: str) -> str:

@@ -89,6 +89,12 @@ class Remote:
         """Requests made so far."""
         return sum(self._bucket.calls.values()) if self._bucket is not None else 0
 
+    @property
+    def traffic(self) -> tuple[Mapping[str, int], int]:
+        """Requests made so far by kind, LIST among them, and the bytes that they have brought."""
+        bucket = self._bucket
+        return (dict(bucket.calls), bucket.received) if bucket is not None else ({}, 0)
+
     def close(self) -> None:
         with self._lock:
             self._closed = True

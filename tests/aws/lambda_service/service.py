@@ -193,7 +193,7 @@ class Service:
                 exchange, Refused(500, "ServiceException", "an error of the test's service"), wanted.request_id
             )
             raise
-        log = _log(wanted, ran, cold_s)
+        log = _log(wanted, ran.took_s, ran.memory, cold_s, ran.log)
         self._deliver(exchange, wanted, ran.answer, log)
 
     async def _event(self, wanted: Wanted) -> None:
@@ -226,9 +226,18 @@ class Service:
             call = _call(wanted)
             ran = await sandbox.invoke(call, function.timeout_s, wanted.trouble, self._trouble.faults.crash_after_s)
             self._pool.put(function, sandbox, wanted.generation)
-            return ran, sandbox.init_s if cold else None
+            init_s = sandbox.init_s if cold else None
+            self._bill(function, ran.took_s, init_s)
+            return ran, init_s
         finally:
             self._admission.leave(function.name)
+
+    def _bill(self, function: Function, took_s: float, init_s: float | None) -> None:
+        """What this invocation is paid for, whoever hears of it."""
+        milliseconds = _billed_ms(took_s, init_s)
+        self.counts["billed invocations"] += 1
+        self.counts["billed ms"] += milliseconds
+        self.counts["billed MB-ms"] += milliseconds * function.memory_mb
 
     # Fast mode
 
@@ -249,14 +258,15 @@ class Service:
         elif wanted.trouble:
             seconds, answer = self._pretended_trouble(wanted, seconds, answer)
         if seconds > 0:
-            asyncio.get_running_loop().call_later(seconds, self._pretended, exchange, wanted, crowd, answer)
+            asyncio.get_running_loop().call_later(seconds, self._pretended, exchange, wanted, crowd, seconds, answer)
         else:
-            self._pretended(exchange, wanted, crowd, answer)
+            self._pretended(exchange, wanted, crowd, seconds, answer)
 
-    def _pretended(self, exchange: Exchange, wanted: Wanted, crowd: Crowd, answer: Answer) -> None:
+    def _pretended(self, exchange: Exchange, wanted: Wanted, crowd: Crowd, seconds: float, answer: Answer) -> None:
         self._admission.leave(wanted.function.name)
         crowd.put(wanted.function.name, time.monotonic())
-        self._deliver(exchange, wanted, answer, b"")
+        self._bill(wanted.function, seconds, None)
+        self._deliver(exchange, wanted, answer, _log(wanted, seconds, 0, None, b"") if wanted.tail else b"")
 
     def _pretended_trouble(self, wanted: Wanted, seconds: float, answer: Answer) -> tuple[float, Answer]:
         faults, request_id = self._trouble.faults, wanted.request_id
@@ -336,17 +346,21 @@ def _response(answer: Answer, wanted: Wanted, log: bytes) -> Response:
     return Response(200, answer.payload, tuple(headers))
 
 
-def _log(wanted: Wanted, ran: Ran, cold_s: float | None) -> bytes:
-    """The log as the function's log group would have it: its own lines between Lambda's."""
-    who, took = wanted.request_id, ran.took_s * 1000
-    fields = [f"REPORT RequestId: {who}", f"Duration: {took:.2f} ms", f"Billed Duration: {int(took) + 1} ms"]
-    fields += [f"Memory Size: {wanted.function.memory_mb} MB", f"Max Memory Used: {ran.memory >> 20} MB"]
+def _billed_ms(took_s: float, init_s: float | None) -> int:
+    return int((took_s + (init_s or 0.0)) * 1000) + 1
+
+
+def _log(wanted: Wanted, took_s: float, memory: int, cold_s: float | None, own: bytes) -> bytes:
+    """The log as the function's log group would have it: its `own` lines between Lambda's."""
+    who, billed = wanted.request_id, _billed_ms(took_s, cold_s)
+    fields = [f"REPORT RequestId: {who}", f"Duration: {took_s * 1000:.2f} ms", f"Billed Duration: {billed} ms"]
+    fields += [f"Memory Size: {wanted.function.memory_mb} MB", f"Max Memory Used: {memory >> 20} MB"]
     if cold_s is not None:
         fields.append(f"Init Duration: {cold_s * 1000:.2f} ms")
     report = "\t".join([*fields, "\n"])
     return b"START RequestId: %b Version: $LATEST\n%bEND RequestId: %b\n%b" % (
         who.encode(),
-        ran.log,
+        own,
         who.encode(),
         report.encode(),
     )

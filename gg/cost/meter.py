@@ -1,0 +1,156 @@
+"""What a run has spent: counted as answers come, priced when asked.
+
+Lambda says in each answer what it bills for (`X-Amz-Log-Type: Tail`, the REPORT line): the milliseconds, initialisation
+included, and the memory. Failed invocations are billed and say so too. One that was never heard of, or that was left
+running, is counted with the time that passed here.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from base64 import b64decode
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+from gg.cost.prices import FREE_DISK_MB, Prices, prices
+
+_BILLED = re.compile(rb"Billed Duration: (\d+) ms\tMemory Size: (\d+) MB")
+_TAIL = 1024  # characters of base64 from the end: the REPORT line comes last
+
+
+class Billed(NamedTuple):
+    """What Lambda bills one invocation for."""
+
+    milliseconds: int
+    memory_mb: int
+
+
+def billed(log: str) -> Billed | None:
+    """What the end of an invocation's log, in base64, says of it. None if there is no report in it."""
+    end = log[-_TAIL:]
+    try:
+        found = _BILLED.search(b64decode(end[len(end) % 4 :]))
+    except ValueError:
+        return None
+    return Billed(int(found[1]), int(found[2])) if found else None
+
+
+class Usage(NamedTuple):
+    """Sums. `mb_ms`: memory in MB by billed milliseconds; `disk_mb_ms`: of /tmp above what is free. `unheard`: invocations
+    whose time was taken here. `put`, `get`: S3 requests as they are priced. `out`: bytes from AWS to here.
+    """
+
+    invocations: int = 0
+    milliseconds: int = 0
+    mb_ms: int = 0
+    disk_mb_ms: int = 0
+    unheard: int = 0
+    put: int = 0
+    get: int = 0
+    out: int = 0
+
+    def plus(self, other: Usage) -> Usage:
+        return Usage(*map(sum, zip(self, other, strict=True)))
+
+
+class Cost(NamedTuple):
+    """Dollars."""
+
+    lambda_time: float = 0.0
+    lambda_requests: float = 0.0
+    s3_requests: float = 0.0
+    bytes_out: float = 0.0
+
+    @property
+    def total(self) -> float:
+        return sum(self)
+
+    def plus(self, other: Cost) -> Cost:
+        return Cost(*map(sum, zip(self, other, strict=True)))
+
+
+def cost(usage: Usage, prices: Prices, architecture: str) -> Cost:
+    gb_second = prices.second(architecture, 1024)
+    return Cost(
+        lambda_time=(usage.mb_ms * gb_second + usage.disk_mb_ms * prices.disk) / 1024 / 1000,
+        lambda_requests=usage.invocations * prices.invocation,
+        s3_requests=usage.put * prices.put + usage.get * prices.get,
+        bytes_out=usage.out / (1 << 30) * prices.out,
+    )
+
+
+class Meter:
+    """Counts for one region and architecture. Thread-safe."""
+
+    def __init__(self, prices: Prices, architecture: str = "x86_64") -> None:
+        self.prices = prices
+        self.architecture = architecture
+        self._lock = threading.Lock()
+        self._usage = Usage()
+
+    def invoked(self, memory_mb: int, disk_mb: int, seconds: float, report: Billed | None, size: int = 0) -> None:
+        """One invocation: Lambda's `report`, or else how many `seconds` passed here; `size`: bytes of the answer."""
+        took, memory = report or (int(seconds * 1000) + 1, memory_mb)
+        disk = max(0, disk_mb - FREE_DISK_MB) * took
+        self._add(Usage(1, took, memory * took, disk, report is None, out=size))
+
+    def stored(self, *, put: int = 0, get: int = 0, out: int = 0) -> None:
+        """Requests to S3, of a worker or from here."""
+        self._add(Usage(put=put, get=get, out=out))
+
+    def _add(self, usage: Usage) -> None:
+        with self._lock:
+            self._usage = self._usage.plus(usage)
+
+    @property
+    def usage(self) -> Usage:
+        return self._usage
+
+    @property
+    def cost(self) -> Cost:
+        return cost(self._usage, self.prices, self.architecture)
+
+
+Traffic = Callable[[], tuple[Mapping[str, int], int]]
+"""Requests to S3 by kind, so far, and the bytes that they have brought here."""
+
+
+class Bill:
+    """All meters of a run, and the stores that it uses from here."""
+
+    def __init__(self) -> None:
+        self._meters: dict[tuple[str, str], Meter] = {}
+        self._stores: list[tuple[Callable[[], str], Traffic]] = []
+
+    def meter(self, prices: Prices, architecture: str = "x86_64") -> Meter:
+        """The meter for this place, the same one each time."""
+        return self._meters.setdefault((prices.region, architecture), Meter(prices, architecture))
+
+    def follow(self, region: Callable[[], str], traffic: Traffic) -> None:
+        """Count what a store is asked from here. `region` is asked when there is something to price."""
+        self._stores.append((region, traffic))
+
+    @property
+    def usage(self) -> Usage:
+        total = Usage()
+        for usage, _, _ in self._parts():
+            total = total.plus(usage)
+        return total
+
+    @property
+    def cost(self) -> Cost:
+        total = Cost()
+        for usage, paid, architecture in self._parts():
+            total = total.plus(cost(usage, paid, architecture))
+        return total
+
+    def _parts(self) -> Iterator[tuple[Usage, Prices, str]]:
+        for meter in self._meters.values():
+            yield meter.usage, meter.prices, meter.architecture
+        for region, traffic in self._stores:
+            calls, size = traffic()
+            if calls:
+                put = sum(calls.get(kind, 0) for kind in ("PUT", "POST", "LIST"))
+                free = calls.get("DELETE", 0)
+                yield Usage(put=put, get=sum(calls.values()) - put - free, out=size), prices(region()), "x86_64"

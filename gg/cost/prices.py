@@ -1,0 +1,77 @@
+"""What AWS charges, as published: the dated table in `prices.toml`, for one region.
+
+Lambda bills an invocation's memory for its milliseconds, initialisation included; a request; and what of /tmp is above
+512 MB. S3 bills requests by kind. Transfer to this machine is billed, transfer to AWS is not.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from functools import cache
+from importlib import resources
+from typing import Any, NamedTuple
+
+HOME = "us-east-1"
+FREE_DISK_MB = 512
+_PARTS = {"lambda": ("x86_64", "arm64", "disk", "requests"), "s3": ("put", "get", "stored")}
+
+
+class Prices(NamedTuple):
+    """Dollars, each for one: a GB-second, a request, a GB-month, a GB. `assumed`: what was taken from `HOME`'s prices."""
+
+    region: str
+    dated: str
+    x86_64: float
+    arm64: float
+    disk: float
+    invocation: float
+    put: float
+    get: float
+    stored: float
+    out: float
+    assumed: tuple[str, ...] = ()
+
+    def second(self, architecture: str, memory_mb: int, disk_mb: int = FREE_DISK_MB) -> float:
+        """A second of a function of this size."""
+        gb = self.arm64 if architecture == "arm64" else self.x86_64
+        return (gb * memory_mb + self.disk * max(0, disk_mb - FREE_DISK_MB)) / 1024
+
+
+def prices(region: str) -> Prices:
+    """The prices of a region; of `HOME` where the table does not know them."""
+    table = _table()
+    home, own = table["region"][HOME], table["region"].get(region, {})
+    found: dict[str, float] = {}
+    assumed: list[str] = []
+    for part, names in _PARTS.items():
+        for name in names:
+            known = own.get(part, {})
+            found[name] = float(known.get(name, home[part][name]))
+            if name not in known:
+                assumed.append(f"{part} {name}")
+    if "out" not in own:
+        assumed.append("out")
+    return Prices(
+        region=region,
+        dated=table["dated"].isoformat(),
+        x86_64=found["x86_64"],
+        arm64=found["arm64"],
+        disk=found["disk"],
+        invocation=found["requests"] / 1e6,
+        put=found["put"] / 1000,
+        get=found["get"] / 1000,
+        stored=found["stored"],
+        out=float(own.get("out", home["out"])),
+        assumed=tuple(assumed),
+    )
+
+
+def sources() -> dict[str, dict[str, str]]:
+    """Where the figures are published, and where and when they were seen."""
+    found: dict[str, dict[str, str]] = _table()["source"]
+    return found
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads(resources.files("gg.cost").joinpath("prices.toml").read_text("utf-8"))
