@@ -61,3 +61,8 @@ def _once(places: Iterable[Place], taken: dict[tuple[int, int] | None, None]) ->
             seen[identity] = None
             kept.append(place)
     return kept
+
+
+def lasting(place: Place) -> bool:
+    """Whether it is a system directory that stays as it is, by an absolute name: the same for every unit that has it."""
+    return place.system and not place.directory.volatile and place.prefix.startswith(b"/")

@@ -48,7 +48,7 @@ class Node:
 
     __slots__ = (
         "aliases", "bit", "cluster", "computed", "context", "directory", "edges", "hazards", "header", "key", "kind",
-        "position", "state", "targets", "through", "users",
+        "position", "state", "targets", "through", "users", "wants",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +76,7 @@ class Node:
         self.through: tuple[bytes, ...] = ()  # directories that names in it leave by `..`
         self.computed: tuple[bytes, ...] = ()
         self.hazards = 0
+        self.wants: frozenset[bytes] = frozenset()  # where names that it takes from the search path start
 
 
 class Cluster:
@@ -87,6 +88,7 @@ class Cluster:
 
     __slots__ = (
         "_order",
+        "_wants",
         "children",
         "computed",
         "files",
@@ -104,6 +106,7 @@ class Cluster:
         self.members = members
         self.group: GroupId | None = None
         self._order: tuple[Header, ...] | None = None
+        self._wants: frozenset[bytes] | None = None
         names: dict[Header, None] = {}
         mask = 0
         hazards = 0
@@ -154,6 +157,22 @@ class Cluster:
                 stack.pop()
         assert self._order is not None
         return self._order
+
+    def wants(self) -> frozenset[bytes]:
+        """What names in the closure start with that are looked for on the search path (`Node.wants`). Kept."""
+        if self._wants is None:
+            stack = [self]
+            while stack:
+                top = stack[-1]
+                waiting = [child for child in top.children if child._wants is None]
+                if waiting:
+                    stack += waiting
+                    continue
+                own = [node.wants for node in top.members]
+                top._wants = frozenset().union(*own, *[child._wants or () for child in top.children])
+                stack.pop()
+        assert self._wants is not None
+        return self._wants
 
 
 def _union(own: list[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:

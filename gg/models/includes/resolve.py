@@ -11,13 +11,14 @@ file was found. Directories and unreadable files of the right name are passed ov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from gg.models.base import SearchPath
-from gg.models.includes.chain import Place, lay_out
+from gg.models.includes.chain import Place, lasting, lay_out
 from gg.models.includes.disk import Disk
 from gg.models.includes.files import GAS, NASM, C, Files
 from gg.models.includes.graph import Cluster, Header, Node, condense
+from gg.models.includes.lent import Lent
 from gg.models.includes.tree import Directory, Tree
 
 # Positions of nodes that were not found on the search path. `#include_next` in a source, or in a file that was named by
@@ -68,6 +69,10 @@ class Edge:
     def odd(self, path: bytes) -> None:
         self.context.odd(path, self)
 
+    def beside(self) -> bool:
+        """Whether the name was found without the search path."""
+        return bool(self.targets) and self.tried[-1][1].position == HERE
+
 
 def stripped(display: bytes) -> bytes:
     """A name as cpp writes it in a make rule: without `./` in front (and the slashes that follow it)."""
@@ -77,15 +82,27 @@ def stripped(display: bytes) -> bytes:
 
 
 class Context:
-    """All that is known in one working directory and search path."""
+    """All that is known in one working directory and search path.
 
-    def __init__(self, cwd: bytes, search: SearchPath, disk: Disk, tree: Tree, files: Files) -> None:
+    `lender` gives the context that shares the end of this one's search path; a lender itself has none.
+    """
+
+    def __init__(
+        self,
+        cwd: bytes,
+        search: SearchPath,
+        disk: Disk,
+        tree: Tree,
+        files: Files,
+        lender: Callable[[Iterable[Place]], Context] | None = None,
+    ) -> None:
         self.cwd = cwd
+        self._lender = lender
         self._search = search
         self._disk = disk
         self._tree = tree
         self._files = files
-        self._bits: dict[tuple[bytes, bytes], int] = {}
+        self._bits: dict[tuple[bytes, bytes, bool], int] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -104,12 +121,19 @@ class Context:
         self._clusters: set[Cluster] = set()
         self.dead = 0  # bits of files whose clusters no longer hold
         self.unsure = False  # an answer was found wrong since `settle`
+        self._anew = False
         self._through: list[bytes] = []
         self._generation = self._tree.generation
         self._cwd = self._tree.locate(self.cwd, self._through)
         self.watch(self._cwd)
         self._chain, self._bracket = lay_out(self._search, self._search_directory)
         self.directories = tuple(dict.fromkeys([*(place.directory.path for place in self._chain), *self._through]))
+        self._steady = len(self._paths)
+        self._lent: Lent | None = None
+        self._shared = len(self._chain)
+        if self._lender is not None and any(lasting(place) for place in self._chain):
+            self._lent = Lent(self, self._chain, self._lender, self._tree)
+            self._shared = self._lent.positions[0]
 
     def _search_directory(self, name: bytes) -> Directory:
         directory = self._tree.locate(name if name.startswith(b"/") else self.cwd + b"/" + name, self._through)
@@ -153,7 +177,7 @@ class Context:
         """Drop the clusters that no longer hold; whether anything was found wrong since the last call."""
         wrong = self.unsure
         self.unsure = False
-        if self._generation != self._tree.generation:
+        if self._anew or self._generation != self._tree.generation:
             self.reset()
             return True
         if self.dead:
@@ -164,6 +188,15 @@ class Context:
                     node.cluster = None
             self.dead = 0
         return wrong
+
+    def start_anew(self, lent: Lent) -> None:
+        """Something that was taken from a lender may no longer hold."""
+        if lent is self._lent:
+            self._anew = self.unsure = True
+
+    def lasting(self) -> bool:
+        """Whether all that was looked at stays as it is for the session, but for what the search path itself needs."""
+        return len(self._paths) == self._steady and not self._odd
 
     def drop(self, node: Node) -> None:
         """`node`'s file has changed or gone."""
@@ -227,7 +260,9 @@ class Context:
         return header
 
     def _bit(self, header: Header) -> int:
-        return 1 << self._bits.setdefault((header.path, header.display), len(self._bits))
+        # Clusters of a context and of its lender meet in one mask: the one has the odd bits, the other the even ones.
+        number = self._bits.setdefault((header.path, header.display, header.listed), len(self._bits))
+        return 1 << 2 * number + (self._lender is None)
 
     def leaf(self, path: bytes, display: bytes) -> Cluster | None:
         """A cluster of one file that is only read; None if there is none. For what the compiler itself has listed."""
@@ -240,6 +275,8 @@ class Context:
 
     def cluster(self, node: Node) -> Cluster:
         """The cluster of `node`, made now if need be, with all that it reaches."""
+        if node.cluster is None and node.context is not self:
+            return node.context.cluster(node)
         if node.cluster is None:
             self._clusters.update(condense(node, self._follow))
         assert node.cluster is not None
@@ -271,6 +308,8 @@ class Context:
         node.edges = edges if node.position == SOURCE else []
         node.aliases = tuple(aliases)
         node.through = tuple(through)
+        if self._lender is None:
+            node.wants = frozenset(edge.key[1:].partition(b"/")[0] for edge in edges if not edge.beside())
 
     def _edges(self, node: Node) -> Iterator[Edge]:
         directives = self._files.lexed(node.state, node.kind)
@@ -313,13 +352,19 @@ class Context:
         if form[0] in _BRACKET:
             table = self._brackets
         elif form[0] in _NEXT:
-            table = self._nexts.setdefault(node.position, {})
+            table = self._nexts.setdefault(self._position(node), {})
         else:
             table = self._local(node)
         known = table.get(directive)
         if known is not None:
             return known
         return self._make(table, directive, self._places(node, directive))
+
+    def _position(self, node: Node) -> int:
+        """Where on this search path `node` was found."""
+        if self._lent is None or node.context is self or node.position < 0:
+            return node.position
+        return self._lent.positions[node.position]
 
     def forced(self, name: bytes, kind: str) -> Edge:
         """What -include NAME leads to."""
@@ -329,14 +374,17 @@ class Context:
 
     def implicit(self, name: bytes) -> Edge:
         """What <name> leads to, which the compiler includes on its own."""
-        directive = b"B" + name
+        return self.bracket(b"B" + name)
+
+    def bracket(self, directive: bytes) -> Edge:
+        """What a directive leads to that does not look beside the file it is in."""
         return self._brackets.get(directive) or self._make(self._brackets, directive, self._chain[self._bracket :])
 
     def _places(self, node: Node, directive: bytes) -> list[Place]:
         """The directories to search, in order."""
         form = directive[:1]
         if form[0] in _NEXT:
-            return self._chain[node.position + 1 :]
+            return self._chain[self._position(node) + 1 :]
         if form in b"BFI":
             return self._chain[self._bracket :]
         shown = node.header.display
@@ -359,7 +407,8 @@ class Context:
             targets = (node,) if node is not None else ()
         edge.targets = targets
         for node in targets:
-            node.users.append(edge)
+            if node.context is self:
+                node.users.append(edge)
         return edge
 
     def _first(self, edge: Edge, name: bytes, form: bytes, places: Iterable[Place]) -> Node | None:
@@ -376,6 +425,13 @@ class Context:
         else:
             parts = head.split(b"/") if head else []
         for place in places:
+            if self._lent is not None and place.position == self._shared:
+                lent = self._lent.ask(name, form)
+                if lent is not None:
+                    edge.display = lent.display
+                    edge.through += lent.through
+                    edge.tried += lent.tried
+                    return lent.targets[0] if lent.targets else None
             here: Directory | None = place.directory
             if parts:
                 here = self._tree.enter(place.directory, parts, edge, edge.through)

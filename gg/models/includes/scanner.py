@@ -12,10 +12,12 @@ names that only the assembler computes (`Closure.opaque`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import chain
 
 from gg.core.slotted import replace, slotted
 from gg.models.base import Scan, SearchPath
+from gg.models.includes.chain import Place
 from gg.models.includes.disk import Disk
 from gg.models.includes.files import Files
 from gg.models.includes.graph import Cluster, Header
@@ -70,6 +72,7 @@ class Scanner:
         self._tree = Tree(disk)
         self._files = Files(disk)
         self._contexts: dict[tuple[bytes, SearchPath], Context] = {}
+        self._lenders: dict[SearchPath, Context] = {}
 
     def scan(self, scan: Scan, cwd: bytes) -> Closure:
         """What can be read for `scan.sources` in the directory `cwd`; FileNotFoundError if a source is missing."""
@@ -78,7 +81,7 @@ class Scanner:
         key = (cwd, scan.search)
         context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[key] = Context(cwd, scan.search, self._disk, self._tree, self._files)
+            context = self._contexts[key] = Context(cwd, scan.search, self._disk, self._tree, self._files, self._lender)
         context.refresh()
         context.settle()
         # No file is looked at twice in an epoch, so each turn either finds a change in another file or is the last.
@@ -90,6 +93,15 @@ class Scanner:
                 self._files.check(unit.volatile())
             if not context.settle():
                 return _closure(unit, context, scan)
+
+    def _lender(self, places: Iterable[Place]) -> Context:
+        """The context that all those share whose search paths end with `places`."""
+        search = SearchPath(quote=(), bracket=tuple(place.prefix for place in places), user=0)
+        lender = self._lenders.get(search)
+        if lender is None:
+            lender = self._lenders[search] = Context(b"/", search, self._disk, self._tree, self._files)
+        lender.settle()
+        return lender
 
     def with_rule(self, closure: Closure, rule: bytes, cwd: bytes) -> Closure:
         """`closure` and the files that a make rule lists (what the compiler's -M prints), nothing unresolved."""

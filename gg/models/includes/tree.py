@@ -149,6 +149,18 @@ class Tree:
                 directory.absent.setdefault(name, []).append(watcher)
         return False
 
+    def lacks(self, directory: Directory, names: frozenset[bytes], watcher: Watcher) -> bool:
+        """Whether none of `names` is in there. If so, each is a miss that is registered for `watcher`."""
+        if directory.stamp is None:
+            return True
+        there = directory.names if directory.names is not None else self._list(directory)
+        if not names.isdisjoint(there):
+            return False
+        if directory.volatile:
+            for name in names:
+                directory.absent.setdefault(name, []).append(watcher)
+        return True
+
     def refresh(self, directories: Iterable[Directory], stamps: Iterable[Stamp | None]) -> None:
         """Compare with the stamps of now, and tell the watchers what has changed."""
         for directory, stamp in zip(directories, stamps, strict=True):

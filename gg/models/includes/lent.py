@@ -1,0 +1,87 @@
+"""System headers resolved once for all contexts that have the same system directories on their search paths.
+
+Every directory of a build has a search path of its own, but most of a unit's headers come from system directories that
+are the same for all. Those of them that stay as they are for the session (`Disk.stable`) make a context too, the
+*lender*, with clusters of its own. What a context has not found when it comes to the first of them it asks of the
+lender, and takes its node, with the whole cluster below, if none of the names that this cluster takes from the search
+path starts with anything that is in the other directories, the context's *own*: then each of them leads where it leads
+in the lender. Otherwise that header is resolved as if nothing were shared.
+
+A name that appears later in one of the own directories makes the borrower start anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from gg.models.includes.chain import Place, lasting
+from gg.models.includes.tree import Directory, Tree
+
+if TYPE_CHECKING:
+    from gg.models.includes.graph import Cluster
+    from gg.models.includes.resolve import Context, Edge
+
+# The form under which the lender is asked for what is still not found where its directories start.
+_FORM = {b"Q": b"B", b"B": b"B", b"N": b"B", b"M": b"B", b"f": b"B", b"F": b"F"}
+_FORM |= {b"H": b"I", b"I": b"I", b"J": b"I", b"K": b"I"}
+# Starts that lead out of the directory they are looked for in, or to the root.
+_ROVING = frozenset((b"", b".", b".."))
+
+
+class Lent:
+    """What one context has of its lender."""
+
+    def __init__(
+        self, borrower: Context, chain: Sequence[Place], lender: Callable[[Iterable[Place]], Context], tree: Tree
+    ) -> None:
+        # The positions on the borrower's search path of the directories on the lender's.
+        self.positions = [place.position for place in chain if lasting(place)]
+        self.lender = lender(chain[position] for position in self.positions)
+        self._borrower = borrower
+        self._own = [place.directory for place in chain if not lasting(place)]
+        self._late = [p.directory for p in chain[self.positions[0] :] if not lasting(p)]
+        self._tree = tree
+        self._missed: frozenset[bytes] = frozenset()  # starts of names that no own directory has
+        self._late_missed: dict[bytes, bool] = {}
+        self._fits: dict[Cluster, bool] = {}
+
+    def ask(self, name: bytes, form: bytes) -> Edge | None:
+        """The lender's lookup of `name`, which is in no directory before; None if it does not hold in the borrower."""
+        alike = _FORM.get(form)
+        if alike is None or not self._lacked_late(name.partition(b"/")[0]):
+            return None
+        edge = self.lender.bracket(alike + name)
+        fits = all(self._fit(self.lender.cluster(node)) for node in edge.targets)
+        return edge if fits and self.lender.lasting() else None
+
+    def _lacked_late(self, start: bytes) -> bool:
+        """Whether no own directory after the first shared one has it."""
+        known = self._late_missed.get(start)
+        if known is None:
+            known = self._late_missed[start] = start in self._missed or self._lack(self._late, frozenset((start,)))
+        return known
+
+    def _fit(self, cluster: Cluster) -> bool:
+        known = self._fits.get(cluster)
+        if known is None:
+            new = cluster.wants() - self._missed
+            known = self._fits[cluster] = not new or self._lack(self._own, new)
+            if known:
+                self._missed |= new
+        return known
+
+    def _lack(self, own: Sequence[Directory], names: frozenset[bytes]) -> bool:
+        return _ROVING.isdisjoint(names) and all(self._tree.lacks(directory, names, self) for directory in own)
+
+    # A watcher of the own directories
+
+    def stale(self) -> None:
+        """One of the own directories has got a name that a borrowed header may look for."""
+        self._borrower.start_anew(self)
+
+    def watch(self, directory: Directory) -> None:
+        raise AssertionError("only names are looked for")
+
+    def odd(self, path: bytes) -> None:
+        raise AssertionError("only names are looked for")
