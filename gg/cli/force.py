@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import click
 
+from gg.errors import UsageError
+
+
+def _widths(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, ...]:
+    words = value.split(",") if value is not None else []
+    if not all(word.isascii() and word.isdigit() and int(word) for word in words):
+        raise click.BadParameter(f"{value!r} is not a number of jobs")
+    return tuple(int(word) for word in words)
+
 
 @click.command("gg-force", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many thunks to run at once (default: processors).")
+@click.option("--jobs", "-j", callback=_widths, help="How many thunks to run at once (default: processors).")
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to run them (default: local).")
 @click.option("--fallback", metavar="NAME|never", help="Where to run what an engine could not.")
 @click.option("--store", metavar="URI", help="The shared store: s3://BUCKET/PREFIX?region=R (default: GG_STORAGE_URI).")
@@ -14,12 +23,15 @@ import click
 @click.option("--keep-going", "-k", is_flag=True, default=None, help="Go on with what does not need a failed thunk.")
 @click.option("--quiet", "-q", is_flag=True, help="Show only what the tools print, and errors.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
+@click.option(
+    "--estimate", is_flag=True, help="Tell time and dollars for each engine and each of --jobs N,N; run nothing."
+)
 @click.option("--trace", metavar="FILE", help="Write a trace for chrome://tracing or Perfetto.")
 @click.option("--debug", is_flag=True, help="Show where an internal error comes from.")
 @click.argument("targets", nargs=-1, metavar="[TARGET...]", type=click.Path())
 def command(
     targets: tuple[str, ...],
-    jobs: int | None,
+    jobs: tuple[int, ...],
     engine: str | None,
     fallback: str | None,
     store: str | None,
@@ -27,6 +39,7 @@ def command(
     keep_going: bool | None,
     quiet: bool,
     as_json: bool,
+    estimate: bool,
     trace: str | None,
     debug: bool,
 ) -> int:
@@ -35,6 +48,12 @@ def command(
     Exit status: 0, or the first failing command's own, 75 when something other than a command failed for good,
     130 when interrupted.
     """
+    if estimate:
+        from gg.cli.estimate import show
+
+        return show(targets, jobs, as_json=as_json, engine=engine, store=store)
+    if len(jobs) > 1:
+        raise UsageError("--jobs takes one number", hint="several are for --estimate")
     from gg.cli.force_run import force
 
     return force(
@@ -42,7 +61,7 @@ def command(
         quiet=quiet,
         as_json=as_json,
         trace=trace,
-        jobs=jobs,
+        jobs=jobs[0] if jobs else None,
         engine=engine,
         fallback=fallback,
         store=store,

@@ -73,7 +73,9 @@ class EngineModel:
     `bandwidth`: at which an attempt gets its inputs. `noise`: factor on each duration. `failures`, `losses`: shares of
     the attempts that end, somewhere on their way, in an INFRA fault or with the worker gone. `stragglers`: share that
     takes `straggler_factor` times as long. `ramp`, `limit`: attempts side by side beyond either are refused with
-    THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling ends the cost of an attempt.
+    THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling is answered at once. `serial`: seconds of the
+    coordinator's own time for each attempt, one after the other. `whole`: bytes of memory that come with one processor;
+    attempts in a smaller memory class are slower by as much.
     """
 
     name: EngineName
@@ -91,17 +93,24 @@ class EngineModel:
     ramp: Ramp | None = None
     limit: int | None = None
     cancels: bool = True
+    serial: float = 0.0
+    whole: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineUse:
-    """What one engine did: attempts it ran, cold starts, attempts refused, seconds of attempts in all, peak width."""
+    """What one engine did: attempts it ran, cold starts, attempts refused, seconds of attempts in all, peak width.
+
+    `inside`: seconds that attempts took there, by memory class: all but latency and the coordinator's time. What was
+    cancelled counts to the end that it would have had.
+    """
 
     attempts: int
     cold: int
     refused: int
     seconds: float
     peak: int
+    inside: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +138,7 @@ class SimulatedEngine:
         self.rng = rng
         self.running = self.warm = self.peak = self.attempts = self.cold = self.refused = 0
         self.seconds = 0.0
+        self.inside: dict[int, float] = {}
 
     def accepts(self, now: float) -> bool:
         model = self.model
@@ -137,16 +147,20 @@ class SimulatedEngine:
             limit = min(limit, model.ramp.burst + model.ramp.rate * now)
         return self.running < limit
 
-    def run(self, seconds: float, input_size: int, deadline: float | None) -> tuple[float, Fault | None]:
+    def run(
+        self, seconds: float, input_size: int, deadline: float | None, memory: int = 0
+    ) -> tuple[float, Fault | None]:
         """Take one attempt: how long it takes, and the fault it ends in."""
         model, rng = self.model, self.rng
-        took = model.latency.draw(rng) + input_size / model.bandwidth
+        latency = model.latency.draw(rng)
+        took = latency + input_size / model.bandwidth
         if self.warm > 0:
             self.warm -= 1
         else:
             self.cold += 1
             took += model.cold.draw(rng) + model.cold_bytes / model.bandwidth
-        took += seconds * model.caps.slowness * model.noise.draw(rng) * self._drag()
+        share = min(1.0, memory / model.whole) if model.whole and memory else 1.0
+        took += seconds / share * model.caps.slowness * model.noise.draw(rng) * self._drag()
         self.running += 1
         self.attempts += 1
         self.peak = max(self.peak, self.running)
@@ -155,6 +169,7 @@ class SimulatedEngine:
             took *= rng.random()
         elif deadline is not None and took > deadline:
             took, fault = deadline, Fault.TIMEOUT
+        self.inside[memory] = self.inside.get(memory, 0.0) + max(0.0, took - latency)
         return took, fault
 
     def _drag(self) -> float:
@@ -177,7 +192,7 @@ class SimulatedEngine:
             self.warm += 1
 
     def use(self) -> EngineUse:
-        return EngineUse(self.attempts, self.cold, self.refused, self.seconds, self.peak)
+        return EngineUse(self.attempts, self.cold, self.refused, self.seconds, self.peak, dict(self.inside))
 
 
 @dataclass(slots=True)
@@ -216,6 +231,7 @@ class Simulator:
         self._seq = 0
         self._coming: list[tuple[float, int, Event]] = []
         self._under_way: dict[AttemptId, _UnderWay] = {}
+        self._busy_until = 0.0
 
     def run(self, roots: Sequence[NodeId]) -> Simulation:
         """Force `roots`, from an empty start to Done."""
@@ -289,10 +305,17 @@ class Simulator:
             self._later(ends, Faulted(ends, id, Fault.THROTTLED))
             return
         seconds = expected_seconds(node.work, node.seconds)
-        took, fault = engine.run(seconds, node.input_size, command.deadline)
-        ends = self.now + took
+        took, fault = engine.run(seconds, node.input_size, command.deadline, command.memory)
+        ends = self._sent(engine.model.serial) + took
         self._under_way[id] = _UnderWay(engine, self.now, ends, fault)
         self._later(ends, Faulted(ends, id, fault) if fault is not None else Ran(ends, id, took))
+
+    def _sent(self, serial: float) -> float:
+        """When the coordinator has sent one more attempt."""
+        if not serial:
+            return self.now
+        self._busy_until = max(self.now, self._busy_until) + serial
+        return self._busy_until
 
     def _cancel(self, command: Cancel) -> None:
         attempt = self._under_way.get(command.attempt)

@@ -1,0 +1,146 @@
+"""`gg-force --estimate`: time and dollars beforehand, for each engine and width, with all that was assumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gg import config
+from gg.cost.models import ASSUMED
+from gg.observe.wording import count, dollars, seconds
+
+if TYPE_CHECKING:
+    from gg.cost.estimate import Graph, Place, Row
+
+_WIDTHS = (100, 500, 1000)
+_COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "requests", "S3", "out", "cold", "peak")
+
+
+def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engine: str | None, **flags: object) -> int:
+    """Print the estimate; exit status 0."""
+    from gg.cost.estimate import rows
+    from gg.engines.registry import NAMES, check_names
+    from gg.estimate import graph_of, place_of
+    from gg.store.directory import DirectoryStore
+    from gg.targets import Targets
+    from gg.workspace import Workspace
+
+    workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
+    settings = config.load(workspace.root, engine=engine, **flags)
+    check_names(settings)
+    wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        graph = graph_of(workspace, settings, store, wanted)
+    finally:
+        store.close()
+    place = place_of(workspace, settings)
+    engines = settings.engine if engine else NAMES
+    found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), place)
+    if as_json:
+        click.echo(json.dumps(_as_json(graph, place, found)))
+    elif sys.stdout.isatty():
+        _draw(graph, place, found)
+    else:
+        _print(graph, place, found)
+    return 0
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    cost = row.cost
+    paid = (cost.total, cost.lambda_time, cost.lambda_requests, cost.s3_requests, cost.bytes_out)
+    free = row.engine == "local"
+    return (
+        row.engine,
+        f"{row.width:,}",
+        *(seconds(value) for value in (row.seconds, row.fastest, row.slowest)),
+        *("-" if free else dollars(value) for value in paid),
+        "-" if free else f"{row.cold:,}",
+        f"{row.peak:,}",
+    )
+
+
+def _notes(graph: Graph, place: Place, found: Sequence[Row]) -> list[str]:
+    """What a reader must know to judge the figures, a sentence each."""
+    path = max((row.path for row in found), default=0.0)
+    work = max((row.work for row in found), default=0.0)
+    notes = [f"{count(len(graph.nodes), 'thunk')} to run, {seconds(work)} of work; the longest chain: {seconds(path)}"]
+    unseen = sum(guess.thunks for guess in graph.guessed.values())
+    if unseen:
+        kinds = [
+            f"{guess.thunks} {kind} at {guess.seconds:.2g} s ({'median of those seen' if guess.learnt else 'by default'})"
+            for kind, guess in sorted(graph.guessed.items())
+        ]
+        notes.append(f"{count(unseen, 'duration')} guessed: {', '.join(kinds)}")
+    sent = max((row.sending for row in found), default=0.0)
+    if sent:
+        told = f"{graph.first / 1e6:.0f} MB of tools and headers sent first, in {seconds(sent)}"
+        notes.append(f"{told}; {graph.to_send / 1e6:.0f} MB in all, before packing")
+    paid = place.prices
+    notes.append(
+        f"published prices of {paid.region}, {paid.dated}, without free tiers; {place.architecture}, functions"
+    )
+    notes[-1] += f" of {', '.join(map(str, place.memory_mb))} MB"
+    if paid.assumed:
+        notes.append(f"not known for {paid.region}, taken from us-east-1: {', '.join(paid.assumed)}")
+    notes.append("what others have put into a team's store is not looked for")
+    return notes
+
+
+def _as_json(graph: Graph, place: Place, found: Sequence[Row]) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "thunks": len(graph.nodes),
+        "guessed": {kind: guess._asdict() for kind, guess in graph.guessed.items()},
+        "bytes_to_send": graph.to_send,
+        "bytes_to_send_first": graph.first,
+        "bytes_of_a_cold_start": graph.cold_bytes,
+        "place": {**place._asdict(), "prices": place.prices._asdict()},
+        "rows": [
+            {
+                **row._asdict(),
+                "cost": {**row.cost._asdict(), "total": row.cost.total},
+                "usage": row.usage._asdict(),
+            }
+            for row in found
+        ],
+        "assumed": [row._asdict() for row in ASSUMED],
+    }
+
+
+def _print(graph: Graph, place: Place, found: Sequence[Row]) -> None:
+    lines = [_COLUMNS, *(_cells(row) for row in found)]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(_COLUMNS))]
+    for line in lines:
+        click.echo("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)))
+    for note in _notes(graph, place, found):
+        click.echo(f"gg: {note}")
+    click.echo("assumed:")
+    for row in ASSUMED:
+        click.echo(f"  {row.what}: {row.value} [{row.source}]")
+
+
+def _draw(graph: Graph, place: Place, found: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="What forcing this would take")
+    for name in _COLUMNS:
+        table.add_column(name, justify="left" if name == "engine" else "right")
+    for row in found:
+        table.add_row(*_cells(row))
+    console.print(table)
+    for note in _notes(graph, place, found):
+        console.print(f"gg: {note}", markup=False, highlight=False)
+    assumed = Table(title="Assumed", show_lines=False)
+    for name in ("what", "value", "source"):
+        assumed.add_column(name, overflow="fold")
+    for each in ASSUMED:
+        assumed.add_row(*each)
+    console.print(assumed)
