@@ -121,11 +121,19 @@ def fetch(cache: Path, recipe: Recipe) -> Path:
 
 
 def unpack(tarball: Path, into: Path) -> None:
-    """A clean upstream tree at `into`, with the times that its release gave it (what was there is removed)."""
-    shutil.rmtree(into, ignore_errors=True)
-    into.mkdir(parents=True)
-    command = ["tar", "-xf", str(tarball), "--strip-components=1", "--no-same-owner", "-C", str(into)]
-    _run(command, into, None, "is the tarball whole? remove it to fetch it again")
+    """A clean upstream tree at `into`, with the times that its release gave it (what was there is removed).
+
+    Most tarballs hold one directory, which becomes `into`; some hold the files themselves, as dpkg-source knows too.
+    """
+    aside = into.with_name(into.name + ".unpacking")
+    for old in (into, aside):
+        shutil.rmtree(old, ignore_errors=True)
+    aside.mkdir(parents=True)
+    command = ["tar", "-xf", str(tarball), "--no-same-owner", "-C", str(aside)]
+    _run(command, aside, None, "is the tarball whole? remove it to fetch it again")
+    held = list(aside.iterdir())
+    (held[0] if len(held) == 1 and held[0].is_dir() else aside).rename(into)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def missing_dependencies(recipes: Iterable[Recipe]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ nothing about gg, and is listed apart.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from benchmarks.packages import sources, summary, tree
 from benchmarks.packages.recipe import Recipe
 from benchmarks.packages.share import Share
 from benchmarks.timing import Ran, clean_environment, run
+
+ARTEFACTS = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kind.SHARED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +35,28 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class Again:
+    """What a build does that was done already: tools that it starts, artefacts that it writes again.
+
+    Few do anything at all, but some makefiles ask the compiler something each time (config.guess does).
+    """
+
+    calls: frozenset[str] = frozenset()
+    rewritten: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Built:
     """What a stage left: what configure and the build wrote and, with `install`, those that were installed.
 
-    `configured` is what there was before the build, in so far as configure was a step of its own.
+    `configured` is what there was before the build, in so far as configure was a step of its own. `again` is what
+    the build does when there is nothing to do.
     """
 
     files: tree.Tree
     installed: tree.Tree
     configured: tree.Tree = field(default_factory=dict)
+    again: Again = Again()
 
 
 @dataclass(slots=True)
@@ -117,10 +133,14 @@ class Package:
         unpacked, configured = self.configure(stage)
         self._run(stage, "make", self._command(self.recipe.build))
         files = tree.changed(unpacked, tree.snapshot(self.directory))
-        return Built(files, self._install(stage), configured)
+        again = self._build_again(stage)
+        return Built(files, self._install(stage), configured, again)
 
-    def through_gg(self, gg: Path) -> Built:
-        """Unpack, record configure and build, force the partial targets, force all. The directory stays as that is."""
+    def through_gg(self, gg: Path, plain: Again) -> Built:
+        """Unpack, record configure and build, force the partial targets, force all. The directory stays as that is.
+
+        A build again may do no more than it does after a `plain` one.
+        """
         unpacked = self._unpack()
         steps = (*self.recipe.configure, self._command(self.recipe.build))
         whole = " && ".join(f"({step})" for step in steps)
@@ -135,7 +155,7 @@ class Package:
         files = tree.changed(unpacked, tree.snapshot(self.directory))
         self._placeholders(files)
         self._traces(files)
-        self.use("gg")
+        self.use("gg", plain)
         return Built(files, self._install("gg"))
 
     def _placeholders(self, files: tree.Tree) -> None:
@@ -151,16 +171,20 @@ class Package:
             if b"/.gg/" in data or b"gg-shim" in data or b"GG_SOCKET" in data:
                 self.result.failures.append(f"gg left a trace in {os.fsdecode(path)}")
 
-    def use(self, stage: str) -> None:
+    def use(self, stage: str, plain: Again) -> None:
         """What one does with an ordinary tree: run it, build again (nothing to do), check it."""
         for command in self.recipe.smoke:
             self._run(stage, "smoke", command)
-        self._build_again(stage)
+        again = self._build_again(stage)
+        more = sorted(again.calls - plain.calls)[:5]
+        self.result.failures += [f"{stage}: make was not done, it ran: {said[:200]}" for said in more]
+        more = sorted(again.rewritten - plain.rewritten)[:5]
+        self.result.failures += [f"{stage}: make wrote again: {path}" for path in more]
         if self.setting.checks and self.recipe.check:
             self._run(stage, "check", self._command(self.recipe.check))
 
-    def _build_again(self, stage: str) -> None:
-        """A plain build must start no tool and write no file."""
+    def _build_again(self, stage: str) -> Again:
+        """Build once more, plainly, with stand-ins that note which tools are started."""
         wrappers = standin.build(self.setting.cache / "standin")
         log = self.logs / f"{stage}.again.commands"
         log.unlink(missing_ok=True)
@@ -168,13 +192,16 @@ class Package:
         path = f"{wrappers}{os.pathsep}{os.environ['PATH']}"
         env = clean_environment({"PATH": path, "GG_COMMAND_LOG": str(log)})
         self._run(stage, "again", self._command(self.recipe.again), env)
-        for call in standin.read(log)[:5]:
-            said = b" ".join(call.argv).decode(errors="replace")
-            self.result.failures.append(f"{stage}: make was not done, it ran: {said[:200]}")
-        kinds = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kind.SHARED)
         rewritten = tree.changed(before, tree.snapshot(self.directory))
-        again = [os.fsdecode(path) for path, leaf in rewritten.items() if leaf.kind in kinds]
-        self.result.failures += [f"{stage}: make wrote again: {path}" for path in again[:5]]
+        return Again(
+            frozenset(_without_drawn_names(call.argv) for call in standin.read(log)),
+            frozenset(os.fsdecode(path) for path, leaf in rewritten.items() if leaf.kind in ARTEFACTS),
+        )
+
+
+def _without_drawn_names(argv: tuple[bytes, ...]) -> str:
+    """A command line as text, the same for calls that differ in the names of their temporary files only."""
+    return re.sub(r"/tmp/[^/ ]+", "/tmp/*", b" ".join(argv).decode(errors="replace"))
 
 
 def _difference(wanted: Built, made: Built) -> tuple[tree.Differences, tree.Differences]:
@@ -225,8 +252,8 @@ def side_by_side(recipe: Recipe, setting: Setting) -> Result:
     _counts(package, wanted)
     if not package.result.failures:
         if setting.gg is None:
-            package.use("plain")
+            package.use("plain", wanted.again)
             _compare(package, wanted, package.plain("second"))
         else:
-            _compare(package, wanted, package.through_gg(setting.gg))
+            _compare(package, wanted, package.through_gg(setting.gg, wanted.again))
     return package.result

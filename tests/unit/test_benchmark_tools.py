@@ -124,14 +124,16 @@ def test_a_recipe_with_an_unknown_key_is_refused(tmp_path: Path) -> None:
         recipe.load(tmp_path / "r.toml")
 
 
-def test_unpacking_starts_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("member", ["x-1", "./x-1", "-C x-1 file"])
+def test_unpacking_starts_clean(tmp_path: Path, member: str) -> None:
     (tmp_path / "x-1").mkdir()
     (tmp_path / "x-1" / "file").write_text("content")
-    subprocess.run(["tar", "czf", "x_1.orig.tar.gz", "x-1"], cwd=tmp_path, check=True)
+    subprocess.run(["tar", "czf", "x_1.orig.tar.gz", *member.split()], cwd=tmp_path, check=True)
     (tmp_path / "into").mkdir()
     (tmp_path / "into" / "old").touch()
     sources.unpack(tmp_path / "x_1.orig.tar.gz", tmp_path / "into")
     assert os.listdir(tmp_path / "into") == ["file"]
+    assert not (tmp_path / "into.unpacking").exists()
 
 
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
