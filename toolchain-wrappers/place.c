@@ -12,8 +12,9 @@
  *
  * Items come one after the other, little-endian and not aligned:
  *
- *    0  u32  flags: 1 PLACEHOLDER  only where the named placeholder stands, whose times and mode are kept
- *                   2 EXECUTABLE   who may read it may execute it (else: nobody may)
+ *    0  u32  flags: 1 PLACEHOLDER  only where the named placeholder stands, whose times and mode are kept; its owner
+ *                                  and its attributes (capabilities, access lists) as far as we have the right to
+ *                   2 EXECUTABLE   who may read it may execute it, or who already might (else: nobody may)
  *                   4 GONE         there is no file: the placeholder is removed
  *                   8 EXPECTED     the placeholder was made executable: if it is not so now, or is so without this flag,
  *                                  someone has changed its mode, which then is the file's, whatever EXECUTABLE says
@@ -113,10 +114,11 @@ static int stands(const struct item *item, struct stat *st, struct stat *own)
 
 /* Writing aside */
 
+static const char label[] = "security.selinux"; /* all files have it where any has */
+
 /* Whether nobody would miss, or see, what this file is written over with. */
 static int ours_alone(int fd)
 {
-    static const char label[] = "security.selinux"; /* all files have it where any has */
     struct stat st;
     char list[64];
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1)
@@ -176,30 +178,49 @@ static struct timespec moment(int64_t ns)
     return (struct timespec){.tv_sec = seconds, .tv_nsec = ns - seconds * 1000000000};
 }
 
-static int fill(int fd, const struct item *item, const struct answer *as)
+/* Give the file what was given to the placeholder: `chown` and `setcap` do not read what they are about. */
+static void take_over(int fd, const char *path, const struct stat *from)
 {
-    mode_t readable = as->mode & 0444;
+    struct stat st;
+    char names[1024], value[4096];
+    if (fstat(fd, &st) != 0 || ((st.st_uid != from->st_uid || st.st_gid != from->st_gid) &&
+                                fchown(fd, from->st_uid, from->st_gid) != 0 && errno != EPERM))
+        return;
+    ssize_t size = listxattr(path, names, sizeof names);
+    for (const char *name = names; name < names + size; name += strlen(name) + 1) {
+        ssize_t n = strcmp(name, label) != 0 ? getxattr(path, name, value, sizeof value) : -1;
+        if (n >= 0)
+            fsetxattr(fd, name, value, n, 0);
+    }
+}
+
+static int fill(int fd, const struct item *item, const struct answer *as, const struct stat *from)
+{
+    mode_t readable = as->mode & 0111 ? 0 : as->mode & 0444;
     int changed = (item->flags & PLACEHOLDER) && !(as->mode & 0111) != !(item->flags & EXPECTED);
     mode_t mode = item->flags & EXECUTABLE ? as->mode | readable >> 2 : as->mode & ~0111u;
     if (changed)
         mode = as->mode;
     struct timespec times[2] = {moment(as->atime), moment(as->mtime)};
-    int from = open(item->bytes, O_RDONLY | O_CLOEXEC);
-    if (from < 0)
+    int bytes = open(item->bytes, O_RDONLY | O_CLOEXEC);
+    if (bytes < 0)
         return -1;
-    int failed = copy(from, fd, item->size) != 0 || fchmod(fd, mode) != 0 || futimens(fd, times) != 0;
+    int failed = copy(bytes, fd, item->size) != 0;
+    if (!failed && from != NULL)
+        take_over(fd, item->path, from);
+    failed = failed || fchmod(fd, mode) != 0 || futimens(fd, times) != 0;
     int error = errno;
-    close(from);
+    close(bytes);
     errno = error;
     return failed ? -1 : 0;
 }
 
-static int write_aside(const char *aside, const struct item *item, const struct answer *as)
+static int write_aside(const char *aside, const struct item *item, const struct answer *as, const struct stat *from)
 {
     int fd = empty_file(aside);
     if (fd < 0)
         return -1;
-    int failed = fill(fd, item, as);
+    int failed = fill(fd, item, as, from);
     int error = errno;
     if (close(fd) != 0 && !failed) {
         failed = -1;
@@ -237,7 +258,8 @@ static int swap_in(const char *aside, const char *path, const struct stat *own)
 }
 
 /* The same from a name beside the path, which is on another file system than `aside`. */
-static int put_beside(const char *aside, const struct item *item, const struct answer *as, const struct stat *own)
+static int put_beside(const char *aside, const struct item *item, const struct answer *as, const struct stat *from,
+                      const struct stat *own)
 {
     char near[NEAR_SIZE];
     const char *slash = strrchr(item->path, '/'), *name = strrchr(aside, '/');
@@ -247,7 +269,7 @@ static int put_beside(const char *aside, const struct item *item, const struct a
         errno = ENAMETOOLONG;
         return -1;
     }
-    int done = write_aside(near, item, as) == 0 ? swap_in(near, item->path, own) : -1;
+    int done = write_aside(near, item, as, from) == 0 ? swap_in(near, item->path, own) : -1;
     int error = errno;
     unlink(near);
     errno = error;
@@ -257,11 +279,12 @@ static int put_beside(const char *aside, const struct item *item, const struct a
 static int put(const char *aside, const struct item *item, struct answer *as)
 {
     struct stat st, found;
-    const struct stat *own = &found;
+    const struct stat *own = &found, *from = NULL;
     *as = (struct answer){.mode = item->mode, .atime = item->atime, .mtime = item->mtime};
     if (item->flags & PLACEHOLDER) {
         if (!stands(item, &st, &found))
             return 0;
+        from = &st;
         as->mode = st.st_mode & 07777;
         as->atime = st.st_atim.tv_sec * INT64_C(1000000000) + st.st_atim.tv_nsec;
         as->mtime = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
@@ -270,9 +293,9 @@ static int put(const char *aside, const struct item *item, struct answer *as)
     }
     if (item->flags & GONE)
         return unlink(item->path) == 0 || errno == ENOENT ? 1 : -1;
-    int done = write_aside(aside, item, as) == 0 ? swap_in(aside, item->path, own) : -1;
+    int done = write_aside(aside, item, as, from) == 0 ? swap_in(aside, item->path, own) : -1;
     if (done < 0 && errno == EXDEV)
-        done = put_beside(aside, item, as, own);
+        done = put_beside(aside, item, as, from, own);
     return done;
 }
 

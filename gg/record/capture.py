@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gg.record.world import World
     from gg.store.base import Store
 
-_IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
+IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
 _CLOCKS = frozenset({"__DATE__", "__TIME__"})
 
 
@@ -94,7 +94,7 @@ class Capture:
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
-        outputs = tuple(self._declare(writes, draft, call.cwd) for writes in draft.outputs)
+        outputs = tuple(self._declare(writes, draft, call) for writes in draft.outputs)
         pwd = draft.env.get(b"PWD")
         if pwd and pwd != cwd:
             for link in self._canon.directory(pwd)[1]:
@@ -286,8 +286,9 @@ class Capture:
             known = self._groups[(b"\0directories", *key)] = self._group(found.values(), ())
         return known
 
-    def _declare(self, writes: Writes, draft: Draft, cwd: bytes) -> Output:
-        path = self._output(writes.path, cwd, draft.work)
+    def _declare(self, writes: Writes, draft: Draft, call: Call) -> Output:
+        cwd = call.cwd
+        path = self._output(writes.path, call, draft.work)
         executable = writes.executable
         if draft.work is Work.EDIT and draft.inputs:
             with suppress(OSError):  # what cannot be read is for the tool to say
@@ -322,8 +323,8 @@ class Capture:
         data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
         return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
 
-    def _output(self, path: bytes, cwd: bytes, work: Work) -> SandboxPath:
-        full = _joined(path, cwd)
+    def _output(self, path: bytes, call: Call, work: Work) -> SandboxPath:
+        full = _joined(path, call.cwd)
         head, _, tail = full.rpartition(b"/")
         try:
             real, _ = self._canon.directory(head)
@@ -338,8 +339,8 @@ class Capture:
             raise NotCapturable("an output that is a symbolic link")
         if not stat.S_ISREG(info.st_mode):
             raise NotCapturable("an output that is no regular file")
-        if info.st_nlink > 1 and work in _IN_PLACE:  # compilers and linkers make a new file
-            raise NotCapturable("an output that has several names")
+        if work in IN_PLACE:  # compilers and linkers make a new file
+            _check_edited(name, info, call)
         return SandboxPath(name)
 
     # Storing
@@ -369,6 +370,19 @@ class Capture:
         if self._pending:
             self._store.put(self._pending)
             self._pending = {}
+
+
+def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
+    """A placeholder takes a file's place with the mode that it had; whatever else it has must be as of any new file."""
+    if info.st_nlink > 1:
+        raise NotCapturable("an output that has several names")
+    if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
+        raise NotCapturable("an output of another owner or group")
+    if b"FAKEROOTKEY" in call.env:
+        raise NotCapturable("fakeroot knows by its inode whose the output is")
+    with suppress(OSError):  # a file system without attributes
+        if set(os.listxattr(path, follow_symlinks=False)) - {"security.selinux"}:
+            raise NotCapturable("an output that has attributes")
 
 
 def _by_path(entry: Entry) -> bytes:

@@ -7,6 +7,7 @@ is handed to the session's force service and answered when that is done, so othe
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,12 +18,13 @@ from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
 from gg.models.names import LAUNCHERS
 from gg.record import protocol
-from gg.record.capture import Capture, Captured
+from gg.record.capture import IN_PLACE, Capture, Captured
 from gg.record.depfile import render
 from gg.record.launchers import is_launcher, launched
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
+    from gg.core.thunk import Thunk
     from gg.record.calls import Calls
     from gg.record.rules import Rules
     from gg.record.softfiles import SoftFiles
@@ -205,7 +207,9 @@ class Recorder:
         for index, output in enumerate(thunk.outputs):
             if output.soft or output.optional:
                 continue
-            mode = (0o777 if output.executable else 0o666) & ~umask
+            mode = _mode_kept(thunk, output.path)
+            if mode is None:
+                mode = (0o777 if output.executable else 0o666) & ~umask
             data = self._writer.encode(captured.id, index)
             info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
             self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
@@ -263,6 +267,16 @@ class Recorder:
     def knows(self, ids: set[bytes]) -> None:
         """Thunks that earlier sessions recorded: they do not count as new."""
         self._known |= ids
+
+
+def _mode_kept(thunk: Thunk, path: bytes) -> int | None:
+    """The permissions of a file that is edited in place, which stay; None when the tool makes a new one."""
+    if thunk.work not in IN_PLACE or all(entry.path != path for entry in thunk.entries):
+        return None
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except OSError:
+        return None
 
 
 def without_ours(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:

@@ -130,7 +130,8 @@ static int force_open(int fd)
 int gg_force_open(int fd)
 {
     int saved = errno;
-    if (fd < 0 || gg_session()->socket == NULL || !holds_placeholder(fd) || gg_has_habit(0, GG_MOVES) || force_open(fd) == 0) {
+    if (fd < 0 || gg_session()->socket == NULL || !holds_placeholder(fd) ||
+        (gg_has_habit(0, GG_MOVES) && !gg_under_fakeroot()) || force_open(fd) == 0) {
         errno = saved;
         return 0;
     }
@@ -161,10 +162,9 @@ int gg_force_path(int dir, const char *path)
     return failed ? -1 : 0;
 }
 
-/* Those who may read a dependency file as the recorder left it, by the name of their executable. */
-static int reads_supersets(void)
+/* Is this program one of those, by the name of its executable? */
+static int is_one_of(const char *const names[])
 {
-    static const char *const names[] = {"make", "gmake", "remake", "ninja", "samu", NULL};
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     path[n > 0 ? n : 0] = '\0';
@@ -173,6 +173,26 @@ static int reads_supersets(void)
         if (strcmp(slash + 1, names[i]) == 0)
             return 1;
     return 0;
+}
+
+/* fakeroot keeps in mind which inode is whose, and with which mode. A placeholder's inode goes when it is forced, and may
+ * come back as another file's: so whoever might have fakeroot note something gets the real file, when he or fakeroot
+ * itself asks for its status, which comes before each note. These only look at times and names. */
+int gg_under_fakeroot(void)
+{
+    static const char *const onlookers[] = {"make", "gmake", "remake", "ninja", "samu", "sh",   "dash", "bash", "find",
+                                            "ls",   "test",  "[",      "touch", "rm",   "rmdir", "mv",  "ln",   NULL};
+    static signed char known = -1;
+    if (known < 0)
+        known = getenv("FAKEROOTKEY") != NULL && !is_one_of(onlookers);
+    return known;
+}
+
+/* Those who may read a dependency file as the recorder left it. */
+static int reads_supersets(void)
+{
+    static const char *const names[] = {"make", "gmake", "remake", "ninja", "samu", NULL};
+    return is_one_of(names);
 }
 
 /* About to read a dependency file, told by its name: the recorder lets the compiler write it first, if it is its own. */

@@ -47,6 +47,9 @@ int gg_force_open(int fd);
 /* The same for a path that is about to be executed or loaded; a path that cannot be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
+/* Is fakeroot at work in this program, and may be told of a file's inode? */
+int gg_under_fakeroot(void);
+
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
  * script: its interpreter) or of another word size. */
