@@ -1,5 +1,6 @@
 """`python -m benchmarks.packages`: configure and build packages plainly and through gg in one directory; compare all files.
 
+With --debian, Debian's own package of each name is built instead, by dpkg-buildpackage, and the .deb files are compared.
 Sources and work trees are kept in --cache. Without gg (--plain), each package is built plainly twice: that shows the
 recipes right and the packages deterministic. Exit status 1 when anything is not as it must be.
 """
@@ -10,23 +11,31 @@ import argparse
 import json
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from benchmarks.machine import machine
-from benchmarks.packages import recipe, report, share, sources, stages
+from benchmarks.packages import debian, recipe, report, share, sources, stages
 
 DEFAULT = ("mosh", "zlib", "lua5.4", "hello")
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.packages", description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(DEFAULT), help="packages by name, with commas between, or `all`")
+    parser.add_argument(
+        "--only", help=f"packages by name, with commas between, or `all` (default: {','.join(DEFAULT)})"
+    )
+    parser.add_argument("--debian", default="", help="Debian source packages to build with dpkg-buildpackage")
     parser.add_argument("--jobs", type=int, default=2, help="for make -j and for gg-force's default")
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gg-packages")
     parser.add_argument("--gg-prefix", type=Path, help="directory of gg-infer and gg-force (default: from PATH)")
     parser.add_argument("--plain", action="store_true", help="no gg: build plainly twice and compare those")
     parser.add_argument("--no-check", action="store_true", help="leave out the packages' own tests")
     parser.add_argument("--no-install-dependencies", action="store_true", help="do not call apt-get install")
+    parser.add_argument(
+        "--merge", type=Path, help="results of an earlier run, as JSON, that shall be in the tables too"
+    )
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--markdown", type=Path, help="write a table here")
     parser.add_argument("--list", action="store_true", help="name the packages and stop")
@@ -41,15 +50,29 @@ def _gg(prefix: Path | None) -> Path:
     return Path(found).absolute().parent
 
 
-def _chosen(only: str, known: dict[str, recipe.Recipe]) -> list[recipe.Recipe]:
-    names = list(known) if only == "all" else only.split(",")
+def _chosen(args: argparse.Namespace, known: dict[str, recipe.Recipe]) -> list[recipe.Recipe]:
+    if args.only is None:
+        names = [] if args.debian else list(DEFAULT)
+    else:
+        names = list(known) if args.only == "all" else args.only.split(",")
     unknown = [name for name in names if name not in known]
     if unknown:
         raise SystemExit(f"no recipe for {', '.join(unknown)}; there are {', '.join(known)}")
     return [known[name] for name in names]
 
 
-def _write(args: argparse.Namespace, about: dict[str, str], results: list[stages.Result]) -> None:
+def _jobs(
+    args: argparse.Namespace, chosen: list[recipe.Recipe], setting: stages.Setting
+) -> Iterator[Callable[[], stages.Result]]:
+    """What there is to run, one a package."""
+    for one in chosen:
+        yield partial(stages.side_by_side, one, setting)
+    for name in filter(None, args.debian.split(",")):
+        yield partial(debian.side_by_side, name, setting)
+
+
+def _write(args: argparse.Namespace, about: dict[str, str], new: list[stages.Result]) -> None:
+    results = report.merged(args.merge, new) if args.merge else new
     if args.json:
         args.json.write_text(json.dumps(report.as_json(about, args.jobs, results), indent=1) + "\n")
     if args.markdown:
@@ -72,7 +95,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print("\n".join(known))
         return 0
-    chosen = _chosen(args.only, known)
+    chosen = _chosen(args, known)
     setting = stages.Setting(
         cache=args.cache.absolute(),
         jobs=args.jobs,
@@ -84,8 +107,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not args.no_install_dependencies:
             sources.install_dependencies(sources.missing_dependencies(chosen))
-        for one in chosen:
-            results.append(stages.side_by_side(one, setting))
+        for job in _jobs(args, chosen, setting):
+            results.append(job())
             print(report.line(results[-1]), *report.details(results[-1]), sep="\n", flush=True)
             _write(args, about, results)
     except sources.SourceError as error:

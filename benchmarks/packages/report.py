@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from benchmarks.packages import share
 from benchmarks.packages.stages import Result
@@ -58,6 +61,16 @@ def overall(results: Sequence[Result]) -> str:
 
 def as_json(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> dict[str, object]:
     return {"machine": machine, "jobs": jobs, "packages": [asdict(result) for result in results]}
+
+
+def _from_json(row: dict[str, Any]) -> Result:
+    return Result(**row | {"shares": {name: share.Share(**counts) for name, counts in row["shares"].items()}})
+
+
+def merged(earlier: Path, new: Sequence[Result]) -> list[Result]:
+    """The rows of an earlier run's JSON with those of this run in their places, or after them."""
+    rows = {row["package"]: _from_json(row) for row in json.loads(earlier.read_text())["packages"]}
+    return list((rows | {result.package: result for result in new}).values())
 
 
 def as_markdown(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> str:

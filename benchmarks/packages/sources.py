@@ -100,6 +100,18 @@ def _tarball(directory: Path, recipe: Recipe) -> Path | None:
     return (exact or found)[-1] if found else None
 
 
+def _download(cache: Path, source: str, wanted: str) -> None:
+    """Have apt bring a source package's files into the cache; `wanted` is what could be put there by hand instead."""
+    directory = cache / "download"
+    if shutil.which("apt-get") is None:
+        raise SourceError(f"no apt-get here: put {wanted} into {directory}")
+    config = _configure_apt(cache / "apt")
+    hint = f"a proxy or mirror may be set in {config}, or {wanted} be put into {directory} by hand"
+    if not any((cache / "apt" / "lists").glob("*Sources*")):
+        _run(["apt-get", "update", "-q"], directory, config, hint)
+    _run(["apt-get", "source", "-q", "--download-only", source], directory, config, hint)
+
+
 def fetch(cache: Path, recipe: Recipe) -> Path:
     """The upstream tarball, from the cache or from Debian; SourceError with a hint when it cannot be had."""
     directory = cache / "download"
@@ -107,17 +119,41 @@ def fetch(cache: Path, recipe: Recipe) -> Path:
     known = _tarball(directory, recipe)
     if known:
         return known
-    if shutil.which("apt-get") is None:
-        raise SourceError(f"no apt-get here: put {recipe.source}_VERSION.orig.tar.* into {directory}")
-    config = _configure_apt(cache / "apt")
-    hint = f"a proxy or mirror may be set in {config}, or the *.orig.tar.* be put into {directory} by hand"
-    if not any((cache / "apt" / "lists").glob("*Sources*")):
-        _run(["apt-get", "update", "-q"], directory, config, hint)
-    _run(["apt-get", "source", "-q", "--download-only", recipe.source], directory, config, hint)
+    wanted = f"{recipe.source}_VERSION.orig.tar.*"
+    _download(cache, recipe.source, wanted)
     fetched = _tarball(directory, recipe)
     if fetched is None:
         raise SourceError(f"apt-get source {recipe.source} brought no *.orig.tar.* into {directory}")
     return fetched
+
+
+def _described(directory: Path, source: str) -> Path | None:
+    """The newest description (.dsc) of a source package that is in the cache with all its files."""
+    whole = []
+    for found in sorted(directory.glob(f"{source}_*.dsc"), key=lambda path: path.stat().st_mtime):
+        files = re.findall(r"^ [0-9a-f]{64} \d+ (\S+)$", found.read_text(), re.MULTILINE)
+        if files and all((directory / name).exists() for name in files):
+            whole.append(found)
+    return whole[-1] if whole else None
+
+
+def fetch_debian(cache: Path, source: str) -> Path:
+    """The description of a Debian source package, its files beside it; SourceError when it cannot be had."""
+    directory = cache / "download"
+    directory.mkdir(parents=True, exist_ok=True)
+    known = _described(directory, source)
+    if known is None:
+        _download(cache, source, f"the files of the source package {source}")
+        known = _described(directory, source)
+    if known is None:
+        raise SourceError(f"apt-get source {source} brought no whole source package into {directory}")
+    return known
+
+
+def unpack_debian(description: Path, into: Path) -> None:
+    """A clean tree at `into`, with Debian's patches applied."""
+    hint = "install dpkg-dev, or remove the package's files to fetch them again"
+    _run(["dpkg-source", "--extract", "--no-check", str(description), str(into)], into.parent, None, hint)
 
 
 def unpack(tarball: Path, into: Path) -> None:
@@ -157,3 +193,14 @@ def install_dependencies(packages: tuple[str, ...]) -> None:
     if os.geteuid() != 0:
         raise SourceError(f"build dependencies are missing; run: sudo {' '.join(command)}")
     _run(command, Path("/"), None, "try `apt-get update` first")
+
+
+def install_build_dependencies(description: Path, tree: Path) -> None:
+    """Install what a Debian source package says it needs, when something is missing and we are root."""
+    asked = subprocess.run(["dpkg-checkbuilddeps"], cwd=tree, capture_output=True, text=True, check=False)
+    if asked.returncode == 0:
+        return
+    command = ["apt-get", "-o", "DPkg::Lock::Timeout=600", "build-dep", "-y", "-q", "--no-install-recommends"]
+    if os.geteuid() != 0:
+        raise SourceError(f"{asked.stderr.strip()}\nrun: sudo {' '.join(command)} {description}")
+    _run([*command, str(description)], tree, None, "try `apt-get update` first")
