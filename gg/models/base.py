@@ -137,6 +137,7 @@ class Draft(NamedTuple):
 
     `inputs`: every file that is read and is not found by `scans`; any may be a placeholder. `optional_inputs` are
     read if they exist. `tools`: the programs, plugins, specs and shared libraries that run (`Toolchain.files`).
+    `plugins`: what is loaded besides and does something only if an input is for a link-time optimiser.
     `directories`: search directories whose existence matters. `env` is what of the environment can matter to the result.
     """
 
@@ -152,6 +153,7 @@ class Draft(NamedTuple):
     directories: tuple[bytes, ...] = ()
     scans: tuple[Scan, ...] = ()
     depfile: Depfile | None = None
+    plugins: tuple[bytes, ...] = ()
 
 
 class RunReal(NamedTuple):

@@ -78,6 +78,8 @@ class Capture:
         groups: dict[GroupId, None] = {}
         closures: list[Closure] = []
         groups[self._tools(draft.tools, entries)] = None
+        if draft.plugins:  # apart, so that they need not travel with what they do nothing for
+            groups[self._tools(draft.plugins, entries)] = None
         for scan in draft.scans:
             closure = self._scan(scan, draft, call)
             closures.append(closure)

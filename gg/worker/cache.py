@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 
 from blake3 import blake3
 
@@ -59,21 +60,26 @@ class Cache:
 
     def put(self, key: Key, data: bytes) -> None:
         """Keep an object; FormatError if these are not its bytes. From any thread."""
-        if blake3(data).digest() != key.digest:
-            raise FormatError(f"the {key.kind.name.lower()} {key.digest.hex()} does not have these bytes")
+        self.put_parts(key, (data,))
+
+    def put_parts(self, key: Key, parts: Iterable[bytes]) -> None:
+        """Keep an object that comes in parts; FormatError if these are not its bytes. From any thread."""
         name = _name(key)
         with self._lock:
             if name in self._sizes:
                 return
             self._aside += 1
             aside = f"{self._directory}/aside{self._aside}"
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
         try:
-            _write(fd, data)
-        finally:
-            os.close(fd)
-        os.rename(aside, f"{self._directory}/{name}")
-        self._note(name, len(data))
+            size, digest = _write_aside(aside, parts)
+            if digest != key.digest:
+                raise FormatError(f"the {key.kind.name.lower()} {key.digest.hex()} does not have these bytes")
+            os.rename(aside, f"{self._directory}/{name}")
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(aside)
+            raise
+        self._note(name, size)
 
     def ready(self, key: Key, executable: bool, both: bool = False) -> bool:
         """Whether an object is here, made of its other form if need be, which is kept only if `both` are wanted."""
@@ -95,13 +101,14 @@ class Cache:
         self._note(target, size)
         return True
 
-    def trim(self, needed: Iterable[Key]) -> None:
-        """Remove what was not used for longest until all is within the limit; never what is `needed`."""
-        if self._total <= self.limit:
+    def trim(self, needed: Iterable[Key], room: int = 0) -> None:
+        """Remove what was not used for longest until `room` more bytes are within the limit; never what is `needed`."""
+        most = self.limit - room
+        if self._total <= most:
             return
         kept = {_name(key) for key in needed}
         for name in list(self._sizes):
-            if self._total <= self.limit:
+            if self._total <= most:
                 return
             if name.removesuffix(".x") not in kept:
                 self._drop(name)
@@ -111,6 +118,11 @@ class Cache:
     def size(self) -> int:
         """Bytes of all objects."""
         return self._total
+
+    @property
+    def room(self) -> int:
+        """Bytes that there still is room for."""
+        return max(0, self.limit - self._total)
 
     def _note(self, name: str, size: int) -> None:
         with self._lock:
@@ -134,10 +146,20 @@ def _name(key: Key) -> str:
     return key.digest.hex() if key.kind is Kind.BLOB else f"{key.digest.hex()}.{key.kind.name.lower()}"
 
 
-def _write(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
+def _write_aside(path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
+    """How many bytes were written, and their digest."""
+    hasher, size = blake3(), 0
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
+    try:
+        for part in parts:
+            hasher.update(part)
+            size += len(part)
+            view = memoryview(part)
+            while view:
+                view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
+    return size, hasher.digest()
 
 
 def _room(directory: str) -> int:

@@ -84,15 +84,20 @@ class Inputs:
 
     def bring(self, ids: tuple[GroupId, ...], own: Collection[File], source: Source) -> Collection[Key]:
         """Have the groups, all files in them and the task's own; the keys of all. Absent for what cannot be had."""
-        wanted = {(blob_key(f.blob), f.executable) for f in (*own, *self._grouped(ids, source))}
+        files = (*own, *self._grouped(ids, source))
+        wanted = {(blob_key(f.blob), f.executable) for f in files}
         both = {key for key, executable in wanted if executable and (key, False) in wanted}
         lacking = [key for key, executable in wanted if not self._cache.ready(key, executable, key in both)]
         self.here = len(wanted) - len(lacking)
+        needed = {key for key, _ in wanted}
         if lacking:
-            self._fetch(list(dict.fromkeys(lacking)), source)
+            fetched = dict.fromkeys(lacking)
+            sizes = {blob_key(f.blob): f.blob.size for f in files}
+            copies = sum(sizes[key] for key in both)
+            self._cache.trim(needed, copies + sum(sizes[key] for key in fetched))
+            self._fetch(list(fetched), source)
             for key, executable in wanted:
                 self._cache.ready(key, executable, key in both)
-        needed = {key for key, _ in wanted}
         self._cache.trim(needed)
         return needed
 

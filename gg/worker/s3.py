@@ -13,13 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, quote_path, sign
 from gg.errors import FormatError
 from gg.store.base import Key, Kind
-from gg.store.s3.pack import Index, blob_name, extract_each, pack_name, read_tail
+from gg.store.s3.pack import Index, blob_name, extract_each, open_block, pack_name, read_tail
 from gg.wire.request import Pack, Place
 from gg.worker.cache import Cache
 
@@ -31,6 +32,8 @@ _BATCH = 8 << 20
 _SMALL_PACK = 2 << 20
 _MOST = 0.6  # share of a pack from which on all of it is fetched
 _SPAN = 4 << 20
+_LARGE = 8 << 20  # bytes of a member from which on it is written as it comes, a range at a time
+_LARGE_SPAN = 16 << 20
 _TRIES = 4
 _PAUSE_S = 0.1
 _TIMEOUT_S = 30.0
@@ -180,14 +183,14 @@ class Objects:
         unknown = [pack for pack in self._packs if self._s3.index(pack.digest) is None]
         self._s3.each(lambda pack: self._open(pack, cache), unknown)
         left = {key for key in wanted if not cache.have(key)}
-        ranges: list[tuple[Pack, Index, tuple[int, int], Collection[Key]]] = []
+        parts: list[Callable[[], None]] = []
         for pack in self._packs:
             index = self._s3.index(pack.digest)
             here = left & index.members.keys() if index else set()
             if index and here:
                 left -= here
-                ranges += self._ranges(pack, index, here)
-        self._s3.each(lambda each: self._fetch_range(*each, cache), ranges)
+                parts += self._parts(pack, index, self._chosen(pack, index, here, cache), cache)
+        self._s3.each(lambda part: part(), parts)
         alone = [key for key in wanted if key.kind is Kind.BLOB and not cache.have(key)]
         self._s3.each(lambda key: self._fetch_alone(key, cache), alone)
 
@@ -200,32 +203,46 @@ class Objects:
             index = read_tail(data, pack.size) if data is not None else None
             if not isinstance(index, Index):
                 return
-            if whole and data is not None:
+            if whole and data is not None and _size(index) <= cache.room:
                 self._keep(index, list(index.members), {0: data}, cache)
         except FormatError:
             return
         self._s3.learn(pack.digest, index)
 
     @staticmethod
-    def _ranges(
-        pack: Pack, index: Index, wanted: Collection[Key]
-    ) -> list[tuple[Pack, Index, tuple[int, int], Collection[Key]]]:
+    def _chosen(pack: Pack, index: Index, wanted: set[Key], cache: Cache) -> list[Key]:
+        """All of a pack if most of it is wanted and there is room for it."""
         size = sum(block.length for block in index.blocks_of(wanted))
-        keys = list(index.members) if size >= _MOST * pack.size else list(wanted)
-        spans = index.spans(keys, most=_SPAN)
-        if len(spans) == 1:
-            return [(pack, index, spans[0], keys)]
-        by_span: list[list[Key]] = [[] for _ in spans]
-        for key in keys:  # a member that goes over the end of a range is fetched by itself, with all its blocks
-            blocks = index.blocks_of([key])
-            for span, found in zip(spans, by_span, strict=True):
-                if blocks and span[0] <= blocks[0].start < span[1]:
-                    found.append(key)
-        whole = [
-            (span[0], max([span[1], *(b.start + b.length for key in found for b in index.blocks_of([key]))]))
-            for span, found in zip(spans, by_span, strict=True)
-        ]
-        return [(pack, index, span, found) for span, found in zip(whole, by_span, strict=True) if found]
+        whole = size >= _MOST * pack.size and _size(index) <= cache.room
+        return [key for key in index.members if not cache.have(key)] if whole else list(wanted)
+
+    def _parts(self, pack: Pack, index: Index, keys: Collection[Key], cache: Cache) -> Iterator[Callable[[], None]]:
+        """What is to be done for these members, the large ones first."""
+        small = [key for key in keys if index.members[key].size < _LARGE]
+        for key in sorted(set(keys) - set(small), key=lambda k: -index.members[k].size):
+            yield partial(self._fetch_large, pack, index, key, cache)
+        for span, found in _ranges(index, small):
+            yield partial(self._fetch_range, pack, index, span, found, cache)
+
+    def _fetch_large(self, pack: Pack, index: Index, key: Key, cache: Cache) -> None:
+        """One member, without ever having it in memory. One that is damaged is left out."""
+        try:
+            cache.put_parts(key, self._opened(pack, index, key))
+        except FormatError:
+            pass
+
+    def _opened(self, pack: Pack, index: Index, key: Key) -> Iterator[bytes]:
+        """A member's bytes, a block at a time; FormatError where one is damaged or gone."""
+        member = index.members[key]
+        for start, end in index.spans([key], most=_LARGE_SPAN):
+            data = self._s3.get(self._place, pack_name(pack.digest), (start, end)) or b""
+            for block in index.blocks_of([key]):
+                if start <= block.start < end:
+                    raw = open_block(block, data[block.start - start : block.start - start + block.length])
+                    if raw is None:
+                        raise FormatError("a block is damaged")
+                    begin = max(member.start - block.raw_start, 0)
+                    yield raw[begin : member.start + member.size - block.raw_start]
 
     def _fetch_range(
         self, pack: Pack, index: Index, span: tuple[int, int], keys: Collection[Key], cache: Cache
@@ -254,6 +271,28 @@ class Objects:
         with open(path, "rb") as file:
             data = file.read()
         self._s3.put(self._place, blob_name(key.digest), data)
+
+
+def _size(index: Index) -> int:
+    return sum(member.size for member in index.members.values())
+
+
+def _ranges(index: Index, keys: Collection[Key]) -> list[tuple[tuple[int, int], Collection[Key]]]:
+    """What to fetch, and the members to take out of it."""
+    spans = index.spans(keys, most=_SPAN)
+    if len(spans) == 1:
+        return [(spans[0], keys)]
+    by_span: list[list[Key]] = [[] for _ in spans]
+    for key in keys:  # a member that goes over the end of a range is fetched by itself, with all its blocks
+        blocks = index.blocks_of([key])
+        for span, found in zip(spans, by_span, strict=True):
+            if blocks and span[0] <= blocks[0].start < span[1]:
+                found.append(key)
+    whole = [
+        (span[0], max([span[1], *(b.start + b.length for key in found for b in index.blocks_of([key]))]))
+        for span, found in zip(spans, by_span, strict=True)
+    ]
+    return [(span, found) for span, found in zip(whole, by_span, strict=True) if found]
 
 
 def _batches(index: Index, keys: Collection[Key]) -> Iterator[list[Key]]:

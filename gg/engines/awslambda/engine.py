@@ -13,6 +13,7 @@ import base64
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from gg.aws.errors import Asked
@@ -28,6 +29,7 @@ from gg.engines.awslambda.functions import Function, choose, invocation_path
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.inputs import Inputs, Shipping
 from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
+from gg.engines.awslambda.plugins import Plugins
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.errors import FormatError, GGError, MissingObject
 from gg.execute.expand import Groups
@@ -37,6 +39,7 @@ from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
 from gg.wire.request import RAW, ZSTD, Limits, Place, Request, Task, encode_objects, encode_request
 
 if TYPE_CHECKING:
+    from gg.core.ids import SandboxPath
     from gg.core.thunk import Thunk
     from gg.store.filedb import FileDB
 
@@ -94,6 +97,7 @@ class LambdaEngine:
         self._client: Client | None = None
         self._inputs = Inputs(store, groups, remote)
         self._home = Home(files)
+        self._plugins = Plugins(store, groups)
         self._loop = LoopThread("lambda")
         self._new: deque[tuple[Start, Post] | Sequence[Thunk]] = deque()
         self._woken = False
@@ -135,7 +139,7 @@ class LambdaEngine:
                 start, post = item
                 self._tasks[start.attempt] = asyncio.get_running_loop().create_task(self._attempt(start, post))
             elif not isinstance(item, tuple):
-                self._inputs.expect(item)
+                self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
 
     def _cancel(self, attempt: int) -> None:
         task = self._tasks.get(attempt)
@@ -174,13 +178,14 @@ class LambdaEngine:
         refused = _not_here(start)
         if refused:
             return refused
+        start, empty = self._slim(start)
         thunk = start.thunk
         packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
         own = await self._inputs.own(thunk, start.extra)
         if self._remote is not None and (packs or own.packs) and not self._place.bucket:
             self._place = self._remote.place
         function = choose(self._functions, start.memory)
-        told = self._home.directories
+        told = (*self._home.directories, *empty)
         codec, objects = _packed(own.objects)
         request = Request(
             tasks=(Task(encode_thunk(thunk), start.extra),),
@@ -196,6 +201,13 @@ class LambdaEngine:
             return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
         reply = await self._invoke(function, body, start)
         return reply if isinstance(reply, Failure) else await self._judge(reply, start, set(told))
+
+    def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:
+        """Without plugins that do nothing for it; their directories, which are empty then."""
+        groups, empty = self._plugins.without(start.thunk)
+        if not empty or self._plugins.needed(start.thunk):
+            return start, ()
+        return replace(start, thunk=start.thunk._replace(groups=groups)), empty
 
     async def _invoke(self, function: Function, body: bytes, start: Start) -> Reply | Failure:
         if self._client is None:

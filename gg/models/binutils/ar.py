@@ -20,6 +20,7 @@ from gg.models.binutils.common import (
     expand,
     in_place,
     is_trial,
+    own_plugins,
     question_env,
     tools,
     trial,
@@ -202,6 +203,7 @@ def _draft(call: Call, probe: Probe, request: Request, response_files: Sequence[
         inputs=tuple(dict.fromkeys(inputs)),
         outputs=(Writes(output),),
         tools=_tools(call, probe),
+        plugins=own_plugins(call, probe),
     )
 
 
@@ -264,6 +266,7 @@ def ranlib(call: Call, probe: Probe) -> Answer:
         inputs=tuple(dict.fromkeys((*response_files, *plugins, *archives, *members))),
         outputs=tuple(Writes(in_place(archive, call.cwd, probe)) for archive in dict.fromkeys(archives)),
         tools=_tools(call, probe),
+        plugins=own_plugins(call, probe),
     )
 
 

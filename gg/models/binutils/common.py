@@ -34,9 +34,20 @@ def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:
 
 
 def tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
-    """The program, its loader, its libraries and plugins; what its locale is made of."""
-    env = call.env if b"LD_LIBRARY_PATH" in call.env else None
-    return (*program_files(probe, call.tool.path, env), *locale_files(probe, call.env, call.tool.path))
+    """The program, its loader and its libraries; what its locale is made of."""
+    own = program_files(probe, call.tool.path, _loading(call), plugins=False)
+    return (*own, *locale_files(probe, call.env, call.tool.path))
+
+
+def own_plugins(call: Call, probe: Probe) -> tuple[bytes, ...]:
+    """The plugins that the program loads by itself, with their libraries; without what is the program's own."""
+    env = _loading(call)
+    own = set(program_files(probe, call.tool.path, env, plugins=False))
+    return tuple([path for path in program_files(probe, call.tool.path, env) if path not in own])
+
+
+def _loading(call: Call) -> Mapping[bytes, bytes] | None:
+    return call.env if b"LD_LIBRARY_PATH" in call.env else None
 
 
 def absolute(path: bytes, cwd: bytes) -> bytes:

@@ -1,0 +1,98 @@
+"""Plugins of an archiver that need not travel: those that no input gives anything to do.
+
+`ar` and `ranlib` load whatever is in `bfd-plugins` and ask each plugin of each member whether it knows it. GCC's knows
+objects with its own sections for link-time optimisation, LLVM's knows bitcode; of other members both say no, and the
+archive is what it is without them. Where clang is installed they bring 100 MB for each version of LLVM: so unless a
+thunk's own inputs may be such members, it goes without the group that they are in, as if the directory were empty.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from gg.core.ids import GroupId, SandboxPath
+from gg.core.thunk import File, Thunk
+from gg.execute.expand import Groups, Node
+from gg.store.base import Key, Store, blob_key
+
+_DIRECTORY = b"/bfd-plugins/"
+_SECTIONS = (b".gnu.lto_", b".gnu.offload_lto_", b".llvmbc", b".llvm.lto")
+_BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")  # LLVM's magic numbers: plain, and with Darwin's wrapper
+
+
+class _Without(NamedTuple):
+    """Groups without those of plugins, and the plugins' directories."""
+
+    groups: tuple[GroupId, ...]
+    directories: tuple[SandboxPath, ...]
+
+
+class Plugins:
+    """Which groups a thunk needs elsewhere. Reads inputs from the local store."""
+
+    def __init__(self, store: Store, groups: Groups) -> None:
+        self._store = store
+        self._groups = groups
+        self._known: dict[tuple[tuple[GroupId, ...], SandboxPath], _Without] = {}
+
+    def without(self, thunk: Thunk) -> _Without:
+        """Its groups, without plugins."""
+        key = (thunk.groups, thunk.program)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._look(thunk)
+        return known
+
+    def needed(self, thunk: Thunk) -> bool:
+        """Whether a plugin may have something to do with the inputs of a resolved thunk: what is not here may be such."""
+        keys = [blob_key(e.blob) for e in thunk.entries if isinstance(e, File)]
+        return any(self._has_work(key) for key in keys)
+
+    def _look(self, thunk: Thunk) -> _Without:
+        kept: list[GroupId] = []
+        directories: dict[SandboxPath, None] = {}
+        for group in thunk.groups:
+            nodes = self._groups.below((group,))
+            found = _plugin_directories(nodes, thunk.program)
+            directories.update(dict.fromkeys(found))
+            if not found:
+                kept.append(group)
+        return _Without(tuple(kept), tuple(directories))
+
+    def _has_work(self, key: Key) -> bool:
+        data = self._store.get([key]).get(key)
+        return data is None or may_be_for_lto(data)
+
+
+def _plugin_directories(nodes: tuple[Node, ...], program: SandboxPath) -> list[SandboxPath]:
+    """Of a group that is there for plugins; none of one that has the program itself in it."""
+    paths: list[bytes] = [entry.path for node in nodes for entry in node.entries]
+    if program in paths:
+        return []
+    return [SandboxPath(path[: path.index(_DIRECTORY) + len(_DIRECTORY) - 1]) for path in paths if _DIRECTORY in path]
+
+
+def may_be_for_lto(data: bytes) -> bool:
+    """Whether a plugin may know an object, or a member of an archive. True when in doubt.
+
+    Of an ELF file the names of its sections tell; anything else is searched from end to end.
+    """
+    names = _section_names(data) if data.startswith(b"\x7fELF") else None
+    if names is not None:
+        return any(name in names for name in _SECTIONS)
+    return any(text in data for text in (*_BITCODE, *_SECTIONS))
+
+
+def _section_names(data: bytes) -> bytes | None:
+    """The table of section names, as it is (gABI, chapter 4); None when it is not where it should be."""
+    try:
+        wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
+        (start,) = struct.unpack_from(order + "Q", data, 0x28) if wide else struct.unpack_from(order + "I", data, 0x20)
+        size, _, index = struct.unpack_from(order + "HHH", data, 0x3A if wide else 0x2E)
+        at = start + index * size
+        offset, length = struct.unpack_from(order + "QQ" if wide else order + "II", data, at + (0x18 if wide else 0x10))
+    except (struct.error, IndexError):
+        return None
+    names = data[offset : offset + length]
+    return names if 0 < length == len(names) and start else None
