@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gg import config
+from gg.core.slotted import replace
 from gg.store.directory import DirectoryStore
 from gg.workspace import Workspace
 
@@ -20,6 +21,7 @@ Report = Callable[[str], None]
 
 def open_store(workspace: Workspace, settings: config.Settings, report: Report = lambda text: None) -> Store:
     """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that."""
+    settings = _with_store(workspace, settings)
     near = DirectoryStore(os.fsencode(workspace.dot))
     if not settings.store:
         return near
@@ -38,6 +40,15 @@ def open_store(workspace: Workspace, settings: config.Settings, report: Report =
         )
         share = False
     return Tiered(near, S3Store(remote, report=report), share=share, report=report, scratch=os.fsencode(workspace.tmp))
+
+
+def _with_store(workspace: Workspace, settings: config.Settings) -> config.Settings:
+    """For the lambda engine, where nothing else is said: the store that its functions were deployed with."""
+    if settings.store or "lambda" not in (*settings.engine, settings.fallback):
+        return settings
+    from gg.deploy.found import remembered
+
+    return replace(settings, store=next((each.store for each in remembered(workspace.dot) if each.store), ""))
 
 
 def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:

@@ -8,7 +8,6 @@ import platform
 import re
 import zipfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ from tests.aws.lambda_service.image import PYTHON
 from tests.aws.seaweed import Seaweed
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "deploy-dry-run.txt"
-_ENTRY = "gg.execute.runner"
 _URI = "s3://gg-123456789012-us-east-1/gg?region=us-east-1"
 
 
@@ -42,14 +40,13 @@ def servers(seaweed_server: Seaweed) -> Iterator[Cloud]:
 
 @pytest.fixture
 def here(servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cloud:
-    """A workspace without settings, before these servers; the zip holds no worker, as no function is invoked."""
+    """A workspace without settings, before these servers."""
     for name in ("GG_STORAGE_URI", "GG_LAMBDA_ROLE", "GG_DIR", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name, value in servers.environment().items():
         monkeypatch.setenv(name, value)
     (tmp_path / ".gg").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(package, "build", partial(package.build, entry=_ENTRY))
     return servers
 
 
@@ -183,7 +180,7 @@ def test_the_zip_runs_in_the_sandbox(here: Cloud) -> None:
     with zipfile.ZipFile(out, "a") as archive:
         archive.writestr(
             probe,
-            "import blake3, msgpack, zstandard, gg.execute.runner as runner\n"
+            "import blake3, msgpack, zstandard, gg.worker.handler, gg.execute.runner as runner\n"
             "from gg import native\n"
             "def handler(event, context):\n"
             "    packed = zstandard.compress(msgpack.packb([blake3.blake3(b'x').digest()]))\n"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import re
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.aws.functions_for_tests import create
-from tests.aws.lambda_service.client import LambdaService, beside, lambda_service
-from tests.aws.seaweed import REGION, Seaweed
-from tests.aws.worker_zip import worker_zip
+from tests.aws.cloud import cloud
+from tests.aws.deployed import Deployed, bare_project, deployed, wheels
+from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Project
 
 MAKEFILE = """CFLAGS = -O1 -g -Wall
@@ -28,86 +27,72 @@ SOURCES = {
     "part.c": '#include "part.h"\nint part(int x) { int unused; return x + 1; }\n',
     "util.c": '#include "part.h"\nint util(int x) { return x * 21; }\n',
 }
-FUNCTION = f"gg-worker-{'arm64' if os.uname().machine == 'aarch64' else os.uname().machine}-1024"
-
-
-@dataclass
-class Cloud:
-    """A Lambda service with the worker deployed, and a bucket beside it."""
-
-    service: LambdaService
-    server: Seaweed
-    bucket: str
-    prefix: str = ""
-
-    def environment(self) -> dict[str, str]:
-        uri = f"s3://{self.bucket}/{self.prefix}?region={REGION}"
-        more = {"AWS_ENDPOINT_URL_S3": self.server.endpoint, "GG_STORAGE_URI": uri, "GG_ENGINE": "lambda"}
-        return {**self.service.environment(), **more}
 
 
 @pytest.fixture(scope="module")
-def deployed(seaweed_server: Seaweed) -> Iterator[Cloud]:
-    bucket = seaweed_server.make_bucket()
-    with lambda_service(beside(seaweed_server)) as service:
-        handler = "gg.worker.handler.handler"
-        create(service.client(), FUNCTION, code=worker_zip(), MemorySize=1024, Timeout=60, Handler=handler)
-        yield Cloud(service, seaweed_server, bucket)
+def small_functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
+    with deployed(seaweed_server, memory="1024") as here:
+        yield here
 
 
 @pytest.fixture
-def cloud(deployed: Cloud, request: pytest.FixtureRequest) -> Cloud:
-    deployed.prefix = request.node.name
-    return deployed
+def here(small_functions: Deployed, request: pytest.FixtureRequest) -> Deployed:
+    return small_functions.at(re.sub(r"\W", "-", request.node.name))
 
 
 @pytest.fixture
-def project(cloud: Cloud, tmp_path: Path) -> Project:
-    root = tmp_path.resolve() / "tree"
-    root.mkdir()
-    (tmp_path / "home").mkdir()
-    made = Project(root, {"PATH": os.environ["PATH"], "HOME": str(tmp_path / "home"), "LC_ALL": "C"})
-    made.env |= cloud.environment()
-    for name, text in SOURCES.items():
-        made.write(name, text)
-    return made
+def project(here: Deployed, tmp_path: Path) -> Project:
+    return here.project(tmp_path, SOURCES)
 
 
-def invocations(cloud: Cloud) -> int:
-    return cloud.service.state().get("invocations", 0)
-
-
-def test_the_same_bytes_from_an_empty_bucket(cloud: Cloud, project: Project) -> None:
+def test_the_same_bytes_from_an_empty_bucket(here: Deployed, project: Project) -> None:
     plain, _ = project.plain("make")
     project.infer("make")
-    before = invocations(cloud)
+    before = here.invocations()
     forced = project.forced("--fallback", "never", "--jobs", "4")
     assert {"main.o", "part.o", "util.o", "lib.a", "prog"} <= set(forced.ran)
     assert "unused" in forced.result.text, "the compiler's warning"
     project.assert_tree(plain)
     assert project.run("./prog").stdout == b"43\n"
-    assert invocations(cloud) - before >= 5
-    assert b"up to date" in project.make().stdout or project.make().stdout == b""
+    assert here.invocations() - before >= 5
+    assert project.make("-q").stdout == b"", "nothing to do"
 
 
-def test_one_file_is_one_invocation_when_warm(cloud: Cloud, project: Project) -> None:
+def test_one_file_is_one_invocation_when_warm(here: Deployed, project: Project) -> None:
     project.build("make")
     project.write("util.c", SOURCES["util.c"].replace("21", "22"))
     project.infer("make", "util.o")
-    before = invocations(cloud)
+    before = here.invocations()
     assert project.forced("util.o").ran == ["util.o"]
-    assert invocations(cloud) - before == 1
+    assert here.invocations() - before == 1
 
 
-def test_a_compile_error_is_the_users(cloud: Cloud, project: Project) -> None:
+def test_a_second_checkout_runs_no_compiler(here: Deployed, project: Project) -> None:
+    project.gg("key", "new")
+    project.infer("make")
+    project.forced("--fallback", "never")
+    first = project.tree()
+    for path in project.root.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, text in SOURCES.items():
+        project.write(name, text)
+    project.infer("make")
+    before = here.invocations()
+    forced = project.forced("--fallback", "never")
+    assert (forced.ran, len(forced.cached)) == ([], 5)
+    assert here.invocations() == before
+    project.assert_tree(first)
+
+
+def test_a_compile_error_is_the_users(here: Deployed, project: Project) -> None:
     project.write("part.c", "int part(int x) { return y; }\n")
     project.infer("make")
     result = project.force("--fallback", "never", status=1)
     assert "part.c:1:" in result.text
-    assert result.text.count("undeclared") == 1
+    assert result.text.count("first use in this function") == 1
 
 
-def test_what_cannot_run_there_runs_here_and_is_told(cloud: Cloud, project: Project) -> None:
+def test_what_cannot_run_there_runs_here_and_is_told(here: Deployed, project: Project) -> None:
     plain, _ = project.plain("make", "util.o", "CFLAGS=-O2 -march=native")
     project.infer("make", "util.o", "CFLAGS=-O2 -march=native")
     result = project.force("--fallback", "never", status=75)
@@ -116,22 +101,29 @@ def test_what_cannot_run_there_runs_here_and_is_told(cloud: Cloud, project: Proj
     project.assert_tree(plain)
 
 
-@pytest.mark.parametrize(
-    ("changes", "status", "said"),
-    [
-        ({"GG_FUNCTIONS": "other"}, 78, "there is no function other-"),
-        ({"GG_STORAGE_URI": ""}, 78, "needs a store"),
-        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, 77, "the secret does not belong"),
-        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, 77, "no AWS credentials"),
-    ],
-)
-def test_set_up_that_is_wrong_is_one_line(
-    changes: dict[str, str], status: int, said: str, cloud: Cloud, project: Project
-) -> None:
+def test_an_archive_of_bitcode_has_the_plugin_that_reads_it(here: Deployed, project: Project) -> None:
+    """`ar` writes symbols of bitcode into the archive only if LLVM's plugin is there; else it goes without."""
+    makefile = "lib.a: util.o ; ar rcs $@ util.o\nutil.o: util.c part.h ; clang -O1 -flto -c $< -o $@\n"
+    project.write("Makefile", makefile)
+    plain, _ = project.plain("make")
+    assert plain["lib.a"].data.startswith(b"!<arch>\n/ "), "it has an index of symbols"
     project.infer("make")
-    project.env |= {name: value for name, value in changes.items() if value}
-    for name, value in changes.items():
-        if not value:
-            del project.env[name]
-    result = project.force(status=status)
-    assert said in result.text
+    assert "lib.a" in project.forced("--fallback", "never").ran
+    project.assert_tree(plain)
+
+
+def test_the_whole_way_of_a_user(seaweed_server: Seaweed, tmp_path: Path) -> None:
+    """Record, deploy, force, undeploy: with credentials and a region, and nothing else set."""
+    project = bare_project(tmp_path, SOURCES)
+    with cloud(seaweed_server) as servers:
+        project.env |= {**servers.environment(), **wheels()}
+        plain, _ = project.plain("make")
+        project.infer("make")
+        assert "gg-force --engine lambda" in project.gg("deploy", "lambda").text
+        project.gg("force", "--jobs", "100", "--engine", "lambda", "--fallback", "never", "prog")
+        project.assert_tree(plain)
+        assert servers.functions.state()["invocations"] >= 5
+        project.gg("undeploy", "--with-bucket")
+        assert servers.functions.client().list_functions()["Functions"] == []
+        project.infer("make", "clean", "prog")
+        assert "gg deploy lambda" in project.gg("force", "--engine", "lambda", status=78).text

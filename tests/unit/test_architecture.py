@@ -51,7 +51,7 @@ ALLOWED = {
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",
-    "stores": "aws config store trust workspace",
+    "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",

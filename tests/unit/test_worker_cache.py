@@ -80,6 +80,24 @@ def test_the_least_recently_used_goes_first(cache: Cache) -> None:
     assert len(os.listdir(os.path.dirname(cache.place(file(b""))))) == 3
 
 
+def test_room_is_made_for_what_comes(cache: Cache) -> None:
+    objects = [bytes([n]) * 30 for n in range(3)]
+    for data in objects:
+        cache.put(key(data), data)
+    assert cache.room == 10
+    cache.trim([key(objects[0])], 30)
+    assert [cache.have(key(data)) for data in objects] == [True, False, True]
+    assert cache.room == 40
+
+
+def test_what_comes_in_parts(cache: Cache, tmp_path: Path) -> None:
+    cache.put_parts(key(b"in parts"), iter([b"in ", b"", b"parts"]))
+    assert cache.get(key(b"in parts")) == b"in parts"
+    with pytest.raises(FormatError):
+        cache.put_parts(key(b"other"), iter([b"oth", b"eR"]))
+    assert len(os.listdir(tmp_path / "objects")) == 1
+
+
 def test_what_is_needed_stays_whatever_the_limit(cache: Cache) -> None:
     data = b"x" * 200
     cache.put(key(data), data)

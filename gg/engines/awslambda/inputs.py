@@ -155,7 +155,10 @@ class Inputs:
         if self._shipping is None:
             from gg.errors import SetupError
 
-            raise SetupError("the lambda engine needs a store", hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R")
+            raise SetupError(
+                "the lambda engine needs a store",
+                hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
+            )
         return self._shipping
 
 

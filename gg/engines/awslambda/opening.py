@@ -34,7 +34,10 @@ def open_engine(
 ) -> LambdaEngine:
     """Ready to run. SetupError, AccessError: what is wrong with the set-up, found by asking for the functions."""
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
-        raise SetupError("the lambda engine needs a store", hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R")
+        raise SetupError(
+            "the lambda engine needs a store",
+            hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
+        )
     remote = store.far.remote
     session = Session(remote.where.region)
     width = settings.jobs or _WIDTH

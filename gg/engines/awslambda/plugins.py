@@ -92,7 +92,7 @@ def _section_names(data: bytes) -> bytes | None:
         size, _, index = struct.unpack_from(order + "HHH", data, 0x3A if wide else 0x2E)
         at = start + index * size
         offset, length = struct.unpack_from(order + "QQ" if wide else order + "II", data, at + (0x18 if wide else 0x10))
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, OverflowError):
         return None
     names = data[offset : offset + length]
     return names if 0 < length == len(names) and start else None

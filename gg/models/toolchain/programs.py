@@ -2,8 +2,8 @@
 
 Of binutils, `ar`, `nm` and `ranlib` load every plugin in `bfd-plugins` before they look at the first object, whatever it
 is (bfd/plugin.c, `load_plugin`; strace shows it of 2.40 with plain ELF objects). So LLVM's belongs to them wherever clang
-is installed, with a library of 100 MB: to leave it out one would have to know of every member that it is no bitcode, and
-members may not be made yet. GCC's wrappers (`gcc-ar`) name the compiler's own plugin, and then no other is loaded.
+is installed, with a library of 100 MB. Members may not be made yet when the call is recorded, so that none is bitcode is
+known later: the models name plugins apart. GCC's wrappers (`gcc-ar`) name the compiler's own, and then no other is loaded.
 """
 
 from __future__ import annotations
