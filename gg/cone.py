@@ -39,10 +39,14 @@ class Answer(Enum):
 class Cone:
     """Everything that is known of the thunks being forced. No engine, no scheduling: only the store is asked."""
 
-    def __init__(self, store: Store, groups: Groups, files: Callable[[], FileDB]) -> None:
+    def __init__(
+        self, store: Store, groups: Groups, files: Callable[[], FileDB], outside: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        """`outside`: where on this machine is what a thunk calls by a path."""
         self._store = store
         self._groups = groups
         self._files = files
+        self._outside = outside
         self.thunks: dict[ThunkId, Thunk] = {}
         self.values: dict[ThunkId, Values] = {}
         self.reductions: dict[ThunkId, Reduction] = {}
@@ -145,7 +149,7 @@ class Cone:
         found: list[OutputOf] = []
         for path, _ in reduction.extra_inputs:
             if path not in have:
-                known = read_placeholder(path)
+                known = read_placeholder(self._outside(path))
                 if known:
                     found.append(OutputOf(path, known.thunk, known.index))
         return tuple(found)
@@ -162,7 +166,7 @@ class Cone:
                     return False
                 continue
             try:
-                if self._files().digest(path).blob != blob:
+                if self._files().digest(self._outside(path)).blob != blob:
                     return False
             except OSError:
                 return False

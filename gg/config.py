@@ -28,6 +28,7 @@ class Settings:
     trusted: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
     functions: str = "gg-worker"
+    known_as: str = ""
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -48,6 +49,7 @@ _ENVIRONMENT = {
     "trusted": "GG_TRUSTED",
     "trace": "GG_TRACE",
     "functions": "GG_FUNCTIONS",
+    "known_as": "GG_KNOWN_AS",
 }
 
 

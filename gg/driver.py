@@ -80,7 +80,9 @@ class Driver:
         observe: Callable[[seen.Event], None],
         policy: Policy | None = None,
         root: str = "/",
+        outside: Callable[[bytes], bytes] = bytes,
     ) -> None:
+        """`outside`: where on this machine is what a thunk calls by a path."""
         self._engines = {engine.name: engine for engine in engines}
         self._observe = observe
         self._scheduler = Scheduler(policy or Policy())
@@ -88,7 +90,8 @@ class Driver:
         self._answers: queue.SimpleQueue[Answer | tuple[int, ThunkId] | None] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.taken: set[int] = set()
-        self._cone = Cone(store, groups, files)
+        self._outside = outside
+        self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, tuple[ThunkId, ThunkId, Thunk]] = {}  # the thunk, and as it was resolved
         self._failures: dict[ThunkId, Failure] = {}
@@ -354,4 +357,4 @@ class Driver:
 
     def label(self, thunk: Thunk) -> str:
         """What a person calls the thunk."""
-        return seen.label(thunk.outputs, self._prefix)
+        return seen.label(thunk.outputs, self._prefix, self._outside)

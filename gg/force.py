@@ -20,6 +20,7 @@ from gg.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.config import Settings
+    from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
     from gg.driver import Driver, Finished, Outcome
     from gg.engines.base import Engine
@@ -65,7 +66,10 @@ class Forcer:
         self._settings = settings
         self._bill = bill
         self._prefix = os.fsencode(workspace.root) + b"/"
+        self._renaming = _renaming(workspace)
+        self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
         self.sink = observe
+        self._texts: list[bytes] = []
         self.placed = 0
         self._files: FileDB | None = None
         self._opening = threading.Lock()
@@ -141,7 +145,8 @@ class Forcer:
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
         seconds = reduction.usage.wall_ns / 1e9
-        return seen.ThunkDone(name.hex(), seen.label(outputs, self._prefix), reduction.engine, "cached", seconds)
+        label = seen.label(outputs, self._prefix, self._outside)
+        return seen.ThunkDone(name.hex(), label, reduction.engine, "cached", seconds)
 
     def _evaluator(self) -> Driver:
         """The driver and its engines, made when something is to be evaluated. From any thread."""
@@ -156,7 +161,13 @@ class Forcer:
 
         settings, store, groups = self._settings, self._store, Groups(self._store)
         self._engines = make_engines(
-            settings, store=store, groups=groups, files=self.files, dot=self._workspace.dot, bill=self._bill
+            settings,
+            store=store,
+            groups=groups,
+            files=self.files,
+            dot=self._workspace.dot,
+            bill=self._bill,
+            renaming=self._renaming,
         )
         policy = Policy(
             keep_going=settings.keep_going,
@@ -171,12 +182,16 @@ class Forcer:
             observe=self._observe,
             policy=policy,
             root=self._workspace.root,
+            outside=self._outside,
         )
         if self._stopped:
             self._driver.stop()
         return self._driver
 
     def _observe(self, event: seen.Event) -> None:
+        if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
+            here = self._renaming.outside
+            event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
         self.sink(event)
 
     # Placing
@@ -193,12 +208,13 @@ class Forcer:
         where = {(path, known.index): None for path, known in self._elsewhere.get(name, ())}
         superseding = b""
         for index, output in enumerate(outputs):
-            if not (output.soft or output.optional or (output.path, index) in where):
-                there = read_placeholder(output.path)
+            path = self._outside(output.path)
+            if not (output.soft or output.optional or (path, index) in where):
+                there = read_placeholder(path)
                 if there == (name, index):
-                    where[output.path, index] = None
+                    where[path, index] = None
                 elif there:
-                    superseding = output.path
+                    superseding = path
         items = [
             self._item(path, values[index], over=Placeholder(name, index), expected=outputs[index].executable)
             for path, index in where
@@ -212,13 +228,15 @@ class Forcer:
         real, nobody would look for more.
         """
         kept = iter(self._placer.put([item for result in results for item in result.items]))
+        while self._texts:
+            os.unlink(self._texts.pop())
         for outputs, reduction, items, superseded in results:
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
             for path in placed:
                 self._observe(seen.Placed(os.fsdecode(path)))
             if (placed or superseded) and (reduction.stdout or reduction.stderr):
-                label = seen.label(outputs, self._prefix)
+                label = seen.label(outputs, self._prefix, self._outside)
                 self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
 
     def _beside(
@@ -227,12 +245,13 @@ class Forcer:
         """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`."""
         items: list[Item] = []
         more = [(o.path, m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
-        for path, made in (*more, *reduction.extra_outputs):
+        for inside, made in (*more, *reduction.extra_outputs):
+            path = self._outside(inside)
             if os.path.isdir(os.path.dirname(path)):
                 items.append(self._item(path, made, kept=_kept(placeholder, 0o666)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
-                items += self._soft_item(name, soft, outputs[0].path)
+                items += self._soft_item(name, soft, self._outside(outputs[0].path))
         return items
 
     def _soft_item(self, name: ThunkId, made: Made, first: bytes) -> list[Item]:
@@ -244,7 +263,23 @@ class Forcer:
             if soft:  # removed by who read it: ninja
                 self._read_already[first] = made.blob
             return []
-        return [self._item(path, made, kept=_kept(path, 0o7777))]
+        return [self._rule_item(path, made, _kept(path, 0o7777))]
+
+    def _rule_item(self, path: bytes, made: Made, kept: Kept) -> Item:
+        """A make rule; make looks for what it names where that is on this machine."""
+        if self._renaming is None:
+            return self._item(path, made, kept=kept)
+        text = self._rule(made.blob)
+        aside = os.path.join(os.fsencode(self._workspace.tmp), b"d%d-%d" % (os.getpid(), len(self._texts)))
+        self._texts.append(aside)
+        with open(aside, "wb") as file:
+            file.write(text)
+        return Item(path, aside, Made(BlobId.of(text), made.executable), None, kept)
+
+    def _rule(self, blob: BlobId) -> bytes:
+        with open(self._blob_path(blob), "rb") as file:
+            text = file.read()
+        return self._renaming.outside(text) if self._renaming else text
 
     def _tell_ninja(self) -> None:
         """What the compiler said of dependencies goes where ninja keeps what it read before."""
@@ -254,8 +289,7 @@ class Forcer:
         for output, blob in self._read_already.items():
             directory = ninja.directory_of(output, os.fsencode(self._workspace.root))
             if directory is not None:
-                with open(self._blob_path(blob), "rb") as file:
-                    logs.setdefault(directory, {})[output] = file.read()
+                logs.setdefault(directory, {})[output] = self._rule(blob)
         for directory, rules in logs.items():
             ninja.update(directory, rules)
         self._read_already.clear()
@@ -277,6 +311,14 @@ class Forcer:
         if path is None:
             raise MissingObject(f"the blob {blob.hex} is in no store", hint="run gg-force again to make it anew")
         return path
+
+
+def _renaming(workspace: Workspace) -> Renaming | None:
+    if not os.path.exists(os.path.join(workspace.dot, "known-as")):
+        return None
+    from gg import names
+
+    return names.renaming(workspace)
 
 
 def _kept(path: bytes, mask: int) -> Kept:

@@ -13,6 +13,7 @@ import click
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build.")
 @click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once when one is read.")
 @click.option("--real", metavar="TOOL[,TOOL]", help="Tools that are never recorded.")
+@click.option("--known-as", metavar="PATH", help="Record as if the workspace lay at PATH; see the README.")
 @click.option("--trace", is_flag=True, help="Remember configure steps by what they were seen to look at.")
 @click.option("--no-interposer", is_flag=True, help="Catch tools by PATH only.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
@@ -24,6 +25,7 @@ def command(
     engine: str | None,
     jobs: int | None,
     real: str | None,
+    known_as: str | None,
     trace: bool,
     no_interposer: bool,
     quiet: bool,
@@ -44,5 +46,6 @@ def command(
         engine=engine,
         jobs=jobs,
         real=real,
+        known_as=known_as,
         trace=True if trace else None,
     )

@@ -14,6 +14,7 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gg.core.renaming import Renaming
     from gg.force import Forcer
     from gg.models.declared import Declarations
     from gg.record.recorder import Forced
@@ -41,6 +42,7 @@ def infer(
 
         check_names(settings)
     declared = _declared(workspace.root)
+    renaming = _renaming(workspace, settings.known_as)
     traced = _traced(settings)
     from gg.record.launch import Build
     from gg.store.directory import DirectoryStore
@@ -62,7 +64,14 @@ def infer(
         always_real = frozenset(settings.real)
         listener = database.saw if database else None
         session = Session(
-            workspace, store, forces.force, always_real, listener=listener, declared=declared, traced=traced
+            workspace,
+            store,
+            forces.force,
+            always_real,
+            listener=listener,
+            declared=declared,
+            traced=traced,
+            renaming=renaming,
         )
         try:
             status = build.serve(session.handle)
@@ -78,6 +87,15 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:
+    """How thunks call the workspace; UsageError for a name that cannot serve."""
+    if not (known_as or os.path.exists(os.path.join(workspace.dot, "known-as"))):
+        return None
+    from gg import names
+
+    return names.recording(workspace, known_as, os.environ.get("PWD", ""))
 
 
 def _traced(settings: config.Settings) -> Declarations | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gg.core.events import Caps, Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
-from gg.core.thunk import File, Made, Reduction, Thunk
+from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills
 from gg.errors import GGError, MissingObject
@@ -28,6 +28,7 @@ from gg.store.base import blob_key
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.engines.inside import Inside
     from gg.store.base import Store
     from gg.store.filedb import FileDB
@@ -59,9 +60,11 @@ class LocalEngine:
         isolation: Isolation = Isolation.PATHMAP,
         memory: int = 0,
         dot: str = "",
+        renaming: Renaming | None = None,
     ) -> None:
         """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
         the machine has. `dot`: the `.gg` that dynamic thunks make further thunks in; without it they cannot.
+        `renaming`: how thunks call the workspace, if not by its own path. Of such a file the blob in the store is read.
         """
         self.slots = slots
         self.caps = Caps(memory_total=memory or memory_total(), independent=False)
@@ -71,6 +74,8 @@ class LocalEngine:
         self._tmp = tmp
         self._isolation = isolation
         self._dot = dot
+        self._renaming = renaming
+        self._directories: dict[SandboxPath, Directory] = {}
         self._inside: Inside | None = None
         self._queue: queue.SimpleQueue[tuple[Start, Post] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
@@ -187,7 +192,7 @@ class LocalEngine:
 
     def _run(self, runner: Runner, start: Start) -> Reduction | Failure:
         extra = {f.path: f for f in start.extra}
-        moved: dict[SandboxPath, str] = {}
+        moved = self._renamed(start.thunk)
         for _ in range(_TRIES):
             ran = runner.run(self._job(start.thunk, moved, extra))
             with self._lock:
@@ -211,7 +216,14 @@ class LocalEngine:
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
     def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], extra: dict[SandboxPath, File]) -> Job:
-        job = Job(thunk=thunk, place=self._place, moved=moved, extra=tuple(extra.values()), isolation=self._isolation)
+        job = Job(
+            thunk=thunk,
+            place=self._place,
+            moved=moved,
+            extra=(*extra.values(), *self._directories.values()),
+            isolation=self._isolation,
+            misses=self._renaming is not None,
+        )
         if not thunk.dynamic or not self._dot:
             return job
         if self._inside is None:
@@ -224,11 +236,26 @@ class LocalEngine:
 
     # Inputs
 
+    def _here(self, path: SandboxPath) -> bytes:
+        """Where on this machine a file is that the thunk calls so."""
+        return self._renaming.outside_path(path) if self._renaming else path
+
+    def _renamed(self, thunk: Thunk) -> dict[SandboxPath, str]:
+        """Where the files of its groups are that have another path here."""
+        names = self._renaming
+        if names is None:
+            return {}
+        nodes = self._groups.below(thunk.groups)
+        files = [e for node in nodes for e in node.entries if isinstance(e, File) and names.renames(e.path)]
+        return {file.path: self._blob(file) for file in files}
+
     def _place(self, file: File) -> str | None:
         """A file of the workspace is read in place while it has the bytes that were recorded.
 
         Not if it was changed just now: it could then not be told from one that is changed while the command runs.
         """
+        if self._here(file.path) != file.path:
+            return self._blob(file)
         try:
             info = self._files().digest(file.path)
         except OSError:
@@ -244,7 +271,7 @@ class LocalEngine:
         path = self._store.path(file.blob, executable=file.executable)
         if path is None:
             raise MissingObject(
-                f"{os.fsdecode(file.path)} has changed since it was recorded", hint="run gg-infer again"
+                f"{os.fsdecode(self._here(file.path))} has changed since it was recorded", hint="run gg-infer again"
             )
         return os.fsdecode(path)
 
@@ -262,11 +289,11 @@ class LocalEngine:
             if file.path in ran.mapped:
                 continue
             try:
-                info = digest(file.path)
+                info = digest(self._here(file.path))
                 if info.blob == file.blob:
                     if info.signature.ctime_ns < begun:
                         continue
-                    self._store.put_files({file.blob: file.path})  # the next try reads it there
+                    self._store.put_files({file.blob: self._here(file.path)})  # the next try reads it there
             except OSError:
                 pass
             changed.append(file)
@@ -280,15 +307,21 @@ class LocalEngine:
         more: dict[SandboxPath, File] = {}
         again = False
         for path in (*ran.undeclared, *ran.missing):
-            if path in extra or path in own or not os.path.isfile(path):
+            here = self._here(path)
+            if here != path and path not in self._directories and os.path.isdir(here):
+                self._directories[path] = Directory(path)
+                again = True
+            if path in extra or path in own or not os.path.isfile(here):
                 continue
-            placeholder = read_placeholder(path)
+            placeholder = read_placeholder(here)
             if placeholder:
                 needs.append((path, placeholder))
                 continue
             try:
-                info = self._files().digest(path)
-                changed_at = os.stat(path).st_ctime
+                info = self._files().digest(here)
+                changed_at = os.stat(here).st_ctime
+                if here != path:
+                    self._store.put_files({info.blob: here})
             except OSError:
                 continue
             more[path] = File(path, info.blob, info.executable)
@@ -343,6 +376,6 @@ class LocalEngine:
         for entry in thunk.entries:
             if isinstance(entry, File) and entry.path in paths:
                 if not self._store.has([blob_key(entry.blob)]):
-                    self._store.put_files({entry.blob: entry.path})
+                    self._store.put_files({entry.blob: self._here(entry.path)})
                 found[entry.path] = Made(entry.blob, entry.executable)
         return found

@@ -11,6 +11,7 @@ from gg.engines.base import Engine
 from gg.errors import UsageError
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
     from gg.engines.awslambda.engine import LambdaEngine
     from gg.engines.local import LocalEngine
@@ -29,7 +30,14 @@ def check_names(settings: Settings) -> None:
 
 
 def make_engines(
-    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str, bill: Bill | None = None
+    settings: Settings,
+    *,
+    store: Store,
+    groups: Groups,
+    files: Callable[[], FileDB],
+    dot: str,
+    bill: Bill | None = None,
+    renaming: Renaming | None = None,
 ) -> list[Engine]:
     """The engines that the settings name, over the `.gg` at `dot`, and the one to fall back on, in reserve.
 
@@ -39,11 +47,15 @@ def make_engines(
     """
     check_names(settings)
     engines: list[Engine] = []
+
+    def make(name: str) -> LocalEngine | LambdaEngine:
+        return _make(name, settings, store=store, groups=groups, files=files, dot=dot, bill=bill, renaming=renaming)
+
     try:
         for name in dict.fromkeys(settings.engine):
-            engines.append(_make(name, settings, store=store, groups=groups, files=files, dot=dot, bill=bill))
+            engines.append(make(name))
         if settings.fallback not in ("never", *settings.engine):
-            spare = _make(settings.fallback, settings, store=store, groups=groups, files=files, dot=dot, bill=bill)
+            spare = make(settings.fallback)
             spare.caps = spare.caps._replace(reserve=True)
             engines.append(spare)
     except BaseException:
@@ -62,12 +74,15 @@ def _make(
     files: Callable[[], FileDB],
     dot: str,
     bill: Bill | None,
+    renaming: Renaming | None,
 ) -> LocalEngine | LambdaEngine:
     if name == "lambda":
         from gg.cost.meter import Bill
         from gg.engines.awslambda.opening import open_engine
 
-        return open_engine(settings, store=store, groups=groups, files=files, dot=dot, bill=bill or Bill())
+        return open_engine(
+            settings, store=store, groups=groups, files=files, dot=dot, bill=bill or Bill(), renaming=renaming
+        )
     from gg.engines.local import LocalEngine
     from gg.execute.job import Isolation
 
@@ -81,4 +96,5 @@ def _make(
         slots=settings.width() if alone else min(settings.width(), len(os.sched_getaffinity(0))),
         isolation=Isolation(settings.isolation),
         memory=settings.memory,
+        renaming=renaming,
     )

@@ -26,6 +26,7 @@ class Job:
     because an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
     store), with `env` to tell it where that is; none is part of the thunk's identity. `libraries`: what the dynamic loader
     needs to start those. The path map takes note of libraries by itself; a jail must have them from the start.
+    `misses`: what is neither declared nor there is reported too.
     """
 
     thunk: Thunk
@@ -37,6 +38,7 @@ class Job:
     env: Mapping[bytes, bytes] = field(default_factory=dict)
     isolation: Isolation = Isolation.PATHMAP
     observe: bool = True
+    misses: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -102,7 +102,7 @@ class Runner:
         hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
         map_file = pathmap.MapFile(
             self._map,
-            flags=self._flags | (pathmap.OBSERVE if job.observe else 0),
+            flags=self._flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses),
             scratch=os.fsencode(self._scratch),
             report=self._report.path,
             records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed), *command.records],

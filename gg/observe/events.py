@@ -8,7 +8,7 @@ tools print stays bytes.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from gg.core.thunk import Output
 
 
-def label(outputs: Sequence[Output], prefix: bytes) -> str:
-    """What a person calls a thunk: its first output, from the workspace, whose path and a slash `prefix` is."""
-    return os.fsdecode(outputs[0].path.removeprefix(prefix)) if outputs else "?"
+def label(outputs: Sequence[Output], prefix: bytes, outside: Callable[[bytes], bytes] = bytes) -> str:
+    """What a person calls a thunk: its first output, from the workspace, whose path and a slash `prefix` is.
+
+    `outside`: where on this machine is what a thunk calls by a path.
+    """
+    return os.fsdecode(outside(outputs[0].path).removeprefix(prefix)) if outputs else "?"
 
 
 class Counting(Protocol):

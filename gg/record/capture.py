@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gg.core.codec import decode_thunk, encode_group, encode_thunk, group_id, thunk_id
+from gg.core.codec import decode_group, decode_thunk, encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
 from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk, Work
@@ -22,7 +22,9 @@ from gg.record.canon import Canon
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.models.includes import Closure, Cluster, Scanner
+    from gg.record.renamed import Renamer
     from gg.record.world import World
     from gg.store.base import Store
 
@@ -32,7 +34,7 @@ _CLOCKS = frozenset({"__DATE__", "__TIME__"})
 
 @slotted()
 class Captured:
-    """A thunk that is in the store, its outputs at their real paths, and what was found by scanning."""
+    """A thunk that is in the store, and what was found by scanning. `thunk` has every path as it is on this machine."""
 
     id: ThunkId
     thunk: Thunk
@@ -47,7 +49,14 @@ class NotCapturable(Exception):
 class Capture:
     """Makes thunks of drafts. One object serves one session: groups are memoised in it."""
 
-    def __init__(self, world: World, scanner: Scanner, store: Store, memory: set[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        world: World,
+        scanner: Scanner,
+        store: Store,
+        memory: set[bytes] | None = None,
+        renaming: Renaming | None = None,
+    ) -> None:
         self._world = world
         self._scanner = scanner
         self._store = store
@@ -59,6 +68,14 @@ class Capture:
         self._loose: dict[bytes, tuple[BlobId, bytes, bytes | None]] = {}
         self._pending: dict[Key, bytes] = {}
         self._pending_files: dict[BlobId, bytes] = {}
+        self._renamer = self._make_renamer(renaming) if renaming and renaming.known_as else None
+
+    def _make_renamer(self, renaming: Renaming) -> Renamer:
+        from gg.record.renamed import Renamer
+
+        return Renamer(
+            renaming, group=self._known_group, put_group=self._put_group, put=self._put_blob, stable=self._world.stable
+        )
 
     def capture(self, draft: Draft, call: Call) -> Captured | RunReal:
         """The thunk of `draft`, in the store; RunReal when something is found that cannot be deferred."""
@@ -112,7 +129,7 @@ class Capture:
             work=draft.work,
             model=draft.model,
         )
-        encoded = encode_thunk(thunk)
+        encoded = encode_thunk(self._renamer.thunk(thunk) if self._renamer else thunk)
         name = thunk_id(encoded)
         self._store_blobs(thunk.entries, known=name in self._stored)
         self._put(Key(Kind.THUNK, name), encoded)
@@ -349,11 +366,26 @@ class Capture:
 
     def _group(self, entries: Iterable[Entry], groups: tuple[GroupId, ...]) -> GroupId:
         plain = tuple(sorted((e for e in entries if not isinstance(e, OutputOf)), key=_by_path))
-        encoded = encode_group(Group(plain, groups))
+        return self._put_group(Group(plain, groups))
+
+    def _put_group(self, group: Group) -> GroupId:
+        encoded = encode_group(group)
         name = group_id(encoded)
-        self._store_blobs(plain, known=name in self._stored)
+        self._store_blobs(group.entries, known=name in self._stored)
         self._put(Key(Kind.GROUP, name), encoded)
         return name
+
+    def _known_group(self, name: GroupId) -> Group:
+        key = Key(Kind.GROUP, name)
+        data = self._pending.get(key) or get_one(self._store, key)
+        if data is None:
+            raise NotCapturable("the store has lost a group of its inputs")
+        return decode_group(data)
+
+    def _put_blob(self, data: bytes) -> BlobId:
+        blob = BlobId.of(data)
+        self._put(Key(Kind.BLOB, blob.digest), data)
+        return blob
 
     def _put(self, key: Key, value: bytes) -> None:
         if key.digest not in self._stored:

@@ -20,6 +20,7 @@ from gg.store.base import Kind, Store
 from gg.store.filedb import FileDB
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.models.base import Call, Model
     from gg.models.declared import Declarations
     from gg.record.memo_calls import Traced
@@ -85,6 +86,7 @@ class Session:
         listener: Callable[[Call, Captured], None] | None = None,
         declared: Declarations | None = None,
         traced: Declarations | None = None,
+        renaming: Renaming | None = None,
     ) -> None:
         from gg.models.includes import Scanner
         from gg.models.registry import MODELS
@@ -96,13 +98,13 @@ class Session:
         self._forces = Forces(forcer)
         shims = os.fsencode(workspace.shims)
         answers = os.fsencode(os.path.join(workspace.dot, "answers"))
-        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now, answers)
+        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming)
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
         self._finder = _ToolFinder(shims, self._world)
         self._recorder = Recorder(
             world=self._world,
-            capture=Capture(self._world, Scanner(self._world), store, set(known)),
+            capture=Capture(self._world, Scanner(self._world), store, set(known), renaming),
             models={**MODELS, **_declared_models(declared)},
             names=_namer(declared),
             real=self._finder.find,

@@ -12,12 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.placeholder import SIZE, Placeholder
+from gg.core.slotted import replace
 from gg.models.base import Completed, PathKind
 from gg.models.includes.disk import LocalDisk, Signature
 from gg.record.answers import Answers
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.models.linking import Recorded
     from gg.store.base import Store
     from gg.store.filedb import FileDB, FileInfo
@@ -35,11 +37,13 @@ class World(LocalDisk):
         store: Store,
         force: Callable[[Sequence[bytes]], None],
         answers: bytes | None = None,
+        renaming: Renaming | None = None,
     ) -> None:
         """`answers`: the file of what tools answered in earlier sessions, if there is one."""
         super().__init__()
         self._kept = Answers(answers, _run) if answers else None
         self._root = root + b"/"
+        self._renaming = renaming
         self.files = files
         self._store = store
         self._recorded: dict[bytes, Recorded] = {}
@@ -170,8 +174,20 @@ class World(LocalDisk):
             outputs = {output.path for output in thunk.outputs}
             changed = [e.thunk for e in thunk.entries if isinstance(e, OutputOf) and e.path in outputs]
             before = self._recorded_thunk(changed[0]) if len(changed) == 1 else None
-            known = self._recorded[name] = Recorded(thunk.argv, thunk.cwd, inputs, before)
+            known = self._recorded[name] = self._here(Recorded(thunk.argv, thunk.cwd, inputs, before))
         return known
+
+    def _here(self, recorded: Recorded) -> Recorded:
+        """With every path as it is on this machine."""
+        names = self._renaming
+        if names is None:
+            return recorded
+        return replace(
+            recorded,
+            argv=tuple([names.outside(word) for word in recorded.argv]),
+            cwd=names.outside_path(recorded.cwd),
+            inputs=tuple([names.outside_path(path) for path in recorded.inputs]),
+        )
 
     def take_fresh(self, digest: bytes) -> bytes | None:
         """The content that `read` met under this digest, once."""

@@ -56,7 +56,9 @@ ALLOWED = {
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
     "driver": "cone core durations engines errors execute observe resolve store",
-    "force": "config core cost driver engines errors execute known ninja observe place record resolve store targets workspace",
+    "names": "core errors workspace",
+    "force": "config core cost driver engines errors execute known names ninja observe place record resolve store "
+    "targets workspace",
 }
 
 # Single modules that another area may know besides, and why.

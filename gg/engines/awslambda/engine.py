@@ -40,6 +40,7 @@ from gg.wire.request import RAW, ZSTD, Limits, Place, Request, Task, encode_obje
 
 if TYPE_CHECKING:
     from gg.core.ids import SandboxPath
+    from gg.core.renaming import Renaming
     from gg.core.thunk import Thunk
     from gg.store.filedb import FileDB
 
@@ -81,6 +82,7 @@ class LambdaEngine:
         slots: int,
         meter: Meter,
         ramp: Ramp | None = _RAMP,
+        renaming: Renaming | None = None,
     ) -> None:
         self.slots = slots
         memory = tuple(f.memory for f in functions)
@@ -96,7 +98,8 @@ class LambdaEngine:
         self._open_client = open_client
         self._client: Client | None = None
         self._inputs = Inputs(store, groups, remote)
-        self._home = Home(files)
+        self._renaming = renaming
+        self._home = Home(files, renaming.outside_path) if renaming else Home(files)
         self._plugins = Plugins(store, groups)
         self._loop = LoopThread("lambda")
         self._new: deque[tuple[Start, Post] | Sequence[Thunk]] = deque()
@@ -260,6 +263,8 @@ class LambdaEngine:
         found = self._home.look([SandboxPath(p) for p in missing], known, told)
         if not any(found):
             return None
+        if self._renaming:  # by the path that the thunk knows nobody would find them
+            self._store.put_files({f.blob: self._renaming.outside_path(f.path) for f in found.files})
         extra = (*start.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 

@@ -32,8 +32,10 @@ class Found(NamedTuple):
 class Home:
     """Looks here. For one thread."""
 
-    def __init__(self, files: Callable[[], FileDB]) -> None:
+    def __init__(self, files: Callable[[], FileDB], outside: Callable[[bytes], bytes] = bytes) -> None:
+        """`outside`: where here is what a thunk calls by a path."""
         self._files = files
+        self._outside = outside
         self._listed: dict[bytes, tuple[int, frozenset[bytes]]] = {}
         self._directories: dict[SandboxPath, None] = {}
 
@@ -48,23 +50,24 @@ class Home:
         needs: list[tuple[SandboxPath, Placeholder]] = []
         directories: list[SandboxPath] = []
         for path in paths:
-            if path in known or not self._there(path):
+            here = self._outside(path)
+            if path in known or not self._there(here):
                 continue
-            if os.path.isdir(path):
+            if os.path.isdir(here):
                 self._directories[path] = None
                 if path not in told:
                     directories.append(path)
-            elif os.path.isfile(path):
-                placeholder = read_placeholder(path)
+            elif os.path.isfile(here):
+                placeholder = read_placeholder(here)
                 if placeholder:
                     needs.append((path, placeholder))
-                elif (file := self._file(path)) is not None:
+                elif (file := self._file(path, here)) is not None:
                     files.append(file)
         return Found(tuple(files), tuple(needs), tuple(directories))
 
-    def _file(self, path: SandboxPath) -> File | None:
+    def _file(self, path: SandboxPath, here: bytes) -> File | None:
         try:
-            info = self._files().digest(path)
+            info = self._files().digest(here)
         except OSError:
             return None
         return File(path, info.blob, info.executable)

@@ -24,13 +24,21 @@ from gg.store.s3.store import S3Store
 from gg.store.tiered import Tiered
 
 if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
     from gg.store.filedb import FileDB
 
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
 def open_engine(
-    settings: Settings, *, store: Store, groups: Groups, files: Callable[[], FileDB], dot: str, bill: Bill
+    settings: Settings,
+    *,
+    store: Store,
+    groups: Groups,
+    files: Callable[[], FileDB],
+    dot: str,
+    bill: Bill,
+    renaming: Renaming | None = None,
 ) -> LambdaEngine:
     """Ready to run. SetupError, AccessError: what is wrong with the set-up, found by asking for the functions."""
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
@@ -63,6 +71,7 @@ def open_engine(
         remote=S3Shipping(remote, store.near, root),
         slots=width,
         meter=bill.meter(prices(session.region()), _architecture()),
+        renaming=renaming,
     )
 
 
