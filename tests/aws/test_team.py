@@ -84,6 +84,18 @@ def test_what_one_has_forced_another_need_not(environment: dict[str, str], tmp_p
     assert subprocess.run([second.tree / "prog"], capture_output=True, check=True).stdout == b"42"
 
 
+def test_checkouts_in_other_directories_share(environment: dict[str, str], tmp_path: Path) -> None:
+    ann, bob = secret_key("ann"), secret_key("bob")
+    known = {**environment, "GG_KNOWN_AS": str(tmp_path / "known" / "as")}
+    first = Checkout(tmp_path, "ann", known, ann)
+    assert ran(first.build()) == 3
+    second = Checkout(tmp_path, "bob", known, bob, ann)
+    second.tree = tmp_path / "home-bob" / "sources"
+    done = second.build()
+    assert (done.returncode, ran(done)) == (0, 0), done.stderr
+    assert (second.tree / "prog").read_bytes() == (first.tree / "prog").read_bytes()
+
+
 def test_results_of_strangers_are_left_alone(environment: dict[str, str], tmp_path: Path) -> None:
     ann = secret_key("ann")
     assert ran(Checkout(tmp_path, "ann", environment, ann).build()) == 3

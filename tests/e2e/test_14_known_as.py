@@ -198,7 +198,7 @@ def test_what_finds_things_by_its_own_path(project: Project, fixed: Path) -> Non
     project.assert_tree(expected, ignore=["covered", "covered.gcno"])  # no two compiles give the same stamp
     project.run("./prog", status=12)
     project.run("./covered")
-    assert project.path("covered-covered.gcda").exists()
+    assert project.path("covered.gcda").exists()
 
 
 def test_what_was_not_declared_is_found(project: Project, fixed: Path) -> None:

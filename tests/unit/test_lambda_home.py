@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder, Writer
+from gg.core.renaming import Renaming
 from gg.engines.awslambda.home import Found, Home
 from gg.store.filedb import FileDB
 
@@ -47,3 +48,14 @@ def test_a_file_that_appears_later_is_seen(tmp_path: Path) -> None:
     assert [f.path for f in home.look([path], set(), set()).files] == [path]
     (tmp_path / "late.h").unlink()
     assert home.look([path], set(), set()) == Found()
+
+
+def test_a_workspace_that_thunks_call_otherwise(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "directory").mkdir()
+    renaming = Renaming(os.fsencode(tmp_path), b"/fixed/name")
+    home = Home(lambda: FileDB(None), renaming.outside_path)
+    asked = [SandboxPath(b"/fixed/name/" + name) for name in (b"file", b"directory", b"none")]
+    found = home.look(asked, set(), set())
+    assert [(f.path, f.blob) for f in found.files] == [(asked[0], BlobId.of(b"text"))]
+    assert found.directories == (asked[1],)
