@@ -7,11 +7,12 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from gg.behind import Behind
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made, Output, Reduction, Thunk
 from gg.errors import GGError, Interrupted, MissingObject
-from gg.known import Known
+from gg.known import Found, Known
 from gg.observe import events as seen
 from gg.place import Item, Kept, Placer
 from gg.resolve import Values
@@ -135,13 +136,18 @@ class Forcer:
         """Place what needs nothing but to be placed; the values of all that is known."""
         known = Known(self._store, self._elsewhere)
         self._observe(seen.Started(total=len(known)))
-        for batch in known.find():
-            if self._stopped:
-                break
-            for name, outputs, reduction in batch:
-                self._observe(self._done(name, outputs, reduction))
-            self._place([self._result(n, o, r, r.outputs) for n, o, r in batch])
+        with Behind(self._take) as placing:
+            for batch in known.find():
+                if self._stopped:
+                    break
+                placing.give(batch)
         return known.values
+
+    def _take(self, batch: Sequence[Found]) -> None:
+        """Place what was known."""
+        for name, outputs, reduction in batch:
+            self._observe(self._done(name, outputs, reduction))
+        self._place([self._result(n, o, r, r.outputs) for n, o, r in batch])
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
         seconds = reduction.usage.wall_ns / 1e9

@@ -95,6 +95,8 @@ def test_a_file_just_written_is_good_for_once(tmp_path: Path, place: bytes) -> N
 def test_what_was_found_in_a_racy_file_is_not_carried_over(tmp_path: Path, place: bytes) -> None:
     db = FileDB(place)
     (tmp_path / "a").write_bytes(b"just now")
+    later = time.time_ns() + 3600 * SECOND  # as new as a file can be, on a machine however slow
+    os.utime(tmp_path / "a", ns=(later, later))
     db.digest(os.fsencode(tmp_path / "a"))
     db.close()
     with sqlite3.connect(place + b"/files.db") as connection:
