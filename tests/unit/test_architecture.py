@@ -53,11 +53,12 @@ ALLOWED = {
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",
     "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
+    "behind": "",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
     "driver": "cone core durations engines errors execute observe resolve store",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute known names ninja observe place record resolve store "
+    "force": "behind config core cost driver engines errors execute known names ninja observe place record resolve store "
     "targets workspace",
 }
 
