@@ -7,11 +7,10 @@ earlier runs of it really read (`gg.narrow`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from gg import narrow
 from gg.core import placeholder
 from gg.core.codec import decode_reduction, decode_thunk, encode_reduction
 from gg.core.ids import ThunkId
@@ -19,7 +18,8 @@ from gg.core.placeholder import Placeholder
 from gg.core.thunk import OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
 from gg.execute.expand import Groups
-from gg.resolve import Values, resolve
+from gg.narrow import Narrow
+from gg.resolve import Resolved, Values, resolve
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.workspace import read_placeholder
 
@@ -52,7 +52,9 @@ class Cone:
         self.reductions: dict[ThunkId, Reduction] = {}
         self.grown: dict[ThunkId, tuple[OutputOf, ...]] = {}
         self.became: dict[ThunkId, ThunkId] = {}
-        self._resolved: dict[ThunkId, tuple[ThunkId, Thunk]] = {}
+        self._encoded: dict[ThunkId, bytes] = {}
+        self._resolved: dict[ThunkId, Resolved] = {}
+        self._narrow = Narrow(store, groups)
 
     # The graph
 
@@ -74,18 +76,20 @@ class Cone:
                         hint="its placeholder was made elsewhere or its record is lost: remove it and run gg-infer again",
                     )
                 thunk = self.thunks[each] = decode_thunk(data)
+                self._encoded[each] = data
                 order.append(each)
                 below.update(dict.fromkeys(thunk.dependencies()))
             wanted = [i for i in below if i not in self.thunks and i not in self.values]
         order.reverse()
         return order
 
-    def resolve(self, name: ThunkId) -> tuple[ThunkId, Thunk]:
-        """The thunk with every output of another replaced by the blob that it is, and that thunk's id."""
+    def resolve(self, name: ThunkId) -> Resolved:
+        """The thunk with every output of another replaced by the blob that it is."""
         known = self._resolved.get(name)
         if known:
             return known
-        resolved = resolve(name, self.thunks[name], self.values, self.grown.get(name, ()))
+        more = self.grown.get(name, ())
+        resolved = resolve(name, self.thunks[name], self._encoded[name], self.values, more)
         self._resolved[name] = resolved
         return resolved
 
@@ -122,26 +126,25 @@ class Cone:
 
     def _candidates(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
         """Reductions under the thunks' resolved ids, or found by narrowing, whose blobs are in the store."""
-        keys = {n: Key(Kind.REDUCTION, self.resolve(n)[0]) for n in names}
+        keys = {n: Key(Kind.REDUCTION, self.resolve(n).id) for n in names}
         found = self._store.get(list(keys.values()))
         candidates: dict[ThunkId, Reduction] = {}
         for name in names:
-            data = found.get(keys[name])
-            known = decode_reduction(data, None) if data else self._narrowed(name)
-            if known is not None:
-                candidates[name] = known
+            if data := found.get(keys[name]):
+                candidates[name] = decode_reduction(data, None)
+        candidates |= self._narrowed([name for name in names if name not in candidates])
         blobs = {blob_key(m.blob) for r in candidates.values() for m in r.outputs if m}
         there = self._store.has(list(blobs)) if blobs else set()
         return {n: r for n, r in candidates.items() if all(m is None or blob_key(m.blob) in there for m in r.outputs)}
 
-    def _narrowed(self, name: ThunkId) -> Reduction | None:
-        """A reduction that holds though the thunk's id is new; it is recorded under that id too."""
-        resolved, thunk = self.resolve(name)
-        found = narrow.find(self._store, self._groups, resolved, thunk)
-        if found is not None:
-            universe = self._groups.universe(thunk)
-            self._store.put({Key(Kind.REDUCTION, resolved): encode_reduction(found, universe)})
-        return found
+    def _narrowed(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
+        """Reductions that hold though the thunks' ids are new; they are recorded under those ids too."""
+        resolved = {name: self.resolve(name) for name in names}
+        thunks = {each.id: each.thunk for each in resolved.values()}
+        found = self._narrow.find(thunks) if thunks else {}
+        if found:
+            self._store.put(self._reductions({name: (thunks[name], known) for name, known in found.items()}))
+        return {name: found[each.id] for name, each in resolved.items() if each.id in found}
 
     def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:
         """Files that an earlier run read undeclared and that are placeholders now: to be forced before we can tell."""
@@ -206,16 +209,24 @@ class Cone:
                 dep = self.became.pop(dep)
                 lost.append(dep)
         if lost:
-            self._store.delete([Key(Kind.REDUCTION, self.resolve(dep)[0]) for dep in lost])
+            self._store.delete([Key(Kind.REDUCTION, self.resolve(dep).id) for dep in lost])
             self.forget_resolved()
         return lost
 
-    def record(self, resolved: ThunkId, thunk: Thunk, reduction: Reduction) -> None:
-        """Write a reduction under what the attempt was given, whatever its inputs are by now."""
-        universe = self._groups.universe(thunk)
-        items = {Key(Kind.REDUCTION, resolved): encode_reduction(reduction, universe)}
-        items.update(narrow.remember(self._store, resolved, thunk))
-        self._store.put(items)
+    def record(self, ran: Iterable[tuple[Resolved, Reduction]]) -> None:
+        """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""
+        done = {given.id: (given, reduction) for given, reduction in ran}
+        if done:
+            items = self._narrow.remember({name: (given.thunk, given.encoded) for name, (given, _) in done.items()})
+            items |= self._reductions({name: (given.thunk, reduction) for name, (given, reduction) in done.items()})
+            self._store.put(items)
+
+    def _reductions(self, found: Mapping[ThunkId, tuple[Thunk, Reduction]]) -> dict[Key, bytes]:
+        universe = self._groups.universe
+        return {
+            Key(Kind.REDUCTION, name): encode_reduction(reduction, universe(thunk))
+            for name, (thunk, reduction) in found.items()
+        }
 
     def _placeholders_of(self, outputs: Values) -> dict[int, Placeholder]:
         found: dict[int, Placeholder] = {}

@@ -13,14 +13,15 @@ import itertools
 import os
 import queue
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gg.cone import Answer as Known
 from gg.cone import Cone
 from gg.core import events
-from gg.core.events import Fault, How, NodeSpec
+from gg.core.events import AttemptId, Fault, How, NodeSpec
 from gg.core.ids import ThunkId
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
@@ -30,14 +31,33 @@ from gg.engines.base import Answer, Engine, Failure, Start
 from gg.errors import GGError, Interrupted
 from gg.execute.expand import Groups
 from gg.observe import events as seen
-from gg.resolve import Values
+from gg.resolve import Resolved, Values
 from gg.store.base import Store
 
 if TYPE_CHECKING:
     from gg.store.filedb import FileDB
 
 _PROGRESS_SECONDS = 0.1
-Finished = Callable[[ThunkId, Thunk, Values, Reduction], None]
+_BATCH = 256
+
+
+class Settled(NamedTuple):
+    """A thunk that has its value."""
+
+    name: ThunkId
+    thunk: Thunk
+    values: Values
+    reduction: Reduction
+
+
+class _Attempt(NamedTuple):
+    """One under way: the thunk, and as it was resolved."""
+
+    name: ThunkId
+    given: Resolved
+
+
+Finished = Callable[[Sequence[Settled]], None]
 
 
 @dataclass(slots=True)
@@ -93,7 +113,7 @@ class Driver:
         self._outside = outside
         self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
-        self._attempts: dict[int, tuple[ThunkId, ThunkId, Thunk]] = {}  # the thunk, and as it was resolved
+        self._attempts: dict[int, _Attempt] = {}
         self._failures: dict[ThunkId, Failure] = {}
         self._durations = Durations(store)
         self._settled: set[ThunkId] = set()
@@ -109,7 +129,7 @@ class Driver:
     def force(
         self, roots: Iterable[ThunkId], finished: Finished, known: Mapping[ThunkId, Values] | None = None
     ) -> Outcome:
-        """Evaluate the cones of `roots`; `finished` is called in this thread for each thunk as it is done.
+        """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done.
 
         Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
         of thunks that are not to be evaluated unless they are roots, or the store has lost them.
@@ -143,9 +163,9 @@ class Driver:
         return ticket
 
     def _want(self, roots: Sequence[ThunkId]) -> None:
-        for name in roots:
-            if name in self._settled:
-                self._finished(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
+        again = [self._settled_as(name) for name in roots if name in self._settled]
+        if again:
+            self._finished(again)
         self._add(roots)
         self._observe(seen.Started(total=len(self._cone.thunks) + self._known))
         self._step(events.Want(time.monotonic(), tuple(roots), again=True))
@@ -165,37 +185,46 @@ class Driver:
     def _wait(self) -> None:
         timeout = None if self._wake is None else max(0.0, self._wake - time.monotonic())
         try:
-            answer = self._answers.get(timeout=timeout)
+            first = self._answers.get(timeout=timeout)
         except queue.Empty:
             self._wake = None
             self._step(events.Tick(time.monotonic()))
             return
-        if answer is None:
-            self._step(events.Stop(time.monotonic()))
-        elif isinstance(answer, tuple):
-            self.taken.add(answer[0])
-            self._want([answer[1]])
-        else:
-            self._answered(answer)
+        self._take([first, *self._more()])
         now = time.monotonic()
         if now >= self._next_progress:  # an estimate takes time in proportion to what is running
             self._next_progress = now + _PROGRESS_SECONDS
             progress = seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds)
             self._observe(progress._replace(done=progress.done + self._known, cached=self._cached + self._known))
 
-    def _step(self, event: events.Event) -> None:
-        pending: list[events.Event] = [event]
+    def _more(self) -> Iterator[Answer | tuple[int, ThunkId] | None]:
+        """What has come besides: answers are dealt with many at a time, for each costs a transaction otherwise."""
+        with suppress(queue.Empty):
+            for _ in range(_BATCH):
+                yield self._answers.get_nowait()
+
+    def _take(self, came: Sequence[Answer | tuple[int, ThunkId] | None]) -> None:
+        self._answered([each for each in came if isinstance(each, Answer)])
+        for each in came:
+            if each is None:
+                self._step(events.Stop(time.monotonic()))
+            elif isinstance(each, tuple):
+                self.taken.add(each[0])
+                self._want([each[1]])
+
+    def _step(self, *pending: events.Event) -> None:
         while pending:
-            for command in self._scheduler.step(pending.pop(0)):
+            commands = self._scheduler.steps(pending)
+            self._finish([command for command in commands if isinstance(command, events.Finished)])
+            more: list[events.Event] = []
+            for command in commands:
                 match command:
                     case events.Lookup():
-                        pending += self._lookup(command.ids)
+                        more += self._lookup(command.ids)
                     case events.Start():
                         self._submit(command)
                     case events.Cancel():
                         self._engines[command.engine].cancel(command.attempt)
-                    case events.Finished():
-                        self._finish(command)
                     case events.Failed():
                         self._fail(command)
                     case events.Skipped():
@@ -204,6 +233,7 @@ class Driver:
                         self._wake = command.time
                     case events.Done():
                         self._done = command.summary
+            pending = tuple(more)
 
     # The graph
 
@@ -247,7 +277,7 @@ class Driver:
         if hits:
             result.append(events.Hit(now, tuple(hits)))
         if misses:
-            thunks = [self._cone.resolve(name)[1] for name in misses]
+            thunks = [self._cone.resolve(name).thunk for name in misses]
             for engine in self._engines.values():
                 engine.expect(thunks)
             result.append(events.Miss(now, tuple(misses)))
@@ -258,40 +288,51 @@ class Driver:
     def _submit(self, command: events.Start) -> None:
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
-        resolved, thunk = self._cone.resolve(name)
-        self._attempts[command.attempt] = (name, resolved, thunk)
+        given = self._cone.resolve(name)
+        self._attempts[command.attempt] = _Attempt(name, given)
         extra = self._extra.get(name, ())
-        start = Start(command.attempt, name, thunk, extra, command.deadline, command.memory)
-        self._observe(seen.ThunkStarted(name.hex(), self.label(thunk), command.engine))
+        start = Start(command.attempt, name, given.thunk, extra, command.deadline, command.memory, given.encoded)
+        self._observe(seen.ThunkStarted(name.hex(), self.label(given.thunk), command.engine))
         self._engines[command.engine].submit(start, self._answers.put)
 
-    def _answered(self, answer: Answer) -> None:
-        name, resolved, thunk = self._attempts.pop(answer.attempt)
-        attempt = events.AttemptId(answer.attempt)
+    def _answered(self, answers: Sequence[Answer]) -> None:
+        ran: dict[ThunkId, tuple[AttemptId, Resolved, Reduction]] = {}
+        failed: list[tuple[ThunkId, AttemptId, Failure]] = []
+        told: list[events.Event] = []
         now = time.monotonic()
-        result = answer.result
-        if isinstance(result, Failure):
-            if result.setup is not None and self._setup is None:
-                self._setup = result.setup
-                self._step(events.Stop(now))
-            self._faulted(name, attempt, result, now)
-            return
-        seconds = result.usage.wall_ns / 1e9
-        if name in self._settled:  # a duplicate that came second: the first one's value stands
-            self._step(events.Ran(now, attempt, seconds))
-            return
-        self._cone.record(resolved, thunk, result)
-        self._durations.ran(thunk, result.usage)
-        other = self._cone.took(name, result)
-        if other is None:
-            self._step(events.Ran(now, attempt, seconds))
-        else:
-            self._by_running.add(name)
-            self._add([other])
-            self._step(events.Became(now, name, other, attempt, seconds))
+        for answer in answers:
+            name, given = self._attempts.pop(answer.attempt)
+            attempt = AttemptId(answer.attempt)
+            if isinstance(answer.result, Failure):
+                failed.append((name, attempt, answer.result))
+            elif name in self._settled or name in ran:  # a duplicate that came second: the first one's value stands
+                told.append(events.Ran(now, attempt, answer.result.usage.wall_ns / 1e9))
+            else:
+                ran[name] = (attempt, given, answer.result)
+        self._cone.record([(given, reduction) for _, given, reduction in ran.values()])
+        told += [self._ran_well(name, *each, now) for name, each in ran.items()]
+        if told:
+            self._step(*told)
+        for name, attempt, failure in failed:
+            self._faulted(name, attempt, failure, now)
 
-    def _faulted(self, name: ThunkId, attempt: events.AttemptId, failure: Failure, now: float) -> None:
-        if name in self._settled:  # a duplicate that is not needed any more
+    def _ran_well(
+        self, name: ThunkId, attempt: AttemptId, given: Resolved, reduction: Reduction, now: float
+    ) -> events.Event:
+        self._durations.ran(given.thunk, reduction.usage)
+        seconds = reduction.usage.wall_ns / 1e9
+        other = self._cone.took(name, reduction)
+        if other is None:
+            return events.Ran(now, attempt, seconds)
+        self._by_running.add(name)
+        self._add([other])
+        return events.Became(now, name, other, attempt, seconds)
+
+    def _faulted(self, name: ThunkId, attempt: AttemptId, failure: Failure, now: float) -> None:
+        if failure.setup is not None and self._setup is None:
+            self._setup = failure.setup
+            self._step(events.Stop(now))
+        if name in self._settled:  # a duplicate whose other attempt gave the value
             self._step(events.Faulted(now, attempt, failure.fault))
             return
         self._failures[name] = failure
@@ -311,7 +352,7 @@ class Driver:
             )
         self._step(events.Faulted(now, attempt, failure.fault))
 
-    def _lose(self, name: ThunkId, attempt: events.AttemptId, now: float) -> events.Event | None:
+    def _lose(self, name: ThunkId, attempt: AttemptId, now: float) -> events.Event | None:
         """Force again what the store has lost of the inputs of a thunk; how that attempt ended. None if it has lost none."""
         cut = self._cut.get(name, set())
         self._add(cut)
@@ -328,19 +369,29 @@ class Driver:
 
     # Settled
 
-    def _finish(self, command: events.Finished) -> None:
+    def _finish(self, commands: Sequence[events.Finished]) -> None:
+        settled = [self._settle(command) for command in commands]
+        if settled:
+            self._finished(settled)
+
+    def _settle(self, command: events.Finished) -> Settled:
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         self._failures.pop(name, None)
         self._settled.add(name)
-        values = self._cone.follow(name) if command.how is How.BECAME else self._cone.values[name]
-        thunk, reduction = self._cone.thunks[name], self._cone.reductions[name]
+        if command.how is How.BECAME:
+            self._cone.follow(name)
+        settled = self._settled_as(name)
         ran = command.how is How.RAN or name in self._by_running
         self._ran, self._cached = self._ran + ran, self._cached + (not ran)
         how = "ran" if ran else "cached"
+        reduction = settled.reduction
         seconds = reduction.usage.wall_ns / 1e9
-        self._observe(seen.ThunkDone(name.hex(), self.label(thunk), reduction.engine, how, seconds))
-        self._finished(name, thunk, values, reduction)
+        self._observe(seen.ThunkDone(name.hex(), self.label(settled.thunk), reduction.engine, how, seconds))
+        return settled
+
+    def _settled_as(self, name: ThunkId) -> Settled:
+        return Settled(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
 
     def _fail(self, command: events.Failed) -> None:
         assert isinstance(command.id, bytes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gg.behind import Behind
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
-from gg.core.thunk import Made, Output, Reduction, Thunk
+from gg.core.thunk import Made, Output, Reduction
 from gg.errors import GGError, Interrupted, MissingObject
 from gg.known import Found, Known
 from gg.observe import events as seen
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gg.config import Settings
     from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
-    from gg.driver import Driver, Finished, Outcome
+    from gg.driver import Driver, Finished, Outcome, Settled
     from gg.engines.base import Engine
     from gg.store.base import Store
     from gg.store.filedb import FileDB
@@ -106,7 +106,7 @@ class Forcer:
         return Ended(outcome, len(ahead), outcome.interrupted)
 
     def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
-        """Evaluate thunks, and place nothing; `finished` is called for each as it is done."""
+        """Evaluate thunks, and place nothing; `finished` is called for those that are done."""
         return self._evaluator().force(roots, finished)
 
     def want(self, root: ThunkId) -> int:
@@ -202,9 +202,9 @@ class Forcer:
 
     # Placing
 
-    def _finished(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
+    def _finished(self, settled: Sequence[Settled]) -> None:
         try:
-            self._place([self._result(name, thunk.outputs, reduction, values)])
+            self._place([self._result(s.name, s.thunk.outputs, s.reduction, s.values) for s in settled])
         except GGError as error:
             self._bad = self._bad or error
             assert self._driver

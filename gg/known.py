@@ -98,4 +98,4 @@ class Known:
 
     def _resolved(self, name: ThunkId) -> ThunkId:
         data = self._with_inputs.get(name)
-        return resolve(name, decode_thunk(data), self.values)[0] if data else name
+        return resolve(name, decode_thunk(data), data, self.values).id if data else name

@@ -14,21 +14,23 @@ for and did not find was not declared then, is not declared now, and will not be
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from blake3 import blake3
 
 from gg.core.codec import decode_reduction, decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk
 from gg.execute.expand import Groups
-from gg.store.base import Key, Kind, Store, get_one
+from gg.store.base import Key, Kind, Store
 
 _KEEP = 6
 
 
 def shape(thunk: Thunk) -> bytes:
     """32 bytes that name the command without the bytes of its inputs."""
-    hasher = blake3(b"shape\0")
-    for part in (
+    parts = (
+        b"shape",
         thunk.model.encode(),
         thunk.program,
         thunk.cwd,
@@ -39,50 +41,74 @@ def shape(thunk: Thunk) -> bytes:
         *(output.path for output in thunk.outputs),
         b"\1",
         *(e.path + b"\0" + e.target for e in thunk.entries if isinstance(e, Symlink)),
-    ):
-        hasher.update(part + b"\0")
-    return hasher.digest()
+        b"",
+    )
+    return blake3(b"\0".join(parts)).digest()
 
 
-def remember(store: Store, name: ThunkId, thunk: Thunk) -> dict[Key, bytes]:
-    """The records to put, so that `find` meets this thunk: itself, resolved, and the list of its shape."""
-    from gg.core.codec import encode_thunk
+class Narrow:
+    """Finds in a store, and remembers there what has run. Each shape is looked up once."""
 
-    key = Key(Kind.ALIAS, shape(thunk))
-    known = get_one(store, key) or b""
-    ids = [known[i : i + 32] for i in range(0, len(known), 32)]
-    ids = [name, *(i for i in ids if i != name)][:_KEEP]
-    return {key: b"".join(ids), Key(Kind.THUNK, name): encode_thunk(thunk)}
+    def __init__(self, store: Store, groups: Groups) -> None:
+        self._store = store
+        self._groups = groups
+        self._lists: dict[ThunkId, tuple[Key, bytes]] = {}  # of thunks that were looked up, and have not run since
 
+    def find(self, wanted: Mapping[ThunkId, Thunk]) -> dict[ThunkId, Reduction]:
+        """Reductions of other thunks that hold for these resolved ones too."""
+        self._look(wanted)
+        found: dict[ThunkId, Reduction] = {}
+        for name, thunk in wanted.items():
+            ids = [each for each in _ids(self._lists[name][1]) if each != name]
+            if ids and (known := self._match(thunk, ids)) is not None:
+                found[name] = known
+        return found
 
-def find(store: Store, groups: Groups, name: ThunkId, thunk: Thunk) -> Reduction | None:
-    """A reduction that holds for this resolved thunk too; None when there is none."""
-    known = get_one(store, Key(Kind.ALIAS, shape(thunk)))
-    if not known:
+    def remember(self, ran: Mapping[ThunkId, tuple[Thunk, bytes]]) -> dict[Key, bytes]:
+        """The records to put, so that `find` meets these resolved thunks (here with their encodings): the thunks, and
+        the lists of their shapes.
+        """
+        self._look({name: thunk for name, (thunk, _) in ran.items()})
+        items: dict[Key, bytes] = {}
+        for name, (_, encoded) in ran.items():
+            key, known = self._lists.pop(name)
+            ids = [name, *(each for each in _ids(items.get(key, known)) if each != name)]
+            items[key] = b"".join(ids[:_KEEP])
+            items[Key(Kind.THUNK, name)] = encoded
+        return items
+
+    def _look(self, thunks: Mapping[ThunkId, Thunk]) -> None:
+        keys = {name: Key(Kind.ALIAS, shape(t)) for name, t in thunks.items() if name not in self._lists}
+        found = self._store.get(list(keys.values())) if keys else {}
+        self._lists.update((name, (key, found.get(key, b""))) for name, key in keys.items())
+
+    def _match(self, thunk: Thunk, ids: Sequence[ThunkId]) -> Reduction | None:
+        thunks = self._store.get([Key(Kind.THUNK, each) for each in ids])
+        reductions = self._store.get([Key(Kind.REDUCTION, each) for each in ids])
+        groups = self._groups
+        new_files = groups.files(thunk)
+        new_rest = _links_and_directories(groups, thunk)
+        for each in ids:
+            old_data, data = thunks.get(Key(Kind.THUNK, each)), reductions.get(Key(Kind.REDUCTION, each))
+            if old_data is None or data is None:
+                continue
+            old = decode_thunk(old_data)
+            if any(isinstance(e, OutputOf) for e in old.entries):
+                continue
+            old_files = groups.files(old)
+            if new_files.keys() != old_files.keys() or _links_and_directories(groups, old) != new_rest:
+                continue
+            reduction = decode_reduction(data, groups.universe(old))
+            if reduction.reads is None:
+                continue
+            reads = set(reduction.reads)
+            if all(new_files[path] == file for path, file in old_files.items() if path in reads or _is_loaded(file)):
+                return reduction
         return None
-    ids = [ThunkId(known[i : i + 32]) for i in range(0, len(known), 32)]
-    ids = [i for i in ids if i != name]
-    thunks = store.get([Key(Kind.THUNK, i) for i in ids])
-    reductions = store.get([Key(Kind.REDUCTION, i) for i in ids])
-    new_files = groups.files(thunk)
-    new_rest = _links_and_directories(groups, thunk)
-    for each in ids:
-        old_data, data = thunks.get(Key(Kind.THUNK, each)), reductions.get(Key(Kind.REDUCTION, each))
-        if old_data is None or data is None:
-            continue
-        old = decode_thunk(old_data)
-        if any(isinstance(e, OutputOf) for e in old.entries):
-            continue
-        old_files = groups.files(old)
-        if new_files.keys() != old_files.keys() or _links_and_directories(groups, old) != new_rest:
-            continue
-        reduction = decode_reduction(data, groups.universe(old))
-        if reduction.reads is None:
-            continue
-        reads = set(reduction.reads)
-        if all(new_files[path] == file for path, file in old_files.items() if path in reads or _is_loaded(file)):
-            return reduction
-    return None
+
+
+def _ids(joined: bytes) -> list[ThunkId]:
+    return [ThunkId(joined[i : i + 32]) for i in range(0, len(joined), 32)]
 
 
 def _is_loaded(file: File) -> bool:

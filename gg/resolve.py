@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from gg.core.codec import encode_thunk, thunk_id
 from gg.core.ids import ThunkId
@@ -11,12 +12,22 @@ from gg.core.thunk import Entry, File, Made, OutputOf, Thunk
 Values = tuple[Made | None, ...]
 
 
+class Resolved(NamedTuple):
+    """A resolved thunk, its id and its encoding."""
+
+    id: ThunkId
+    thunk: Thunk
+    encoded: bytes
+
+
 def resolve(
-    name: ThunkId, thunk: Thunk, values: Mapping[ThunkId, Values], more: Sequence[OutputOf] = ()
-) -> tuple[ThunkId, Thunk]:
-    """The thunk resolved, and its id. `more`: what it reads of other thunks besides. All that it reads has a value."""
+    name: ThunkId, thunk: Thunk, encoded: bytes, values: Mapping[ThunkId, Values], more: Sequence[OutputOf] = ()
+) -> Resolved:
+    """`thunk`, whose id and encoding are given, resolved. `more`: what it reads of other thunks besides. All that it
+    reads has a value.
+    """
     if not more and not any(isinstance(e, OutputOf) for e in thunk.entries):
-        return name, thunk
+        return Resolved(name, thunk, encoded)
     entries: list[Entry] = []
     for entry in (*thunk.entries, *more):
         if isinstance(entry, OutputOf):
@@ -26,7 +37,8 @@ def resolve(
         else:
             entries.append(entry)
     plain = thunk._replace(entries=tuple(sorted(entries, key=_by_path)))
-    return thunk_id(encode_thunk(plain)), plain
+    encoded = encode_thunk(plain)
+    return Resolved(thunk_id(encoded), plain, encoded)
 
 
 def _by_path(entry: Entry) -> bytes:

@@ -80,7 +80,7 @@ def explain(store: Store, name: ThunkId) -> list[str]:
             lines.append(f"  {path}: {'known' if known else 'not known yet'}")
         return lines
     groups = Groups(store)
-    if narrow.find(store, groups, name, thunk) is not None:
+    if narrow.Narrow(store, groups).find({name: thunk}):
         return ["its result is known: what differs from an earlier run was not read by it"]
     ids = get_one(store, Key(Kind.ALIAS, narrow.shape(thunk))) or b""
     for i in range(0, len(ids), 32):

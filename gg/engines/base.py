@@ -19,7 +19,10 @@ from gg.errors import GGError
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides."""
+    """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
+
+    `encoded`: the thunk as `gg.core.codec` has it, or nothing.
+    """
 
     attempt: int
     id: ThunkId
@@ -27,6 +30,7 @@ class Start:
     extra: tuple[File, ...] = ()
     deadline: float | None = None
     memory: int = 0
+    encoded: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ class Groups:
         self._lock = threading.Lock()
         self._nodes: dict[GroupId, Node] = {}
         self._orders: dict[tuple[GroupId, ...], tuple[Node, ...]] = {}
+        self._paths: dict[tuple[GroupId, ...], tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]] = {}
 
     def known(self, id: GroupId) -> bool:
         """Whether this group, and so all below it, is in memory."""
@@ -114,10 +115,19 @@ class Groups:
 
     def universe(self, thunk: Thunk) -> tuple[SandboxPath, ...]:
         """The sorted paths of all declared files: what a reduction's `reads` are counted over."""
-        paths = {e.path for e in thunk.entries if isinstance(e, (File, OutputOf))}
-        for node in self.below(thunk.groups):
-            paths.update([e.path for e in node.entries if isinstance(e, File)])
-        return tuple(sorted(paths))
+        shared, there = self._shared(thunk.groups)
+        own = {e.path for e in thunk.entries if isinstance(e, (File, OutputOf)) and e.path not in there}
+        return tuple(sorted([*shared, *sorted(own)]))  # two runs in order: merged in one pass
+
+    def _shared(self, ids: tuple[GroupId, ...]) -> tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]:
+        """The sorted paths of all files in these groups, kept for a while: a thunk's are asked for again and again."""
+        known = self._paths.get(ids)
+        if known is None:
+            there = frozenset([e.path for node in self.below(ids) for e in node.entries if isinstance(e, File)])
+            if len(self._paths) >= 256:
+                self._paths = {}
+            known = self._paths[ids] = (tuple(sorted(there)), there)
+        return known
 
 
 def all_entries(thunk: Thunk, nodes: Sequence[Node]) -> list[Entry]:

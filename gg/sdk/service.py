@@ -7,15 +7,14 @@ run joins them; whether the driver has taken it in before it was done is told by
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
 from gg.config import Settings
 from gg.core.ids import BlobId, ThunkId
 from gg.core.slotted import replace
 from gg.core.thunk import Reduction
-from gg.core.thunk import Thunk as CoreThunk
-from gg.driver import Outcome
+from gg.driver import Outcome, Settled
 from gg.errors import GGError, Interrupted, UsageError
 from gg.force import Forcer
 from gg.observe import events as seen
@@ -112,7 +111,11 @@ class Service:
             for name in hit:
                 self._answer(name, error)
 
-    def _finished(self, name: ThunkId, thunk: CoreThunk, values: Values, reduction: Reduction) -> None:
+    def _finished(self, settled: Sequence[Settled]) -> None:
+        for each in settled:
+            self._give(each.name, each.values, each.reduction)
+
+    def _give(self, name: ThunkId, values: Values, reduction: Reduction) -> None:
         with self._condition:
             waiting = self._waiting.pop(name, [])
         for known, future in waiting:

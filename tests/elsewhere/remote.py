@@ -78,7 +78,7 @@ class Remote:
         self.cone.load(list(roots))
         below = {name: thunk.dependencies() for name, thunk in self.cone.thunks.items()}
         for name in TopologicalSorter(below).static_order():
-            _, thunk = self.cone.resolve(name)
+            thunk = self.cone.resolve(name).thunk
             result = self.run(thunk)
             assert isinstance(result, Succeeded), result
             self.cone.took(name, self.reduction(thunk, result))

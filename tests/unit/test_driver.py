@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,8 +12,7 @@ from gg.core.events import Caps, Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.policy import Policy
-from gg.core.thunk import Reduction, Thunk
-from gg.driver import Driver, Outcome
+from gg.driver import Driver, Outcome, Settled
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
 from gg.known import Known
@@ -66,9 +65,10 @@ class Bench:
         self.finished = []
         return self.driver(engine or self.engine(), policy=policy).force(roots, self.note)
 
-    def note(self, name: ThunkId, thunk: Thunk, values: Values, reduction: Reduction) -> None:
-        self.finished.append(thunk.outputs[0].path.rpartition(b"/")[2].decode())
-        self.values[name] = values
+    def note(self, settled: Sequence[Settled]) -> None:
+        for name, thunk, values, _ in settled:
+            self.finished.append(thunk.outputs[0].path.rpartition(b"/")[2].decode())
+            self.values[name] = values
 
     def value(self, name: ThunkId) -> bytes:
         made = self.values[name][0]
