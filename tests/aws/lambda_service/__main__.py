@@ -42,6 +42,8 @@ async def _run(config: Config) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if config.fast:
+        os.environ.update(config.worker_environment)
     service = Service(config, directory)
     server, port = await serve(service.handle, config.port)
     tidy = loop.create_task(service.tidy())
