@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gg.core import placeholder
 from gg.core.codec import decode_reduction, decode_thunk, encode_reduction
@@ -34,6 +34,14 @@ class Answer(Enum):
     MISS = "miss"
     BECAME = "became"
     GREW = "grew"
+
+
+class Ran(NamedTuple):
+    """What came of a resolved thunk, with its encoding if that is known."""
+
+    given: Resolved
+    reduction: Reduction
+    encoded: bytes = b""
 
 
 class Cone:
@@ -213,12 +221,12 @@ class Cone:
             self.forget_resolved()
         return lost
 
-    def record(self, ran: Iterable[tuple[Resolved, Reduction]]) -> None:
+    def record(self, ran: Sequence[Ran]) -> None:
         """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""
-        done = {given.id: (given, reduction) for given, reduction in ran}
-        if done:
-            items = self._narrow.remember({name: (given.thunk, given.encoded) for name, (given, _) in done.items()})
-            items |= self._reductions({name: (given.thunk, reduction) for name, (given, reduction) in done.items()})
+        if ran:
+            items = self._narrow.remember({each.given.id: (each.given.thunk, each.given.encoded) for each in ran})
+            items |= self._reductions({r.given.id: (r.given.thunk, r.reduction) for r in ran if not r.encoded})
+            items.update((Key(Kind.REDUCTION, each.given.id), each.encoded) for each in ran if each.encoded)
             self._store.put(items)
 
     def _reductions(self, found: Mapping[ThunkId, tuple[Thunk, Reduction]]) -> dict[Key, bytes]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from gg.cone import Answer as Known
-from gg.cone import Cone
+from gg.cone import Cone, Ran
 from gg.core import events
 from gg.core.events import AttemptId, Fault, How, NodeSpec
 from gg.core.ids import ThunkId
@@ -296,7 +296,7 @@ class Driver:
         self._engines[command.engine].submit(start, self._answers.put)
 
     def _answered(self, answers: Sequence[Answer]) -> None:
-        ran: dict[ThunkId, tuple[AttemptId, Resolved, Reduction]] = {}
+        ran: dict[ThunkId, tuple[AttemptId, Ran]] = {}
         failed: list[tuple[ThunkId, AttemptId, Failure]] = []
         told: list[events.Event] = []
         now = time.monotonic()
@@ -308,20 +308,18 @@ class Driver:
             elif name in self._settled or name in ran:  # a duplicate that came second: the first one's value stands
                 told.append(events.Ran(now, attempt, answer.result.usage.wall_ns / 1e9))
             else:
-                ran[name] = (attempt, given, answer.result)
-        self._cone.record([(given, reduction) for _, given, reduction in ran.values()])
-        told += [self._ran_well(name, *each, now) for name, each in ran.items()]
+                ran[name] = (attempt, Ran(given, answer.result, answer.encoded))
+        self._cone.record([each for _, each in ran.values()])
+        told += [self._ran_well(name, attempt, each, now) for name, (attempt, each) in ran.items()]
         if told:
             self._step(*told)
         for name, attempt, failure in failed:
             self._faulted(name, attempt, failure, now)
 
-    def _ran_well(
-        self, name: ThunkId, attempt: AttemptId, given: Resolved, reduction: Reduction, now: float
-    ) -> events.Event:
-        self._durations.ran(given.thunk, reduction.usage)
-        seconds = reduction.usage.wall_ns / 1e9
-        other = self._cone.took(name, reduction)
+    def _ran_well(self, name: ThunkId, attempt: AttemptId, ran: Ran, now: float) -> events.Event:
+        self._durations.ran(ran.given.thunk, ran.reduction.usage)
+        seconds = ran.reduction.usage.wall_ns / 1e9
+        other = self._cone.took(name, ran.reduction)
         if other is None:
             return events.Ran(now, attempt, seconds)
         self._by_running.add(name)

@@ -94,7 +94,13 @@ def turn(server: Seaweed, load: Load, bucket: str, profile: str = "") -> Turn:
                 }
             )
             gg = [str(Path(sys.executable).with_name("gg-force"))]
-            before_it = [sys.executable, "-m", "benchmarks.coordinator.profiled", profile] if profile else []
+            before_it = (
+                ["perf", "record", "-e", "cpu-clock", "-F", "999", "-g", "-o", profile]
+                if profile.endswith("perf")
+                else [sys.executable, "-m", "benchmarks.coordinator.profiled", profile]
+                if profile
+                else []
+            )
             words = ["--engine", "lambda", "--fallback", "never", "--jobs", str(load.jobs)]
             log = Path(scratch) / "log"
             run([*gg, *words, f"out/{load.thunks}"], root, env, log, check=True)

@@ -75,7 +75,40 @@ def sign(
     `headers` are those to be signed, `Host` among them; `payload` is the body's SHA-256 in hexadecimal digits, `now` seconds
     since the epoch.
     """
-    stamp = _stamp(int(time.time() if now is None else now))
+    at = int(time.time() if now is None else now)
+    ready = _prepared(credentials, scope, method, path, query, tuple(headers.items()), at, _s3_payload(scope, payload))
+    digest = sha256(ready.canonical + payload.encode()).hexdigest()
+    signature = hmac.digest(ready.key, (ready.to_sign + digest).encode(), "sha256").hex()
+    return {**ready.added, "Authorization": ready.authorization + signature}
+
+
+class _Prepared(NamedTuple):
+    """All of a signature but what the body decides: a coordinator asks the same of Lambda a thousand times a second."""
+
+    canonical: bytes
+    key: bytes
+    to_sign: str
+    authorization: str
+    added: Mapping[str, str]
+
+
+def _s3_payload(scope: Scope, payload: str) -> str:
+    """S3 wants the body's digest as a header, which is signed too."""
+    return payload if scope.service == "s3" else ""
+
+
+@lru_cache(maxsize=64)
+def _prepared(
+    credentials: Credentials,
+    scope: Scope,
+    method: str,
+    path: str,
+    query: str,
+    headers: tuple[tuple[str, str], ...],
+    at: int,
+    payload: str,
+) -> _Prepared:
+    stamp = _stamp(at)
     added = {"X-Amz-Date": stamp}
     if scope.service == "s3":
         added["X-Amz-Content-SHA256"] = payload
@@ -83,19 +116,17 @@ def sign(
         path = quote(path, safe="/~")
     if credentials.token:
         added["X-Amz-Security-Token"] = credentials.token
-    canonical = sorted(
-        [(name.lower(), " ".join(value.split())) for source in (headers, added) for name, value in source.items()]
-    )
+    canonical = sorted([(name.lower(), " ".join(value.split())) for name, value in (*headers, *added.items())])
     names = ";".join([name for name, _ in canonical])
     lines = "".join([f"{name}:{value}\n" for name, value in canonical])
-    digest = sha256(f"{method}\n{path}\n{query}\n{lines}\n{names}\n{payload}".encode()).hexdigest()
     where = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
-    key = _signing_key(credentials.secret_key, stamp[:8], scope.region, scope.service)
-    signature = hmac.digest(key, f"{_ALGORITHM}\n{stamp}\n{where}\n{digest}".encode(), "sha256").hex()
-    added["Authorization"] = (
-        f"{_ALGORITHM} Credential={credentials.access_key}/{where}, SignedHeaders={names}, Signature={signature}"
+    return _Prepared(
+        canonical=f"{method}\n{path}\n{query}\n{lines}\n{names}\n".encode(),
+        key=_signing_key(credentials.secret_key, stamp[:8], scope.region, scope.service),
+        to_sign=f"{_ALGORITHM}\n{stamp}\n{where}\n",
+        authorization=f"{_ALGORITHM} Credential={credentials.access_key}/{where}, SignedHeaders={names}, Signature=",
+        added=added,
     )
-    return added
 
 
 @lru_cache(maxsize=4)

@@ -233,6 +233,15 @@ def encode_reduction(reduction: Reduction, universe: Sequence[SandboxPath]) -> b
     )
 
 
+def ran_on(data: bytes, engine: str) -> bytes:
+    """`data`, the encoding of a reduction, with another engine's name in it."""
+    fields = _fields(data, _REDUCTION)
+    if not _typed(fields[:7], _REDUCTION_TYPES):
+        raise _damaged(_REDUCTION)
+    fields[4] = engine
+    return _pack([_REDUCTION, VERSION, *fields])
+
+
 def decode_reduction(data: bytes, universe: Sequence[SandboxPath] | None) -> Reduction:
     """The reduction that `encode_reduction` made `data` of; FormatError for anything else, or for another universe.
 

@@ -315,10 +315,17 @@ class Dispatching(Settling):
             node = attempt.node
             if attempt.id not in self._attempts or not attempt.live:
                 continue
-            engine = None if node.hedged or self._halted or self._stopped else self._second(attempt)
+            over = node.hedged or self._halted or self._stopped
+            engine = self._second(attempt) if not over and self._drags(attempt) else None
             if engine is not None:
                 self._start(node, engine, hedge=True)
             self._review_later(attempt, max(1.0, 0.25 * (self.now - attempt.started)))
+
+    def _drags(self, attempt: Attempt) -> bool:
+        """Whether it takes long, by what is known now: at first all that is new seems to."""
+        node, spread = attempt.node, attempt.engine.spread(attempt.node.kind)
+        late = node.seconds * spread.quantile()
+        return self.now - attempt.started >= hedge_after(self.policy, late, node.known or spread.seen)
 
     def _second(self, attempt: Attempt) -> Engine | None:
         """An engine with room for a duplicate, another than the first one's if there is one."""

@@ -25,7 +25,8 @@ class Policy:
     `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node that may end with the worker
     gone, as the node may be what kills them. `max_free`: faults of a node that cost nothing, before they count.
     `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a cancelled attempt may hold
-    its slot; also what is allowed beyond a deadline before an attempt counts as lost.
+    its slot; also what is allowed beyond a deadline before an attempt counts as lost. `hedge_blind`: what an attempt may
+    take before it is a straggler while nothing is known of how long its like take.
     """
 
     keep_going: bool = False
@@ -41,6 +42,7 @@ class Policy:
     hedge: bool = True
     hedge_multiple: float = 2.0
     hedge_floor: float = 2.0
+    hedge_blind: float = 30.0
     deadline_multiple: float = 10.0
     deadline_floor: float = 60.0
     cancel_grace: float = 30.0
@@ -262,10 +264,10 @@ class Spread:
     Welford (1962). It starts from a prior of `weight` samples, so that the first few results do not decide alone.
     """
 
-    __slots__ = ("count", "mean", "square")
+    __slots__ = ("count", "mean", "prior", "square")
 
     def __init__(self, sigma: float, weight: float = 5.0) -> None:
-        self.count = weight
+        self.count = self.prior = weight
         self.mean = 0.0
         self.square = sigma * sigma * weight
 
@@ -275,6 +277,11 @@ class Spread:
         delta = x - self.mean
         self.mean += delta / self.count
         self.square += delta * (x - self.mean)
+
+    @property
+    def seen(self) -> bool:
+        """Whether there were more than a few real ones."""
+        return self.count > self.prior + 2.0
 
     def quantile(self, z: float = 1.645) -> float:
         """The ratio that a share of the attempts stays below; `z` in standard deviations, 1.645 for 95 %."""
@@ -286,9 +293,13 @@ PRIOR_UNKNOWN = 1.0
 """Standard deviations of the logarithm: durations remembered from another run, and mere defaults."""
 
 
-def hedge_after(policy: Policy, quantile_seconds: float) -> float:
-    """How long an attempt may run before it is a straggler; `quantile_seconds`: what 95 % of its like stay below."""
-    return max(policy.hedge_floor, policy.hedge_multiple * quantile_seconds)
+def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True) -> float:
+    """How long an attempt may run before it is a straggler; `quantile_seconds`: what 95 % of its like stay below.
+
+    `known`: its own duration is remembered, or some of its like were seen. To duplicate what takes its time is paid for.
+    """
+    floor = policy.hedge_floor if known else policy.hedge_blind
+    return max(floor, policy.hedge_multiple * quantile_seconds)
 
 
 def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:

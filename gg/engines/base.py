@@ -52,10 +52,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of an attempt: a reduction whose blobs are in the store, or a failure."""
+    """The end of an attempt: a reduction whose blobs are in the store, or a failure.
+
+    `encoded`: the reduction as `gg.core.codec` has it, or nothing.
+    """
 
     attempt: int
     result: Reduction | Failure
+    encoded: bytes = b""
 
 
 Post = Callable[[Answer], None]

@@ -836,3 +836,16 @@ def test_the_same_events_give_the_same_commands() -> None:
         return list(rig.log)
 
     assert run() == run()
+
+
+def test_what_nobody_has_seen_is_no_straggler_until_its_like_are_done() -> None:
+    """Two nodes of unknown duration on an engine with room: to duplicate both at once would only cost twice as much."""
+    rig = Rig()
+    rig.up("lambda", 8)
+    rig.add(*[NodeSpec(id=i) for i in range(6)])
+    rig.want(*range(6))
+    assert not any(s.hedge for s in rig.tick(12.0) if isinstance(s, Start))
+    for i in range(5):
+        rig.ran(rig.start_of(i).attempt, 12.0)
+    assert not any(s.hedge for s in rig.tick(20.0) if isinstance(s, Start))
+    assert any(s.hedge for s in rig.tick(400.0) if isinstance(s, Start))

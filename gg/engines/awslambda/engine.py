@@ -4,6 +4,9 @@ All is done in one event loop in a thread of its own; `submit` hands over and re
 have been sent, is encoded, invoked, and its reply checked: outputs against their digests, what was asked for in vain
 against what is here. The engine never retries and counts nothing: throttling is answered as THROTTLED, and the scheduler,
 which knows Lambda's ramp from `Caps`, holds back.
+
+Thousands are under way at once, so what has to do with the store is done for many together: the sources of attempts that
+begin are read in one go, and so are the outputs written of all replies that one turn of the loop has brought.
 """
 
 from __future__ import annotations
@@ -12,15 +15,15 @@ import asyncio
 import base64
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gg.aws.errors import Asked
 from gg.aws.http import Client
 from gg.aws.loop import LoopThread
 from gg.aws.trouble import NoAnswer
-from gg.core.codec import decode_reduction, encode_thunk
+from gg.core.codec import decode_reduction, encode_thunk, ran_on
 from gg.core.events import Caps, Fault, Ramp
 from gg.core.ids import BlobId
 from gg.core.thunk import File, Reduction
@@ -51,6 +54,32 @@ _COMPRESS_FROM = 1024
 _MARGIN_S = 20.0
 _OVERHEAD_S = 0.15
 _TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
+_SOME = 64  # attempts that begin together
+
+
+class _Handed(NamedTuple):
+    """An attempt that was submitted, and who is to be told."""
+
+    start: Start
+    post: Post
+
+
+class _Came(NamedTuple):
+    """A reply to what was asked (`start`), and what the worker was told of directories."""
+
+    handed: _Handed
+    start: Start
+    reply: Reply
+    told: set[bytes]
+
+
+class _Made(NamedTuple):
+    """A reduction, the outputs that came with it, and those that must be fetched."""
+
+    reduction: Reduction
+    encoded: bytes
+    outputs: dict[Key, bytes]
+    elsewhere: set[BlobId]
 
 
 class Remote(Shipping, Protocol):
@@ -102,10 +131,10 @@ class LambdaEngine:
         self._home = Home(files, renaming.outside_path) if renaming else Home(files)
         self._plugins = Plugins(store, groups)
         self._loop = LoopThread("lambda")
-        self._new: deque[tuple[Start, Post] | Sequence[Thunk]] = deque()
+        self._new: deque[_Handed | Sequence[Thunk]] = deque()
+        self._came: list[_Came] = []
         self._woken = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._cancelled: set[int] = set()
         self._closed = False
 
     # The outside
@@ -114,7 +143,7 @@ class LambdaEngine:
         self._hand_over([t for t in thunks if t.groups])
 
     def submit(self, start: Start, post: Post) -> None:
-        self._hand_over((start, post))
+        self._hand_over(_Handed(start, post))
 
     def cancel(self, attempt: int) -> None:
         self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
@@ -126,7 +155,7 @@ class LambdaEngine:
         self._inputs.close()
         self._loop.close()
 
-    def _hand_over(self, item: tuple[Start, Post] | Sequence[Thunk]) -> None:
+    def _hand_over(self, item: _Handed | Sequence[Thunk]) -> None:
         self._new.append(item)
         if not self._woken:  # one wake-up for all that comes until the loop looks
             self._woken = True
@@ -135,23 +164,29 @@ class LambdaEngine:
     # In the loop
 
     def _take_new(self) -> None:
+        """Begin some of what is new; the rest in the loop's next turn, so that the first are on their way by then."""
         self._woken = False
-        while self._new:
+        some: list[_Handed] = []
+        while self._new and len(some) < _SOME:
             item = self._new.popleft()
-            if isinstance(item, tuple) and isinstance(item[0], Start):
-                start, post = item
-                self._tasks[start.attempt] = asyncio.get_running_loop().create_task(self._attempt(start, post))
-            elif not isinstance(item, tuple):
+            if isinstance(item, _Handed):
+                some.append(item)
+            else:
                 self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
+        loop = asyncio.get_running_loop()
+        ahead = self._inputs.read_ahead([handed.start.thunk for handed in some])
+        for handed in some:
+            self._tasks[handed.start.attempt] = loop.create_task(self._attempt(handed, ahead))
+        if self._new and not self._woken:
+            self._woken = True
+            loop.call_soon(self._take_new)
 
     def _cancel(self, attempt: int) -> None:
-        task = self._tasks.get(attempt)
-        if task is None:
+        while attempt not in self._tasks and self._new:
             self._take_new()  # it may be among those that nobody has looked at
-            task = self._tasks.get(attempt)
-        if task is not None:
-            self._cancelled.add(attempt)
-            task.cancel()
+        task = self._tasks.get(attempt)
+        if task is not None:  # a task that is cancelled before it has begun would never answer
+            asyncio.get_running_loop().call_soon(task.cancel)
 
     async def _end(self) -> None:
         tasks = list(self._tasks.values())
@@ -161,9 +196,10 @@ class LambdaEngine:
         if self._client is not None:
             await self._client.close()
 
-    async def _attempt(self, start: Start, post: Post) -> None:
+    async def _attempt(self, handed: _Handed, ahead: Mapping[Key, bytes]) -> None:
+        """Up to its reply, which is dealt with together with others, or up to its failure."""
         try:
-            result = await self._run(start)
+            result = await self._run(handed, ahead)
         except asyncio.CancelledError:
             result = Failure(Fault.CANCELLED, "cancelled")
         except MissingObject as error:
@@ -172,26 +208,38 @@ class LambdaEngine:
             result = Failure(Fault.INFRA, str(error), setup=error if error.exit_code in (77, 78) else None)
         except Exception as error:  # an attempt that is never answered would make the force wait for ever
             result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
-        del self._tasks[start.attempt]
-        self._cancelled.discard(start.attempt)
-        if not self._closed:
-            post(Answer(start.attempt, result))
+        if isinstance(result, Failure):
+            self._answer(handed, result)
+            return
+        if not self._came:
+            asyncio.get_running_loop().call_soon(self._settle)
+        self._came.append(result)
 
-    async def _run(self, start: Start) -> Reduction | Failure:
+    def _answer(self, handed: _Handed, result: _Made | Failure) -> None:
+        attempt = handed.start.attempt
+        del self._tasks[attempt]
+        if not self._closed:
+            if isinstance(result, Failure):
+                handed.post(Answer(attempt, result))
+            else:
+                handed.post(Answer(attempt, result.reduction, result.encoded))
+
+    async def _run(self, handed: _Handed, ahead: Mapping[Key, bytes]) -> _Came | Failure:
+        start = handed.start
         refused = _not_here(start)
         if refused:
             return refused
         start, empty = self._slim(start)
         thunk = start.thunk
         packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
-        own = await self._inputs.own(thunk, start.extra)
+        own = await self._inputs.own(thunk, start.extra, ahead)
         if self._remote is not None and (packs or own.packs) and not self._place.bucket:
             self._place = self._remote.place
         function = choose(self._functions, start.memory)
         told = (*self._home.directories, *empty)
         codec, objects = _packed(own.objects)
         request = Request(
-            tasks=(Task(encode_thunk(thunk), start.extra),),
+            tasks=(Task(start.encoded or encode_thunk(thunk), start.extra),),
             packs=(*packs, *(own.packs - packs)),
             place=self._place,
             limits=Limits(milliseconds=_milliseconds(start, function)),
@@ -203,14 +251,14 @@ class LambdaEngine:
         if len(body) > _MOST_REQUEST:
             return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
         reply = await self._invoke(function, body, start)
-        return reply if isinstance(reply, Failure) else await self._judge(reply, start, set(told))
+        return reply if isinstance(reply, Failure) else _Came(handed, start, reply, set(told))
 
     def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:
         """Without plugins that do nothing for it; their directories, which are empty then."""
         groups, empty = self._plugins.without(start.thunk)
         if not empty or self._plugins.needed(start.thunk):
             return start, ()
-        return replace(start, thunk=start.thunk._replace(groups=groups)), empty
+        return replace(start, thunk=start.thunk._replace(groups=groups), encoded=b""), empty
 
     async def _invoke(self, function: Function, body: bytes, start: Start) -> Reply | Failure:
         if self._client is None:
@@ -236,7 +284,51 @@ class LambdaEngine:
 
     # Replies
 
-    async def _judge(self, reply: Reply, start: Start, told: set[bytes]) -> Reduction | Failure:
+    def _settle(self) -> None:
+        """Judge the replies that have come, store what they brought, and answer."""
+        came, self._came = self._came, []
+        judged = [(each.handed, self._judged(each)) for each in came]
+        items = {key: data for _, made in judged if isinstance(made, _Made) for key, data in made.outputs.items()}
+        trouble: Failure | None = None
+        try:
+            if items:
+                self._store.put(items)
+        except GGError as error:
+            trouble = Failure(Fault.INFRA, str(error))
+        for handed, made in judged:
+            if isinstance(made, Failure):
+                self._answer(handed, made)
+            elif trouble is not None:
+                self._answer(handed, trouble)
+            elif made.elsewhere:
+                task = asyncio.get_running_loop().create_task(self._complete(handed, made))
+                self._tasks[handed.start.attempt] = task
+            else:
+                self._answer(handed, made)
+
+    def _judged(self, came: _Came) -> _Made | Failure:
+        try:
+            made = self._judge(came.reply, came.start, came.told)
+        except Exception as error:  # as in `_attempt`
+            return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
+        if isinstance(made, _Made) and came.start is not came.handed.start:
+            return made._replace(encoded=b"")  # its reads are counted over fewer inputs than the thunk declares
+        return made
+
+    async def _complete(self, handed: _Handed, made: _Made) -> None:
+        """Fetch the outputs that the worker has put into the store; others run meanwhile."""
+        result: _Made | Failure
+        same = {e.blob for e in handed.start.thunk.entries if isinstance(e, File)}
+        try:
+            absent = await self._bring(made.elsewhere, same)
+            result = Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived") if absent else made
+        except asyncio.CancelledError:
+            result = Failure(Fault.CANCELLED, "cancelled")
+        except Exception as error:
+            result = Failure(Fault.INFRA, str(error) if isinstance(error, GGError) else f"internal error: {error!r}")
+        self._answer(handed, result)
+
+    def _judge(self, reply: Reply, start: Start, told: set[bytes]) -> _Made | Failure:
         if reply.cache.requests:
             puts = reply.cache.puts
             self._meter.stored(put=puts, get=reply.cache.requests - puts)
@@ -249,7 +341,7 @@ class LambdaEngine:
                 return more
         match result:
             case Succeeded():
-                return await self._reduction(result, reply, start)
+                return self._made(result, reply, start)
             case ToolFailed():
                 return Failure(Fault.TOOL, "failed", result.status, result.stdout, result.stderr)
             case Refused():
@@ -275,7 +367,7 @@ class LambdaEngine:
             return Failure(Fault.INFRA, f"worker: {result.message}: sent again")
         return Failure(result.fault, result.message)
 
-    async def _reduction(self, result: Succeeded, reply: Reply, start: Start) -> Reduction | Failure:
+    def _made(self, result: Succeeded, reply: Reply, start: Start) -> _Made | Failure:
         try:
             reduction = decode_reduction(result.reduction, self._groups.universe(start.thunk))
             raw = reply.objects if reply.codec == RAW else decompress(reply.objects, _MOST_OUTPUTS)
@@ -287,13 +379,9 @@ class LambdaEngine:
             return Failure(Fault.INFRA, "a damaged reply: outputs that nothing names")
         if len(reduction.outputs) != len(start.thunk.outputs):
             return Failure(Fault.INFRA, "a damaged reply: of another thunk")
-        self._store.put({blob_key(blob): data for blob, data in outputs.items()})
-        same = {e.blob for e in start.thunk.entries if isinstance(e, File)}
-        if elsewhere := made - outputs.keys():
-            absent = await self._bring(elsewhere, same)
-            if absent:
-                return Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived")
-        return reduction._replace(engine=self.name)
+        found = {blob_key(blob): data for blob, data in outputs.items()}
+        named = ran_on(result.reduction, self.name)
+        return _Made(reduction._replace(engine=self.name), named, found, made - outputs.keys())
 
     async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
         """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""
