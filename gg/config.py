@@ -13,7 +13,7 @@ _ISOLATIONS = ("pathmap", "namespace")
 
 @slotted(kw_only=True)
 class Settings:
-    """What a run is told. `jobs` 0 means one a processor."""
+    """What a run is told. `jobs` 0 means one a processor; `budget` in dollars, 0 for no limit."""
 
     jobs: int = 0
     engine: tuple[str, ...] = ("local",)
@@ -29,6 +29,7 @@ class Settings:
     trace: tuple[str, ...] = ()
     functions: str = "gg-worker"
     known_as: str = ""
+    budget: float = 0.0
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -50,6 +51,7 @@ _ENVIRONMENT = {
     "trace": "GG_TRACE",
     "functions": "GG_FUNCTIONS",
     "known_as": "GG_KNOWN_AS",
+    "budget": "GG_BUDGET",
 }
 
 
@@ -137,6 +139,8 @@ def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Sett
         raise UsageError(f"{place}: isolation is {merged.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
     if merged.jobs < 0 or merged.retries < 1:
         raise UsageError(f"{place}: jobs and retries are positive numbers")
+    if not 0 <= merged.budget < float("inf") or ("budget" in changed and not merged.budget):
+        raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
     return merged
 
 
@@ -148,6 +152,8 @@ def _converted(name: str, value: object, default: object, place: str) -> object:
             return bool(value)
         if isinstance(default, int):
             return int(str(value))
+        if isinstance(default, float):
+            return float(str(value))
         if isinstance(default, tuple):
             if isinstance(value, str):
                 return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gg.cone import Answer as Known
 from gg.cone import Cone, Ran
@@ -25,10 +25,10 @@ from gg.core.events import AttemptId, Fault, How, NodeSpec
 from gg.core.ids import ThunkId
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
-from gg.core.thunk import File, OutputOf, Reduction, Thunk
+from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
 from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
-from gg.errors import GGError, Interrupted
+from gg.errors import BudgetError, GGError, Interrupted
 from gg.execute.expand import Groups
 from gg.observe import events as seen
 from gg.resolve import Resolved, Values
@@ -73,18 +73,30 @@ class Outcome:
     failures: dict[ThunkId, Failure] = field(default_factory=dict)
     skipped: int = 0
     interrupted: bool = False
+    over_budget: bool = False
 
     @property
     def status(self) -> int:
-        """0, the first failing command's own status, 130 when interrupted, or 75 for trouble that is not the user's."""
+        """0, the first failing command's own status, 130 when interrupted, 79 when stopped at the budget, or 75 for trouble
+        that is not the user's.
+        """
         if self.interrupted:
             return Interrupted.exit_code
+        if self.over_budget:
+            return BudgetError.exit_code
         for failure in self.failures.values():
             if failure.fault is Fault.TOOL:
                 return failure.status
         if self.failures:
             return 75
         return 0 if self.summary.ok else 75
+
+
+class Spending(Protocol):
+    """What may be spent (`gg.cost.budget`). An attempt that may begin is counted until it ends."""
+
+    def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool: ...
+    def end(self, attempt: int) -> None: ...
 
 
 class Driver:
@@ -101,12 +113,15 @@ class Driver:
         policy: Policy | None = None,
         root: str = "/",
         outside: Callable[[bytes], bytes] = bytes,
+        budget: Spending | None = None,
     ) -> None:
         """`outside`: where on this machine is what a thunk calls by a path."""
         self._engines = {engine.name: engine for engine in engines}
         self._observe = observe
         self._scheduler = Scheduler(policy or Policy())
         self._prefix = os.fsencode(root) + b"/"
+        self._budget = budget
+        self._over_budget = False
         self._answers: queue.SimpleQueue[Answer | tuple[int, ThunkId] | None] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.taken: set[int] = set()
@@ -154,7 +169,9 @@ class Driver:
             self._durations.flush()
         if self._setup is not None:
             raise self._setup
-        return Outcome(self._done, self._ran, self._cached, dict(self._failures), self._skipped, self._stop)
+        return Outcome(
+            self._done, self._ran, self._cached, dict(self._failures), self._skipped, self._stop, self._over_budget
+        )
 
     def want(self, root: ThunkId) -> int:
         """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
@@ -222,7 +239,7 @@ class Driver:
                     case events.Lookup():
                         more += self._lookup(command.ids)
                     case events.Start():
-                        self._submit(command)
+                        more += self._submit(command)
                     case events.Cancel():
                         self._engines[command.engine].cancel(command.attempt)
                     case events.Failed():
@@ -285,15 +302,24 @@ class Driver:
 
     # Attempts
 
-    def _submit(self, command: events.Start) -> None:
+    def _submit(self, command: events.Start) -> list[events.Event]:
+        """Begin an attempt; what is to be told when there is no money left for it."""
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         given = self._cone.resolve(name)
+        if self._budget is not None:
+            known = self._durations.of(given.thunk)
+            seconds = known.seconds if known else None
+            if not self._budget.begin(command.attempt, command.engine, given.thunk.work, seconds, command.memory):
+                self._over_budget = True
+                now = time.monotonic()
+                return [events.Stop(now, finish=True), events.Faulted(now, command.attempt, Fault.CANCELLED)]
         self._attempts[command.attempt] = _Attempt(name, given)
         extra = self._extra.get(name, ())
         start = Start(command.attempt, name, given.thunk, extra, command.deadline, command.memory, given.encoded)
         self._observe(seen.ThunkStarted(name.hex(), self.label(given.thunk), command.engine))
         self._engines[command.engine].submit(start, self._answers.put)
+        return []
 
     def _answered(self, answers: Sequence[Answer]) -> None:
         ran: dict[ThunkId, tuple[AttemptId, Ran]] = {}
@@ -302,6 +328,8 @@ class Driver:
         now = time.monotonic()
         for answer in answers:
             name, given = self._attempts.pop(answer.attempt)
+            if self._budget is not None:
+                self._budget.end(answer.attempt)
             attempt = AttemptId(answer.attempt)
             if isinstance(answer.result, Failure):
                 failed.append((name, attempt, answer.result))

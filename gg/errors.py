@@ -50,6 +50,12 @@ class MissingObject(GGError):
     exit_code = 69
 
 
+class BudgetError(GGError):
+    """What is asked for would cost more than it may; also how a run ends that was stopped at its budget. Exit status 79."""
+
+    exit_code = 79
+
+
 class ToolMissing(GGError):
     """A real program that gg needs is not installed. Exit status 127, as a shell would give."""
 

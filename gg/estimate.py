@@ -42,7 +42,7 @@ def graph_of(workspace: Workspace, settings: Settings, store: Store, targets: Ta
     durations = Durations(store)
     nodes, guessed = known_or_guessed([_spec(name, cone, durations) for name in order])
     thunks = [cone.thunks[name] for name in order]
-    every, first = _Sizes(groups), _Sizes(groups)
+    every, first = Sizes(groups), Sizes(groups)
     cold = every.mean(thunks)
     first.mean([thunk for thunk, node in zip(thunks, nodes, strict=True) if not node.deps])
     unsent = _unsent(workspace, settings, every)
@@ -70,7 +70,7 @@ def _spec(name: ThunkId, cone: Cone, durations: Durations) -> NodeSpec:
     )
 
 
-class _Sizes:
+class Sizes:
     """Bytes of what thunks have in groups: tools and headers."""
 
     def __init__(self, groups: Groups) -> None:
@@ -90,7 +90,7 @@ class _Sizes:
         return size
 
 
-def _unsent(workspace: Workspace, settings: Settings, wanted: _Sizes) -> dict[BlobId, int]:
+def _unsent(workspace: Workspace, settings: Settings, wanted: Sizes) -> dict[BlobId, int]:
     """The sizes of files that the team's store is not remembered to hold; of all when there is none yet."""
     keys = {blob_key(blob): blob for blob in wanted.files}
     if settings.store:

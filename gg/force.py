@@ -22,6 +22,7 @@ from gg.workspace import Workspace, read_placeholder
 if TYPE_CHECKING:
     from gg.config import Settings
     from gg.core.renaming import Renaming
+    from gg.cost.budget import Budget
     from gg.cost.meter import Bill
     from gg.driver import Driver, Finished, Outcome, Settled
     from gg.engines.base import Engine
@@ -166,6 +167,7 @@ class Forcer:
         from gg.execute.expand import Groups
 
         settings, store, groups = self._settings, self._store, Groups(self._store)
+        budget = self._budget() if settings.budget else None
         self._engines = make_engines(
             settings,
             store=store,
@@ -189,10 +191,18 @@ class Forcer:
             policy=policy,
             root=self._workspace.root,
             outside=self._outside,
+            budget=budget,
         )
         if self._stopped:
             self._driver.stop()
         return self._driver
+
+    def _budget(self) -> Budget:
+        from gg.cost.budget import Budget
+        from gg.cost.meter import Bill
+
+        self._bill = self._bill or Bill()
+        return Budget(self._settings.budget, self._bill)
 
     def _observe(self, event: seen.Event) -> None:
         if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
@@ -362,4 +372,5 @@ class Ended(NamedTuple):
             "busy": summary.busy_seconds,
             "retries": {fault.value: n for fault, n in summary.retries.items()},
             "interrupted": self.interrupted,
+            "over_budget": self.outcome.over_budget,
         }

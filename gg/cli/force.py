@@ -26,6 +26,9 @@ def _widths(context: click.Context, parameter: click.Parameter, value: str | Non
 @click.option(
     "--estimate", is_flag=True, help="Tell time and dollars for each engine and each of --jobs N,N; run nothing."
 )
+@click.option(
+    "--budget", metavar="DOLLARS", help="Refuse what is estimated to cost more, and stop when that much is spent."
+)
 @click.option("--trace", metavar="FILE", help="Write a trace for chrome://tracing or Perfetto.")
 @click.option("--debug", is_flag=True, help="Show where an internal error comes from.")
 @click.argument("targets", nargs=-1, metavar="[TARGET...]", type=click.Path())
@@ -40,13 +43,14 @@ def command(
     quiet: bool,
     as_json: bool,
     estimate: bool,
+    budget: str | None,
     trace: str | None,
     debug: bool,
 ) -> int:
     """Make the real files that the placeholders TARGET stand for; without TARGET, all of them below the workspace.
 
     Exit status: 0, or the first failing command's own, 75 when something other than a command failed for good,
-    130 when interrupted.
+    79 when it would cost more than the budget, 130 when interrupted.
     """
     if estimate:
         from gg.cli.estimate import show
@@ -67,4 +71,5 @@ def command(
         store=store,
         isolation=isolation,
         keep_going=keep_going,
+        budget=budget,
     )

@@ -54,6 +54,8 @@ def force(
 
     started, cpu = time.time(), time.process_time()
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
+    if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
+        _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     status, counts = _force(workspace, settings, wanted, sink.see) if wanted.placeholders else (0, {})
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
@@ -84,6 +86,27 @@ def _force(
     finally:
         store.close()
     return ended.status, {**ended.counts(), "placed": forcer.placed, **(_spent(bill) if bill else {})}
+
+
+def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:
+    """BudgetError when this is estimated to cost more than it may. Where several engines share the work, nobody can tell."""
+    from gg.cost.estimate import rows
+    from gg.errors import BudgetError
+    from gg.estimate import graph_of, place_of
+    from gg.observe.wording import dollars
+    from gg.store.directory import DirectoryStore
+
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        graph = graph_of(workspace, settings, store, wanted)
+    finally:
+        store.close()
+    (row,) = rows(graph, settings.engine, (settings.jobs or 1000,), place_of(workspace, settings))
+    if row.cost.total > settings.budget:
+        raise BudgetError(
+            f"this is estimated to cost {dollars(row.cost.total)}, more than the budget of {dollars(settings.budget)}",
+            hint="gg-force --estimate tells why; force a part of it, or give it a larger budget",
+        )
 
 
 def _bill(store: Store) -> Bill:

@@ -35,7 +35,7 @@ def _counts(scheduler: Dispatching) -> None:
     assert math.isclose(scheduler._work_left, left, rel_tol=1e-6, abs_tol=1e-3)
     assert not scheduler._ask, "nodes that nobody will be asked about"
     if scheduler._stopped:
-        assert scheduler._open == counts[State.RUNNING], "only what is being cancelled may be open after a stop"
+        assert scheduler._open == counts[State.RUNNING], "only what is under way may be open after a stop"
 
 
 def _edges(node: Node) -> str:

@@ -207,9 +207,13 @@ class EngineDown(NamedTuple):
 
 
 class Stop(NamedTuple):
-    """Ctrl-C, or the budget is spent: cancel all, start nothing any more. Done follows when all attempts are over."""
+    """Start nothing any more: Ctrl-C, which cancels all; or the budget is spent, and then `finish`: what runs is let end.
+
+    Done follows when all attempts are over.
+    """
 
     now: float
+    finish: bool = False
 
 
 Event = (

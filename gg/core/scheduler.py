@@ -117,7 +117,7 @@ class Scheduler(Dispatching):
             case EngineDown():
                 self._engine_down(event)
             case Stop():
-                self._stop()
+                self._stop(event)
             case _:
                 assert_never(event)
 
@@ -318,16 +318,16 @@ class Scheduler(Dispatching):
 
     # The end
 
-    def _stop(self) -> None:
-        """Cancel all attempts; what they still answer counts. All else that is wanted is dropped."""
-        if self._stopped:
-            return
-        self._stopped = True
-        self._announced = False
-        for attempt in self._attempts.values():
-            if attempt.live:
-                self._cancel(attempt)
-        self._drop_open()
+    def _stop(self, event: Stop) -> None:
+        """Cancel all attempts, or let them end; what they still answer counts. All else that is wanted is dropped."""
+        if not self._stopped:
+            self._stopped = True
+            self._announced = False
+            self._drop_open()
+        if not event.finish:
+            for attempt in self._attempts.values():
+                if attempt.live:
+                    self._cancel(attempt)
 
     def _drop_open(self) -> None:
         """Put back all that is wanted and not under way."""

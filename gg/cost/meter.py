@@ -112,16 +112,28 @@ class Meter:
         return cost(self._usage, self.prices, self.architecture)
 
 
+class Tariff(NamedTuple):
+    """What an engine's attempts cost: dollars for one, and for its seconds by memory class in bytes, smallest first."""
+
+    attempt: float
+    seconds: tuple[tuple[int, float], ...]
+
+    def price(self, memory: int, seconds: float) -> float:
+        fit = next((dollars for size, dollars in self.seconds if size >= memory), self.seconds[-1][1])
+        return self.attempt + fit * seconds
+
+
 Traffic = Callable[[], tuple[Mapping[str, int], int]]
 """Requests to S3 by kind, so far, and the bytes that they have brought here."""
 
 
 class Bill:
-    """All meters of a run, and the stores that it uses from here."""
+    """All meters of a run, and the stores that it uses from here. `tariffs`: of engines that cost money, by name."""
 
     def __init__(self) -> None:
         self._meters: dict[tuple[str, str], Meter] = {}
         self._stores: list[tuple[Callable[[], str], Traffic]] = []
+        self.tariffs: dict[str, Tariff] = {}
 
     def meter(self, prices: Prices, architecture: str = "x86_64") -> Meter:
         """The meter for this place, the same one each time."""

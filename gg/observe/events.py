@@ -118,7 +118,8 @@ class RunFinished(NamedTuple):
     """The end. `real`: calls that ran for real when the build was recorded, by reason. Times in seconds.
 
     `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times. `cost` in dollars, by kind and
-    in `total`; `usage` is what was paid for (`gg.cost.meter`). Both are empty when nothing was.
+    in `total`; `usage` is what was paid for (`gg.cost.meter`): both are empty when nothing was. `over_budget`: it was
+    stopped before it would cost more than it may.
     """
 
     ran: int
@@ -132,6 +133,7 @@ class RunFinished(NamedTuple):
     real: Mapping[str, int] = {}
     retries: Mapping[str, int] = {}
     interrupted: bool = False
+    over_budget: bool = False
     cost: Mapping[str, float] = {}
     usage: Mapping[str, int] = {}
 

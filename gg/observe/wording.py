@@ -58,6 +58,8 @@ def finished(event: RunFinished) -> str:
     """The last line: how many thunks ran, were cached, failed, and which calls ran for real and why."""
     total = event.ran + event.cached + event.failed + event.skipped
     text = "gg: interrupted after " if event.interrupted else "gg: "
+    if event.over_budget and not event.interrupted:
+        text = "gg: stopped at the budget after "
     text += f"{count(total, 'thunk')}: {event.ran} ran, {event.cached} cached, {event.failed} failed"
     if event.skipped:
         text += f", {event.skipped} not done"

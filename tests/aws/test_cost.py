@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -143,3 +144,44 @@ def test_ctrl_c_ends_the_spending(account: Account, project: Project) -> None:
     forced = project.forced(*NEVER)
     assert not project.placeholders()
     assert len(forced.ran) <= UNITS
+
+
+def estimated(project: Project) -> float:
+    told = json.loads(
+        project.run(SCRIPTS / "gg-force", "--estimate", "--json", *NEVER[2:], "--engine", "lambda").stdout
+    )
+    return float(told["rows"][0]["cost"]["total"])
+
+
+def test_what_would_cost_too_much_is_refused(account: Account, project: Project) -> None:
+    project.infer("make")
+    before = account.billed()
+    result = project.run(SCRIPTS / "gg-force", *NEVER, "--budget", "0.0001", status=79)
+    assert re.fullmatch(
+        r"gg: this is estimated to cost \$0\.\d+, more than the budget of \$0\.0001\n.*--estimate.*\n", result.text
+    ), result.text
+    assert account.billed() == before
+    for wrong in ("0", "-1", "nan", "much"):
+        assert "budget" in project.run(SCRIPTS / "gg-force", "--budget", wrong, status=64).text
+
+
+def test_the_budget_is_stopped_at_and_the_next_run_goes_on(account: Account, project: Project) -> None:
+    """Functions crash after six seconds, which are billed and which nobody has foreseen."""
+    project.infer("make")
+    budget = estimated(project) * 1.1
+    before = account.billed()
+    account.service.faults(crash=0.8, crash_after_s=6.0, seed=5)
+    stopped = project.forced(*NEVER, "--keep-going", "--budget", f"{budget:.8f}", status=79)
+    usage = spent(account, before, stopped)
+    assert usage["invocations"] < 3 * UNITS
+    cost = stopped.summary["cost"]
+    assert isinstance(cost, dict)
+    at_once = 4 * 6.5 * prices(REGION).second(ARCHITECTURE, MEMORY, DISK)
+    assert cost["total"] <= budget + at_once, "no more than what was under way went beyond it"
+    assert stopped.summary["over_budget"] is True
+    left = len(project.placeholders())
+    assert 0 < left == UNITS - len(stopped.ran), "what was paid for is in its place"
+    account.service.faults()
+    again = project.forced(*NEVER, "--budget", "1")
+    assert not project.placeholders()
+    assert len(again.ran) == left

@@ -6,7 +6,10 @@ from base64 import b64encode
 
 import pytest
 
-from gg.cost.meter import Bill, Billed, Cost, Meter, Usage, billed, cost
+from gg.core.thunk import Work
+from gg.cost.budget import Budget
+from gg.cost.meter import Bill, Billed, Cost, Meter, Tariff, Usage, billed, cost
+from gg.cost.models import SLOWNESS
 from gg.cost.prices import HOME, Prices, prices, sources
 from gg.observe.wording import dollars, spent
 
@@ -102,6 +105,22 @@ def test_a_store_that_was_never_asked_has_no_region() -> None:
     bill = Bill()
     bill.follow(region, lambda: ({}, 0))
     assert bill.cost == Cost()
+
+
+def test_a_budget_counts_what_is_under_way() -> None:
+    bill = Bill()
+    meter = bill.meter(VIRGINIA)
+    bill.tariffs["lambda"] = Tariff(0.0, ((1 << 30, 1.0 / SLOWNESS), (2 << 30, 2.0 / SLOWNESS)))
+    budget = Budget(10.0, bill)
+    assert budget.begin(1, "lambda", Work.COMPILE, 4.0, 1 << 30)
+    assert budget.begin(2, "lambda", Work.COMPILE, 3.0, 2 << 30)
+    assert not budget.begin(3, "lambda", Work.COMPILE, 1.0, 1 << 30), "10 are spoken for"
+    assert budget.begin(3, "local", Work.COMPILE, 1000.0, 0), "that is free"
+    budget.end(2)
+    meter.invoked(1024, 512, 0.0, Billed(int(5000 / VIRGINIA.x86_64), 1024))
+    assert not budget.begin(4, "lambda", Work.COMPILE, 2.0, 1 << 30), "it cost 5, and 4 are spoken for"
+    assert budget.begin(4, "lambda", Work.COMPILE, 0.9, 1 << 30)
+    assert Budget(0.9 / SLOWNESS, Bill()).begin(1, "lambda", Work.COMPILE, None, 0), "nothing is known to cost money"
 
 
 def test_what_is_said_of_it() -> None:

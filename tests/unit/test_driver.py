@@ -12,7 +12,8 @@ from gg.core.events import Caps, Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.policy import Policy
-from gg.driver import Driver, Outcome, Settled
+from gg.core.thunk import Work
+from gg.driver import Driver, Outcome, Settled, Spending
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
 from gg.known import Known
@@ -49,7 +50,7 @@ class Bench:
     ) -> FakeEngine:
         return FakeEngine(self.store, trouble=trouble, world=world, name=name, caps=caps)
 
-    def driver(self, *engines: Engine, policy: Policy = QUICK) -> Driver:
+    def driver(self, *engines: Engine, policy: Policy = QUICK, budget: Spending | None = None) -> Driver:
         files = FileDB(None)
         return Driver(
             store=self.store,
@@ -59,6 +60,7 @@ class Bench:
             observe=self.seen.append,
             policy=policy,
             root="/w",
+            budget=budget,
         )
 
     def force(self, *roots: ThunkId, engine: FakeEngine | None = None, policy: Policy = QUICK) -> Outcome:
@@ -201,6 +203,42 @@ def test_a_straggler_is_duplicated(bench: Bench) -> None:
     assert (len(engine.started), outcome.summary.hedges, outcome.summary.hedges_won) == (2, 1, 1)
     assert engine.hanging == []
     assert bench.finished == ["a"]
+
+
+class Purse:
+    """Lets so many attempts begin."""
+
+    def __init__(self, attempts: int) -> None:
+        self.left = attempts
+        self.under_way: set[int] = set()
+
+    def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool:
+        self.left -= 1
+        self.under_way.add(attempt)
+        return self.left >= 0
+
+    def end(self, attempt: int) -> None:
+        self.under_way.remove(attempt)
+
+
+def test_what_cannot_be_paid_is_not_begun_and_what_was_is_kept(bench: Bench) -> None:
+    names = [bench.graph.thunk(name, ["concat", name]) for name in "abcde"]
+    all_of_them = bench.graph.thunk("all", ["concat"], *names)
+    engine, purse = bench.engine(), Purse(3)
+    outcome = bench.driver(engine, budget=purse).force([all_of_them], bench.note)
+    assert (outcome.status, outcome.over_budget, outcome.ran) == (79, True, 3)
+    assert len(engine.started) == 3
+    assert len(bench.finished) == 3
+    again = bench.engine()
+    assert bench.driver(again, budget=Purse(9)).force([all_of_them], bench.note).status == 0
+    assert len(again.started) == 3
+    assert bench.value(all_of_them) == b"abcde"
+
+
+def test_nothing_is_begun_without_money(bench: Bench) -> None:
+    engine = bench.engine()
+    outcome = bench.driver(engine, budget=Purse(0)).force([bench.graph.thunk("a", ["concat"])], bench.note)
+    assert (outcome.status, outcome.ran, engine.started) == (79, 0, [])
 
 
 def test_what_becomes_of_a_duplicate_is_no_failure(bench: Bench) -> None:

@@ -748,6 +748,22 @@ def test_stop_cancels_all_and_keeps_what_still_comes() -> None:
     assert starts(rig.want("d")) == []
 
 
+def test_a_stop_may_let_end_what_runs() -> None:
+    rig = Rig()
+    rig.up("lambda", 2)
+    rig.add(a="", b="", c="", d="a")
+    rig.want("a", "b", "c", "d")
+    first, second = rig.starts
+    assert [c for c in rig.tell(Stop(0.0, finish=True)) if isinstance(c, Cancel)] == []
+    out = rig.ran(first.attempt)
+    assert outcomes(out) == [Finished(first.id, How.RAN, first.attempt)]
+    assert starts(out) == []
+    assert [c.attempt for c in rig.tell(Stop(0.0)) if isinstance(c, Cancel)] == [second.attempt], "then Ctrl-C"
+    out = rig.fault(second.attempt, Fault.CANCELLED)
+    assert isinstance(out[-1], Done)
+    assert out[-1].summary.ran == 1
+
+
 def test_blobs_lost_and_nodes_that_grow_after_a_stop_are_dropped() -> None:
     rig = Rig()
     rig.up("lambda", 2)

@@ -193,10 +193,10 @@ class Build(RuleBasedStateMachine):
             self.rig.tell(EngineDown(self.rig.now, engine))
 
     @precondition(lambda self: self.count > 6)
-    @rule()
-    def stop(self) -> None:
+    @rule(finish=st.booleans())
+    def stop(self, finish: bool) -> None:
         self.stopped = True
-        self.rig.tell(Stop(self.rig.now))
+        self.rig.tell(Stop(self.rig.now, finish=finish))
 
     @invariant()
     def attempts_are_bounded(self) -> None:

@@ -12,7 +12,7 @@ from gg.aws.loop import LoopThread
 from gg.aws.session import Session
 from gg.aws.sign import Scope
 from gg.config import Settings
-from gg.cost.meter import Bill
+from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
 from gg.engines.awslambda.engine import LambdaEngine
 from gg.engines.awslambda.functions import Function, find
@@ -61,16 +61,20 @@ def open_engine(
         access_key=session.renew().access_key,
     )
     root = os.path.dirname(dot)
+    found = _functions(client, f"{settings.functions}-{_architecture()}", asked)
+    paid = prices(session.region())
+    seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in found]
+    bill.tariffs[LambdaEngine.name] = Tariff(paid.invocation, tuple(seconds))
     return LambdaEngine(
         store=store.near,
         groups=groups,
         files=files,
-        functions=_functions(client, f"{settings.functions}-{_architecture()}", asked),
+        functions=found,
         open_client=client,
         asked=asked,
         remote=S3Shipping(remote, store.near, root),
         slots=width,
-        meter=bill.meter(prices(session.region()), _architecture()),
+        meter=bill.meter(paid, _architecture()),
         renaming=renaming,
     )
 

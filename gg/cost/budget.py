@@ -1,0 +1,38 @@
+"""A limit on what a run may spend: nothing is started that would, as far as can be told, go beyond it.
+
+What is under way counts with what it is expected to cost, so that a thousand attempts do not start on the last cent. They are
+left to run to their end, for Lambda bills them whether or not anybody listens, and their results are worth having.
+"""
+
+from __future__ import annotations
+
+from gg.core.policy import expected_seconds
+from gg.core.thunk import Work
+from gg.cost.meter import Bill
+from gg.cost.models import SLOWNESS
+
+
+class Budget:
+    """`limit` in dollars, of what comes on `bill`. For one thread."""
+
+    def __init__(self, limit: float, bill: Bill) -> None:
+        self.limit = limit
+        self._bill = bill
+        self._under_way: dict[int, float] = {}
+        self._expected = 0.0
+
+    def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool:
+        """Whether this attempt may start; then it is counted until it ends. `seconds`: what it took before."""
+        tariff = self._bill.tariffs.get(engine)
+        if tariff is None:
+            return True
+        price = tariff.price(memory, expected_seconds(work, seconds) * SLOWNESS)
+        if self._bill.cost.total + self._expected + price > self.limit:
+            return False
+        self._under_way[attempt] = price
+        self._expected += price
+        return True
+
+    def end(self, attempt: int) -> None:
+        """It has been answered, and is on the bill."""
+        self._expected -= self._under_way.pop(attempt, 0.0)
