@@ -161,7 +161,7 @@ static void *map_memory(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static const char *send_request(int fd, enum gg_op op, uint32_t umask_bits, const char *path, const char *cwd,
+static const char *send_request(int fd, enum gg_op op, uint32_t umask_and_flags, const char *path, const char *cwd,
                                 char *const argv[], char *const envp[])
 {
     uint32_t argc, envc;
@@ -177,7 +177,8 @@ static const char *send_request(int fd, enum gg_op op, uint32_t umask_bits, cons
     char *at = memory + 4;
     at[0] = VERSION;
     at[1] = (char)op;
-    put32(at + 4, umask_bits);
+    at[2] = (char)(umask_and_flags >> 16);
+    put32(at + 4, umask_and_flags & 0xffff);
     put32(at + 8, (uint32_t)getpid());
     put32(at + 12, argc);
     put32(at + 16, envc);
@@ -220,14 +221,14 @@ static int parse_reply(struct gg_reply *r)
     return strings == (uint64_t)r->argc + r->envc + 1 && r->argc > 0 && at[size - 1] == '\0' ? 0 : -1;
 }
 
-const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask_bits, const char *path, const char *cwd,
+const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask_and_flags, const char *path, const char *cwd,
                    char *const argv[], char *const envp[], struct gg_reply *reply)
 {
     memset(reply, 0, sizeof *reply);
     int fd = connect_to(socket_path);
     if (fd < 0)
         return "the recorder does not answer (is gg-infer still running?)";
-    const char *trouble = send_request(fd, op, umask_bits, path, cwd, argv, envp);
+    const char *trouble = send_request(fd, op, umask_and_flags, path, cwd, argv, envp);
     char length[4];
     if (trouble == NULL && receive_all(fd, length, sizeof length) != 0)
         trouble = "the recorder hung up";

@@ -31,7 +31,9 @@ def launched(request: Request) -> Request | None:
     if compiler.startswith(b"-") or _changes(request.env):
         return None
     path = compiler if b"/" in compiler else b""
-    return Request(request.op, request.umask, request.pid, path, request.cwd, request.argv[1:], request.env)
+    return Request(
+        request.op, request.umask, request.pid, path, request.cwd, request.argv[1:], request.env, request.aside
+    )
 
 
 def _changes(env: Mapping[bytes, bytes]) -> bool:

@@ -4,9 +4,10 @@ Both sides are on one machine and of one installation, over a Unix stream socket
 request and one reply a connection. All integers are little-endian. Strings are bytes without NUL, each ended by one.
 
 request   u32 length of what follows
-          u8 version (1), u8 op, u16 zero, u32 umask, u32 pid, u32 argc, u32 envc      (20 bytes)
+          u8 version (1), u8 op, u16 flags, u32 umask, u32 pid, u32 argc, u32 envc      (20 bytes)
           path, cwd, argv[0] … argv[argc-1], env[0] … env[envc-1]                       (strings)
 
+  flags         1 ASIDE: the caller puts what this one call prints as errors aside, into a file or /dev/null
   op 0 CALL     a tool was called. `path` is the program that the caller executed by name with a slash, as the
                 interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
   op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
@@ -38,6 +39,7 @@ from gg.errors import FormatError
 
 VERSION = 1
 _HEAD = struct.Struct("<BBHIIII")
+_ASIDE = 1
 _LENGTH = struct.Struct("<I")
 
 
@@ -58,13 +60,14 @@ class Request:
     cwd: bytes
     argv: tuple[bytes, ...]
     env: dict[bytes, bytes]
+    aside: bool = False
 
 
 def parse_request(payload: bytes) -> Request:
     """The request in `payload` (without its length); FormatError when it is of another version or damaged."""
     if len(payload) < _HEAD.size:
         raise FormatError("a request to the recorder is cut short")
-    version, op, _, umask, pid, argc, envc = _HEAD.unpack_from(payload)
+    version, op, flags, umask, pid, argc, envc = _HEAD.unpack_from(payload)
     if version != VERSION:
         raise FormatError(
             f"the shim speaks version {version} and this recorder {VERSION}",
@@ -78,7 +81,8 @@ def parse_request(payload: bytes) -> Request:
         name, eq, value = item.partition(b"=")
         if eq:
             env.setdefault(name, value)
-    return Request(Op(op), umask, pid, strings[0], strings[1], tuple(strings[2 : 2 + argc]), env)
+    argv = tuple(strings[2 : 2 + argc])
+    return Request(Op(op), umask, pid, strings[0], strings[1], argv, env, bool(flags & _ASIDE))
 
 
 def _framed(payload: bytes) -> bytes:

@@ -114,7 +114,7 @@ class Recorder:
             reply(protocol.reply_exec(program, argv, ()))
             return
         call = Call(Tool(name or "", program), argv, request.cwd, without_ours(request.env, self._shims))
-        answer = self._answer(call)
+        answer = self._answer(call, aside=request.aside)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
             return
@@ -145,7 +145,7 @@ class Recorder:
             return (program, *request.argv[1:])
         return request.argv
 
-    def _answer(self, call: Call) -> Captured | RunReal:
+    def _answer(self, call: Call, *, aside: bool) -> Captured | RunReal:
         name = call.tool.name
         if name in self._always_real:
             return RunReal("the settings say so")
@@ -154,6 +154,8 @@ class Recorder:
             return RunReal("no model for this tool")
         try:
             answer: Answer = model(call, self._world)
+            if aside and isinstance(answer, Draft) and answer.work not in IN_PLACE:
+                return RunReal("what it prints is put aside by its caller", reads=answer.inputs)
             return self._capture.capture(answer, call) if isinstance(answer, Draft) else answer
         except GGError as error:
             return RunReal(str(error))
