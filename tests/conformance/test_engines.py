@@ -99,6 +99,10 @@ class LocalSubject(Subject):
     def hang(self, name: str) -> ThunkId:
         return self.shell(name, f"sleep {self._seconds} & sleep {self._seconds}")
 
+    def read_when(self, text: str) -> str:
+        """Shell that adds `edited` to `out` once it holds `text`, or after a while. Until then it hangs."""
+        return f"sleep {self._seconds} & {until(text)}; cat edited >> out; kill $!"
+
     def read(self, name: str, what: bytes) -> ThunkId:
         return self.shell(name, f'cat "$1" > {name}', what)
 
@@ -127,6 +131,11 @@ class LocalSubject(Subject):
         return File(SandboxPath(os.fsencode(path)), BlobId.of(data))
 
 
+def until(text: str) -> str:
+    """Shell that waits, but not for long, until the file `edited` holds `text`."""
+    return f"n=0; until grep -q {text} edited || [ $n = 60 ]; do n=$((n + 1)); sleep 0.05; done"
+
+
 @pytest.fixture(params=Isolation, ids=lambda isolation: isolation.value)
 def local(request: pytest.FixtureRequest, tmp_path: Path) -> LocalSubject:
     return LocalSubject(tmp_path, request.param)
@@ -151,15 +160,14 @@ class TestLocalEngine(EngineSuite):
             assert self.output(local, answers.of(local.concat("out", "", file))) == b"old"
 
     def test_an_input_that_is_edited_under_way(self, local: LocalSubject) -> None:
-        """The command edits its own input behind the sandbox's back: it runs again, with the bytes that were recorded."""
+        """The command reads what was written meanwhile: it runs again, with the bytes that were recorded."""
         file = local.real("edited", b"old")
         local.graph.file("edited", b"old")
         time.sleep(0.05)
-        go = local.where / "go"
-        thunk = local.shell("out", f"cat edited > out; test -e {go} || sleep 2; cat edited >> out", files=(file,))
+        thunk = local.shell("out", f"cat edited > out; {local.read_when('new')}", files=(file,))
         with self.running(local) as answers:
             answers.submit(1, thunk)
-            time.sleep(0.7)
+            self.until_hanging(local, answers, 1)
             (local.where / "w" / "edited").write_bytes(b"new")
             assert self.output(local, answers.next().result) == b"oldold"
 
@@ -167,13 +175,13 @@ class TestLocalEngine(EngineSuite):
         """The bytes are right afterwards, and those that were read were not."""
         file = local.real("edited", b"old")
         time.sleep(0.1)
-        thunk = local.shell("out", "sleep 1.5; cat edited > out; sleep 1.5", files=(file,))
+        thunk = local.shell("out", f"{local.read_when('new')}; {until('old')}", files=(file,))
         path = local.where / "w" / "edited"
         with self.running(local) as answers:
             answers.submit(1, thunk)
-            time.sleep(0.7)
+            self.until_hanging(local, answers, 1)
             path.write_bytes(b"new")
-            time.sleep(1.5)
+            self.until_hanging(local, answers, 0)
             path.write_bytes(b"old")
             assert self.output(local, answers.next().result) == b"old"
 
