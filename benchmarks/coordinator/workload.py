@@ -66,6 +66,7 @@ def _thunk(root: bytes, program: SandboxPath, group: Group, source: bytes, numbe
     )
 
 
-def tell(path: Path, paths: list[SandboxPath], seconds: float) -> None:
-    """Write what `benchmarks.coordinator.worker` reads."""
-    path.write_text(json.dumps({"paths": [os.fsdecode(each) for each in paths], "seconds": seconds}))
+def tell(path: Path, paths: list[SandboxPath] | None, seconds: float) -> None:
+    """Write what `benchmarks.coordinator.worker` reads. Without `paths` it says nothing of what was read."""
+    names = None if paths is None else [os.fsdecode(each) for each in paths]
+    path.write_text(json.dumps({"paths": names, "seconds": seconds}))

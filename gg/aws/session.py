@@ -34,6 +34,7 @@ class Session:
         self._source: Any = None
         self._credentials: Credentials | None = None
         self._until = 0.0
+        self._endpoints: dict[str, Endpoint] = {}
 
     # KeySource
 
@@ -71,6 +72,13 @@ class Session:
 
     def endpoint(self, service: str) -> Endpoint:
         """Where a service is, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_S3` and profiles heeded."""
+        with self._lock:
+            known = self._endpoints.get(service)
+            if known is None:
+                known = self._endpoints[service] = self._endpoint(service)
+            return known
+
+    def _endpoint(self, service: str) -> Endpoint:
         from botocore.exceptions import BotoCoreError
         from botocore.utils import get_environ_proxies
 

@@ -85,11 +85,13 @@ class Answers:
 class EngineSuite:
     """Subclasses give the fixture `subject`."""
 
+    answers: type[Answers] = Answers
+
     @contextmanager
     def running(self, subject: Subject, slots: int = 2) -> Iterator[Answers]:
         engine = subject.engine(slots)
         try:
-            yield Answers(engine, subject.graph)
+            yield self.answers(engine, subject.graph)
         finally:
             engine.close()
 

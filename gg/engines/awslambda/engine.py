@@ -42,7 +42,7 @@ from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
 from gg.wire.request import RAW, ZSTD, Limits, Place, Request, Task, encode_objects, encode_request
 
 if TYPE_CHECKING:
-    from gg.core.ids import SandboxPath
+    from gg.core.ids import SandboxPath, ThunkId
     from gg.core.renaming import Renaming
     from gg.core.thunk import Thunk
     from gg.store.filedb import FileDB
@@ -133,6 +133,7 @@ class LambdaEngine:
         self._loop = LoopThread("lambda")
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
         self._came: list[_Came] = []
+        self._waiting: set[ThunkId] = set()  # whose inputs are on their way
         self._woken = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closed = False
@@ -160,6 +161,11 @@ class LambdaEngine:
         if not self._woken:  # one wake-up for all that comes until the loop looks
             self._woken = True
             self._loop.loop().call_soon_threadsafe(self._take_new)
+
+    @property
+    def under_way(self) -> int:
+        """Attempts that were begun and not answered."""
+        return len(self._tasks)
 
     # In the loop
 
@@ -231,8 +237,14 @@ class LambdaEngine:
             return refused
         start, empty = self._slim(start)
         thunk = start.thunk
-        packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
-        own = await self._inputs.own(thunk, start.extra, ahead)
+        if start.id in self._waiting:  # as a straggler's duplicate, and it only waits for what this would wait for too
+            return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")
+        self._waiting.add(start.id)
+        try:
+            packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
+            own = await self._inputs.own(thunk, start.extra, ahead)
+        finally:
+            self._waiting.discard(start.id)
         if self._remote is not None and (packs or own.packs) and not self._place.bucket:
             self._place = self._remote.place
         function = choose(self._functions, start.memory)

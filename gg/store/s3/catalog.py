@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS record (
     key BLOB NOT NULL, signer BLOB NOT NULL, stamp INTEGER NOT NULL, data BLOB, PRIMARY KEY (key, signer)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suspect (name BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS loose (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS synced (id INTEGER PRIMARY KEY CHECK (id = 0), time REAL NOT NULL);
 """
 _ALONE, _GONE = 0, -1
 _MANY = 500
@@ -84,6 +86,35 @@ class Catalog:
         self._db = self._open()
         self._memo: dict[Key, Place] = {}
         self._memo_ends = 0.0
+        row = self._db.execute("SELECT time FROM synced").fetchone()
+        self._synced: float | None = row[0] if row else None
+
+    # The log
+
+    def synced(self) -> None:
+        """All that the log had now was taken in."""
+        self._synced = self._clock()
+        with self._lock, self._db:
+            self._db.execute("INSERT OR REPLACE INTO synced VALUES (0, ?)", (self._synced,))
+
+    def is_as_of(self, seconds: float) -> bool:
+        """Whether the log was taken in less than so many seconds ago, by whichever process of this machine."""
+        return self._synced is not None and 0 <= self._clock() - self._synced < seconds
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep the bytes of an entry, so that it can be bundled without being read again."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR REPLACE INTO loose VALUES (?, ?)", (name, data))
+
+    def kept(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of those of these entries that were kept."""
+        return dict(self._select("SELECT name, data FROM loose WHERE name IN", names))
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Entries of other names were bundled."""
+        with self._lock, self._db:
+            gone = [row for row in self._db.execute("SELECT name FROM loose").fetchall() if row[0] not in names]
+            self._db.executemany("DELETE FROM loose WHERE name = ?", gone)
 
     # Filling
 

@@ -2,7 +2,8 @@
 
 Readers list the log from an hour before the last name that they know, for entries of several writers do not come in order;
 S3 refuses clocks that are off by more than 15 minutes. An entry that was bundled and deleted while it was about to be read
-is met again in the bundle.
+is met again in the bundle. The bytes of entries that were written or read here are kept until they are in a bundle, so
+that bundling costs two requests and not one for each entry.
 """
 
 from __future__ import annotations
@@ -44,21 +45,19 @@ class Journal:
         self._keyring = keyring
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._synced: float | None = None
         self._stamp = 0
-        self._loose: dict[str, int] = {}
+        self._loose: set[str] = set()
         self.counts = Counts()
 
     async def sync(self, *, older_s: float = 0.0) -> bool:
         """Take in what others have written, unless that was done within `older_s` seconds; whether it was done."""
         async with self._lock:
-            if self._synced is not None and time.monotonic() - self._synced < older_s:
+            if self._catalog.is_as_of(older_s):
                 return False
-            begun = time.monotonic()
             for _ in range(3):
                 if await self._read_new():
                     break
-            self._synced = begun
+            self._catalog.synced()
             return True
 
     async def publish(self, entry: log.Entry) -> None:
@@ -74,7 +73,7 @@ class Journal:
         await self._bucket.put(name, data)
         self._catalog.apply([([name], log.Signed(entry, signer))])
         self.counts.written += 1
-        self._loose[name] = len(data)
+        self._keep(name, data)
         if len(self._loose) > _MANY:
             await self._bundle()
 
@@ -92,8 +91,14 @@ class Journal:
         complete = await self._take(bundles)
         known = self._catalog.seen([one.name for one in fresh])
         complete &= await self._take([one for one in fresh if one.name not in known])
-        self._loose = {one.name: one.size for one in listed if not log.is_bundle(one.name) or one.size < _LARGE_BUNDLE}
+        self._loose = {one.name for one in listed if not log.is_bundle(one.name) or one.size < _LARGE_BUNDLE}
+        self._catalog.keep_only(self._loose)
         return complete
+
+    def _keep(self, name: str, data: bytes) -> None:
+        if self._bucket.where.writable and len(data) < _LARGE_BUNDLE:
+            self._loose.add(name)
+            self._catalog.keep(name, data)
 
     async def _take(self, listed: list[Listed]) -> bool:
         found = await asyncio.gather(*[self._bucket.get(one.name) for one in listed])
@@ -106,6 +111,7 @@ class Journal:
                 self.counts.damaged += 1
             else:
                 self.counts.read += 1
+                self._keep(one.name, data)
                 entries += self._opened(one.name, data)
         self.counts.wrong += self._catalog.apply(entries)
         return complete
@@ -132,11 +138,13 @@ class Journal:
     async def _bundle(self) -> None:
         """Put the loose entries into one object. Trouble is not ours to report: the log is whole with or without it."""
         names = sorted(self._loose)
-        self._loose = {}
+        self._loose = set()
         try:
-            found = await asyncio.gather(*[self._bucket.get(name) for name in names])
+            kept = self._catalog.kept(names)
+            others = [name for name in names if name not in kept]
+            found = dict(zip(others, await asyncio.gather(*[self._bucket.get(n) for n in others]), strict=True))
             pairs: dict[str, bytes] = {}
-            whole = [(name, data) for name, data in zip(names, found, strict=True) if data and log.is_named(name, data)]
+            whole = [(n, data) for n in names if (data := kept.get(n) or found[n]) and log.is_named(n, data)]
             for name, data in whole:
                 pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
             bundle = log.encode_bundle(sorted(pairs.items()))
@@ -144,5 +152,6 @@ class Journal:
             await self._bucket.put(name, bundle)
             self._catalog.mark_seen([name])
             await self._bucket.delete([name for name, _ in whole])
+            self._catalog.keep_only(())
         except (GGError, ValueError):
             return

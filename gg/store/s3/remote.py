@@ -27,6 +27,8 @@ from gg.trust import Keyring
 T = TypeVar("T")
 
 _RESYNC_S = 30.0
+_RESYNC_FEW_S = 600.0
+_MANY = 8  # objects
 _PACKS_AT_ONCE = 4
 _SINGLE = 64 << 20
 Records = Sequence[tuple[Key, bytes | None]]
@@ -106,22 +108,29 @@ class Remote:
 
     # Reading; all from here on runs in the loop
 
-    async def sync(self) -> None:
-        """Know what others have put, as of half a minute ago or less."""
-        await self.journal.sync(older_s=_RESYNC_S)
+    def is_current(self, asked: int) -> bool:
+        """Whether what is known of the log is new enough for a question of so many objects; needs no bucket.
+
+        Of a few it may be older: to ask for what others may have made of them takes as long as many a compile.
+        """
+        return self.catalog.is_as_of(_patience(asked))
+
+    async def sync(self, asked: int = _MANY) -> None:
+        """Know what others have put, as of half a minute ago or less when many objects are asked for."""
+        await self.journal.sync(older_s=_patience(asked))
 
     async def known(self, keys: Collection[Key]) -> set[Key]:
         """Those of these content-addressed objects that are there."""
         found = self.catalog.has(keys)
         if len(found) < len(set(keys)):
-            await self.sync()
+            await self.sync(len(keys))
             found = self.catalog.has(keys)
         return found
 
     async def get(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """The content-addressed objects that are there and sound."""
         if len(self.catalog.places(keys)) < len(set(keys)):
-            await self.sync()
+            await self.sync(len(keys))
         return await self.reader.get(keys)
 
     # Writing
@@ -241,3 +250,7 @@ class Remote:
             expires = await self.bucket.put_large(name, lambda at, size: os.pread(fd, size, at), contents.size)
         end = int(expires or self._clock() + self.where.expire_s)
         return PackNote(digest, contents.size, end, contents.encoded)
+
+
+def _patience(asked: int) -> float:
+    return _RESYNC_S if asked >= _MANY else _RESYNC_FEW_S

@@ -151,7 +151,8 @@ class S3Store:
         return True
 
     def _records(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        self.remote.run(self.remote.sync)
+        if not self.remote.is_current(len(keys)):
+            self.remote.run(lambda: self.remote.sync(len(keys)))
         trusted = self.remote.keyring.trusted
         found, others = self.remote.catalog.records(keys, trusted)
         for signer in others.values():

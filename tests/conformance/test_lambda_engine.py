@@ -1,0 +1,138 @@
+"""The engine suite on the lambda engine, whose functions are those of the Lambda service's fast mode with a fake worker."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gg.aws.errors import Asked
+from gg.aws.http import Client, Endpoint
+from gg.aws.session import FixedKeys
+from gg.aws.sign import Credentials, Scope
+from gg.core.events import Fault
+from gg.core.ids import ThunkId
+from gg.core.placeholder import Placeholder, Writer
+from gg.core.thunk import File, Reduction
+from gg.cost.meter import Meter
+from gg.cost.prices import prices
+from gg.engines.awslambda.engine import LambdaEngine
+from gg.engines.awslambda.functions import Function
+from gg.engines.base import Engine, Failure, Start
+from gg.execute.expand import Groups
+from gg.store.directory import DirectoryStore
+from gg.store.filedb import FileDB
+from tests.aws.lambda_service.client import LambdaService, lambda_service
+from tests.aws.lambda_service.config import Config
+from tests.conformance.engine_suite import Answers, EngineSuite, Subject
+from tests.support.thunks import Graph
+
+ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LambdaService]:
+    with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
+        yield made
+
+
+class Patient(Answers):
+    """Submits again, as the driver does, with what an attempt turned out to need."""
+
+    def of(self, thunk: ThunkId, deadline: float | None = None) -> Reduction | Failure:
+        result = super().of(thunk, deadline)
+        if isinstance(result, Failure) and result.fault is Fault.UNDECLARED and not result.needs:
+            start = Start(1, thunk, self._graph.thunks[thunk], result.extra, deadline)
+            self.engine.submit(start, self._queue.put)
+            result = self.next().result
+        return result
+
+
+class LambdaSubject(Subject):
+    def __init__(self, service: LambdaService, where: Path) -> None:
+        self.where = where
+        (where / "w").mkdir()
+        self.store = DirectoryStore(where / ".gg")
+        self.graph = Graph(self.store, str(where / "w"))
+        self.files = FileDB(None)
+        self._service = service
+
+    def engine(self, slots: int = 2) -> LambdaEngine:
+        identity = self._service.identity
+        keys = FixedKeys(Credentials(identity.access_key, identity.secret_key))
+        endpoint = Endpoint("127.0.0.1", self._service.port)
+        return LambdaEngine(
+            store=self.store,
+            groups=Groups(self.store),
+            files=lambda: self.files,
+            functions=(Function("f", 1 << 30, 900.0),),
+            open_client=lambda: Client(endpoint, Scope("us-east-1", "lambda"), keys, limit=16),
+            asked=ASKED,
+            remote=None,
+            slots=slots,
+            meter=Meter(prices("us-east-1")),
+        )
+
+    def concat(self, name: str, text: str, *files: File) -> ThunkId:
+        return self.graph.thunk(name, ["concat", text], *files)
+
+    def say(self, name: str, status: int, out: str, err: str) -> ThunkId:
+        return self.graph.thunk(name, ["say", str(status), out, err])
+
+    def hang(self, name: str) -> ThunkId:
+        return self.graph.thunk(name, ["hang"])
+
+    def read(self, name: str, what: bytes) -> ThunkId:
+        return self.graph.thunk(name, [b"read", what])
+
+    def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
+        path = self.where / "w" / name
+        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        return os.fsencode(path)
+
+    def hanging(self, engine: Engine) -> int:
+        """Attempts under way: nobody can end a function that runs, so it is the engine's own that count."""
+        assert isinstance(engine, LambdaEngine)
+        return engine.under_way
+
+
+class TestLambdaEngine(EngineSuite):
+    answers = Patient
+
+    @pytest.fixture
+    def subject(self, service: LambdaService, tmp_path: Path) -> Subject:
+        return LambdaSubject(service, tmp_path)
+
+    def test_closed_while_it_runs(self, subject: Subject) -> None:
+        """The scheduler counts slots, so all three are under way; of none is anything heard."""
+        engine = subject.engine(2)
+        answers = Answers(engine, subject.graph)
+        for number in range(3):
+            answers.submit(number, subject.hang(f"h{number}"))
+        self.until_hanging(subject, answers, 3)
+        engine.close()
+        assert subject.hanging(engine) == 0
+        answers.no_more()
+
+    def test_a_thousand_at_once(self, subject: Subject) -> None:
+        """Many begin together and many replies are dealt with together: each is answered once, with its own."""
+        thunks = [subject.concat(f"o{n}", str(n), subject.graph.file(f"i{n}", b"%d:" % n)) for n in range(1000)]
+        with self.running(subject) as answers:
+            for number, thunk in enumerate(thunks):
+                answers.submit(number, thunk)
+            made = {a.attempt: a.result for a in (answers.next() for _ in thunks)}
+            answers.no_more()
+        assert {n: self.output(subject, r) for n, r in made.items()} == {n: b"%d:%d" % (n, n) for n in range(1000)}
+
+    def test_cancelled_at_once(self, subject: Subject) -> None:
+        """Before the engine has looked at them, and while it does: each is answered all the same."""
+        with self.running(subject) as answers:
+            for number in range(200):
+                answers.submit(number, subject.hang(f"h{number}"))
+                answers.engine.cancel(number)
+            got = [answers.next() for _ in range(200)]
+            answers.no_more()
+        assert {a.attempt for a in got} == set(range(200))
+        assert {a.result.fault for a in got if isinstance(a.result, Failure)} == {Fault.CANCELLED}
