@@ -289,3 +289,33 @@ def test_full_disk(project: Project, room: int) -> None:
     if status:
         assert status in (74, 75)  # never a tool's own: it is not the source that is at fault
         assert b"No space left on device" in result.stderr or b"no space" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("nasm -f elf64 -F nope f.asm", "nasm -f bin -g -F dwarf f.asm -o f", "nasm -Onope -f elf64 f.asm"),
+        *("yasm -f elf64 -g nope f.asm", "objcopy -O nope x.o y", "objcopy -I nope x.o y", "objcopy -B nope x.o y"),
+        *("strip --target=nope x.o -o y", "objcopy --output-target=nope x.o y", "llvm-objcopy -O nope x.o y"),
+    ],
+)
+def test_a_value_that_a_tool_does_not_know_fails_at_once(call: str, project: Project) -> None:
+    """As in a plain build, so that what is tried next is tried: `objcopy -O one a b || objcopy -O other a b`."""
+    project.write("f.asm", "section .text\nglobal f\nf: ret\n")
+    project.write("x.c", "int x;\n")
+    build = ("sh", "-c", f"gcc -c x.c; {call} 2> said; echo $? > status")
+    project.same_as_plain(*build, make=False)
+    assert project.path("status").read_text() != "0\n"
+
+
+def test_values_that_tools_know_are_recorded(project: Project) -> None:
+    project.write("f.asm", "section .text\nglobal f\nf: ret\n")
+    project.write("x.c", "int x;\n")
+    calls = [
+        *("gcc -c x.c", "nasm -f elf64 -g -F dwarf f.asm -o f1", "nasm -O3 -f elf32 -F stabs f.asm -o f2"),
+        *("nasm -felf64 -gdwarf -Ox f.asm -o f3", "yasm -f elf64 -g dwarf2 f.asm -o f4", "objcopy -O binary x.o f5"),
+        *("objcopy -I elf64-x86-64 -O ihex x.o f6", "objcopy -I binary -O elf64-x86-64 -B i386:x86-64 x.c f7"),
+        *("strip --target=elf64-x86-64 x.o -o f8", "llvm-objcopy -O binary x.o f9", "objcopy -O default x.o f10"),
+    ]
+    forced = project.same_as_plain("sh", "-ec", "; ".join(calls), make=False)
+    assert len(forced.ran) == len(calls)

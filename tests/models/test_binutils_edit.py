@@ -11,7 +11,10 @@ from tests.models.binutils_probe import FakeProbe, answer, draft
 
 def machine() -> FakeProbe:
     files = dict.fromkeys((b"/w/prog", b"/w/real", b"/w/lib.a", b"/w/syms", b"/w/a.out"), b"")
-    return FakeProbe(files, placeholders=(b"/w/x.o", b"/w/y.o"), links={b"/w/link": b"/w/real"})
+    formats: dict[tuple[bytes, ...], bytes] = {
+        (b"--info",): b"BFD header file\nelf64-x86-64\n (little endian)\n  i386\nbinary\n"
+    }
+    return FakeProbe(files, placeholders=(b"/w/x.o", b"/w/y.o"), links={b"/w/link": b"/w/real"}, answers=formats)
 
 
 def to(path: bytes, executable: bool = False) -> Writes:
@@ -73,6 +76,8 @@ def test_objcopy(line: str, inputs: str, outputs: tuple[Writes, ...]) -> None:
     ("line", "why", "reads"),
     [
         ("strip -p prog", "copies the times of files", (b"prog",)),
+        ("objcopy -O elf32-tradbigmips prog out", "does not know elf32-tradbigmips", (b"prog",)),
+        ("objcopy -I binary -O default -B sparc prog out", "does not know sparc", (b"prog",)),
         ("objcopy --preserve-dates prog", "copies the times of files", (b"prog",)),
         ("strip -U lib.a", "records the times of files", (b"lib.a",)),
         ("objcopy -O binary prog /dev/stdout", "reads or writes a device", (b"prog",)),

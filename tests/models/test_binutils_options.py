@@ -84,11 +84,23 @@ HANDLED = {
     "ranlib": {"flag", "dated", "aix", "plugin", "version"},
     "as": {"output", "include", "depfile", "listing", "value", "flag", "probe", "version"},
     "nasm": {"output", "format", "listing", "errors", "include", "forced", "define", "value", "flag", "preprocess"}
-    | {"rule", "response", "probe"},
+    | {"rule", "response", "probe", "debug", "optimize"},
     "yasm": {"output", "format", "listing", "map", "errors", "include", "forced", "define", "parser", "preproc"}
-    | {"value", "flag", "preprocess", "probe"},
-    "strip": {"value", "times", "dated", "flag", "probe", "output"},
-    "objcopy": {"value", "times", "dated", "flag", "probe", "input", "section", "dump", "written"},
+    | {"value", "flag", "preprocess", "probe", "debug"},
+    "strip": {"value", "target", "times", "dated", "flag", "probe", "output"},
+    "objcopy": {
+        "value",
+        "target",
+        "architecture",
+        "times",
+        "dated",
+        "flag",
+        "probe",
+        "input",
+        "section",
+        "dump",
+        "written",
+    },
     "ld": {"flag", "value", "input", "command", "output", "writes", "map", "depfile", "libdir", "library", "rpath"}
     | {"rpath_link", "script", "just", "static", "dynamic", "push", "pop", "nostdlib", "sysroot", "format", "emulation"}
     | {"relocatable", "shared", "strict", "gpsize", "version", "probe", "printed", "real", "plugin"},

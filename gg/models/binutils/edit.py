@@ -12,14 +12,15 @@ from functools import cache
 from gg.core.slotted import slotted
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Draft, Probe, RunReal, Writes
-from gg.models.binutils.common import VERSION, absolute, environment, expand, in_place, is_trial, tools, trial
+from gg.models.binutils.common import VERSION, absolute, environment, expand, in_place, is_trial, text, tools, trial
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
 from gg.models.binutils.thin import thin_members
 
 # From `strip --help` and `objcopy --help` of binutils 2.40, those of LLVM 14 and the sources' option tables.
 # `section` is NAME=FILE and reads the file, `dump` writes it.
 _COMMON = """
-value -I: --input-target= -O: --output-target= -F: --target= -R: --remove-section= --remove-relocations= -N:
+target -I: --input-target= -O: --output-target= -F: --target=
+value -R: --remove-section= --remove-relocations= -N:
 value --strip-symbol= --keep-section= -K: --keep-symbol= -j: --only-section=
 times -p --preserve-dates
 dated -U --disable-deterministic-archives
@@ -40,7 +41,8 @@ output -o:
 _OBJCOPY = (
     _COMMON
     + """
-value -B: --binary-architecture= --strip-unneeded-symbol= -L: --localize-symbol= --globalize-symbol= -G:
+architecture -B: --binary-architecture=
+value --strip-unneeded-symbol= -L: --localize-symbol= --globalize-symbol= -G:
 value --keep-global-symbol= -W: --weaken-symbol= --interleave-width= -b: --byte= --gap-fill= --pad-to= --set-start=
 value --change-start= --adjust-start= --change-addresses= --adjust-vma= --change-section-address=
 value --adjust-section-vma= --change-section-lma= --change-section-vma= --set-section-flags= --set-section-alignment=
@@ -58,6 +60,11 @@ section --add-section= --update-section=
 dump --dump-section=
 written --split-dwo=
 """
+)
+
+
+_LLVM_TARGETS = frozenset(
+    b"binary ihex elf32-i386 elf32-x86-64 elf64-x86-64 elf32-littlearm elf64-littleaarch64 elf64-aarch64 i386".split()
 )
 
 
@@ -121,7 +128,7 @@ def _edited(
     reads = (*dict.fromkeys((*response_files, *read, *(edit.source for edit in edits))),)
     if is_trial((*reads, *(edit.target for edit in edits)), call):
         return trial(reads)
-    why = _refusal(effects, edits, reads, written) or _dated(call, edits)
+    why = _refusal(effects, edits, reads, written) or _unknown(call, probe, parsed) or _dated(call, edits)
     if why:
         return RunReal(why, reads=reads, reads_all=False)
     outputs = [
@@ -171,6 +178,17 @@ def _refusal(effects: set[str], edits: Sequence[_Edit], reads: Sequence[bytes], 
     if any(path != b"/dev/null" for path in devices) or b"/dev/null" in reads or b"-" in reads:
         return "reads or writes a device"
     return ""
+
+
+def _unknown(call: Call, probe: Probe, parsed: Sequence[Arg]) -> str:
+    """A format or processor that this program was not built for: it says so at once. BFD's programs tell which they know."""
+    asked = {arg.value.partition(b":")[0] for arg in parsed if arg.effect == "architecture"}
+    asked |= {arg.value for arg in parsed if arg.effect == "target"} - {b"default"}
+    if not asked:
+        return ""
+    told = probe.run((call.tool.path, b"--info"), environment(call)).stdout.split()
+    unknown = sorted(asked.difference(told or _LLVM_TARGETS))
+    return f"does not know {text(unknown[0])}" if unknown else ""
 
 
 def _dated(call: Call, edits: Sequence[_Edit]) -> str:

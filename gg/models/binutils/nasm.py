@@ -23,10 +23,13 @@ errors -Z:
 include -I: -i:
 forced -P: -p: --include=
 define -D: -d:
-value -F: -X: -U: -u: --prefix= --gprefix= --suffix= --postfix= --gpostfix= --gsuffix= --lprefix= --lpostfix=
+debug -F:
+value -X: -U: -u: --prefix= --gprefix= --suffix= --postfix= --gpostfix= --gsuffix= --lprefix= --lpostfix=
 value --lsuffix= --pragma= --before= --limit-passes= --limit-stalled-passes= --limit-macro-levels= --limit-macro-tokens=
 value --limit-mmacros= --limit-rep= --limit-eval= --limit-lines= --bits=
-flag -g:: -O:: -L:: -w:: -W:: -s -t -a -y --keep-all --no-line --reproducible --debug[=]
+debug -g::
+optimize -O::
+flag -L:: -w:: -W:: -s -t -a -y --keep-all --no-line --reproducible --debug[=]
 preprocess -E -e
 rule -M::
 response -@:
@@ -44,7 +47,8 @@ forced -P:
 define -D: -d:
 parser -p: --parser=
 preproc -r: --preproc=
-value -a: --arch= -g: --dformat= -L: --lformat= -m: --machine= -U: -u: -X: --prefix= --suffix= --postfix=
+debug -g: --dformat=
+value -a: --arch= -L: --lformat= -m: --machine= -U: -u: -X: --prefix= --suffix= --postfix=
 flag --force-strict -w -W:: -s
 preprocess -e --preproc-only
 probe -M --version --license -h --help
@@ -62,6 +66,12 @@ _YASM_SUFFIXES = {
     b"coff": _OBJECT, b"macho": _OBJECT, b"macho32": _OBJECT, b"macho64": _OBJECT, b"rdf": b".rdf",
     b"win32": b".obj", b"win64": b".obj", b"x64": b".obj", b"xdf": b".xdf",
 }  # fmt: skip
+
+
+_DEBUG = {  # the debug formats of each format (nasm -hf, yasm -g help); with others the assembler is asked
+    "nasm": {b"elf": b"dwarf stabs", b"macho": b"dwarf", b"win": b"cv8", b"obj": b"borland", b"dbg": b"debug"},
+    "yasm": {b"elf": b"dwarf2 stabs null", b"win": b"cv8 null", b"x64": b"cv8 null"},
+}
 
 
 @cache
@@ -167,6 +177,8 @@ def _assembled(
         return RunReal("asks the assembler a question", reads=sources, probe=True)
     if len(sources) > 1 or b"-" in sources:
         return RunReal("assembles standard input or many files")
+    if why := _unknown(call.tool.name, parsed):
+        return RunReal(why, reads=sources)
     preprocess = "preprocess" in effects
     output = _last(parsed, "output")
     if preprocess and not output:
@@ -192,6 +204,17 @@ def _assembled(
         scans=(_scan(parsed, sources, dirs),),
         depfile=depfile,
     )
+
+
+def _unknown(tool: str, parsed: list[Arg]) -> str:
+    """What the assembler may refuse of the values of options, and then does before it reads anything."""
+    form = (_last(parsed, "format") or b"bin").lower().rstrip(b"0123456789x")
+    known = _DEBUG[tool].get(form, b"").split()
+    if any(arg.value.lower() not in known for arg in parsed if arg.effect == "debug" and arg.value):
+        return "an unknown debug format"
+    if any(arg.value.strip(b"0123456789xv") for arg in parsed if arg.effect == "optimize"):
+        return "an unknown optimization"
+    return ""
 
 
 def _scan(parsed: list[Arg], sources: tuple[bytes, ...], dirs: tuple[bytes, ...]) -> Scan:
