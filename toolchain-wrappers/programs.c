@@ -18,8 +18,12 @@ static const char *const archivers[] = {
     "mkisofs", "xorriso", "xorrisofs",   "mkfs.ext4",       "mke2fs",        "mkfs.erofs",    "mkfs.jffs2",
     "dpkg-deb", "rpmbuild", NULL};
 
-static const char *const sizers[] = {"stat",            "du",                "truncate", "dpkg-gencontrol",
+static const char *const sizers[] = {"stat",            "du",                "truncate", "vdir", "dpkg-gencontrol",
                                      "dpkg-genchanges", "dpkg-genbuildinfo", NULL};
+
+/* They look at names and times. In others that nobody can see into, what asks for a size may well go by it. */
+static const char *const lookers[] = {"make", "gmake", "remake", "ninja", "samu", "samurai", "muon",  "n2",  "kati",
+                                      "tup",  "redo",  "test",   "[",     "find", "ls",      "touch", "cmp", NULL};
 
 static const char *const holders[] = {"busybox", "toybox", "coreutils", "sh",     "dash", "bash", "perl",
                                       "python",  "python3", "ruby",     "gosu",   NULL};
@@ -28,6 +32,41 @@ static int listed(const char *const list[], const char *name)
 {
     for (; *list != NULL; list++)
         if (strcmp(*list, name) == 0)
+            return 1;
+    return 0;
+}
+
+/* Does a format of find's -printf have a size in it? */
+static int prints_size(const char *format)
+{
+    while ((format = strchr(format, '%')) != NULL) {
+        format += 1 + strspn(format + 1, "-+ #0123456789.");
+        if (*format != '\0' && strchr("bkSs", *format++) != NULL)
+            return 1;
+    }
+    return 0;
+}
+
+static int find_tells_size(const char *word)
+{
+    static const char *const tests[] = {"-size", "-empty", "-ls", "-fls", NULL};
+    return listed(tests, word) || prints_size(word);
+}
+
+static int ls_tells_size(const char *word)
+{
+    static const char *const options[] = {"--size", "--full-time", "--sort=size", "--format=long", "--format=verbose", NULL};
+    return word[0] == '-' && (word[1] == '-' ? listed(options, word) : strpbrk(word, "lsgonS") != NULL);
+}
+
+/* Do the options of `ls` or `find`, up to `end`, have it tell what size files have? */
+static int is_told_to_size(const char *name, const char *at, const char *end)
+{
+    int (*tells)(const char *) = strcmp(name, "find") == 0 ? find_tells_size
+                                 : strcmp(name, "ls") == 0 || strcmp(name, "dir") == 0 ? ls_tells_size
+                                                                                       : NULL;
+    for (at += strlen(at) + 1; tells != NULL && at < end; at += strlen(at) + 1)
+        if (tells(at))
             return 1;
     return 0;
 }
@@ -50,8 +89,8 @@ static ssize_t command_line(pid_t pid, char *line, size_t size)
 
 int gg_has_habit(pid_t pid, enum gg_habit habit)
 {
-    char line[1024];
-    const char *const *list = habit == GG_MOVES ? movers : archivers;
+    char line[4096];
+    const char *const *list = habit == GG_MOVES ? movers : habit == GG_LOOKS ? lookers : archivers;
     const char *end = line + command_line(pid, line, sizeof line);
     int held = 0;
     for (const char *at = line; at < end; at += strlen(at) + 1) {
@@ -59,11 +98,12 @@ int gg_has_habit(pid_t pid, enum gg_habit habit)
             continue;
         const char *slash = strrchr(at, '/');
         const char *name = slash != NULL ? slash + 1 : at;
-        if (listed(list, name) || (habit == GG_SIZES && listed(sizers, name)))
+        if (listed(list, name) ||
+            (habit == GG_SIZES && (listed(sizers, name) || is_told_to_size(name, at, end))))
             return 1;
         if (held || !listed(holders, name))
             break;
         held = 1;
     }
-    return 0;
+    return held && habit == GG_LOOKS;
 }

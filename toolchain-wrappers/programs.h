@@ -7,6 +7,7 @@
 enum gg_habit {
     GG_MOVES, /* carries files about unread: it sees placeholders, and moves them as they are */
     GG_SIZES, /* takes a file's size before it opens it, or instead: what it asks for is forced first */
+    GG_LOOKS, /* looks at names and times, or is an interpreter and does what it is told */
     GG_PACKS  /* so does every archiver, which also notes the times of directories before it reads what is in them */
 };
 

@@ -1,4 +1,4 @@
-/* Statically linked programs, Go's among them, make their system calls themselves. For these the kernel is asked to tell
+/* Statically linked programs, and all of Go's, make their system calls themselves. For these the kernel is asked to tell
  * (seccomp's user notification): a filter on the program and all that it starts stops the calls that open a file or
  * ask for its size; a process of ours, the watcher, looks whether they are about a placeholder, has it forced, and lets
  * the call go on, which then meets the real file. It is no sandbox: whatever the watcher cannot make out goes on.
@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "watch.h"
 
+#include "go.h"
 #include "placeholder.h"
 #include "programs.h"
 #include "wire.h"
@@ -96,13 +97,13 @@ static int has_loader(const unsigned char *head, size_t size)
 
 static int unreached(const char *path, int scripts)
 {
-    _Alignas(8) unsigned char head[4096];
+    _Alignas(8) unsigned char head[GG_HEAD];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof head - 1);
     if (fd >= 0)
         close(fd);
     if (n > (ssize_t)sizeof(Elf64_Ehdr) && memcmp(head, ELFMAG, SELFMAG) == 0)
-        return head[EI_CLASS] != ELFCLASS64 || !has_loader(head, (size_t)n);
+        return head[EI_CLASS] != ELFCLASS64 || !has_loader(head, (size_t)n) || gg_is_go(head, (size_t)n);
     if (n < 3 || !scripts || head[0] != '#' || head[1] != '!')
         return 0;
     head[n] = '\0';
@@ -214,7 +215,9 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     if (fd >= 0)
         close(fd);
     name[n > 0 ? n : 0] = '\0';
-    return n > 0 && (c->sizes ? gg_has_habit((pid_t)asked->pid, GG_SIZES) : !gg_has_habit((pid_t)asked->pid, GG_MOVES));
+    pid_t pid = (pid_t)asked->pid;
+    return n > 0 && ((c->sizes && gg_has_habit(pid, GG_SIZES)) ||
+                     (!gg_has_habit(pid, GG_MOVES) && !(c->sizes && gg_has_habit(pid, GG_LOOKS))));
 }
 
 /* The reader's own standard error gets what the command said. */

@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
+#include "../go.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -63,6 +65,12 @@ static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint
     return NULL;
 }
 
+/* Does a program make its system calls past the C library, if it has one? */
+static int escapes(const struct image *image)
+{
+    return segment(image, PT_INTERP, 0) == NULL || gg_is_go(image->bytes, image->size);
+}
+
 /* Look for `name` in one directory of a search path, $ORIGIN expanded. 1 if it is there (and real now), 0, -1 failed.
  */
 static int try_directory(const struct image *image, const char *directory, size_t size, const char *name,
@@ -109,7 +117,7 @@ static int force_needed(int dir, const char *path, const char *library_path, str
     if (depth == 0 || map_image(&image, dir, path) != 0)
         return 0;
     if (program != NULL)
-        program->unreached = segment(&image, PT_INTERP, 0) == NULL;
+        program->unreached = escapes(&image);
     int failed = 0;
     const char *strings = NULL, *run_path = NULL;
     const ElfW(Phdr) *d = segment(&image, PT_DYNAMIC, 0);
@@ -168,7 +176,7 @@ static int script_unreached(int dir, const char *path)
     name[strcspn(name, " \t\r\n")] = '\0';
     if (map_image(&image, AT_FDCWD, name) != 0)
         return 0;
-    int unreached = segment(&image, PT_INTERP, 0) == NULL;
+    int unreached = escapes(&image);
     munmap((void *)(size_t)image.bytes, image.size);
     return unreached;
 }

@@ -195,6 +195,17 @@ static int reads_supersets(void)
     return is_one_of(names);
 }
 
+int gg_loads_archiver;
+
+/* About to read a module of an interpreter, told by its name. */
+static void note_module(const char *path, size_t size)
+{
+    static const char name[] = "/tarfile.";
+    const char *found = size > sizeof name ? strstr(path, name) : NULL;
+    if (found != NULL && strchr(found + 1, '/') == NULL)
+        gg_loads_archiver = 1;
+}
+
 /* About to read a dependency file, told by its name: the recorder lets the compiler write it first, if it is its own. */
 static void make_exact(int dir, const char *path)
 {
@@ -202,6 +213,7 @@ static void make_exact(int dir, const char *path)
     char full[PATH_MAX];
     struct stat st;
     int saved = errno;
+    note_module(path, n);
     if (n > 2 && strcmp(path + n - 2, ".d") == 0 && gg_session()->socket != NULL && !gg_session()->bypass &&
         fstatat(dir, path, &st, 0) == 0 && S_ISREG(st.st_mode) && !reads_supersets() &&
         gg_absolute(dir, path, full) == 0)

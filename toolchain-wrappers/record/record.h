@@ -47,12 +47,15 @@ int gg_force_open(int fd);
 /* The same for a path that is about to be executed or loaded; a path that cannot be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
+/* Has this process opened a module that packs files by the size that stat tells: Python's tarfile? */
+extern int gg_loads_archiver;
+
 /* Is fakeroot at work in this program, and may be told of a file's inode? */
 int gg_under_fakeroot(void);
 
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
- * script: its interpreter) or of another word size. */
+ * script: its interpreter) or of another word size, or one would see nothing, as with Go's programs. */
 struct gg_program {
     int sanitized, unreached;
 };

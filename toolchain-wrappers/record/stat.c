@@ -1,6 +1,6 @@
 /* Archivers write a file's size, as stat tells it, before its bytes: to them a placeholder would be cut, or be an error.
- * So what they ask about is forced when they ask; and what fakeroot asks about. All others learn the placeholder's own size, and its times, which are
- * those that make wants to know.
+ * So what they ask about is forced when they ask; and what fakeroot asks about. So it is with a Python that has loaded its
+ * tarfile module. All others learn the placeholder's own size, and its times, which are those that make wants to know.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -43,7 +43,8 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);
     if ((!directory && (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode))) || gg_session()->socket == NULL ||
-        path == NULL || path[0] == '\0' || !(directory ? packs() : gg_has_habit(0, GG_SIZES) || gg_under_fakeroot()))
+        path == NULL || path[0] == '\0' ||
+        !(directory ? packs() : gg_loads_archiver || gg_has_habit(0, GG_SIZES) || gg_under_fakeroot()))
         return 0;
     if (directory) {
         int saved = errno;
