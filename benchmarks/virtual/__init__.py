@@ -1,0 +1,1 @@
+"""Builds under virtual time: recorded graphs on widths that nobody has at home."""
