@@ -30,9 +30,10 @@ from gg.core.thunk import File, Reduction
 from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.functions import Function, choose, invocation_path
 from gg.engines.awslambda.home import Home
-from gg.engines.awslambda.inputs import Inputs, Shipping
+from gg.engines.awslambda.inputs import MOST, SMALL, Inputs, Shipping
 from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.plugins import Plugins
+from gg.engines.awslambda.room import Room
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.errors import FormatError, GGError, MissingObject
 from gg.execute.expand import Groups
@@ -55,6 +56,7 @@ _MARGIN_S = 20.0
 _OVERHEAD_S = 0.15
 _TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
 _SOME = 64  # attempts that begin together
+_IN_FLIGHT = 256 << 20  # bytes of inputs
 
 
 class _Handed(NamedTuple):
@@ -134,6 +136,7 @@ class LambdaEngine:
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
         self._came: list[_Came] = []
         self._waiting: set[ThunkId] = set()  # whose inputs are on their way
+        self._room = Room(_IN_FLIGHT)
         self._woken = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._closed = False
@@ -231,10 +234,17 @@ class LambdaEngine:
                 handed.post(Answer(attempt, result.reduction, result.encoded))
 
     async def _run(self, handed: _Handed, ahead: Mapping[Key, bytes]) -> _Came | Failure:
-        start = handed.start
-        refused = _not_here(start)
+        refused = _not_here(handed.start)
         if refused:
             return refused
+        taken = await self._room.take(_size(handed.start))
+        try:
+            return await self._ask(handed, ahead)
+        finally:
+            self._room.give(taken)
+
+    async def _ask(self, handed: _Handed, ahead: Mapping[Key, bytes]) -> _Came | Failure:
+        start = handed.start
         start, empty = self._slim(start)
         thunk = start.thunk
         if start.id in self._waiting:  # as a straggler's duplicate, and it only waits for what this would wait for too
@@ -413,6 +423,12 @@ def _not_here(start: Start) -> Failure | None:
     if any(name == b"GG_NATIVE" for name, _ in start.thunk.env):
         return Failure(Fault.TOO_BIG, "is compiled for this machine's processor (-march=native)")
     return None
+
+
+def _size(start: Start) -> int:
+    """How much of its own a request holds, at most: large files go by the store."""
+    files = (e.blob.size for e in (*start.thunk.entries, *start.extra) if isinstance(e, File))
+    return min(sum([size for size in files if size <= SMALL]), MOST)
 
 
 def _milliseconds(start: Start, function: Function) -> int:
