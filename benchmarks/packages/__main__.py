@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.machine import machine
-from benchmarks.packages import debian, recipe, report, share, sources, stages
+from benchmarks.packages import debian, far, recipe, report, share, sources, stages
 
 DEFAULT = ("mosh", "zlib", "lua5.4", "hello")
 
@@ -28,6 +28,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--debian", default="", help="Debian source packages to build with dpkg-buildpackage")
     parser.add_argument("--jobs", type=int, default=2, help="for make -j and for gg-force's default")
+    parser.add_argument(
+        "--engine", choices=far.NAMES, default="local", help="lambda: on loopback, 100 wide, no fallback"
+    )
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gg-packages")
     parser.add_argument("--gg-prefix", type=Path, help="directory of gg-infer and gg-force (default: from PATH)")
     parser.add_argument("--plain", action="store_true", help="no gg: build plainly twice and compare those")
@@ -96,12 +99,19 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(known))
         return 0
     chosen = _chosen(args, known)
-    setting = stages.Setting(
-        cache=args.cache.absolute(),
-        jobs=args.jobs,
-        gg=None if args.plain else _gg(args.gg_prefix),
-        checks=not args.no_check,
-    )
+    with far.engine(args.engine) as environment:
+        setting = stages.Setting(
+            cache=args.cache.absolute(),
+            jobs=args.jobs,
+            gg=None if args.plain else _gg(args.gg_prefix),
+            checks=not args.no_check,
+            far=environment,
+        )
+        return _run(args, chosen, setting)
+
+
+def _run(args: argparse.Namespace, chosen: list[recipe.Recipe], setting: stages.Setting) -> int:
+    """Build them all; the exit status."""
     about = machine()
     results: list[stages.Result] = []
     try:

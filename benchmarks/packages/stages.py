@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import standin
-from benchmarks.packages import sources, summary, tree
+from benchmarks.packages import far, sources, summary, tree
 from benchmarks.packages.recipe import Recipe
 from benchmarks.packages.share import Share
 from benchmarks.timing import Ran, clean_environment, run
@@ -24,14 +24,21 @@ from benchmarks.timing import Ran, clean_environment, run
 ARTEFACTS = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kind.SHARED)
 
 
+_PROGRAMS = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kind.SHARED)
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What is common to all packages of a run. `gg` is the directory of `gg-infer` and `gg-force`."""
+    """What is common to all packages of a run. `gg` is the directory of `gg-infer` and `gg-force`.
+
+    `far` is for an engine elsewhere: then each package is forced once more in another checkout, where nothing may run.
+    """
 
     cache: Path
     jobs: int
     gg: Path | None
     checks: bool
+    far: far.Environment | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +149,10 @@ class Package:
         A build again may do no more than it does after a `plain` one.
         """
         unpacked = self._unpack()
-        steps = (*self.recipe.configure, self._command(self.recipe.build))
-        whole = " && ".join(f"({step})" for step in steps)
-        self._run("gg", "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", whole])
+        self._record("gg", gg)
         if self.recipe.partial:
-            self._run("gg", "force-some", [str(gg / "gg-force"), *self.recipe.partial])
-        self._run("gg", "force", [str(gg / "gg-force")])
+            self._force("gg", gg, *self.recipe.partial)
+        self._force("gg", gg)
         found = summary.read(gg, self.directory)
         self.result.thunks, self.result.real_runs = found.thunks, found.real_runs
         self.result.questions = found.questions
@@ -157,6 +162,27 @@ class Package:
         self._traces(files)
         self.use("gg", plain)
         return Built(files, self._install("gg"))
+
+    def _record(self, stage: str, gg: Path) -> None:
+        steps = (*self.recipe.configure, self._command(self.recipe.build))
+        whole = " && ".join(f"({step})" for step in steps)
+        self._run(stage, "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", whole])
+
+    def _force(self, stage: str, gg: Path, *targets: str) -> None:
+        env = clean_environment(self.setting.far(self.recipe.name)) if self.setting.far else None
+        self._run(stage, "force-some" if targets else "force", [str(gg / "gg-force"), *targets], env)
+
+    def in_another_checkout(self, gg: Path, first: Built) -> None:
+        """At the same path, with nothing remembered here: nothing may run, and programs come out as in the first one."""
+        unpacked = self._unpack()
+        self._record("other", gg)
+        self._force("other", gg)
+        found = summary.read(gg, self.directory)
+        if found.ran != 0 or found.cached != self.result.thunks:
+            self.result.failures.append(f"another checkout ran {found.ran} of {self.result.thunks} thunks")
+        made = tree.changed(unpacked, tree.snapshot(self.directory))
+        programs = [{p: leaf for p, leaf in files.items() if leaf.kind in _PROGRAMS} for files in (first.files, made)]
+        self.result.failures += [f"another checkout, {line}" for line in tree.compare(*programs).lines()]
 
     def _placeholders(self, files: tree.Tree) -> None:
         left = [path for path in files if summary.is_placeholder(self.directory / os.fsdecode(path))]
@@ -255,5 +281,8 @@ def side_by_side(recipe: Recipe, setting: Setting) -> Result:
             package.use("plain", wanted.again)
             _compare(package, wanted, package.plain("second"))
         else:
-            _compare(package, wanted, package.through_gg(setting.gg, wanted.again))
+            made = package.through_gg(setting.gg, wanted.again)
+            _compare(package, wanted, made)
+            if setting.far and not package.result.failures:
+                package.in_another_checkout(setting.gg, made)
     return package.result

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.packages import recipe, report, sources, stages
+from benchmarks.packages import far, recipe, report, sources, stages
 from tests.commands.batch import programs
 
 RECIPES = recipe.load()
@@ -25,6 +25,21 @@ def test_same_bytes_as_make(name: str) -> None:
     sources.install_dependencies(sources.missing_dependencies([chosen]))
     setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=True)
     result = stages.side_by_side(chosen, setting)
+    assert not result.failures, "\n".join([report.line(result), *report.details(result)])
+    assert result.compared == result.identical > 0
+    assert result.thunks
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["zlib"])
+def test_same_bytes_in_functions(name: str) -> None:
+    """Through the Lambda service, from an empty bucket; then in another checkout, where nothing may run."""
+    chosen = RECIPES[name]
+    sources.install_dependencies(sources.missing_dependencies([chosen]))
+    with far.engine("lambda") as environment:
+        setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=False, far=environment)
+        result = stages.side_by_side(chosen, setting)
     assert not result.failures, "\n".join([report.line(result), *report.details(result)])
     assert result.compared == result.identical > 0
     assert result.thunks
