@@ -100,6 +100,11 @@ def from_reply(reply: Reply, asked: Asked) -> GGError:
         return AccessError("the AWS session has expired", hint=_RENEW)
     if code in _UNKNOWN_KEY:
         return AccessError(f"AWS does not know the access key {asked.access_key}", hint=_KEYS)
+    if code in _WRONG_SECRET and (region := _REGION_WANTED.search(said)):
+        return SetupError(
+            f"{asked.host} is in {region[1]}, not in {asked.region}",
+            hint="set AWS_DEFAULT_REGION, or region= in the store's URI, or mend AWS_ENDPOINT_URL",
+        )
     if code in _WRONG_SECRET:
         return AccessError(f"the secret does not belong to the access key {asked.access_key}", hint=_KEYS)
     if code in _REGION or reply.status == 301:
@@ -118,6 +123,7 @@ def from_reply(reply: Reply, asked: Asked) -> GGError:
     return StoreError(f"cannot {asked.what}: {asked.host} answers {reply.status} {code}: {said}")
 
 
+_REGION_WANTED = re.compile(r"scoped to a valid region: '([\w-]+)'")
 _KEYS = "check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 

@@ -57,7 +57,7 @@ def test_a_worker_of_another_version() -> None:
         ),
         ({"errorMessage": "2026-11-22 x Task timed out after 3.00 seconds"}, Fault.TIMEOUT),
         ({"errorType": "Runtime.OutOfMemory", "errorMessage": "signal: killed"}, Fault.MEMORY),
-        ({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}, Fault.MEMORY),
+        ({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}, Fault.LOST),
         ({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: exit status 1"}, Fault.LOST),
         ({"errorType": "Function.ResponseSizeTooLarge", "errorMessage": "Response payload size"}, Fault.TOO_BIG),
         ({"errorType": "OSError", "errorMessage": "no space left", "stackTrace": []}, Fault.INFRA),
@@ -67,6 +67,14 @@ def test_errors_of_the_function(said: dict[str, object], fault: Fault) -> None:
     failure = judged(http(200, said, x_amz_function_error="Unhandled"))
     assert failure.fault is fault
     assert failure.setup is None
+
+
+@pytest.mark.parametrize(("used", "fault"), [(1021, Fault.MEMORY), (300, Fault.LOST)])
+def test_what_was_killed_with_its_memory_full_wants_more(used: int, fault: Fault) -> None:
+    report = f"REPORT RequestId: x\tBilled Duration: 9 ms\tMemory Size: 1024 MB\tMax Memory Used: {used} MB\t\n"
+    said = {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+    log = base64.b64encode(report.encode()).decode()
+    assert judged(http(200, said, x_amz_function_error="Unhandled", x_amz_log_result=log)).fault is fault
 
 
 def test_a_function_that_never_starts_is_the_set_ups() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 
 from gg.aws.connection import Reply as Http
 from gg.aws.errors import Asked, Passing, code_of, from_no_answer, from_reply
@@ -19,6 +20,9 @@ from gg.wire.request import WrongVersion
 _OLD_WORKER = "the deployed functions are of another version of gg"
 _FIX = "bring them up to date with: gg deploy lambda"
 _NEVER_STARTS = ("Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.UserCodeSyntaxError")
+_NO_MEMORY = ("Runtime.OutOfMemory", "MemoryError")
+_USED = re.compile(rb"Memory Size: (\d+) MB\tMax Memory Used: (\d+) MB")
+_FULL = 0.95
 _TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
 
 
@@ -28,7 +32,7 @@ def from_answer(http: Http, asked: Asked, function: str) -> Reply | Failure:
     if http.status == 200 and not error:
         return _from_worker(http.body)
     if http.status == 200 or error:
-        return _from_runtime(http.body)
+        return _from_runtime(http.body, http.headers.get("x-amz-log-result", ""))
     if http.status == 413 or code_of(http) in _TOO_BIG:
         return Failure(Fault.TOO_BIG, "its inputs are too big for a request")
     if missing := gone(http, function, asked.region):
@@ -67,7 +71,16 @@ def _from_worker(body: bytes) -> Reply | Failure:
         return Failure(Fault.INFRA, f"a damaged reply: {error}")
 
 
-def _from_runtime(body: bytes) -> Failure:
+def _was_full(log: str) -> bool:
+    """Whether the log's report, in base64, has all memory in use. Lambda has told of that as of any process that was killed."""
+    try:
+        found = _USED.search(base64.b64decode(log))
+    except ValueError:
+        return False
+    return found is not None and int(found[2]) >= _FULL * int(found[1])
+
+
+def _from_runtime(body: bytes, log: str) -> Failure:
     try:
         said = json.loads(body)
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
@@ -76,7 +89,7 @@ def _from_runtime(body: bytes) -> Failure:
     text = f"{kind}: {message}" if kind else message
     if kind == "Sandbox.Timedout" or "Task timed out" in message:
         return Failure(Fault.TIMEOUT, text)
-    if kind == "Runtime.OutOfMemory" or "signal: killed" in message or kind == "MemoryError":
+    if kind in _NO_MEMORY or ("signal: killed" in message and _was_full(log)):
         return Failure(Fault.MEMORY, text)
     if kind in _NEVER_STARTS:
         setup = SetupError(f"the deployed function does not start: {message}", hint=_FIX)

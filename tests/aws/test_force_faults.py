@@ -1,0 +1,159 @@
+"""A build of 200 thunks while functions crash, hang, answer nonsense or nothing, are throttled, and S3 is unwell.
+
+It ends with the bytes of a plain build, or with the user's own error; what went wrong is counted, and attempts are few.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.aws.deployed import Deployed, bare_project, deployed
+from tests.aws.flaky import Flaky, flaky, sometimes
+from tests.aws.seaweed import Seaweed
+from tests.e2e.project import Forced, Project, Tree
+
+UNITS = 200
+PARTS = 4
+WIDE = ("--jobs", "16", "--keep-going")
+
+MAKEFILE = f"""N = $(shell seq 1 {UNITS // PARTS})
+LIBS = $(patsubst %,lib%.a,$(shell seq 1 {PARTS}))
+all.o: $(LIBS) ; ld -r -o $@ --whole-archive $(LIBS)
+define lib
+lib$(1).a: $(patsubst %,u$(1)_%.o,$(N)) ; ar rcs $$@ $$^
+endef
+$(foreach part,$(shell seq 1 {PARTS}),$(eval $(call lib,$(part))))
+%.o: %.s ; as -o $@ $<
+"""
+SOURCES = {
+    "Makefile": MAKEFILE,
+    **{
+        f"u{part}_{number}.s": f".globl f{part}_{number}\nf{part}_{number}: .long {part * number}\n"
+        for part in range(1, PARTS + 1)
+        for number in range(1, UNITS // PARTS + 1)
+    },
+}
+
+
+class Build:
+    """One recorded build, put back as it was recorded before each force."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.plain: Tree = project.plain("make")[0]
+        project.infer("make")
+        self._aside = project.root.with_name("recorded")
+        shutil.copytree(project.root, self._aside, symlinks=True)
+
+    def force(self, here: Deployed, *, fallback: str = "never") -> Forced:
+        """From the beginning, with functions that are whatever they have become."""
+        shutil.rmtree(self.project.root)
+        shutil.copytree(self._aside, self.project.root, symlinks=True)
+        self.project.env |= here.environment()
+        return self.project.forced(*WIDE, "--fallback", fallback)
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
+    return Build(bare_project(tmp_path_factory.mktemp("faults"), SOURCES))
+
+
+@pytest.fixture(scope="module")
+def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
+    """A function that hangs is ended after 20 s: an attempt and its duplicate may both be such."""
+    with deployed(seaweed_server, memory="1769,3008") as here:
+        client = here.functions.client()
+        for function in client.list_functions()["Functions"]:
+            client.update_function_configuration(FunctionName=function["FunctionName"], Timeout=20)
+            client.get_waiter("function_updated_v2").wait(FunctionName=function["FunctionName"])
+        yield here
+
+
+@pytest.fixture
+def here(functions: Deployed) -> Iterator[Deployed]:
+    yield functions
+    functions.functions.faults()
+
+
+# Shares of the invocations; what the summary must have counted of it, if anybody is to notice.
+ALONE: dict[str, tuple[dict[str, Any], str]] = {
+    "crash": ({"crash": 0.05}, "lost"),
+    "hang": ({"hang": 0.02}, ""),
+    "lost": ({"lost": 0.05}, "lost"),
+    "cut": ({"cut": 0.05}, "lost"),
+    "twice": ({"twice": 0.2}, ""),
+    "stray": ({"stray": 0.2}, ""),
+    "late": ({"late": 0.1, "late_s": 1.0}, ""),
+    "slow": ({"slow": 0.1, "slow_s": 1.0}, ""),
+    "corrupt": ({"corrupt": 0.05}, "infra"),
+    "memory": ({"memory": 0.05}, "memory"),
+    "server": ({"server": 0.05}, "infra"),
+    "throttle": ({"throttle": 0.3}, "throttled"),
+    "storm": ({"storm": [(0, 6.0)]}, "throttled"),
+}
+MIXED = dict.fromkeys(("crash", "lost", "cut", "twice", "stray", "late", "slow", "corrupt", "memory", "server"), 0.02)
+MIXED |= {"hang": 0.005, "throttle": 0.05}
+
+
+def counted(forced: Forced) -> dict[str, int]:
+    retries = forced.summary["retries"]
+    assert isinstance(retries, dict)
+    return retries
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ALONE)
+def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
+    shares, fault = ALONE[kind]
+    here.functions.faults(**shares)
+    before = here.functions.state()
+    forced = build.force(here, fallback="local" if kind == "memory" else "never")  # the largest may be too small, too
+    after = here.functions.state()
+    build.project.assert_tree(build.plain)
+    assert len(forced.ran) >= UNITS + PARTS + 1
+    met = after.get(f"fault {kind}", 0) if kind != "storm" else sum(counted(forced).values())
+    assert met > 0, after
+    assert not fault or counted(forced).get(fault, 0) > 0, counted(forced)
+    assert after["invocations"] - before.get("invocations", 0) <= 2 * UNITS, "attempts are few"
+
+
+def test_all_at_once(here: Deployed, build: Build) -> None:
+    here.functions.faults(**MIXED)
+    forced = build.force(here, fallback="local")
+    build.project.assert_tree(build.plain)
+    assert sum(counted(forced).values()) >= 10
+
+
+def test_a_users_error_is_still_the_users(here: Deployed, build: Build) -> None:
+    """Under all that trouble one error is told, once, as the assembler says it; all else is made."""
+    project = build.project
+    here.functions.faults(**{**MIXED, "seed": 5})
+    project.write("u1_1.s", "f1_1: no-such-instruction %eax\n")
+    project.infer("make", "u1_1.o")
+    project.env |= here.environment()
+    result = project.force(*WIDE, "u1_1.o", status=1)
+    assert result.text.count("Error: no such instruction") == 1
+
+
+@pytest.fixture
+def unwell(seaweed_server: Seaweed) -> Iterator[tuple[Deployed, Flaky]]:
+    """Functions and a coordinator that know S3 by a proxy only."""
+    with (
+        flaky(seaweed_server.port, lambda seen: "") as (port, proxy),
+        deployed(replace(seaweed_server, port=port)) as here,
+    ):
+        yield here, proxy
+
+
+def test_s3_is_unwell_for_coordinator_and_functions(unwell: tuple[Deployed, Flaky], build: Build) -> None:
+    here, proxy = unwell
+    proxy.choose = sometimes(0.2, ("reset", "503", "500", "cut", "truncated", "flipped", "slow", "lost"))
+    here.functions.faults(crash=0.05, lost=0.02)  # workers that begin anew, and so fetch again
+    build.force(here.at("unwell"))
+    build.project.assert_tree(build.plain)
+    assert sum(n for fault, n in proxy.done.items() if fault) >= 5, proxy.done
