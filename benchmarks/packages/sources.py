@@ -127,7 +127,7 @@ def fetch(cache: Path, recipe: Recipe) -> Path:
     return fetched
 
 
-def _described(directory: Path, source: str) -> Path | None:
+def described(directory: Path, source: str) -> Path | None:
     """The newest description (.dsc) of a source package that is in the cache with all its files."""
     whole = []
     for found in sorted(directory.glob(f"{source}_*.dsc"), key=lambda path: path.stat().st_mtime):
@@ -141,10 +141,10 @@ def fetch_debian(cache: Path, source: str) -> Path:
     """The description of a Debian source package, its files beside it; SourceError when it cannot be had."""
     directory = cache / "download"
     directory.mkdir(parents=True, exist_ok=True)
-    known = _described(directory, source)
+    known = described(directory, source)
     if known is None:
         _download(cache, source, f"the files of the source package {source}")
-        known = _described(directory, source)
+        known = described(directory, source)
     if known is None:
         raise SourceError(f"apt-get source {source} brought no whole source package into {directory}")
     return known

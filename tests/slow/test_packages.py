@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.packages import far, recipe, report, sources, stages
+from benchmarks.packages import debian, far, recipe, report, sources, stages
 from tests.commands.batch import programs
 
 RECIPES = recipe.load()
@@ -40,6 +40,18 @@ def test_same_bytes_in_functions(name: str) -> None:
     with far.engine("lambda") as environment:
         setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=False, far=environment)
         result = stages.side_by_side(chosen, setting)
+    assert not result.failures, "\n".join([report.line(result), *report.details(result)])
+    assert result.compared == result.identical > 0
+    assert result.thunks
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["bzip2", "hello"])
+def test_same_packages_as_debian_builds(name: str) -> None:
+    """`gg-infer dpkg-buildpackage -b`: each .deb, byte for byte; hello's tests run within."""
+    setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=True)
+    result = debian.side_by_side(name, setting)
     assert not result.failures, "\n".join([report.line(result), *report.details(result)])
     assert result.compared == result.identical > 0
     assert result.thunks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import standin
-from benchmarks.packages import recipe, sources, summary, tree
+from benchmarks.packages import recipe, report, sources, summary, tree
+from benchmarks.packages.share import Share
+from benchmarks.packages.stages import Result
 from benchmarks.timing import CommandFailed, run
 
 SOURCE = "int main(void) { return 0; }\n"
@@ -134,6 +137,27 @@ def test_unpacking_starts_clean(tmp_path: Path, member: str) -> None:
     sources.unpack(tmp_path / "x_1.orig.tar.gz", tmp_path / "into")
     assert os.listdir(tmp_path / "into") == ["file"]
     assert not (tmp_path / "into.unpacking").exists()
+
+
+def test_tables_of_two_runs_are_merged(tmp_path: Path) -> None:
+    def row(name: str, identical: int) -> Result:
+        return Result(name, "1", identical=identical, shares={"compiles": Share(identical, 1)})
+
+    earlier = tmp_path / "earlier.json"
+    earlier.write_text(json.dumps(report.as_json({}, 2, [row("one", 1), row("two", 2)])))
+    merged = report.merged(earlier, [row("two", 5), row("three", 3)])
+    assert merged == [row("one", 1), row("two", 5), row("three", 3)]
+
+
+def test_a_source_package_counts_with_all_its_files(tmp_path: Path) -> None:
+    (tmp_path / "download").mkdir()
+    lines = [f" {'0' * 64} 7 {name}" for name in ("x_1.orig.tar.gz", "x_1-1.debian.tar.xz")]
+    described = tmp_path / "download" / "x_1-1.dsc"
+    described.write_text("\n".join(["Checksums-Sha256:", *lines, ""]))
+    for name in ("x_1.orig.tar.gz", "x_1-1.debian.tar.xz"):
+        assert sources.described(tmp_path / "download", "x") is None
+        (tmp_path / "download" / name).touch()
+    assert sources.fetch_debian(tmp_path, "x") == described
 
 
 def test_a_failing_command_is_told(tmp_path: Path) -> None:
