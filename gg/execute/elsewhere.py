@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import Entry, File, Group, Thunk
-from gg.execute import pathmap
+from gg.execute import pathmap, processor
 from gg.execute.expand import Groups, Reads
 from gg.execute.job import Job, Ran
 from gg.execute.loading import Libraries
@@ -84,7 +84,7 @@ class Elsewhere(Runner):
 
     def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
         entries: ChainMap[SandboxPath, Entry] = ChainMap({e.path: e for e in own}, self._below(thunk.groups))
-        called, path, argv = thunk.program, SandboxPath(b""), thunk.argv
+        called, path, argv = thunk.program, SandboxPath(b""), processor.arguments(thunk, self._tmp)
         for _ in range(_SCRIPT_DEPTH):
             path, host = self._found(called, entries)
             program = self._programs.of(host)

@@ -37,7 +37,7 @@ SOURCES = {
 CASES = {
     "gcc": "gcc -g -O2 -c main.c -o main.o",
     "g++": "g++ -g -O1 -c a.cc",
-    "native": "gcc -march=native -O2 -c other.c",
+    "native": "gcc -march=native -g -O2 -c other.c; clang -march=native -g -O2 -c main.c",
     "save-temps": "gcc -save-temps -c other.c",
     "link": "gcc -c main.c other.c; gcc main.o other.o -o prog",
     "archive": "gcc -c other.c main.c; ar rcs lib.a other.o; ranlib lib.a; gcc main.o lib.a -o prog; strip prog",

@@ -35,8 +35,9 @@ from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.plugins import Plugins
 from gg.engines.awslambda.room import Room
 from gg.engines.base import Answer, Failure, Post, Start
-from gg.errors import FormatError, GGError, MissingObject
+from gg.errors import FormatError, GGError, MissingObject, SetupError
 from gg.execute.expand import Groups
+from gg.execute.processor import needs_home
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.store.s3.pack import decompress
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
@@ -214,7 +215,7 @@ class LambdaEngine:
         except MissingObject as error:
             result = Failure(Fault.MISSING_INPUT, str(error))
         except GGError as error:
-            result = Failure(Fault.INFRA, str(error), setup=error if error.exit_code in (77, 78) else None)
+            result = Failure(Fault.INFRA, str(error), setup=error if isinstance(error, SetupError) else None)
         except Exception as error:  # an attempt that is never answered would make the force wait for ever
             result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
         if isinstance(result, Failure):
@@ -420,7 +421,7 @@ def _not_here(start: Start) -> Failure | None:
     """What cannot run on another machine at all."""
     if start.thunk.dynamic:
         return Failure(Fault.TOO_BIG, "makes thunks, which needs this workspace")
-    if any(name == b"GG_NATIVE" for name, _ in start.thunk.env):
+    if needs_home(start.thunk):
         return Failure(Fault.TOO_BIG, "is compiled for this machine's processor (-march=native)")
     return None
 

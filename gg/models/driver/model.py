@@ -6,8 +6,8 @@ together from parts that each know one thing: outputs, the dependency file, head
 
 -march=native and its kin stay in argv. The processor's options written out in their place give the same code, but GCC
 hands each --param on at another place then, and DW_AT_producer, -frecord-gcc-switches and LTO sections record that. So
-the meaning goes into the environment, as GG_NATIVE, where it is part of the thunk's identity, and says which machines
-can run it.
+the meaning goes into the environment, as GG_NATIVE, where it is part of the thunk's identity; and as GG_ELSEWHERE, where
+there is one, how a compiler on another machine is told of it (`native`).
 """
 
 from __future__ import annotations
@@ -190,7 +190,7 @@ class DriverModel:
             *profiles(command, call.cwd, env[b"PWD"], probe, job.facts.version),
         ]
         if command.native:
-            env[b"GG_NATIVE"] = _native(job)
+            _native(job, env)
         if command.real:
             raise Refused(command.real)
         return Draft(
@@ -278,13 +278,18 @@ class DriverModel:
         raise Refused("objcopy, which -gsplit-dwarf needs, is not found")
 
 
-def _native(job: _Job) -> bytes:
-    """What the options with `native` mean on this machine, in one line."""
+def _native(job: _Job, env: dict[bytes, bytes]) -> None:
+    """Note what the options with `native` mean on this machine, in one line, and how to have that on another."""
+    from gg.models.driver.native import elsewhere
+
     flags = tuple(word for word in job.command.kept if word.startswith(b"-m"))
     meaning = job.facts.expand_native(flags)
     if meaning is None:
         raise Refused("the compiler does not tell what -march=native means")
-    return b" ".join(meaning)
+    env[b"GG_NATIVE"] = b" ".join(meaning)
+    how = elsewhere(job.command, job.call.argv, job.facts.target, meaning)
+    if how:
+        env[b"GG_ELSEWHERE"] = how
 
 
 def _roles(command: Command, links: bool) -> frozenset[Role]:
