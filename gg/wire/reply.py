@@ -14,7 +14,10 @@
   codec      0 the objects as they are, 1 as one zstd frame
   objects    one msgpack array of the outputs that travel in the reply, as bytes; others have been put into the store
 
-A worker that was asked in another version answers "gg-reply", its version, and a text.
+After that come 16 bytes, with which the BLAKE3 digest of all before begins: what a command printed, a status or a path has
+no digest of its own, and must not be believed when it was damaged on its way.
+
+A worker that was asked in another version answers "gg-reply", its version, and a text, with nothing after it.
 """
 
 from __future__ import annotations
@@ -24,11 +27,12 @@ from typing import NamedTuple
 from msgpack import packb
 
 from gg.core.events import Fault
-from gg.core.ids import DIGEST_SIZE, SandboxPath
+from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
 from gg.core.thunk import Usage
 from gg.wire.request import RAW, VERSION, ZSTD, WrongVersion, _damaged, _unpacked
 
 TAG = "gg-reply"
+_SEAL = 16
 _FAULTS = {fault.value: fault for fault in Fault}
 
 
@@ -127,7 +131,11 @@ def encode_reply(reply: Reply) -> bytes:
             reply.objects,
         ]
     )
-    return data
+    return data + _seal(data)
+
+
+def _seal(data: bytes) -> bytes:
+    return BlobId.of(data).digest[:_SEAL]
 
 
 def encode_wrong_version(text: str) -> bytes:
@@ -137,8 +145,14 @@ def encode_wrong_version(text: str) -> bytes:
 
 def decode_reply(data: bytes) -> Reply:
     """The reply; WrongVersion when the worker is of another version, FormatError for what is none."""
-    match _unpacked(data, "reply"):
-        case [str(tag), int(version), *rest] if tag == TAG and (version != VERSION or len(rest) == 1):
+    sealed = data[:-_SEAL]
+    if data[-_SEAL:] != _seal(sealed):  # of another version, or damaged: then it does not end where msgpack says
+        match _unpacked(data, "reply"):
+            case [str(tag), int(version), *rest] if tag == TAG and (version != VERSION or len(rest) == 1):
+                raise WrongVersion("reply", version)
+        raise _damaged("reply")
+    match _unpacked(sealed, "reply"):
+        case [str(tag), int(version), *_] if tag == TAG and version != VERSION:
             raise WrongVersion("reply", version)
         case [
             str(tag),

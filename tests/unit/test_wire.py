@@ -97,6 +97,17 @@ def test_damage_is_refused_or_harmless(where: int, byte: int) -> None:
                 pass
 
 
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_damaged_reply_is_never_believed(where: int, change: int) -> None:
+    """Nor taken for one of another version, which would be the user's to mend."""
+    data = bytearray(replies.encode_reply(REPLY))
+    data[where % len(data)] ^= change
+    for text in (bytes(data), bytes(data[: where % len(data)])):
+        with pytest.raises(FormatError) as caught:
+            replies.decode_reply(text)
+        assert not isinstance(caught.value, WrongVersion)
+
+
 @pytest.mark.parametrize("decode", [requests.decode_request, replies.decode_reply, requests.decode_objects])
 @pytest.mark.parametrize("data", [b"", b"\xc1", packb(1), packb(["gg-thunk", 1]), packb([1, 2, 3])])
 def test_what_is_no_message_is_refused(decode: object, data: bytes) -> None:
