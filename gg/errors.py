@@ -80,6 +80,12 @@ class SetupError(GGError):
     exit_code = 78
 
 
+class Unreachable(SetupError):
+    """Nobody has ever answered where the set-up says: no address, no connection. Exit status 75: it may be the network."""
+
+    exit_code = 75
+
+
 class AccessError(SetupError):
     """Who we are is not known, or not allowed: no credentials, expired ones, no right. Exit status 77."""
 

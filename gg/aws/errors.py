@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gg.aws.connection import Reply
 from gg.aws.trouble import Cause, NoAnswer
-from gg.errors import AccessError, GGError, SetupError, StoreError
+from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
 
 
 class Passing(GGError):
@@ -52,6 +52,7 @@ _WRONG_SECRET = frozenset({"SignatureDoesNotMatch", "InvalidSignatureException"}
 _REGION = frozenset(
     {"PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "Redirect"}
 )
+_NOBODY = frozenset({"EndpointConnectionError", "ConnectTimeoutError", "ReadTimeoutError", "ConnectionClosedError"})
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AccountProblem", "Forbidden"})
 _PASSING = frozenset(
     {"InternalError", "ServiceUnavailable", "RequestTimeout", "ServiceException", "OperationAborted", "TemporaryRedirect",
@@ -191,6 +192,8 @@ def from_botocore(error: Exception) -> GGError:
         return SetupError(text[:1].lower() + text[1:], hint="look at AWS_PROFILE and ~/.aws/config")
     if name == "NoRegionError":
         return no_region()
+    if name in _NOBODY:
+        return Unreachable(text[:1].lower() + text[1:], hint="look at AWS_ENDPOINT_URL and the network")
     if "Credential" in name or name in ("InvalidConfigError", "MissingDependencyException"):
         return AccessError(f"cannot get AWS credentials: {text}", hint=_KEYS)
     return SetupError(f"AWS's configuration does not work: {text}", hint="look at AWS_PROFILE and ~/.aws/config")

@@ -14,7 +14,7 @@ import pytest
 
 from gg.aws import errors
 from gg.aws.session import Session
-from gg.errors import AccessError, GGError, SetupError, UsageError
+from gg.errors import AccessError, GGError, SetupError, Unreachable, UsageError
 from gg.store.s3 import bucket as bucket_module
 from gg.store.s3.remote import Remote
 from gg.store.s3.store import S3Store
@@ -174,11 +174,11 @@ def test_nobody_there(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.
         held.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{held.getsockname()[1]}")
         error = trouble(opened, tmp_path)
-    assert (type(error), error.exit_code) == (SetupError, 78)
+    assert (type(error), error.exit_code) == (Unreachable, 75)
     assert "cannot connect to 127.0.0.1" in error.what
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://no-such-host.invalid")
     error = trouble(opened, tmp_path)
-    assert (error.exit_code, "address of no-such-host.invalid" in error.what) == (78, True)
+    assert (error.exit_code, "address of no-such-host.invalid" in error.what) == (75, True)
 
 
 def echo(seen: Seen) -> Answer:
@@ -198,8 +198,8 @@ def test_tls(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with Server(echo) as plain:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", plain.url.replace("http:", "https:"))
         error = trouble(opened, tmp_path)
-        assert error.exit_code == 78
         assert "TLS" in error.what or "cannot connect" in error.what
+        assert error.exit_code == (75 if "cannot connect" in error.what else 78), "who never answers is not reached"
 
 
 def test_proxies(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,3 +258,12 @@ def test_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SetupError, match=r"a store in a bucket needs .* no_such_package") as caught:
         errors.need_extra("a store in a bucket")
     assert "ggbuild[aws]" in caught.value.hint
+
+
+def test_what_botocore_cannot_reach_has_the_same_status() -> None:
+    """Its own clients deploy; whoever does not answer them is no more wrongly set up than for ours."""
+    from botocore.exceptions import EndpointConnectionError, NoRegionError
+
+    nobody = errors.from_botocore(EndpointConnectionError(endpoint_url="http://127.0.0.1:1/"))
+    assert (nobody.exit_code, "127.0.0.1:1" in nobody.what, "AWS_ENDPOINT_URL" in nobody.hint) == (75, True, True)
+    assert errors.from_botocore(NoRegionError()).exit_code == 78

@@ -20,7 +20,7 @@ from gg.aws.http import Client, Endpoint, KeySource, Reply
 from gg.aws.session import Session
 from gg.aws.sign import Scope, query_string, quote_path
 from gg.aws.trouble import Cause, NoAnswer
-from gg.errors import GGError, SetupError, StoreError
+from gg.errors import GGError, SetupError, StoreError, Unreachable
 from gg.store.base import TransientStoreError
 from gg.store.s3.limit import Adaptive, pause
 from gg.store.s3.uri import StoreUri
@@ -233,7 +233,7 @@ class Bucket:
             self.limit.slow_down()
         if failures >= last:
             if not self._reached:
-                raise SetupError(found.what, hint=found.hint)
+                raise Unreachable(found.what, hint=found.hint)
             raise TransientStoreError(f"{found.what} (tried {failures} times)", hint=found.hint or "try again later")
 
     def _asked(self, method: str) -> errors.Asked:
