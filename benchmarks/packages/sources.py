@@ -196,7 +196,10 @@ def install_dependencies(packages: tuple[str, ...]) -> None:
 
 
 def install_build_dependencies(description: Path, tree: Path) -> None:
-    """Install what a Debian source package says it needs, when something is missing and we are root."""
+    """Install what a Debian source package says it needs, when something is missing and we are root.
+
+    That may remove others: zlib's gcc-multilib does the cross compilers of tests/debian-packages (`make packages` mends it).
+    """
     asked = subprocess.run(["dpkg-checkbuilddeps"], cwd=tree, capture_output=True, text=True, check=False)
     if asked.returncode == 0:
         return

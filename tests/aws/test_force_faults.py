@@ -83,7 +83,7 @@ def here(functions: Deployed) -> Iterator[Deployed]:
 # Shares of the invocations; what the summary must have counted of it, if anybody is to notice.
 ALONE: dict[str, tuple[dict[str, Any], str]] = {
     "crash": ({"crash": 0.05}, "lost"),
-    "hang": ({"hang": 0.02}, ""),
+    "hang": ({"hang": 0.05}, ""),
     "lost": ({"lost": 0.05}, "lost"),
     "cut": ({"cut": 0.05}, "lost"),
     "twice": ({"twice": 0.2}, ""),
@@ -116,8 +116,7 @@ def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
     after = here.functions.state()
     build.project.assert_tree(build.plain)
     assert len(forced.ran) >= UNITS + PARTS + 1
-    met = after.get(f"fault {kind}", 0) if kind != "storm" else sum(counted(forced).values())
-    assert met > 0, after
+    assert after.get(f"fault {kind}", 0) >= 3, after
     assert not fault or counted(forced).get(fault, 0) > 0, counted(forced)
     assert after["invocations"] - before.get("invocations", 0) <= 2 * UNITS, "attempts are few"
 

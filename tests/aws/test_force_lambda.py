@@ -13,6 +13,7 @@ from tests.aws.cloud import cloud
 from tests.aws.deployed import Deployed, bare_project, deployed, wheels
 from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Project
+from tests.e2e.test_06_fibonacci import programs, start
 
 MAKEFILE = """CFLAGS = -O1 -g -Wall
 prog: main.o part.o lib.a ; $(CC) -o $@ main.o part.o lib.a
@@ -93,12 +94,44 @@ def test_a_compile_error_is_the_users(here: Deployed, project: Project) -> None:
 
 
 def test_what_cannot_run_there_runs_here_and_is_told(here: Deployed, project: Project) -> None:
-    plain, _ = project.plain("make", "util.o", "CFLAGS=-O2 -march=native")
-    project.infer("make", "util.o", "CFLAGS=-O2 -march=native")
+    flags = "CFLAGS=-O2 -march=native -mtune=generic"
+    plain, _ = project.plain("make", "util.o", flags)
+    project.infer("make", "util.o", flags)
+    before = here.invocations()
     result = project.force("--fallback", "never", status=75)
     assert "this machine's processor" in result.text
     assert "this machine's processor" in project.gg("force").text
+    assert here.invocations() == before
     project.assert_tree(plain)
+
+
+def test_known_as_another_path(here: Deployed, project: Project, tmp_path: Path) -> None:
+    """Made there under the fixed path, with the bytes that the plain command makes at that path, and placed here."""
+    (tmp_path / "known").mkdir()
+    fixed = bare_project(tmp_path / "known", SOURCES)
+    fixed.make()
+    expected = {name: fixed.path(name).read_bytes() for name in ("main.o", "part.o", "util.o", "lib.a", "prog")}
+    shutil.rmtree(fixed.root)
+    project.env["GG_KNOWN_AS"] = str(fixed.root)
+    project.infer("make")
+    before = here.invocations()
+    forced = project.forced("--fallback", "never")
+    assert set(forced.ran) == set(expected)
+    assert here.invocations() - before >= len(expected)
+    assert {name: project.path(name).read_bytes() for name in expected} == expected
+    assert str(project.root).encode() not in expected["main.o"]
+    assert project.make("-q").stdout == b""
+
+
+def test_thunks_that_make_thunks(here: Deployed, project: Project) -> None:
+    """What names this workspace's store runs here, and that is told; the value is the same."""
+    programs(project, "dynamic")
+    target = start(project, 6)
+    result = project.force("--fallback", "never", target.name, status=75)
+    assert "makes thunks, which needs this workspace" in result.text
+    said = project.gg("force", target.name).text
+    assert "makes thunks, which needs this workspace" in said
+    assert target.read_text() == "8"
 
 
 def test_an_archive_of_bitcode_has_the_plugin_that_reads_it(here: Deployed, project: Project) -> None:
