@@ -6,6 +6,7 @@ It ends with the bytes of a plain build, or with the user's own error; what went
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,11 +15,13 @@ import pytest
 
 from tests.aws.deployed import Deployed, bare_project, deployed
 from tests.aws.flaky import Flaky, flaky, sometimes
+from tests.aws.functions_for_tests import until
 from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Forced, Project, Tree
 
 UNITS = 200
 PARTS = 4
+STORM = 10  # calls that meet it
 WIDE = ("--jobs", "16", "--keep-going")
 
 MAKEFILE = f"""N = $(shell seq 1 {UNITS // PARTS})
@@ -94,7 +97,6 @@ ALONE: dict[str, tuple[dict[str, Any], str]] = {
     "memory": ({"memory": 0.05}, "memory"),
     "server": ({"server": 0.05}, "infra"),
     "throttle": ({"throttle": 0.3}, "throttled"),
-    "storm": ({"storm": [(0, 6.0)]}, "throttled"),
 }
 MIXED = dict.fromkeys(("crash", "lost", "cut", "twice", "stray", "late", "slow", "corrupt", "memory", "server"), 0.02)
 MIXED |= {"hang": 0.005, "throttle": 0.05}
@@ -119,6 +121,28 @@ def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
     assert after.get(f"fault {kind}", 0) >= 3, after
     assert not fault or counted(forced).get(fault, 0) > 0, counted(forced)
     assert after["invocations"] - before.get("invocations", 0) <= 2 * UNITS, "attempts are few"
+
+
+@pytest.mark.slow
+def test_a_storm_that_passes(here: Deployed, build: Build) -> None:
+    """All is refused, however long it takes until the first calls come, and some time after that nothing is."""
+    here.functions.faults(storm=[(0, 600.0)])
+    before, refused = here.invocations(), 0
+
+    def let_it_pass() -> None:
+        nonlocal refused
+        until(lambda: here.functions.state().get("fault storm", 0) >= STORM, timeout_s=100)
+        refused = here.functions.state()["fault storm"]
+        here.functions.faults()
+
+    weather = threading.Thread(target=let_it_pass)
+    weather.start()
+    forced = build.force(here)
+    weather.join()
+    build.project.assert_tree(build.plain)
+    assert refused >= STORM
+    assert counted(forced).get("throttled", 0) >= STORM
+    assert here.invocations() - before <= 2 * UNITS, "what was refused is no attempt"
 
 
 def test_all_at_once(here: Deployed, build: Build) -> None:
