@@ -15,7 +15,8 @@ class Recipe:
 
     `version` is the upstream version that the counts belong to. `depends` are Debian packages. `partial` are the
     targets of the first `gg-force`. `smoke` commands run what was built. `again` is the build command that must find
-    nothing to do afterwards. `artefacts` counts what the build leaves, by kind of file (`tree.Kind`).
+    nothing to do afterwards. `artefacts` counts what the build leaves, by kind of file (`tree.Kind`). `environments` are
+    the files into which configure writes all of its environment, with what gg adds to it.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Recipe:
     check: str
     install: str
     artefacts: dict[str, int]
+    environments: tuple[str, ...] = ()
 
 
 class RecipeError(Exception):
@@ -72,6 +74,7 @@ def _recipe(name: str, table: dict[str, object]) -> Recipe:
         check=_text(table, "check", ""),
         install=_text(table, "install", ""),
         artefacts=_counts(table, "artefacts"),
+        environments=_texts(table, "environments"),
     )
     if table:
         raise RecipeError(f"{name}: unknown keys {', '.join(sorted(table))}")
