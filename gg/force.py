@@ -135,7 +135,7 @@ class Forcer:
 
     def _force_known(self) -> dict[ThunkId, Values]:
         """Place what needs nothing but to be placed; the values of all that is known."""
-        known = Known(self._store, self._elsewhere)
+        known = Known(self._store, self._elsewhere, self._is_there)
         self._observe(seen.Started(total=len(known)))
         with Behind(self._take) as placing:
             for batch in known.find():
@@ -143,6 +143,14 @@ class Forcer:
                     break
                 placing.give(batch)
         return known.values
+
+    def _is_there(self, path: bytes, blob: BlobId) -> bool:
+        """Whether a real file is there with these bytes."""
+        real = self._outside(path)
+        try:
+            return read_placeholder(real) is None and self.files().digest(real).blob == blob
+        except OSError:
+            return False
 
     def _take(self, batch: Sequence[Found]) -> None:
         """Place what was known."""
