@@ -98,6 +98,7 @@ def test_archives(line: str, inputs: str | tuple[bytes, ...], output: str) -> No
         ("ar cru dated.a a.o", "compares the times of files", (b"dated.a", b"a.o"), False),
         ("ar d none.a x.o", "there is no such archive", (b"none.a", b"x.o"), False),
         ("ar cr conftest.a conftest.o", "a configure script's trial", (b"conftest.a", b"conftest.o"), True),
+        ("ar", "asks for its usage", (), True),
         ("ar --version", "asks for the version", (), True),
         ("ar -V", "asks for the version", (), True),
     ],
@@ -106,7 +107,7 @@ def test_calls_that_run_for_real(line: str, why: str, reads: tuple[bytes, ...], 
     assert answer(line, machine()) == RunReal(why, reads=reads, reads_all=False, probe=probe)
 
 
-@pytest.mark.parametrize("line", ["ar", "ar cr", "ar zz lib.a", "ar rx lib.a a.o", "ar crl deps lib.a a.o", "ar -M"])
+@pytest.mark.parametrize("line", ["ar cr", "ar zz lib.a", "ar rx lib.a a.o", "ar crl deps lib.a a.o", "ar -M"])
 def test_calls_that_are_not_understood_force_all_they_name(line: str) -> None:
     got = answer(line, machine())
     assert isinstance(got, RunReal)

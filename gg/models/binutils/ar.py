@@ -76,7 +76,7 @@ class Request:
 def ar(call: Call, probe: Probe) -> Answer:
     """The model of ar, gcc-ar and llvm-ar."""
     if len(call.argv) < 2:
-        return RunReal("asks for the usage", reads_all=False, probe=True)
+        return RunReal("asks for its usage", reads_all=False, probe=True)
     try:
         args, response_files = expand(call.argv[1:], call.cwd, probe)
         request = read_request(args)
