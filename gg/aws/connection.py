@@ -155,8 +155,10 @@ class Connection(asyncio.Protocol):
             self._left -= len(data)
             if not self._left:
                 self._finish()
-        else:
-            self._garbled("more than was announced")
+        else:  # the answer is whole; what follows is nobody's, and might be taken for the answer to what is asked next
+            self._parts.append(data[: self._left])
+            self.close()
+            self._finish()
 
     def _take_chunks(self, data: bytes) -> None:
         self._buffer += data
