@@ -57,6 +57,21 @@ class _Attempt(NamedTuple):
     given: Resolved
 
 
+class _Sent(NamedTuple):
+    """Attempts that an engine has sent."""
+
+    attempts: tuple[AttemptId, ...]
+
+
+class _Wanted(NamedTuple):
+    """What is to be forced besides."""
+
+    ticket: int
+    root: ThunkId
+
+
+_Came = Answer | _Sent | _Wanted | None  # None: stop
+
 Finished = Callable[[Sequence[Settled]], None]
 
 
@@ -122,7 +137,7 @@ class Driver:
         self._prefix = os.fsencode(root) + b"/"
         self._budget = budget
         self._over_budget = False
-        self._answers: queue.SimpleQueue[Answer | tuple[int, ThunkId] | None] = queue.SimpleQueue()
+        self._answers: queue.SimpleQueue[_Came] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.taken: set[int] = set()
         self._outside = outside
@@ -176,7 +191,7 @@ class Driver:
     def want(self, root: ThunkId) -> int:
         """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
         ticket = next(self._tickets)
-        self._answers.put((ticket, root))
+        self._answers.put(_Wanted(ticket, root))
         return ticket
 
     def _want(self, roots: Sequence[ThunkId]) -> None:
@@ -214,20 +229,22 @@ class Driver:
             progress = seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds)
             self._observe(progress._replace(done=progress.done + self._known, cached=self._cached + self._known))
 
-    def _more(self) -> Iterator[Answer | tuple[int, ThunkId] | None]:
+    def _more(self) -> Iterator[_Came]:
         """What has come besides: answers are dealt with many at a time, for each costs a transaction otherwise."""
         with suppress(queue.Empty):
             for _ in range(_BATCH):
                 yield self._answers.get_nowait()
 
-    def _take(self, came: Sequence[Answer | tuple[int, ThunkId] | None]) -> None:
+    def _take(self, came: Sequence[_Came]) -> None:
         self._answered([each for each in came if isinstance(each, Answer)])
         for each in came:
             if each is None:
                 self._step(events.Stop(time.monotonic()))
-            elif isinstance(each, tuple):
-                self.taken.add(each[0])
-                self._want([each[1]])
+            elif isinstance(each, _Sent):
+                self._step(events.Sent(time.monotonic(), each.attempts))
+            elif isinstance(each, _Wanted):
+                self.taken.add(each.ticket)
+                self._want([each.root])
 
     def _step(self, *pending: events.Event) -> None:
         while pending:
@@ -316,10 +333,24 @@ class Driver:
                 return [events.Stop(now, finish=True), events.Faulted(now, command.attempt, Fault.CANCELLED)]
         self._attempts[command.attempt] = _Attempt(name, given)
         extra = self._extra.get(name, ())
-        start = Start(command.attempt, name, given.thunk, extra, command.deadline, command.memory, given.encoded)
+        start = Start(
+            command.attempt,
+            name,
+            given.thunk,
+            extra,
+            command.deadline,
+            command.memory,
+            given.encoded,
+            command.hedge,
+            self._were_sent,
+        )
         self._observe(seen.ThunkStarted(name.hex(), self.label(given.thunk), command.engine))
         self._engines[command.engine].submit(start, self._answers.put)
         return []
+
+    def _were_sent(self, attempts: Sequence[int]) -> None:
+        """From an engine's thread: the clocks of these attempts start now."""
+        self._answers.put(_Sent(tuple([AttemptId(each) for each in attempts])))
 
     def _answered(self, answers: Sequence[Answer]) -> None:
         ran: dict[ThunkId, tuple[AttemptId, Ran]] = {}

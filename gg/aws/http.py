@@ -11,7 +11,7 @@ import base64
 import socket
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -82,12 +82,13 @@ class Client:
         body: bytes | Sequence[bytes] = b"",
         idle_s: float = _IDLE_S,
         repeat: bool | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> Reply:
         """One request, signed; whatever the answer's status. NoAnswer when there is none.
 
         `path` and `query` are as they go over the wire (`quote_path`, `query_string`). `idle_s`: seconds without a byte in
         either direction. `repeat`: whether it may be sent again when a connection that was kept turns out to be dead; by
-        default for all but POST.
+        default for all but POST. `sent` is called when there is a connection to send it by.
         """
         parts = ([body] if body else []) if isinstance(body, bytes) else body
         head = await self._head(method, self.endpoint.prefix + path, query, headers or {}, parts)
@@ -97,6 +98,8 @@ class Client:
         while True:
             connection = await self._take()
             kept = connection.exchanges > 0
+            if sent is not None:
+                sent()
             try:
                 reply = await connection.exchange(head, parts, method, idle_s)
             except NoAnswer as error:

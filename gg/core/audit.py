@@ -72,7 +72,8 @@ def _state(node: Node) -> str:
 def _attempts(scheduler: Dispatching, node: Node) -> str:
     if bool(node.attempts) != (node.state is State.RUNNING):
         return f"has {len(node.attempts)} attempts"
-    if len(node.attempts) > 2 or sum(not a.hedge for a in node.attempts) > 1 or sum(a.hedge for a in node.attempts) > 1:
+    hedges = sum(a.hedge for a in node.attempts)
+    if hedges > node.hedges or hedges > scheduler.policy.max_hedges + 1 or len(node.attempts) - hedges > 1:
         return "has too many attempts side by side"
     for attempt in node.attempts:
         if scheduler._attempts.get(attempt.id) is not attempt or attempt.node is not node or not attempt.live:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gg.core.events import AttemptId, Cancel, EngineName, Eta, Fault, Start
+from gg.core.events import AttemptId, Cancel, EngineName, Eta, Fault, Sent, Start
 from gg.core.fleet import Engine
 from gg.core.policy import (
     DEFAULT_MEMORY,
@@ -142,20 +142,37 @@ class Dispatching(Settling):
         late = node.seconds * engine.spread(node.kind).quantile()
         timeouts = node.trouble.timeouts if node.trouble else 0
         limit = deadline(self.policy, engine.caps, late, node.known, timeouts)
-        if limit is not None:
-            attempt.give_up = self.now + limit + self.policy.cancel_grace
+        if limit is not None:  # while it waits to be sent it has as long as any attempt may take
+            attempt.limit = limit
+            longest = max(limit, engine.caps.max_seconds or limit) if engine.caps.announces else limit
+            attempt.give_up = self.now + longest + self.policy.cancel_grace
         self._attempts[attempt.id] = attempt
         engine.started(self.now, attempt.id, memory if engine.caps.memory_total is not None else 0)
         node.attempts = (*node.attempts, attempt)
         if hedge:
-            node.hedged = True
+            node.hedges += 1
             self._tally.hedges += 1
         else:
+            node.hedges = 0
             self._move(node, RUNNING)
         self._out.append(Start(attempt.id, node.id, engine.name, limit, memory, hedge))
         self._review_later(attempt, hedge_after(self.policy, late))
 
     # Attempts
+
+    def _sent(self, event: Sent) -> None:
+        for id in event.attempts:
+            attempt = self._attempts.get(id)
+            if attempt is not None and attempt.live:
+                attempt.since = self.now
+                if attempt.limit is not None:
+                    attempt.give_up = self.now + attempt.limit + self.policy.cancel_grace
+                late = attempt.node.seconds * attempt.engine.spread(attempt.node.kind).quantile()
+                self._review_later(attempt, hedge_after(self.policy, late))
+
+    def _lag(self, attempt: Attempt, seconds: float) -> float:
+        """What passed besides its work; nothing to speak of when it was answered before it was announced."""
+        return max(0.0, self.now - attempt.since - seconds) if attempt.since < math.inf else 0.0
 
     def _close(self, id: AttemptId) -> Attempt | None:
         """An attempt was answered: its slot is free. None if it was forgotten before."""
@@ -260,7 +277,8 @@ class Dispatching(Settling):
     def _review_later(self, attempt: Attempt, after: float) -> None:
         """Look at an attempt again after some seconds, or when it is overdue, whichever comes first."""
         engine, when = attempt.engine, math.inf
-        if self.policy.hedge and not attempt.node.hedged and (engine.caps.independent or len(self._fleet) > 1):
+        sent = attempt.since < math.inf
+        if self.policy.hedge and sent and (engine.caps.independent or len(self._fleet) > 1):
             when = self.now + after
         when = min(when, attempt.give_up)
         if when < math.inf:
@@ -315,20 +333,29 @@ class Dispatching(Settling):
             node = attempt.node
             if attempt.id not in self._attempts or not attempt.live:
                 continue
-            over = node.hedged or self._halted or self._stopped
-            engine = self._second(attempt) if not over and self._drags(attempt) else None
+            over = self._halted or self._stopped or not self._may_hedge(node)
+            engine = self._second(node.attempts[-1]) if not over and self._drags(node) else None
             if engine is not None:
                 self._start(node, engine, hedge=True)
             self._review_later(attempt, max(1.0, 0.25 * (self.now - attempt.started)))
 
-    def _drags(self, attempt: Attempt) -> bool:
-        """Whether it takes long, by what is known now: at first all that is new seems to."""
-        node, spread = attempt.node, attempt.engine.spread(attempt.node.kind)
+    def _may_hedge(self, node: Node) -> bool:
+        """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
+        trouble = node.trouble
+        used_up = trouble is not None and exhausted(self.policy, trouble.tries, trouble.lost_workers)
+        most = self.policy.max_hedges
+        return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
+
+    def _drags(self, node: Node) -> bool:
+        """Whether its last attempt takes long, by what is known now: at first all that is new seems to."""
+        last = node.attempts[-1]
+        spread = last.engine.spread(node.kind)
         late = node.seconds * spread.quantile()
-        return self.now - attempt.started >= hedge_after(self.policy, late, node.known or spread.seen)
+        patience = hedge_after(self.policy, late, node.known or spread.seen, node.hedges)
+        return self.now - last.since >= patience + min(last.engine.lag.bound(), self.policy.hedge_blind)
 
     def _second(self, attempt: Attempt) -> Engine | None:
-        """An engine with room for a duplicate, another than the first one's if there is one."""
+        """An engine with room for a duplicate, another than this one's if there is one."""
         node = attempt.node
         engines = [
             e

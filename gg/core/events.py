@@ -8,7 +8,8 @@ Who says what:
 
     the driver   Add Want Hit Miss Lost Grew Became Stop Tick EngineUp EngineChanged EngineDown
     an engine    Ran or Faulted, exactly one for each Start (Grew and Became are what the driver makes of a Ran or a
-                 Faulted whose reply shows an undeclared placeholder, or an output that is again a thunk)
+                 Faulted whose reply shows an undeclared placeholder, or an output that is again a thunk); before it
+                 Sent, if its Caps say so
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class Caps(NamedTuple):
     `slowness`: its time for a command over that of this machine; both order the engines, they forbid nothing.
     `independent`: its attempts run on different hosts, so a second one may be faster than a first that drags.
     `reserve`: takes only nodes that name it in `NodeSpec.engines`, and those that fall back (`Policy.fallback`).
+    `announces`: it says when an attempt was really sent (`Sent`); until then none is late.
     """
 
     memory_classes: tuple[int, ...] = ()
@@ -90,6 +92,7 @@ class Caps(NamedTuple):
     independent: bool = True
     reserve: bool = False
     ramp: Ramp | None = None
+    announces: bool = False
 
 
 # Events
@@ -127,6 +130,13 @@ class Miss(NamedTuple):
 
     now: float
     ids: tuple[NodeId, ...]
+
+
+class Sent(NamedTuple):
+    """These attempts are where they are to run: their clocks start now. Those that were answered at once may be left out."""
+
+    now: float
+    attempts: tuple[AttemptId, ...]
 
 
 class Ran(NamedTuple):
@@ -217,7 +227,21 @@ class Stop(NamedTuple):
 
 
 Event = (
-    Add | Want | Hit | Miss | Ran | Faulted | Grew | Became | Lost | Tick | EngineUp | EngineChanged | EngineDown | Stop
+    Add
+    | Want
+    | Hit
+    | Miss
+    | Sent
+    | Ran
+    | Faulted
+    | Grew
+    | Became
+    | Lost
+    | Tick
+    | EngineUp
+    | EngineChanged
+    | EngineDown
+    | Stop
 )
 
 

@@ -15,7 +15,7 @@ import math
 from enum import Enum
 
 from gg.core.events import AttemptId, Caps, EngineName
-from gg.core.policy import PRIOR_KNOWN, PRIOR_UNKNOWN, Policy, Spread, backoff, cut_window, grown_window
+from gg.core.policy import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Policy, Spread, backoff, cut_window, grown_window
 
 
 class Breaker(Enum):
@@ -37,6 +37,7 @@ class Engine:
         "failed_probes",
         "faults",
         "held_until",
+        "lag",
         "memory_used",
         "name",
         "passed",
@@ -63,6 +64,7 @@ class Engine:
         self.up = False
         self.attempts = 0
         self.spreads: dict[int, Spread] = {}
+        self.lag = Lag()
         self._reset(-math.inf)
 
     def _reset(self, now: float) -> None:

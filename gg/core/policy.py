@@ -26,7 +26,8 @@ class Policy:
     gone, as the node may be what kills them. `max_free`: faults of a node that cost nothing, before they count.
     `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a cancelled attempt may hold
     its slot; also what is allowed beyond a deadline before an attempt counts as lost. `hedge_blind`: what an attempt may
-    take before it is a straggler while nothing is known of how long its like take.
+    take before it is a straggler while nothing is known of how long its like take. `max_hedges`: duplicates of a node at
+    once, and half of what it may have until it is tried again; each waits twice as long as the one before it.
     """
 
     keep_going: bool = False
@@ -43,6 +44,7 @@ class Policy:
     hedge_multiple: float = 2.0
     hedge_floor: float = 2.0
     hedge_blind: float = 30.0
+    max_hedges: int = 3
     deadline_multiple: float = 10.0
     deadline_floor: float = 60.0
     cancel_grace: float = 30.0
@@ -288,18 +290,39 @@ class Spread:
         return math.exp(self.mean + z * math.sqrt(self.square / self.count))
 
 
+class Lag:
+    """What passes between an attempt's sending and its answer besides the work: the way, a cold start, and how far behind
+    a busy machine is with reading answers. Mean and mean deviation, as TCP has them for its timeout (Jacobson 1988).
+    """
+
+    __slots__ = ("deviation", "mean")
+
+    def __init__(self) -> None:
+        self.mean = self.deviation = 0.0
+
+    def observe(self, seconds: float) -> None:
+        off = seconds - self.mean
+        self.mean += 0.125 * off
+        self.deviation += 0.25 * (abs(off) - self.deviation)
+
+    def bound(self) -> float:
+        """What few exceed."""
+        return self.mean + 4.0 * self.deviation
+
+
 PRIOR_KNOWN = 0.5
 PRIOR_UNKNOWN = 1.0
 """Standard deviations of the logarithm: durations remembered from another run, and mere defaults."""
 
 
-def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True) -> float:
+def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hedges: int = 0) -> float:
     """How long an attempt may run before it is a straggler; `quantile_seconds`: what 95 % of its like stay below.
 
-    `known`: its own duration is remembered, or some of its like were seen. To duplicate what takes its time is paid for.
+    `known`: its own duration is remembered, or some of its like were seen. To duplicate what takes its time is paid for,
+    so after `hedges` duplicates the wait has doubled as often.
     """
     floor = policy.hedge_floor if known else policy.hedge_blind
-    return max(floor, policy.hedge_multiple * quantile_seconds)
+    return max(floor, policy.hedge_multiple * quantile_seconds) * 2.0 ** min(hedges, 30)
 
 
 def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:

@@ -42,6 +42,7 @@ from gg.core.events import (
     Miss,
     NodeId,
     Ran,
+    Sent,
     Stop,
     Summary,
     Tick,
@@ -98,6 +99,8 @@ class Scheduler(Dispatching):
                 self._hit(event)
             case Tick():
                 pass
+            case Sent():
+                self._sent(event)
             case Faulted():
                 self._faulted(event)
             case Add():
@@ -160,7 +163,7 @@ class Scheduler(Dispatching):
         trouble = node.troubled()
         trouble.lost_outputs += 1
         trouble.last = Fault.MISSING_INPUT
-        node.hedged = False
+        node.hedges = 0
         self._move(node, WAITING)
         for user in node.users:
             user.waiting += 1
@@ -188,6 +191,7 @@ class Scheduler(Dispatching):
         self._learn(attempt, event.seconds)
         self._worked(attempt.engine)
         if attempt.live:
+            attempt.engine.lag.observe(self._lag(attempt, event.seconds))
             self._tally.learn(node.seconds, event.seconds, event.changed)
             self._first_answer(attempt)
             self._finish(node, How.RAN, attempt.id)
@@ -201,7 +205,7 @@ class Scheduler(Dispatching):
         """An attempt has told what its node is: the other one, if any, is not needed."""
         if attempt.hedge:
             self._tally.hedges_won += 1
-        elif attempt.node.hedged:
+        elif attempt.node.hedges:
             self._tally.hedges_lost += 1
         self._cancel_attempts(attempt.node)
 

@@ -88,7 +88,7 @@ class Settling:
             state = node.state
             if state is IDLE or (again and state in BROKEN):
                 if again:
-                    node.trouble, node.hedged = None, False
+                    node.trouble, node.hedges = None, 0
                 self._move(node, WAITING)
                 fresh.append(node)
                 stack.extend(dep for dep in node.deps if dep.state is not DONE)

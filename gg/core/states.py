@@ -4,7 +4,7 @@
     WAITING   wanted, something it depends on is not done
     LOOKUP    all it needs is done; the driver was asked whether its reduction is known
     READY     to be run; in exactly one ready queue
-    RUNNING   one attempt, or two when hedged
+    RUNNING   one attempt, or several when hedged
     BACKOFF   to be run again, at a later time
     FOLLOWING its value is another node's value, which is not there yet
     DONE, FAILED, SKIPPED   settled
@@ -90,7 +90,7 @@ class Node:
         "deps",
         "engines",
         "follow",
-        "hedged",
+        "hedges",
         "id",
         "index",
         "input_size",
@@ -127,7 +127,7 @@ class Node:
         self.rank = 0.0  # seconds from the start of this node to the end of the farthest wanted root
         self.follow: Node | None = None
         self.attempts: tuple[Attempt, ...] = ()
-        self.hedged = False
+        self.hedges = 0  # duplicates since it was last started
         self.queue: Queue | None = None
         self.ticket = 0  # of its entry in a ready queue, or of its retry timer
         self.trouble: Trouble | None = None
@@ -152,13 +152,15 @@ class Node:
 class Attempt:
     """One Start that its engine has not answered yet. `live` until it is cancelled."""
 
-    __slots__ = ("engine", "give_up", "hedge", "id", "live", "memory", "node", "started")
+    __slots__ = ("engine", "give_up", "hedge", "id", "limit", "live", "memory", "node", "since", "started")
 
     def __init__(self, id: AttemptId, node: Node, engine: Engine, started: float, memory: int, hedge: bool) -> None:
         self.id = id
         self.node = node
         self.engine = engine
         self.started = started
+        self.since = math.inf if engine.caps.announces else started  # when it was sent
+        self.limit: float | None = None  # seconds it may take from then on
         self.memory = memory
         self.give_up = math.inf  # when to go on without its answer
         self.hedge = hedge

@@ -21,7 +21,8 @@ from gg.errors import GGError
 class Start:
     """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
 
-    `encoded`: the thunk as `gg.core.codec` has it, or nothing.
+    `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
+    one of them is answered. `sent`: whom an engine tells that attempts are where they are to run (`Caps.announces`).
     """
 
     attempt: int
@@ -31,6 +32,8 @@ class Start:
     deadline: float | None = None
     memory: int = 0
     encoded: bytes = b""
+    hedge: bool = False
+    sent: Callable[[Sequence[int]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,10 @@ class Answers:
         start = Start(attempt, thunk, self._graph.thunks[thunk], deadline=deadline)
         self.engine.submit(start, self._queue.put)
 
+    def take(self, answer: Answer) -> None:
+        """For what a test submits by itself."""
+        self._queue.put(answer)
+
     def next(self) -> Answer:
         return self._queue.get(timeout=PATIENCE)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ from gg.store.directory import DirectoryStore
 from gg.store.filedb import FileDB
 from tests.aws.lambda_service.client import LambdaService, lambda_service
 from tests.aws.lambda_service.config import Config
-from tests.conformance.engine_suite import Answers, EngineSuite, Subject
+from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.support.thunks import Graph
 
 ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
@@ -36,6 +38,13 @@ ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", 
 def service() -> Iterator[LambdaService]:
     with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
         yield made
+
+
+def _until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it does not come"
+        time.sleep(0.01)
 
 
 class Patient(Answers):
@@ -125,6 +134,33 @@ class TestLambdaEngine(EngineSuite):
             made = {a.attempt: a.result for a in (answers.next() for _ in thunks)}
             answers.no_more()
         assert {n: self.output(subject, r) for n, r in made.items()} == {n: b"%d:%d" % (n, n) for n in range(1000)}
+
+    def test_it_says_what_was_sent_and_has_no_answer_yet(self, subject: Subject) -> None:
+        said: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
+        with self.running(subject) as answers:
+            for number, thunk in enumerate([subject.concat("quick", "x"), subject.hang("h1"), subject.hang("h2")]):
+                start = Start(number, thunk, subject.graph.thunks[thunk], sent=said.put)
+                answers.engine.submit(start, lambda answer: None)
+            attempts: set[int] = set()
+            while len(attempts) < 2:
+                attempts |= set(said.get(timeout=PATIENCE))
+        assert attempts == {1, 2}
+
+    def test_a_duplicate_of_what_is_answered_is_not_sent(self, subject: Subject, service: LambdaService) -> None:
+        """The answer had come, and the machine was too busy to look: what drags is asked for again, what is done is not."""
+        done, hung = subject.concat("done", "x"), subject.hang("hung")
+        with self.running(subject) as answers:
+            answers.submit(1, done)
+            answers.next()
+            before = service.state()["invocations"]
+            answers.submit(2, hung)
+            _until(lambda: service.state()["invocations"] == before + 1)
+            answers.engine.submit(Start(3, done, subject.graph.thunks[done], hedge=True), answers.take)
+            result = answers.next().result
+            assert isinstance(result, Failure)
+            assert result.fault is Fault.CANCELLED
+            answers.engine.submit(Start(4, hung, subject.graph.thunks[hung], hedge=True), answers.take)
+            _until(lambda: service.state()["invocations"] == before + 2)
 
     def test_cancelled_at_once(self, subject: Subject) -> None:
         """Before the engine has looked at them, and while it does: each is answered all the same."""

@@ -1,11 +1,12 @@
 """A driver for scheduler tests: it feeds events, checks every invariant after each, and keeps books of its own.
 
 What it checks without believing the scheduler: no Start without a slot, none before all dependencies are done, no
-second Start of a node but one hedge, each wanted node settled once, nothing started after a stop or a failure.
+second Start of a node but few hedges, each wanted node settled once, nothing started after a stop or a failure.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -33,6 +34,7 @@ from gg.core.events import (
     NodeId,
     NodeSpec,
     Ran,
+    Sent,
     Skipped,
     Start,
     Stop,
@@ -109,6 +111,9 @@ class Rig:
 
     def ran(self, attempt: AttemptId, seconds: float = 1.0) -> list[Command]:
         return self.tell(Ran(self.now, attempt, seconds))
+
+    def sent(self, *attempts: AttemptId) -> list[Command]:
+        return self.tell(Sent(self.now, attempts))
 
     def fault(self, attempt: AttemptId, fault: Fault) -> list[Command]:
         return self.tell(Faulted(self.now, attempt, fault))
@@ -235,8 +240,10 @@ class Rig:
         held = [a for a, s in self.under_way.items() if s.engine == start.engine and not self._freed(a)]
         assert len(held) < self.slots[start.engine], f"no slot for {start.id!r} on {start.engine}"
         others = [s for s in self.live.values() if s.id == start.id]
-        assert len(others) == start.hedge, f"{start.id!r} runs already"
-        assert not start.hedge or sum(s.hedge for s in self.starts if s.id == start.id) <= 1 + self.regrown(start.id)
+        assert (0 < len(others) <= self.policy.max_hedges) if start.hedge else not others, f"{start.id!r} runs already"
+        if start.hedge:
+            since = list(itertools.takewhile(lambda s: s.hedge, (s for s in reversed(self.starts) if s.id == start.id)))
+            assert len(since) < 2 * self.policy.max_hedges, f"{start.id!r} is hedged without end"
         self.under_way[start.attempt] = self.live[start.attempt] = start
         self.started_at[start.attempt] = self.now
         self.starts.append(start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -196,13 +197,34 @@ def test_a_straggler_is_duplicated(bench: Bench) -> None:
         return HANG
 
     engine = bench.engine(trouble)
-    policy = Policy(hedge_floor=0.05, hedge_multiple=0.001)
+    policy = Policy(hedge_floor=0.05, hedge_blind=0.05, hedge_multiple=0.001)
     a = bench.graph.thunk("a", ["concat", "x"])
     outcome = bench.force(a, engine=engine, policy=policy)
     assert bench.value(a) == b"x"
     assert (len(engine.started), outcome.summary.hedges, outcome.summary.hedges_won) == (2, 1, 1)
     assert engine.hanging == []
     assert bench.finished == ["a"]
+
+
+def test_an_engine_says_when_an_attempt_was_sent(bench: Bench) -> None:
+    """It takes its time to send the first, which then never ends: only what was sent is run twice."""
+    waits: list[float] = []
+
+    def trouble(start: Start) -> Hang | None:
+        if not start.hedge:
+            assert start.sent is not None
+            threading.Timer(0.3, start.sent, [[start.attempt]]).start()
+            waits.append(time.monotonic())
+            return HANG
+        waits.append(time.monotonic())
+        return None
+
+    a = bench.graph.thunk("a", ["concat", "x"])
+    policy = Policy(hedge_floor=0.05, hedge_blind=0.05, hedge_multiple=0.001)
+    bench.force(a, engine=bench.engine(trouble, caps=Caps(announces=True)), policy=policy)
+    assert bench.value(a) == b"x"
+    first, second = waits
+    assert second - first >= 0.3
 
 
 class Purse:
@@ -253,7 +275,7 @@ def test_what_becomes_of_a_duplicate_is_no_failure(bench: Bench) -> None:
 
     a = bench.graph.thunk("a", ["concat", "x"])
     b = bench.graph.thunk("b", ["concat", "y"], a)
-    policy = Policy(hedge_floor=0.05, hedge_multiple=0.001)
+    policy = Policy(hedge_floor=0.05, hedge_blind=0.05, hedge_multiple=0.001)
     outcome = bench.force(b, engine=bench.engine(trouble), policy=policy)
     assert outcome.summary.hedges_won == 1
     assert (outcome.status, outcome.failures) == (0, {})

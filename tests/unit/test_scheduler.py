@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from gg.core.events import (
@@ -702,7 +704,88 @@ def test_a_hedge_that_loses_is_cancelled() -> None:
 def test_no_hedge_without_a_free_slot_nor_twice_nor_on_the_same_machine() -> None:
     assert not any(s.hedge for s in straggling(1).tick(1000.0) if isinstance(s, Start))
     assert not any(s.hedge for s in straggling(4, Caps(independent=False)).tick(1000.0) if isinstance(s, Start))
-    assert sum(s.hedge for s in straggling(4).tick(50.0) if isinstance(s, Start)) == 1
+
+
+def test_a_hedge_that_drags_too_is_hedged_later_each_time_and_not_for_ever() -> None:
+    rig = straggling(8)
+    rig.tick(80.0)
+    hedges = [start.hedge for start in rig.starts].count(True)
+    assert hedges == rig.policy.max_hedges
+    rig = straggling(8)
+    begun = [rig.now]
+    while len(begun) <= hedges:
+        if any(isinstance(c, Start) for c in rig.sleep()):
+            begun.append(rig.now)
+    waits = [later - sooner for sooner, later in itertools.pairwise(begun)]
+    assert waits[1] >= 2 * waits[0] - 4.0  # it is looked at only now and then
+    assert waits[2] > waits[1] > waits[0]
+    last = rig.starts[-1]
+    assert len([c for c in rig.ran(last.attempt) if isinstance(c, Cancel)]) == hedges
+    assert rig.scheduler.summary().hedges_won == 1
+
+
+def test_when_a_hedge_breaks_the_first_one_gets_another() -> None:
+    rig = straggling(8)
+    rig.tick(12.0)
+    assert rig.starts[-1].hedge
+    rig.fault(rig.starts[-1].attempt, Fault.LOST)
+    before = len(rig.starts)
+    rig.tick(30.0)
+    assert len(rig.starts) == before + 1
+    assert rig.starts[-1].hedge
+
+
+def test_hedges_do_not_go_on_when_its_attempts_are_used_up() -> None:
+    rig = straggling(8)
+    for _ in range(rig.policy.max_lost_workers):
+        rig.tick(60.0)
+        hedges = [s for s in rig.live.values() if s.hedge]
+        for hedge in hedges:
+            rig.fault(hedge.attempt, Fault.LOST)
+    before = len(rig.starts)
+    rig.tick(300.0)
+    assert len(rig.starts) == before
+    assert rig.state(10) == "FAILED"
+
+
+def test_what_is_not_sent_is_not_late() -> None:
+    rig = straggling(4, Caps(announces=True))
+    first = rig.start_of(10)
+    rig.tick(80.0)
+    assert not any(start.hedge for start in rig.starts)
+    rig.sent(first.attempt)
+    rig.tick(2.0)
+    assert not any(start.hedge for start in rig.starts)
+    rig.tick(15.0)
+    assert rig.starts[-1].hedge
+
+
+def test_a_clock_starts_when_an_attempt_is_sent() -> None:
+    rig = straggling(1, Caps(announces=True, max_seconds=900.0))
+    first = rig.start_of(10)
+    assert first.deadline == 60.0
+    rig.tick(300.0)
+    rig.sent(first.attempt)
+    assert not any(isinstance(c, Cancel) for c in rig.tick(89.0))
+    assert Cancel(first.attempt, "lambda") in rig.tick(2.0)
+
+
+def test_a_machine_that_is_behind_with_answers_does_not_hedge() -> None:
+    """All answers come ten seconds late: that is no reason to ask for the next one twice."""
+    rig = Rig()
+    rig.up("lambda", 4, Caps(announces=True))
+    rig.add(*[NodeSpec(id=i, seconds=0.1) for i in range(20)])
+    for i in range(19):
+        rig.want(i)
+        rig.sent(rig.start_of(i).attempt)
+        rig.tick(1.9 if i < 4 else 10.0)
+        rig.ran(rig.start_of(i).attempt, 0.1)
+    hedges = rig.scheduler.summary().hedges
+    rig.want(19)
+    rig.sent(rig.start_of(19).attempt)
+    rig.tick(10.0)
+    assert rig.scheduler.summary().hedges == hedges
+    assert rig.scheduler.summary().hedges <= rig.policy.max_hedges  # as long as it was not known
 
 
 def test_a_fault_of_one_of_two_is_no_retry() -> None:

@@ -49,6 +49,7 @@ caps = st.builds(
     independent=st.booleans(),
     reserve=st.booleans(),
     ramp=st.sampled_from([None, Ramp(burst=2, rate=1.0)]),
+    announces=st.booleans(),
 )
 policies = st.builds(
     Policy,
@@ -115,6 +116,12 @@ class Build(RuleBasedStateMachine):
     @rule(data=st.data())
     def ran(self, data: st.DataObject) -> None:
         self.rig.ran(data.draw(st.sampled_from(list(self.rig.under_way))), data.draw(st.sampled_from([0.0, 0.1, 9.0])))
+
+    @precondition(lambda self: self.rig.starts)
+    @rule(data=st.data())
+    def sent(self, data: st.DataObject) -> None:
+        """Also of what is over, and again."""
+        self.rig.sent(data.draw(st.sampled_from(self.rig.starts)).attempt)
 
     @precondition(lambda self: self.rig.under_way)
     @rule(data=st.data(), fault=st.sampled_from([*FAULTS, *BAD_LUCK]))

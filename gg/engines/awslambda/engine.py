@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -58,6 +58,8 @@ _OVERHEAD_S = 0.15
 _TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
 _SOME = 64  # attempts that begin together
 _IN_FLIGHT = 256 << 20  # bytes of inputs
+_ANNOUNCE_S = 0.25  # what is answered sooner need not be announced
+_HEDGE_WAIT_S = 0.05
 
 
 class _Handed(NamedTuple):
@@ -119,7 +121,7 @@ class LambdaEngine:
         self.slots = slots
         memory = tuple(f.memory for f in functions)
         longest = min(f.seconds for f in functions)
-        self.caps = Caps(memory_classes=memory, max_seconds=longest, overhead=_OVERHEAD_S, ramp=ramp)
+        self.caps = Caps(memory_classes=memory, max_seconds=longest, overhead=_OVERHEAD_S, ramp=ramp, announces=True)
         self._functions = tuple(functions)
         self._store = store
         self._groups = groups
@@ -140,6 +142,8 @@ class LambdaEngine:
         self._room = Room(_IN_FLIGHT)
         self._woken = False
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
+        self._sent: list[Start] = []  # and not announced yet
         self._closed = False
 
     # The outside
@@ -185,6 +189,7 @@ class LambdaEngine:
                 self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
         loop = asyncio.get_running_loop()
         ahead = self._inputs.read_ahead([handed.start.thunk for handed in some])
+        self._asked_for.update([handed.start.id for handed in some])
         for handed in some:
             self._tasks[handed.start.attempt] = loop.create_task(self._attempt(handed, ahead))
         if self._new and not self._woken:
@@ -228,6 +233,7 @@ class LambdaEngine:
     def _answer(self, handed: _Handed, result: _Made | Failure) -> None:
         attempt = handed.start.attempt
         del self._tasks[attempt]
+        self._asked_for[handed.start.id] -= 1
         if not self._closed:
             if isinstance(result, Failure):
                 handed.post(Answer(attempt, result))
@@ -246,6 +252,8 @@ class LambdaEngine:
 
     async def _ask(self, handed: _Handed, ahead: Mapping[Key, bytes]) -> _Came | Failure:
         start = handed.start
+        if start.hedge and await self._is_late(start):
+            return Failure(Fault.CANCELLED, "another attempt of it has been answered")
         start, empty = self._slim(start)
         thunk = start.thunk
         if start.id in self._waiting:  # as a straggler's duplicate, and it only waits for what this would wait for too
@@ -276,6 +284,11 @@ class LambdaEngine:
         reply = await self._invoke(function, body, start)
         return reply if isinstance(reply, Failure) else _Came(handed, start, reply, set(told))
 
+    async def _is_late(self, start: Start) -> bool:
+        """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
+        await asyncio.sleep(_HEDGE_WAIT_S)
+        return self._asked_for[start.id] < 2
+
     def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:
         """Without plugins that do nothing for it; their directories, which are empty then."""
         groups, empty = self._plugins.without(start.thunk)
@@ -290,7 +303,13 @@ class LambdaEngine:
         begun = time.monotonic()
         try:
             answer = await self._client.request(
-                "POST", invocation_path(function.name), headers=_TAIL, body=body, idle_s=patience, repeat=True
+                "POST",
+                invocation_path(function.name),
+                headers=_TAIL,
+                body=body,
+                idle_s=patience,
+                repeat=True,
+                sent=lambda: self._was_sent(start),
             )
         except NoAnswer as error:
             if maybe_ran(error):
@@ -304,6 +323,18 @@ class LambdaEngine:
             took = time.monotonic() - begun
             self._meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
         return from_answer(answer, self._asked, function.name)
+
+    def _was_sent(self, start: Start) -> None:
+        if not self._sent:
+            asyncio.get_running_loop().call_later(_ANNOUNCE_S, self._announce)
+        self._sent.append(start)
+
+    def _announce(self) -> None:
+        """Say what was sent and has no answer yet, many at once: the clocks of stragglers start here."""
+        sent, self._sent = self._sent, []
+        waiting = [start for start in sent if start.attempt in self._tasks]
+        if waiting and waiting[0].sent is not None and not self._closed:
+            waiting[0].sent([start.attempt for start in waiting])
 
     # Replies
 
