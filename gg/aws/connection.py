@@ -57,7 +57,7 @@ class Connection(asyncio.Protocol):
             transport.write(head)
         self._moved = self._loop.time()
         self._idle_s = idle_s
-        self._timer = self._loop.call_later(idle_s, self._check_idle)
+        self._watch(self._moved + idle_s)
         return waiter
 
     @property
@@ -69,6 +69,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Drop the connection, and what is under way."""
         self.closed = True
+        self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
 
@@ -79,6 +80,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.closed = True
+        self._stop_timer()
         if self._until_close and error is None:
             self._finish()
         else:
@@ -184,7 +186,6 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         waiter, headers = self._waiter, self._headers
-        self._stop_timer()
         transport = self._transport
         unsent = transport is not None and not self.closed and transport.get_write_buffer_size() > 0
         if unsent or self._until_close or headers.get("connection", "").lower() == "close":
@@ -196,7 +197,6 @@ class Connection(asyncio.Protocol):
             waiter.set_result(Reply(self._status, headers, body))
 
     def _fail(self, cause: Cause, detail: str) -> None:
-        self._stop_timer()
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(NoAnswer(cause, self.host, detail, begun=bool(self._status or self._head)))
 
@@ -204,8 +204,21 @@ class Connection(asyncio.Protocol):
         self._fail(Cause.GARBLED, detail)
         self.close()
 
+    def _watch(self, until: float) -> None:
+        """Look no later than at `until` whether anything moves. The timer of one exchange serves those after it too: to set
+        and cancel one for each would cost more than to parse the answer.
+        """
+        if self._timer is not None:
+            if self._timer.when() <= until:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(until, self._check_idle)
+
     def _check_idle(self) -> None:
         """Wait on while bytes move in either direction."""
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
         transport = self._transport
         unsent = transport.get_write_buffer_size() if transport is not None else 0
         if unsent and unsent != self._unsent:
@@ -213,7 +226,7 @@ class Connection(asyncio.Protocol):
         self._unsent = unsent
         left = self._moved + self._idle_s - self._loop.time()
         if left > 0:
-            self._timer = self._loop.call_later(left, self._check_idle)
+            self._watch(self._loop.time() + left)
             return
         self._fail(Cause.TIMEOUT, f"{self._idle_s:g} s")
         self.close()

@@ -62,6 +62,7 @@ _COLUMN_TYPES: list[list[type]] = [
 _REDUCTION_TYPES: list[type] = [list, bytes, bytes, list, str, list, list]
 _THUNK_TYPES: list[type] = [str, str, bool, bytes, bytes, bytes, bytes, list, bytes, list]
 _OUTPUT_TYPES: list[type] = [bytes, bytes]
+_READS_TYPES: list[type] = [int, bytes, bytes]
 _ENTRY_TYPES: list[type] = [bytes, bytes, bytes, list, bytes]
 
 T = TypeVar("T")
@@ -107,19 +108,10 @@ def thunk_id(encoded: bytes) -> ThunkId:
 
 def decode_thunk(data: bytes) -> Thunk:
     """The thunk that `encode_thunk` made `data` of; FormatError for anything else."""
-    match _open(data, _THUNK):
-        case [
-            str(model),
-            str(work),
-            bool(dynamic),
-            bytes(program),
-            bytes(cwd),
-            bytes(argv),
-            bytes(env),
-            list(entries),
-            bytes(groups),
-            [bytes(flags), bytes(output_paths)],
-        ] if work in _WORKS:
+    fields = _open(data, _THUNK)
+    if _typed(fields, _THUNK_TYPES):  # a match statement would take twice as long
+        model, work, dynamic, program, cwd, argv, env, entries, groups, outputs = cast("list[Any]", fields)
+        if work in _WORKS and _typed(outputs, _OUTPUT_TYPES):
             path, directory = _split_paths(program + b"\0" + cwd + b"\0")
             return Thunk(
                 argv=tuple(_split(argv)),
@@ -128,7 +120,7 @@ def decode_thunk(data: bytes) -> Thunk:
                 env=_env(env),
                 entries=tuple(_entries(entries, _THUNK)),
                 groups=_groups(groups),
-                outputs=_outputs(flags, _split_paths(output_paths)),
+                outputs=_outputs(outputs[0], _split_paths(outputs[1])),
                 work=_WORKS[work],
                 model=model,
                 dynamic=dynamic,
@@ -331,19 +323,20 @@ def _bitmap(reads: Iterable[SandboxPath], universe: Sequence[SandboxPath]) -> li
 
 
 def _reads(raw: object, universe: Sequence[SandboxPath] | None) -> tuple[SandboxPath, ...] | None:
-    match raw:
-        case [int(n), bytes(check), bytes(bits)] if len(check) == _CHECK_SIZE and len(bits) == (n + 7) // 8:
-            _check_numbers([n])
-            number = int.from_bytes(bits, "little")
-            if number >> n:
-                raise _damaged(_REDUCTION)
-            if universe is None:
-                return None
-            if n != len(universe) or check != _universe_check(universe):
-                raise FormatError("a reduction's reads are of another set of inputs")
-            mask = f"{number:0{n}b}".encode()[::-1].translate(_FROM_DIGITS)
-            return tuple(compress(universe, mask))
-    raise _damaged(_REDUCTION)
+    if not _typed(raw, _READS_TYPES):
+        raise _damaged(_REDUCTION)
+    n, check, bits = cast("list[Any]", raw)
+    if n < 0 or len(check) != _CHECK_SIZE or len(bits) != (n + 7) // 8:
+        raise _damaged(_REDUCTION)
+    number = int.from_bytes(bits, "little")
+    if number >> n:
+        raise _damaged(_REDUCTION)
+    if universe is None:
+        return None
+    if n != len(universe) or check != _universe_check(universe):
+        raise FormatError("a reduction's reads are of another set of inputs")
+    mask = f"{number:0{n}b}".encode()[::-1].translate(_FROM_DIGITS)
+    return tuple(compress(universe, mask))
 
 
 # Columns
@@ -381,17 +374,21 @@ def _entry_columns(entries: Sequence[Entry]) -> list[object]:
 
 
 def _entries(columns: list[object], what: str) -> list[Entry]:
-    match columns:
-        case [bytes(kinds), bytes(joined), bytes(digests), list(raw_numbers), bytes(targets)]:
-            paths = _split_paths(joined)
-            numbers = _check_numbers(raw_numbers)
-            names = _digests(digests, len(numbers))
-            links = _split(targets)
-            i = len(kinds) - kinds.count(_LINK) - kinds.count(_DIRECTORY)
-            if len(kinds) == len(paths) and i == len(numbers) and kinds.count(_LINK) == len(links):
-                if not _ascending(paths):
-                    raise _damaged(what)
-                return _zip_entries(kinds, paths, zip(names, numbers, strict=True), iter(links))
+    if _typed(columns, _ENTRY_TYPES):
+        kinds, joined, digests, raw_numbers, targets = cast("list[Any]", columns)
+        paths = _split_paths(joined)
+        numbers = _check_numbers(raw_numbers)
+        names = _digests(digests, len(numbers))
+        if (
+            not targets and len(kinds) == len(paths) == len(numbers) == 1 and kinds in b"fx"
+        ):  # most thunks of one source
+            return [File(paths[0], BlobId(names[0], numbers[0]), kinds == b"x")]
+        links = _split(targets)
+        i = len(kinds) - kinds.count(_LINK) - kinds.count(_DIRECTORY)
+        if len(kinds) == len(paths) and i == len(numbers) and kinds.count(_LINK) == len(links):
+            if not _ascending(paths):
+                raise _damaged(what)
+            return _zip_entries(kinds, paths, zip(names, numbers, strict=True), iter(links))
     raise _damaged(what)
 
 

@@ -22,7 +22,7 @@ A worker that was asked in another version answers "gg-reply", its version, and 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from msgpack import packb
 
@@ -33,6 +33,11 @@ from gg.wire.request import RAW, VERSION, ZSTD, WrongVersion, _damaged, _unpacke
 
 TAG = "gg-reply"
 _SEAL = 16
+_TYPES: list[type] = [str, int, list, list, list, list, int, bytes]
+_WORKER_TYPES: list[type] = [str, str, bool, int]
+_CACHE_TYPES: list[type] = [int] * 6
+_SUCCEEDED_TYPES: list[type] = [int, bytes, bytes]
+_SPAN_TYPES: list[type] = [str, int, int]
 _FAULTS = {fault.value: fault for fault in Fault}
 
 
@@ -151,24 +156,18 @@ def decode_reply(data: bytes) -> Reply:
             case [str(tag), int(version), *rest] if tag == TAG and (version != VERSION or len(rest) == 1):
                 raise WrongVersion("reply", version)
         raise _damaged("reply")
-    match _unpacked(sealed, "reply"):
-        case [str(tag), int(version), *_] if tag == TAG and version != VERSION:
+    fields = _unpacked(sealed, "reply")
+    match fields[:2]:
+        case [str(tag), int(version)] if tag == TAG and version != VERSION:
             raise WrongVersion("reply", version)
-        case [
-            str(tag),
-            int(),
-            [str(gg), str(name), bool(cold), int(memory)],
-            list(spans),
-            [int(here), int(fetched), int(fetched_bytes), int(requests), int(evicted), int(puts)],
-            list(results),
-            int(codec),
-            bytes(objects),
-        ] if tag == TAG and codec in (RAW, ZSTD):
+    if fields[:1] == [TAG] and _typed(fields, _TYPES):  # a match statement would take three times as long
+        _, _, worker, spans, cache, results, codec, objects = cast("list[Any]", fields)
+        if _typed(worker, _WORKER_TYPES) and _typed(cache, _CACHE_TYPES) and codec in (RAW, ZSTD):
             return Reply(
-                worker=Worker(gg, name, cold, memory),
+                worker=Worker(*worker),
                 results=tuple([_result(result) for result in results]),
                 spans=tuple([_span(span) for span in spans]),
-                cache=CacheUse(here, fetched, fetched_bytes, requests, evicted, puts),
+                cache=CacheUse(*cache),
                 codec=codec,
                 objects=objects,
             )
@@ -186,9 +185,11 @@ def _columns(result: Result) -> list[object]:
 
 
 def _result(raw: object) -> Result:
-    match raw:
-        case [0, bytes(reduction), bytes(missing)]:
+    if _typed(raw, _SUCCEEDED_TYPES):
+        kind, reduction, missing = cast("list[Any]", raw)
+        if kind == 0:
             return Succeeded(reduction, _paths(missing))
+    match raw:
         case [1, int(status), bytes(out), bytes(err), [int(wall), int(cpu), int(memory)], bytes(missing)]:
             return ToolFailed(status, out, err, Usage(wall, cpu, memory), _paths(missing))
         case [2, str(fault), str(message), bytes(lacking), bytes(missing)] if fault in _FAULTS:
@@ -197,10 +198,14 @@ def _result(raw: object) -> Result:
 
 
 def _span(raw: object) -> Span:
-    match raw:
-        case [str(name), int(begun), int(took)]:
-            return Span(name, begun, took)
+    if _typed(raw, _SPAN_TYPES):
+        return Span(*cast("list[Any]", raw))
     raise _damaged("reply")
+
+
+def _typed(raw: object, types: list[type]) -> bool:
+    """Whether `raw` is a list of values of just these types."""
+    return type(raw) is list and list(map(type, raw)) == types
 
 
 def _paths(joined: bytes) -> tuple[SandboxPath, ...]:
