@@ -79,6 +79,11 @@ def lambda_role() -> str:
     return os.environ.get("GG_LAMBDA_ROLE", "")
 
 
+def aws_variables() -> dict[str, str]:
+    """The variables of the environment that AWS's own library looks at."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
 def cache_home() -> str:
     """Where what can be had again is kept: XDG_CACHE_HOME/gg, or ~/.cache/gg."""
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gg")

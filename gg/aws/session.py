@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from gg.aws import errors
+from gg.aws.endpoints import endpoint_url
 from gg.aws.http import Endpoint
 from gg.aws.sign import Credentials
 from gg.errors import SetupError
@@ -84,10 +85,13 @@ class Session:
 
         with self._lock:
             try:
-                url = self._session().create_client(service, region_name=self.region()).meta.endpoint_url
+                url = endpoint_url(service, self.region(), lambda: self._ask_for_url(service))
             except (BotoCoreError, ValueError) as error:
                 raise errors.from_botocore(error) from error
             return self.endpoint_of(url, get_environ_proxies(url).get(urlsplit(url).scheme, ""))
+
+    def _ask_for_url(self, service: str) -> str:
+        return str(self._session().create_client(service, region_name=self.region()).meta.endpoint_url)
 
     def endpoint_of(self, url: str, proxy: str = "") -> Endpoint:
         """The endpoint that a URL names. SetupError when its CA bundle cannot be read."""

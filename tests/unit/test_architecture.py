@@ -34,7 +34,7 @@ ALLOWED = {
     "trust": "errors",
     "store": "aws core errors trust",
     "models": "core",
-    "aws": "errors",
+    "aws": "config errors",
     "deploy": "aws cost errors native",
     "observe": "core errors",
     "execute": "core errors files native store",

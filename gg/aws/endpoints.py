@@ -1,0 +1,74 @@
+"""Endpoints as botocore has found them before: to have it look costs a client, and that a sixth of a second a service.
+
+What was found holds for the same service and region as long as nothing has changed that botocore looks at: its version, the
+variables of AWS in the environment but for the keys themselves, and the shared configuration files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from importlib import metadata
+
+from blake3 import blake3
+
+from gg import config
+
+_MOST = 64
+_NAME = "endpoints.json"
+_SECRET = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
+
+
+def endpoint_url(service: str, region: str, ask: Callable[[], str]) -> str:
+    """The URL of a service, remembered or asked for."""
+    path = os.path.join(config.cache_home(), _NAME)
+    key = _key(service, region, config.aws_variables())
+    known = _read(path)
+    url = known.get(key)
+    if url is None:
+        url = ask()
+        _write(path, {**dict(list(known.items())[-_MOST + 1 :]), key: url})
+    return url
+
+
+def _key(service: str, region: str, variables: Mapping[str, str]) -> str:
+    heeded = sorted((name, value) for name, value in variables.items() if name not in _SECRET)
+    files = [
+        _stamp(variables.get("AWS_CONFIG_FILE") or "~/.aws/config"),
+        _stamp(variables.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
+    ]
+    return blake3(repr([service, region, metadata.version("botocore"), heeded, files]).encode()).hexdigest()
+
+
+def _stamp(path: str) -> tuple[str, int, int, int]:
+    path = os.path.expanduser(path)
+    try:
+        info = os.stat(path)
+    except OSError:
+        return path, 0, 0, 0
+    return path, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def _read(path: str) -> dict[str, str]:
+    """What is remembered; nothing if that is damaged, as it can be had again."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            table = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(table, dict):
+        return {}
+    return {str(key): url for key, url in table.items() if isinstance(url, str)}
+
+
+def _write(path: str, table: Mapping[str, str]) -> None:
+    """Best effort: a home that cannot be written to costs time, no more."""
+    aside = f"{path}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(aside, "w", encoding="utf-8") as file:
+            json.dump(table, file)
+        os.replace(aside, path)
+    except OSError:
+        return
