@@ -28,6 +28,7 @@ class Settings:
     trusted: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
     functions: str = "gg-worker"
+    regions: tuple[str, ...] = ()
     known_as: str = ""
     budget: float = 0.0
 
@@ -50,6 +51,7 @@ _ENVIRONMENT = {
     "trusted": "GG_TRUSTED",
     "trace": "GG_TRACE",
     "functions": "GG_FUNCTIONS",
+    "regions": "GG_REGIONS",
     "known_as": "GG_KNOWN_AS",
     "budget": "GG_BUDGET",
 }

@@ -263,6 +263,8 @@ class Driver:
                         self._fail(command)
                     case events.Skipped():
                         self._skipped += 1
+                    case events.Tripped():
+                        self._observe(seen.Note(_tripped(command)))
                     case events.WakeAt():
                         self._wake = command.time
                     case events.Done():
@@ -466,3 +468,9 @@ class Driver:
     def label(self, thunk: Thunk) -> str:
         """What a person calls the thunk."""
         return seen.label(thunk.outputs, self._prefix, self._outside)
+
+
+def _tripped(command: events.Tripped) -> str:
+    if command.given_up:
+        return f"{command.engine} still fails and is given up"
+    return f"{command.engine} fails again and again: it is left alone for a while"

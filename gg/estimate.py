@@ -110,8 +110,8 @@ def place_of(workspace: Workspace, settings: Settings) -> Place:
     from gg.deploy.found import remembered
     from gg.deploy.wanted import DEFAULT_MEMORY, DISK_MB
 
-    region = HOME
-    if settings.store:
+    region = settings.regions[0] if settings.regions else HOME
+    if settings.store and not settings.regions:
         from gg.store.s3.uri import parse
 
         region = parse(settings.store).region or HOME

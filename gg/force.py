@@ -184,11 +184,13 @@ class Forcer:
             dot=self._workspace.dot,
             bill=self._bill,
             renaming=self._renaming,
+            report=lambda text: self._observe(seen.Note(text)),
         )
         policy = Policy(
             keep_going=settings.keep_going,
             max_attempts=settings.retries,
             fallback=None if settings.fallback == "never" else settings.fallback,
+            width=settings.jobs or None if "lambda" in settings.engine and len(settings.regions) > 1 else None,
         )
         self._driver = Driver(
             store=store,

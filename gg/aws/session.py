@@ -37,6 +37,13 @@ class Session:
         self._until = 0.0
         self._endpoints: dict[str, Endpoint] = {}
 
+    def elsewhere(self, region: str) -> Session:
+        """The same user's, in another region: nothing is read or logged in to a second time."""
+        other = Session(region, clock=self._clock)
+        with self._lock:
+            other._boto, other._source = self._session(), self._source
+        return other
+
     # KeySource
 
     def current(self) -> Credentials | None:

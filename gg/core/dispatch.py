@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from gg.core.events import AttemptId, Cancel, EngineName, Eta, Fault, Sent, Start
+from gg.core.events import AttemptId, Cancel, EngineName, Eta, Fault, Sent, Start, Tripped
 from gg.core.fleet import Engine
 from gg.core.policy import (
     DEFAULT_MEMORY,
@@ -110,7 +110,8 @@ class Dispatching(Settling):
         for engine in self._fleet:
             if engine.room(now):
                 mask |= engine.bit
-        while mask and (choice := self._choose(mask)) is not None:
+        most = self.policy.width
+        while mask and (most is None or len(self._attempts) < most) and (choice := self._choose(mask)) is not None:
             node, engine, passed = choice
             engine.passed = engine.passed + 1 if passed else 0
             self._start(node, engine, hedge=False)
@@ -218,6 +219,7 @@ class Dispatching(Settling):
             engine.unsure(attempt.id)
         if tripped:
             self._tally.trips += 1
+            self._out.append(Tripped(engine.name, given_up=not engine.usable))
             self._replace_all()
 
     def _note(self, node: Node, attempt: Attempt, fault: Fault) -> None:
@@ -357,6 +359,8 @@ class Dispatching(Settling):
     def _second(self, attempt: Attempt) -> Engine | None:
         """An engine with room for a duplicate, another than this one's if there is one."""
         node = attempt.node
+        if self.policy.width is not None and len(self._attempts) >= self.policy.width:
+            return None
         engines = [
             e
             for e in place(self.policy, self._demand(node), self._fleet)

@@ -307,6 +307,13 @@ class Skipped(NamedTuple):
     cause: NodeId
 
 
+class Tripped(NamedTuple):
+    """An engine fails again and again: it is left alone for a while, or `given_up`. For people to know."""
+
+    engine: EngineName
+    given_up: bool
+
+
 class WakeAt(NamedTuple):
     """Send a Tick at this time, or soon after. It replaces the time asked for before."""
 
@@ -356,7 +363,7 @@ class Done(NamedTuple):
     summary: Summary
 
 
-Command = Lookup | Start | Cancel | Finished | Failed | Skipped | WakeAt | Done
+Command = Lookup | Start | Cancel | Finished | Failed | Skipped | Tripped | WakeAt | Done
 
 
 class Eta(NamedTuple):

@@ -27,7 +27,8 @@ class Policy:
     `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a cancelled attempt may hold
     its slot; also what is allowed beyond a deadline before an attempt counts as lost. `hedge_blind`: what an attempt may
     take before it is a straggler while nothing is known of how long its like take. `max_hedges`: duplicates of a node at
-    once, and half of what it may have until it is tried again; each waits twice as long as the one before it.
+    once, and half of what it may have until it is tried again; each waits twice as long as the one before it. `width`:
+    attempts at once, of all engines together; None for what their slots allow.
     """
 
     keep_going: bool = False
@@ -59,6 +60,7 @@ class Policy:
     throttle_cap: float = 20.0
     window_growth: float = 0.25
     max_passed: int = 16
+    width: int | None = None
 
 
 class Next(Enum):
@@ -233,7 +235,7 @@ def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]
     """The engines that may take a node now, the best first.
 
     First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that
-    faulted on it are left out as long as there are others, the fallback among them. The fallback also helps when no
+    faulted on it are left out as long as there are others, of which the fallback is the last. It also helps when no
     other can, or when the circuit breakers of all others are open.
     """
     usable = [e for e in able(demand, engines) if e.usable]
@@ -242,9 +244,10 @@ def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]
     first = [e for e in usable if not e.caps.reserve or e.name in demand.engines]
     spare = [e for e in usable if e.name == policy.fallback and e not in first]
     if demand.tries >= policy.fallback_after:
-        fresh = [e for e in spare + first if not e.bit & demand.faulted]
-        if fresh:
-            return by_expected_end(demand, fresh)
+        fresh = [e for e in first if not e.bit & demand.faulted]
+        help = [e for e in spare if not e.bit & demand.faulted]
+        if fresh or help:
+            return (*by_expected_end(demand, fresh), *by_expected_end(demand, help))
     if all(e.tripped for e in first):
         return (*by_expected_end(demand, spare), *by_expected_end(demand, first))
     return by_expected_end(demand, first)

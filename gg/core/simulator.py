@@ -43,6 +43,7 @@ from gg.core.events import (
     Start,
     Summary,
     Tick,
+    Tripped,
     WakeAt,
     Want,
 )
@@ -282,7 +283,7 @@ class Simulator:
                 self._later(command.time, Tick(command.time))
             case Done():
                 self.summary = command.summary
-            case Finished() | Failed() | Skipped():
+            case Finished() | Failed() | Skipped() | Tripped():
                 pass
             case _:
                 assert_never(command)

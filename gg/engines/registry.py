@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gg.config import Settings
+from gg.core.slotted import replace
 from gg.engines.base import Engine
 from gg.errors import UsageError
 
@@ -38,24 +39,35 @@ def make_engines(
     dot: str,
     bill: Bill | None = None,
     renaming: Renaming | None = None,
+    report: Callable[[str], None] = lambda text: None,
 ) -> list[Engine]:
     """The engines that the settings name, over the `.gg` at `dot`, and the one to fall back on, in reserve.
 
-    What they spend goes on `bill`.
+    What they spend goes on `bill`; `report(text)` is told of what has to be left out.
 
     UsageError for one that does not exist; SetupError, AccessError for one that is not set up.
     """
     check_names(settings)
     engines: list[Engine] = []
 
-    def make(name: str) -> LocalEngine | LambdaEngine:
-        return _make(name, settings, store=store, groups=groups, files=files, dot=dot, bill=bill, renaming=renaming)
+    def make(name: str, settings: Settings = settings) -> Sequence[LocalEngine | LambdaEngine]:
+        return _make(
+            name,
+            settings,
+            store=store,
+            groups=groups,
+            files=files,
+            dot=dot,
+            bill=bill,
+            renaming=renaming,
+            report=report,
+        )
 
     try:
         for name in dict.fromkeys(settings.engine):
-            engines.append(make(name))
+            engines += make(name)
         if settings.fallback not in ("never", *settings.engine):
-            spare = make(settings.fallback)
+            (spare,) = make(settings.fallback, replace(settings, regions=settings.regions[:1]))
             spare.caps = spare.caps._replace(reserve=True)
             engines.append(spare)
     except BaseException:
@@ -75,19 +87,28 @@ def _make(
     dot: str,
     bill: Bill | None,
     renaming: Renaming | None,
-) -> LocalEngine | LambdaEngine:
+    report: Callable[[str], None],
+) -> Sequence[LocalEngine | LambdaEngine]:
+    """One, or one a region."""
     if name == "lambda":
         from gg.cost.meter import Bill
-        from gg.engines.awslambda.opening import open_engine
+        from gg.engines.awslambda.opening import open_engines
 
-        return open_engine(
-            settings, store=store, groups=groups, files=files, dot=dot, bill=bill or Bill(), renaming=renaming
+        return open_engines(
+            settings,
+            store=store,
+            groups=groups,
+            files=files,
+            dot=dot,
+            bill=bill or Bill(),
+            renaming=renaming,
+            report=report,
         )
     from gg.engines.local import LocalEngine
     from gg.execute.job import Isolation
 
     alone = settings.engine == ("local",)
-    return LocalEngine(
+    local = LocalEngine(
         store=store,
         files=files,
         groups=groups,
@@ -98,3 +119,4 @@ def _make(
         memory=settings.memory,
         renaming=renaming,
     )
+    return [local]

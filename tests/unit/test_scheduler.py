@@ -29,6 +29,7 @@ from gg.core.events import (
     Skipped,
     Start,
     Stop,
+    Tripped,
     WakeAt,
     Want,
 )
@@ -661,6 +662,50 @@ def test_a_worker_taken_away_costs_no_attempt() -> None:
     rig.want("a")
     for _ in range(10):
         assert starts(rig.fault(rig.starts[-1].attempt, Fault.CANCELLED)) == [("a", "spot")]
+
+
+def test_the_width_is_that_of_all_engines_together() -> None:
+    rig = Rig(Policy(width=3))
+    rig.up("here", 2)
+    rig.up("there", 2)
+    rig.add(a="", b="", c="", d="", e="")
+    rig.want("a", "b", "c", "d", "e")
+    assert starts(rig.starts) == [("a", "here"), ("b", "here"), ("c", "there")]
+    assert starts(rig.ran(rig.starts[0].attempt)) == [("d", "here")]
+    assert starts(rig.tick(60.0)) == []  # nor for a duplicate
+
+
+def test_a_dead_regions_work_goes_to_the_others_and_then_to_the_fallback() -> None:
+    rig = Rig(KEEP_GOING)
+    rig.up("here", 100)
+    rig.up("there", 100, Caps(overhead=0.1))
+    rig.up("local", 1, Caps(reserve=True, independent=False))
+    names = [f"n{i}" for i in range(30)]
+    rig.add(**dict.fromkeys(names, ""))
+    rig.want(*names)
+    assert {engine for _, engine in starts(rig.starts)} == {"here"}
+
+    def answer(dead: set[str], seconds: float) -> None:
+        for _ in range(int(seconds / 0.5)):
+            for attempt, start in list(rig.under_way.items()):
+                if start.engine in dead:
+                    rig.fault(attempt, Fault.INFRA)
+                else:
+                    rig.ran(attempt)
+            rig.tick(0.5)
+
+    answer({"here"}, 30.0)
+    assert next(c for c in rig.log if isinstance(c, Tripped)) == Tripped("here", given_up=False)
+    by_engine = rig.scheduler.summary().attempts_by_engine
+    assert rig.scheduler.count(State.DONE) == 30
+    assert by_engine["there"] == 30
+    assert by_engine["local"] == 0
+    more = [f"m{i}" for i in range(30)]
+    rig.add(**dict.fromkeys(more, ""))
+    rig.want(*more)
+    answer({"here", "there"}, 90.0)
+    assert rig.scheduler.count(State.DONE) == 60
+    assert rig.scheduler.summary().attempts_by_engine["local"] == 30
 
 
 # Stragglers

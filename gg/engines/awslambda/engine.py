@@ -58,6 +58,7 @@ _OVERHEAD_S = 0.15
 _TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
 _SOME = 64  # attempts that begin together
 _IN_FLIGHT = 256 << 20  # bytes of inputs
+NAME = "lambda"
 _ANNOUNCE_S = 0.25  # what is answered sooner need not be announced
 _HEDGE_WAIT_S = 0.05
 
@@ -99,13 +100,17 @@ class Remote(Shipping, Protocol):
 
 
 class LambdaEngine:
-    """See the head of this module. `open_client` is called in the loop when the first attempt comes."""
+    """See the head of this module. `open_client` is called in the loop when the first attempt comes.
 
-    name = "lambda"
+    `alone`: there are no functions in other regions, so a set-up that turns out to be wrong ends the run; else it is this
+    region's trouble, and the others go on.
+    """
 
     def __init__(
         self,
         *,
+        name: str = NAME,
+        alone: bool = True,
         store: Store,
         groups: Groups,
         files: Callable[[], FileDB],
@@ -118,6 +123,8 @@ class LambdaEngine:
         ramp: Ramp | None = _RAMP,
         renaming: Renaming | None = None,
     ) -> None:
+        self.name = name
+        self._alone = alone
         self.slots = slots
         memory = tuple(f.memory for f in functions)
         longest = min(f.seconds for f in functions)
@@ -314,7 +321,7 @@ class LambdaEngine:
         except NoAnswer as error:
             if maybe_ran(error):
                 self._meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
-            return from_silence(error)
+            return self._of_region(from_silence(error))
         except asyncio.CancelledError:  # it runs to its end there
             self._meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
             raise
@@ -322,7 +329,16 @@ class LambdaEngine:
             report = billed(answer.headers.get("x-amz-log-result", ""))
             took = time.monotonic() - begun
             self._meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
-        return from_answer(answer, self._asked, function.name)
+        found = from_answer(answer, self._asked, function.name)
+        return self._of_region(found) if isinstance(found, Failure) else found
+
+    def _of_region(self, failure: Failure) -> Failure:
+        """What is wrong with the set-up of one region of several is no reason to end: others can do its work. Credentials
+        are the same everywhere.
+        """
+        if self._alone or failure.setup is None or failure.setup.exit_code != SetupError.exit_code:
+            return failure
+        return replace(failure, message=f"{self.name}: {failure.message}", setup=None)
 
     def _was_sent(self, start: Start) -> None:
         if not self._sent:

@@ -1,10 +1,12 @@
-"""The lambda engine of this user's set-up: session, functions, and the store between."""
+"""The lambda engines of this user's set-up, one a region: session, functions, and the store between."""
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from gg.aws.errors import Asked
 from gg.aws.http import Client
@@ -14,10 +16,10 @@ from gg.aws.sign import Scope
 from gg.config import Settings
 from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
-from gg.engines.awslambda.engine import LambdaEngine
+from gg.engines.awslambda.engine import NAME, LambdaEngine
 from gg.engines.awslambda.functions import Function, find
 from gg.engines.awslambda.shipping import S3Shipping
-from gg.errors import SetupError
+from gg.errors import GGError, SetupError
 from gg.execute.expand import Groups
 from gg.store.base import Store
 from gg.store.s3.store import S3Store
@@ -30,7 +32,19 @@ if TYPE_CHECKING:
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
-def open_engine(
+class Region(NamedTuple):
+    """Where functions were found."""
+
+    session: Session
+    asked: Asked
+    functions: tuple[Function, ...]
+
+    @property
+    def name(self) -> str:
+        return self.session.region()
+
+
+def open_engines(
     settings: Settings,
     *,
     store: Store,
@@ -39,43 +53,79 @@ def open_engine(
     dot: str,
     bill: Bill,
     renaming: Renaming | None = None,
-) -> LambdaEngine:
-    """Ready to run. SetupError, AccessError: what is wrong with the set-up, found by asking for the functions."""
+    report: Callable[[str], None] = lambda text: None,
+) -> list[LambdaEngine]:
+    """An engine for each region of the settings, the first of which is named as if it were alone; the scheduler trusts and
+    distrusts each by itself. `report(text)` is told of regions that have to be left out.
+
+    SetupError, AccessError: what is wrong with the set-up, found by asking for the functions, when it is so everywhere.
+    """
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
         raise SetupError(
             "the lambda engine needs a store",
             hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
         )
     remote = store.far.remote
-    session = Session(remote.where.region)
     width = settings.jobs or _WIDTH
+    found = _find(settings, Session(remote.where.region), report)
+    shipping = S3Shipping(remote, store.near, os.path.dirname(dot))
+    engines: list[LambdaEngine] = []
+    for region in found:
+        name = f"{NAME}/{region.name}" if engines else NAME
+        paid = prices(region.name)
+        seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in region.functions]
+        bill.tariffs[name] = Tariff(paid.invocation, tuple(seconds))
+        engines.append(
+            LambdaEngine(
+                name=name,
+                alone=len(found) == 1,
+                store=store.near,
+                groups=groups,
+                files=files,
+                functions=region.functions,
+                open_client=partial(_client, region.session, width),
+                asked=region.asked,
+                remote=shipping,
+                slots=width,
+                meter=bill.meter(paid, _architecture()),
+                renaming=renaming,
+            )
+        )
+    return engines
 
-    def client() -> Client:
-        return Client(session.endpoint("lambda"), Scope(session.region(), "lambda"), session, limit=width)
 
-    asked = Asked(
+def _client(session: Session, width: int) -> Client:
+    return Client(session.endpoint("lambda"), Scope(session.region(), "lambda"), session, limit=width)
+
+
+def _find(settings: Settings, session: Session, report: Callable[[str], None]) -> list[Region]:
+    """The regions that have functions, all asked at once."""
+    session.renew()
+    others = list(dict.fromkeys(settings.regions)) or [session.region()]
+    sessions = [session if name == session.region() else session.elsewhere(name) for name in others]
+    asked = [_asked(each) for each in sessions]
+    prefix = f"{settings.functions}-{_architecture()}"
+    answers = ask_all([(partial(_client, s, _WIDTH), prefix, a) for s, a in zip(sessions, asked, strict=True)])
+    found: list[Region] = []
+    wrong: list[GGError] = []
+    for each, said, answer in zip(sessions, asked, answers, strict=True):
+        if isinstance(answer, GGError):
+            wrong.append(answer)
+            report(f"region {each.region()} is left out: {answer}")
+        else:
+            found.append(Region(each, said, answer))
+    if not found:
+        raise wrong[0]
+    return found
+
+
+def _asked(session: Session) -> Asked:
+    return Asked(
         what="run functions of AWS Lambda",
         right="lambda:ListFunctions and lambda:InvokeFunction",
         host=session.endpoint("lambda").name,
         region=session.region(),
         access_key=session.renew().access_key,
-    )
-    root = os.path.dirname(dot)
-    found = _functions(client, f"{settings.functions}-{_architecture()}", asked)
-    paid = prices(session.region())
-    seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in found]
-    bill.tariffs[LambdaEngine.name] = Tariff(paid.invocation, tuple(seconds))
-    return LambdaEngine(
-        store=store.near,
-        groups=groups,
-        files=files,
-        functions=found,
-        open_client=client,
-        asked=asked,
-        remote=S3Shipping(remote, store.near, root),
-        slots=width,
-        meter=bill.meter(paid, _architecture()),
-        renaming=renaming,
     )
 
 
@@ -85,16 +135,25 @@ def _architecture() -> str:
     return "arm64" if machine == "aarch64" else machine
 
 
-def _functions(open_client: Callable[[], Client], prefix: str, asked: Asked) -> tuple[Function, ...]:
-    async def ask() -> tuple[Function, ...]:
+def ask_all(
+    places: Sequence[tuple[Callable[[], Client], str, Asked]],
+) -> list[tuple[Function, ...] | GGError]:
+    """What functions each place has whose names begin so, or why that cannot be told."""
+
+    async def ask(open_client: Callable[[], Client], prefix: str, asked: Asked) -> tuple[Function, ...] | GGError:
         client = open_client()
         try:
             return await find(client, prefix, asked)
+        except GGError as error:
+            return error
         finally:
             await client.close()
 
+    async def ask_each() -> list[tuple[Function, ...] | GGError]:
+        return await asyncio.gather(*[ask(*place) for place in places])
+
     loop = LoopThread("lambda set-up")
     try:
-        return loop.run(ask())
+        return loop.run(ask_each())
     finally:
         loop.close()
