@@ -186,11 +186,12 @@ class Forcer:
             renaming=self._renaming,
             report=lambda text: self._observe(seen.Note(text)),
         )
+        several = sum(not engine.caps.reserve for engine in self._engines) > 1
         policy = Policy(
             keep_going=settings.keep_going,
             max_attempts=settings.retries,
             fallback=None if settings.fallback == "never" else settings.fallback,
-            width=settings.jobs or None if "lambda" in settings.engine and len(settings.regions) > 1 else None,
+            width=(settings.jobs or None) if several else None,
         )
         self._driver = Driver(
             store=store,

@@ -1,4 +1,4 @@
-"""Recorded thunks of a trivial program, and functions that only pretend to run them: what a test sees is the coordinator's doing."""
+"""Recorded thunks of a trivial program, and functions that only pretend to run them: what is seen is the coordinator's doing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def pretended(
 ) -> Iterator[LambdaService]:
     """A Lambda service with a function for the thunks that were recorded in `directory`."""
     limits = Limits(concurrency=1000, ramp=1000)
-    config = beside(server, Config(fast="benchmarks.coordinator.worker:answer", limits=limits, region=region), **changes)
+    config = beside(
+        server, Config(fast="benchmarks.coordinator.worker:answer", limits=limits, region=region), **changes
+    )
     environment = (*config.worker_environment, ("GG_BENCH", str(directory / "told")))
     with lambda_service(replace(config, worker_environment=environment)) as service:
         create(service.client(), FUNCTION, MemorySize=1769, Timeout=timeout_s)

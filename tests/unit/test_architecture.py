@@ -41,7 +41,7 @@ ALLOWED = {
     "record": "core errors files history models native store workspace",
     "cost": "core",
     "estimate": "cone config core cost deploy durations engines errors execute known store stores targets workspace",
-    "engines": "aws config core cost errors execute files native store wire workspace",
+    "engines": "aws config core cost deploy errors execute files native store wire workspace",
     "narrow": "core execute store",
     "ninja": "models",
     "durations": "core store",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -15,6 +16,14 @@ from benchmarks.packages import recipe, report, sources, summary, tree
 from benchmarks.packages.share import Share
 from benchmarks.packages.stages import Result
 from benchmarks.timing import CommandFailed, run
+from gg.core.codec import decode_reduction, decode_thunk
+from gg.core.ids import BlobId
+from gg.core.thunk import Made
+from gg.execute.expand import Groups
+from gg.store.base import Kind
+from gg.store.directory import DirectoryStore
+from gg.wire.reply import Succeeded, decode_outputs, decode_reply
+from gg.wire.request import Limits, Place, Request, Task, encode_request
 
 SOURCE = "int main(void) { return 0; }\n"
 
@@ -203,3 +212,35 @@ def test_sources_come_from_the_systems_own_release(tmp_path: Path) -> None:
         "[signed-by=/usr/share/keyrings/one.gpg] http://one.example/debian bookworm-updates main contrib",
     )
     assert sources.entries("", tmp_path) == ()
+
+
+def test_the_coordinators_worker_answers_as_ours_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its replies are put together by hand; the coordinator takes them for what they are."""
+    from benchmarks.coordinator import worker, workload
+
+    paths = workload.make(tmp_path / "tree", 3)
+    workload.tell(tmp_path / "told", paths, 0.0)
+    monkeypatch.setenv("GG_BENCH", str(tmp_path / "told"))
+    for cached in (worker._told, worker._around):
+        cached.cache_clear()
+    with DirectoryStore(tmp_path / "tree" / ".gg") as store:
+        groups = Groups(store)
+        found = store.get([each.key for each in store.keys(Kind.THUNK)])
+        made: set[bytes] = set()
+        for data in found.values():
+            thunk = decode_thunk(data)
+            request = encode_request(Request((Task(data, ()),), (), Place(), Limits(1000)))
+            answer = worker.answer(b'"' + base64.b64encode(request) + b'"')
+            assert isinstance(answer, bytes)
+            reply = decode_reply(base64.b64decode(answer[1:-1]))
+            (result,) = reply.results
+            assert isinstance(result, Succeeded)
+            universe = groups.universe(thunk)
+            reduction = decode_reduction(result.reduction, universe)
+            (output,) = decode_outputs(reply.objects)
+            assert reduction.outputs == (Made(BlobId.of(output)),)
+            assert reduction.reads == universe
+            made.add(output)
+    assert len(made) == 3
+    for cached in (worker._told, worker._around):
+        cached.cache_clear()

@@ -16,6 +16,7 @@ from gg.aws.sign import Scope
 from gg.config import Settings
 from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
+from gg.deploy.found import remembered
 from gg.engines.awslambda.engine import NAME, LambdaEngine
 from gg.engines.awslambda.functions import Function, find
 from gg.engines.awslambda.shipping import S3Shipping
@@ -67,7 +68,9 @@ def open_engines(
         )
     remote = store.far.remote
     width = settings.jobs or _WIDTH
-    found = _find(settings, Session(remote.where.region), report)
+    session = Session(remote.where.region)
+    session.renew()
+    found = _find(settings, session, _regions(settings, session.region(), dot), report)
     shipping = S3Shipping(remote, store.near, os.path.dirname(dot))
     engines: list[LambdaEngine] = []
     for region in found:
@@ -98,11 +101,17 @@ def _client(session: Session, width: int) -> Client:
     return Client(session.endpoint("lambda"), Scope(session.region(), "lambda"), session, limit=width)
 
 
-def _find(settings: Settings, session: Session, report: Callable[[str], None]) -> list[Region]:
+def _regions(settings: Settings, home: str, dot: str) -> list[str]:
+    """Those of the settings; else where this workspace was deployed to, if the store's own region `home` is among them."""
+    if settings.regions:
+        return list(dict.fromkeys(settings.regions))
+    deployed = dict.fromkeys([each.region for each in remembered(dot) if each.architecture == _architecture()])
+    return list(deployed) if home in deployed else [home]
+
+
+def _find(settings: Settings, session: Session, names: Sequence[str], report: Callable[[str], None]) -> list[Region]:
     """The regions that have functions, all asked at once."""
-    session.renew()
-    others = list(dict.fromkeys(settings.regions)) or [session.region()]
-    sessions = [session if name == session.region() else session.elsewhere(name) for name in others]
+    sessions = [session if name == session.region() else session.elsewhere(name) for name in names]
     asked = [_asked(each) for each in sessions]
     prefix = f"{settings.functions}-{_architecture()}"
     answers = ask_all([(partial(_client, s, _WIDTH), prefix, a) for s, a in zip(sessions, asked, strict=True)])
