@@ -89,11 +89,13 @@ def test_a_session_elsewhere_is_the_same_users(tmp_path: Path, monkeypatch: pyte
 def test_what_is_wrong_with_one_region_of_several(alone: bool, setup: GGError) -> None:
     """It ends the run only if there is no other, or if it is the user who is at fault."""
     engine = LambdaEngine.__new__(LambdaEngine)
-    engine.name, engine._alone = "lambda/us-east-1", alone
+    forgotten: list[int] = []
+    engine.name, engine._alone, engine._forget = "lambda/us-east-1", alone, lambda: forgotten.append(1)
     failure = engine._of_region(Failure(Fault.INFRA, "no", setup=setup))
     ends = alone or isinstance(setup, AccessError)
     assert failure.setup is (setup if ends else None)
     assert failure.fault is Fault.INFRA
+    assert forgotten == [1]
     if not ends:
         assert "us-east-1" in failure.message
 

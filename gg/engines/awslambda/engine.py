@@ -103,7 +103,7 @@ class LambdaEngine:
     """See the head of this module. `open_client` is called in the loop when the first attempt comes.
 
     `alone`: there are no functions in other regions, so a set-up that turns out to be wrong ends the run; else it is this
-    region's trouble, and the others go on.
+    region's trouble, and the others go on. `forget` is told when functions are not as they were found.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class LambdaEngine:
         *,
         name: str = NAME,
         alone: bool = True,
+        forget: Callable[[], None] = lambda: None,
         store: Store,
         groups: Groups,
         files: Callable[[], FileDB],
@@ -125,6 +126,7 @@ class LambdaEngine:
     ) -> None:
         self.name = name
         self._alone = alone
+        self._forget = forget
         self.slots = slots
         memory = tuple(f.memory for f in functions)
         longest = min(f.seconds for f in functions)
@@ -336,7 +338,10 @@ class LambdaEngine:
         """What is wrong with the set-up of one region of several is no reason to end: others can do its work. Credentials
         are the same everywhere.
         """
-        if self._alone or failure.setup is None or failure.setup.exit_code != SetupError.exit_code:
+        if failure.setup is None:
+            return failure
+        self._forget()
+        if self._alone or failure.setup.exit_code != SetupError.exit_code:
             return failure
         return replace(failure, message=f"{self.name}: {failure.message}", setup=None)
 

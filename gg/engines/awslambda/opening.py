@@ -19,6 +19,7 @@ from gg.cost.prices import prices
 from gg.deploy.found import remembered
 from gg.engines.awslambda.engine import NAME, LambdaEngine
 from gg.engines.awslambda.functions import Function, find
+from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import GGError, SetupError
 from gg.execute.expand import Groups
@@ -70,7 +71,8 @@ def open_engines(
     width = settings.jobs or _WIDTH
     session = Session(remote.where.region)
     session.renew()
-    found = _find(settings, session, _regions(settings, session.region(), dot), report)
+    listed = Listed(dot)
+    found = _find(settings, session, _regions(settings, session.region(), dot), listed, report)
     shipping = S3Shipping(remote, store.near, os.path.dirname(dot))
     engines: list[LambdaEngine] = []
     for region in found:
@@ -82,6 +84,7 @@ def open_engines(
             LambdaEngine(
                 name=name,
                 alone=len(found) == 1,
+                forget=listed.forget,
                 store=store.near,
                 groups=groups,
                 files=files,
@@ -109,22 +112,32 @@ def _regions(settings: Settings, home: str, dot: str) -> list[str]:
     return list(deployed) if home in deployed else [home]
 
 
-def _find(settings: Settings, session: Session, names: Sequence[str], report: Callable[[str], None]) -> list[Region]:
-    """The regions that have functions, all asked at once."""
+def _find(
+    settings: Settings, session: Session, names: Sequence[str], listed: Listed, report: Callable[[str], None]
+) -> list[Region]:
+    """The regions that have functions, as it is remembered, or all others asked at once."""
     sessions = [session if name == session.region() else session.elsewhere(name) for name in names]
     asked = [_asked(each) for each in sessions]
     prefix = f"{settings.functions}-{_architecture()}"
-    answers = ask_all([(partial(_client, s, _WIDTH), prefix, a) for s, a in zip(sessions, asked, strict=True)])
+    known = {each: listed.find(prefix, each) for each in asked}
+    places = [
+        (partial(_client, s, _WIDTH), prefix, a) for s, a in zip(sessions, asked, strict=True) if known[a] is None
+    ]
+    answers = dict(zip([place[2] for place in places], ask_all(places), strict=True))
     found: list[Region] = []
-    wrong: list[GGError] = []
-    for each, said, answer in zip(sessions, asked, answers, strict=True):
+    wrong: dict[str, GGError] = {}
+    for each, said in zip(sessions, asked, strict=True):
+        answer = known[said] or answers[said]
         if isinstance(answer, GGError):
-            wrong.append(answer)
-            report(f"region {each.region()} is left out: {answer}")
-        else:
-            found.append(Region(each, said, answer))
+            wrong[each.region()] = answer
+            continue
+        if said in answers:
+            listed.keep(prefix, said, answer)
+        found.append(Region(each, said, answer))
     if not found:
-        raise wrong[0]
+        raise next(iter(wrong.values()))
+    for name, error in wrong.items():
+        report(f"region {name} is left out: {error}")
     return found
 
 
@@ -148,6 +161,8 @@ def ask_all(
     places: Sequence[tuple[Callable[[], Client], str, Asked]],
 ) -> list[tuple[Function, ...] | GGError]:
     """What functions each place has whose names begin so, or why that cannot be told."""
+    if not places:
+        return []
 
     async def ask(open_client: Callable[[], Client], prefix: str, asked: Asked) -> tuple[Function, ...] | GGError:
         client = open_client()

@@ -1,0 +1,77 @@
+"""Functions that were found a short while ago: to ask for them is a connection and a round trip or more before the first thunk.
+
+What was found is kept in `.gg/` for ten minutes, under where it was looked for and by whom, and under the stamp of what this
+workspace remembers of its deployment, so that a `gg deploy` is seen at once. When a function turns out to be gone it is forgotten.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from gg.aws.errors import Asked
+from gg.engines.awslambda.functions import Function
+
+_HELD_S = 600.0
+_NAME, _DEPLOYED = "functions.json", "deployment.json"
+
+
+class Listed:
+    """The memory of the workspace whose `.gg` is at `dot`."""
+
+    def __init__(self, dot: str, clock: Callable[[], float] = time.time) -> None:
+        self._path = os.path.join(dot, _NAME)
+        self._deployed = os.path.join(dot, _DEPLOYED)
+        self._clock = clock
+
+    def find(self, prefix: str, asked: Asked) -> tuple[Function, ...] | None:
+        """The functions whose names begin so; None when nobody has looked lately."""
+        known = self._read().get(self._key(prefix, asked))
+        if known is None or not 0 <= self._clock() - known[0] < _HELD_S:
+            return None
+        return known[1]
+
+    def keep(self, prefix: str, asked: Asked, found: Sequence[Function]) -> None:
+        now = self._clock()
+        fresh = {key: value for key, value in self._read().items() if now - value[0] < _HELD_S}
+        self._write({**fresh, self._key(prefix, asked): (now, tuple(found))})
+
+    def forget(self) -> None:
+        """Something is not as it was: look again next time."""
+        self._write({})
+
+    def _key(self, prefix: str, asked: Asked) -> str:
+        try:
+            info = os.stat(self._deployed)
+            stamp = f"{info.st_ino} {info.st_mtime_ns}"
+        except OSError:
+            stamp = ""
+        return "\n".join((asked.host, asked.region, asked.access_key, prefix, stamp))
+
+    def _read(self) -> dict[str, tuple[float, tuple[Function, ...]]]:
+        """Nothing if it is damaged, as it can be had again."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                table = json.load(file)
+            return {str(key): (float(at), tuple(map(_function, found))) for key, (at, found) in table.items()}
+        except (OSError, ValueError, TypeError, AttributeError):
+            return {}
+
+    def _write(self, table: Mapping[str, tuple[float, tuple[Function, ...]]]) -> None:
+        aside = f"{self._path}.{os.getpid()}"
+        try:
+            with open(aside, "w", encoding="utf-8") as file:
+                json.dump(table, file)
+            os.replace(aside, self._path)
+        except OSError:
+            return  # it costs a round trip next time
+
+
+def _function(raw: Sequence[object]) -> Function:
+    name, memory, seconds, memory_mb, disk_mb = raw
+    sizes = (memory, memory_mb, disk_mb)
+    if isinstance(name, str) and isinstance(seconds, float) and all(type(size) is int for size in sizes):
+        return Function(name, int(str(memory)), seconds, int(str(memory_mb)), int(str(disk_mb)))
+    raise ValueError(f"no function: {raw!r}")
