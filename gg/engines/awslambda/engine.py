@@ -158,7 +158,9 @@ class LambdaEngine:
     # The outside
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
-        self._hand_over([t for t in thunks if t.groups])
+        unlike = {(t.groups, t.program): t for t in thunks if t.groups}  # as `Plugins` tells them apart
+        if unlike:
+            self._hand_over(list(unlike.values()))
 
     def submit(self, start: Start, post: Post) -> None:
         self._hand_over(_Handed(start, post))
@@ -489,7 +491,9 @@ def _milliseconds(start: Start, function: Function) -> int:
 
 
 def _packed(objects: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:
+    data = encode_objects(objects)
+    if len(data) < _COMPRESS_FROM:
+        return RAW, data
     import zstandard
 
-    data = encode_objects(objects)
-    return (RAW, data) if len(data) < _COMPRESS_FROM else (ZSTD, zstandard.compress(data, 3))
+    return ZSTD, zstandard.compress(data, 3)
