@@ -52,5 +52,6 @@ def environment(server: Seaweed, service: LambdaService) -> dict[str, str]:
     return {
         **service.environment(),
         "AWS_ENDPOINT_URL_S3": server.endpoint,
+        "GG_SHARE": "false",
         "GG_STORAGE_URI": f"s3://{server.make_bucket()}/p?region={REGION}",
     }
