@@ -70,7 +70,8 @@ def _reads(output: bytes) -> list[object] | None:
 def answer(payload: bytes) -> bytes | Sleep:
     """A callable for fast mode."""
     told = _told()
-    request = decode_request(base64.b64decode(payload[1:-1]))
+    encoded = base64.b64decode(payload[1:-1])
+    request = decode_request(encoded)
     outputs: list[bytes] = []
     results: list[Result] = []
     for task in request.tasks:
@@ -81,6 +82,6 @@ def answer(payload: bytes) -> bytes | Sleep:
         columns = [b"f" * len(made), digests, [64] * len(made)]
         fields = ["gg-reduction", 1, columns, b"", b"", told.usage, "", *_NOTHING, _reads(paths[0])]
         results.append(Succeeded(packb(fields)))
-    reply = encode_reply(Reply(_WORKER, tuple(results), objects=encode_outputs(outputs)))
+    reply = encode_reply(Reply(_WORKER, tuple(results), objects=encode_outputs(outputs)), encoded)
     text = b'"' + base64.b64encode(reply) + b'"'
     return Sleep(told.seconds, text) if told.seconds else text

@@ -14,8 +14,9 @@
   codec      0 the objects as they are, 1 as one zstd frame
   objects    one msgpack array of the outputs that travel in the reply, as bytes; others have been put into the store
 
-After that come 16 bytes, with which the BLAKE3 digest of all before begins: what a command printed, a status or a path has
-no digest of its own, and must not be believed when it was damaged on its way.
+After that come 16 bytes, with which the BLAKE3 digest begins of all before and of the request's own digest. What a command
+printed, a status or a path has no digest of its own, and must not be believed when it was damaged on its way; nor must the
+answer to another request, which might come late on the same connection.
 
 A worker that was asked in another version answers "gg-reply", its version, and a text, with nothing after it.
 """
@@ -123,7 +124,8 @@ def decode_outputs(data: bytes) -> list[bytes]:
     return outputs
 
 
-def encode_reply(reply: Reply) -> bytes:
+def encode_reply(reply: Reply, request: bytes) -> bytes:
+    """The bytes of the reply to `request`."""
     data: bytes = packb(
         [
             TAG,
@@ -136,11 +138,16 @@ def encode_reply(reply: Reply) -> bytes:
             reply.objects,
         ]
     )
-    return data + _seal(data)
+    return data + _seal(data, asked(request))
 
 
-def _seal(data: bytes) -> bytes:
-    return BlobId.of(data).digest[:_SEAL]
+def asked(request: bytes) -> bytes:
+    """What is kept of a request, to know its reply."""
+    return BlobId.of(request).digest
+
+
+def _seal(data: bytes, request: bytes) -> bytes:
+    return BlobId.of(data + request).digest[:_SEAL]
 
 
 def encode_wrong_version(text: str) -> bytes:
@@ -148,10 +155,14 @@ def encode_wrong_version(text: str) -> bytes:
     return data
 
 
-def decode_reply(data: bytes) -> Reply:
-    """The reply; WrongVersion when the worker is of another version, FormatError for what is none."""
+def decode_reply(data: bytes, request: bytes) -> Reply:
+    """The reply to the request that `asked` gave `request` for; WrongVersion when the worker is of another version,
+    FormatError for what is none, or the answer to another request.
+    """
     sealed = data[:-_SEAL]
-    if data[-_SEAL:] != _seal(sealed):  # of another version, or damaged: then it does not end where msgpack says
+    if data[-_SEAL:] != _seal(
+        sealed, request
+    ):  # of another version, or damaged: then it does not end where msgpack says
         match _unpacked(data, "reply"):
             case [str(tag), int(version), *rest] if tag == TAG and (version != VERSION or len(rest) == 1):
                 raise WrongVersion("reply", version)

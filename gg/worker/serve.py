@@ -108,7 +108,7 @@ class Worker:
             codec, objects = ZSTD, zstandard.compress(objects, 1)
         who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
         use = source.use(self._inputs.here, self._cache.evicted)
-        return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects))
+        return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects), data)
 
     def close(self) -> None:
         self._runner.close()

@@ -19,7 +19,7 @@ from gg.execute.expand import Groups
 from gg.files import hash_file
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.store.filedb import FileDB
-from gg.wire.reply import Reply, Result, Succeeded, decode_outputs, decode_reply
+from gg.wire.reply import Reply, Result, Succeeded, asked, decode_outputs, decode_reply
 from gg.wire.request import ZSTD, Limits, Request, Task, encode_objects, encode_request
 from tests.elsewhere.bare import Bare
 
@@ -54,7 +54,7 @@ class Remote:
         self._process.stdin.flush()
         head = self._process.stdout.read(_LENGTH.size)
         assert len(head) == _LENGTH.size, "the worker died"
-        return decode_reply(self._process.stdout.read(*_LENGTH.unpack(head)))
+        return decode_reply(self._process.stdout.read(*_LENGTH.unpack(head)), asked(request))
 
     def run(self, thunk: Thunk) -> Result:
         """Run a resolved thunk, again with what it turned out to need as long as there is such."""

@@ -23,18 +23,19 @@ _FOREVER_S = 600.0
 
 def answer(payload: bytes) -> bytes | Sleep:
     """A callable for fast mode."""
-    request = decode_request(base64.b64decode(payload[1:-1]))
+    encoded = base64.b64decode(payload[1:-1])
+    request = decode_request(encoded)
     objects = {BlobId.of(data): data for _, data in decode_objects(request.objects)}
     (task,) = request.tasks
     thunk = decode_thunk(task.thunk)
     if thunk.argv[0] == b"hang":
         seconds = min(request.limits.milliseconds / 1000, _FOREVER_S)
-        return Sleep(seconds, _text(Refused(Fault.TIMEOUT, f"took longer than {seconds:g} s"), []))
-    return _text(*_run(thunk, task, objects))
+        return Sleep(seconds, _text(Refused(Fault.TIMEOUT, f"took longer than {seconds:g} s"), [], encoded))
+    return _text(*_run(thunk, task, objects), encoded)
 
 
-def _text(result: Result, outputs: list[bytes]) -> bytes:
-    reply = encode_reply(Reply(Worker("test"), (result,), objects=encode_outputs(outputs)))
+def _text(result: Result, outputs: list[bytes], request: bytes) -> bytes:
+    reply = encode_reply(Reply(Worker("test"), (result,), objects=encode_outputs(outputs)), request)
     return b'"' + base64.b64encode(reply) + b'"'
 
 

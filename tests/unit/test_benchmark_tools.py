@@ -22,7 +22,7 @@ from gg.core.thunk import Made
 from gg.execute.expand import Groups
 from gg.store.base import Kind
 from gg.store.directory import DirectoryStore
-from gg.wire.reply import Succeeded, decode_outputs, decode_reply
+from gg.wire.reply import Succeeded, asked, decode_outputs, decode_reply
 from gg.wire.request import Limits, Place, Request, Task, encode_request
 
 SOURCE = "int main(void) { return 0; }\n"
@@ -232,7 +232,7 @@ def test_the_coordinators_worker_answers_as_ours_does(tmp_path: Path, monkeypatc
             request = encode_request(Request((Task(data, ()),), (), Place(), Limits(1000)))
             answer = worker.answer(b'"' + base64.b64encode(request) + b'"')
             assert isinstance(answer, bytes)
-            reply = decode_reply(base64.b64decode(answer[1:-1]))
+            reply = decode_reply(base64.b64decode(answer[1:-1]), asked(request))
             (result,) = reply.results
             assert isinstance(result, Succeeded)
             universe = groups.universe(thunk)

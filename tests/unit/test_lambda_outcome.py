@@ -14,7 +14,7 @@ from gg.core.events import Fault
 from gg.engines.awslambda.outcome import from_answer, from_silence
 from gg.engines.base import Failure
 from gg.errors import AccessError, SetupError
-from gg.wire.reply import Reply, Worker, encode_reply, encode_wrong_version
+from gg.wire.reply import Reply, Worker, asked, encode_reply, encode_wrong_version
 
 ASKED = Asked("run functions", "lambda:InvokeFunction", "lambda.eu-north-1.amazonaws.com", "eu-north-1", "AKIA")
 
@@ -25,15 +25,18 @@ def http(status: int, body: object = None, **headers: str) -> Http:
 
 
 def judged(answer: Http) -> Failure:
-    result = from_answer(answer, ASKED, "gg-worker-x86_64-1769")
+    result = from_answer(answer, ASKED, "gg-worker-x86_64-1769", b"")
     assert isinstance(result, Failure)
     return result
 
 
 def test_a_reply() -> None:
     reply = Reply(Worker("0.1"), ())
-    answer = http(200, base64.b64encode(encode_reply(reply)).decode())
-    assert from_answer(answer, ASKED, "f") == reply
+    answer = http(200, base64.b64encode(encode_reply(reply, b"request")).decode())
+    assert from_answer(answer, ASKED, "f", asked(b"request")) == reply
+    other = from_answer(answer, ASKED, "f", asked(b"another"))
+    assert isinstance(other, Failure)
+    assert (other.fault, other.setup) == (Fault.INFRA, None)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"17", b'"!!"', b'"QUJD"', b'{"errorMessage": 1}', b"null"])

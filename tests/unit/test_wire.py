@@ -45,11 +45,15 @@ REPLY = Reply(
 )
 
 
+def reply_of(data: bytes) -> Reply:
+    return replies.decode_reply(data, replies.asked(b"request"))
+
+
 @pytest.mark.parametrize(
     ("name", "encoded"),
     [
         ("request-1.msgpack", requests.encode_request(REQUEST)),
-        ("reply-1.msgpack", replies.encode_reply(REPLY)),
+        ("reply-1.msgpack", replies.encode_reply(REPLY, b"request")),
     ],
 )
 def test_golden_bytes(name: str, encoded: bytes) -> None:
@@ -60,7 +64,7 @@ def test_golden_bytes(name: str, encoded: bytes) -> None:
 def test_round_trips() -> None:
     assert requests.decode_request(requests.encode_request(REQUEST)) == REQUEST
     assert requests.decode_request(requests.encode_request(Request(()))) == Request(())
-    assert replies.decode_reply(replies.encode_reply(REPLY)) == REPLY
+    assert reply_of(replies.encode_reply(REPLY, b"request")) == REPLY
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.binary(max_size=40))))
@@ -76,9 +80,9 @@ def test_another_version_is_told_from_damage() -> None:
     with pytest.raises(WrongVersion, match="version 2"):
         requests.decode_request(packb([*newer, "more"]))
     with pytest.raises(WrongVersion):
-        replies.decode_reply(packb(["gg-reply", 7, {"anything": "else"}]))
+        reply_of(packb(["gg-reply", 7, {"anything": "else"}]))
     with pytest.raises(WrongVersion):
-        replies.decode_reply(replies.encode_wrong_version("this worker is of gg 0.0"))
+        reply_of(replies.encode_wrong_version("this worker is of gg 0.0"))
 
 
 @given(st.integers(0, 10_000), st.integers(0, 255))
@@ -86,7 +90,7 @@ def test_damage_is_refused_or_harmless(where: int, byte: int) -> None:
     """Never an exception of another kind, whatever byte is changed."""
     for data, decode in (
         (requests.encode_request(REQUEST), requests.decode_request),
-        (replies.encode_reply(REPLY), replies.decode_reply),
+        (replies.encode_reply(REPLY, b"request"), reply_of),
     ):
         damaged = bytearray(data)
         damaged[where % len(damaged)] = byte
@@ -100,15 +104,15 @@ def test_damage_is_refused_or_harmless(where: int, byte: int) -> None:
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_damaged_reply_is_never_believed(where: int, change: int) -> None:
     """Nor taken for one of another version, which would be the user's to mend."""
-    data = bytearray(replies.encode_reply(REPLY))
+    data = bytearray(replies.encode_reply(REPLY, b"request"))
     data[where % len(data)] ^= change
     for text in (bytes(data), bytes(data[: where % len(data)])):
         with pytest.raises(FormatError) as caught:
-            replies.decode_reply(text)
+            reply_of(text)
         assert not isinstance(caught.value, WrongVersion)
 
 
-@pytest.mark.parametrize("decode", [requests.decode_request, replies.decode_reply, requests.decode_objects])
+@pytest.mark.parametrize("decode", [requests.decode_request, reply_of, requests.decode_objects])
 @pytest.mark.parametrize("data", [b"", b"\xc1", packb(1), packb(["gg-thunk", 1]), packb([1, 2, 3])])
 def test_what_is_no_message_is_refused(decode: object, data: bytes) -> None:
     assert callable(decode)

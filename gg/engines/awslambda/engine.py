@@ -40,7 +40,7 @@ from gg.execute.expand import Groups
 from gg.execute.processor import needs_home
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.store.s3.pack import decompress
-from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
+from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, asked, decode_outputs
 from gg.wire.request import RAW, ZSTD, Limits, Place, Request, Task, encode_objects, encode_request
 
 if TYPE_CHECKING:
@@ -289,10 +289,11 @@ class LambdaEngine:
             codec=codec,
             objects=objects,
         )
-        body = b'"' + base64.b64encode(encode_request(request)) + b'"'
+        encoded = encode_request(request)
+        body = b'"' + base64.b64encode(encoded) + b'"'
         if len(body) > _MOST_REQUEST:
             return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
-        reply = await self._invoke(function, body, start)
+        reply = await self._invoke(function, body, start, asked(encoded))
         return reply if isinstance(reply, Failure) else _Came(handed, start, reply, set(told))
 
     async def _is_late(self, start: Start) -> bool:
@@ -307,7 +308,7 @@ class LambdaEngine:
             return start, ()
         return replace(start, thunk=start.thunk._replace(groups=groups), encoded=b""), empty
 
-    async def _invoke(self, function: Function, body: bytes, start: Start) -> Reply | Failure:
+    async def _invoke(self, function: Function, body: bytes, start: Start, request: bytes) -> Reply | Failure:
         if self._client is None:
             self._client = self._open_client()
         patience = (start.deadline or function.seconds) + _MARGIN_S
@@ -333,7 +334,7 @@ class LambdaEngine:
             report = billed(answer.headers.get("x-amz-log-result", ""))
             took = time.monotonic() - begun
             self._meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
-        found = from_answer(answer, self._asked, function.name)
+        found = from_answer(answer, self._asked, function.name, request)
         return self._of_region(found) if isinstance(found, Failure) else found
 
     def _of_region(self, failure: Failure) -> Failure:

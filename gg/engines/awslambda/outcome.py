@@ -26,11 +26,11 @@ _FULL = 0.95
 _TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
 
 
-def from_answer(http: Http, asked: Asked, function: str) -> Reply | Failure:
-    """Of an HTTP answer."""
+def from_answer(http: Http, asked: Asked, function: str, request: bytes) -> Reply | Failure:
+    """Of an HTTP answer. `request`: what `gg.wire.reply.asked` gave for the request."""
     error = http.headers.get("x-amz-function-error", "")
     if http.status == 200 and not error:
-        return _from_worker(http.body)
+        return _from_worker(http.body, request)
     if http.status == 200 or error:
         return _from_runtime(http.body, http.headers.get("x-amz-log-result", ""))
     if http.status == 413 or code_of(http) in _TOO_BIG:
@@ -58,12 +58,12 @@ def maybe_ran(error: NoAnswer) -> bool:
     return error.cause not in (Cause.NAME, Cause.CONNECT)
 
 
-def _from_worker(body: bytes) -> Reply | Failure:
+def _from_worker(body: bytes, request: bytes) -> Reply | Failure:
     try:
         text = json.loads(body)
         if not isinstance(text, str):
             raise ValueError("no text")
-        return decode_reply(base64.b64decode(text, validate=True))
+        return decode_reply(base64.b64decode(text, validate=True), request)
     except WrongVersion as error:
         setup = SetupError(_OLD_WORKER, hint=_FIX)
         return Failure(Fault.INFRA, f"{_OLD_WORKER}: {error}", setup=setup)
