@@ -159,4 +159,7 @@ def test_the_whole_way_of_a_user(seaweed_server: Seaweed, tmp_path: Path) -> Non
         project.gg("undeploy", "--with-bucket")
         assert servers.functions.client().list_functions()["Functions"] == []
         project.infer("make", "clean", "prog")
+        project.gg("force", "--engine", "lambda")  # all is known: nobody is asked
+        project.write("part.c", project.path("part.c").read_text() + "int more;\n")
+        project.infer("make", "prog")
         assert "gg deploy lambda" in project.gg("force", "--engine", "lambda", status=78).text
