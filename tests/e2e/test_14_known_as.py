@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import SCRIPTS, Project
 
 MAKEFILE = """\
 TOP := $(CURDIR)
@@ -223,7 +223,7 @@ def test_a_checkout_behind_a_link_is_known_as_the_same(project: Project, fixed: 
     other = checkout(project, tmp_path / "a")
     link = tmp_path / "link"
     link.symlink_to(other.root)
-    other.run("sh", "-c", 'cd "$0" && exec "$1" make', str(link), shutil.which("gg-infer") or "gg-infer", cwd=tmp_path)
+    other.run("sh", "-c", 'cd "$0" && exec "$1" make', str(link), SCRIPTS / "gg-infer", cwd=tmp_path)
     assert other.forced().ran == ["where"]
 
 
@@ -255,7 +255,7 @@ def test_names_that_cannot_serve(project: Project, fixed: Path) -> None:
         (f"{project.root}/sub", "neither may be inside of the other"),
         ("/usr/bin", "that is another thing on this machine"),
     ):
-        result = project.run(shutil.which("gg-infer") or "gg-infer", "make", env={"GG_KNOWN_AS": name}, status=64)
+        result = project.run(SCRIPTS / "gg-infer", "make", env={"GG_KNOWN_AS": name}, status=64)
         assert said in result.text, name
         shutil.rmtree(project.path(".gg"), ignore_errors=True)
 

@@ -71,8 +71,8 @@ def test_version(tmp_path: Path) -> None:
     ("line", "said"),
     [
         ("gg-force --xyzzy", "gg-force: no such option '--xyzzy' (see gg-force --help)"),
-        ("gg-force --jobs x", "gg-force: invalid value for '--jobs' / '-j': 'x' is not a valid integer range"),
-        ("gg-force --jobs 0", "gg-force: invalid value for '--jobs' / '-j': 0 is not in the range x>=1"),
+        ("gg-force --jobs x", "gg-force: invalid value for '--jobs' / '-j': 'x' is not a number of jobs"),
+        ("gg-force --jobs 0", "gg-force: invalid value for '--jobs' / '-j': '0' is not a number of jobs"),
         ("gg-force --isolation chroot", "gg-force: invalid value for '--isolation': 'chroot' is not one of 'pathmap'"),
         ("gg-infer", "gg-infer: missing argument 'COMMAND [ARGUMENT...]' (see gg-infer --help)"),
         ("gg-infer --nope make", "gg-infer: no such option '--nope' (see gg-infer --help)"),
