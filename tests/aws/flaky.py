@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.aws.server import Answer, Seen, Server
+from tests.aws.server import Answer, Seen, Server, pass_on
 
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+_KEPT = re.compile("(etag|content-range|x-amz-bucket-region|date)$")
 
 Choose = Callable[[Seen], str]
 
@@ -35,7 +36,7 @@ class Flaky:
             return Answer(503, SLOW_DOWN)
         if fault == "500":
             return Answer(500, b"<Error><Code>InternalError</Code></Error>")
-        answer = self._pass_on(seen)
+        answer = pass_on(seen, self.port, _KEPT)
         if fault == "lost":  # it was done, and nobody is told
             return Answer(raw=b"", close=True)
         return self._spoiled(answer, fault)
@@ -56,21 +57,6 @@ class Flaky:
             body, self._last_body = self._last_body, body
             return whole._replace(body=body)
         return whole
-
-    def _pass_on(self, seen: Seen) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            connection.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
-            for name, value in seen.headers.items():
-                connection.putheader(name, value)
-            connection.endheaders(seen.body)
-            reply = connection.getresponse()
-            body = reply.read()
-            kept = ("etag", "content-range", "x-amz-bucket-region", "date")
-            headers = tuple((name, value) for name, value in reply.getheaders() if name.lower() in kept)
-            return Answer(reply.status, body, headers)
-        finally:
-            connection.close()
 
 
 def sometimes(share: float, faults: tuple[str, ...], seed: int = 1) -> Choose:

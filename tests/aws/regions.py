@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tests.aws.lambda_service.client import LambdaService
-from tests.aws.server import Answer, Seen, Server
+from tests.aws.server import Answer, Seen, Server, pass_on
 
 _REGION = re.compile(r"Credential=[^/]+/\d{8}/([\w-]+)/")
+_KEPT = re.compile("x-am")
 
 
 class Regions:
@@ -33,22 +33,7 @@ class Regions:
         if region in self.dead or region not in self._services:
             return Answer(raw=b"", close=True)
         self.invocations[region] += seen.method == "POST"
-        return _pass_on(seen, self._services[region].port)
-
-
-def _pass_on(seen: Seen, port: int) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    try:
-        connection.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
-        for name, value in seen.headers.items():
-            connection.putheader(name, value)
-        connection.endheaders(seen.body)
-        reply = connection.getresponse()
-        body = reply.read()
-        headers = [(name, value) for name, value in reply.getheaders() if name.lower().startswith("x-am")]
-        return Answer(reply.status, body, tuple(headers))
-    finally:
-        connection.close()
+        return pass_on(seen, self._services[region].port, _KEPT)
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import re
 import ssl
 import threading
 from collections.abc import Callable
@@ -33,6 +35,22 @@ class Answer(NamedTuple):
 
 
 Respond = Callable[[Seen], Answer]
+
+
+def pass_on(seen: Seen, port: int, kept: re.Pattern[str]) -> Answer:
+    """What the server at that loopback port answers to the same request, with those of its headers that match."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.putrequest(seen.method, seen.target, skip_host=True, skip_accept_encoding=True)
+        for name, value in seen.headers.items():
+            connection.putheader(name, value)
+        connection.endheaders(seen.body)
+        reply = connection.getresponse()
+        body = reply.read()
+        headers = tuple((name, value) for name, value in reply.getheaders() if kept.match(name.lower()))
+        return Answer(reply.status, body, headers)
+    finally:
+        connection.close()
 
 
 class Server:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,16 +31,6 @@ SOURCES = {
 def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
     with deployed(seaweed_server) as here:
         yield here
-
-
-@pytest.fixture
-def here(functions: Deployed, request: pytest.FixtureRequest) -> Deployed:
-    return functions.at(re.sub(r"\W", "-", request.node.name))
-
-
-@pytest.fixture
-def project(here: Deployed, tmp_path: Path) -> Project:
-    return here.project(tmp_path, SOURCES)
 
 
 NATIVE = """all: gcc.o clang.o lto

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,19 +30,9 @@ SOURCES = {
 
 
 @pytest.fixture(scope="module")
-def small_functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
+def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
     with deployed(seaweed_server, memory="1024") as here:
         yield here
-
-
-@pytest.fixture
-def here(small_functions: Deployed, request: pytest.FixtureRequest) -> Deployed:
-    return small_functions.at(re.sub(r"\W", "-", request.node.name))
-
-
-@pytest.fixture
-def project(here: Deployed, tmp_path: Path) -> Project:
-    return here.project(tmp_path, SOURCES)
 
 
 def test_the_same_bytes_from_an_empty_bucket(here: Deployed, project: Project) -> None:

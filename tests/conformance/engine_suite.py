@@ -54,6 +54,22 @@ class Subject(ABC):
         """How many commands that hang are running."""
 
 
+class PretendedCommands(Subject):
+    """Commands that are words for a worker or engine which only pretends to run them."""
+
+    def concat(self, name: str, text: str, *files: File) -> ThunkId:
+        return self.graph.thunk(name, ["concat", text], *files)
+
+    def say(self, name: str, status: int, out: str, err: str) -> ThunkId:
+        return self.graph.thunk(name, ["say", str(status), out, err])
+
+    def hang(self, name: str) -> ThunkId:
+        return self.graph.thunk(name, ["hang"])
+
+    def read(self, name: str, what: bytes) -> ThunkId:
+        return self.graph.thunk(name, [b"read", what])
+
+
 class Answers:
     """Submits attempts and collects answers."""
 
@@ -90,6 +106,7 @@ class EngineSuite:
     """Subclasses give the fixture `subject`."""
 
     answers: type[Answers] = Answers
+    under_way_of_three = 2  # how many of three hanging attempts an engine with two slots has begun
 
     @contextmanager
     def running(self, subject: Subject, slots: int = 2) -> Iterator[Answers]:
@@ -189,7 +206,7 @@ class EngineSuite:
         answers = Answers(engine, subject.graph)
         for number in range(3):
             answers.submit(number, subject.hang(f"h{number}"))
-        self.until_hanging(subject, answers, 2)
+        self.until_hanging(subject, answers, self.under_way_of_three)
         engine.close()
         assert subject.hanging(engine) == 0
         answers.no_more()

@@ -21,12 +21,12 @@ from gg.store.base import read_blob
 from gg.store.directory import DirectoryStore
 from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
-from tests.conformance.engine_suite import Answers, EngineSuite, Subject
+from tests.conformance.engine_suite import Answers, EngineSuite, PretendedCommands, Subject
 from tests.support.fake_engine import FakeEngine
 from tests.support.thunks import Graph
 
 
-class FakeSubject(Subject):
+class FakeSubject(PretendedCommands):
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.graph = Graph(self.store)
@@ -34,18 +34,6 @@ class FakeSubject(Subject):
 
     def engine(self, slots: int = 2) -> Engine:
         return FakeEngine(self.store, slots=slots, world=self._world)
-
-    def concat(self, name: str, text: str, *files: File) -> ThunkId:
-        return self.graph.thunk(name, ["concat", text], *files)
-
-    def say(self, name: str, status: int, out: str, err: str) -> ThunkId:
-        return self.graph.thunk(name, ["say", str(status), out, err])
-
-    def hang(self, name: str) -> ThunkId:
-        return self.graph.thunk(name, ["hang"])
-
-    def read(self, name: str, what: bytes) -> ThunkId:
-        return self.graph.thunk(name, [b"read", what])
 
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.graph.path(name)

@@ -17,7 +17,7 @@ from gg.aws.sign import Credentials, Scope
 from gg.core.events import Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, Writer
-from gg.core.thunk import File, Reduction
+from gg.core.thunk import Reduction
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.engine import LambdaEngine
@@ -28,7 +28,7 @@ from gg.store.directory import DirectoryStore
 from gg.store.filedb import FileDB
 from tests.aws.lambda_service.client import LambdaService, lambda_service
 from tests.aws.lambda_service.config import Config
-from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
+from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, PretendedCommands, Subject
 from tests.support.thunks import Graph
 
 ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
@@ -59,7 +59,7 @@ class Patient(Answers):
         return result
 
 
-class LambdaSubject(Subject):
+class LambdaSubject(PretendedCommands):
     def __init__(self, service: LambdaService, where: Path) -> None:
         self.where = where
         (where / "w").mkdir()
@@ -84,18 +84,6 @@ class LambdaSubject(Subject):
             meter=Meter(prices("us-east-1")),
         )
 
-    def concat(self, name: str, text: str, *files: File) -> ThunkId:
-        return self.graph.thunk(name, ["concat", text], *files)
-
-    def say(self, name: str, status: int, out: str, err: str) -> ThunkId:
-        return self.graph.thunk(name, ["say", str(status), out, err])
-
-    def hang(self, name: str) -> ThunkId:
-        return self.graph.thunk(name, ["hang"])
-
-    def read(self, name: str, what: bytes) -> ThunkId:
-        return self.graph.thunk(name, [b"read", what])
-
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.where / "w" / name
         path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
@@ -109,21 +97,11 @@ class LambdaSubject(Subject):
 
 class TestLambdaEngine(EngineSuite):
     answers = Patient
+    under_way_of_three = 3  # it is the scheduler that counts slots
 
     @pytest.fixture
     def subject(self, service: LambdaService, tmp_path: Path) -> Subject:
         return LambdaSubject(service, tmp_path)
-
-    def test_closed_while_it_runs(self, subject: Subject) -> None:
-        """The scheduler counts slots, so all three are under way; of none is anything heard."""
-        engine = subject.engine(2)
-        answers = Answers(engine, subject.graph)
-        for number in range(3):
-            answers.submit(number, subject.hang(f"h{number}"))
-        self.until_hanging(subject, answers, 3)
-        engine.close()
-        assert subject.hanging(engine) == 0
-        answers.no_more()
 
     def test_a_thousand_at_once(self, subject: Subject) -> None:
         """Many begin together and many replies are dealt with together: each is answered once, with its own."""
