@@ -18,6 +18,7 @@ from gg.record.softfiles import SoftFiles
 from gg.record.world import World
 from gg.store.base import Kind, Store
 from gg.store.filedb import FileDB
+from gg.store.scratch import Scratch
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
@@ -101,6 +102,7 @@ class Session:
         self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming)
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
+        self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = _ToolFinder(shims, self._world)
         self._recorder = Recorder(
             world=self._world,
@@ -114,7 +116,7 @@ class Session:
             rules=Rules(store),
             forces=self._forces,
             shims=shims,
-            tmp=os.fsencode(workspace.tmp),
+            tmp=self._scratch.path(),
             always_real=always_real,
             listener=listener,
         )
@@ -158,6 +160,7 @@ class Session:
         self._files.flush()
         self._files.close()
         self._store.flush()
+        self._scratch.close()
         self.calls.close()
 
 

@@ -38,6 +38,7 @@ from gg.store.files import (
     write_fd,
 )
 from gg.store.metadata import Metadata
+from gg.store.scratch import Scratch, left, remove_left
 
 MTIME_NS = 1_000_000_000
 _EXECUTABLE = b"x"
@@ -59,6 +60,7 @@ class BlobFiles:
     def __init__(self, directory: bytes, notes: Metadata, *, writable: bool) -> None:
         self._blobs = directory + b"/blobs"
         self._tmp = directory + b"/tmp"
+        self._scratch = Scratch(self._tmp)
         self._notes = notes
         self._writable = writable
         # By name: a blob's digest, with "x" after it for the executable variant.
@@ -148,14 +150,20 @@ class BlobFiles:
                     used = max(st.st_atime, copy.st_atime if copy is not None else 0.0)
                     yield Stored(Key(Kind.BLOB, bytes.fromhex(name.decode())), size, used)
 
+    def close(self) -> None:
+        self._scratch.close()
+
     def tidy(self, older_than_s: float) -> int:
         """Remove files in `tmp/` that were begun before that many seconds; the answer is the bytes freed."""
         freed = 0
-        for entry in _listed(self._tmp):
+        for entry in (e for each in (self._tmp, *left(self._tmp)) for e in _listed(each)):
             st = entry.stat(follow_symlinks=False)
-            if st.st_ctime <= time.time() - older_than_s:
+            if not stat.S_ISDIR(st.st_mode) and st.st_ctime <= time.time() - older_than_s:
                 discard(entry.path)
                 freed += st.st_size
+        if not older_than_s:  # nobody else is using the store
+            self._scratch.close()
+            remove_left(self._tmp)
         return freed
 
     # What is known of a file
@@ -223,7 +231,7 @@ class BlobFiles:
 
     def _store(self, name: bytes, fill: Callable[[int], bool], mode: int = 0o444) -> bool:
         """Make the file of that name of what `fill` writes, unless that says False."""
-        temporary = aside(self._tmp)
+        temporary = aside(self._scratch.path())
         try:
             fd = create(temporary, mode)
             try:

@@ -113,6 +113,7 @@ class DirectoryStore:
         try:
             self._metadata.close()
         finally:
+            self._blobs.close()
             self._release()
 
     def __enter__(self) -> DirectoryStore:
