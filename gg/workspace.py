@@ -99,7 +99,7 @@ class Workspace:
     def remove_scratch(self) -> None:
         """Remove what processes that are no more have left in `.gg/tmp`; names there carry a process's number."""
         for name in os.listdir(self.tmp):
-            number = re.match(r"[a-z]+(\d+)", name)
+            number = re.match(r"(?:[a-z]+|\.gg-)(\d+)", name)
             if number and not os.path.exists(f"/proc/{number[1]}"):
                 full = os.path.join(self.tmp, name)
                 with suppress(OSError):

@@ -129,10 +129,7 @@ ANSWERS = {
         78, "there is no such bucket", "gg deploy lambda",
     ),
     "clock": (
-        Answer(
-            403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>",
-            (("Date", email.utils.formatdate(time.time() + 1800, usegmt=True)),),
-        ),
+        Answer(403, b"<Error><Code>RequestTimeTooSkewed</Code></Error>"),
         78, "this machine's clock differs", "timedatectl",
     ),
     "no S3": (Answer(200, b"<html>Welcome</html>"), 74, "does not answer as S3 does", "AWS_ENDPOINT_URL"),
@@ -143,6 +140,8 @@ ANSWERS = {
 @pytest.mark.parametrize("case", ANSWERS)
 def test_what_a_server_says(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
     answer, status, what, hint = ANSWERS[case]
+    if case == "clock":
+        answer = answer._replace(headers=(("Date", email.utils.formatdate(time.time() + 1800, usegmt=True)),))
     with Server(lambda seen: answer) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
         error = trouble(opened, tmp_path)

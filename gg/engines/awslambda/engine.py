@@ -271,7 +271,7 @@ class LambdaEngine:
             return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")
         self._waiting.add(start.id)
         try:
-            packs = await self._inputs.bundle(thunk.groups) if thunk.groups else frozenset()
+            packs = await asyncio.shield(self._inputs.bundle(thunk.groups)) if thunk.groups else frozenset()
             own = await self._inputs.own(thunk, start.extra, ahead)
         finally:
             self._waiting.discard(start.id)

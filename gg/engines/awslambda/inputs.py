@@ -23,6 +23,10 @@ SMALL = 256 << 10  # bytes of one file in a request
 MOST = 3 << 20  # of all
 
 
+_Ids = tuple[GroupId, ...]
+_Bundle = asyncio.Future[frozenset[Pack]]
+
+
 class Input(Protocol):
     """As `gg.store.s3.packer` has it."""
 
@@ -57,16 +61,16 @@ class Inputs:
         self._groups = groups
         self._shipping = shipping
         self._pool = ThreadPoolExecutor(4, "ship")
-        self._bundles: dict[tuple[GroupId, ...], asyncio.Future[frozenset[Pack]]] = {}
-        self._waiting: list[tuple[GroupId, ...]] = []
+        self._bundles: dict[_Ids, _Bundle] = {}
+        self._waiting: dict[_Ids, _Bundle] = {}  # to be sent in the loop's next turn
 
     def expect(self, thunks: Iterable[Thunk]) -> None:
         """Begin to send what these have in groups."""
         for thunk in thunks:
             self.bundle(thunk.groups)
 
-    def bundle(self, ids: tuple[GroupId, ...]) -> asyncio.Future[frozenset[Pack]]:
-        """The packs that hold these groups and all that is in them, once they are sent."""
+    def bundle(self, ids: _Ids) -> _Bundle:
+        """The packs that hold these groups and all that is in them, once they are sent. Many wait for one: shield it."""
         known = self._bundles.get(ids)
         if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
             loop = asyncio.get_running_loop()
@@ -76,12 +80,12 @@ class Inputs:
                 return known
             if not self._waiting:
                 loop.call_soon(lambda: loop.create_task(self._send()))
-            self._waiting.append(ids)
+            self._waiting[ids] = known
         return known
 
     def forget(self) -> None:
-        """Something that was there is gone: look again."""
-        self._bundles.clear()
+        """Something that was there is gone: look again. Whoever waits for a bundle is given it all the same."""
+        self._bundles = dict(self._waiting)
 
     def read_ahead(self, thunks: Sequence[Thunk]) -> Mapping[Key, bytes]:
         """The small files of these thunks' own, as far as the store has them: read together, as that is cheaper."""
@@ -131,25 +135,23 @@ class Inputs:
 
     async def _send(self) -> None:
         """All that waits, in one go: what several combinations share is sent once, and packed by what it is."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting = self._waiting, {}
         loop = asyncio.get_running_loop()
         try:
-            found = await loop.run_in_executor(self._pool, self._ship, waiting)
+            found = await loop.run_in_executor(self._pool, self._ship, list(waiting))
         except Exception as error:
-            for ids in waiting:
-                future = self._bundles.get(ids)
-                if future is not None and not future.done():
+            for future in waiting.values():
+                if not future.done():
                     future.set_exception(error)
                     future.exception()  # it is seen, also if nobody waits
             return
-        for ids, packs in found.items():
-            future = self._bundles.get(ids)
-            if future is not None and not future.done():
-                future.set_result(packs)
+        for ids, future in waiting.items():
+            if not future.done():
+                future.set_result(found[ids])
 
-    def _ship(self, combinations: Sequence[tuple[GroupId, ...]]) -> dict[tuple[GroupId, ...], frozenset[Pack]]:
+    def _ship(self, combinations: Sequence[_Ids]) -> dict[_Ids, frozenset[Pack]]:
         shipping = self._need()
-        keys: dict[tuple[GroupId, ...], list[Key]] = {}
+        keys: dict[_Ids, list[Key]] = {}
         files: dict[Key, File] = {}
         groups: dict[GroupId, None] = {}
         for ids in combinations:

@@ -1,0 +1,25 @@
+"""What killed processes have left in `.gg/tmp` goes when the workspace is next used; what is in use stays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from gg.store.files import aside
+from gg.workspace import Workspace
+
+
+def test_leftovers_of_processes_that_are_no_more(tmp_path: Path) -> None:
+    here = Workspace.create(str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    ours = os.path.basename(os.fsdecode(aside(os.fsencode(here.tmp))))
+    theirs = ours.replace(str(os.getpid()), str(gone.pid), 1)
+    for name in (ours, theirs, f"r{gone.pid}", f"r{os.getpid()}"):
+        Path(here.tmp, name).touch()
+    attempt = Path(here.tmp, f"a{gone.pid}-7f-1")
+    attempt.mkdir()
+    (attempt / "half").touch()
+    here.make()
+    assert sorted(os.listdir(here.tmp)) == sorted([ours, f"r{os.getpid()}"])
