@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gg.core import placeholder
 from gg.core.codec import decode_reduction, decode_thunk, encode_reduction
 from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import OutputOf, Reduction, Thunk
 from gg.errors import MissingObject

@@ -16,13 +16,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gg.cone import Answer as Known
 from gg.cone import Cone, Ran
 from gg.core import events
 from gg.core.events import AttemptId, Fault, How, NodeSpec
 from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
 from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work

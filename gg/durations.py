@@ -6,11 +6,10 @@ it is one record in the store, about 20 bytes a thunk.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import msgpack
 from blake3 import blake3
 
+from gg.core.named import NamedTuple
 from gg.core.thunk import Thunk, Usage
 from gg.store.base import Key, Kind, Store, get_one
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING
 
-from gg.behind import Behind
 from gg.core.ids import BlobId, ThunkId
+from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made, Output, Reduction
 from gg.errors import GGError, Interrupted, MissingObject
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from gg.engines.base import Engine
     from gg.store.base import Store
     from gg.store.filedb import FileDB
+
+
+_NOWHERE: Mapping[BlobId, bytes] = {}
+_AS_BEFORE = Kept()
 
 
 class _Result(NamedTuple):
@@ -71,7 +76,9 @@ class Forcer:
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
         self.sink = observe
-        self._texts: list[bytes] = []
+        self._texts: list[bytes] = []  # files to be placed that are no blobs, written for `_begin`
+        self._texts_under_way: list[bytes] = []
+        self._serial = count()
         self.placed = 0
         self._files: FileDB | None = None
         self._opening = threading.Lock()
@@ -80,6 +87,7 @@ class Forcer:
         self._driver: Driver | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
+        self._under_way: list[_Result] = []
         self._read_already: dict[bytes, BlobId] = {}
 
     def files(self) -> FileDB:
@@ -137,11 +145,15 @@ class Forcer:
         """Place what needs nothing but to be placed; the values of all that is known."""
         known = Known(self._store, self._elsewhere, self._is_there)
         self._observe(seen.Started(total=len(known)))
-        with Behind(self._take) as placing:
+        try:
             for batch in known.find():
                 if self._stopped:
                     break
-                placing.give(batch)
+                results = self._take(batch)
+                self._end()
+                self._begin(results)
+        finally:
+            self._end()
         return known.values
 
     def _is_there(self, path: bytes, blob: BlobId) -> bool:
@@ -152,11 +164,11 @@ class Forcer:
         except OSError:
             return False
 
-    def _take(self, batch: Sequence[Found]) -> None:
-        """Place what was known."""
-        for name, outputs, reduction in batch:
+    def _take(self, batch: Sequence[Found]) -> list[_Result]:
+        """What to place of what was known."""
+        for name, outputs, reduction, _ in batch:
             self._observe(self._done(name, outputs, reduction))
-        self._place([self._result(n, o, r, r.outputs) for n, o, r in batch])
+        return [self._result(n, o, r, r.outputs, paths) for n, o, r, paths in batch]
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
         seconds = reduction.usage.wall_ns / 1e9
@@ -225,13 +237,22 @@ class Forcer:
 
     def _finished(self, settled: Sequence[Settled]) -> None:
         try:
-            self._place([self._result(s.name, s.thunk.outputs, s.reduction, s.values) for s in settled])
+            self._begin([self._result(s.name, s.thunk.outputs, s.reduction, s.values, _NOWHERE) for s in settled])
+            self._end()
         except GGError as error:
             self._bad = self._bad or error
             assert self._driver
             self._driver.stop()
 
-    def _result(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction, values: Values) -> _Result:
+    def _result(
+        self,
+        name: ThunkId,
+        outputs: Sequence[Output],
+        reduction: Reduction,
+        values: Values,
+        files: Mapping[BlobId, bytes],
+    ) -> _Result:
+        """`files`: where some blobs are known to be."""
         where = {(path, known.index): None for path, known in self._elsewhere.get(name, ())}
         superseding = b""
         for index, output in enumerate(outputs):
@@ -243,20 +264,27 @@ class Forcer:
                 elif there:
                     superseding = path
         items = [
-            self._item(path, values[index], over=Placeholder(name, index), expected=outputs[index].executable)
+            self._item(path, values[index], files, Placeholder(name, index), expected=outputs[index].executable)
             for path, index in where
         ]
         like = items[0].path if items else superseding
         beside = self._beside(name, outputs, values, reduction, like) if like else []
         return _Result(outputs, reduction, [*beside, *items], not items and like != b"")
 
-    def _place(self, results: Sequence[_Result]) -> None:
-        """Put all in their places, and tell of it. What goes with a placeholder's file comes before it: once that is
-        real, nobody would look for more.
+    def _begin(self, results: list[_Result]) -> None:
+        """Begin to put all in their places. What goes with a placeholder's file comes before it: once that is real,
+        nobody would look for more.
         """
-        kept = iter(self._placer.put([item for result in results for item in result.items]))
-        while self._texts:
-            os.unlink(self._texts.pop())
+        self._under_way = results
+        self._texts_under_way, self._texts = self._texts, []
+        self._placer.begin([item for result in results for item in result.items])
+
+    def _end(self) -> None:
+        """Tell of what was begun with, when it is in its place."""
+        results, self._under_way = self._under_way, []
+        kept = iter(self._placer.end())
+        while self._texts_under_way:
+            os.unlink(self._texts_under_way.pop())
         for outputs, reduction, items, superseded in results:
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
@@ -297,7 +325,7 @@ class Forcer:
         if self._renaming is None:
             return self._item(path, made, kept=kept)
         text = self._rule(made.blob)
-        aside = os.path.join(os.fsencode(self._workspace.tmp), b"d%d-%d" % (os.getpid(), len(self._texts)))
+        aside = os.path.join(os.fsencode(self._workspace.tmp), b"d%d-%d" % (os.getpid(), next(self._serial)))
         self._texts.append(aside)
         with open(aside, "wb") as file:
             file.write(text)
@@ -325,13 +353,14 @@ class Forcer:
         self,
         path: bytes,
         made: Made | None,
-        *,
+        files: Mapping[BlobId, bytes] = _NOWHERE,
         over: Placeholder | None = None,
-        kept: Kept | None = None,
+        *,
+        kept: Kept = _AS_BEFORE,
         expected: bool = False,
     ) -> Item:
-        source = self._blob_path(made.blob) if made else b""
-        return Item(path, source, made, over, kept or Kept(), expected)
+        source = (files.get(made.blob) or self._blob_path(made.blob)) if made else b""
+        return Item(path, source, made, over, kept, expected)
 
     def _blob_path(self, blob: BlobId) -> bytes:
         path = self._store.path(blob)

@@ -7,11 +7,12 @@ inputs narrowed to what was read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from gg.core.codec import Outline, decode_reduction, decode_thunk, outline_thunk
+from gg.core.codec import Outline, decode_thunk, outline_reduction, outline_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.named import NamedTuple
 from gg.core.thunk import Output, Reduction
 from gg.resolve import Values, resolve
 from gg.store.base import Key, Kind, blob_key
@@ -24,11 +25,12 @@ _AT_ONCE = 4 << 20  # bytes of blobs: their check costs time, in which those bef
 
 
 class Found(NamedTuple):
-    """A thunk whose result is known."""
+    """A thunk whose result is known. `paths`: files with the bytes of what it made, as far as these are here already."""
 
     name: ThunkId
     outputs: tuple[Output, ...]
     reduction: Reduction
+    paths: Mapping[BlobId, bytes]
 
 
 class Known:
@@ -86,25 +88,25 @@ class Known:
         names = [name for name in names if not self._outlines[name].dynamic]
         keys = {name: Key(Kind.REDUCTION, self._resolved(name)) for name in names}
         stored = self._store.get(list(keys.values()))
-        found = [
-            Found(name, self._outlines[name].outputs, decode_reduction(stored[key], None))
-            for name, key in keys.items()
-            if key in stored
-        ]
+        found = [(name, outline_reduction(stored[key])) for name, key in keys.items() if key in stored]
         for some in _by_size(found):
             plain = self._plain(some)
-            self.values.update((each.name, each.reduction.outputs) for each in plain)
+            self.values.update([(each.name, each.reduction.outputs) for each in plain])
             yield plain
 
-    def _plain(self, found: Sequence[Found]) -> list[Found]:
+    def _plain(self, found: Sequence[tuple[ThunkId, Reduction]]) -> list[Found]:
         """Those that hold: what was read undeclared is as it was, and the blobs are there."""
-        blobs = {blob_key(made.blob) for each in found for made in each.reduction.outputs if made}
-        there = self._store.has(list(blobs))
+        wanted = {made.blob for _, reduction in found for made in reduction.outputs if made}
+        paths = self._store.paths(list(wanted))
+        absent = wanted - paths.keys()
+        if absent:
+            elsewhere = self._store.has([blob_key(blob) for blob in absent])
+            absent = {blob for blob in absent if blob_key(blob) not in elsewhere}
         return [
-            each
-            for each in found
-            if all(self._holds(path, blob) for path, blob in each.reduction.extra_inputs)
-            and all(made is None or blob_key(made.blob) in there for made in each.reduction.outputs)
+            Found(name, self._outlines[name].outputs, reduction, paths)
+            for name, reduction in found
+            if not (absent and any(made and made.blob in absent for made in reduction.outputs))
+            and (not reduction.extra_inputs or all(self._holds(*each) for each in reduction.extra_inputs))
         ]
 
     def _resolved(self, name: ThunkId) -> ThunkId:
@@ -112,13 +114,14 @@ class Known:
         return resolve(name, decode_thunk(data), data, self.values).id if data else name
 
 
-def _by_size(found: Sequence[Found]) -> Iterator[list[Found]]:
+def _by_size(found: Sequence[tuple[ThunkId, Reduction]]) -> Iterator[list[tuple[ThunkId, Reduction]]]:
     """Cut where the outputs come to `_AT_ONCE` bytes."""
-    some: list[Found] = []
+    some: list[tuple[ThunkId, Reduction]] = []
     size = 0
     for each in found:
         some.append(each)
-        size += sum(made.blob.size for made in each.reduction.outputs if made)
+        for made in each[1].outputs:
+            size += made.blob.size if made else 0
         if size >= _AT_ONCE:
             yield some
             some, size = [], 0

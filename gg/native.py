@@ -49,6 +49,11 @@ def jail() -> str:
     return _find("gg-jail")
 
 
-def place_library() -> str:
-    """The library that puts files in the places of placeholders. ToolMissing if it was not built."""
-    return _find("libgg-place.so")
+def placer() -> str:
+    """The program that puts files in the places of placeholders. ToolMissing if it was not built."""
+    return _find("gg-place")
+
+
+def finder() -> str:
+    """The program that looks for placeholders. ToolMissing if it was not built."""
+    return _find("gg-find")

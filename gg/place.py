@@ -1,26 +1,27 @@
 """Putting what was made in the place of its placeholder, so that the tree is an ordinary one afterwards.
 
 A file appears whole or not at all. It keeps the placeholder's times, for make compares those, and its mode, with what
-the tool itself decided about execution. `toolchain-wrappers/place.c` does it, many files in one call, and says how.
+the tool itself decided about execution. `toolchain-wrappers/place.c` does it, a program that goes on beside us, and says how.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
-from typing import NamedTuple
 
 from gg import native
+from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made
 from gg.errors import StoreError
+from gg.helper import Helper
 
 _ITEM = struct.Struct("<IIQqqI32s")
-_ANSWER = struct.Struct("<iIqq")
+_HEAD = struct.Struct("<II")
+_ANSWER = struct.Struct("<iIqqQQ")
 _PLACEHOLDER, _EXECUTABLE, _GONE, _EXPECTED = 1, 2, 4, 8
 
 _serial = count()
@@ -69,22 +70,56 @@ class Placer:
     def __init__(self, tmp: str, top: str) -> None:
         self._top = os.fsencode(top)
         self._aside = os.path.join(os.fsencode(tmp), b"o%d-%d" % (os.getpid(), next(_serial)))
-        self._call = ctypes.CDLL(native.place_library()).gg_place
-        self._call.argtypes = (ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p)
+        self._helper: Helper | None = None
+        self._under_way: Sequence[Item] = ()
 
     def put(self, items: Sequence[Item]) -> list[Kept | None]:
         """Put the files; what each has taken over, None where its placeholder is not. StoreError ends it midway."""
-        names = [_linked(item.path) if item.over else None for item in items]
-        answers = ctypes.create_string_buffer(_ANSWER.size * len(items))
-        done = self._call(self._aside, b"".join([item.pack() for item in items]), len(items), answers)
+        self.begin(items)
+        return self.end()
+
+    def begin(self, items: Sequence[Item]) -> None:
+        """Begin to put the files: `end`, which is to come before the next `begin`, says what came of them."""
+        assert not self._under_way
+        if not items:
+            return
+        self._helper = self._helper or Helper(native.placer(), self._aside)
+        packed = b"".join([item.pack() for item in items])
+        self._under_way = items
+        try:
+            self._helper.write(_HEAD.pack(len(items), len(packed)) + packed)
+        except OSError as error:
+            raise self._lost() from error
+
+    def end(self) -> list[Kept | None]:
+        """As `put`, of the files that were begun with."""
+        items, self._under_way = self._under_way, ()
+        if not items:
+            return []
+        assert self._helper
+        tried = int.from_bytes(self._helper.read(4), "little")
+        answers = self._helper.read(tried * _ANSWER.size)
+        if not tried or len(answers) < tried * _ANSWER.size:
+            raise self._lost()
         kept: list[Kept | None] = []
-        for status, mode, atime, mtime in _ANSWER.iter_unpack(answers.raw[: done * _ANSWER.size]):
+        linked: list[tuple[tuple[int, int], bytes]] = []
+        for item, (status, mode, atime, mtime, device, inode) in zip(items, _ANSWER.iter_unpack(answers), strict=False):
             if status < 0:
-                raise _cannot(items[len(kept)].path, -status)
+                raise _cannot(item.path, -status)
             kept.append(Kept(mode, atime, mtime) if status else None)
-        if any(names):
-            self._link_again([(i, item.path) for i, item, k in zip(names, items, kept, strict=True) if i and k])
+            if inode and status:
+                linked.append(((device, inode), item.path))
+        if linked:
+            self._link_again(linked)
         return kept
+
+    def _lost(self) -> StoreError:
+        helper, self._helper, self._under_way = self._helper, None, ()
+        status = helper.close() if helper else 0
+        return StoreError(
+            f"gg's own program gg-place ended with status {status}",
+            hint="what was forced is kept in the store: run gg-force again",
+        )
 
     def _link_again(self, placed: Sequence[tuple[tuple[int, int], bytes]]) -> None:
         """Let every name that one of these placeholders had below the top lead to the file that took its place."""
@@ -111,22 +146,14 @@ class Placer:
             os.rename(self._aside, path)
 
     def close(self) -> None:
-        with suppress(OSError):
-            os.unlink(self._aside)
+        if self._helper:
+            self._helper.close()
+            self._helper = None
 
 
 def _inode(path: bytes) -> tuple[int, int]:
     info = os.lstat(path)
     return info.st_dev, info.st_ino
-
-
-def _linked(path: bytes) -> tuple[int, int] | None:
-    """The device and inode of a file that has more names than this one."""
-    try:
-        info = os.lstat(path)
-    except OSError:
-        return None
-    return (info.st_dev, info.st_ino) if info.st_nlink > 1 else None
 
 
 def _cannot(path: bytes, error: int) -> StoreError:

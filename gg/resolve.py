@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from gg.core.codec import encode_thunk, thunk_id
 from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
 from gg.core.thunk import Entry, File, Made, OutputOf, Thunk
 
 Values = tuple[Made | None, ...]

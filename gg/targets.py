@@ -42,4 +42,4 @@ class Targets:
 
     @classmethod
     def all(cls, workspace: Workspace) -> Targets:
-        return cls(dict(workspace.placeholders()))
+        return cls(workspace.placeholders())

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 
 from gg.core import placeholder
@@ -110,23 +109,11 @@ class Workspace:
         if not os.access(self.tmp, os.W_OK):
             raise StoreError(f"cannot write in {self.dot}", hint="gg needs a place to write in the workspace")
 
-    def placeholders(self) -> Iterator[tuple[bytes, Placeholder]]:
-        """Every placeholder below the root, with its absolute path; `.gg` and symbolic links are not entered."""
-        stack = [os.fsencode(self.root)]
-        while stack:
-            directory = stack.pop()
-            try:
-                with os.scandir(directory) as entries:
-                    for entry in entries:
-                        if entry.is_dir(follow_symlinks=False):
-                            if entry.name not in (b".gg", b".git"):
-                                stack.append(entry.path)
-                        elif entry.is_file(follow_symlinks=False):
-                            found = read_placeholder(entry.path, entry.stat(follow_symlinks=False).st_size)
-                            if found:
-                                yield entry.path, found
-            except OSError:
-                continue  # removed while we walk, or not ours to read: nothing to force there
+    def placeholders(self) -> dict[bytes, Placeholder]:
+        """Every placeholder below the root, by its absolute path; `.gg`, `.git` and symbolic links are not entered."""
+        from gg.search import Search
+
+        return Search(self.root).found()
 
 
 def _remove(path: str) -> None:

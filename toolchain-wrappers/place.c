@@ -1,4 +1,5 @@
-/* Puts made files where their placeholders stand, many in one call. Called by `gg/place.py` through ctypes.
+/* gg-place ASIDE: puts made files where their placeholders stand. `gg/place.py` starts it, tells it which on standard input,
+ * and reads on standard output what came of them. A process and not a library, for it then works while Python does.
  *
  * A file appears whole or not at all: it is written aside and exchanged with what stands at its path, in one step of the
  * kernel. What stood there is then aside, and is looked at once more: if it is not the placeholder that was read before,
@@ -10,7 +11,7 @@
  * a lease tells. It is cut to nothing first, for then ext4, XFS and btrfs write the new bytes out before the new name, as
  * they do for a new file that replaces one: after a power cut no path holds a stranger's placeholder.
  *
- * Items come one after the other, little-endian and not aligned:
+ * A request is u32 how many items, u32 how many bytes they have, and the items; all is little-endian, not aligned:
  *
  *    0  u32  flags: 1 PLACEHOLDER  only where the named placeholder stands, whose times and mode are kept; its owner
  *                                  and its attributes (capabilities, access lists) as far as we have the right to
@@ -25,6 +26,8 @@
  *   32  u32  permissions                                   |
  *   36  32 bytes: the thunk, of the placeholder
  *   68  the path, NUL, the file that has the bytes, NUL
+ *
+ * The answer: u32 how many were tried, and a `struct answer` for each. It stops at the first that fails.
  */
 #define _GNU_SOURCE
 #include "placeholder.h"
@@ -34,6 +37,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -62,6 +66,7 @@ struct answer {
     int32_t status;
     uint32_t mode;
     int64_t atime, mtime;
+    uint64_t device, inode; /* of the placeholder, when it had more names than this one; else 0 */
 };
 
 static const char *take_item(const char *at, struct item *item)
@@ -288,6 +293,10 @@ static int put(const char *aside, const struct item *item, struct answer *as)
         as->mode = st.st_mode & 07777;
         as->atime = st.st_atim.tv_sec * INT64_C(1000000000) + st.st_atim.tv_nsec;
         as->mtime = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
+        if (found.st_nlink > 1) {
+            as->device = found.st_dev;
+            as->inode = found.st_ino;
+        }
     } else if (lstat(item->path, &found) != 0 || S_ISDIR(found.st_mode)) {
         own = NULL; /* rename refuses a directory */
     }
@@ -301,10 +310,9 @@ static int put(const char *aside, const struct item *item, struct answer *as)
 
 /* Do `count` items. `aside` is a path that nobody else uses, on the file system of most of them; what is left there is
  * no longer needed by anybody. Stops at the first that fails; gives how many were tried. */
-__attribute__((visibility("default"))) int gg_place(const char *aside, const char *items, int count,
-                                                    struct answer *answers)
+static uint32_t place(const char *aside, const char *items, uint32_t count, struct answer *answers)
 {
-    for (int i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         struct item item;
         items = take_item(items, &item);
         int done = put(aside, &item, &answers[i]);
@@ -315,4 +323,67 @@ __attribute__((visibility("default"))) int gg_place(const char *aside, const cha
         }
     }
     return count;
+}
+
+/* Requests */
+
+static int take(void *to, size_t size)
+{
+    for (char *at = to; size > 0;) {
+        ssize_t n = read(STDIN_FILENO, at, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return -1;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+static int give(const void *from, size_t size)
+{
+    for (const char *at = from; size > 0;) {
+        ssize_t n = write(STDOUT_FILENO, at, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        at += n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+/* One request; -1 when there is no further one, or nobody to answer. */
+static int serve(const char *aside)
+{
+    uint32_t head[2];
+    if (take(head, sizeof head) != 0)
+        return -1;
+    char *items = malloc(head[1] + 1);
+    struct answer *answers = malloc((head[0] + 1) * sizeof *answers);
+    int failed = items == NULL || answers == NULL || take(items, head[1]) != 0;
+    if (!failed) {
+        uint32_t tried = place(aside, items, head[0], answers);
+        failed = give(&tried, sizeof tried) != 0 || give(answers, tried * sizeof *answers) != 0;
+    }
+    free(items);
+    free(answers);
+    return failed ? -1 : 0;
+}
+
+/* It ends when its input does: whoever started it decides what a signal from the terminal means. */
+int main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 64;
+    signal(SIGINT, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    while (serve(argv[1]) == 0)
+        ;
+    unlink(argv[1]);
+    return 0;
 }

@@ -22,7 +22,7 @@ def command(keep_store: bool, dry_run: bool, debug: bool) -> int:
     from gg.errors import StoreError
 
     workspace = Workspace.need()
-    paths = [path for path, _ in workspace.placeholders()]
+    paths = list(workspace.placeholders())
     verb = "would remove" if dry_run else "removed"
     try:
         if not dry_run:

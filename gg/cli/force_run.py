@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gg import config, history
+from gg.search import Search
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ def force(
 ) -> int:
     """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none."""
     workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
+    search = None if targets else Search(workspace.root)
     settings = config.load(workspace.root, **flags)
     from gg.observe.choose import choose
     from gg.targets import Targets
 
     started, cpu = time.time(), time.process_time()
-    wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
+    wanted = Targets(search.found()) if search else Targets.named(targets, os.getcwd())
     if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
         _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)

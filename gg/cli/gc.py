@@ -31,7 +31,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     workspace = Workspace.need()
     store = DirectoryStore(os.fsencode(workspace.dot))
     try:
-        thunks = {known.thunk for _, known in workspace.placeholders()}
+        thunks = {known.thunk for known in workspace.placeholders().values()}
         roots = [Key(kind, thunk) for thunk in thunks for kind in (Kind.THUNK, Kind.REDUCTION)]
         roots += [soft_key(thunk) for thunk in thunks]
         report = collect(store, roots, max_age_s=age, max_bytes=size, dry_run=dry_run)

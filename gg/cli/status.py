@@ -22,7 +22,7 @@ def command(as_json: bool, debug: bool) -> int:
     from gg.store.directory import DirectoryStore
 
     workspace = Workspace.need()
-    waiting = sorted(os.path.relpath(os.fsdecode(path), workspace.root) for path, _ in workspace.placeholders())
+    waiting = sorted(os.path.relpath(os.fsdecode(path), workspace.root) for path in workspace.placeholders())
     store = DirectoryStore(os.fsencode(workspace.dot))
     try:
         sizes = {kind.name.lower(): [s.size for s in store.keys(kind)] for kind in Kind}

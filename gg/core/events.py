@@ -17,8 +17,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from enum import Enum
 from types import MappingProxyType
-from typing import NamedTuple, NewType
+from typing import NewType
 
+from gg.core.named import NamedTuple
 from gg.core.thunk import Work
 
 NodeId = Hashable

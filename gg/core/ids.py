@@ -6,10 +6,11 @@ names need not be UTF-8; a `SandboxPath` is absolute and has no `.`, `..` or emp
 
 from __future__ import annotations
 
-from typing import NamedTuple, NewType
+from typing import NewType
 
 from blake3 import blake3
 
+from gg.core.named import NamedTuple
 from gg.errors import FormatError
 
 DIGEST_SIZE = 32

@@ -10,9 +10,8 @@ Always 256 bytes, so that a size tells most files apart without reading them. Th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
 
 SIZE = 256
 _MAGIC_AT = 160

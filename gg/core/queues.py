@@ -11,10 +11,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from enum import Enum
-from typing import NamedTuple
 
 from gg.core.events import AttemptId
 from gg.core.fleet import Engine
+from gg.core.named import NamedTuple
 from gg.core.states import Attempt, Node, State
 
 Entry = tuple[float, int, int, Node]

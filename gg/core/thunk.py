@@ -13,9 +13,9 @@ Equal thunks encode to equal bytes (`gg.core.codec`), and that encoding's digest
 from __future__ import annotations
 
 from enum import Enum
-from typing import NamedTuple
 
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
+from gg.core.named import NamedTuple
 
 
 class File(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
-from typing import NamedTuple
 
 from gg.core.events import NodeId, NodeSpec
+from gg.core.named import NamedTuple
 from gg.core.policy import DEFAULT_SECONDS
 from gg.core.simulator import EngineModel, EngineUse, simulate
 from gg.core.thunk import Work

@@ -11,8 +11,8 @@ import re
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
+from gg.core.named import NamedTuple
 from gg.cost.prices import FREE_DISK_MB, Prices, prices
 
 _BILLED = re.compile(rb"Billed Duration: (\d+) ms\tMemory Size: (\d+) MB")

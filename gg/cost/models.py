@@ -5,9 +5,8 @@ Nothing here was measured on AWS by us. Times are seconds, sizes are bytes, rate
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from gg.core.events import Caps, Ramp
+from gg.core.named import NamedTuple
 from gg.core.simulator import EngineModel, LogNormal
 
 MB = 1 << 20

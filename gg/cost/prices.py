@@ -9,7 +9,9 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any
+
+from gg.core.named import NamedTuple
 
 HOME = "us-east-1"
 FREE_DISK_MB = 512

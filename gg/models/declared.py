@@ -17,8 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
+from gg.core.named import NamedTuple
 from gg.core.thunk import Work
 
 ROLES = {

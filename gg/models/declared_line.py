@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
 
+from gg.core.named import NamedTuple
 from gg.models.declared import Declared, Spelled
 
 _MOST_RESPONSE_FILES = 200

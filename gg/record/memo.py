@@ -18,11 +18,12 @@ import os
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from gg.core.ids import BlobId
+from gg.core.named import NamedTuple
 from gg.errors import MissingObject
 from gg.record.memo_state import Outcome, read_report, state_of
 from gg.store.base import Key, Kind, get_one

@@ -14,11 +14,12 @@ import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from gg.core.ids import BlobId, sandbox_path
+from gg.core.named import NamedTuple
 from gg.files import hash_file
 
 if TYPE_CHECKING:

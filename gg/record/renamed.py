@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from gg.core.ids import BlobId, GroupId, sandbox_path
+from gg.core.named import NamedTuple
 from gg.core.regex import regex
 from gg.core.renaming import Renaming
 from gg.core.thunk import Entry, File, Group, OutputOf, Symlink, Thunk, Work

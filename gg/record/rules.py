@@ -11,9 +11,9 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
 from gg.record.capture import Captured
 from gg.record.softfiles import SoftFiles
 from gg.store.base import Store

@@ -24,11 +24,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.core.named import NamedTuple
 from gg.core.slotted import slotted
 from gg.errors import FormatError, MissingObject, StoreError
 
@@ -136,6 +137,10 @@ class Store(Protocol):
 
         It stays for as long as the blob is stored. None if the blob is missing, or the store is without `local_paths`.
         """
+        ...
+
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        """As `path`, of many: those that are here at once. `has` may know of more, and `path` may be able to get them."""
         ...
 
     def flush(self) -> None:

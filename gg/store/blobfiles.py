@@ -17,12 +17,12 @@ import fcntl
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.core.named import NamedTuple
 from gg.store.base import Key, Kind, SourceChanged, Stored
 from gg.store.files import (
     Signature,
@@ -99,6 +99,15 @@ class BlobFiles:
             plain = self._verified(blob.digest)
             known = None if plain is None else self._make_executable(blob.digest, plain)
         return known.path if known is not None and known.signature.size == blob.size else None
+
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        self.prefetch([blob.digest for blob in blobs])
+        found: dict[BlobId, bytes] = {}
+        for blob in blobs:
+            known = self._verified(blob.digest)
+            if known is not None and known.signature.size == blob.size:
+                found[blob] = known.path
+        return found
 
     def put(self, digest: bytes, data: bytes) -> None:
         """`data` must have been checked."""

@@ -86,6 +86,10 @@ class Cache(Wrapper):
             path = self.near.path(blob, executable=executable)
         return path if path is not None else self.inner.path(blob, executable=executable)
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        found = self.near.paths(blobs)
+        return found | self.inner.paths([blob for blob in blobs if blob not in found])
+
     def flush(self) -> None:
         self.inner.flush()
         self.near.flush()

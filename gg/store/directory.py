@@ -102,6 +102,9 @@ class DirectoryStore:
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
         return self._blobs.path(blob, executable=executable)
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return self._blobs.paths(blobs)
+
     def flush(self) -> None:
         self._metadata.flush()
 

@@ -21,9 +21,10 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.core.named import NamedTuple
 from gg.store.files import PACKED_SIZE, Signature, hash_file, read_file, time_settled
 
 if TYPE_CHECKING:

@@ -23,11 +23,11 @@ import struct
 import time
 from collections.abc import Callable
 from itertools import count
-from typing import NamedTuple
 
 from blake3 import blake3
 
 from gg.core.ids import BlobId
+from gg.core.named import NamedTuple
 from gg.errors import StoreError
 
 RACY_NS = 50_000_000
@@ -63,7 +63,7 @@ class Signature(NamedTuple):
 
     @classmethod
     def unpack(cls, packed: bytes) -> Signature:
-        return cls(*_PACKED.unpack(packed))
+        return cls._make(_PACKED.unpack(packed))
 
     def is_of(self, st: os.stat_result) -> bool:
         """Whether `st` has this signature; `of` without making one, for the hot path."""

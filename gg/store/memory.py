@@ -110,6 +110,9 @@ class MemoryStore:
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
         return None
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return {}
+
     def flush(self) -> None:
         self._begin("flush", [])
 

@@ -20,7 +20,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from blake3 import blake3
 
@@ -40,6 +40,9 @@ _PUT = """
 INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data, used = excluded.used
 WHERE data IS NOT excluded.data OR used < excluded.used - 86400
 """
+_GET = "SELECT key, data, used FROM object WHERE key IN (%s)"
+_RECALL = "SELECT name, signature FROM verified WHERE boot = ? AND name IN (%s)"
+_PREFIXES = [bytes([kind]) for kind in Kind]
 _BUSY_S = 60.0
 _DAY_S = 86400
 _MANY = 500
@@ -72,8 +75,10 @@ class Metadata:
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         now = int(time.time())
         found: dict[Key, bytes] = {}
-        for key, data, used in self._select("key, data, used", keys):
-            content = _opened(key, data)
+        by_name = {_name(key): key for key in keys}
+        for name, data, used in self._rows(_GET, list(by_name)):
+            key = by_name[name]
+            content = _opened(name, data)
             if content is not None:
                 found[key] = content
                 if used < now - _DAY_S:
@@ -108,15 +113,8 @@ class Metadata:
 
     def recall(self, names: Sequence[bytes]) -> dict[bytes, Signature]:
         """The signatures that the named files had when they were verified, since this machine was started."""
-        found: dict[bytes, Signature] = {}
-        for start in range(0, len(names), _MANY):
-            part = names[start : start + _MANY]
-            marks = ",".join("?" * len(part))
-            query = f"SELECT name, signature FROM verified WHERE boot = ? AND name IN ({marks})"
-            arguments = (self._boot, *part)
-            rows = self._run(lambda db, q=query, a=arguments: db.execute(q, a).fetchall())  # type: ignore[misc]
-            found.update((name, Signature.unpack(packed)) for name, packed in rows or [])
-        return found
+        unpack = Signature.unpack
+        return {name: unpack(packed) for name, packed in self._rows(_RECALL, names, self._boot)}
 
     def remember(self, name: bytes, signature: Signature | None) -> None:
         """Keep (or with None drop) a verified signature; written down at the next flush."""
@@ -150,15 +148,14 @@ class Metadata:
             if db is not None:
                 db.close()
 
-    def _select(self, columns: str, keys: Sequence[Key]) -> Iterator[tuple[Key, bytes, int]]:
-        by_name = {_name(key): key for key in keys}
-        names = list(by_name)
+    def _rows(self, query: str, names: Sequence[bytes], *before: object) -> list[Any]:
+        """The rows that `query` finds for the names, `before` being what it is told before those."""
+        found: list[Any] = []
         for start in range(0, len(names), _MANY):
             part = names[start : start + _MANY]
-            query = f"SELECT {columns} FROM object WHERE key IN ({','.join('?' * len(part))})"
-            rows = self._run(lambda db, q=query, a=part: db.execute(q, a).fetchall())  # type: ignore[misc]
-            for name, data, used in rows or []:
-                yield by_name[name], data, used
+            text, arguments = query % ",".join("?" * len(part)), (*before, *part)
+            found += self._run(lambda db, q=text, a=arguments: db.execute(q, a).fetchall()) or []  # type: ignore[misc]
+        return found
 
     def _change(self, write: Callable[[sqlite3.Connection], object]) -> None:
         """Run `write` in one transaction."""
@@ -233,19 +230,20 @@ class Metadata:
 
 
 def _name(key: Key) -> bytes:
-    return bytes([key.kind]) + key.digest
+    kind, digest = key
+    return _PREFIXES[kind] + digest
 
 
 def _sealed(key: Key, data: bytes) -> bytes:
-    return data if key.kind in CONTENT_ADDRESSED else data + _check(key, data)
+    return data if key.kind in CONTENT_ADDRESSED else data + _check(_name(key), data)
 
 
-def _opened(key: Key, data: bytes) -> bytes | None:
-    if key.kind in CONTENT_ADDRESSED:
-        return data if blake3(data).digest() == key.digest else None
-    content, check = data[:-_CHECK_SIZE], data[-_CHECK_SIZE:]
-    return content if check == _check(key, content) else None
+def _opened(name: bytes, data: bytes) -> bytes | None:
+    if name[0] in CONTENT_ADDRESSED:
+        return data if blake3(data).digest() == name[1:] else None
+    content = data[:-_CHECK_SIZE]
+    return content if data[-_CHECK_SIZE:] == _check(name, content) else None
 
 
-def _check(key: Key, data: bytes) -> bytes:
-    return blake3(_name(key) + data).digest(length=_CHECK_SIZE)
+def _check(name: bytes, data: bytes) -> bytes:
+    return blake3(name + data).digest(length=_CHECK_SIZE)

@@ -89,6 +89,12 @@ class Metered(Wrapper):
             call.objects = int(path is not None)
             return path
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        with self._call("paths", len(blobs)) as call:
+            found = self.inner.paths(blobs)
+            call.objects = len(found)
+            return found
+
     def flush(self) -> None:
         with self._call("flush", 0):
             self.inner.flush()

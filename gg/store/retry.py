@@ -102,6 +102,9 @@ class Retry(Wrapper):
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
         return self._call(lambda: self.inner.path(blob, executable=executable))
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return self._call(lambda: self.inner.paths(blobs))
+
     def flush(self) -> None:
         self._call(self.inner.flush)
 

@@ -92,6 +92,9 @@ class Tiered:
                 path = self.near.path(blob, executable=executable)
         return path
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return self.near.paths(blobs)
+
     def fetch_files(self, files: Mapping[bytes, BlobId]) -> set[bytes]:
         written = self.near.fetch_files(files)
         left = {path: blob for path, blob in files.items() if path not in written}

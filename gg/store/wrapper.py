@@ -42,6 +42,9 @@ class Wrapper:
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
         return self.inner.path(blob, executable=executable)
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return self.inner.paths(blobs)
+
     def flush(self) -> None:
         self.inner.flush()
 

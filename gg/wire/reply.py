@@ -23,12 +23,13 @@ A worker that was asked in another version answers "gg-reply", its version, and 
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from msgpack import packb
 
 from gg.core.events import Fault
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
+from gg.core.named import NamedTuple
 from gg.core.thunk import Usage
 from gg.wire.request import RAW, VERSION, ZSTD, WrongVersion, _damaged, _unpacked
 

@@ -17,11 +17,11 @@ A worker of another version says so in its reply and does nothing else, so the f
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from msgpack import packb, unpackb
 
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
+from gg.core.named import NamedTuple
 from gg.core.thunk import File
 from gg.errors import FormatError
 

@@ -230,6 +230,7 @@ class StoreSuite:
         if not store.caps.local_paths:
             assert store.path(blob) is None
             assert store.path(blob, executable=True) is None
+            assert store.paths([blob]) == {}
             return
         for executable in (False, True, True):
             path = store.path(blob, executable=executable)
@@ -240,8 +241,11 @@ class StoreSuite:
             assert bool(mode & 0o100) is executable
         assert store.path(BlobId(blob.digest, 3)) is None
         assert store.path(BlobId(blob.digest, 3), executable=True) is None
+        absent = [BlobId(blob.digest, 3), BlobId(b"\7" * 32, 3)]
+        assert store.paths([blob, *absent, blob]) == {blob: store.path(blob)}
         store.delete([blob_key(blob)])
         assert store.path(blob) is None
+        assert store.paths([blob]) == {}
         assert store.path(blob, executable=True) is None
 
     # Behaviour

@@ -29,7 +29,9 @@ ALLOWED = {
     "files": "core store",
     "native": "errors",
     "config": "core errors",
-    "workspace": "config core errors",
+    "workspace": "config core errors search",
+    "helper": "",
+    "search": "core errors helper native",
     "history": "workspace",
     "trust": "errors",
     "store": "aws core errors trust",
@@ -45,7 +47,7 @@ ALLOWED = {
     "narrow": "core execute store",
     "ninja": "models",
     "durations": "core store",
-    "place": "core errors native",
+    "place": "core errors helper native",
     "wire": "core errors",
     "worker": "aws core errors execute files store wire",
     "custom": "core errors native store workspace",
@@ -53,12 +55,11 @@ ALLOWED = {
     "sdk": "config core custom driver errors files force models observe record resolve store workspace",
     "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
-    "behind": "",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
     "driver": "cone core durations engines errors execute observe resolve store",
     "names": "core errors workspace",
-    "force": "behind config core cost driver engines errors execute known names ninja observe place record resolve store "
+    "force": "config core cost driver engines errors execute known names ninja observe place record resolve store "
     "targets workspace",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -72,6 +73,30 @@ def test_many_at_once(bench: Bench) -> None:
     assert all(bench.placer.put(items))
     assert [Path(os.fsdecode(item.path)).read_bytes() for item in items] == data
     assert len({os.stat(item.path).st_ino for item in items}) == len(items)
+
+
+def test_one_batch_while_the_next_is_prepared(bench: Bench) -> None:
+    """More than the pipes hold, either way."""
+    batches = [[bench.item(f"b{batch}-{n}", b"%d" % n) for n in range(2500)] for batch in range(2)]
+    for items in batches:
+        bench.placer.begin(items)
+        assert all(bench.placer.end())
+    assert bench.placer.end() == []
+    assert [Path(os.fsdecode(item.path)).read_bytes() for item in batches[1]] == [b"%d" % n for n in range(2500)]
+
+
+def test_a_placer_that_was_killed(bench: Bench) -> None:
+    """Told at once; the next one begins anew."""
+    first, second, third = (bench.item(name, b"made") for name in "abc")
+    bench.placer.put([first])
+    helper = bench.placer._helper
+    assert helper
+    os.kill(helper.pid, signal.SIGKILL)
+    with pytest.raises(StoreError, match="gg-place ended with status -9"):
+        bench.placer.put([second])
+    assert (bench.top / "b").read_bytes() == WRITER.encode(digest("b"), 0)
+    assert all(bench.placer.put([second, third]))
+    assert (bench.top / "b").read_bytes() == b"made"
 
 
 def test_an_inode_is_used_again(bench: Bench) -> None:

@@ -17,7 +17,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gg.aws.errors import Asked
 from gg.aws.http import Client
@@ -26,6 +26,7 @@ from gg.aws.trouble import NoAnswer
 from gg.core.codec import decode_reduction, encode_thunk, ran_on
 from gg.core.events import Caps, Fault, Ramp
 from gg.core.ids import BlobId
+from gg.core.named import NamedTuple
 from gg.core.thunk import File, Reduction
 from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.functions import Function, choose, invocation_path

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from gg.aws.connection import Reply
 from gg.aws.errors import Asked, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.sign import query_string
 from gg.aws.trouble import NoAnswer
+from gg.core.named import NamedTuple
 from gg.errors import SetupError
 
 RESERVE = 192 << 20  # bytes of a function's memory that its commands do not get, as in gg.worker.handler

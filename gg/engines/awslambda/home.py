@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
+from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File
 from gg.workspace import read_placeholder

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from gg.core.ids import GroupId
+from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
 from gg.errors import GGError, MissingObject
 from gg.execute.expand import Groups

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from gg.aws.errors import Asked
 from gg.aws.http import Client
@@ -14,6 +14,7 @@ from gg.aws.loop import LoopThread
 from gg.aws.session import Session
 from gg.aws.sign import Scope
 from gg.config import Settings
+from gg.core.named import NamedTuple
 from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
 from gg.deploy.found import remembered

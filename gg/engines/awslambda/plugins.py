@@ -9,9 +9,9 @@ thunk's own inputs may be such members, it goes without the group that they are 
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from gg.core.ids import GroupId, SandboxPath
+from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
 from gg.execute.expand import Groups, Node
 from gg.store.base import Key, Store, blob_key

@@ -15,8 +15,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from typing import NamedTuple
 
+from gg.core.named import NamedTuple
 from gg.core.slotted import slotted
 
 OPERAND = "operand"

@@ -13,13 +13,13 @@ import html
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from gg.aws import errors
 from gg.aws.http import Client, Endpoint, KeySource, Reply
 from gg.aws.session import Session
 from gg.aws.sign import Scope, query_string, quote_path
 from gg.aws.trouble import Cause, NoAnswer
+from gg.core.named import NamedTuple
 from gg.errors import GGError, SetupError, StoreError, Unreachable
 from gg.store.base import TransientStoreError
 from gg.store.s3.limit import Adaptive, pause

@@ -16,9 +16,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gg.core.ids import DIGEST_SIZE
+from gg.core.named import NamedTuple
 from gg.errors import FormatError, StoreError
 from gg.store.base import Key, Kind, Stored
 from gg.store.s3.log import Entry, Signed

@@ -19,12 +19,12 @@ can bring back an old record by giving it a new name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from blake3 import blake3
 from msgpack import packb, unpackb
 
 from gg.core.ids import DIGEST_SIZE
+from gg.core.named import NamedTuple
 from gg.errors import FormatError
 from gg.store.base import Key, Kind
 from gg.store.s3.pack import decompress

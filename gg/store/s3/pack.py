@@ -22,12 +22,13 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from blake3 import blake3
 from msgpack import packb, unpackb
 
 from gg.core.ids import DIGEST_SIZE
+from gg.core.named import NamedTuple
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, matches
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from blake3 import blake3
 
 from gg.core.ids import BlobId
+from gg.core.named import NamedTuple
 from gg.errors import MissingObject
 from gg.store.base import Key, Kind, SourceChanged, Store
 from gg.store.files import read_file

@@ -115,6 +115,9 @@ class S3Store:
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
         return None
 
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return {}
+
     def flush(self) -> None:
         """Tell others of what workers have put."""
         if self.remote.requests and self.caps.writable:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from gg.core.named import NamedTuple
 from gg.errors import UsageError
 
 DAY_S = 86400.0

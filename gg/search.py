@@ -1,0 +1,37 @@
+"""The placeholders below a directory, looked for by a program of its own while whoever asked goes on.
+
+`toolchain-wrappers/find.c` says how, and in which form it answers.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+
+from gg import native
+from gg.core.placeholder import Placeholder
+from gg.errors import GGError
+from gg.helper import Helper
+
+_FOUND = struct.Struct("<32sI")
+
+
+class Search:
+    """Begins at once. `.gg`, `.git` and symbolic links are not entered."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._helper = Helper(native.finder(), os.fsencode(directory))
+
+    def found(self) -> dict[bytes, Placeholder]:
+        """Every placeholder, by its path, which begins with the directory's own. To be asked once."""
+        data = self._helper.read_all()
+        status = self._helper.close()
+        if status:
+            raise GGError(f"gg's own program gg-find ended with status {status} in {self._directory}")
+        end = 4 + _FOUND.size * int.from_bytes(data[:4], "little")
+        return dict(zip(data[end:].split(b"\0"), map(_placeholder, _FOUND.iter_unpack(data[4:end])), strict=False))
+
+
+def _placeholder(fields: tuple[object, ...]) -> Placeholder:
+    return Placeholder._make(fields)
