@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from gg.core.codec import decode_thunk, encode_thunk, thunk_id
 from gg.core.ids import BlobId, SandboxPath, ThunkId, parse_digest
+from gg.core.slotted import slotted
 from gg.core.thunk import Entry, File, Output, OutputOf, Thunk, Work
 from gg.errors import MissingObject, UsageError
 from gg.store.base import Key, Kind, Store, get_one
@@ -27,7 +27,7 @@ DIRECTORY = b"/gg/thunk"
 _ARGUMENT = re.compile(r"@\{GGHASH:([^}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Reference:
     """A blob, or a thunk with the name of one of its outputs (empty: the first)."""
 
@@ -60,7 +60,7 @@ def thunk_text(thunk: ThunkId) -> str:
     return f"T{thunk.hex()}"
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Named:
     """An input and the name it has in the command's directory."""
 

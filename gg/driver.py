@@ -15,7 +15,6 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from gg.cone import Answer as Known
@@ -26,6 +25,7 @@ from gg.core.ids import ThunkId
 from gg.core.named import NamedTuple
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
+from gg.core.slotted import field, slotted
 from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
 from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
@@ -76,7 +76,7 @@ _Came = Answer | _Sent | _Wanted | None  # None: stop
 Finished = Callable[[Sequence[Settled]], None]
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Outcome:
     """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed.
 

@@ -1,8 +1,9 @@
-"""Files by their bytes."""
+"""Files by their bytes, and directories with all that is in them."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from gg.core.ids import BlobId
 from gg.store.files import hash_fd
@@ -18,3 +19,20 @@ def hash_file(path: str | bytes) -> BlobId:
         return hash_fd(fd)
     finally:
         os.close(fd)
+
+
+def remove_tree(path: str | bytes) -> None:
+    """Remove a directory and all below, as far as that can be done; links are not followed.
+
+    For directories of ours, in which nobody else puts links meanwhile. `shutil` knows more, and takes 3 ms to load.
+    """
+    with suppress(OSError):
+        with os.scandir(path) as entries:
+            found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_directory in found:
+            if is_directory:
+                remove_tree(name)
+            else:
+                with suppress(OSError):
+                    os.unlink(name)
+        os.rmdir(path)

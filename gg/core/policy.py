@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Protocol, TypeVar
 
 from gg.core.events import Caps, EngineName, Fault
+from gg.core.slotted import slotted
 from gg.core.thunk import Work
 
 MIB = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@slotted(kw_only=True)
 class Policy:
     """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
 
@@ -71,7 +71,7 @@ class Next(Enum):
     LATER = 2
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Rule:
     """How one fault is taken. `counts`: against the node's attempts. `blames`: held against the engine."""
 
@@ -203,7 +203,7 @@ class Candidate(Protocol):
     def tripped(self) -> bool: ...
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Demand:
     """What placing asks of a node. `faulted` and `barred` are sets of engines, as bits."""
 

@@ -7,17 +7,17 @@ never counts slots: the scheduler does the first and the last, the driver the ot
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gg.core.events import Caps, Fault
 from gg.core.ids import SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
+from gg.core.slotted import slotted
 from gg.core.thunk import File, Reduction, Thunk
 from gg.errors import GGError
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Start:
     """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
 
@@ -36,7 +36,7 @@ class Start:
     sent: Callable[[Sequence[int]], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Failure:
     """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output.
 
@@ -53,7 +53,7 @@ class Failure:
     setup: GGError | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Answer:
     """The end of an attempt: a reduction whose blobs are in the store, or a failure.
 

@@ -12,14 +12,15 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from gg.core.slotted import slotted
 
 _SHARED = ("/", "/usr", "/usr/local", "/opt")
 _PACKAGES = ("gg", "blake3", "msgpack", "click")
 _COMMANDS = ("gg", "gg-create-thunk", "gg-hash", "gg-collect")
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Inside:
     """`passed`: files and trees to show. `libraries`: what the dynamic loader needs for them, in a jail."""
 

@@ -8,12 +8,12 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gg.core.events import Caps, Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
+from gg.core.slotted import replace
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from gg.core.codec import decode_group
 from gg.core.ids import GroupId, SandboxPath
+from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, File, Group, OutputOf, Symlink, Thunk
 from gg.errors import MissingObject
 from gg.execute.pathmap import record
@@ -21,7 +21,7 @@ class Reads(Protocol):
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]: ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@slotted(eq=False)
 class Node:
     """One group: its own entries, the groups below it, and its records for the path map."""
 

@@ -14,7 +14,6 @@ missed, and `Ran.reads` is None, so that all that was declared counts as read.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
@@ -283,6 +282,8 @@ def _remove_tree(path: bytes) -> None:
     """Remove what the last command left, directories without permissions included."""
     if not os.path.lexists(path):
         return
+    import shutil  # takes longer to load than a run without a jail
+
     with suppress(PermissionError):
         shutil.rmtree(path)
         return

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
 from gg.core.ids import SandboxPath
+from gg.core.slotted import field, slotted
 from gg.core.thunk import Directory, File, Thunk, Usage
 
 
@@ -17,7 +17,7 @@ class Isolation(Enum):
     NAMESPACE = "namespace"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@slotted(kw_only=True)
 class Job:
     """One resolved thunk to run (no `OutputOf` among its entries).
 
@@ -41,7 +41,7 @@ class Job:
     misses: bool = False
 
 
-@dataclass(slots=True, kw_only=True)
+@slotted(frozen=False, kw_only=True)
 class Ran:
     """How a command ended. `status` is as a shell gives it: 128 + N for signal N.
 

@@ -51,8 +51,8 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, Symlink
 
 OBSERVE = 1
@@ -90,7 +90,7 @@ def loader(path: bytes, libraries: bytes) -> bytes:
     return b"I" + path + b"\0" + libraries + b"\0"
 
 
-@dataclass(slots=True)
+@slotted(frozen=False)
 class Observed:
     """What the path map saw. `used` are indexes of records; `wrote`: anything is in the overlay."""
 

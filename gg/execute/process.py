@@ -10,8 +10,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
+from gg.core.slotted import slotted
 from gg.core.thunk import Usage
 
 _BUSY_PAUSES = (0.001, 0.01, 0.1, 1.0)
@@ -19,7 +19,7 @@ _BUSY_PAUSES = (0.001, 0.01, 0.1, 1.0)
 open for writing, which ends as soon as that child executes something."""
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Exit:
     """`status` as a shell gives it. `started` is the wall clock when the command was started, in seconds."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
 
 from gg.core.ids import SandboxPath, sandbox_path
+from gg.core.slotted import slotted
 
 _LINKS = 40  # as Linux follows at most
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Reported:
     """Paths: `undeclared` were asked for and are there, `missing` are not, `static` are programs nobody sees into."""
 

@@ -10,7 +10,6 @@ too, whatever was asked for.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 
 from gg import native
@@ -22,6 +21,7 @@ from gg.execute.job import Isolation, Job, Ran
 from gg.execute.process import Slot
 from gg.execute.report import Report, link_inside
 from gg.execute.start import Command, Programs
+from gg.files import remove_tree
 
 LOADER_FAILED = b"error while loading shared libraries"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
@@ -80,7 +80,7 @@ class Runner:
 
     def close(self) -> None:
         self._slot.close()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        remove_tree(self._scratch)
 
     # The path map
 
@@ -175,7 +175,7 @@ class Runner:
         for name in os.listdir(self._tmp):
             full = os.path.join(self._tmp, name)
             if os.path.isdir(full) and not os.path.islink(full):
-                shutil.rmtree(full, ignore_errors=True)
+                remove_tree(full)
             else:
                 os.unlink(full)
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from gg.core.elf import read_dynamic_file
 from gg.core.ids import SandboxPath, sandbox_path
+from gg.core.slotted import field, slotted
 from gg.core.thunk import Entry, Symlink, Thunk
 
 _SCRIPT_DEPTH = 5  # as Linux has it: fs/exec.c
@@ -21,7 +21,7 @@ _SCRIPT_LINE = 256
 _LINKS = 40
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Program:
     """A file that can be executed. `mapped`: the path map works in it. `interpreter` and `argument`: of a script.
     `loader`: the dynamic loader that it names.
@@ -33,7 +33,7 @@ class Program:
     loader: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@slotted()
 class Command:
     """What to give to the kernel. `mapped`: the path map works in it. `needs`: what must be there, in the sandbox's names:
     the thunk's program, the interpreters of scripts, the dynamic loader. `records` and `env`: for the path map, where

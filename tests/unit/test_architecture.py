@@ -205,6 +205,7 @@ _PROGRAM = """
 import json, sys
 before = set(sys.modules)
 from gg.cli import main
+main.leave = sys.exit
 sys.argv = {argv!r}
 try:
     main.{function}()

@@ -210,6 +210,7 @@ def test_internal_errors_are_one_line_and_a_traceback_on_request(
     def broken() -> int:
         raise ValueError("a bug")
 
+    monkeypatch.setattr(main, "leave", sys.exit)
     monkeypatch.setattr(sys, "argv", ["gg-broken"])
     with pytest.raises(SystemExit) as end:
         main.run(broken)
@@ -269,3 +270,13 @@ def test_the_usual_options_of_force_are_read_without_click(line: str, request_: 
 )
 def test_all_else_is_for_click(line: str) -> None:
     assert parse(line.split()) is None
+
+
+def test_what_cannot_be_written_is_told() -> None:
+    """The last of it is written as a command ends."""
+    program = "from gg.cli import main; print('text'); main.leave(0)"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (74, "gg: cannot write to standard output: No space left on device\n")
