@@ -18,6 +18,7 @@ from gg.errors import GGError
 from gg.execute.expand import Groups
 from gg.known import Known
 from gg.store.base import Store, blob_key
+from gg.store.directory import DirectoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,17 @@ if TYPE_CHECKING:
     from gg.workspace import Workspace
 
 
-def graph_of(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> Graph:
+def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -> tuple[Graph, Place]:
+    """All that an estimate of forcing `targets` needs to know."""
+    store = DirectoryStore(os.fsencode(workspace.dot))
+    try:
+        graph = _graph(workspace, settings, store, targets)
+    finally:
+        store.close()
+    return graph, _place(workspace, settings)
+
+
+def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> Graph:
     """What forcing `targets` has to run, as far as this workspace knows; of the team's store only what it remembers."""
     roots = list(dict.fromkeys(known.thunk for known in targets.placeholders.values()))
     known = Known(store, roots)
@@ -105,7 +116,7 @@ def _unsent(workspace: Workspace, settings: Settings, wanted: Sizes) -> dict[Blo
     return {blob: blob.size for blob in keys.values()}
 
 
-def place_of(workspace: Workspace, settings: Settings) -> Place:
+def _place(workspace: Workspace, settings: Settings) -> Place:
     """Where Lambda's functions are, or would be by default, and this machine."""
     from gg.deploy.found import remembered
     from gg.deploy.wanted import DEFAULT_MEMORY, DISK_MB

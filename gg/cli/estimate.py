@@ -25,8 +25,7 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     """Print the estimate; exit status 0."""
     from gg.cost.estimate import rows
     from gg.engines.registry import NAMES, check_names
-    from gg.estimate import graph_of, place_of
-    from gg.store.directory import DirectoryStore
+    from gg.estimate import what_and_where
     from gg.targets import Targets
     from gg.workspace import Workspace
 
@@ -34,12 +33,7 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     settings = config.load(workspace.root, engine=engine, **flags)
     check_names(settings)
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
-    store = DirectoryStore(os.fsencode(workspace.dot))
-    try:
-        graph = graph_of(workspace, settings, store, wanted)
-    finally:
-        store.close()
-    place = place_of(workspace, settings)
+    graph, place = what_and_where(workspace, settings, wanted)
     engines = settings.engine if engine else NAMES
     found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), place)
     if as_json:

@@ -94,16 +94,11 @@ def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets
     """BudgetError when this is estimated to cost more than it may. Where several engines share the work, nobody can tell."""
     from gg.cost.estimate import rows
     from gg.errors import BudgetError
-    from gg.estimate import graph_of, place_of
+    from gg.estimate import what_and_where
     from gg.observe.wording import dollars
-    from gg.store.directory import DirectoryStore
 
-    store = DirectoryStore(os.fsencode(workspace.dot))
-    try:
-        graph = graph_of(workspace, settings, store, wanted)
-    finally:
-        store.close()
-    (row,) = rows(graph, settings.engine, (settings.jobs or 1000,), place_of(workspace, settings))
+    graph, place = what_and_where(workspace, settings, wanted)
+    (row,) = rows(graph, settings.engine, (settings.jobs or 1000,), place)
     if row.cost.total > settings.budget:
         raise BudgetError(
             f"this is estimated to cost {dollars(row.cost.total)}, more than the budget of {dollars(settings.budget)}",
