@@ -12,10 +12,11 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from gg.core import placeholder
-from gg.core.codec import decode_reduction, decode_thunk, encode_reduction
+from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
+from gg.core.reduction import decode_reduction, encode_reduction
 from gg.core.thunk import OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
 from gg.execute.expand import Groups

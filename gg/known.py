@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gg.core.codec import Outline, decode_thunk, outline_reduction, outline_thunk
+from gg.core.codec import Outline, decode_thunk, outline_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.named import NamedTuple
+from gg.core.reduction import outline_reduction
 from gg.core.thunk import Output, Reduction
 from gg.resolve import Values, resolve
 from gg.store.base import Key, Kind, blob_key

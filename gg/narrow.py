@@ -18,8 +18,9 @@ from collections.abc import Mapping, Sequence
 
 from blake3 import blake3
 
-from gg.core.codec import decode_reduction, decode_thunk
+from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
+from gg.core.reduction import decode_reduction
 from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk
 from gg.execute.expand import Groups
 from gg.store.base import Key, Kind, Store

@@ -68,7 +68,8 @@ def find(store: Store, name: str) -> tuple[ThunkId, int]:
 
 def load(store: Store, name: ThunkId) -> tuple[Thunk, Reduction | None]:
     """A thunk and its reduction, if it has one under its own name."""
-    from gg.core.codec import decode_reduction, decode_thunk
+    from gg.core.codec import decode_thunk
+    from gg.core.reduction import decode_reduction
     from gg.errors import MissingObject
     from gg.store.base import Key, Kind
 

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from gg.core.codec import decode_group, decode_reduction, decode_thunk
+from gg.core.codec import decode_group, decode_thunk
+from gg.core.reduction import decode_reduction
 from gg.core.thunk import File, Made, OutputOf
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, Store, Stored, blob_key

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 import zstandard
 
 import gg
-from gg.core.codec import decode_thunk, encode_reduction
+from gg.core.codec import decode_thunk
 from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
+from gg.core.reduction import encode_reduction
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.errors import GGError
 from gg.execute.elsewhere import Elsewhere, Lacking, PlacedGroups, Static

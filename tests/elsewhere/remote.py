@@ -12,8 +12,9 @@ from pathlib import Path
 import zstandard
 
 from gg.cone import Cone
-from gg.core.codec import decode_reduction, encode_thunk
+from gg.core.codec import encode_thunk
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
+from gg.core.reduction import decode_reduction
 from gg.core.thunk import File, Reduction, Thunk
 from gg.execute.expand import Groups
 from gg.files import hash_file

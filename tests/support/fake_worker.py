@@ -9,9 +9,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 
-from gg.core.codec import decode_thunk, encode_reduction
+from gg.core.codec import decode_thunk
 from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
+from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
 from gg.wire.request import Task, decode_objects, decode_request

@@ -16,8 +16,9 @@ from benchmarks.packages import recipe, report, sources, summary, tree
 from benchmarks.packages.share import Share
 from benchmarks.packages.stages import Result
 from benchmarks.timing import CommandFailed, run
-from gg.core.codec import decode_reduction, decode_thunk
+from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId
+from gg.core.reduction import decode_reduction
 from gg.core.thunk import Made
 from gg.execute.expand import Groups
 from gg.store.base import Kind

@@ -14,6 +14,7 @@ from msgpack import packb, unpackb
 
 from gg.core import codec
 from gg.core.ids import BlobId, GroupId, SandboxPath
+from gg.core.reduction import decode_reduction, encode_reduction, outline_reduction
 from gg.core.thunk import File, Group, Made, Output, Reduction, Thunk, Usage
 from gg.errors import FormatError
 from tests.unit.codec_values import GROUP, REDUCTION, THUNK, UNIVERSE, groups, reductions, thunks
@@ -22,13 +23,13 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def _decode_reduction(data: bytes) -> Reduction:
-    return codec.decode_reduction(data, UNIVERSE)
+    return decode_reduction(data, UNIVERSE)
 
 
 CASES: list[tuple[str, bytes, Callable[[bytes], object], object]] = [
     ("thunk-1.msgpack", codec.encode_thunk(THUNK), codec.decode_thunk, THUNK),
     ("group-1.msgpack", codec.encode_group(GROUP), codec.decode_group, GROUP),
-    ("reduction-1.msgpack", codec.encode_reduction(REDUCTION, UNIVERSE), _decode_reduction, REDUCTION),
+    ("reduction-1.msgpack", encode_reduction(REDUCTION, UNIVERSE), _decode_reduction, REDUCTION),
 ]
 # No deadline: how long an example takes says nothing on a busy machine.
 quick = settings(deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
@@ -84,9 +85,9 @@ def test_groups_come_back(group: Group) -> None:
 @given(reductions())
 def test_reductions_come_back(pair: tuple[Reduction, tuple[SandboxPath, ...]]) -> None:
     reduction, universe = pair
-    encoded = codec.encode_reduction(reduction, universe)
-    assert codec.decode_reduction(encoded, universe) == reduction
-    assert codec.decode_reduction(encoded, None) == reduction._replace(reads=None)
+    encoded = encode_reduction(reduction, universe)
+    assert decode_reduction(encoded, universe) == reduction
+    assert decode_reduction(encoded, None) == reduction._replace(reads=None)
 
 
 @quick
@@ -185,7 +186,7 @@ def _encode(value: object) -> bytes:
         case Group():
             return codec.encode_group(value)
         case Reduction():
-            return codec.encode_reduction(value, UNIVERSE)
+            return encode_reduction(value, UNIVERSE)
     raise AssertionError(value)
 
 
@@ -256,18 +257,18 @@ def test_a_group_lists_no_outputs_of_thunks() -> None:
 
 
 def test_reads_of_another_universe_are_refused() -> None:
-    encoded = codec.encode_reduction(REDUCTION, UNIVERSE)
+    encoded = encode_reduction(REDUCTION, UNIVERSE)
     for universe in (UNIVERSE[1:], UNIVERSE[:-1], (*UNIVERSE[:-1], SandboxPath(b"/zzz")), ()):
         with pytest.raises(FormatError, match="another set of inputs"):
-            codec.decode_reduction(encoded, universe)
+            decode_reduction(encoded, universe)
     with pytest.raises(FormatError, match="does not declare"):
-        codec.encode_reduction(REDUCTION, UNIVERSE[1:])
+        encode_reduction(REDUCTION, UNIVERSE[1:])
 
 
 def test_a_path_twice_in_a_reduction_is_refused() -> None:
     twice = REDUCTION._replace(extra_inputs=REDUCTION.extra_inputs[:1] * 2)
     with pytest.raises(FormatError, match="twice"):
-        codec.encode_reduction(twice, UNIVERSE)
+        encode_reduction(twice, UNIVERSE)
 
 
 def test_metadata_stays_small() -> None:
@@ -281,7 +282,7 @@ def test_metadata_stays_small() -> None:
         engine="local",
         reads=universe[::2],
     )
-    assert len(codec.encode_reduction(reduction, universe)) < 200
+    assert len(encode_reduction(reduction, universe)) < 200
     header = Group((File(universe[0], BlobId(b"1" * 32, 12345)),))
     assert len(codec.encode_group(header)) - len(universe[0]) < 70
 
@@ -307,7 +308,15 @@ def test_an_outline_says_the_same_as_the_thunk(thunk: Thunk) -> None:
     assert outline.dynamic == thunk.dynamic
 
 
-def test_an_outline_of_what_is_no_thunk() -> None:
-    for data in (b"", b"\x90", packb(["gg-thunk", 1]), packb(["gg-group", 1, [], b""])):
-        with pytest.raises(FormatError):
-            codec.outline_thunk(data)
+@quick
+@given(pair=reductions())
+def test_an_outline_says_the_same_as_the_reduction(pair: tuple[Reduction, tuple[SandboxPath, ...]]) -> None:
+    reduction, universe = pair
+    assert outline_reduction(encode_reduction(reduction, universe)) == reduction._replace(reads=None)
+
+
+def test_an_outline_of_something_else() -> None:
+    for data in (b"", b"\x90", packb(["gg-thunk", 1]), packb(["gg-group", 1, [], b""]), packb(["gg-reduction", 1])):
+        for outline in (codec.outline_thunk, outline_reduction):
+            with pytest.raises(FormatError):
+                outline(data)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gg.core.codec import encode_group, encode_reduction, encode_thunk, group_id, thunk_id
+from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
+from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Thunk, Usage, Work
 from gg.errors import StoreError
 from gg.store.base import Key, Kind, Store, blob_key

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gg.core.codec import encode_reduction
 from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.reduction import encode_reduction
 from gg.core.thunk import Made, Reduction, Usage
 from gg.known import Known
 from gg.store.base import Key, Kind, blob_key

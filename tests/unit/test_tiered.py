@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from gg.core.codec import encode_group, encode_reduction, encode_thunk, group_id, thunk_id
+from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, SandboxPath
+from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Group, Made, Reduction, Usage
 from gg.errors import GGError, SetupError, StoreError
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs

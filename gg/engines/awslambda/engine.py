@@ -23,10 +23,11 @@ from gg.aws.errors import Asked
 from gg.aws.http import Client
 from gg.aws.loop import LoopThread
 from gg.aws.trouble import NoAnswer
-from gg.core.codec import decode_reduction, encode_thunk, ran_on
+from gg.core.codec import encode_thunk
 from gg.core.events import Caps, Fault, Ramp
 from gg.core.ids import BlobId
 from gg.core.named import NamedTuple
+from gg.core.reduction import decode_reduction, ran_on
 from gg.core.thunk import File, Reduction
 from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.functions import Function, choose, invocation_path
