@@ -57,3 +57,8 @@ def placer() -> str:
 def finder() -> str:
     """The program that looks for placeholders. ToolMissing if it was not built."""
     return _find("gg-find")
+
+
+def look_library() -> str:
+    """The library that looks at many files in one call. ToolMissing if it was not built."""
+    return _find("libgg-look.so")

@@ -3,6 +3,8 @@
 .gg/version        what made it; `gg.store.directory` refuses a newer one
 .gg/blobs/ …       the directory store
 .gg/tmp/           files being written, scratch of attempts; cleared when nobody uses it
+.gg/answers        what compilers said of themselves in earlier sessions
+.gg/recall         what sources were found to read in earlier sessions
 .gg/shims/         symbolic links to the shim, one for each tool name seen on PATH
 .gg/history.jsonl  a line for each gg-infer and gg-force
 """

@@ -53,7 +53,7 @@ class Canon:
         found: dict[bytes, Symlink] = {link.path: link for link in links}
         return SandboxPath(self._walk(b"/", name, found)), tuple(found.values())
 
-    def _walk(self, base: bytes, path: bytes, links: dict[bytes, Symlink]) -> bytes:
+    def _walk(self, base: bytes, path: bytes, links: dict[bytes, Symlink], depth: int = 0) -> bytes:
         current = b"/" if path.startswith(b"/") else base
         for part in path.split(b"/"):
             if part in (b"", b"."):
@@ -67,8 +67,8 @@ class Canon:
             except OSError:
                 current = step
                 continue
-            if len(links) >= _MAX_LINKS:
+            if depth >= _MAX_LINKS or len(links) >= _MAX_LINKS:
                 raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
             links[step] = Symlink(SandboxPath(step), target)
-            current = self._walk(current, target, links)
+            current = self._walk(current, target, links, depth + 1)
         return current

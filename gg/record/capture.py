@@ -8,42 +8,45 @@ are compared again when a thunk has read it.
 from __future__ import annotations
 
 import os
-import stat
+import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gg.core.codec import decode_group, decode_thunk, encode_group, encode_thunk, group_id, thunk_id
-from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId, sandbox_path
+from gg.core.codec import encode_thunk, thunk_id
+from gg.core.ids import GroupId, SandboxPath, ThunkId, sandbox_path
 from gg.core.slotted import slotted
-from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk, Work
-from gg.models.base import Call, Draft, RunReal, Scan, Writes
+from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
+from gg.models.base import Call, Draft, RunReal, Scan
 from gg.record.canon import Canon
-from gg.store.base import Key, Kind, get_one
+from gg.record.depfile import listed
+from gg.record.outputs import NotCapturable, Outputs, edited, joined
+from gg.record.shelf import Shelf
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.models.includes import Closure, Cluster, Scanner
+    from gg.record.notes import Notes
     from gg.record.renamed import Renamer
     from gg.record.world import World
     from gg.store.base import Store
 
-IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
 _CLOCKS = frozenset({"__DATE__", "__TIME__"})
 
 
 @slotted()
 class Captured:
-    """A thunk that is in the store, and what was found by scanning. `thunk` has every path as it is on this machine."""
+    """A thunk that is in the store, with every path as it is on this machine.
+
+    `headers` are for the dependency file, if there is to be one. `edited` are the outputs that are there already and are
+    written to in place.
+    """
 
     id: ThunkId
-    thunk: Thunk
     draft: Draft
-    closures: tuple[Closure, ...]
-
-
-class NotCapturable(Exception):
-    """The call must run for real after all; the text says why."""
+    cwd: bytes
+    outputs: tuple[Output, ...]
+    headers: tuple[bytes, ...] = ()
+    edited: frozenset[bytes] = frozenset()
 
 
 class Capture:
@@ -56,26 +59,39 @@ class Capture:
         store: Store,
         memory: set[bytes] | None = None,
         renaming: Renaming | None = None,
+        recall: bytes | None = None,
     ) -> None:
+        """`memory`: the thunks and groups in the store. `recall`: the file of what earlier sessions found out."""
         self._world = world
         self._scanner = scanner
-        self._store = store
         self._canon = Canon()
-        self._stored: set[bytes] = memory if memory is not None else set()
+        self._shelf = Shelf(store, world, memory if memory is not None else set())
+        self._outputs = Outputs(world, self._canon, store)
         self._groups: dict[tuple[bytes, ...], GroupId] = {}
         self._system: dict[tuple[tuple[bytes, ...], tuple[GroupId, ...]], GroupId] = {}
         self._stable: dict[bytes, tuple[Entry, ...]] = {}
-        self._loose: dict[bytes, tuple[BlobId, bytes, bytes | None]] = {}
-        self._pending: dict[Key, bytes] = {}
-        self._pending_files: dict[BlobId, bytes] = {}
+        self.recalled = 0
+        self._started = time.time_ns()
+        self._memory = recall
+        self._about = (*renaming.fixed, b"", *renaming.aliases) if renaming and renaming.known_as else ()
+        self._notes: Notes | None = None
         self._renamer = self._make_renamer(renaming) if renaming and renaming.known_as else None
 
     def _make_renamer(self, renaming: Renaming) -> Renamer:
         from gg.record.renamed import Renamer
 
         return Renamer(
-            renaming, group=self._known_group, put_group=self._put_group, put=self._put_blob, stable=self._world.stable
+            renaming,
+            group=self._known_group,
+            put_group=self._shelf.group,
+            put=self._shelf.blob,
+            stable=self._world.stable,
         )
+
+    def close(self) -> None:
+        """Write down what later sessions may know."""
+        if self._notes is not None:
+            self._notes.write()
 
     def capture(self, draft: Draft, call: Call) -> Captured | RunReal:
         """The thunk of `draft`, in the store; RunReal when something is found that cannot be deferred."""
@@ -86,24 +102,54 @@ class Capture:
         except OSError as error:
             name = os.fsdecode(os.path.basename(error.filename)) if isinstance(error.filename, bytes) else ""
             return RunReal(f"cannot read an input: {error.strerror or error}" + (f" ({name})" if name else ""))
-        self._flush()
+        self._shelf.flush()
         return captured
 
     def _capture(self, draft: Draft, call: Call) -> Captured:
         cwd, links = self._canon.directory(call.cwd)
+        pwd = draft.env.get(b"PWD")
+        if pwd and pwd != cwd:
+            links = (*links, *self._canon.directory(pwd)[1])
         entries: dict[bytes, Entry] = {link.path: link for link in links}
-        groups: dict[GroupId, None] = {}
-        closures: list[Closure] = []
-        groups[self._tools(draft.tools, entries)] = None
+        groups = [self._tools(draft.tools, entries)]
         if draft.plugins:  # apart, so that they need not travel with what they do nothing for
-            groups[self._tools(draft.plugins, entries)] = None
-        for scan in draft.scans:
-            closure = self._scan(scan, draft, call)
-            closures.append(closure)
-            for source in scan.sources:
-                self._input(sandbox_path(source, call.cwd), entries)
-            for cluster in closure.clusters:
-                groups[self._cluster(cluster, entries)] = None
+            groups.append(self._tools(draft.plugins, entries))
+        outputs = self._outputs.of(draft, call)
+        notes = self._notes or self._open_notes(draft)
+        if notes is None or not _may_be_kept(draft) or any(isinstance(e, OutputOf) for e in entries.values()):
+            return self._make(draft, call, cwd, outputs, entries, groups)[0]
+        key = notes.recall.key(draft, cwd, links, outputs, groups)
+        recalled = notes.recall.find(key)
+        if recalled is not None and self._shelf.holds(recalled.thunk):
+            self.recalled += 1
+            return Captured(recalled.thunk, draft, cwd, outputs, recalled.headers)
+        captured, closures = self._make(draft, call, cwd, outputs, entries, groups)
+        if not any(isinstance(e, OutputOf) for e in entries.values()):
+            notes.note(key, captured.id, closures[0], captured.headers)
+        return captured
+
+    def _open_notes(self, draft: Draft) -> Notes | None:
+        """What earlier sessions found out, when a scan is first asked for."""
+        if self._memory is not None and draft.scans:
+            from gg.record.notes import Notes
+            from gg.record.recall import Recall
+
+            recall = Recall(self._memory, self._about, self._world, self._canon)
+            self._notes = Notes(recall, self._world, self._canon, self._scanner, self._started)
+        return self._notes
+
+    def _make(
+        self,
+        draft: Draft,
+        call: Call,
+        cwd: bytes,
+        outputs: tuple[Output, ...],
+        entries: dict[bytes, Entry],
+        tools: Sequence[GroupId],
+    ) -> tuple[Captured, list[Closure]]:
+        """The thunk, stored but for `Shelf.flush`. `entries` and `tools` are a part of its inputs, and get the rest."""
+        groups = dict.fromkeys(tools)
+        closures = self._scans(draft, call, entries, groups)
         for path in draft.inputs:
             self._input(sandbox_path(path, call.cwd), entries)
         for path in draft.optional_inputs:
@@ -113,11 +159,6 @@ class Capture:
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
-        outputs = tuple(self._declare(writes, draft, call) for writes in draft.outputs)
-        pwd = draft.env.get(b"PWD")
-        if pwd and pwd != cwd:
-            for link in self._canon.directory(pwd)[1]:
-                entries[link.path] = link
         thunk = Thunk(
             argv=draft.argv,
             program=SandboxPath(draft.program),
@@ -131,11 +172,24 @@ class Capture:
         )
         encoded = encode_thunk(self._renamer.thunk(thunk) if self._renamer else thunk)
         name = thunk_id(encoded)
-        self._store_blobs(thunk.entries, known=name in self._stored)
-        self._put(Key(Kind.THUNK, name), encoded)
-        return Captured(name, thunk, draft, tuple(closures))
+        self._shelf.thunk(name, encoded, thunk.entries)
+        headers = listed(draft.depfile, closures) if draft.depfile else ()
+        return Captured(name, draft, cwd, outputs, headers, edited(draft.work, outputs, entries)), closures
 
     # Scans
+
+    def _scans(
+        self, draft: Draft, call: Call, entries: dict[bytes, Entry], groups: dict[GroupId, None]
+    ) -> list[Closure]:
+        closures = []
+        for scan in draft.scans:
+            closure = self._scan(scan, draft, call)
+            closures.append(closure)
+            for source in scan.sources:
+                self._input(sandbox_path(source, call.cwd), entries)
+            for cluster in closure.clusters:
+                groups[self._cluster(cluster, entries)] = None
+        return closures
 
     def _scan(self, scan: Scan, draft: Draft, call: Call) -> Closure:
         closure = self._scanner.scan(scan, call.cwd)
@@ -242,28 +296,7 @@ class Capture:
             entries[real] = Directory(real)
             return
         entries[real] = File(real, info.blob, info.executable)
-        self._keep(real, info.blob)
-
-    def _keep(self, path: bytes, blob: BlobId) -> None:
-        """Have the blob at hand for the store, in case that the group or thunk that names it turns out to be new."""
-        fresh = self._world.take_fresh(blob.digest)
-        if blob.digest not in self._stored and not self._world.stable(path):
-            self._loose[blob.digest] = (blob, path, fresh)
-
-    def _store_blobs(self, entries: Iterable[Entry], *, known: bool) -> None:
-        """Store the blobs of these entries. Those of a known group or thunk were stored with it."""
-        for entry in entries:
-            if isinstance(entry, File):
-                loose = self._loose.pop(entry.blob.digest, None)
-                if loose is not None:
-                    blob, path, fresh = loose
-                    self._stored.add(blob.digest)
-                    if known:
-                        continue
-                    if fresh is not None:
-                        self._pending[Key(Kind.BLOB, blob.digest)] = fresh
-                    else:
-                        self._pending_files[blob] = path
+        self._shelf.keep(real, info.blob)
 
     def _tools(self, tools: Sequence[bytes], entries: dict[bytes, Entry]) -> GroupId:
         known = self._groups.get(tuple(tools))
@@ -291,9 +324,7 @@ class Capture:
         found: dict[bytes, Entry] = {}
         for path in directories:
             try:
-                real, links = self._canon.directory(
-                    sandbox_path(path, cwd) if b".." not in path else _joined(path, cwd)
-                )
+                real, links = self._canon.directory(sandbox_path(path, cwd) if b".." not in path else joined(path, cwd))
             except OSError:
                 continue
             found[real] = Directory(SandboxPath(real))
@@ -305,123 +336,21 @@ class Capture:
             known = self._groups[(b"\0directories", *key)] = self._group(found.values(), ())
         return known
 
-    def _declare(self, writes: Writes, draft: Draft, call: Call) -> Output:
-        cwd = call.cwd
-        path = self._output(writes.path, call, draft.work)
-        executable = writes.executable
-        if draft.work is Work.EDIT and draft.inputs:
-            with suppress(OSError):  # what cannot be read is for the tool to say
-                if writes.path in draft.inputs:
-                    executable = self._mode_kept(_joined(writes.path, cwd))
-                else:
-                    executable = self._is_program(_joined(draft.inputs[0], cwd))
-        return Output(path, executable, writes.optional, writes.soft)
-
-    def _mode_kept(self, path: bytes) -> bool:
-        """Whether a file that is edited in place can be executed: it keeps its mode.
-
-        If that was changed while it was a placeholder (`install -m 644 lib.so`), a thunk would be given the linker's.
-        """
-        executable = bool(os.stat(path).st_mode & 0o111)
-        made = self._made_executable(path)
-        if made is not None and made != executable:
-            raise NotCapturable("the permissions of what it edits were changed")
-        return executable
-
-    def _is_program(self, path: bytes) -> bool:
-        """Whether BFD makes a copy of this file executable: it does so with linked ELF files, whatever their mode."""
-        made = self._made_executable(path)
-        if made is not None:
-            return made
-        head = self._world.read_part(path, 0, 18)
-        return head[:4] == b"\x7fELF" and (head[16:18] if head[5] == 1 else head[17:15:-1]) in (b"\2\0", b"\3\0")
-
-    def _made_executable(self, path: bytes) -> bool | None:
-        """Of a placeholder, whether it was made executable; None for any other file."""
-        placeholder = self._world.placeholder(path)
-        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
-        return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
-
-    def _output(self, path: bytes, call: Call, work: Work) -> SandboxPath:
-        full = _joined(path, call.cwd)
-        head, _, tail = full.rpartition(b"/")
-        try:
-            real, _ = self._canon.directory(head)
-        except OSError:
-            raise NotCapturable("the directory of an output does not exist") from None
-        name = real + b"/" + tail if real != b"/" else b"/" + tail
-        try:
-            info = os.lstat(name)
-        except OSError:
-            return SandboxPath(name)
-        if stat.S_ISLNK(info.st_mode):
-            raise NotCapturable("an output that is a symbolic link")
-        if not stat.S_ISREG(info.st_mode):
-            raise NotCapturable("an output that is no regular file")
-        if work in IN_PLACE:  # compilers and linkers make a new file
-            _check_edited(name, info, call)
-        return SandboxPath(name)
-
-    # Storing
-
     def _group(self, entries: Iterable[Entry], groups: tuple[GroupId, ...]) -> GroupId:
         plain = tuple(sorted((e for e in entries if not isinstance(e, OutputOf)), key=_by_path))
-        return self._put_group(Group(plain, groups))
-
-    def _put_group(self, group: Group) -> GroupId:
-        encoded = encode_group(group)
-        name = group_id(encoded)
-        self._store_blobs(group.entries, known=name in self._stored)
-        self._put(Key(Kind.GROUP, name), encoded)
-        return name
+        return self._shelf.group(Group(plain, groups))
 
     def _known_group(self, name: GroupId) -> Group:
-        key = Key(Kind.GROUP, name)
-        data = self._pending.get(key) or get_one(self._store, key)
-        if data is None:
+        group = self._shelf.find_group(name)
+        if group is None:
             raise NotCapturable("the store has lost a group of its inputs")
-        return decode_group(data)
-
-    def _put_blob(self, data: bytes) -> BlobId:
-        blob = BlobId.of(data)
-        self._put(Key(Kind.BLOB, blob.digest), data)
-        return blob
-
-    def _put(self, key: Key, value: bytes) -> None:
-        if key.digest not in self._stored:
-            self._stored.add(key.digest)
-            self._pending[key] = value
-
-    def _flush(self) -> None:
-        """All that the thunk needs is in the store before its placeholder is seen by anyone."""
-        if self._pending_files:
-            keys = {Key(Kind.BLOB, blob.digest): blob for blob in self._pending_files}
-            for key in self._store.has(list(keys)):
-                del self._pending_files[keys[key]]
-            if self._pending_files:
-                self._store.put_files(self._pending_files)
-            self._pending_files = {}
-        if self._pending:
-            self._store.put(self._pending)
-            self._pending = {}
+        return group
 
 
-def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
-    """A placeholder takes a file's place with the mode that it had; whatever else it has must be as of any new file."""
-    if info.st_nlink > 1:
-        raise NotCapturable("an output that has several names")
-    if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
-        raise NotCapturable("an output of another owner or group")
-    if b"FAKEROOTKEY" in call.env:
-        raise NotCapturable("fakeroot knows by its inode whose the output is")
-    with suppress(OSError):  # a file system without attributes
-        if set(os.listxattr(path, follow_symlinks=False)) - {"security.selinux"}:
-            raise NotCapturable("an output that has attributes")
+def _may_be_kept(draft: Draft) -> bool:
+    """Whether all that it reads is found by one scan."""
+    return len(draft.scans) == 1 and not (draft.optional_inputs or set(draft.inputs) - set(draft.scans[0].sources))
 
 
 def _by_path(entry: Entry) -> bytes:
     return entry.path
-
-
-def _joined(path: bytes, cwd: bytes) -> bytes:
-    return path if path.startswith(b"/") else cwd + b"/" + path

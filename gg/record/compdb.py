@@ -23,10 +23,10 @@ class CompilationDatabase:
         self._entries: dict[tuple[str, str], dict[str, object]] = {}
 
     def saw(self, call: Call, captured: Captured) -> None:
-        if captured.thunk.work not in _COMPILES:
+        if captured.draft.work not in _COMPILES:
             return
         directory = os.fsdecode(call.cwd)
-        output = os.fsdecode(captured.thunk.outputs[0].path)
+        output = os.fsdecode(captured.outputs[0].path)
         for scan in captured.draft.scans:
             for source in scan.sources:
                 name = os.fsdecode(source)

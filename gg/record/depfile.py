@@ -35,18 +35,21 @@ def quote(name: bytes) -> bytes:
     return bytes(quoted)
 
 
-def render(depfile: Depfile, closures: Sequence[Closure], sources: Iterable[bytes]) -> bytes:
-    """The make rule for what the closures hold. `sources` come first, as they were written on the command line."""
+def listed(depfile: Depfile, closures: Sequence[Closure]) -> tuple[bytes, ...]:
+    """What the rule names besides the sources: all headers of the closures, or those that are not system headers."""
+    headers = [
+        header.display
+        for closure in closures
+        for header in closure.files()
+        if header.listed and (depfile.system or not header.system)
+    ]
+    return tuple(dict.fromkeys(headers)) if len(closures) > 1 else tuple(headers)
+
+
+def render(depfile: Depfile, headers: Iterable[bytes], sources: Iterable[bytes]) -> bytes:
+    """The make rule. `sources` come first, as they were written on the command line."""
     names = list(dict.fromkeys(sources))
-    headers: list[bytes] = []
-    for closure in closures:
-        files = closure.files()
-        if depfile.system:
-            headers += [header.display for header in files if header.listed]
-        else:
-            headers += [header.display for header in files if header.listed and not header.system]
-    if len(closures) > 1:
-        headers = list(dict.fromkeys(headers))
+    headers = list(headers)
     for name in names:
         if name in headers:
             headers.remove(name)

@@ -18,13 +18,13 @@ from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
 from gg.models.names import LAUNCHERS
 from gg.record import protocol
-from gg.record.capture import IN_PLACE, Capture, Captured
+from gg.record.capture import Capture, Captured
 from gg.record.depfile import render
 from gg.record.launchers import is_launcher, launched
+from gg.record.outputs import IN_PLACE
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
-    from gg.core.thunk import Thunk
     from gg.record.calls import Calls
     from gg.record.rules import Rules
     from gg.record.softfiles import SoftFiles
@@ -204,18 +204,17 @@ class Recorder:
 
     def _leave(self, call: Call, captured: Captured, umask: int) -> None:
         """Put placeholders where the outputs would be, and the dependency file that make will read."""
-        thunk = captured.thunk
         self._leave_depfile(captured, umask)
-        for index, output in enumerate(thunk.outputs):
+        for index, output in enumerate(captured.outputs):
             if output.soft or output.optional:
                 continue
-            mode = _mode_kept(thunk, output.path)
+            mode = _mode_kept(captured, output.path)
             if mode is None:
                 mode = (0o777 if output.executable else 0o666) & ~umask
             data = self._writer.encode(captured.id, index)
             info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
             self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
-        self._calls.captured(call.tool.name, thunk.work.value, new=captured.id not in self._known)
+        self._calls.captured(call.tool.name, captured.draft.work.value, new=captured.id not in self._known)
         self._known.add(captured.id)
         if self._listener:
             self._listener(call, captured)
@@ -225,15 +224,15 @@ class Recorder:
 
         In the other order a kill in between would leave our text for good: make, finding the placeholder, has nothing to do.
         """
-        depfile, outputs = captured.draft.depfile, captured.thunk.outputs
+        depfile, outputs = captured.draft.depfile, captured.outputs
         if depfile is None:
             return
         index = next(i for i, output in enumerate(outputs) if output.soft)
         sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
-        info = self._write(outputs[index].path, render(depfile, captured.closures, sources), 0o666 & ~umask)
+        info = self._write(outputs[index].path, render(depfile, captured.headers, sources), 0o666 & ~umask)
         self._soft.wrote(outputs[index].path, info, captured.id, index)
         self._soft.flush()
-        self._rules.wrote(outputs[index].path, captured, index, info, captured.thunk.cwd)
+        self._rules.wrote(outputs[index].path, captured, index, info, captured.cwd)
 
     def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
         """Write over a placeholder of our own: one write of 256 bytes, which no kill can cut. None: do it otherwise.
@@ -271,9 +270,9 @@ class Recorder:
         self._known |= ids
 
 
-def _mode_kept(thunk: Thunk, path: bytes) -> int | None:
+def _mode_kept(captured: Captured, path: bytes) -> int | None:
     """The permissions of a file that is edited in place, which stay; None when the tool makes a new one."""
-    if thunk.work not in IN_PLACE or all(entry.path != path for entry in thunk.entries):
+    if path not in captured.edited:
         return None
     try:
         return stat.S_IMODE(os.lstat(path).st_mode)

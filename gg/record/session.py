@@ -104,9 +104,11 @@ class Session:
         self._soft = SoftFiles(store)
         self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = _ToolFinder(shims, self._world)
+        recall = os.fsencode(os.path.join(workspace.dot, "recall"))
+        self._capture = Capture(self._world, Scanner(self._world), store, set(known), renaming, recall)
         self._recorder = Recorder(
             world=self._world,
-            capture=Capture(self._world, Scanner(self._world), store, set(known), renaming),
+            capture=self._capture,
             models={**MODELS, **_declared_models(declared)},
             names=_namer(declared),
             real=self._finder.find,
@@ -151,11 +153,13 @@ class Session:
             "command": list(command),
             "status": status,
             **self.calls.summary(),
+            "recalled": self._capture.recalled,
         }
         history.append(self._workspace, line)
 
     def close(self) -> None:
         self._soft.flush()
+        self._capture.close()
         self._world.flush()
         self._files.flush()
         self._files.close()

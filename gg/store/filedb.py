@@ -101,6 +101,10 @@ class FileDB:
         self._read[path] = info
         return data, info
 
+    def remembered(self, path: bytes) -> FileInfo | None:
+        """What is remembered of a file that was asked for in this run, without a look at it."""
+        return self._known.get(path)
+
     def note(self, path: bytes, info: FileInfo) -> None:
         """Remember a file that gg itself has just put at `path`, with the signature that it has there.
 

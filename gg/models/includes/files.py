@@ -62,6 +62,15 @@ class Files:
         state.checked = self.epoch
         return state
 
+    def stable(self) -> list[bytes]:
+        """The files that stay as they are for the session."""
+        return [path for path, state in self._known.items() if not state.volatile]
+
+    def signature(self, path: bytes) -> Signature | None:
+        """The signature under which a file was lexed; None if that could not tell the next change."""
+        state = self._known.get(path)
+        return state.signature if state is not None and state.trusted else None
+
     def _outdated(self, state: FileState) -> bool:
         self.check((state,))
         return self._known.get(state.path) is not state

@@ -18,8 +18,9 @@ from gg.core.slotted import slotted
 
 if TYPE_CHECKING:
     from gg.core.ids import GroupId
+    from gg.models.includes.edge import Edge
     from gg.models.includes.files import FileState
-    from gg.models.includes.resolve import Context, Edge
+    from gg.models.includes.resolve import Context
     from gg.models.includes.tree import Directory
 
 T = TypeVar("T")
@@ -144,35 +145,29 @@ class Cluster:
 
     def order(self) -> tuple[Header, ...]:
         """All headers of the closure, each includer before what it includes, depth first. Kept once computed."""
-        if self._order is None:
-            stack = [self]
-            while stack:
-                top = stack[-1]
-                waiting = [child for child in top.children if child._order is None]
-                if waiting:
-                    stack += waiting
-                    continue
-                below = chain.from_iterable(child._order or () for child in top.children)
-                top._order = tuple(dict.fromkeys(chain(top.files, below)))
-                stack.pop()
+        for each in self._below(lambda cluster: cluster._order is None):
+            below = chain.from_iterable(child._order or () for child in each.children)
+            each._order = tuple(dict.fromkeys(chain(each.files, below)))
         assert self._order is not None
         return self._order
 
     def wants(self) -> frozenset[bytes]:
         """What names in the closure start with that are looked for on the search path (`Node.wants`). Kept."""
-        if self._wants is None:
-            stack = [self]
-            while stack:
-                top = stack[-1]
-                waiting = [child for child in top.children if child._wants is None]
-                if waiting:
-                    stack += waiting
-                    continue
-                own = [node.wants for node in top.members]
-                top._wants = frozenset().union(*own, *[child._wants or () for child in top.children])
-                stack.pop()
+        for each in self._below(lambda cluster: cluster._wants is None):
+            own = [node.wants for node in each.members]
+            each._wants = frozenset().union(*own, *[child._wants or () for child in each.children])
         assert self._wants is not None
         return self._wants
+
+    def _below(self, lacks: Callable[[Cluster], bool]) -> Iterator[Cluster]:
+        """The clusters from here on that lack something, children first; whoever asks gives it to each at once."""
+        stack = [self] if lacks(self) else []
+        while stack:
+            waiting = [child for child in stack[-1].children if lacks(child)]
+            if waiting:
+                stack += waiting
+            elif lacks(top := stack.pop()):
+                yield top
 
 
 def _union(own: list[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:

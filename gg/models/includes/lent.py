@@ -19,8 +19,9 @@ from gg.models.includes.chain import Place, lasting
 from gg.models.includes.tree import Directory, Tree
 
 if TYPE_CHECKING:
+    from gg.models.includes.edge import Edge
     from gg.models.includes.graph import Cluster
-    from gg.models.includes.resolve import Context, Edge
+    from gg.models.includes.resolve import Context
 
 # The form under which the lender is asked for what is still not found where its directories start.
 _FORM = {b"Q": b"B", b"B": b"B", b"N": b"B", b"M": b"B", b"f": b"B", b"F": b"F"}
@@ -38,7 +39,7 @@ class Lent:
         # The positions on the borrower's search path of the directories on the lender's.
         self.positions = [place.position for place in chain if lasting(place)]
         self.lender = lender(chain[position] for position in self.positions)
-        self._borrower = borrower
+        self.context = borrower
         self._own = [place.directory for place in chain if not lasting(place)]
         self._late = [p.directory for p in chain[self.positions[0] :] if not lasting(p)]
         self._tree = tree
@@ -78,7 +79,7 @@ class Lent:
 
     def stale(self) -> None:
         """One of the own directories has got a name that a borrowed header may look for."""
-        self._borrower.start_anew(self)
+        self.context.start_anew(self)
 
     def watch(self, directory: Directory) -> None:
         raise AssertionError("only names are looked for")

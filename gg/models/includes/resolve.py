@@ -16,14 +16,12 @@ from collections.abc import Callable, Iterable, Iterator
 from gg.models.base import SearchPath
 from gg.models.includes.chain import Place, lasting, lay_out
 from gg.models.includes.disk import Disk
+from gg.models.includes.edge import ABSOLUTE, HERE, SOURCE, Edge, stripped
 from gg.models.includes.files import GAS, NASM, C, Files
 from gg.models.includes.graph import Cluster, Header, Node, condense
 from gg.models.includes.lent import Lent
+from gg.models.includes.standing import Standing
 from gg.models.includes.tree import Directory, Tree
-
-# Positions of nodes that were not found on the search path. `#include_next` in a source, or in a file that was named by
-# an absolute name, is an ordinary #include; in one found beside its includer it starts with the search path.
-ABSOLUTE, SOURCE, HERE = -3, -2, -1
 
 _LEAF = ""
 # The lexer for the file that a directive leads to; a letter that is missing here leads to a file that is only read.
@@ -35,50 +33,6 @@ _FIRST = {b"N": b"Q", b"M": b"B", b"J": b"H", b"K": b"I"}
 _NO_NAME = frozenset(b"!CcXUO")
 HAZARDS = {ord("D"): 1, ord("T"): 2, ord("S"): 4}
 SYSTEM_HAZARDS = 3  # how far a system header's bits are shifted
-
-
-class Edge:
-    """One name looked up once. Watches the directories that the answer depends on."""
-
-    __slots__ = ("context", "dead", "display", "key", "table", "targets", "through", "tried", "users")
-
-    def __init__(self, context: Context, table: dict[bytes, Edge], key: bytes) -> None:
-        self.context = context
-        self.table = table
-        self.key = key
-        self.dead = False
-        self.targets: tuple[Node, ...] = ()
-        self.display = b""  # the name found, as the compiler would print it; empty if it would not
-        self.through: list[bytes] = []
-        self.tried: list[tuple[Directory, Place]] = []  # where the name's last component was looked for
-        self.users: list[Node] = []
-
-    def stale(self) -> None:
-        if self.dead:
-            return
-        self.dead = True
-        self.table.pop(self.key, None)
-        for node in self.users:
-            node.targets = None
-            self.context.dead |= node.bit
-        self.context.unsure = True
-
-    def watch(self, directory: Directory) -> None:
-        self.context.watch(directory)
-
-    def odd(self, path: bytes) -> None:
-        self.context.odd(path, self)
-
-    def beside(self) -> bool:
-        """Whether the name was found without the search path."""
-        return bool(self.targets) and self.tried[-1][1].position == HERE
-
-
-def stripped(display: bytes) -> bytes:
-    """A name as cpp writes it in a make rule: without `./` in front (and the slashes that follow it)."""
-    while display.startswith(b"./"):
-        display = display[2:].lstrip(b"/")
-    return display
 
 
 class Context:
@@ -119,6 +73,7 @@ class Context:
         self._locals: dict[bytes, dict[bytes, Edge]] = {}
         self._nexts: dict[int, dict[bytes, Edge]] = {}
         self._clusters: set[Cluster] = set()
+        self.standing = Standing()
         self.dead = 0  # bits of files whose clusters no longer hold
         self.unsure = False  # an answer was found wrong since `settle`
         self._anew = False
@@ -181,6 +136,7 @@ class Context:
             self.reset()
             return True
         if self.dead:
+            self.standing.drop(self.dead)
             gone = [cluster for cluster in self._clusters if cluster.mask & self.dead]
             self._clusters.difference_update(gone)
             for cluster in gone:
@@ -188,6 +144,14 @@ class Context:
                     node.cluster = None
             self.dead = 0
         return wrong
+
+    def watched(self) -> list[Directory]:
+        """The directories whose names answers depend on, and that may change."""
+        return list(self._watched)
+
+    def has_odd(self) -> bool:
+        """Whether something is there that is not what it was looked for as."""
+        return bool(self._odd)
 
     def start_anew(self, lent: Lent) -> None:
         """Something that was taken from a lender may no longer hold."""
@@ -370,11 +334,15 @@ class Context:
         """What -include NAME leads to."""
         directive = (b"f" if kind == C else b"P") + name
         here = Place(self._cwd, b"./", False, HERE)
-        return self._brackets.get(directive) or self._make(self._brackets, directive, [here, *self._chain])
+        edge = self._brackets.get(directive) or self._make(self._brackets, directive, [here, *self._chain])
+        edge.loose = True
+        return edge
 
     def implicit(self, name: bytes) -> Edge:
         """What <name> leads to, which the compiler includes on its own."""
-        return self.bracket(b"B" + name)
+        edge = self.bracket(b"B" + name)
+        edge.loose = True
+        return edge
 
     def bracket(self, directive: bytes) -> Edge:
         """What a directive leads to that does not look beside the file it is in."""

@@ -50,6 +50,7 @@ class Closure:
     opaque: tuple[Computed, ...]
     directories: tuple[bytes, ...]
     context: Context
+    unit: Unit
 
     def files(self) -> tuple[Header, ...]:
         """All headers, the sources first, then about in the order in which the compiler meets them.
@@ -93,6 +94,23 @@ class Scanner:
                 self._files.check(unit.volatile())
             if not context.settle():
                 return _closure(unit, context, scan)
+
+    def contexts(self) -> list[Context]:
+        """All contexts, what no longer holds dropped from each."""
+        self._tree.epoch += 1
+        self._files.epoch += 1
+        for context in self._contexts.values():
+            context.refresh()
+            context.settle()
+        return list(self._contexts.values())
+
+    def stable(self) -> list[bytes]:
+        """What was looked at once for the whole session: files, and directories, there or not."""
+        return [*self._files.stable(), *self._tree.stable()]
+
+    def signature(self, path: bytes) -> tuple[int, int, int] | None:
+        """The signature of a file as it was scanned; None for one that was not, or that has just changed."""
+        return self._files.signature(path)
 
     def _lender(self, places: Iterable[Place]) -> Context:
         """The context that all those share whose search paths end with `places`."""
@@ -163,4 +181,5 @@ def _closure(unit: Unit, context: Context, scan: Scan) -> Closure:
         opaque=tuple(unit.opaque),
         directories=directories,
         context=context,
+        unit=unit,
     )

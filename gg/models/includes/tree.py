@@ -26,6 +26,11 @@ from gg.models.includes.disk import Disk, Stamp, settled
 class Watcher(Protocol):
     """A lookup whose answer depends on a directory's names."""
 
+    @property
+    def context(self) -> object:
+        """Whose lookup it is."""
+        ...
+
     def stale(self) -> None:
         """Called once the answer may be another one. May be called more than once."""
         ...
@@ -160,6 +165,10 @@ class Tree:
             for name in names:
                 directory.absent.setdefault(name, []).append(watcher)
         return True
+
+    def stable(self) -> list[bytes]:
+        """The directories that stay as they are for the session, there or not."""
+        return [path for path, directory in self._known.items() if not directory.volatile]
 
     def refresh(self, directories: Iterable[Directory], stamps: Iterable[Stamp | None]) -> None:
         """Compare with the stamps of now, and tell the watchers what has changed."""

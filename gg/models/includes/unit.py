@@ -7,10 +7,11 @@ from itertools import chain
 
 from gg.core.slotted import slotted
 from gg.models.base import Lexer, Scan
+from gg.models.includes.edge import SOURCE, Edge
 from gg.models.includes.files import GAS, NASM, C, FileState
 from gg.models.includes.graph import Cluster, Header, Node
 from gg.models.includes.macros import expand
-from gg.models.includes.resolve import SOURCE, Context, Edge
+from gg.models.includes.resolve import Context
 
 _KINDS = {Lexer.C: C, Lexer.GAS: GAS, Lexer.NASM: NASM}
 # GNU compilers on Linux with glibc include it before all else (TARGET_C_PREINCLUDE in gcc/config/glibc-c.h).
@@ -36,6 +37,8 @@ class Unit:
         self.sources: list[Node] = [context.source(name, kind) for name in scan.sources]
         self.unresolved: list[Computed] = []
         self.opaque: list[Computed] = []
+        self.precompiled = False  # there is a precompiled header that may be taken
+        self.first: list[Edge] = []  # the lookups for which there might be one
         edges = [context.implicit(_PREINCLUDED)] if kind == C else []
         edges += [context.forced(name, kind) for name in scan.forced]
         # In the compiler's order, for the first to find a file names it: what is forced, then what a source includes.
@@ -97,14 +100,17 @@ class Unit:
 
     def _include(self, node: Node, directive: bytes) -> None:
         edge = self._context.edge(node, directive)
+        edge.loose = True
         for target in edge.targets:
             self._add(self._context.cluster(target))
         if node.position == SOURCE:
             self._precompiled(edge)
 
     def _precompiled(self, edge: Edge) -> None:
+        self.first.append(edge)
         for directory, _ in edge.tried:
             if not directory.plain:
                 for node in self._context.precompiled(edge):
+                    self.precompiled = True
                     self._add(self._context.cluster(node))
                 return

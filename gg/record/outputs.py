@@ -1,0 +1,118 @@
+"""Where a call's outputs really go, and whether each can be deferred."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg.core.codec import decode_thunk
+from gg.core.ids import SandboxPath
+from gg.core.thunk import Output, Work
+from gg.models.base import Call, Draft, Writes
+from gg.store.base import Key, Kind, get_one
+
+if TYPE_CHECKING:
+    from gg.record.canon import Canon
+    from gg.record.world import World
+    from gg.store.base import Store
+
+IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
+
+
+class NotCapturable(Exception):
+    """The call must run for real after all; the text says why."""
+
+
+class Outputs:
+    """Declares outputs. NotCapturable for what a placeholder cannot stand for."""
+
+    def __init__(self, world: World, canon: Canon, store: Store) -> None:
+        self._world = world
+        self._canon = canon
+        self._store = store
+
+    def of(self, draft: Draft, call: Call) -> tuple[Output, ...]:
+        return tuple([self._declare(writes, draft, call) for writes in draft.outputs])
+
+    def _declare(self, writes: Writes, draft: Draft, call: Call) -> Output:
+        cwd = call.cwd
+        path = self._path(writes.path, call, draft.work)
+        executable = writes.executable
+        if draft.work is Work.EDIT and draft.inputs:
+            with suppress(OSError):  # what cannot be read is for the tool to say
+                if writes.path in draft.inputs:
+                    executable = self._mode_kept(joined(writes.path, cwd))
+                else:
+                    executable = self._is_program(joined(draft.inputs[0], cwd))
+        return Output(path, executable, writes.optional, writes.soft)
+
+    def _mode_kept(self, path: bytes) -> bool:
+        """Whether a file that is edited in place can be executed: it keeps its mode.
+
+        If that was changed while it was a placeholder (`install -m 644 lib.so`), a thunk would be given the linker's.
+        """
+        executable = bool(os.stat(path).st_mode & 0o111)
+        made = self._made_executable(path)
+        if made is not None and made != executable:
+            raise NotCapturable("the permissions of what it edits were changed")
+        return executable
+
+    def _is_program(self, path: bytes) -> bool:
+        """Whether BFD makes a copy of this file executable: it does so with linked ELF files, whatever their mode."""
+        made = self._made_executable(path)
+        if made is not None:
+            return made
+        head = self._world.read_part(path, 0, 18)
+        return head[:4] == b"\x7fELF" and (head[16:18] if head[5] == 1 else head[17:15:-1]) in (b"\2\0", b"\3\0")
+
+    def _made_executable(self, path: bytes) -> bool | None:
+        """Of a placeholder, whether it was made executable; None for any other file."""
+        placeholder = self._world.placeholder(path)
+        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
+        return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
+
+    def _path(self, path: bytes, call: Call, work: Work) -> SandboxPath:
+        full = joined(path, call.cwd)
+        head, _, tail = full.rpartition(b"/")
+        try:
+            real, _ = self._canon.directory(head)
+        except OSError:
+            raise NotCapturable("the directory of an output does not exist") from None
+        name = real + b"/" + tail if real != b"/" else b"/" + tail
+        try:
+            info = os.lstat(name)
+        except OSError:
+            return SandboxPath(name)
+        if stat.S_ISLNK(info.st_mode):
+            raise NotCapturable("an output that is a symbolic link")
+        if not stat.S_ISREG(info.st_mode):
+            raise NotCapturable("an output that is no regular file")
+        if work in IN_PLACE:  # compilers and linkers make a new file
+            _check_edited(name, info, call)
+        return SandboxPath(name)
+
+
+def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
+    """A placeholder takes a file's place with the mode that it had; whatever else it has must be as of any new file."""
+    if info.st_nlink > 1:
+        raise NotCapturable("an output that has several names")
+    if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
+        raise NotCapturable("an output of another owner or group")
+    if b"FAKEROOTKEY" in call.env:
+        raise NotCapturable("fakeroot knows by its inode whose the output is")
+    with suppress(OSError):  # a file system without attributes
+        if set(os.listxattr(path, follow_symlinks=False)) - {"security.selinux"}:
+            raise NotCapturable("an output that has attributes")
+
+
+def edited(work: Work, outputs: Iterable[Output], read: Iterable[bytes]) -> frozenset[bytes]:
+    """The outputs that are files which the tool edits in place: what it reads itself, and writes to."""
+    return frozenset(output.path for output in outputs).intersection(read) if work in IN_PLACE else frozenset()
+
+
+def joined(path: bytes, cwd: bytes) -> bytes:
+    """`path` as the kernel takes it in `cwd`."""
+    return path if path.startswith(b"/") else cwd + b"/" + path
