@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gg.core.codec import encode_thunk, thunk_id
@@ -55,7 +56,6 @@ class Capture:
     def __init__(
         self,
         world: World,
-        scanner: Scanner,
         store: Store,
         memory: set[bytes] | None = None,
         renaming: Renaming | None = None,
@@ -63,7 +63,6 @@ class Capture:
     ) -> None:
         """`memory`: the thunks and groups in the store. `recall`: the file of what earlier sessions found out."""
         self._world = world
-        self._scanner = scanner
         self._canon = Canon()
         self._shelf = Shelf(store, world, memory if memory is not None else set())
         self._outputs = Outputs(world, self._canon, store)
@@ -76,6 +75,12 @@ class Capture:
         self._about = (*renaming.fixed, b"", *renaming.aliases) if renaming and renaming.known_as else ()
         self._notes: Notes | None = None
         self._renamer = self._make_renamer(renaming) if renaming and renaming.known_as else None
+
+    @cached_property
+    def _scanner(self) -> Scanner:
+        from gg.models.includes import Scanner
+
+        return Scanner(self._world)
 
     def _make_renamer(self, renaming: Renaming) -> Renamer:
         from gg.record.renamed import Renamer
@@ -135,7 +140,7 @@ class Capture:
             from gg.record.recall import Recall
 
             recall = Recall(self._memory, self._about, self._world, self._canon)
-            self._notes = Notes(recall, self._world, self._canon, self._scanner, self._started)
+            self._notes = Notes(recall, self._world, self._canon, lambda: self._scanner, self._started)
         return self._notes
 
     def _make(

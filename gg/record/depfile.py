@@ -7,10 +7,13 @@ the thunk is forced, the compiler's own dependency file takes its place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from gg.core.regex import regex
 from gg.models.base import Depfile
-from gg.models.includes import Closure
+
+if TYPE_CHECKING:
+    from gg.models.includes import Closure
 
 _SPECIAL = regex(rb"[ \t#$]")
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from array import array
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,10 @@ class _Note:
 class Notes:
     """The notes of one session."""
 
-    def __init__(self, recall: Recall, world: World, canon: Canon, scanner: Scanner, started: int) -> None:
-        """`started`: when the session did, in nanoseconds."""
+    def __init__(
+        self, recall: Recall, world: World, canon: Canon, scanner: Callable[[], Scanner], started: int
+    ) -> None:
+        """`scanner`: the session's. `started`: when the session did, in nanoseconds."""
         self.recall = recall
         self._world = world
         self._canon = canon
@@ -61,8 +63,9 @@ class Notes:
         """Keep what still holds. Trouble is no error: this is a cache."""
         if not self._notes:
             return
-        writer = _Writer(self.recall.kept, self._world, self._canon, self._scanner)
-        for context in self._scanner.contexts():
+        scanner = self._scanner()
+        writer = _Writer(self.recall.kept, self._world, self._canon, scanner)
+        for context in scanner.contexts():
             held = {key: self._notes[key] for key in context.standing if key in self._notes}
             if held and not context.has_odd():
                 writer.add(context, held)

@@ -89,7 +89,6 @@ class Session:
         traced: Declarations | None = None,
         renaming: Renaming | None = None,
     ) -> None:
-        from gg.models.includes import Scanner
         from gg.models.registry import MODELS
 
         self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
@@ -105,7 +104,7 @@ class Session:
         self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = _ToolFinder(shims, self._world)
         recall = os.fsencode(os.path.join(workspace.dot, "recall"))
-        self._capture = Capture(self._world, Scanner(self._world), store, set(known), renaming, recall)
+        self._capture = Capture(self._world, store, set(known), renaming, recall)
         self._recorder = Recorder(
             world=self._world,
             capture=self._capture,

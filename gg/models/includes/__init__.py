@@ -7,9 +7,24 @@ includes what, `unit` and `scanner` put a scan's answer together.
 
 from __future__ import annotations
 
-from gg.models.includes.disk import Disk, LocalDisk, Signature, Stamp
-from gg.models.includes.graph import Cluster, Header
-from gg.models.includes.scanner import Closure, Scanner
-from gg.models.includes.unit import Computed
+from typing import TYPE_CHECKING
 
 __all__ = ["Closure", "Cluster", "Computed", "Disk", "Header", "LocalDisk", "Scanner", "Signature", "Stamp"]
+
+if TYPE_CHECKING:
+    from gg.models.includes.disk import Disk, LocalDisk, Signature, Stamp
+    from gg.models.includes.graph import Cluster, Header
+    from gg.models.includes.scanner import Closure, Scanner
+    from gg.models.includes.unit import Computed
+
+_MODULES = {"graph": ("Cluster", "Header"), "scanner": ("Closure", "Scanner"), "unit": ("Computed",)}
+
+
+def __getattr__(name: str) -> object:
+    """Loaded when first used: a build of which all is recalled scans nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module = next((module for module, names in _MODULES.items() if name in names), "disk")
+    return getattr(import_module(f"{__name__}.{module}"), name)
