@@ -85,31 +85,54 @@ class Narrow:
 
     def _match(self, thunk: Thunk, ids: Sequence[ThunkId]) -> Reduction | None:
         thunks = self._store.get([Key(Kind.THUNK, each) for each in ids])
-        reductions = self._store.get([Key(Kind.REDUCTION, each) for each in ids])
-        groups = self._groups
-        new_files = groups.files(thunk)
-        new_rest = _links_and_directories(groups, thunk)
+        named = {_last(word) for word in thunk.argv}
+        changes: dict[Key, list[File]] = {}
         for each in ids:
-            old_data, data = thunks.get(Key(Kind.THUNK, each)), reductions.get(Key(Kind.REDUCTION, each))
-            if old_data is None or data is None:
-                continue
-            old = decode_thunk(old_data)
-            if any(isinstance(e, OutputOf) for e in old.entries):
-                continue
-            old_files = groups.files(old)
-            if new_files.keys() != old_files.keys() or _links_and_directories(groups, old) != new_rest:
-                continue
-            reduction = decode_reduction(data, groups.universe(old))
-            if reduction.reads is None:
-                continue
-            reads = set(reduction.reads)
-            if all(new_files[path] == file for path, file in old_files.items() if path in reads or _is_loaded(file)):
-                return reduction
+            data = thunks.get(Key(Kind.THUNK, each))
+            changed = self._changed(thunk, decode_thunk(data)) if data is not None else None
+            # What the command line names is read, as is what is loaded: the reduction would only say so.
+            if changed is not None and not any(_is_loaded(file) or _last(file.path) in named for file in changed):
+                changes[Key(Kind.REDUCTION, each)] = changed
+        reductions = self._store.get(list(changes)) if changes else {}
+        for key, changed in changes.items():
+            if key in reductions:
+                reduction = decode_reduction(reductions[key], self._groups.universe(thunk))
+                if reduction.reads is not None and not {file.path for file in changed}.intersection(reduction.reads):
+                    return reduction
         return None
+
+    def _changed(self, thunk: Thunk, old: Thunk) -> list[File] | None:
+        """The files of `old` that have other bytes in `thunk`; None when the two do not declare the same."""
+        if any(isinstance(e, OutputOf) for e in old.entries):
+            return None
+        if thunk.groups == old.groups and (own := _own_changed(thunk, old)) is not None:
+            return own
+        groups = self._groups
+        new_files, old_files = groups.files(thunk), groups.files(old)
+        if new_files.keys() != old_files.keys():
+            return None
+        if _links_and_directories(groups, old) != _links_and_directories(groups, thunk):
+            return None
+        return [file for path, file in old_files.items() if new_files[path] != file]
+
+
+def _own_changed(thunk: Thunk, old: Thunk) -> list[File] | None:
+    """As `_changed`, of two with the same groups, which then need not be looked into; None when it is not so plain."""
+    new_entries, old_entries = ({e.path: e for e in each.entries} for each in (thunk, old))
+    if new_entries.keys() != old_entries.keys():
+        return None
+    changed = [e for path, e in old_entries.items() if new_entries[path] != e]
+    if not all(isinstance(e, File) and isinstance(new_entries[e.path], File) for e in changed):
+        return None
+    return [e for e in changed if isinstance(e, File)]
 
 
 def _ids(joined: bytes) -> list[ThunkId]:
     return [ThunkId(joined[i : i + 32]) for i in range(0, len(joined), 32)]
+
+
+def _last(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
 
 
 def _is_loaded(file: File) -> bool:
