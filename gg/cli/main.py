@@ -7,7 +7,6 @@ needs.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Callable
@@ -15,12 +14,9 @@ from contextlib import suppress
 
 from gg.errors import GGError, Interrupted, StoreError
 
-_COLLECT_EVERY = 200_000  # objects; we make many that live to the end, and hardly a cycle
-
 
 def run(action: Callable[[], int]) -> None:
     """Do `action` and exit with its status, or with that of what went wrong."""
-    gc.set_threshold(_COLLECT_EVERY)
     debug = "--debug" in sys.argv[1:]
     try:
         status = action()
