@@ -173,13 +173,19 @@ def _host_program(name: str) -> str:
 
 def _libraries(root: Path, objects: Iterable[Path]) -> None:
     """Copy the shared libraries and the loader that these files need."""
-    own = sysconfig.get_config_var("LIBDIR") or ""
+    own = _own_libraries()
     for path in sorted({library for each in objects for library in _needed(each, own)}):
         beside_python = own and path.startswith(own + "/")
         shutil.copy2(path, root / ("var/lang/lib" if beside_python else "usr/lib64") / Path(path).name)
         if Path(path).name == "libc.so.6":
             _c_library(root, Path(path).parent)
     _loader(root)
+
+
+def _own_libraries() -> str:
+    """Where Python has libraries of its own; "" when it is the distribution's, whose libraries are everybody's."""
+    directory = sysconfig.get_config_var("LIBDIR") or ""
+    return "" if directory.startswith(("/usr/lib", "/lib")) else directory
 
 
 def _c_library(root: Path, beside: Path) -> None:
@@ -191,7 +197,7 @@ def _c_library(root: Path, beside: Path) -> None:
 
 def _needed(elf: Path, own: str) -> list[str]:
     """The libraries of one file, as this host's loader finds them; none for an extension whose libraries are not here."""
-    environment = {"PATH": os.defpath, "LD_LIBRARY_PATH": own, "LC_ALL": "C"}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", **({"LD_LIBRARY_PATH": own} if own else {})}
     found = subprocess.run(["ldd", str(elf)], capture_output=True, text=True, env=environment, check=False)
     if "not found" in found.stdout:
         elf.unlink()  # as if Python had been built without it
