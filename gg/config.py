@@ -86,6 +86,12 @@ def aws_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
+def has_proxies() -> bool:
+    """Whether the environment names any proxy."""
+    names = [name.lower() for name, value in os.environ.items() if value]
+    return any(name.endswith("_proxy") and name != "no_proxy" for name in names)
+
+
 def cache_home() -> str:
     """Where what can be had again is kept: XDG_CACHE_HOME/gg, or ~/.cache/gg."""
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gg")

@@ -1,7 +1,8 @@
-"""Endpoints as botocore has found them before: to have it look costs a client, and that a sixth of a second a service.
+"""What botocore has said before: endpoints, the CA bundle. To load it takes a third of a second, and to have it look for an
+endpoint costs a client, a sixth of a second a service.
 
-What was found holds for the same service and region as long as nothing has changed that botocore looks at: its version, the
-variables of AWS in the environment but for the keys themselves, and the shared configuration files.
+It holds for the same question and region as long as nothing has changed that botocore looks at: its version, the variables of
+AWS in the environment but for the keys themselves, and the shared configuration files.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from importlib import metadata
+from functools import cache
+from importlib.util import find_spec
 
 from blake3 import blake3
 
@@ -20,25 +22,32 @@ _NAME = "endpoints.json"
 _SECRET = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"})
 
 
-def endpoint_url(service: str, region: str, ask: Callable[[], str]) -> str:
-    """The URL of a service, remembered or asked for."""
+def remembered(what: str, region: str, ask: Callable[[], str]) -> str:
+    """The answer, remembered or asked for; `what`: a service, whose URL it is, or something else."""
     path = os.path.join(config.cache_home(), _NAME)
-    key = _key(service, region, config.aws_variables())
+    key = _key(what, region, config.aws_variables())
     known = _read(path)
-    url = known.get(key)
-    if url is None:
-        url = ask()
-        _write(path, {**dict(list(known.items())[-_MOST + 1 :]), key: url})
-    return url
+    answer = known.get(key)
+    if answer is None:
+        answer = ask()
+        _write(path, {**dict(list(known.items())[-_MOST + 1 :]), key: answer})
+    return answer
 
 
-def _key(service: str, region: str, variables: Mapping[str, str]) -> str:
+def _key(what: str, region: str, variables: Mapping[str, str]) -> str:
     heeded = sorted((name, value) for name, value in variables.items() if name not in _SECRET)
     files = [
         _stamp(variables.get("AWS_CONFIG_FILE") or "~/.aws/config"),
         _stamp(variables.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"),
     ]
-    return blake3(repr([service, region, metadata.version("botocore"), heeded, files]).encode()).hexdigest()
+    return blake3(repr([what, region, _version(), heeded, files]).encode()).hexdigest()
+
+
+@cache
+def _version() -> tuple[str, int, int, int]:
+    """Another version is another file; to ask for the version's name takes ten times as long."""
+    found = find_spec("botocore")
+    return _stamp(found.origin or "" if found else "")
 
 
 def _stamp(path: str) -> tuple[str, int, int, int]:

@@ -6,7 +6,6 @@ is a `Passing`, which the caller retries, and counts as throttling if `throttled
 
 from __future__ import annotations
 
-import email.utils
 import re
 import time
 from typing import NamedTuple
@@ -133,6 +132,8 @@ def _is_skew(code: str, said: str) -> bool:
 
 
 def _skewed(reply: Reply, asked: Asked) -> SetupError:
+    import email.utils
+
     there = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp() if "date" in reply.headers else None
     off = "" if there is None else f" by {_span(abs(time.time() - there))}"
     return SetupError(

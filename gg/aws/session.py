@@ -1,10 +1,12 @@
 """AWS as the user's machine is set up for it: credentials, region, endpoints, proxies and CA bundle by botocore's own rules.
 
 botocore is imported when it is first needed (a third of a second) and asked once a service; requests go by `gg.aws.http`.
+It is not needed where the keys are in the environment, and what else it would say is remembered.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
 import threading
 import time
@@ -12,8 +14,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from gg.aws import errors
-from gg.aws.endpoints import endpoint_url
+from gg.aws import environment, errors
+from gg.aws.endpoints import remembered
 from gg.aws.http import Endpoint
 from gg.aws.sign import Credentials
 from gg.errors import SetupError
@@ -41,7 +43,7 @@ class Session:
         """The same user's, in another region: nothing is read or logged in to a second time."""
         other = Session(region, clock=self._clock)
         with self._lock:
-            other._boto, other._source = self._session(), self._source
+            other._boto, other._source = self._boto, self._source
         return other
 
     # KeySource
@@ -52,20 +54,23 @@ class Session:
 
     def renew(self) -> Credentials:
         """The credentials, renewed when they are about to expire: botocore does so 10 to 15 minutes before."""
-        from botocore.exceptions import BotoCoreError
-
         with self._lock:
-            try:
-                if self._source is None:
-                    self._source = self._session().get_credentials()
-                if self._source is None:
-                    raise errors.no_credentials()
-                frozen = self._source.get_frozen_credentials()
-            except BotoCoreError as error:
-                raise errors.from_botocore(error) from error
-            self._credentials = Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
+            self._credentials = environment.credentials() or self._ask_for_credentials()
             self._until = self._clock() + _BELIEVED_S
             return self._credentials
+
+    def _ask_for_credentials(self) -> Credentials:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            if self._source is None:
+                self._source = self._session().get_credentials()
+            if self._source is None:
+                raise errors.no_credentials()
+            frozen = self._source.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise errors.from_botocore(error) from error
+        return Credentials(frozen.access_key, frozen.secret_key, frozen.token or "")
 
     # Where
 
@@ -87,18 +92,17 @@ class Session:
             return known
 
     def _endpoint(self, service: str) -> Endpoint:
-        from botocore.exceptions import BotoCoreError
-        from botocore.utils import get_environ_proxies
-
         with self._lock:
-            try:
-                url = endpoint_url(service, self.region(), lambda: self._ask_for_url(service))
-            except (BotoCoreError, ValueError) as error:
-                raise errors.from_botocore(error) from error
-            return self.endpoint_of(url, get_environ_proxies(url).get(urlsplit(url).scheme, ""))
+            url = remembered(service, self.region(), lambda: self._ask_for_url(service))
+            return self.endpoint_of(url, environment.proxy(url, urlsplit(url).scheme))
 
     def _ask_for_url(self, service: str) -> str:
-        return str(self._session().create_client(service, region_name=self.region()).meta.endpoint_url)
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            return str(self._session().create_client(service, region_name=self.region()).meta.endpoint_url)
+        except (BotoCoreError, ValueError) as error:
+            raise errors.from_botocore(error) from error
 
     def endpoint_of(self, url: str, proxy: str = "") -> Endpoint:
         """The endpoint that a URL names. SetupError when its CA bundle cannot be read."""
@@ -115,7 +119,10 @@ class Session:
     def s3_addressing(self) -> str:
         """ "path", "virtual" or "auto", as the profile says."""
         with self._lock:
-            options = self._session().get_scoped_config().get("s3")
+            return remembered("s3 addressing", "", self._ask_for_addressing)
+
+    def _ask_for_addressing(self) -> str:
+        options = self._session().get_scoped_config().get("s3")
         return str(options.get("addressing_style", "auto")) if isinstance(options, dict) else "auto"
 
     def client(self, service: str) -> Any:
@@ -129,15 +136,20 @@ class Session:
                 raise errors.from_botocore(error) from error
 
     def _tls(self) -> ssl.SSLContext:
-        from botocore.httpsession import get_cert_path
-
-        bundle = self._session().get_config_variable("ca_bundle") or get_cert_path(True)
+        bundle = remembered("CA bundle", "", self._ask_for_bundle)
+        if not os.path.exists(bundle):  # it was another installation's
+            bundle = self._ask_for_bundle()
         try:
             return ssl.create_default_context(cafile=bundle)
         except (OSError, ssl.SSLError) as error:
             raise SetupError(
                 f"cannot read the CA bundle {bundle}: {error.strerror or error}", hint="look at AWS_CA_BUNDLE"
             ) from error
+
+    def _ask_for_bundle(self) -> str:
+        from botocore.httpsession import get_cert_path
+
+        return str(self._session().get_config_variable("ca_bundle") or get_cert_path(True))
 
     def _session(self) -> BotoSession:
         if self._boto is None:

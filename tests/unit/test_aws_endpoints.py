@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from gg.aws.endpoints import endpoint_url
+from gg.aws import environment
+from gg.aws.endpoints import remembered
 from gg.aws.session import Session
 
 
@@ -34,28 +37,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_asked_once(home: Path) -> None:
     ask = Asked()
-    assert [endpoint_url("lambda", "eu-west-1", ask) for _ in range(3)] == [ask.url] * 3
+    assert [remembered("lambda", "eu-west-1", ask) for _ in range(3)] == [ask.url] * 3
     assert ask.times == 1
-    endpoint_url("s3", "eu-west-1", ask)
-    endpoint_url("lambda", "eu-west-2", ask)
+    remembered("s3", "eu-west-1", ask)
+    remembered("lambda", "eu-west-2", ask)
     assert ask.times == 3
 
 
 def test_asked_again_when_something_changes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ask = Asked()
-    endpoint_url("lambda", "eu-west-1", ask)
+    remembered("lambda", "eu-west-1", ask)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    endpoint_url("lambda", "eu-west-1", ask)
+    remembered("lambda", "eu-west-1", ask)
     assert ask.times == 2
     (home / ".aws").mkdir()
     (home / ".aws" / "config").write_text("[default]\nendpoint_url = http://127.0.0.1:2\n")
-    endpoint_url("lambda", "eu-west-1", ask)
+    remembered("lambda", "eu-west-1", ask)
     assert ask.times == 3
     monkeypatch.setenv("AWS_PROFILE", "other")
-    endpoint_url("lambda", "eu-west-1", ask)
+    remembered("lambda", "eu-west-1", ask)
     assert ask.times == 4
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "changes every hour")
-    endpoint_url("lambda", "eu-west-1", ask)
+    remembered("lambda", "eu-west-1", ask)
     assert ask.times == 4
 
 
@@ -64,7 +67,7 @@ def test_a_damaged_memory_is_made_again(found: str, home: Path) -> None:
     (home / "cache" / "gg").mkdir(parents=True)
     (home / "cache" / "gg" / "endpoints.json").write_text(found)
     ask = Asked()
-    assert [endpoint_url("lambda", "eu-west-1", ask) for _ in range(2)] == [ask.url] * 2
+    assert [remembered("lambda", "eu-west-1", ask) for _ in range(2)] == [ask.url] * 2
     assert ask.times == 1
 
 
@@ -72,13 +75,13 @@ def test_a_home_that_cannot_be_written_to(home: Path, monkeypatch: pytest.Monkey
     (home / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "file"))
     ask = Asked()
-    assert [endpoint_url("lambda", "eu-west-1", ask) for _ in range(2)] == [ask.url] * 2
+    assert [remembered("lambda", "eu-west-1", ask) for _ in range(2)] == [ask.url] * 2
 
 
 def test_few_are_kept(home: Path) -> None:
     ask = Asked()
     for number in range(100):
-        endpoint_url("lambda", f"eu-west-{number}", ask)
+        remembered("lambda", f"eu-west-{number}", ask)
     assert (home / "cache" / "gg" / "endpoints.json").read_text().count(ask.url) == 64
 
 
@@ -95,3 +98,57 @@ def test_a_session_takes_what_botocore_has_found(home: Path, monkeypatch: pytest
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9")
     with pytest.raises(AssertionError, match="a client is made"):
         Session("eu-west-1").endpoint("lambda")
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s"},
+        {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"},
+        {
+            "AWS_ACCESS_KEY_ID": "AKID",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "AWS_SECURITY_TOKEN": "u",
+            "AWS_SESSION_TOKEN": "t",
+        },
+        {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SECURITY_TOKEN": ""},
+        {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s", "AWS_PROFILE": "other"},
+        {},
+    ],
+)
+def test_keys_in_the_environment_are_what_botocore_takes(
+    variables: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And if they are not all there is, botocore is asked: the files have keys of a profile."""
+    from botocore.session import get_session
+
+    (home / ".aws").mkdir()
+    profile = "aws_access_key_id = FILE\naws_secret_access_key = f\n"
+    (home / ".aws" / "credentials").write_text(f"[default]\n{profile}[other]\n{profile}")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    theirs = get_session().get_credentials()
+    assert theirs is not None
+    ours = Session("eu-west-1").renew()
+    assert (ours.access_key, ours.secret_key, ours.token) == (theirs.access_key, theirs.secret_key, theirs.token or "")
+
+
+@pytest.mark.parametrize("variables", [{"AWS_ACCESS_KEY_ID": "AKID"}, {"AWS_SECRET_ACCESS_KEY": "s"}])
+def test_half_a_key_is_no_key(variables: dict[str, str], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert environment.credentials() is None
+
+
+def test_nothing_of_botocore_is_loaded_when_it_has_nothing_to_tell(home: Path) -> None:
+    """Keys in the environment, and the endpoint was found before: for the first thunk nobody waits a third of a second."""
+    code = (
+        "import sys; from gg.aws.session import Session; s = Session('eu-west-1'); s.renew(); s.endpoint('lambda');"
+        "s.s3_addressing(); print(*sorted({m.partition('.')[0] for m in sys.modules} & {'botocore', 'boto3', 'urllib3'}))"
+    )
+    variables = {**os.environ, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s"}
+    said = [
+        subprocess.run([sys.executable, "-c", code], env=variables, check=True, capture_output=True, text=True).stdout
+        for _ in range(2)
+    ]
+    assert [each.split() for each in said] == [["botocore", "urllib3"], []]
