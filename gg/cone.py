@@ -62,6 +62,7 @@ class Cone:
         self.reductions: dict[ThunkId, Reduction] = {}
         self.grown: dict[ThunkId, tuple[OutputOf, ...]] = {}
         self.became: dict[ThunkId, ThunkId] = {}
+        self.read: Mapping[ThunkId, bytes] = {}  # thunks that somebody else has read from the store
         self._encoded: dict[ThunkId, bytes] = {}
         self._resolved: dict[ThunkId, Resolved] = {}
         self._narrow = Narrow(store, groups)
@@ -76,10 +77,10 @@ class Cone:
         order: list[ThunkId] = []
         wanted = [i for i in dict.fromkeys(ids) if i not in self.thunks]
         while wanted:
-            found = self._store.get([Key(Kind.THUNK, i) for i in wanted])
+            found = self._store.get([Key(Kind.THUNK, i) for i in wanted if i not in self.read])
             below: dict[ThunkId, None] = {}
             for each in wanted:
-                data = found.get(Key(Kind.THUNK, each))
+                data = self.read.get(each) or found.get(Key(Kind.THUNK, each))
                 if data is None:
                     raise MissingObject(
                         f"thunk {each.hex()} is not in the store",

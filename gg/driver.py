@@ -15,7 +15,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from gg.cone import Answer as Known
 from gg.cone import Cone, Ran
@@ -25,30 +25,21 @@ from gg.core.ids import ThunkId
 from gg.core.named import NamedTuple
 from gg.core.policy import Policy
 from gg.core.scheduler import Scheduler
-from gg.core.slotted import field, slotted
-from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
+from gg.core.thunk import File, OutputOf, Thunk
 from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
-from gg.errors import BudgetError, GGError, Interrupted
+from gg.errors import GGError
 from gg.execute.expand import Groups
-from gg.observe import events as seen
+from gg.outcome import Finished, Outcome, Settled, Spending
 from gg.resolve import Resolved, Values
 from gg.store.base import Store
+from gg.telling import Telling
 
 if TYPE_CHECKING:
+    from gg.observe import events as seen
     from gg.store.filedb import FileDB
 
-_PROGRESS_SECONDS = 0.1
 _BATCH = 256
-
-
-class Settled(NamedTuple):
-    """A thunk that has its value."""
-
-    name: ThunkId
-    thunk: Thunk
-    values: Values
-    reduction: Reduction
 
 
 class _Attempt(NamedTuple):
@@ -73,47 +64,6 @@ class _Wanted(NamedTuple):
 
 _Came = Answer | _Sent | _Wanted | None  # None: stop
 
-Finished = Callable[[Sequence[Settled]], None]
-
-
-@slotted(frozen=False)
-class Outcome:
-    """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed.
-
-    `ran` and `cached` add up to the thunks that have a value now; one that became another did so by running, or not.
-    """
-
-    summary: events.Summary
-    ran: int = 0
-    cached: int = 0
-    failures: dict[ThunkId, Failure] = field(default_factory=dict)
-    skipped: int = 0
-    interrupted: bool = False
-    over_budget: bool = False
-
-    @property
-    def status(self) -> int:
-        """0, the first failing command's own status, 130 when interrupted, 79 when stopped at the budget, or 75 for trouble
-        that is not the user's.
-        """
-        if self.interrupted:
-            return Interrupted.exit_code
-        if self.over_budget:
-            return BudgetError.exit_code
-        for failure in self.failures.values():
-            if failure.fault is Fault.TOOL:
-                return failure.status
-        if self.failures:
-            return 75
-        return 0 if self.summary.ok else 75
-
-
-class Spending(Protocol):
-    """What may be spent (`gg.cost.budget`). An attempt that may begin is counted until it ends."""
-
-    def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool: ...
-    def end(self, attempt: int) -> None: ...
-
 
 class Driver:
     """Forces thunks. One object may force several times; values and thunks are kept between."""
@@ -133,15 +83,13 @@ class Driver:
     ) -> None:
         """`outside`: where on this machine is what a thunk calls by a path."""
         self._engines = {engine.name: engine for engine in engines}
-        self._observe = observe
+        self._tell = Telling(observe, os.fsencode(root) + b"/", outside)
         self._scheduler = Scheduler(policy or Policy())
-        self._prefix = os.fsencode(root) + b"/"
         self._budget = budget
         self._over_budget = False
         self._answers: queue.SimpleQueue[_Came] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.taken: set[int] = set()
-        self._outside = outside
         self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, _Attempt] = {}
@@ -151,20 +99,25 @@ class Driver:
         self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
         self._stop = False
         self._setup: GGError | None = None
-        self._next_progress = 0.0
         for engine in engines:
             self._step(events.EngineUp(time.monotonic(), engine.name, engine.slots, engine.caps))
 
     # The outside
 
     def force(
-        self, roots: Iterable[ThunkId], finished: Finished, known: Mapping[ThunkId, Values] | None = None
+        self,
+        roots: Iterable[ThunkId],
+        finished: Finished,
+        known: Mapping[ThunkId, Values] | None = None,
+        encoded: Mapping[ThunkId, bytes] | None = None,
     ) -> Outcome:
         """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done.
 
         Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
-        of thunks that are not to be evaluated unless they are roots, or the store has lost them.
+        of thunks that are not to be evaluated unless they are roots, or the store has lost them. `encoded`: thunks that were
+        read from the store just now.
         """
+        self._cone.read = encoded or {}
         known = known or {}
         self._cone.values.update((name, value) for name, value in known.items() if name not in self._cone.thunks)
         self._finished = finished
@@ -200,7 +153,7 @@ class Driver:
         if again:
             self._finished(again)
         self._add(roots)
-        self._observe(seen.Started(total=len(self._cone.thunks) + self._known))
+        self._tell.total(len(self._cone.thunks) + self._known)
         self._step(events.Want(time.monotonic(), tuple(roots), again=True))
 
     def stop(self) -> None:
@@ -224,11 +177,7 @@ class Driver:
             self._step(events.Tick(time.monotonic()))
             return
         self._take([first, *self._more()])
-        now = time.monotonic()
-        if now >= self._next_progress:  # an estimate takes time in proportion to what is running
-            self._next_progress = now + _PROGRESS_SECONDS
-            progress = seen.Progress.of(self._scheduler, self._scheduler.eta(now).seconds)
-            self._observe(progress._replace(done=progress.done + self._known, cached=self._cached + self._known))
+        self._tell.progress(self._scheduler, time.monotonic(), self._known)
 
     def _more(self) -> Iterator[_Came]:
         """What has come besides: answers are dealt with many at a time, for each costs a transaction otherwise."""
@@ -265,7 +214,7 @@ class Driver:
                     case events.Skipped():
                         self._skipped += 1
                     case events.Tripped():
-                        self._observe(seen.Note(_tripped(command)))
+                        self._tell.tripped(command)
                     case events.WakeAt():
                         self._wake = command.time
                     case events.Done():
@@ -323,7 +272,26 @@ class Driver:
     # Attempts
 
     def _submit(self, command: events.Start) -> list[events.Event]:
-        """Begin an attempt; what is to be told when there is no money left for it."""
+        """Begin attempts that go together; what is to be told when there is no money left for some."""
+        starts: list[Start] = []
+        refused: list[AttemptId] = []
+        for each in (command, *command.more):
+            start = self._begin(each)
+            if start is None:
+                refused.append(each.attempt)
+            else:
+                starts.append(start)
+        if starts:
+            first = starts[0]._replace(more=tuple(starts[1:])) if len(starts) > 1 else starts[0]
+            self._engines[command.engine].submit(first, self._answers.put)
+        if not refused:
+            return []
+        self._over_budget = True
+        now = time.monotonic()
+        return [events.Stop(now, finish=True), *[events.Faulted(now, each, Fault.CANCELLED) for each in refused]]
+
+    def _begin(self, command: events.Start) -> Start | None:
+        """What an engine is to be given, in the books; None when there is no money left for it."""
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         given = self._cone.resolve(name)
@@ -331,25 +299,20 @@ class Driver:
             known = self._durations.of(given.thunk)
             seconds = known.seconds if known else None
             if not self._budget.begin(command.attempt, command.engine, given.thunk.work, seconds, command.memory):
-                self._over_budget = True
-                now = time.monotonic()
-                return [events.Stop(now, finish=True), events.Faulted(now, command.attempt, Fault.CANCELLED)]
+                return None
         self._attempts[command.attempt] = _Attempt(name, given)
-        extra = self._extra.get(name, ())
-        start = Start(
+        self._tell.started(name, given.thunk, command.engine)
+        return Start(
             command.attempt,
             name,
             given.thunk,
-            extra,
+            self._extra.get(name, ()),
             command.deadline,
             command.memory,
             given.encoded,
             command.hedge,
             self._were_sent,
         )
-        self._observe(seen.ThunkStarted(name.hex(), self.label(given.thunk), command.engine))
-        self._engines[command.engine].submit(start, self._answers.put)
-        return []
 
     def _were_sent(self, attempts: Sequence[int]) -> None:
         """From an engine's thread: the clocks of these attempts start now."""
@@ -406,10 +369,7 @@ class Driver:
         if failure.fault is Fault.MISSING_INPUT and (retry := self._lose(name, attempt, now)):
             self._step(retry)
             return
-        if failure.fault not in (Fault.TOOL, Fault.CANCELLED) and failure.setup is None:
-            self._observe(
-                seen.Note(f"{self.label(self._cone.thunks[name])}: {failure.message} ({failure.fault.value})")
-            )
+        self._tell.trouble(self._cone.thunks[name], failure)
         self._step(events.Faulted(now, attempt, failure.fault))
 
     def _lose(self, name: ThunkId, attempt: AttemptId, now: float) -> events.Event | None:
@@ -444,10 +404,7 @@ class Driver:
         settled = self._settled_as(name)
         ran = command.how is How.RAN or name in self._by_running
         self._ran, self._cached = self._ran + ran, self._cached + (not ran)
-        how = "ran" if ran else "cached"
-        reduction = settled.reduction
-        seconds = reduction.usage.wall_ns / 1e9
-        self._observe(seen.ThunkDone(name.hex(), self.label(settled.thunk), reduction.engine, how, seconds))
+        self._tell.done(settled, "ran" if ran else "cached")
         return settled
 
     def _settled_as(self, name: ThunkId) -> Settled:
@@ -459,19 +416,4 @@ class Driver:
         failure = self._failures.get(name)
         if failure is None:
             failure = self._failures[name] = Failure(command.fault, command.fault.value)
-        label = self.label(self._cone.thunks[name])
-        if failure.fault is Fault.TOOL:
-            self._observe(seen.ThunkFailed(name.hex(), label, failure.status, failure.stdout, failure.stderr))
-        elif failure.fault is not Fault.CANCELLED:
-            text = f"gg: {label}: {failure.message}\n".encode()
-            self._observe(seen.ThunkFailed(name.hex(), label, 75, b"", text))
-
-    def label(self, thunk: Thunk) -> str:
-        """What a person calls the thunk."""
-        return seen.label(thunk.outputs, self._prefix, self._outside)
-
-
-def _tripped(command: events.Tripped) -> str:
-    if command.given_up:
-        return f"{command.engine} still fails and is given up"
-    return f"{command.engine} fails again and again: it is left alone for a while"
+        self._tell.failed(name, self._cone.thunks[name], failure)

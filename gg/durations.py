@@ -35,7 +35,7 @@ class Durations:
     def of(self, thunk: Thunk) -> Known | None:
         if self._table is None:
             self._table = self._load()
-        found = self._table.get(_name(thunk))
+        found = self._table.get(_name(thunk)) if self._table else None
         return Known(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
 
     def ran(self, thunk: Thunk, usage: Usage) -> None:

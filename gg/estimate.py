@@ -118,25 +118,28 @@ def _unsent(workspace: Workspace, settings: Settings, wanted: Sizes) -> dict[Blo
 
 def _place(workspace: Workspace, settings: Settings) -> Place:
     """Where Lambda's functions are, or would be by default, and this machine."""
-    from gg.deploy.found import remembered
+    from gg.deploy.found import regions, remembered
     from gg.deploy.wanted import DEFAULT_MEMORY, DISK_MB
 
-    region = settings.regions[0] if settings.regions else HOME
-    if settings.store and not settings.regions:
+    machine = os.uname().machine
+    architecture = "arm64" if machine == "aarch64" else machine
+    home = HOME
+    if settings.store:
         from gg.store.s3.uri import parse
 
-        region = parse(settings.store).region or HOME
+        home = parse(settings.store).region or HOME
     try:
-        deployed = [d for d in remembered(workspace.dot) if d.region == region]
+        names = regions(settings.regions, home, workspace.dot, architecture)
+        deployed = [d for d in remembered(workspace.dot) if d.region == names[0]]
     except GGError:
-        deployed = []
+        names, deployed = list(settings.regions) or [home], []
     memory = tuple(f.memory_mb for f in deployed[0].functions) if deployed else DEFAULT_MEMORY
-    machine = os.uname().machine
     return Place(
-        prices=prices(region),
-        architecture="arm64" if machine == "aarch64" else machine,
+        prices=prices(names[0]),
+        architecture=architecture,
         memory_mb=memory,
         disk_mb=DISK_MB,
         processors=len(os.sched_getaffinity(0)),
         memory=settings.memory or memory_total() or 0,
+        more=tuple([prices(name) for name in names[1:]]),
     )

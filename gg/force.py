@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.cost.budget import Budget
     from gg.cost.meter import Bill
-    from gg.driver import Driver, Finished, Outcome, Settled
+    from gg.driver import Driver
     from gg.engines.base import Engine
+    from gg.outcome import Finished, Outcome, Settled
     from gg.store.base import Store
     from gg.store.filedb import FileDB
 
@@ -106,13 +107,13 @@ class Forcer:
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
         self._bad: GGError | None = None
         ahead = self._force_known()
-        roots = [name for name in self._elsewhere if name not in ahead]
+        roots = [name for name in self._elsewhere if name not in ahead.values]
         if not roots or self._stopped:
-            return Ended(None, len(ahead), self._stopped)
-        outcome = self._evaluator().force(roots, self._finished, ahead)
+            return Ended(None, len(ahead.values), self._stopped)
+        outcome = self._evaluator().force(roots, self._finished, ahead.values, ahead.encoded)
         if self._bad:
             raise self._bad
-        return Ended(outcome, len(ahead), outcome.interrupted)
+        return Ended(outcome, len(ahead.values), outcome.interrupted)
 
     def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
         """Evaluate thunks, and place nothing; `finished` is called for those that are done."""
@@ -141,8 +142,8 @@ class Forcer:
             self._files.close()
         self._store.flush()
 
-    def _force_known(self) -> dict[ThunkId, Values]:
-        """Place what needs nothing but to be placed; the values of all that is known."""
+    def _force_known(self) -> Known:
+        """Place what needs nothing but to be placed."""
         known = Known(self._store, self._elsewhere, self._is_there)
         self._observe(seen.Started(total=len(known)))
         try:
@@ -154,7 +155,7 @@ class Forcer:
                 self._begin(results)
         finally:
             self._end()
-        return known.values
+        return known
 
     def _is_there(self, path: bytes, blob: BlobId) -> bool:
         """Whether a real file is there with these bytes."""

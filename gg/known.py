@@ -35,7 +35,7 @@ class Found(NamedTuple):
 
 
 class Known:
-    """The thunks at and below `roots`, as far as the store has them; `find` then fills `values`.
+    """The thunks at and below `roots`, as far as the store has them, `encoded`; `find` then fills `values`.
 
     `holds` tells whether a file that was read undeclared is there with those bytes. Without it, none is.
     """
@@ -49,7 +49,7 @@ class Known:
         self._store = store
         self._holds = holds
         self._outlines: dict[ThunkId, Outline] = {}
-        self._with_inputs: dict[ThunkId, bytes] = {}  # thunks that read others' outputs, encoded
+        self.encoded: dict[ThunkId, bytes] = {}
         self.values: dict[ThunkId, Values] = {}
         self._load(dict.fromkeys(roots))
 
@@ -60,8 +60,8 @@ class Known:
         """What is known, batch by batch, dependencies first."""
         waits = {name: len(outline.dependencies) for name, outline in self._outlines.items()}
         users: dict[ThunkId, list[ThunkId]] = {}
-        for name in self._with_inputs:
-            for below in self._outlines[name].dependencies:
+        for name, outline in self._outlines.items():
+            for below in outline.dependencies:
                 users.setdefault(below, []).append(name)
         ready = [name for name, count in waits.items() if not count]
         while ready:
@@ -80,9 +80,8 @@ class Known:
             for key, data in self._store.get([Key(Kind.THUNK, name) for name in wanted]).items():
                 name = ThunkId(key.digest)
                 outline = self._outlines[name] = outline_thunk(data)
-                if outline.dependencies:
-                    self._with_inputs[name] = data
-                    below.update(dict.fromkeys(outline.dependencies))
+                self.encoded[name] = data
+                below.update(dict.fromkeys(outline.dependencies))
             wanted = [name for name in below if name not in self._outlines]
 
     def _look(self, names: Sequence[ThunkId]) -> Iterator[list[Found]]:
@@ -111,8 +110,10 @@ class Known:
         ]
 
     def _resolved(self, name: ThunkId) -> ThunkId:
-        data = self._with_inputs.get(name)
-        return resolve(name, decode_thunk(data), data, self.values).id if data else name
+        if not self._outlines[name].dependencies:
+            return name
+        data = self.encoded[name]
+        return resolve(name, decode_thunk(data), data, self.values).id
 
 
 def _by_size(found: Sequence[tuple[ThunkId, Reduction]]) -> Iterator[list[tuple[ThunkId, Reduction]]]:

@@ -10,8 +10,9 @@ own; S3 is seaweedfs. Each turn begins with a new workspace, whose group is in t
 
 *Wall* and *CPU* are those of the whole command, user and system time, from its start to its end: finding placeholders,
 deciding, asking, checking and storing what is made, putting it in its place. `service_most_per_s` is how many the service
-could answer on a core of its own, by the CPU that it took: the measure's own limit. `duplicates` are stragglers that were
-asked for twice. On a machine that does other things at the same time wall is noise, and CPU a half more than it would be.
+could answer on a core of its own, by the CPU that it took: the measure's own limit. `invocations`
+are those of the thunks: fewer than thunks where short ones share one, more where stragglers were asked for twice. On a machine
+that does other things at the same time wall is noise, and CPU a half more than it would be.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Turn:
     cpu_ms_per_thunk: float
     memory_mib: int
     service_most_per_s: int
-    duplicates: int
+    invocations: int
 
 
 @contextmanager
@@ -110,7 +111,7 @@ def turn(server: Seaweed, load: Load, bucket: str, profile: str = "") -> Turn:
         cpu_ms_per_thunk=round(ran.cpu / load.thunks * 1000, 3),
         memory_mib=ran.memory >> 10,
         service_most_per_s=round(load.thunks / used) if used else 0,
-        duplicates=state["invocations"] - load.thunks - 1,
+        invocations=state["invocations"] - 1,
     )
 
 

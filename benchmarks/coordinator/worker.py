@@ -80,8 +80,8 @@ def answer(payload: bytes) -> bytes | Sleep:
         outputs += made
         digests = b"".join([blake3(data).digest() for data in made])
         columns = [b"f" * len(made), digests, [64] * len(made)]
-        fields = ["gg-reduction", 1, columns, b"", b"", told.usage, "", *_NOTHING, _reads(paths[0])]
+        fields = ["gg-reduction", 1, columns, b"", b"", told.usage, request.engine, *_NOTHING, _reads(paths[0])]
         results.append(Succeeded(packb(fields)))
     reply = encode_reply(Reply(_WORKER, tuple(results), objects=encode_outputs(outputs)), encoded)
     text = b'"' + base64.b64encode(reply) + b'"'
-    return Sleep(told.seconds, text) if told.seconds else text
+    return Sleep(told.seconds * len(request.tasks), text) if told.seconds else text

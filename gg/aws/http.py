@@ -97,7 +97,7 @@ class Client:
         self.requests += 1
         while True:
             connection = await self._take()
-            kept = connection.exchanges > 0
+            kept = connection.idle_since > 0.0
             if sent is not None:
                 sent()
             try:
@@ -113,6 +113,10 @@ class Client:
             finally:
                 self._give_back(connection)
             return reply
+
+    async def warm(self, count: int) -> None:
+        """Have so many connections open ahead of need. Trouble is met again by who needs one."""
+        await asyncio.gather(*[self._open_ahead() for _ in range(count)], return_exceptions=True)
 
     async def close(self) -> None:
         """Drop all connections; what is under way fails."""
@@ -159,6 +163,9 @@ class Client:
                 if turn.done() and not turn.cancelled():
                     self._wake()
                 raise
+        return await self._one_more(loop)
+
+    async def _one_more(self, loop: asyncio.AbstractEventLoop) -> Connection:
         self._open += 1
         try:
             return await self._connect(loop)
@@ -166,6 +173,10 @@ class Client:
             self._open -= 1
             self._wake()
             raise
+
+    async def _open_ahead(self) -> None:
+        if self._open < self._limit:
+            self._give_back(await self._one_more(asyncio.get_running_loop()))
 
     def _give_back(self, connection: Connection) -> None:
         if connection.closed or self._closed:

@@ -80,8 +80,15 @@ def _notes(graph: Graph, place: Place, found: Sequence[Row]) -> list[str]:
         f"published prices of {paid.region}, {paid.dated}, without free tiers; {place.architecture}, functions"
     )
     notes[-1] += f" of {', '.join(map(str, place.memory_mb))} MB"
-    if paid.assumed:
-        notes.append(f"not known for {paid.region}, taken from us-east-1: {', '.join(paid.assumed)}")
+    notes += [
+        f"not known for {each.region}, taken from us-east-1: {', '.join(each.assumed)}"
+        for each in (paid, *place.more)
+        if each.assumed
+    ]
+    if place.more:
+        others = ", ".join([each.region for each in place.more])
+        notes.append(f"what {paid.region} has no room for runs in {others}, at their own prices")
+        notes.append("transfer between regions is not in it: the store stays in its own")
     notes.append("what others have put into a team's store is not looked for")
     return notes
 
@@ -94,7 +101,11 @@ def _as_json(graph: Graph, place: Place, found: Sequence[Row]) -> dict[str, Any]
         "bytes_to_send": graph.to_send,
         "bytes_to_send_first": graph.first,
         "bytes_of_a_cold_start": graph.cold_bytes,
-        "place": {**place._asdict(), "prices": place.prices._asdict()},
+        "place": {
+            **place._asdict(),
+            "prices": place.prices._asdict(),
+            "more": [each._asdict() for each in place.more],
+        },
         "rows": [
             {
                 **row._asdict(),

@@ -102,7 +102,8 @@ def _ready(scheduler: Dispatching) -> None:
 def _engines(scheduler: Dispatching) -> None:
     for engine in scheduler._fleet:
         mine = [a for a in scheduler._attempts.values() if a.engine is engine]
-        assert engine.running == len(mine), f"{engine.name}: {engine.running} running, really {len(mine)}"
+        slots = len({a.batch or a for a in mine})
+        assert engine.running == slots, f"{engine.name}: {engine.running} running, really {slots}"
         shared = engine.caps.memory_total is not None
         assert engine.memory_used == (sum(a.memory for a in mine) if shared else 0), f"{engine.name}: memory"
         assert engine.up or not mine, f"{engine.name} is down and runs {len(mine)}"

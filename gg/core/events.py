@@ -7,9 +7,9 @@ driver; attempts are numbered by the scheduler. Memory and sizes are bytes, time
 Who says what:
 
     the driver   Add Want Hit Miss Lost Grew Became Stop Tick EngineUp EngineChanged EngineDown
-    an engine    Ran or Faulted, exactly one for each Start (Grew and Became are what the driver makes of a Ran or a
-                 Faulted whose reply shows an undeclared placeholder, or an output that is again a thunk); before it
-                 Sent, if its Caps say so
+    an engine    Ran or Faulted, exactly one for each Start and for each in its `more` (Grew and Became are what the driver
+                 makes of a Ran or a Faulted whose reply shows an undeclared placeholder, or an output that is again a
+                 thunk); before it Sent, if its Caps say so
 """
 
 from __future__ import annotations
@@ -81,6 +81,8 @@ class Caps(NamedTuple):
     `independent`: its attempts run on different hosts, so a second one may be faster than a first that drags.
     `reserve`: takes only nodes that name it in `NodeSpec.engines`, and those that fall back (`Policy.fallback`).
     `announces`: it says when an attempt was really sent (`Sent`); until then none is late.
+    `batch`: how many short attempts it takes in one go, one after the other in one place; `call`: seconds that it costs
+    this machine to have something run there, whatever is in it.
     """
 
     memory_classes: tuple[int, ...] = ()
@@ -94,6 +96,8 @@ class Caps(NamedTuple):
     reserve: bool = False
     ramp: Ramp | None = None
     announces: bool = False
+    batch: int = 1
+    call: float = 0.0
 
 
 # Events
@@ -259,7 +263,8 @@ class Start(NamedTuple):
     """Submit one attempt. `deadline`: seconds it may take, None for no limit.
 
     `memory`: the engine's memory class in bytes, or what is reserved of a shared memory; 0 when neither applies.
-    `hedge`: a duplicate of an attempt that drags.
+    `hedge`: a duplicate of an attempt that drags. `more`: attempts to be submitted with it, to run after it in the same place
+    and on the same slot, each with an answer of its own (`Caps.batch`).
     """
 
     attempt: AttemptId
@@ -268,6 +273,7 @@ class Start(NamedTuple):
     deadline: float | None
     memory: int
     hedge: bool = False
+    more: tuple[Start, ...] = ()
 
 
 class Cancel(NamedTuple):

@@ -158,6 +158,10 @@ class Engine:
         if self.running > self.warm:
             self.warm = self.running
 
+    def joined(self) -> None:
+        """One more attempt shares the slot of one that was started."""
+        self.attempts += 1
+
     def ended(self, memory: int) -> None:
         self.running -= 1
         self.memory_used -= memory

@@ -22,13 +22,14 @@ MIB = 1 << 20
 class Policy:
     """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
 
-    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node that may end with the worker
-    gone, as the node may be what kills them. `max_free`: faults of a node that cost nothing, before they count.
+    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the
+    worker gone, as the node may be what kills them. `max_free`: faults of a node that cost nothing, before they count.
     `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a cancelled attempt may hold
     its slot; also what is allowed beyond a deadline before an attempt counts as lost. `hedge_blind`: what an attempt may
     take before it is a straggler while nothing is known of how long its like take. `max_hedges`: duplicates of a node at
     once, and half of what it may have until it is tried again; each waits twice as long as the one before it. `width`:
-    attempts at once, of all engines together; None for what their slots allow.
+    attempts at once, of all engines together; None for what their slots allow. `batch_seconds`: how long attempts that share
+    an invocation may take in all.
     """
 
     keep_going: bool = False
@@ -61,6 +62,7 @@ class Policy:
     window_growth: float = 0.25
     max_passed: int = 16
     width: int | None = None
+    batch_seconds: float = 0.2
 
 
 class Next(Enum):
@@ -257,6 +259,17 @@ def by_expected_end(demand: Demand, engines: Sequence[C]) -> tuple[C, ...]:
     if len(engines) < 2:
         return tuple(engines)
     return tuple(sorted(engines, key=lambda e: e.caps.overhead + e.caps.slowness * demand.seconds))
+
+
+def batch_size(policy: Policy, caps: Caps, late: float, ready: int, width: int) -> int:
+    """How many of `ready` nodes, each of which takes `late` seconds at most, are best run one after the other in one go.
+
+    Where `width` at once are fewer than wait, nodes would queue for slots anyway. Else, with all in batches of k, the last is
+    sent after ready/k calls and takes k times `late`: the sum is least where k is the root of ready * call / late. So none
+    shares an invocation while it costs more to wait for the others than it saves this machine.
+    """
+    most = min(caps.batch, ready, int(policy.batch_seconds / late))
+    return max(1, min(most, max(ready // width, math.isqrt(int(ready * caps.call / late)))))
 
 
 # Durations, stragglers and deadlines

@@ -191,7 +191,8 @@ class Scheduler(Dispatching):
         self._learn(attempt, event.seconds)
         self._worked(attempt.engine)
         if attempt.live:
-            attempt.engine.lag.observe(self._lag(attempt, event.seconds))
+            if attempt.batch is None:
+                attempt.engine.lag.observe(self._lag(attempt, event.seconds))
             self._tally.learn(node.seconds, event.seconds, event.changed)
             self._first_answer(attempt)
             self._finish(node, How.RAN, attempt.id)

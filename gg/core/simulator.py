@@ -100,13 +100,15 @@ class EngineModel:
 
 @dataclass(frozen=True, slots=True)
 class EngineUse:
-    """What one engine did: attempts it ran, cold starts, attempts refused, seconds of attempts in all, peak width.
+    """What one engine did: attempts it ran, in how many calls, cold starts, attempts refused, seconds of attempts in all, peak
+    width.
 
     `inside`: seconds that attempts took there, by memory class: all but latency and the coordinator's time. What was
     cancelled counts to the end that it would have had.
     """
 
     attempts: int
+    calls: int
     cold: int
     refused: int
     seconds: float
@@ -137,7 +139,7 @@ class SimulatedEngine:
     def __init__(self, model: EngineModel, rng: random.Random) -> None:
         self.model = model
         self.rng = rng
-        self.running = self.warm = self.peak = self.attempts = self.cold = self.refused = 0
+        self.running = self.warm = self.peak = self.attempts = self.calls = self.cold = self.refused = 0
         self.seconds = 0.0
         self.inside: dict[int, float] = {}
 
@@ -149,9 +151,9 @@ class SimulatedEngine:
         return self.running < limit
 
     def run(
-        self, seconds: float, input_size: int, deadline: float | None, memory: int = 0
+        self, seconds: float, input_size: int, deadline: float | None, memory: int = 0, attempts: int = 1
     ) -> tuple[float, Fault | None]:
-        """Take one attempt: how long it takes, and the fault it ends in."""
+        """Take one call, with one or several attempts: how long it takes, and the fault it ends in."""
         model, rng = self.model, self.rng
         latency = model.latency.draw(rng)
         took = latency + input_size / model.bandwidth
@@ -163,7 +165,8 @@ class SimulatedEngine:
         share = min(1.0, memory / model.whole) if model.whole and memory else 1.0
         took += seconds / share * model.caps.slowness * model.noise.draw(rng) * self._drag()
         self.running += 1
-        self.attempts += 1
+        self.attempts += attempts
+        self.calls += 1
         self.peak = max(self.peak, self.running)
         fault = self._luck()
         if fault is not None:
@@ -193,18 +196,19 @@ class SimulatedEngine:
             self.warm += 1
 
     def use(self) -> EngineUse:
-        return EngineUse(self.attempts, self.cold, self.refused, self.seconds, self.peak, dict(self.inside))
+        return EngineUse(self.attempts, self.calls, self.cold, self.refused, self.seconds, self.peak, dict(self.inside))
 
 
 @dataclass(slots=True)
 class _UnderWay:
-    """An attempt in its engine: when it began and ends, and whether it was accepted at all."""
+    """An attempt in its engine: when it began and ends, and whether it was accepted at all. `first` of those in its call."""
 
     engine: SimulatedEngine
     began: float
     ends: float
     fault: Fault | None
     accepted: bool = True
+    first: bool = True
 
 
 class Simulator:
@@ -258,7 +262,7 @@ class Simulator:
         if not isinstance(event, Ran | Faulted):
             return True
         attempt = self._under_way.pop(event.attempt, None)
-        if attempt is not None and attempt.accepted:
+        if attempt is not None and attempt.accepted and attempt.first:
             attempt.engine.ended(self.now - attempt.began, attempt.fault)
         return attempt is not None
 
@@ -298,18 +302,28 @@ class Simulator:
             self._later(time, Miss(time, misses))
 
     def _start(self, command: Start) -> None:
-        engine, node, id = self.engines[command.engine], self.nodes[command.id], command.attempt
+        """Those of one call are answered together; a fault of it is one of each."""
+        engine = self.engines[command.engine]
+        starts = (command, *command.more)
         if not engine.accepts(self.now):
             engine.refused += 1
             ends = self.now + engine.model.latency.draw(engine.rng)
-            self._under_way[id] = _UnderWay(engine, self.now, ends, Fault.THROTTLED, accepted=False)
-            self._later(ends, Faulted(ends, id, Fault.THROTTLED))
+            for start in starts:
+                self._under_way[start.attempt] = _UnderWay(engine, self.now, ends, Fault.THROTTLED, accepted=False)
+                self._later(ends, Faulted(ends, start.attempt, Fault.THROTTLED))
             return
-        seconds = expected_seconds(node.work, node.seconds)
-        took, fault = engine.run(seconds, node.input_size, command.deadline, command.memory)
-        ends = self._sent(engine.model.serial) + took
-        self._under_way[id] = _UnderWay(engine, self.now, ends, fault)
-        self._later(ends, Faulted(ends, id, fault) if fault is not None else Ran(ends, id, took))
+        nodes = [self.nodes[start.id] for start in starts]
+        seconds = [expected_seconds(node.work, node.seconds) for node in nodes]
+        size = sum([node.input_size for node in nodes])
+        limits = [start.deadline for start in starts if start.deadline is not None]
+        deadline = sum(limits) if limits else None
+        took, fault = engine.run(sum(seconds), size, deadline, command.memory, len(starts))
+        ends = self._sent(engine.model.serial * len(starts)) + took
+        for start, own in zip(starts, seconds, strict=True):
+            share = took * own / sum(seconds)
+            self._under_way[start.attempt] = _UnderWay(engine, self.now, ends, fault, first=start is command)
+            done = Faulted(ends, start.attempt, fault) if fault is not None else Ran(ends, start.attempt, share)
+            self._later(ends, done)
 
     def _sent(self, serial: float) -> float:
         """When the coordinator has sent one more attempt."""
@@ -321,7 +335,7 @@ class Simulator:
     def _cancel(self, command: Cancel) -> None:
         attempt = self._under_way.get(command.attempt)
         if attempt is not None and attempt.engine.model.cancels and attempt.ends > self.now:
-            if attempt.accepted:
+            if attempt.accepted and attempt.first:
                 attempt.engine.ended(self.now - attempt.began, None)
             self._under_way[command.attempt] = _UnderWay(attempt.engine, self.now, self.now, None, accepted=False)
             self._later(self.now, Faulted(self.now, command.attempt, Fault.CANCELLED))

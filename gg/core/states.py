@@ -81,6 +81,11 @@ class Trouble:
         self.faulted = 0  # bits of the engines that faulted on it
         self.barred = 0  # bits of the engines that cannot run it
 
+    @property
+    def harmed(self) -> bool:
+        """Whether anything came of it that it might do to others that run with it; to be throttled is no trouble."""
+        return bool(self.tries or self.free or self.bumps or self.barred or self.lost_outputs)
+
 
 class Node:
     """A node of the graph. `index` numbers nodes in an order where, when added, dependencies come first."""
@@ -152,7 +157,7 @@ class Node:
 class Attempt:
     """One Start that its engine has not answered yet. `live` until it is cancelled."""
 
-    __slots__ = ("engine", "give_up", "hedge", "id", "limit", "live", "memory", "node", "since", "started")
+    __slots__ = ("batch", "engine", "give_up", "hedge", "id", "limit", "live", "memory", "node", "since", "started")
 
     def __init__(self, id: AttemptId, node: Node, engine: Engine, started: float, memory: int, hedge: bool) -> None:
         self.id = id
@@ -165,6 +170,31 @@ class Attempt:
         self.give_up = math.inf  # when to go on without its answer
         self.hedge = hedge
         self.live = True
+        self.batch: Batch | None = None
+
+
+class Batch:
+    """Attempts that share an invocation, and so a slot: it is free when all have been answered. `late`: seconds that they take
+    at most, all of them, as far as was known when they were started.
+    """
+
+    __slots__ = ("_left", "_unblamed", "late", "members")
+
+    def __init__(self) -> None:
+        self.members: list[Attempt] = []
+        self.late = 0.0
+        self._left = -1
+        self._unblamed = True
+
+    def closed(self) -> bool:
+        """One of them has been answered. True for the last."""
+        self._left = (len(self.members) if self._left < 0 else self._left) - 1
+        return self._left == 0
+
+    def blamed(self) -> bool:
+        """One of them is a fault of the engine. True for the first: what befalls an invocation is one fault."""
+        first, self._unblamed = self._unblamed, False
+        return first
 
 
 class SchedulerError(Exception):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from gg.core.events import NodeId, NodeSpec
 from gg.core.named import NamedTuple
-from gg.core.policy import DEFAULT_SECONDS
+from gg.core.policy import DEFAULT_SECONDS, Policy
 from gg.core.simulator import EngineModel, EngineUse, simulate
 from gg.core.thunk import Work
 from gg.cost import models
@@ -42,7 +43,9 @@ class Graph(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where it would run: Lambda's prices and functions there, and this machine."""
+    """Where it would run: Lambda's prices and functions there, and this machine. `more`: further regions with functions like
+    those of the first, at their own prices.
+    """
 
     prices: Prices
     architecture: str
@@ -50,6 +53,7 @@ class Place(NamedTuple):
     disk_mb: int
     processors: int
     memory: int
+    more: tuple[Prices, ...] = ()
 
 
 class Row(NamedTuple):
@@ -98,35 +102,42 @@ def rows(graph: Graph, engines: Iterable[str], widths: Sequence[int], place: Pla
     for engine in engines:
         if engine == "local":
             width = min(place.processors, max(widths))
-            found.append(_row(graph, models.local_model(width, place.memory), width, place, 0.0))
+            found.append(_row(graph, "local", [models.local_model(width, place.memory)], width, place, 0.0))
             continue
         sending = graph.first * models.PACKED / models.UPLINK
         for width in widths:
             model = models.lambda_model(width, place.memory_mb, int(graph.cold_bytes * models.PACKED))
-            found.append(_row(graph, model, width, place, sending))
+            others = [replace(model, name=f"{model.name}/{each.region}") for each in place.more]
+            found.append(_row(graph, engine, [model, *others], width, place, sending))
     return found
 
 
-def _row(graph: Graph, model: EngineModel, width: int, place: Place, sending: float) -> Row:
+def _row(graph: Graph, engine: str, engines: Sequence[EngineModel], width: int, place: Place, sending: float) -> Row:
+    """`engines`: one, or one for each region, which the width is for together, as in a force."""
+    policy = Policy(width=width) if len(engines) > 1 else None
     count = max(1, min(_MOST_RUNS, _NODES // max(1, len(graph.nodes))))
     runs = sorted(
-        [simulate(graph.nodes, graph.roots, [model], seed=seed) for seed in range(1, count + 1)],
+        [simulate(graph.nodes, graph.roots, engines, policy, seed=seed) for seed in range(1, count + 1)],
         key=lambda run: run.makespan,
     )
     middle = runs[len(runs) // 2]
-    use = middle.engines[model.name]
-    usage = _usage(graph, use, place) if model.name != "local" else Usage()
+    uses = [middle.engines[model.name] for model in engines]
+    usage, paid = Usage(), Cost()
+    if engine != "local":
+        for use, prices in zip(uses, (place.prices, *place.more), strict=True):
+            part = _usage(graph if use is uses[0] else graph._replace(to_send=0), use, place)
+            usage, paid = usage.plus(part), paid.plus(cost(part, prices, place.architecture))
     return Row(
-        engine=model.name,
+        engine=engine,
         width=width,
         seconds=sending + middle.makespan,
         fastest=sending + runs[0].makespan,
         slowest=sending + runs[-1].makespan,
         runs=count,
-        cost=cost(usage, place.prices, place.architecture),
+        cost=paid,
         usage=usage,
-        cold=use.cold,
-        peak=use.peak,
+        cold=sum([use.cold for use in uses]),
+        peak=min(width, sum([use.peak for use in uses])),
         path=middle.path,
         work=middle.work,
         sending=sending,
@@ -141,7 +152,7 @@ def _usage(graph: Graph, use: EngineUse, place: Place) -> Usage:
         return Usage()
     packs = -(-int(graph.to_send * models.PACKED) // models.PACK)
     return Usage(
-        invocations=use.attempts,
+        invocations=use.calls,
         milliseconds=total,
         mb_ms=sum(mb * took for mb, took in milliseconds.items()),
         disk_mb_ms=total * max(0, place.disk_mb - FREE_DISK_MB),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gg.deploy.calls import Calls
@@ -47,6 +48,16 @@ def remember(dot: str, deployments: tuple[Deployment, ...]) -> None:
     with open(aside, "w", encoding="utf-8") as file:
         json.dump({"version": _VERSION, "deployments": listed}, file, indent=1)
     os.replace(aside, path)
+
+
+def regions(wanted: Sequence[str], home: str, dot: str, architecture: str) -> list[str]:
+    """Where functions are looked for: the regions `wanted`; else where this workspace was deployed to, if the store's own region
+    `home` is among them.
+    """
+    if wanted:
+        return list(dict.fromkeys(wanted))
+    deployed = dict.fromkeys([each.region for each in remembered(dot) if each.architecture == architecture])
+    return list(deployed) if home in deployed else [home]
 
 
 def remembered(dot: str) -> tuple[Deployment, ...]:

@@ -11,16 +11,17 @@ from typing import Protocol
 
 from gg.core.events import Caps, Fault
 from gg.core.ids import SandboxPath, ThunkId
+from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.slotted import slotted
 from gg.core.thunk import File, Reduction, Thunk
 from gg.errors import GGError
 
 
-@slotted()
-class Start:
+class Start(NamedTuple):
     """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
 
+    `more`: attempts that are to run after it in the same place (`Caps.batch`), each with an answer of its own.
     `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
     one of them is answered. `sent`: whom an engine tells that attempts are where they are to run (`Caps.announces`).
     """
@@ -34,6 +35,7 @@ class Start:
     encoded: bytes = b""
     hedge: bool = False
     sent: Callable[[Sequence[int]], None] | None = None
+    more: tuple[Start, ...] = ()
 
 
 @slotted()
@@ -53,8 +55,7 @@ class Failure:
     setup: GGError | None = None
 
 
-@slotted()
-class Answer:
+class Answer(NamedTuple):
     """The end of an attempt: a reduction whose blobs are in the store, or a failure.
 
     `encoded`: the reduction as `gg.core.codec` has it, or nothing.
@@ -69,7 +70,7 @@ Post = Callable[[Answer], None]
 
 
 class Engine(Protocol):
-    """Exactly one Answer for each submit(); any thread may post."""
+    """Exactly one Answer for each submit(), and each in its `more`; any thread may post."""
 
     @property
     def name(self) -> str: ...

@@ -14,10 +14,10 @@ from gg.config import Settings
 from gg.core.ids import BlobId, ThunkId
 from gg.core.slotted import replace
 from gg.core.thunk import Reduction
-from gg.driver import Outcome, Settled
 from gg.errors import GGError, Interrupted, UsageError
 from gg.force import Forcer
 from gg.observe import events as seen
+from gg.outcome import Outcome, Settled
 from gg.resolve import Values
 from gg.sdk.values import Result, Thunk, ThunkFailed, Value
 from gg.store.base import Store

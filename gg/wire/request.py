@@ -1,15 +1,16 @@
-"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 1.
+"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 2.
 
-  request   "gg-request", 1, store, packs, limits, directories, tasks, codec, objects
+  request   "gg-request", 2, store, packs, limits, directories, tasks, codec, objects, engine
   store     where objects are: [endpoint, bucket, prefix, region], all empty when everything is in the request
   packs     [digests, sizes, tails] of the packs that hold what the tasks read: 32 bytes each, the size of the pack, and how
             many bytes at its end hold its index (`gg.store.s3.pack`); what is in none stands by itself
-  limits    [milliseconds, bytes of memory, most bytes of an output in the reply, of all of them]; 0 for no limit
+  limits    [bytes of memory, most bytes of an output in the reply, of all of them]; 0 for no limit
   directories   paths that are directories at home and are not declared, each ended by NUL
-  tasks     [thunk, extra] each: a resolved thunk as `gg.core.codec` has it, and files that it turned out to read besides
-            as [paths, marks, digests, sizes] (x executable, f not)
+  tasks     [thunk, extra, milliseconds] each, to be run in this order: a resolved thunk as `gg.core.codec` has it, files that
+            it turned out to read besides as [paths, marks, digests, sizes] (x executable, f not), how long it may take
   codec     0 the objects as they are, 1 as one zstd frame
   objects   [kind, bytes] pairs in one msgpack array: small inputs that are in no pack. Their digests are computed, not told
+  engine    where reductions are to say that they were made
 
 A worker of another version says so in its reply and does nothing else, so the first two fields never change.
 """
@@ -25,7 +26,7 @@ from gg.core.named import NamedTuple
 from gg.core.thunk import File
 from gg.errors import FormatError
 
-VERSION = 1
+VERSION = 2
 TAG = "gg-request"
 RAW, ZSTD = 0, 1
 
@@ -40,21 +41,21 @@ class Place(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What a task may take. `inline`: outputs up to this size travel in the reply, as long as all of them take no more
-    than `reply`; others are put into the store.
+    """`inline`: outputs up to this size travel in the reply, as long as all of them, of all tasks, take no more than `reply`;
+    others are put into the store.
     """
 
-    milliseconds: int = 0
     memory: int = 0
     inline: int = 256 * 1024
     reply: int = 4 * 1024 * 1024
 
 
 class Task(NamedTuple):
-    """One resolved thunk, encoded, and files that earlier attempts found it to need."""
+    """One resolved thunk, encoded, files that earlier attempts found it to need, and how long it may take; 0 for no limit."""
 
     thunk: bytes
     extra: tuple[File, ...] = ()
+    milliseconds: int = 0
 
 
 class Pack(NamedTuple):
@@ -75,6 +76,7 @@ class Request(NamedTuple):
     directories: tuple[SandboxPath, ...] = ()
     codec: int = RAW
     objects: bytes = b"\x90"
+    engine: str = ""
 
 
 class WrongVersion(FormatError):
@@ -114,9 +116,10 @@ def encode_request(request: Request) -> bytes:
             ],
             list(request.limits),
             b"".join([path + b"\0" for path in request.directories]),
-            [[task.thunk, _extra_columns(task.extra)] for task in request.tasks],
+            [[task.thunk, _extra_columns(task.extra), task.milliseconds] for task in request.tasks],
             request.codec,
             request.objects,
+            request.engine,
         ]
     )
     return data
@@ -132,20 +135,22 @@ def decode_request(data: bytes) -> Request:
             int(),
             [str(endpoint), str(bucket), str(prefix), str(region)],
             [bytes(digests), list(sizes), list(tails)],
-            [int(milliseconds), int(memory), int(inline), int(reply)],
+            [int(memory), int(inline), int(reply)],
             bytes(directories),
             list(tasks),
             int(codec),
             bytes(objects),
+            str(engine),
         ] if tag == TAG and codec in (RAW, ZSTD):
             return Request(
                 tasks=tuple([_task(task) for task in tasks]),
                 packs=_packs(digests, sizes, tails),
                 place=Place(endpoint, bucket, prefix, region),
-                limits=Limits(milliseconds, memory, inline, reply),
+                limits=Limits(memory, inline, reply),
                 directories=tuple([SandboxPath(path) for path in directories.split(b"\0") if path]),
                 codec=codec,
                 objects=objects,
+                engine=engine,
             )
     raise _damaged("request")
 
@@ -160,14 +165,15 @@ def _packs(digests: bytes, sizes: list[object], tails: list[object]) -> tuple[Pa
 
 def _task(raw: object) -> Task:
     match raw:
-        case [bytes(thunk), [bytes(paths), bytes(marks), bytes(digests), list(sizes)]]:
+        case [bytes(thunk), [bytes(paths), bytes(marks), bytes(digests), list(sizes)], int(milliseconds)]:
             names = paths.split(b"\0")[:-1]
             numbers = [n for n in sizes if type(n) is int and n >= 0]
             n = len(numbers)
             if len(names) == len(marks) == len(sizes) == n and len(digests) == n * DIGEST_SIZE:
                 blobs = [BlobId(digests[i * DIGEST_SIZE :][:DIGEST_SIZE], size) for i, size in enumerate(numbers)]
                 triples = zip(names, blobs, marks, strict=True)
-                return Task(thunk, tuple([File(SandboxPath(p), blob, mark == 120) for p, blob, mark in triples]))
+                extra = tuple([File(SandboxPath(p), blob, mark == 120) for p, blob, mark in triples])
+                return Task(thunk, extra, milliseconds)
     raise _damaged("request")
 
 

@@ -66,6 +66,11 @@ class _Books:
     spans: list[Span] = field(default_factory=list)
     outputs: list[bytes] = field(default_factory=list)
     room: int = 0
+    here: int = 0
+
+    def elapsed(self) -> float:
+        """Seconds since the request came."""
+        return (time.monotonic_ns() - self.begun) / 1e9
 
     @contextmanager
     def span(self, name: str) -> Iterator[None]:
@@ -108,7 +113,7 @@ class Worker:
         if len(objects) >= _COMPRESS_FROM:
             codec, objects = ZSTD, zstandard.compress(objects, 1)
         who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
-        use = source.use(self._inputs.here, self._cache.evicted)
+        use = source.use(books.here, self._cache.evicted)
         return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects), data)
 
     def close(self) -> None:
@@ -117,10 +122,14 @@ class Worker:
     # One task
 
     def _result(self, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None) -> Result:
+        left = None if seconds is None else seconds - books.elapsed()
+        if left is not None and left <= 0.0:
+            return Refused(Fault.CANCELLED, "those before it took all the time there was")
         try:
             thunk = decode_thunk(task.thunk)
             with books.span("fetch"):
                 self._bring(thunk, task, request, source)
+            books.here += self._inputs.here
             return self._run(thunk, task, request, source, books, seconds)
         except Absent as error:
             lacking = tuple([(int(key.kind), key.digest) for key in error.keys])
@@ -149,18 +158,19 @@ class Worker:
     ) -> Result:
         directories = tuple([Directory(path) for path in request.directories])
         job = Job(thunk=thunk, place=self._cache.place, extra=(*task.extra, *directories), observe=False)
-        with books.span("exec"), self._deadline(request.limits, seconds):
+        left = None if seconds is None else max(0.1, seconds - books.elapsed())
+        with books.span("exec"), self._deadline(task.milliseconds, left):
             ran = self._runner.run(job)
         if ran.status:
             return self._failed(ran)
         with books.span("upload"):
             made = self._keep(ran, thunk, request.limits, source, books)
-        return Succeeded(self._reduction(thunk, ran, made, task.extra), tuple(ran.missing))
+        return Succeeded(self._reduction(thunk, ran, made, task.extra, request.engine), tuple(ran.missing))
 
     @contextmanager
-    def _deadline(self, limits: Limits, seconds: float | None) -> Iterator[None]:
+    def _deadline(self, milliseconds: int, seconds: float | None) -> Iterator[None]:
         self._runner.begin()
-        times = [t for t in (limits.milliseconds / 1000 or None, seconds) if t is not None]
+        times = [t for t in (milliseconds / 1000 or None, seconds) if t is not None]
         timer = threading.Timer(min(times), self._runner.kill) if times else None
         if timer:
             timer.daemon = True
@@ -206,7 +216,9 @@ class Worker:
         else:
             source.put_file(blob_key(blob), place)
 
-    def _reduction(self, thunk: Thunk, ran: Ran, made: dict[SandboxPath, Made], extra: tuple[File, ...]) -> bytes:
+    def _reduction(
+        self, thunk: Thunk, ran: Ran, made: dict[SandboxPath, Made], extra: tuple[File, ...], engine: str
+    ) -> bytes:
         declared = {output.path for output in thunk.outputs}
         left = declared - made.keys() - set(ran.removed)  # it was to change these in place and left them as they were
         same = {e.path: Made(e.blob, e.executable) for e in thunk.entries if isinstance(e, File) and e.path in left}
@@ -216,7 +228,7 @@ class Worker:
             stdout=ran.stdout,
             stderr=ran.stderr,
             usage=ran.usage,
-            engine="",
+            engine=engine,
             extra_outputs=tuple(sorted((p, m) for p, m in made.items() if p not in declared)),
             extra_inputs=tuple(sorted((f.path, f.blob) for f in extra)),
             reads=tuple(sorted({f.path for f in ran.reads or ()} - asked)),

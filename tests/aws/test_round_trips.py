@@ -32,6 +32,7 @@ from tests.aws.server import Seen
 from tests.e2e.project import Project
 
 UNITS, HEADERS = 2400, 1000
+BATCH = 16  # thunks an invocation, at most
 FUNCTION = f"gg-worker-{'arm64' if os.uname().machine == 'aarch64' else os.uname().machine}-1769"
 
 
@@ -126,7 +127,7 @@ def test_requests_of_a_build(counted: Counted) -> None:
     groups = counted.headers(texts)
     counted.record(sources, groups)
     requests, invocations = counted.force()
-    assert UNITS <= invocations < 1.1 * UNITS, "but for stragglers, which are run twice"
+    assert UNITS / BATCH <= invocations < 1.1 * UNITS, "but for stragglers, which are run twice"
     assert requests <= 40, counted.seen
 
     counted.record({7: b"int edited;\n"}, groups)
@@ -136,5 +137,5 @@ def test_requests_of_a_build(counted: Counted) -> None:
     again = counted.headers(texts)
     counted.record({n: sources[n] for n in range(40)}, again)
     requests, invocations = counted.force()
-    assert invocations >= 40
+    assert invocations >= 40 / BATCH
     assert requests <= 3, counted.seen

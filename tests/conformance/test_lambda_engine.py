@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -10,28 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from gg.aws.errors import Asked
-from gg.aws.http import Client, Endpoint
-from gg.aws.session import FixedKeys
-from gg.aws.sign import Credentials, Scope
 from gg.core.events import Fault
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import Reduction
-from gg.cost.meter import Meter
-from gg.cost.prices import prices
-from gg.engines.awslambda.engine import LambdaEngine
-from gg.engines.awslambda.functions import Function
-from gg.engines.base import Engine, Failure, Start
-from gg.execute.expand import Groups
-from gg.store.directory import DirectoryStore
-from gg.store.filedb import FileDB
+from gg.engines.base import Failure, Start
 from tests.aws.lambda_service.client import LambdaService, lambda_service
 from tests.aws.lambda_service.config import Config
-from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, PretendedCommands, Subject
-from tests.support.thunks import Graph
-
-ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
+from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
+from tests.support.lambda_subject import LambdaSubject
 
 
 @pytest.fixture(scope="module")
@@ -57,42 +42,6 @@ class Patient(Answers):
             self.engine.submit(start, self._queue.put)
             result = self.next().result
         return result
-
-
-class LambdaSubject(PretendedCommands):
-    def __init__(self, service: LambdaService, where: Path) -> None:
-        self.where = where
-        (where / "w").mkdir()
-        self.store = DirectoryStore(where / ".gg")
-        self.graph = Graph(self.store, str(where / "w"))
-        self.files = FileDB(None)
-        self._service = service
-
-    def engine(self, slots: int = 2) -> LambdaEngine:
-        identity = self._service.identity
-        keys = FixedKeys(Credentials(identity.access_key, identity.secret_key))
-        endpoint = Endpoint("127.0.0.1", self._service.port)
-        return LambdaEngine(
-            store=self.store,
-            groups=Groups(self.store),
-            files=lambda: self.files,
-            functions=(Function("f", 1 << 30, 900.0),),
-            open_client=lambda: Client(endpoint, Scope("us-east-1", "lambda"), keys, limit=16),
-            asked=ASKED,
-            remote=None,
-            slots=slots,
-            meter=Meter(prices("us-east-1")),
-        )
-
-    def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
-        path = self.where / "w" / name
-        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
-        return os.fsencode(path)
-
-    def hanging(self, engine: Engine) -> int:
-        """Attempts under way: nobody can end a function that runs, so it is the engine's own that count."""
-        assert isinstance(engine, LambdaEngine)
-        return engine.under_way
 
 
 class TestLambdaEngine(EngineSuite):

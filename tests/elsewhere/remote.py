@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from gg.files import hash_file
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.store.filedb import FileDB
 from gg.wire.reply import Reply, Result, Succeeded, asked, decode_outputs, decode_reply
-from gg.wire.request import ZSTD, Limits, Request, Task, encode_objects, encode_request
+from gg.wire.request import ZSTD, Limits, Request, Task, decode_objects, encode_objects, encode_request
 from tests.elsewhere.bare import Bare
 
 _LENGTH = struct.Struct("!I")
-_EVERYTHING = Limits(milliseconds=120_000, inline=1 << 30, reply=1 << 30)
+_EVERYTHING = Limits(inline=1 << 30, reply=1 << 30)
+_MILLISECONDS = 120_000
 
 
 class Remote:
@@ -64,12 +65,7 @@ class Remote:
             self.runs += 1
             reply = self.ask(encode_request(self._request(thunk, tuple(extra.values()))))
             (result,) = reply.results
-            files = [p for p in result.missing if os.path.isfile(p) and p not in extra]
-            directories = {p for p in result.missing if os.path.isdir(p)} - self._directories
-            self._directories |= directories
-            self.learned += [*files, *directories]
-            extra.update({p: File(p, hash_file(os.fsdecode(p)), os.access(p, os.X_OK)) for p in files})
-            if not files and not directories:
+            if not self._learn(result.missing, extra):
                 self._take(reply)
                 return result
         raise AssertionError(f"it asks for ever more: {self.learned}")
@@ -103,7 +99,7 @@ class Remote:
         self._sent |= new.keys()
         objects = [(int(key.kind), self._bytes(key, file)) for key, file in new.items()]
         return Request(
-            (Task(encode_thunk(thunk), extra),),
+            (Task(encode_thunk(thunk), extra, _MILLISECONDS),),
             limits=_EVERYTHING,
             directories=tuple(sorted(self._directories)),
             codec=ZSTD,
@@ -123,3 +119,34 @@ class Remote:
         outputs = decode_outputs(data)
         self.store.put({blob_key(BlobId.of(output)): output for output in outputs})
         self._sent |= {blob_key(BlobId.of(output)) for output in outputs}
+
+    def together(self, *thunks: Thunk, milliseconds: int = _MILLISECONDS, reply: int = 1 << 30) -> list[Result]:
+        """Run several in one request, again with what any of them turned out to need, and take what they made.
+
+        `milliseconds` for each, `reply` bytes for their outputs.
+        """
+        extra: dict[SandboxPath, File] = {}
+        for _ in range(8):
+            answer = self.ask(encode_request(self._whole(thunks, tuple(extra.values()), milliseconds, reply)))
+            if not self._learn([path for result in answer.results for path in result.missing], extra):
+                self._take(answer)
+                return list(answer.results)
+        raise AssertionError(f"they ask for ever more: {self.learned}")
+
+    def _whole(self, thunks: Sequence[Thunk], extra: tuple[File, ...], milliseconds: int, reply: int) -> Request:
+        parts = [self._request(thunk, extra) for thunk in thunks]
+        objects = [pair for part in parts for pair in decode_objects(zstandard.decompress(part.objects))]
+        return parts[0]._replace(
+            tasks=tuple([part.tasks[0]._replace(milliseconds=milliseconds) for part in parts]),
+            limits=_EVERYTHING._replace(reply=reply),
+            objects=zstandard.compress(encode_objects(objects), 1),
+        )
+
+    def _learn(self, missing: Sequence[SandboxPath], extra: dict[SandboxPath, File]) -> bool:
+        """Whether some of this is here, and so is told of next time: files in `extra`, directories of all requests."""
+        files = [p for p in missing if os.path.isfile(p) and p not in extra]
+        directories = {p for p in missing if os.path.isdir(p)} - self._directories
+        self._directories |= directories
+        self.learned += [*files, *directories]
+        extra.update({p: File(p, hash_file(os.fsdecode(p)), os.access(p, os.X_OK)) for p in files})
+        return bool(files or directories)

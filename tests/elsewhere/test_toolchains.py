@@ -18,7 +18,6 @@ from gg.store.base import blob_key, read_blob
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
 from gg.wire.reply import Refused, Succeeded, ToolFailed
-from gg.wire.request import Limits
 from gg.workspace import read_placeholder
 from tests.e2e.project import Project
 from tests.elsewhere.bare import Bare
@@ -229,10 +228,39 @@ def test_libraries_by_run_path(shell: Shell) -> None:
 
 
 def test_a_deadline(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.elsewhere.remote._EVERYTHING", Limits(1500))
+    monkeypatch.setattr("tests.elsewhere.remote._MILLISECONDS", 1500)
     result = shell.there.run(script(shell, "sleep 100"))
     assert isinstance(result, Refused)
     assert result.fault is Fault.TIMEOUT
-    monkeypatch.setattr("tests.elsewhere.remote._EVERYTHING", Limits(60_000))
+    monkeypatch.setattr("tests.elsewhere.remote._MILLISECONDS", 60_000)
     thunk = script(shell, "echo again > out")
     assert output(shell, shell.there.run(thunk), thunk) == b"again\n"
+
+
+def test_several_in_one_request(shell: Shell) -> None:
+    """Each in a place of its own, with its own outcome: an error, a command that dies, one that hangs, and those around them."""
+    thunks = [
+        script(shell, "echo one > out"),
+        script(shell, "echo 'x.c:1: error' >&2; exit 3"),
+        script(shell, "echo left > out; echo more > beside; kill -9 $$"),
+        script(shell, "sleep 100"),
+        script(shell, "test ! -e beside; echo five > out"),
+    ]
+    results = shell.there.together(*thunks, milliseconds=3000)
+    assert [type(result) for result in results] == [Succeeded, ToolFailed, Refused, Refused, Succeeded]
+    assert [output(shell, results[n], thunks[n]) for n in (0, 4)] == [b"one\n", b"five\n"]
+    failed, killed, hung = results[1:4]
+    assert isinstance(failed, ToolFailed)
+    assert (failed.status, failed.stderr) == (3, b"x.c:1: error\n")
+    assert isinstance(killed, Refused)
+    assert isinstance(hung, Refused)
+    assert (killed.fault, hung.fault) == (Fault.LOST, Fault.TIMEOUT)
+
+
+def test_outputs_share_the_room_in_the_reply(shell: Shell) -> None:
+    """What has none left would go into the store, and there is none here."""
+    first, second = script(shell, "echo 123456789 > out"), script(shell, "echo 987654321 > out")
+    results = shell.there.together(first, second, reply=15)
+    assert output(shell, results[0], first) == b"123456789\n"
+    assert isinstance(results[1], Refused)
+    assert "names no store" in results[1].message

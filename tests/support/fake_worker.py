@@ -14,8 +14,9 @@ from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
+from gg.store.s3.pack import decompress
 from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
-from gg.wire.request import Task, decode_objects, decode_request
+from gg.wire.request import RAW, Task, decode_objects, decode_request
 from tests.aws.lambda_service.fast import Sleep
 
 _USAGE = Usage(1_000_000, 1_000_000, 1 << 20)
@@ -26,18 +27,24 @@ def answer(payload: bytes) -> bytes | Sleep:
     """A callable for fast mode."""
     encoded = base64.b64decode(payload[1:-1])
     request = decode_request(encoded)
-    objects = {BlobId.of(data): data for _, data in decode_objects(request.objects)}
-    (task,) = request.tasks
-    thunk = decode_thunk(task.thunk)
-    if thunk.argv[0] == b"hang":
-        seconds = min(request.limits.milliseconds / 1000, _FOREVER_S)
-        return Sleep(seconds, _text(Refused(Fault.TIMEOUT, f"took longer than {seconds:g} s"), [], encoded))
-    return _text(*_run(thunk, task, objects), encoded)
-
-
-def _text(result: Result, outputs: list[bytes], request: bytes) -> bytes:
-    reply = encode_reply(Reply(Worker("test"), (result,), objects=encode_outputs(outputs)), request)
-    return b'"' + base64.b64encode(reply) + b'"'
+    raw = request.objects if request.codec == RAW else decompress(request.objects, 1 << 28)
+    objects = {BlobId.of(data): data for _, data in decode_objects(raw)}
+    hung, results, outputs = 0.0, list[Result](), list[bytes]()
+    for task in request.tasks:
+        thunk = decode_thunk(task.thunk)
+        if thunk.argv[0] == b"hang":
+            seconds = min(task.milliseconds / 1000, _FOREVER_S)
+            hung += seconds
+            results.append(Refused(Fault.TIMEOUT, f"took longer than {seconds:g} s"))
+        elif thunk.argv[0] == b"die":
+            raise SystemError("the worker is gone")
+        else:
+            result, made = _run(thunk, task, objects)
+            results.append(result)
+            outputs += made
+    reply = encode_reply(Reply(Worker("test"), tuple(results), objects=encode_outputs(outputs)), encoded)
+    text = b'"' + base64.b64encode(reply) + b'"'
+    return Sleep(hung, text) if hung else text
 
 
 def _run(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple[Result, list[bytes]]:

@@ -205,7 +205,7 @@ class Rig:
                     assert self.deps[id] <= self.done, f"{id!r} looked up too early"
                 self.asked += command.ids
             case Start():
-                self._check_start(command)
+                self._check_batch(command)
             case Cancel():
                 self.free_at[command.attempt] = self._forgotten_at(command.attempt)
                 self.live.pop(command.attempt, None)
@@ -227,18 +227,33 @@ class Rig:
     def _forgotten_at(self, attempt: AttemptId) -> float:
         start = self.under_way.get(attempt)
         if start is not None and start.deadline is not None:
-            overdue = self.started_at[attempt] + start.deadline + self.policy.cancel_grace
+            overdue = self.started_at[attempt] + self.may_take[attempt] + self.policy.cancel_grace
             if self.now >= overdue:
                 return self.now
         return self.now + self.policy.cancel_grace
 
     started_at: dict[AttemptId, float] = field(default_factory=dict)
+    may_take: dict[AttemptId, float] = field(default_factory=dict)
+    slot_of: dict[AttemptId, AttemptId] = field(default_factory=dict)
+
+    def _check_batch(self, start: Start) -> None:
+        """One that starts, and those with it, which need no slot of their own."""
+        batch = (start, *start.more)
+        caps = self.scheduler._engine(start.engine).caps
+        assert len(batch) <= caps.batch
+        held = {self.slot_of[a] for a, s in self.under_way.items() if s.engine == start.engine and not self._freed(a)}
+        assert len(held) < self.slots[start.engine], f"no slot for {start.id!r} on {start.engine}"
+        for each in batch:
+            assert (each.engine, each.memory) == (start.engine, start.memory)
+            assert not (each.hedge and start.more), "a duplicate with others"
+            self.slot_of[each.attempt] = start.attempt
+            limits = [s.deadline for s in batch if s.deadline is not None]
+            self.may_take[each.attempt] = sum(limits) if len(limits) == 1 else min(sum(limits), caps.max_seconds or 1e9)
+            self._check_start(each)
 
     def _check_start(self, start: Start) -> None:
         assert not self.frozen, "started after the end"
         assert self.deps[start.id] <= self.done, f"{start.id!r} started too early"
-        held = [a for a, s in self.under_way.items() if s.engine == start.engine and not self._freed(a)]
-        assert len(held) < self.slots[start.engine], f"no slot for {start.id!r} on {start.engine}"
         others = [s for s in self.live.values() if s.id == start.id]
         assert (0 < len(others) <= self.policy.max_hedges) if start.hedge else not others, f"{start.id!r} runs already"
         if start.hedge:

@@ -52,14 +52,16 @@ ALLOWED = {
     "worker": "aws core errors execute files store wire",
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
-    "sdk": "config core custom driver errors files force models observe record resolve store workspace",
+    "sdk": "config core custom errors files force models observe outcome record resolve store workspace",
     "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
-    "driver": "cone core durations engines errors execute observe resolve store",
+    "outcome": "core engines errors resolve",
+    "telling": "core engines observe outcome",
+    "driver": "cone core durations engines errors execute observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute known names ninja observe place record resolve store "
+    "force": "config core cost driver engines errors execute known names ninja observe outcome place record resolve store "
     "targets workspace",
 }
 

@@ -14,11 +14,12 @@ from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.policy import Policy
 from gg.core.thunk import Work
-from gg.driver import Driver, Outcome, Settled, Spending
+from gg.driver import Driver
 from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
 from gg.known import Known
 from gg.observe import events as seen
+from gg.outcome import Outcome, Settled, Spending
 from gg.resolve import Values
 from gg.store.base import Key, Kind, blob_key, read_blob
 from gg.store.filedb import FileDB

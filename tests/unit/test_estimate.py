@@ -85,3 +85,25 @@ def test_what_was_never_seen_is_guessed_and_told() -> None:
 def test_the_table_says_where_each_assumption_is_from() -> None:
     assert all(all(row) for row in models.ASSUMED)
     assert len({row.what for row in models.ASSUMED}) == len(models.ASSUMED)
+
+
+def test_several_regions_add_their_ramps_and_are_paid_at_their_own_prices() -> None:
+    """A region alone has 1,000 at once and 100 more a second, two have twice that; the first are done after 6 s."""
+    nodes = tuple(NodeSpec(id=n, seconds=5.0, work=Work.COMPILE) for n in range(2500))
+    wide = Graph(nodes, tuple(range(2500)))
+    one = PLACE._replace(memory_mb=(1769,))
+    two = one._replace(more=(prices("ap-northeast-1"),))
+    (alone,), (both,) = rows(wide, ["lambda"], [2500], one), rows(wide, ["lambda"], [2500], two)
+    assert both.engine == "lambda"
+    assert alone.peak < 1900 < both.peak
+    assert both.usage.invocations >= 2500
+    assert both.peak <= 2500
+    at_home = cost(both.usage, one.prices, "x86_64").total
+    assert both.cost.total != pytest.approx(at_home, rel=1e-6), "what runs in Tokyo is paid there"
+
+
+def test_the_first_region_does_what_it_has_room_for() -> None:
+    two = PLACE._replace(more=(prices("ap-northeast-1"),))
+    (row,) = rows(graph(), ["lambda"], [100], two)
+    at_home = cost(row.usage, PLACE.prices, "x86_64").total
+    assert row.cost.total == pytest.approx(at_home, rel=0.01), "but for duplicates of stragglers"

@@ -12,14 +12,15 @@ from gg.aws.errors import Asked
 from gg.aws.http import Client, Endpoint
 from gg.aws.session import FixedKeys, Session
 from gg.aws.sign import Credentials, Scope
-from gg.config import Settings
 from gg.core.events import Fault
-from gg.deploy.found import Deployment, remember
+from gg.cost.meter import Meter
+from gg.cost.prices import prices
+from gg.deploy.found import Deployment, regions, remember
 from gg.engines.awslambda import opening
-from gg.engines.awslambda.engine import LambdaEngine
+from gg.engines.awslambda.asking import Region
 from gg.engines.awslambda.functions import Function
 from gg.engines.base import Failure
-from gg.errors import AccessError, GGError, SetupError
+from gg.errors import AccessError, GGError, SetupError, Unreachable
 from tests.aws.server import Answer, Seen, Server
 
 KEYS = FixedKeys(Credentials("AKID", "secret"))
@@ -60,14 +61,13 @@ def test_each_place_gives_its_functions_or_its_trouble() -> None:
     ],
 )
 def test_which_regions(wanted: tuple[str, ...], deployed: tuple[str, ...], names: list[str], tmp_path: Path) -> None:
-    architecture = opening._architecture()
-    remember(str(tmp_path), tuple(Deployment(region, architecture, ()) for region in deployed))
-    assert opening._regions(Settings(regions=wanted), "eu-west-1", str(tmp_path)) == names
+    remember(str(tmp_path), tuple(Deployment(region, "x86_64", ()) for region in deployed))
+    assert regions(wanted, "eu-west-1", str(tmp_path), "x86_64") == names
 
 
 def test_a_deployment_for_other_processors_is_none(tmp_path: Path) -> None:
     remember(str(tmp_path), (Deployment("eu-west-1", "other", ()), Deployment("us-east-1", "other", ())))
-    assert opening._regions(Settings(), "eu-west-1", str(tmp_path)) == ["eu-west-1"]
+    assert regions((), "eu-west-1", str(tmp_path), "x86_64") == ["eu-west-1"]
 
 
 def test_a_session_elsewhere_is_the_same_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,19 +85,23 @@ def test_a_session_elsewhere_is_the_same_users(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("alone", [True, False])
-@pytest.mark.parametrize("setup", [SetupError("gone"), AccessError("expired")])
+@pytest.mark.parametrize("setup", [SetupError("gone"), AccessError("expired"), Unreachable("no route")])
 def test_what_is_wrong_with_one_region_of_several(alone: bool, setup: GGError) -> None:
     """It ends the run only if there is no other, or if it is the user who is at fault."""
-    engine = LambdaEngine.__new__(LambdaEngine)
     forgotten: list[int] = []
-    engine.name, engine._alone, engine._forget = "lambda/us-east-1", alone, lambda: forgotten.append(1)
-    failure = engine._of_region(Failure(Fault.INFRA, "no", setup=setup))
+    meter = Meter(prices("us-east-1"))
+    region = Region("lambda/us-east-1", (), _no_client, ASKED, meter, alone=alone, forget=lambda: forgotten.append(1))
+    failure = region.failed(Failure(Fault.INFRA, "no", setup=setup))
     ends = alone or isinstance(setup, AccessError)
     assert failure.setup is (setup if ends else None)
     assert failure.fault is Fault.INFRA
     assert forgotten == [1]
     if not ends:
         assert "us-east-1" in failure.message
+
+
+def _no_client() -> Client:
+    raise AssertionError("nobody asks")
 
 
 def test_functions_are_those_of_their_region() -> None:

@@ -50,6 +50,8 @@ caps = st.builds(
     reserve=st.booleans(),
     ramp=st.sampled_from([None, Ramp(burst=2, rate=1.0)]),
     announces=st.booleans(),
+    batch=st.sampled_from([1, 4]),
+    call=st.sampled_from([0.0, 0.01, 5.0]),
 )
 policies = st.builds(
     Policy,
@@ -59,6 +61,7 @@ policies = st.builds(
     max_passed=st.sampled_from([0, 3]),
     breaker_faults=st.sampled_from([2, 8]),
     throttle_trip=st.sampled_from([2, 8]),
+    batch_seconds=st.sampled_from([0.2, 10.0]),
 )
 shapes = st.tuples(
     st.sampled_from([None, 0.05, 1.0, 20.0]),

@@ -24,14 +24,15 @@ A, B = BlobId(b"a" * 32, 5), BlobId(b"b" * 32, 70_000)
 REQUEST = Request(
     tasks=(
         Task(b"a thunk", (File(SandboxPath(b"/bin/sh"), A, True), File(SandboxPath(b"/etc/x"), B))),
-        Task(b"another"),
+        Task(b"another", (), 870_000),
     ),
     packs=(Pack(b"p" * 32, 9_000_000, 4_000), Pack(b"q" * 32, 0, 16)),
     place=Place("http://127.0.0.1:8333", "bucket", "some/prefix", "eu-north-1"),
-    limits=Limits(870_000, 1_769 << 20, 1000, 2000),
+    limits=Limits(1_769 << 20, 1000, 2000),
     directories=(SandboxPath(b"/opt"), SandboxPath(b"/usr/local/include")),
     codec=ZSTD,
     objects=b"\x28\xb5",
+    engine="lambda/eu-north-1",
 )
 REPLY = Reply(
     worker=Worker("0.1", "f00", True, 3 << 30),
@@ -52,8 +53,8 @@ def reply_of(data: bytes) -> Reply:
 @pytest.mark.parametrize(
     ("name", "encoded"),
     [
-        ("request-1.msgpack", requests.encode_request(REQUEST)),
-        ("reply-1.msgpack", replies.encode_reply(REPLY, b"request")),
+        ("request-2.msgpack", requests.encode_request(REQUEST)),
+        ("reply-2.msgpack", replies.encode_reply(REPLY, b"request")),
     ],
 )
 def test_golden_bytes(name: str, encoded: bytes) -> None:
@@ -76,8 +77,8 @@ def test_objects(objects: list[tuple[int, bytes]]) -> None:
 
 def test_another_version_is_told_from_damage() -> None:
     newer = unpackb(requests.encode_request(REQUEST))
-    newer[1] = 2
-    with pytest.raises(WrongVersion, match="version 2"):
+    newer[1] = 3
+    with pytest.raises(WrongVersion, match="version 3"):
         requests.decode_request(packb([*newer, "more"]))
     with pytest.raises(WrongVersion):
         reply_of(packb(["gg-reply", 7, {"anything": "else"}]))

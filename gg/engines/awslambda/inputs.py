@@ -14,7 +14,7 @@ from typing import Protocol
 from gg.core.ids import GroupId
 from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
-from gg.errors import GGError, MissingObject
+from gg.errors import GGError, MissingObject, SetupError
 from gg.execute.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.request import Pack
@@ -166,13 +166,15 @@ class Inputs:
 
     def _need(self) -> Shipping:
         if self._shipping is None:
-            from gg.errors import SetupError
-
-            raise SetupError(
-                "the lambda engine needs a store",
-                hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
-            )
+            raise no_store()
         return self._shipping
+
+
+def no_store() -> SetupError:
+    return SetupError(
+        "the lambda engine needs a store",
+        hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
+    )
 
 
 def _from_place(file: File) -> bytes:

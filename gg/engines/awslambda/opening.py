@@ -17,12 +17,14 @@ from gg.config import Settings
 from gg.core.named import NamedTuple
 from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
-from gg.deploy.found import remembered
+from gg.deploy.found import regions
+from gg.engines.awslambda.asking import Region
 from gg.engines.awslambda.engine import NAME, LambdaEngine
 from gg.engines.awslambda.functions import Function, find
+from gg.engines.awslambda.inputs import no_store
 from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
-from gg.errors import GGError, SetupError
+from gg.errors import GGError
 from gg.execute.expand import Groups
 from gg.store.base import Store
 from gg.store.s3.store import S3Store
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
-class Region(NamedTuple):
+class _Found(NamedTuple):
     """Where functions were found."""
 
     session: Session
@@ -64,16 +66,13 @@ def open_engines(
     SetupError, AccessError: what is wrong with the set-up, found by asking for the functions, when it is so everywhere.
     """
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
-        raise SetupError(
-            "the lambda engine needs a store",
-            hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
-        )
+        raise no_store()
     remote = store.far.remote
     width = settings.jobs or _WIDTH
     session = Session(remote.where.region)
     session.renew()
     listed = Listed(dot)
-    found = _find(settings, session, _regions(settings, session.region(), dot), listed, report)
+    found = _find(settings, session, regions(settings.regions, session.region(), dot, _architecture()), listed, report)
     shipping = S3Shipping(remote, store.near, os.path.dirname(dot))
     engines: list[LambdaEngine] = []
     for region in found:
@@ -83,18 +82,20 @@ def open_engines(
         bill.tariffs[name] = Tariff(paid.invocation, tuple(seconds))
         engines.append(
             LambdaEngine(
-                name=name,
-                alone=len(found) == 1,
-                forget=listed.forget,
+                Region(
+                    name,
+                    region.functions,
+                    partial(_client, region.session, width),
+                    region.asked,
+                    bill.meter(paid, _architecture()),
+                    alone=len(found) == 1,
+                    forget=listed.forget,
+                ),
                 store=store.near,
                 groups=groups,
                 files=files,
-                functions=region.functions,
-                open_client=partial(_client, region.session, width),
-                asked=region.asked,
                 remote=shipping,
                 slots=width,
-                meter=bill.meter(paid, _architecture()),
                 renaming=renaming,
             )
         )
@@ -105,17 +106,9 @@ def _client(session: Session, width: int) -> Client:
     return Client(session.endpoint("lambda"), Scope(session.region(), "lambda"), session, limit=width)
 
 
-def _regions(settings: Settings, home: str, dot: str) -> list[str]:
-    """Those of the settings; else where this workspace was deployed to, if the store's own region `home` is among them."""
-    if settings.regions:
-        return list(dict.fromkeys(settings.regions))
-    deployed = dict.fromkeys([each.region for each in remembered(dot) if each.architecture == _architecture()])
-    return list(deployed) if home in deployed else [home]
-
-
 def _find(
     settings: Settings, session: Session, names: Sequence[str], listed: Listed, report: Callable[[str], None]
-) -> list[Region]:
+) -> list[_Found]:
     """The regions that have functions, as it is remembered, or all others asked at once."""
     sessions = [session if name == session.region() else session.elsewhere(name) for name in names]
     asked = [_asked(each) for each in sessions]
@@ -125,7 +118,7 @@ def _find(
         (partial(_client, s, _WIDTH), prefix, a) for s, a in zip(sessions, asked, strict=True) if known[a] is None
     ]
     answers = dict(zip([place[2] for place in places], ask_all(places), strict=True))
-    found: list[Region] = []
+    found: list[_Found] = []
     wrong: dict[str, GGError] = {}
     for each, said in zip(sessions, asked, strict=True):
         answer = known[said] or answers[said]
@@ -134,7 +127,7 @@ def _find(
             continue
         if said in answers:
             listed.keep(prefix, said, answer)
-        found.append(Region(each, said, answer))
+        found.append(_Found(each, said, answer))
     if not found:
         raise next(iter(wrong.values()))
     for name, error in wrong.items():

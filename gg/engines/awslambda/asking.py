@@ -1,0 +1,216 @@
+"""From attempts to an answer of Lambda: what they need is had where functions find it, and a request is encoded and sent."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gg.aws.errors import Asked
+from gg.aws.http import Client
+from gg.aws.trouble import NoAnswer
+from gg.core.codec import encode_thunk
+from gg.core.events import Fault
+from gg.core.ids import SandboxPath
+from gg.core.slotted import replace
+from gg.cost.meter import Meter, billed
+from gg.engines.awslambda.functions import Function, choose, invocation_path
+from gg.engines.awslambda.inputs import Inputs
+from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
+from gg.engines.awslambda.parts import Came, Part
+from gg.engines.base import Failure, Start
+from gg.errors import AccessError
+from gg.execute.processor import needs_home
+from gg.wire.reply import Reply, asked
+from gg.wire.request import RAW, ZSTD, Pack, Place, Request, Task, encode_objects, encode_request
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.engines.awslambda.home import Home
+    from gg.engines.awslambda.plugins import Plugins
+    from gg.store.base import Key
+
+_MOST_REQUEST = 6 * 1000 * 1000  # Lambda's own limit is 6 MiB, and says so only after all of it was sent
+_COMPRESS_FROM = 1024
+_MARGIN_S = 20.0
+_AHEAD = 16  # connections: those who send first need not wait for one
+_TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
+
+
+class Region:
+    """Where functions are. `alone`: nobody else has any, so a set-up that turns out to be wrong ends the run; else it is this
+    region's trouble, and the others go on. `forget` is told when functions are not as they were found.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        functions: Sequence[Function],
+        open_client: Callable[[], Client],
+        asked: Asked,
+        meter: Meter,
+        *,
+        alone: bool = True,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.functions = tuple(functions)
+        self.asked = asked
+        self.meter = meter
+        self._alone = alone
+        self._forget = forget
+        self._open_client = open_client
+        self._client: Client | None = None
+
+    def client(self) -> Client:
+        """In the loop."""
+        if self._client is None:
+            self._client = self._open_client()
+        return self._client
+
+    async def warm(self) -> None:
+        """Have connections to it, if it is sure to be asked."""
+        if self._alone:
+            await self.client().warm(_AHEAD)
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+
+    async def invoke(
+        self, function: Function, body: bytes, request: bytes, patience: float, sent: Callable[[], None]
+    ) -> Reply | Failure:
+        """One invocation; `request`: what `gg.wire.reply.asked` gave for it. What it costs goes on the meter."""
+        begun = time.monotonic()
+        try:
+            answer = await self.client().request(
+                "POST",
+                invocation_path(function.name),
+                headers=_TAIL,
+                body=body,
+                idle_s=patience,
+                repeat=True,
+                sent=sent,
+            )
+        except NoAnswer as error:
+            if maybe_ran(error):
+                self.meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
+            return self.failed(from_silence(error))
+        except asyncio.CancelledError:  # it runs to its end there
+            self.meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
+            raise
+        if answer.status == 200:
+            report = billed(answer.headers.get("x-amz-log-result", ""))
+            took = time.monotonic() - begun
+            self.meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
+        found = from_answer(answer, self.asked, function.name, request)
+        return self.failed(found) if isinstance(found, Failure) else found
+
+    def failed(self, failure: Failure) -> Failure:
+        """What is wrong with one region of several, or hinders us from reaching it, is no reason to end: others can do its
+        work. Credentials are the same everywhere.
+        """
+        if failure.setup is None:
+            return failure
+        self._forget()
+        if self._alone or isinstance(failure.setup, AccessError):
+            return failure
+        return replace(failure, message=f"{self.name}: {failure.message}", setup=None)
+
+
+class Asking:
+    """Asks one region's functions. In the loop."""
+
+    def __init__(
+        self, region: Region, inputs: Inputs, plugins: Plugins, home: Home, place: Callable[[], Place] | None
+    ) -> None:
+        self._region = region
+        self._inputs = inputs
+        self._plugins = plugins
+        self._home = home
+        self._find_place = place
+        self._place = Place()
+        self._waiting: set[ThunkId] = set()  # whose inputs are on their way
+
+    async def part(self, handed: Start, ahead: Mapping[Key, bytes]) -> Part | Failure:
+        """An attempt with all that it needs where functions find it, or in `own`. MissingObject; trouble of the store."""
+        refused = _not_here(handed)
+        if refused:
+            return refused
+        start, empty = self._slim(handed)
+        if start.id in self._waiting:  # as a straggler's duplicate, and it only waits for what this would wait for too
+            return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")
+        self._waiting.add(start.id)
+        try:
+            groups = start.thunk.groups
+            packs = await asyncio.shield(self._inputs.bundle(groups)) if groups else frozenset[Pack]()
+            own = await self._inputs.own(start.thunk, start.extra, ahead)
+        finally:
+            self._waiting.discard(start.id)
+        return Part(handed, start, packs, own, empty)
+
+    async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> Came | Failure:
+        """One invocation with all of these; `sent` is called when it is on its way."""
+        region = self._region
+        function = choose(region.functions, parts[0].start.memory)
+        told = dict.fromkeys(self._home.directories)
+        packs: dict[Pack, None] = {}
+        objects: dict[tuple[int, bytes], None] = {}
+        for part in parts:
+            told.update(dict.fromkeys(part.empty))
+            packs.update(dict.fromkeys(part.packs))
+            packs.update(dict.fromkeys(part.own.packs))
+            objects.update(dict.fromkeys(part.own.objects))
+        if packs and self._find_place is not None and not self._place.bucket:
+            self._place = self._find_place()
+        codec, data = _packed(list(objects))
+        request = encode_request(
+            Request(
+                tasks=tuple([_task(part.start, function) for part in parts]),
+                packs=tuple(packs),
+                place=self._place,
+                directories=tuple(told),
+                codec=codec,
+                objects=data,
+                engine=region.name,
+            )
+        )
+        body = b'"' + base64.b64encode(request) + b'"'
+        if len(body) > _MOST_REQUEST:
+            return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
+        limits = [part.start.deadline or function.seconds for part in parts]
+        patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
+        reply = await region.invoke(function, body, asked(request), patience, sent)
+        return reply if isinstance(reply, Failure) else Came(parts, reply, set(told))
+
+    def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:
+        """Without plugins that do nothing for it; their directories, which are empty then."""
+        groups, empty = self._plugins.without(start.thunk)
+        if not empty or self._plugins.needed(start.thunk):
+            return start, ()
+        return start._replace(thunk=start.thunk._replace(groups=groups), encoded=b""), empty
+
+
+def _not_here(start: Start) -> Failure | None:
+    """What cannot run on another machine at all."""
+    if start.thunk.dynamic:
+        return Failure(Fault.TOO_BIG, "makes thunks, which needs this workspace")
+    if needs_home(start.thunk):
+        return Failure(Fault.TOO_BIG, "is compiled for this machine's processor (-march=native)")
+    return None
+
+
+def _task(start: Start, function: Function) -> Task:
+    seconds = min(start.deadline or function.seconds, function.seconds)
+    return Task(start.encoded or encode_thunk(start.thunk), start.extra, int(1000 * seconds))
+
+
+def _packed(objects: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:
+    data = encode_objects(objects)
+    if len(data) < _COMPRESS_FROM:
+        return RAW, data
+    import zstandard
+
+    return ZSTD, zstandard.compress(data, 3)

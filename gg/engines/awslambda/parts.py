@@ -1,0 +1,76 @@
+"""What one invocation is made of: the attempts in it, as they are asked for, and what came of each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+from gg.core.ids import BlobId, SandboxPath
+from gg.core.named import NamedTuple
+from gg.core.thunk import File, Reduction
+from gg.engines.awslambda.inputs import MOST, SMALL, Own
+from gg.engines.base import Failure, Post, Start
+from gg.store.base import Key
+from gg.wire.reply import Reply
+from gg.wire.request import Pack
+
+
+class Part(NamedTuple):
+    """An attempt as it is asked for. `handed`: as it was submitted, which is the same thunk unless it went without plugins."""
+
+    handed: Start
+    start: Start
+    packs: frozenset[Pack]
+    own: Own
+    empty: tuple[SandboxPath, ...] = ()
+
+
+class Came(NamedTuple):
+    """A reply to what was asked, and what the worker was told of directories."""
+
+    parts: Sequence[Part]
+    reply: Reply
+    told: set[bytes]
+
+
+class Made(NamedTuple):
+    """A reduction, the outputs that came with it, and those that must be fetched."""
+
+    reduction: Reduction
+    encoded: bytes
+    outputs: dict[Key, bytes]
+    elsewhere: set[BlobId]
+
+
+class Call:
+    """Attempts that go in one invocation. `waiting`: those that have not been answered, and who is to be told."""
+
+    __slots__ = ("starts", "task", "waiting")
+
+    def __init__(self, starts: Sequence[Start], post: Post) -> None:
+        self.starts = starts
+        self.waiting: dict[int, Post] = {start.attempt: post for start in starts}
+        self.task: asyncio.Task[None] | None = None
+
+
+Result = Made | Failure
+
+
+def own_size(start: Start) -> int:
+    """How much of its own a request holds, at most: large files go by the store."""
+    sizes = [e.blob.size for e in (*start.thunk.entries, *start.extra) if isinstance(e, File)]
+    return min(sum([size for size in sizes if size <= SMALL]), MOST)
+
+
+def portions(start: Start) -> Iterator[list[Start]]:
+    """An attempt and those that are to go with it, so many in each request as have room there."""
+    some: list[Start] = []
+    room = 0
+    for each in (start, *start.more):
+        size = own_size(each) + len(each.encoded)
+        if some and size > room:
+            yield some
+            some = []
+        room = (room if some else MOST) - size
+        some.append(each)
+    yield some

@@ -1,0 +1,147 @@
+"""What a worker's reply means for each attempt in it: outputs are compared with their digests, and what was looked for in vain
+with what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from gg.core.events import Fault
+from gg.core.ids import BlobId, SandboxPath
+from gg.core.reduction import decode_reduction, ran_on
+from gg.core.thunk import File
+from gg.cost.meter import Meter
+from gg.engines.awslambda.home import Home
+from gg.engines.awslambda.parts import Came, Made, Part, Result
+from gg.engines.base import Failure, Start
+from gg.errors import FormatError
+from gg.execute.expand import Groups
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.store.s3.pack import decompress
+from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
+from gg.wire.reply import Result as Answer
+from gg.wire.request import RAW
+
+if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
+
+_MOST_OUTPUTS = 1 << 30
+
+
+class Between(Protocol):
+    """What is told of the store between."""
+
+    def gone(self, keys: Sequence[Key]) -> None: ...
+
+
+class Replies:
+    """Judges. `forget` is called when something that was sent is not there any more."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        store: Store,
+        groups: Groups,
+        home: Home,
+        meter: Meter,
+        remote: Between | None,
+        renaming: Renaming | None,
+        forget: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._groups = groups
+        self._home = home
+        self._meter = meter
+        self._remote = remote
+        self._renaming = renaming
+        self._forget = forget
+
+    def judge(self, came: Came) -> list[Result]:
+        """What came of each part, in order."""
+        try:
+            return self._all(came)
+        except FormatError as error:
+            return [Failure(Fault.INFRA, f"a damaged reply: {error}")] * len(came.parts)
+        except Exception as error:  # an attempt that is never answered would make the force wait for ever
+            return [Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")] * len(came.parts)
+
+    def _all(self, came: Came) -> list[Result]:
+        reply = came.reply
+        if reply.cache.requests:
+            puts = reply.cache.puts
+            self._meter.stored(put=puts, get=reply.cache.requests - puts)
+        if len(reply.results) != len(came.parts):
+            return [Failure(Fault.INFRA, "a reply with a wrong number of results")] * len(came.parts)
+        outputs = _outputs(reply)
+        judged = [
+            self._judged(answer, part, came.told, outputs)
+            for answer, part in zip(reply.results, came.parts, strict=True)
+        ]
+        named = {key for result in judged if isinstance(result, Made) for key in result.outputs}
+        if len(named) != len(outputs) and all(isinstance(result, Made) for result in judged):
+            return [Failure(Fault.INFRA, "a damaged reply: outputs that nothing names")] * len(came.parts)
+        return judged
+
+    def _judged(self, answer: Answer, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> Result:
+        try:
+            return self._judge(answer, part, told, outputs)
+        except FormatError as error:
+            return Failure(Fault.INFRA, f"a damaged reply: {error}")
+
+    def _judge(self, answer: Answer, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> Result:
+        if answer.missing:
+            more = self._more(answer.missing, part.start, told)
+            if more is not None:
+                return more
+        match answer:
+            case Succeeded():
+                return self._made(answer, part, outputs)
+            case ToolFailed():
+                return Failure(Fault.TOOL, "failed", answer.status, answer.stdout, answer.stderr)
+            case Refused():
+                return self._refused(answer)
+
+    def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes]) -> Failure | None:
+        """It looked for what is here and was not declared: it is to run again, with that."""
+        known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
+        found = self._home.look([SandboxPath(p) for p in missing], known, told)
+        if not any(found):
+            return None
+        if self._renaming:  # by the path that the thunk knows nobody would find them
+            self._store.put_files({f.blob: self._renaming.outside_path(f.path) for f in found.files})
+        extra = (*start.extra, *found.files)
+        return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
+
+    def _refused(self, answer: Refused) -> Failure:
+        if answer.lacking and self._remote is not None:
+            self._remote.gone([Key(Kind(kind), digest) for kind, digest in answer.lacking])
+            self._forget()
+            return Failure(Fault.INFRA, f"worker: {answer.message}: sent again")
+        return Failure(answer.fault, answer.message)
+
+    def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes]) -> Result:
+        thunk = part.start.thunk
+        reduction = decode_reduction(answer.reduction, self._groups.universe(thunk))
+        if len(reduction.outputs) != len(thunk.outputs):
+            return Failure(Fault.INFRA, "a damaged reply: of another thunk")
+        made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
+        here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}
+        encoded = answer.reduction
+        if part.start is not part.handed:
+            encoded = b""  # its reads are counted over fewer inputs than the thunk declares
+        elif reduction.engine != self._name:
+            encoded = ran_on(encoded, self._name)
+        return Made(reduction._replace(engine=self._name), encoded, here, made - outputs.keys())
+
+
+def _outputs(reply: Reply) -> dict[BlobId, bytes]:
+    raw = reply.objects if reply.codec == RAW else decompress(reply.objects, _MOST_OUTPUTS)
+    return {BlobId.of(data): data for data in decode_outputs(raw)}
+
+
+def same_as_inputs(start: Start) -> set[BlobId]:
+    """What an output may be without having been made: the file that it was to change in place."""
+    return {e.blob for e in start.thunk.entries if isinstance(e, File)}

@@ -1,0 +1,66 @@
+"""How a force ended, and what is told of it on the way: the types that the driver shares with those who use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gg.core.events import Fault, Summary
+from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
+from gg.core.slotted import field, slotted
+from gg.core.thunk import Reduction, Thunk, Work
+from gg.engines.base import Failure
+from gg.errors import BudgetError, Interrupted
+from gg.resolve import Values
+
+
+class Settled(NamedTuple):
+    """A thunk that has its value."""
+
+    name: ThunkId
+    thunk: Thunk
+    values: Values
+    reduction: Reduction
+
+
+Finished = Callable[[Sequence[Settled]], None]
+
+
+@slotted(frozen=False)
+class Outcome:
+    """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed.
+
+    `ran` and `cached` add up to the thunks that have a value now; one that became another did so by running, or not.
+    """
+
+    summary: Summary
+    ran: int = 0
+    cached: int = 0
+    failures: dict[ThunkId, Failure] = field(default_factory=dict)
+    skipped: int = 0
+    interrupted: bool = False
+    over_budget: bool = False
+
+    @property
+    def status(self) -> int:
+        """0, the first failing command's own status, 130 when interrupted, 79 when stopped at the budget, or 75 for trouble
+        that is not the user's.
+        """
+        if self.interrupted:
+            return Interrupted.exit_code
+        if self.over_budget:
+            return BudgetError.exit_code
+        for failure in self.failures.values():
+            if failure.fault is Fault.TOOL:
+                return failure.status
+        if self.failures:
+            return 75
+        return 0 if self.summary.ok else 75
+
+
+class Spending(Protocol):
+    """What may be spent (`gg.cost.budget`). An attempt that may begin is counted until it ends."""
+
+    def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool: ...
+    def end(self, attempt: int) -> None: ...

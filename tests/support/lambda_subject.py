@@ -1,0 +1,67 @@
+"""The lambda engine over the functions of a Lambda service that pretends, for tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gg.aws.errors import Asked
+from gg.aws.http import Client, Endpoint
+from gg.aws.session import FixedKeys
+from gg.aws.sign import Credentials, Scope
+from gg.core.placeholder import Placeholder, Writer
+from gg.cost.meter import Meter
+from gg.cost.prices import prices
+from gg.engines.awslambda.asking import Region
+from gg.engines.awslambda.engine import LambdaEngine
+from gg.engines.awslambda.functions import Function
+from gg.engines.base import Engine
+from gg.execute.expand import Groups
+from gg.store.directory import DirectoryStore
+from gg.store.filedb import FileDB
+from tests.aws.lambda_service.client import LambdaService
+from tests.conformance.engine_suite import PretendedCommands
+from tests.support.thunks import Graph
+
+ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
+
+
+class LambdaSubject(PretendedCommands):
+    def __init__(self, service: LambdaService, where: Path) -> None:
+        self.where = where
+        (where / "w").mkdir()
+        self.store = DirectoryStore(where / ".gg")
+        self.graph = Graph(self.store, str(where / "w"))
+        self.files = FileDB(None)
+        self._service = service
+        self.meter = Meter(prices("us-east-1"))
+
+    def engine(self, slots: int = 2) -> LambdaEngine:
+        identity = self._service.identity
+        keys = FixedKeys(Credentials(identity.access_key, identity.secret_key))
+        endpoint = Endpoint("127.0.0.1", self._service.port)
+        region = Region(
+            "lambda",
+            (Function("f", 1 << 30, 900.0),),
+            lambda: Client(endpoint, Scope("us-east-1", "lambda"), keys, limit=16),
+            ASKED,
+            self.meter,
+        )
+        return LambdaEngine(
+            region,
+            store=self.store,
+            groups=Groups(self.store),
+            files=lambda: self.files,
+            remote=None,
+            slots=slots,
+        )
+
+    def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
+        path = self.where / "w" / name
+        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        return os.fsencode(path)
+
+    def hanging(self, engine: Engine) -> int:
+        """Attempts under way: nobody can end a function that runs, so it is the engine's own that count."""
+        assert isinstance(engine, LambdaEngine)
+        return engine.under_way
