@@ -1,7 +1,8 @@
 """Recording a build, against the same `make` with tools that only create their outputs.
 
 The null tools are the floor: make, the shell and what else the build runs, without any compiler. "First" starts
-with no `.gg`; "second" comes after `make clean`, with the `.gg` of the first.
+with no `.gg`, on a machine where gg was used before (`~/.cache/gg`); "second" comes after `make clean`, with the `.gg` of
+the first.
 """
 
 from __future__ import annotations

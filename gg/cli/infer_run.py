@@ -72,6 +72,7 @@ def infer(
             declared=declared,
             traced=traced,
             renaming=renaming,
+            common=config.cache_home(),
         )
         try:
             status = build.serve(session.handle)

@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import cast
 
 import msgpack
@@ -30,6 +31,7 @@ from gg.store.files import Signature, time_settled, write_whole
 
 Run = Callable[[Sequence[bytes], Mapping[bytes, bytes], bytes], Completed]
 Watched = dict[bytes, bytes]  # a path to its packed signature, or to nothing if nothing is there
+Kept = dict[bytes, tuple[Completed, Watched]]
 
 _VERSION = 1
 _PATH = regex(rb"/[^\s\"':;,=<>()\[\]{}]*")
@@ -41,13 +43,18 @@ _MOST = 2000  # answers; beyond it, those of this session alone are kept
 
 
 class Answers:
-    """The answers kept in the file `path`, read at the first question. `run` asks for real."""
+    """The answers kept in the file `path`, read at the first question. `run` asks for real.
 
-    def __init__(self, path: bytes, run: Run) -> None:
+    What is not kept there is looked for in the file `common`, and what is new goes to both.
+    """
+
+    def __init__(self, path: bytes, run: Run, common: bytes | None = None) -> None:
         self._path = path
+        self._common = common
         self._run = run
-        self._kept: dict[bytes, tuple[Completed, Watched]] | None = None
-        self._new: dict[bytes, tuple[Completed, Watched]] = {}
+        self._kept: Kept | None = None
+        self._others: Kept | None = None
+        self._new: Kept = {}
         self._signatures: Watched = {}
         self._search_dirs: dict[bytes, frozenset[bytes]] = {}
 
@@ -56,11 +63,9 @@ class Answers:
         if cwd != b"/" or b"PATH" not in env or any(map(_UNSURE.search, argv)):
             return self._run(argv, env, cwd)
         key = cast("bytes", msgpack.packb([list(argv), sorted(env.items())]))
-        if self._kept is None:
-            self._kept = self._load()
-        known = self._kept.get(key)
-        if known is not None and all(self._signature(path) == was for path, was in known[1].items()):
-            return known[0]
+        known = self._known(key)
+        if known is not None:
+            return known
         before = time.time_ns()
         answer = self._run(argv, env, cwd)
         watched = self._watch(argv, env, answer, before)
@@ -68,29 +73,34 @@ class Answers:
             self._new[key] = answer, watched
         return answer
 
+    def _known(self, key: bytes) -> Completed | None:
+        if self._kept is None:
+            self._kept = _load(self._path)
+        if self._stands(self._kept.get(key)):
+            return self._kept[key][0]
+        if self._common is None:
+            return None
+        if self._others is None:
+            self._others = _load(self._common)
+        if not self._stands(self._others.get(key)):
+            return None
+        self._new[key] = self._others[key]
+        return self._others[key][0]
+
+    def _stands(self, known: tuple[Completed, Watched] | None) -> bool:
+        return known is not None and all(self._signature(path) == was for path, was in known[1].items())
+
     def flush(self) -> None:
         """Write what is new. Trouble is no error: this is a cache."""
         if not self._new:
             return
-        kept = {**(self._kept or {}), **self._new}
-        rows = [
-            [key, *answer, watched] for key, (answer, watched) in (kept if len(kept) <= _MOST else self._new).items()
-        ]
+        _write(self._path, self._kept or {}, self._new)
+        others = self._others or {}
+        if self._common is not None and any(others.get(key) is not answer for key, answer in self._new.items()):
+            with suppress(OSError):
+                os.makedirs(os.path.dirname(self._common), exist_ok=True)
+            _write(self._common, others, self._new)
         self._new = {}
-        try:
-            write_whole(self._path, msgpack.packb([_VERSION, rows]))
-        except StoreError:
-            pass
-
-    def _load(self) -> dict[bytes, tuple[Completed, Watched]]:
-        try:
-            with open(self._path, "rb") as file:
-                version, rows = msgpack.unpackb(file.read())
-            if version != _VERSION:
-                return {}
-            return {key: (Completed(status, out, err), watched) for key, status, out, err, watched in rows}
-        except (OSError, ValueError, TypeError):  # not there, or damaged
-            return {}
 
     # What an answer depends on
 
@@ -127,6 +137,24 @@ class Answers:
             done = self._run((driver, b"-print-search-dirs"), env, b"/")
             self._search_dirs[key] = frozenset(_named((done.stdout,)))
         return self._search_dirs[key]
+
+
+def _write(path: bytes, kept: Kept, new: Kept) -> None:
+    every = {**kept, **new}
+    rows = [[key, *answer, watched] for key, (answer, watched) in (every if len(every) <= _MOST else new).items()]
+    with suppress(StoreError):
+        write_whole(path, msgpack.packb([_VERSION, rows]))
+
+
+def _load(path: bytes) -> Kept:
+    try:
+        with open(path, "rb") as file:
+            version, rows = msgpack.unpackb(file.read())
+        if version != _VERSION:
+            return {}
+        return {key: (Completed(status, out, err), watched) for key, status, out, err, watched in rows}
+    except (OSError, ValueError, TypeError):  # not there, or damaged
+        return {}
 
 
 def _signature(path: bytes) -> bytes:

@@ -7,6 +7,7 @@ the thunk is forced, the compiler's own dependency file takes its place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from gg.core.regex import regex
@@ -40,13 +41,8 @@ def quote(name: bytes) -> bytes:
 
 def listed(depfile: Depfile, closures: Sequence[Closure]) -> tuple[bytes, ...]:
     """What the rule names besides the sources: all headers of the closures, or those that are not system headers."""
-    headers = [
-        header.display
-        for closure in closures
-        for header in closure.files()
-        if header.listed and (depfile.system or not header.system)
-    ]
-    return tuple(dict.fromkeys(headers)) if len(closures) > 1 else tuple(headers)
+    found = [closure.displays(system=depfile.system) for closure in closures]
+    return found[0] if len(found) == 1 else tuple(dict.fromkeys(chain.from_iterable(found)))
 
 
 def render(depfile: Depfile, headers: Iterable[bytes], sources: Iterable[bytes]) -> bytes:

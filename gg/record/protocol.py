@@ -31,8 +31,9 @@ never runs the real tool by itself, for an input may be a placeholder.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from functools import lru_cache
 
 from gg.core.slotted import slotted
 from gg.errors import FormatError
@@ -59,7 +60,7 @@ class Request:
     path: bytes
     cwd: bytes
     argv: tuple[bytes, ...]
-    env: dict[bytes, bytes]
+    env: Mapping[bytes, bytes]
     aside: bool = False
 
 
@@ -73,16 +74,25 @@ def parse_request(payload: bytes) -> Request:
             f"the shim speaks version {version} and this recorder {VERSION}",
             hint="reinstall gg, then start gg-infer again",
         )
-    strings = payload[_HEAD.size :].split(b"\0")
-    if len(strings) != argc + envc + 3 or strings[-1] or op not in Op._value2member_map_:
+    strings = payload[_HEAD.size :].split(b"\0", argc + 2)
+    if len(strings) != argc + 3 or strings[-1].count(b"\0") != envc or op not in Op._value2member_map_:
+        raise FormatError("a request to the recorder is damaged")
+    argv = tuple(strings[2:-1])
+    return Request(Op(op), umask, pid, strings[0], strings[1], argv, _environment(strings[-1]), bool(flags & _ASIDE))
+
+
+@lru_cache(maxsize=64)
+def _environment(text: bytes) -> Mapping[bytes, bytes]:
+    """Most calls of a make have the same, and get the same object. FormatError if it ends within a string."""
+    strings = text.split(b"\0")
+    if strings.pop():
         raise FormatError("a request to the recorder is damaged")
     env: dict[bytes, bytes] = {}
-    for item in strings[2 + argc : -1]:
+    for item in strings:
         name, eq, value = item.partition(b"=")
         if eq:
             env.setdefault(name, value)
-    argv = tuple(strings[2 : 2 + argc])
-    return Request(Op(op), umask, pid, strings[0], strings[1], argv, env, bool(flags & _ASIDE))
+    return env
 
 
 def _framed(payload: bytes) -> bytes:

@@ -89,6 +89,7 @@ class Recorder:
         self._listener = listener
         self._count = 0
         self._known: set[bytes] = set()
+        self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
     def handle(self, request: Request, reply: Reply) -> None:
         """Answer one request, now or later."""
@@ -113,7 +114,7 @@ class Recorder:
         if name == "" or name in LAUNCHERS or (inner is not None and name is None):
             reply(protocol.reply_exec(program, argv, ()))
             return
-        call = Call(Tool(name or "", program), argv, request.cwd, without_ours(request.env, self._shims))
+        call = Call(Tool(name or "", program), argv, request.cwd, self._clean(request.env))
         answer = self._answer(call, aside=request.aside)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
@@ -125,6 +126,14 @@ class Recorder:
             reply(protocol.reply_exit(status, b"", os.fsencode(f"gg: {error}\n")))
         else:
             reply(protocol.reply_exit(0))
+
+    def _clean(self, env: Mapping[bytes, bytes]) -> Mapping[bytes, bytes]:
+        """`without_ours`, remembered: the calls of a make share their environment, as an object too."""
+        raw, clean = self._environment
+        if raw is not env:
+            clean = without_ours(env, self._shims)
+            self._environment = env, clean
+        return clean
 
     # Which program
 

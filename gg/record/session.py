@@ -15,9 +15,9 @@ from gg.record.capture import Capture, Captured
 from gg.record.recorder import Forced, Namer, Recorder, without_ours
 from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
-from gg.record.world import World
+from gg.record.world import STABLE, World
 from gg.store.base import Kind, Store
-from gg.store.filedb import FileDB
+from gg.store.filedb import Common, FileDB
 from gg.store.scratch import Scratch
 
 if TYPE_CHECKING:
@@ -88,17 +88,22 @@ class Session:
         declared: Declarations | None = None,
         traced: Declarations | None = None,
         renaming: Renaming | None = None,
+        common: str | None = None,
     ) -> None:
+        """`common`: the directory of what a user's workspaces have in common, files of the system and answers of tools."""
         from gg.models.registry import MODELS
 
         self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
         self._workspace = workspace
         self._store = store
-        self._files = FileDB(os.fsencode(workspace.dot))
+        shared = os.fsencode(common) if common else None
+        self._files = FileDB(os.fsencode(workspace.dot), Common(shared, STABLE) if shared else None)
         self._forces = Forces(forcer)
         shims = os.fsencode(workspace.shims)
         answers = os.fsencode(os.path.join(workspace.dot, "answers"))
-        self._world = World(os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming)
+        self._world = World(
+            os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming, shared
+        )
         known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
         self._scratch = Scratch(os.fsencode(workspace.tmp))

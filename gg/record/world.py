@@ -38,10 +38,12 @@ class World(LocalDisk):
         force: Callable[[Sequence[bytes]], None],
         answers: bytes | None = None,
         renaming: Renaming | None = None,
+        common: bytes | None = None,
     ) -> None:
-        """`answers`: the file of what tools answered in earlier sessions, if there is one."""
+        """`answers`: the file of what tools answered in earlier sessions, if there is one; `common`: a directory for one
+        that other workspaces have too."""
         super().__init__()
-        self._kept = Answers(answers, _run) if answers else None
+        self._kept = Answers(answers, _run, common + b"/answers" if common else None) if answers else None
         self._root = root + b"/"
         self._renaming = renaming
         self.files = files

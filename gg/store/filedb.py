@@ -20,6 +20,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _BUSY_S = 5.0
+_MANY = 50_000  # files in a common memory: time to forget those that are gone
 # `known` is a packed signature and a digest; `source` is a digest and the lexer's name.
 _SCHEMA = f"""
 BEGIN;
@@ -57,15 +59,26 @@ class FileInfo(NamedTuple):
         return cls(blob, bool(signature.mode & stat.S_IXUSR), signature)
 
 
+class Common(NamedTuple):
+    """A second memory, in `directory`, which all workspaces of a user have in common, of what lies under `prefixes`."""
+
+    directory: bytes
+    prefixes: tuple[bytes, ...]
+
+
 class FileDB:
     """The memory kept in `directory` (a `.gg/`), or None for one that ends with the process. It follows symbolic links.
+
+    What it does not know yet and `common` does it takes over from there.
 
     Methods that name a file raise OSError if it cannot be read or is none (a directory, a pipe), and StoreError if it
     changes again and again while it is read.
     """
 
-    def __init__(self, directory: bytes | None) -> None:
+    def __init__(self, directory: bytes | None, common: Common | None = None) -> None:
         self._database = None if directory is None else directory + b"/files.db"
+        self._common = FileDB(common.directory) if common else None
+        self._prefixes = common.prefixes if common else ()
         self._known: dict[bytes, FileInfo] = {}
         self._read: dict[bytes, FileInfo] = {}
         self._rows: dict[bytes, bytes] | None = None
@@ -126,7 +139,13 @@ class FileDB:
                 return None
         except OSError:
             return None
-        return self._all_lexed().get(info.blob.digest + kind.encode())
+        source = info.blob.digest + kind.encode()
+        lexed = self._all_lexed().get(source)
+        if lexed is None and self._common is not None and path.startswith(self._prefixes):
+            lexed = self._common._all_lexed().get(source)
+            if lexed is not None:
+                self._lexed_as(source, lexed)
+        return lexed
 
     def set_lexed(self, path: bytes, kind: str, data: bytes) -> None:
         """Keep what was lexed of the bytes that `read(path)` gave last, under the name and version of the lexer.
@@ -136,7 +155,12 @@ class FileDB:
         info = self._read.get(path)
         if info is not None:
             source = info.blob.digest + kind.encode()
-            self._all_lexed()[source] = self._new_lexed[source] = data
+            self._lexed_as(source, data)
+            if self._common is not None and path.startswith(self._prefixes):
+                self._common._lexed_as(source, data)
+
+    def _lexed_as(self, source: bytes, data: bytes) -> None:
+        self._all_lexed()[source] = self._new_lexed[source] = data
 
     def _all_lexed(self) -> dict[bytes, bytes]:
         if self._lexed is None:
@@ -145,6 +169,8 @@ class FileDB:
 
     def flush(self) -> None:
         """Write what is new in one transaction. Trouble with the database is no error: this is a cache."""
+        if self._common is not None:
+            self._common._flush_common()
         with self._lock:
             files, self._new_files = self._new_files, {}
             lexed, self._new_lexed = self._new_lexed, {}
@@ -154,6 +180,13 @@ class FileDB:
                 ("INSERT OR REPLACE INTO file VALUES (?, ?)", rows),
                 ("INSERT OR REPLACE INTO lexed VALUES (?, ?)", list(lexed.items())),
             )
+
+    def _flush_common(self) -> None:
+        """As `flush`, where there is no directory yet, and nobody who tidies up."""
+        if self._database is not None and (self._new_files or self._new_lexed):
+            with suppress(OSError):
+                os.makedirs(os.path.dirname(self._database), exist_ok=True)
+            self.prune() if len(self._rows or ()) > _MANY else self.flush()
 
     def prune(self) -> int:
         """Forget files that are gone, and what was lexed of contents that no file has; the answer is how many."""
@@ -170,6 +203,8 @@ class FileDB:
 
     def close(self) -> None:
         self.flush()
+        if self._common is not None:
+            self._common.close()
         with self._lock:
             db, self._db = self._db, None
         if db is not None:
@@ -180,10 +215,20 @@ class FileDB:
             self._rows = self._load("SELECT path, known FROM file")
         # Made into an object only when asked for: of what an earlier run has seen, this one may need little.
         known = self._rows.pop(path, None)
+        if known is None and self._common is not None and path.startswith(self._prefixes):
+            return self._take_over(path)
         if known is None or len(known) != PACKED_SIZE + DIGEST_SIZE:
             return None
         signature = Signature.unpack(known[:-DIGEST_SIZE])
         info = self._known[path] = FileInfo.of(BlobId(known[-DIGEST_SIZE:], signature.size), signature)
+        return info
+
+    def _take_over(self, path: bytes) -> FileInfo | None:
+        """What the common memory knows. It is as good as our own: the signature tells whether it still holds."""
+        info = self._common._recall(path) if self._common else None
+        if info is not None:
+            with self._lock:
+                self._known[path] = self._new_files[path] = info
         return info
 
     def _learn(self, path: bytes, info: FileInfo, settled: bool) -> FileInfo:
@@ -191,6 +236,8 @@ class FileDB:
         if settled:
             with self._lock:  # or `flush` might be walking over what it has just taken away
                 self._known[path] = self._new_files[path] = info
+            if self._common is not None and path.startswith(self._prefixes):
+                self._common._learn(path, info, settled)
         else:
             self._known.pop(path, None)
         return info

@@ -138,6 +138,9 @@ def request(
 
 def paths(closure: Closure) -> list[str]:
     """The real names of what was found, sorted; those below /w without that."""
+    for system in (False, True):  # the short way to what a dependency file lists
+        listed = [h.display for h in closure.files() if h.listed and (system or not h.system)]
+        assert sorted(closure.displays(system=system)) == sorted(listed)
     return sorted({header.path.decode().removeprefix("/w/") for header in closure.files()})
 
 

@@ -42,10 +42,11 @@ class Toolchain:
         self.asked += 1
         return Completed(0, b"", self.said.encode())
 
-    def session(self) -> bool:
+    def session(self, workspace: str = "one") -> bool:
         """Ask in a new session; whether the driver was run."""
         before = self.asked
-        answers = Answers(os.fsencode(self.top.parent / "answers"), self.run)
+        common = os.fsencode(self.top.parent / "cache" / "answers")
+        answers = Answers(os.fsencode(self.top.parent / f"answers-{workspace}"), self.run, common)
         found = answers.ask((os.fsencode(self.driver), *self.flags), self.env, b"/")
         assert found.stderr == self.said.encode()
         answers.flush()
@@ -136,10 +137,11 @@ def test_scripts_and_clang_are_never_kept(toolchain: Toolchain) -> None:
 
 def test_a_damaged_file_is_no_file(toolchain: Toolchain) -> None:
     toolchain.session()
-    kept = toolchain.top.parent / "answers"
+    kept = toolchain.top.parent / "answers-one"
     whole = kept.read_bytes()
     for data in (b"", whole[:-7], b"\xc1" + whole[1:], b"\x92\x02\x90"):
         kept.write_bytes(data)
+        (toolchain.top.parent / "cache" / "answers").write_bytes(data)
         assert toolchain.session()
         kept.unlink(missing_ok=True)
 
@@ -149,3 +151,19 @@ def test_where_it_cannot_be_written_it_is_left_out(tmp_path: Path, toolchain: To
     answers.ask((os.fsencode(toolchain.driver), b"-v"), toolchain.env, b"/")
     answers.flush()
     assert not (tmp_path / "no").exists()
+
+
+def test_workspaces_share_their_answers(toolchain: Toolchain) -> None:
+    assert toolchain.session("one")
+    assert not toolchain.session("two")
+    shutil.rmtree(toolchain.top.parent / "cache")
+    assert not toolchain.session("two"), "what was taken over is kept"
+    assert toolchain.session("three")
+
+
+def test_a_shared_answer_that_no_longer_holds_is_replaced(toolchain: Toolchain) -> None:
+    assert toolchain.session("one")
+    (toolchain.parts / "specs").write_text("")
+    time.sleep(0.12)
+    assert toolchain.session("two")
+    assert not toolchain.session("three")

@@ -13,7 +13,7 @@ import pytest
 from gg.core.ids import BlobId
 from gg.errors import StoreError
 from gg.store import files
-from gg.store.filedb import FileDB, FileInfo
+from gg.store.filedb import Common, FileDB, FileInfo
 from gg.store.files import Signature, hash_file, settled, time_settled
 
 SECOND = 1_000_000_000
@@ -339,4 +339,60 @@ def test_several_threads(tmp_path: Path, place: bytes) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
+    db.close()
+
+
+# A memory that workspaces have in common
+
+
+def test_a_second_workspace_hashes_nothing_that_the_first_has(tmp_path: Path) -> None:
+    system, own = tmp_path / "usr" / "x.h", tmp_path / "own.h"
+    system.parent.mkdir()
+    for path in (system, own):
+        path.write_bytes(b"int x;")
+    time.sleep(0.06)
+    common = Common(os.fsencode(tmp_path / "cache" / "gg"), (os.fsencode(tmp_path / "usr") + b"/",))
+    for turn, name in enumerate(("one", "two")):
+        place = tmp_path / name
+        place.mkdir()
+        db = FileDB(os.fsencode(place), common)
+        for path in (system, own):
+            db.digest(os.fsencode(path))
+        assert db.get_lexed(os.fsencode(system), "c") == (b"lexed" if turn else None)
+        if not turn:
+            db.read(os.fsencode(system))
+            db.set_lexed(os.fsencode(system), "c", b"lexed")
+        assert db.hashed == (1 if turn else 2), "what is not of the system is each workspace's own"
+        db.close()
+        alone = FileDB(os.fsencode(place))  # as gg-force opens it
+        alone.digest(os.fsencode(system))
+        assert alone.hashed == 0, "what was taken over is kept"
+        assert alone.get_lexed(os.fsencode(system), "c") == b"lexed"
+        alone.close()
+
+
+def test_what_the_common_memory_says_holds_for_the_same_file_only(tmp_path: Path) -> None:
+    path = tmp_path / "usr" / "x.h"
+    path.parent.mkdir()
+    path.write_bytes(b"int x;")
+    time.sleep(0.06)
+    common = Common(os.fsencode(tmp_path / "cache"), (os.fsencode(tmp_path / "usr") + b"/",))
+    first = FileDB(None, common)
+    first.digest(os.fsencode(path))
+    first.close()
+    path.write_bytes(b"int y;")
+    time.sleep(0.06)
+    for _ in range(2):
+        second = FileDB(None, common)
+        assert second.digest(os.fsencode(path)).blob == BlobId.of(b"int y;")
+        second.close()
+    assert second.hashed == 0, "the later one is remembered"
+
+
+def test_a_common_memory_that_cannot_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "x.h"
+    path.write_bytes(b"int x;")
+    (tmp_path / "cache").write_bytes(b"no directory")
+    db = FileDB(None, Common(os.fsencode(tmp_path / "cache"), (os.fsencode(tmp_path),)))
+    assert db.digest(os.fsencode(path)).blob == BlobId.of(b"int x;")
     db.close()

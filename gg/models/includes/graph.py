@@ -88,6 +88,7 @@ class Cluster:
     """
 
     __slots__ = (
+        "_displays",
         "_order",
         "_wants",
         "children",
@@ -107,6 +108,7 @@ class Cluster:
         self.members = members
         self.group: GroupId | None = None
         self._order: tuple[Header, ...] | None = None
+        self._displays: list[tuple[bytes, ...] | None] = [None, None]  # without system headers, and with them
         self._wants: frozenset[bytes] | None = None
         names: dict[Header, None] = {}
         mask = 0
@@ -150,6 +152,14 @@ class Cluster:
             each._order = tuple(dict.fromkeys(chain(each.files, below)))
         assert self._order is not None
         return self._order
+
+    def displays(self, *, system: bool) -> tuple[bytes, ...]:
+        """The names that the compiler would list, in the order of `order`, each once. Kept."""
+        for each in self._below(lambda cluster: cluster._displays[system] is None):
+            own = [header.display for header in each.files if header.listed and (system or not header.system)]
+            below = chain.from_iterable(child._displays[system] or () for child in each.children)
+            each._displays[system] = tuple(dict.fromkeys(chain(own, below)))
+        return self._displays[system] or ()
 
     def wants(self) -> frozenset[bytes]:
         """What names in the closure start with that are looked for on the search path (`Node.wants`). Kept."""

@@ -64,6 +64,13 @@ class Closure:
             named.update((header.display, header) for header in every if header.listed)
         return tuple(named.values())
 
+    def displays(self, *, system: bool) -> tuple[bytes, ...]:
+        """The names that the compiler would list, those of system headers only if asked for; as `files` has them."""
+        named = [h.display for h in chain(self.sources, self.aliases) if h.listed and (system or not h.system)]
+        sources, aliases = named[: len(self.sources)], named[len(self.sources) :]
+        below = chain.from_iterable([cluster.displays(system=system) for cluster in self.clusters])
+        return tuple(dict.fromkeys(chain(sources, below, aliases)))
+
 
 class Scanner:
     """Scans for one session. Not for use by several threads at once."""
