@@ -74,8 +74,10 @@ def _force(
     """Force; the exit status, and what `RunFinished` says of it."""
     from gg.force import Forcer
     from gg.observe.events import Note
+    from gg.store.closing import end_soon
     from gg.stores import open_store
 
+    end_soon()
     store = open_store(workspace, settings, lambda text: observe(Note(text)))
     bill = _bill(store) if settings.store else None
     try:

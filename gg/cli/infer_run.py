@@ -45,8 +45,10 @@ def infer(
     renaming = _renaming(workspace, settings.known_as)
     traced = _traced(settings)
     from gg.record.launch import Build
+    from gg.store.closing import end_soon
     from gg.store.directory import DirectoryStore
 
+    end_soon()
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.dot))
     caught = [tables for tables in (declared, traced) if tables]

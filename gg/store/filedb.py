@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.named import NamedTuple
+from gg.store.closing import close
 from gg.store.files import PACKED_SIZE, Signature, hash_file, read_file, time_settled
 
 if TYPE_CHECKING:
@@ -207,8 +208,8 @@ class FileDB:
             self._common.close()
         with self._lock:
             db, self._db = self._db, None
-        if db is not None:
-            db.close()
+        if db is not None and self._database is not None:
+            close(db, self._database)
 
     def _recall(self, path: bytes) -> FileInfo | None:
         if self._rows is None:

@@ -26,6 +26,7 @@ from blake3 import blake3
 
 from gg.errors import FormatError, GGError, StoreError
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
+from gg.store.closing import close
 from gg.store.files import Signature
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ class Metadata:
                 pass  # only bookkeeping is held back: without it blobs are hashed once more
             db, self._db = self._db, None
             if db is not None:
-                db.close()
+                close(db, self._path)
 
     def _rows(self, query: str, names: Sequence[bytes], *before: object) -> list[Any]:
         """The rows that `query` finds for the names, `before` being what it is told before those."""

@@ -21,6 +21,7 @@ from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
 from gg.store import blobfiles, metadata
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs, read_blob
+from gg.store.closing import SMALL
 from gg.store.directory import DirectoryStore
 from gg.store.files import Signature
 from tests.conformance.store_suite import objects, path_bytes, record
@@ -298,6 +299,35 @@ def test_a_collection_wants_the_store_for_itself(place: Path, store: DirectorySt
 # Rights and space
 
 
+_LEFT = """
+        import os, sys
+        from gg.store.base import Key, Kind, put_blobs
+        from gg.store.closing import end_soon
+        from gg.store.directory import DirectoryStore
+        end_soon()
+        for number in range(int(sys.argv[2])):
+            store = DirectoryStore(sys.argv[1])
+            put_blobs(store, [b"content"])
+            store.put({Key(Kind.REDUCTION, bytes([1 + number]) * 32): b"a record" * (10000 if number else 1)})
+            store.close()
+        os._exit(0)
+"""
+
+
+def test_a_small_log_is_left_to_the_next_and_a_large_one_is_not(place: Path) -> None:
+    """Who ends soon does not wait for the disk; whoever comes next finds all of it."""
+    log = place / "store.db-wal"
+    finish(python(_LEFT, place, "1"))
+    assert 0 < log.stat().st_size < SMALL
+    with DirectoryStore(place) as store:
+        assert store.get([record(1)]) == {record(1): b"a record"}
+    assert not log.exists()
+    finish(python(_LEFT, place, "100"))
+    assert log.stat().st_size <= SMALL < (place / "store.db").stat().st_size
+    with DirectoryStore(place) as store:
+        assert len(store.get([record(number) for number in range(1, 101)])) == 100
+
+
 @pytest.fixture
 def open_place() -> Iterator[Path]:
     """A store's place that any user can reach, for tests that give up root's rights."""
@@ -317,13 +347,17 @@ _GIVE_UP_RIGHTS = """
 """
 
 
-@pytest.mark.parametrize("log", [False, True])
-def test_a_directory_that_cannot_be_written_can_be_read(open_place: Path, log: bool) -> None:
+@pytest.mark.parametrize("log", ["none", "in use", "left"])
+def test_a_directory_that_cannot_be_written_can_be_read(open_place: Path, log: str) -> None:
+    if log == "left":
+        finish(python(_LEFT, open_place, "1"))
     store = DirectoryStore(open_place)
-    put_blobs(store, [b"content"])
-    store.put({record(1): b"a record"})
-    if not log:
-        store.close()
+    if log != "left":
+        put_blobs(store, [b"content"])
+        store.put({record(1): b"a record"})
+    if log != "in use":
+        (store.close if log == "none" else store._metadata.flush)()
+    assert (open_place / "store.db-wal").exists() == (log != "none")
     for directory, _, names in os.walk(open_place):
         os.chmod(directory, 0o555)
         for name in names:

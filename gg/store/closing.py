@@ -1,0 +1,43 @@
+"""Closing a database without waiting for the disk, in a process that is about to end.
+
+SQLite copies the log into the database when the last user closes it, and waits for the disk three times: 20 ms when that
+is idle, 150 when a link has just written its output. A process that ends without closing leaves the log, as one that
+was killed does; the next one reads it, a millisecond a MiB. So a small log is left, and one that has grown is copied.
+
+After a power cut the last commits may be gone, as they may while the process runs; what is there is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+SMALL = 4 << 20  # bytes of log
+
+_left: list[sqlite3.Connection] | None = None  # not to be closed by being forgotten
+
+
+def end_soon() -> None:
+    """This process ends by `os._exit` when it has closed its stores."""
+    global _left
+    _left = _left or []
+
+
+def close(db: sqlite3.Connection, path: bytes) -> None:
+    """Close the database at `path`, or leave that to the end of the process."""
+    if _left is not None and _log_size(path) <= SMALL:
+        _left.append(db)
+        return
+    db.close()
+    while _left:  # some may be of the same database, whose last user it is that copies the log
+        _left.pop().close()
+
+
+def _log_size(path: bytes) -> int:
+    try:
+        return os.stat(path + b"-wal").st_size
+    except OSError:
+        return 0
