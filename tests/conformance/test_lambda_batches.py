@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from gg.core.events import Fault
-from gg.core.ids import ThunkId
 from gg.core.thunk import Reduction
-from gg.engines.base import Failure, Start
+from gg.engines.base import Failure
 from gg.store.base import blob_key
 from tests.aws.lambda_service.client import LambdaService, lambda_service
 from tests.aws.lambda_service.config import Config
-from tests.conformance.engine_suite import Answers, EngineSuite
-from tests.support.lambda_subject import LambdaSubject
+from tests.conformance.engine_suite import EngineSuite
+from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output
 
@@ -26,22 +25,6 @@ output = EngineSuite.output
 def service() -> Iterator[LambdaService]:
     with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
         yield made
-
-
-class Together(Answers):
-    """Submits what comes within one call as attempts that share an invocation."""
-
-    def submit_all(self, *thunks: ThunkId, deadline: float | None = None, first: int = 0) -> list[int]:
-        starts = [Start(first + n, t, self._graph.thunks[t], deadline=deadline) for n, t in enumerate(thunks)]
-        self.engine.submit(starts[0]._replace(more=tuple(starts[1:])), self.take)
-        return [start.attempt for start in starts]
-
-    def all(self, count: int) -> dict[int, Reduction | Failure]:
-        """So many answers, and no more."""
-        found = {answer.attempt: answer.result for answer in (self.next() for _ in range(count))}
-        assert len(found) == count
-        self.no_more()
-        return found
 
 
 @pytest.fixture

@@ -9,18 +9,20 @@ from gg.aws.errors import Asked
 from gg.aws.http import Client, Endpoint
 from gg.aws.session import FixedKeys
 from gg.aws.sign import Credentials, Scope
+from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, Writer
+from gg.core.thunk import Reduction
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.engine import LambdaEngine
+from gg.engines.awslambda.engine import LambdaEngine, Remote
 from gg.engines.awslambda.functions import Function
-from gg.engines.base import Engine
+from gg.engines.base import Engine, Failure, Start
 from gg.execute.expand import Groups
 from gg.store.directory import DirectoryStore
 from gg.store.filedb import FileDB
 from tests.aws.lambda_service.client import LambdaService
-from tests.conformance.engine_suite import PretendedCommands
+from tests.conformance.engine_suite import Answers, PretendedCommands
 from tests.support.thunks import Graph
 
 ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
@@ -36,7 +38,7 @@ class LambdaSubject(PretendedCommands):
         self._service = service
         self.meter = Meter(prices("us-east-1"))
 
-    def engine(self, slots: int = 2) -> LambdaEngine:
+    def engine(self, slots: int = 2, remote: Remote | None = None) -> LambdaEngine:
         identity = self._service.identity
         keys = FixedKeys(Credentials(identity.access_key, identity.secret_key))
         endpoint = Endpoint("127.0.0.1", self._service.port)
@@ -52,7 +54,7 @@ class LambdaSubject(PretendedCommands):
             store=self.store,
             groups=Groups(self.store),
             files=lambda: self.files,
-            remote=None,
+            remote=remote,
             slots=slots,
         )
 
@@ -65,3 +67,19 @@ class LambdaSubject(PretendedCommands):
         """Attempts under way: nobody can end a function that runs, so it is the engine's own that count."""
         assert isinstance(engine, LambdaEngine)
         return engine.under_way
+
+
+class Together(Answers):
+    """Submits what comes within one call as attempts that share an invocation."""
+
+    def submit_all(self, *thunks: ThunkId, deadline: float | None = None, first: int = 0) -> list[int]:
+        starts = [Start(first + n, t, self._graph.thunks[t], deadline=deadline) for n, t in enumerate(thunks)]
+        self.engine.submit(starts[0]._replace(more=tuple(starts[1:])), self.take)
+        return [start.attempt for start in starts]
+
+    def all(self, count: int) -> dict[int, Reduction | Failure]:
+        """So many answers, and no more."""
+        found = {answer.attempt: answer.result for answer in (self.next() for _ in range(count))}
+        assert len(found) == count
+        self.no_more()
+        return found

@@ -1,0 +1,149 @@
+"""While inputs are on their way to the store between, or outputs back from it, the lambda engine runs what needs neither."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
+from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
+from gg.core.thunk import File, Group
+from gg.engines.base import Failure
+from gg.store.base import Key, Kind, blob_key
+from gg.wire.request import Pack, Place
+from tests.aws.lambda_service.client import LambdaService, lambda_service
+from tests.aws.lambda_service.config import Config
+from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite
+from tests.support.lambda_subject import LambdaSubject, Together
+
+output = EngineSuite.output
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[LambdaService]:
+    with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
+        yield made
+
+
+@pytest.fixture
+def subject(service: LambdaService, tmp_path: Path) -> LambdaSubject:
+    return LambdaSubject(service, tmp_path)
+
+
+class Between:
+    """A store between whose doors a test opens and shuts. `fetched`: what `bring` puts into the near store."""
+
+    place = Place("http://127.0.0.1:1", "bucket", "", "us-east-1")
+
+    def __init__(self, subject: LambdaSubject) -> None:
+        self._store = subject.store
+        self.inwards, self.outwards = threading.Event(), threading.Event()
+        self.asked: list[str] = []
+        self.fetched: dict[BlobId, bytes] = {}
+
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+        self.asked.append("send")
+        assert self.inwards.wait(PATIENCE), "nobody lets it in"
+        return set()
+
+    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+        return set(), set()
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
+        self.asked.append("bring")
+        assert self.outwards.wait(PATIENCE), "nobody lets it out"
+        self._store.put({blob_key(blob): self.fetched[blob] for blob in blobs})
+        return set(blobs)
+
+    def gone(self, keys: Sequence[Key]) -> None:
+        raise AssertionError("nothing is gone")
+
+
+def grouped(subject: LambdaSubject, name: str) -> ThunkId:
+    """A thunk that reads a group."""
+    encoded = encode_group(Group((File(SandboxPath(b"/usr/include/x.h"), BlobId.of(b"x")),)))
+    plain = subject.graph.thunks[subject.concat(name, name)]
+    thunk = plain._replace(groups=(group_id(encoded),), argv=(b"far", name.encode()))
+    data = encode_thunk(thunk)
+    made = thunk_id(data)
+    subject.store.put({Key(Kind.GROUP, group_id(encoded)): encoded, Key(Kind.THUNK, made): data})
+    subject.graph.thunks[made] = thunk
+    return made
+
+
+def reached(true: Callable[[], bool]) -> None:
+    waited = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if true():
+            return
+        waited.wait(0.01)
+    raise AssertionError("it does not come")
+
+
+def test_others_run_while_inputs_are_sent(subject: LambdaSubject, service: LambdaService) -> None:
+    between = Between(subject)
+    engine = subject.engine(remote=between)
+    answers = Answers(engine, subject.graph)
+    before = service.state().get("invocations", 0)
+    try:
+        waits = grouped(subject, "waits")
+        between.fetched[BlobId.of(b"waits")] = b"waits"
+        answers.submit(1, waits)
+        reached(lambda: "send" in between.asked)
+        answers.submit(2, subject.concat("runs", "runs"))
+        first = answers.next()
+        assert (first.attempt, output(subject, first.result)) == (2, b"runs")
+        assert service.state()["invocations"] == before + 1, "what waits for its inputs has not been asked for"
+        between.inwards.set()
+        between.outwards.set()
+        second = answers.next()
+        assert service.state()["invocations"] == before + 2
+    finally:
+        between.inwards.set()
+        engine.close()
+    assert second.attempt == 1
+    assert not isinstance(second.result, Failure), second.result
+
+
+def test_others_run_while_outputs_are_fetched(subject: LambdaSubject, service: LambdaService) -> None:
+    between = Between(subject)
+    between.fetched[BlobId.of(b"far away")] = b"far away"
+    engine = subject.engine(remote=between)
+    answers = Answers(engine, subject.graph)
+    before = service.state().get("invocations", 0)
+    try:
+        answers.submit(1, subject.graph.thunk("big", ["far", "far", " away"]))
+        reached(lambda: "bring" in between.asked)
+        for number in range(2, 12):
+            answers.submit(number, subject.concat(f"o{number}", str(number)))
+        early = [answers.next() for _ in range(10)]
+        assert {answer.attempt for answer in early} == set(range(2, 12))
+        assert service.state()["invocations"] == before + 11
+        between.outwards.set()
+        late = answers.next()
+    finally:
+        between.outwards.set()
+        engine.close()
+    assert (late.attempt, output(subject, late.result)) == (1, b"far away")
+
+
+def test_what_a_batch_lacks_keeps_none_of_its_others(subject: LambdaSubject) -> None:
+    """One reply with a big output and a small one: the small one is answered while the big one is on its way."""
+    between = Between(subject)
+    between.fetched[BlobId.of(b"far away")] = b"far away"
+    engine = subject.engine(remote=between)
+    answers = Together(engine, subject.graph)
+    try:
+        big, small = subject.graph.thunk("big", ["far", "far", " away"]), subject.concat("small", "s")
+        answers.submit_all(big, small)
+        first = answers.next()
+        assert (first.attempt, output(subject, first.result)) == (1, b"s")
+        between.outwards.set()
+        second = answers.next()
+    finally:
+        between.outwards.set()
+        engine.close()
+    assert (second.attempt, output(subject, second.result)) == (0, b"far away")
