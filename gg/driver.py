@@ -9,12 +9,9 @@ has reductions written.
 
 from __future__ import annotations
 
-import itertools
 import os
-import queue
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.cone import Answer as Known
@@ -30,6 +27,7 @@ from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
 from gg.errors import GGError
 from gg.execute.expand import Groups
+from gg.mailbox import Came, Mailbox, Sent, Wanted
 from gg.outcome import Finished, Outcome, Settled, Spending
 from gg.resolve import Resolved, Values
 from gg.store.base import Store
@@ -39,30 +37,12 @@ if TYPE_CHECKING:
     from gg.observe import events as seen
     from gg.store.filedb import FileDB
 
-_BATCH = 256
-
 
 class _Attempt(NamedTuple):
     """One under way: the thunk, and as it was resolved."""
 
     name: ThunkId
     given: Resolved
-
-
-class _Sent(NamedTuple):
-    """Attempts that an engine has sent."""
-
-    attempts: tuple[AttemptId, ...]
-
-
-class _Wanted(NamedTuple):
-    """What is to be forced besides."""
-
-    ticket: int
-    root: ThunkId
-
-
-_Came = Answer | _Sent | _Wanted | None  # None: stop
 
 
 class Driver:
@@ -87,8 +67,7 @@ class Driver:
         self._scheduler = Scheduler(policy or Policy())
         self._budget = budget
         self._over_budget = False
-        self._answers: queue.SimpleQueue[_Came] = queue.SimpleQueue()
-        self._tickets = itertools.count()
+        self._mail = Mailbox()
         self.taken: set[int] = set()
         self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
@@ -144,9 +123,7 @@ class Driver:
 
     def want(self, root: ThunkId) -> int:
         """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
-        ticket = next(self._tickets)
-        self._answers.put(_Wanted(ticket, root))
-        return ticket
+        return self._mail.want(root)
 
     def _want(self, roots: Sequence[ThunkId]) -> None:
         again = [self._settled_as(name) for name in roots if name in self._settled]
@@ -159,7 +136,7 @@ class Driver:
     def stop(self) -> None:
         """Cancel everything; `force` returns soon after. Safe in a signal handler."""
         self._stop = True
-        self._answers.put(None)
+        self._mail.stop()
 
     def thunk(self, name: ThunkId) -> Thunk:
         """The thunk of this id, loaded if need be."""
@@ -170,29 +147,22 @@ class Driver:
 
     def _wait(self) -> None:
         timeout = None if self._wake is None else max(0.0, self._wake - time.monotonic())
-        try:
-            first = self._answers.get(timeout=timeout)
-        except queue.Empty:
+        came = self._mail.take(timeout)
+        if came:
+            self._take(came)
+            self._tell.progress(self._scheduler, time.monotonic(), self._known)
+        else:
             self._wake = None
             self._step(events.Tick(time.monotonic()))
-            return
-        self._take([first, *self._more()])
-        self._tell.progress(self._scheduler, time.monotonic(), self._known)
 
-    def _more(self) -> Iterator[_Came]:
-        """What has come besides: answers are dealt with many at a time, for each costs a transaction otherwise."""
-        with suppress(queue.Empty):
-            for _ in range(_BATCH):
-                yield self._answers.get_nowait()
-
-    def _take(self, came: Sequence[_Came]) -> None:
+    def _take(self, came: Sequence[Came]) -> None:
         self._answered([each for each in came if isinstance(each, Answer)])
         for each in came:
             if each is None:
                 self._step(events.Stop(time.monotonic()))
-            elif isinstance(each, _Sent):
+            elif isinstance(each, Sent):
                 self._step(events.Sent(time.monotonic(), each.attempts))
-            elif isinstance(each, _Wanted):
+            elif isinstance(each, Wanted):
                 self.taken.add(each.ticket)
                 self._want([each.root])
 
@@ -283,7 +253,7 @@ class Driver:
                 starts.append(start)
         if starts:
             first = starts[0]._replace(more=tuple(starts[1:])) if len(starts) > 1 else starts[0]
-            self._engines[command.engine].submit(first, self._answers.put)
+            self._engines[command.engine].submit(first, self._mail.answer)
         if not refused:
             return []
         self._over_budget = True
@@ -311,12 +281,8 @@ class Driver:
             command.memory,
             given.encoded,
             command.hedge,
-            self._were_sent,
+            self._mail.sent,
         )
-
-    def _were_sent(self, attempts: Sequence[int]) -> None:
-        """From an engine's thread: the clocks of these attempts start now."""
-        self._answers.put(_Sent(tuple([AttemptId(each) for each in attempts])))
 
     def _answered(self, answers: Sequence[Answer]) -> None:
         ran: dict[ThunkId, tuple[AttemptId, Ran]] = {}

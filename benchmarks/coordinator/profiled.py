@@ -9,6 +9,13 @@ import sys
 import threading
 import time
 
+import gg.cli.main
+
+
+def _leave(status: int) -> None:
+    """As gg ends, but what was profiled is written."""
+    sys.exit(status)
+
 
 def main() -> None:
     target, sys.argv = sys.argv[1], sys.argv[2:]
@@ -22,6 +29,7 @@ def main() -> None:
             profile.dump_stats(f"{target}.{self.name.replace(' ', '-')}")
 
     threading.Thread.run = run  # type: ignore[method-assign]
+    gg.cli.main.leave = _leave
     profile = cProfile.Profile(time.thread_time)
     profile.enable()
     try:

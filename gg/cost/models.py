@@ -20,6 +20,7 @@ SLOWNESS = 1.25
 NOISE = LogNormal(1.0, 0.15)
 STRAGGLERS, DRAG = 0.01, 3.0
 RAMP = Ramp(1000, 100.0)
+BATCH, CALL = 16, 0.0005  # as in gg.engines.awslambda.engine
 SERIAL = 0.0006
 UPLINK = 12.5e6
 PACKED = 0.31
@@ -68,6 +69,7 @@ ASSUMED = (
     Assumed(
         "new environments", "1,000 at once, then 100 a second", "AWS, Lambda developer guide, scaling behavior (2026)"
     ),
+    Assumed("short thunks", f"up to {BATCH} share an invocation, 0.2 s in all", "gg's own scheduler (gg.core.policy)"),
     Assumed("coordinator", "0.6 ms a thunk, one after the other", "gg's own budget of CPU (gg/DESIGN.md)"),
     Assumed(
         "sending tools and headers first",
@@ -85,7 +87,15 @@ def lambda_model(width: int, memory_mb: tuple[int, ...], cold_bytes: int, limit_
     return EngineModel(
         name="lambda",
         slots=width,
-        caps=Caps(memory_classes=classes, max_seconds=limit_s, overhead=0.15, slowness=SLOWNESS, ramp=RAMP),
+        caps=Caps(
+            memory_classes=classes,
+            max_seconds=limit_s,
+            overhead=0.15,
+            slowness=SLOWNESS,
+            ramp=RAMP,
+            batch=BATCH,
+            call=CALL,
+        ),
         latency=LATENCY,
         cold=LogNormal(START.median + FETCH, START.sigma * START.median / (START.median + FETCH)),
         cold_bytes=cold_bytes,

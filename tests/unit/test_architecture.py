@@ -59,7 +59,8 @@ ALLOWED = {
     "cone": "core errors execute narrow resolve store workspace",
     "outcome": "core engines errors resolve",
     "telling": "core engines observe outcome",
-    "driver": "cone core durations engines errors execute observe outcome resolve store telling",
+    "mailbox": "core engines",
+    "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
     "force": "config core cost driver engines errors execute known names ninja observe outcome place record resolve store "
     "targets workspace",

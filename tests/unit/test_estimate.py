@@ -107,3 +107,13 @@ def test_the_first_region_does_what_it_has_room_for() -> None:
     (row,) = rows(graph(), ["lambda"], [100], two)
     at_home = cost(row.usage, PLACE.prices, "x86_64").total
     assert row.cost.total == pytest.approx(at_home, rel=0.01), "but for duplicates of stragglers"
+
+
+def test_short_thunks_share_invocations_as_in_a_force() -> None:
+    from gg.engines.awslambda import engine
+
+    assert (models.BATCH, models.CALL) == (engine._BATCH, engine._CALL_S)
+    nodes = tuple(NodeSpec(id=n, seconds=0.005, work=Work.ASSEMBLE) for n in range(2000))
+    row = lambda_row(Graph(nodes, tuple(range(2000))), 100)
+    assert row.usage.invocations < 1000
+    assert row.usage.milliseconds / 1000 >= row.work

@@ -1,0 +1,70 @@
+"""What comes to the driver from other threads: answers, what was sent, what is wanted besides, and to stop."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from collections.abc import Sequence
+from contextlib import suppress
+
+from gg.core.events import AttemptId
+from gg.core.ids import ThunkId
+from gg.core.named import NamedTuple
+from gg.engines.base import Answer
+
+_AT_ONCE = 256
+
+
+class Sent(NamedTuple):
+    """Attempts that an engine has sent."""
+
+    attempts: tuple[AttemptId, ...]
+
+
+class Wanted(NamedTuple):
+    """What is to be forced besides."""
+
+    ticket: int
+    root: ThunkId
+
+
+Came = Answer | Sent | Wanted | None
+"""None: stop."""
+
+
+class Mailbox:
+    """Anybody puts, one takes."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Came] = queue.SimpleQueue()
+        self._tickets = itertools.count()
+
+    def answer(self, answer: Answer) -> None:
+        self._queue.put(answer)
+
+    def sent(self, attempts: Sequence[int]) -> None:
+        """The clocks of these attempts start now."""
+        self._queue.put(Sent(tuple([AttemptId(each) for each in attempts])))
+
+    def want(self, root: ThunkId) -> int:
+        ticket = next(self._tickets)
+        self._queue.put(Wanted(ticket, root))
+        return ticket
+
+    def stop(self) -> None:
+        """Safe in a signal handler."""
+        self._queue.put(None)
+
+    def take(self, timeout: float | None) -> list[Came]:
+        """All that has come, but not more than is well dealt with together; nothing when nothing comes in time.
+
+        Answers are dealt with many at a time, for each costs a transaction otherwise.
+        """
+        try:
+            came = [self._queue.get(timeout=timeout)]
+        except queue.Empty:
+            return []
+        with suppress(queue.Empty):
+            while len(came) < _AT_ONCE:
+                came.append(self._queue.get_nowait())
+        return came
