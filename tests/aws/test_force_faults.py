@@ -83,19 +83,19 @@ def here(functions: Deployed) -> Iterator[Deployed]:
     functions.functions.faults()
 
 
-# Shares of the invocations; what the summary must have counted of it, if anybody is to notice.
+# Shares of the invocations, of which there are fewer than thunks; what the summary must have counted, if anybody is to notice.
 ALONE: dict[str, tuple[dict[str, Any], str]] = {
-    "crash": ({"crash": 0.05}, "lost"),
+    "crash": ({"crash": 0.08}, "lost"),
     "hang": ({"hang": 0.05}, ""),
-    "lost": ({"lost": 0.05}, "lost"),
-    "cut": ({"cut": 0.05}, "lost"),
+    "lost": ({"lost": 0.08}, "lost"),
+    "cut": ({"cut": 0.08}, "lost"),
     "twice": ({"twice": 0.2}, ""),
     "stray": ({"stray": 0.2}, ""),
     "late": ({"late": 0.1, "late_s": 1.0}, ""),
     "slow": ({"slow": 0.1, "slow_s": 1.0}, ""),
-    "corrupt": ({"corrupt": 0.05}, "infra"),
-    "memory": ({"memory": 0.05}, "memory"),
-    "server": ({"server": 0.05}, "infra"),
+    "corrupt": ({"corrupt": 0.08}, "infra"),
+    "memory": ({"memory": 0.08}, "memory"),
+    "server": ({"server": 0.08}, "infra"),
     "throttle": ({"throttle": 0.3}, "throttled"),
 }
 MIXED = dict.fromkeys(("crash", "lost", "cut", "twice", "stray", "late", "slow", "corrupt", "memory", "server"), 0.02)
@@ -118,7 +118,7 @@ def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
     after = here.functions.state()
     build.project.assert_tree(build.plain)
     assert len(forced.ran) >= UNITS + PARTS + 1
-    assert after.get(f"fault {kind}", 0) >= 3, after
+    assert after.get(f"fault {kind}", 0) >= 2, after
     assert not fault or counted(forced).get(fault, 0) > 0, counted(forced)
     assert after["invocations"] - before.get("invocations", 0) <= 2 * UNITS, "attempts are few"
 
