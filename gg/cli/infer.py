@@ -10,8 +10,11 @@ import click
     context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )
 @click.option("--compile-commands", is_flag=True, help="Write what was compiled to compile_commands.json here.")
-@click.option("--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build.")
-@click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once when one is read.")
+@click.option("--force", is_flag=True, help="Then force all that was recorded, as gg-force does, if COMMAND succeeded.")
+@click.option(
+    "--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build, and by --force."
+)
+@click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once.")
 @click.option("--real", metavar="TOOL[,TOOL]", help="Tools that are never recorded.")
 @click.option("--known-as", metavar="PATH", help="Record as if the workspace lay at PATH; see the README.")
 @click.option("--trace", is_flag=True, help="Remember configure steps by what they were seen to look at.")
@@ -22,6 +25,7 @@ import click
 def command(
     arguments: tuple[str, ...],
     compile_commands: bool,
+    force: bool,
     engine: str | None,
     jobs: int | None,
     real: str | None,
@@ -34,11 +38,11 @@ def command(
     """Run COMMAND; every compiler, assembler, linker and archiver that it calls is recorded as a thunk.
 
     Exits with COMMAND's own status. Nothing is compiled: small placeholders stand where the outputs would be, until
-    gg-force makes them. A process that reads a placeholder waits while just that one is forced.
+    gg-force, or --force, makes them. A process that reads a placeholder waits while just that one is forced.
     """
-    from gg.cli.infer_run import infer
+    from gg.cli.infer_run import infer, then_force
 
-    return infer(
+    status = infer(
         arguments,
         compile_commands=compile_commands,
         interpose=not no_interposer,
@@ -49,3 +53,4 @@ def command(
         known_as=known_as,
         trace=True if trace else None,
     )
+    return then_force(status, quiet=quiet, engine=engine, jobs=jobs) if force else status

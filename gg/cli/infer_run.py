@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gg import config
 from gg.core.slotted import replace
@@ -90,6 +90,15 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def then_force(status: int, **flags: Any) -> int:
+    """After a command that ended with `status`: force all that was recorded, if it went well. The exit status of both."""
+    if status:
+        return status
+    from gg.cli.force_run import force
+
+    return force((), **flags)
 
 
 def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:

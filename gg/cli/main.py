@@ -68,10 +68,10 @@ def _by_click(name: str) -> Callable[[], int]:
     return action
 
 
-def _infer() -> int:
-    from gg.cli.infer_run import infer
+def _infer(words: list[str]) -> int:
+    from gg.cli.infer_run import infer, then_force
 
-    return infer(sys.argv[1:])
+    return then_force(infer(words[1:])) if words[0] == "--force" else infer(words)
 
 
 def main() -> None:
@@ -84,8 +84,10 @@ def main() -> None:
 
 
 def infer() -> None:
-    plain = len(sys.argv) > 1 and not sys.argv[1].startswith("-") and "_GG_INFER_COMPLETE" not in os.environ
-    run(_infer if plain else _by_click("infer"))
+    words = sys.argv[1:]
+    command = words[1:] if words[:1] == ["--force"] else words
+    plain = command and not command[0].startswith("-") and "_GG_INFER_COMPLETE" not in os.environ
+    run((lambda: _infer(words)) if plain else _by_click("infer"))
 
 
 def force() -> None:

@@ -115,6 +115,27 @@ def age(project: Project) -> None:
         os.utime(path, (times.st_atime - 5184000, times.st_mtime - 5184000))
 
 
+@pytest.mark.parametrize("options", [("--force",), ("--quiet", "--force", "--jobs", "1")])
+def test_record_and_force_in_one(small: Project, options: tuple[str, ...]) -> None:
+    expected, _ = small.plain()
+    small.infer(*options, "make")
+    small.assert_tree(expected)
+    small.make("-q")
+    small.write("v.c", "int v(void) { return 5; }\n")
+    said = small.infer(*options, "make").stderr
+    assert small.placeholders() == []
+    small.run("./prog", status=5)
+    assert (b"2 ran" in said) == ("--quiet" not in options)
+
+
+def test_nothing_is_forced_after_a_command_that_failed(small: Project) -> None:
+    small.infer("--force", "sh", "-c", "make; exit 3", status=3)
+    assert len(small.placeholders()) == 3
+    small.write("main.c", "an error\n")
+    failed = small.infer("--force", "make", status=1)
+    assert b"error" in failed.stderr
+
+
 def test_clean_leaves_a_tree_that_make_builds(small: Project) -> None:
     small.infer()
     dry = small.gg("clean", "--dry-run").stdout

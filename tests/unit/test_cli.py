@@ -75,7 +75,7 @@ def test_version(tmp_path: Path) -> None:
         ("gg-force --jobs 0", "gg-force: invalid value for '--jobs' / '-j': '0' is not a number of jobs"),
         ("gg-force --isolation chroot", "gg-force: invalid value for '--isolation': 'chroot' is not one of 'pathmap'"),
         ("gg-infer", "gg-infer: missing argument 'COMMAND [ARGUMENT...]' (see gg-infer --help)"),
-        ("gg-infer --nope make", "gg-infer: no such option '--nope' (see gg-infer --help)"),
+        ("gg-infer --wrong make", "gg-infer: no such option '--wrong' (see gg-infer --help)"),
         ("gg-init --x", "gg-init: no such option '--x'"),
         ("gg-create-thunk", "gg-create-thunk: missing argument 'FUNCTION'"),
         ("gg-collect", "gg-collect: missing argument 'FILES...'"),
