@@ -12,12 +12,15 @@ from gg.core.slotted import replace
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from gg.core.renaming import Renaming
     from gg.force import Forcer
     from gg.models.declared import Declarations
+    from gg.record.compdb import CompilationDatabase
+    from gg.record.launch import Build
     from gg.record.recorder import Forced
+    from gg.record.session import Session
     from gg.store.base import Store
 
 
@@ -34,16 +37,10 @@ def infer(
     if config.recorder_socket():
         os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
     workspace = Workspace.create()
-    settings = config.load(workspace.root, **flags)
-    if trace and not settings.trace:
-        settings = replace(settings, trace=config.TRACED)
-    if settings.engine != config.Settings().engine:
-        from gg.engines.registry import check_names
-
-        check_names(settings)
-    declared = _declared(workspace.root)
+    settings = _settings(workspace, trace, flags)
+    declared, traced = _declared(workspace.root), _traced(settings)
     renaming = _renaming(workspace, settings.known_as)
-    traced = _traced(settings)
+    database = _database() if compile_commands else None
     from gg.record.launch import Build
     from gg.store.closing import end_soon
     from gg.store.directory import DirectoryStore
@@ -51,37 +48,24 @@ def infer(
     end_soon()
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.dot))
-    caught = [tables for tables in (declared, traced) if tables]
-    build = Build(workspace, interpose=interpose, caught=caught)
-    forces = _Forces(workspace, store, settings)
-    database = None
+    build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, os.environ)
         from gg.record.session import Session  # while the build reads its makefiles
 
-        if compile_commands:
-            from gg.record.compdb import CompilationDatabase
-
-            database = CompilationDatabase("compile_commands.json")
-        always_real = frozenset(settings.real)
-        listener = database.saw if database else None
+        forces = _Forces(workspace, store, settings)
         session = Session(
             workspace,
             store,
             forces.force,
-            always_real,
-            listener=listener,
+            frozenset(settings.real),
+            listener=database.saw if database else None,
             declared=declared,
             traced=traced,
             renaming=renaming,
             common=config.cache_home(),
         )
-        try:
-            status = build.serve(session.handle)
-            session.note(arguments, status, started)
-        finally:
-            forces.close()
-            session.close()
+        status = _serve(build, session, forces, arguments, started)
     finally:
         build.close()
         store.close()
@@ -90,6 +74,34 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _serve(build: Build, session: Session, forces: _Forces, arguments: Sequence[str], started: float) -> int:
+    """Answer the command's tools until it ends; its exit status."""
+    try:
+        status = build.serve(session.handle)
+        session.note(arguments, status, started)
+        return status
+    finally:
+        forces.close()
+        session.close()
+
+
+def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, object]) -> config.Settings:
+    settings = config.load(workspace.root, **flags)
+    if trace and not settings.trace:
+        settings = replace(settings, trace=config.TRACED)
+    if settings.engine != config.Settings().engine:
+        from gg.engines.registry import check_names
+
+        check_names(settings)
+    return settings
+
+
+def _database() -> CompilationDatabase:
+    from gg.record.compdb import CompilationDatabase
+
+    return CompilationDatabase("compile_commands.json")
 
 
 def then_force(status: int, **flags: Any) -> int:

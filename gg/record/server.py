@@ -59,7 +59,7 @@ class Server:
                 elif key.fd == self._wake_read:
                     self._send_replies()
                 elif isinstance(key.fileobj, socket.socket):
-                    self._read(key.fileobj)
+                    self._read(key.fileobj, waited=True)
 
     def stop(self) -> None:
         """End `serve`; from any thread."""
@@ -89,36 +89,41 @@ class Server:
                 return  # no more, or the caller has gone already
             connection.setblocking(False)
             self._partial[connection] = bytearray()
-            self._selector.register(connection, selectors.EVENT_READ)
-            self._read(connection)
+            self._read(connection, waited=False)
 
-    def _read(self, connection: socket.socket) -> None:
+    def _read(self, connection: socket.socket, *, waited: bool) -> None:
+        """Take what has come. `waited`: the selector tells of it; else it will, if there is more to come."""
         buffer = self._partial[connection]
         try:
             while True:
                 piece = connection.recv(262144)
                 if not piece:
-                    self._drop(connection)
+                    self._drop(connection, waited)
                     return
                 buffer += piece
                 if len(buffer) >= 4 and len(buffer) - 4 >= struct.unpack_from("<I", buffer)[0]:
                     break
         except BlockingIOError:
+            if not waited:
+                self._selector.register(connection, selectors.EVENT_READ)
             return
         except OSError:
-            self._drop(connection)
+            self._drop(connection, waited)
             return
         length = struct.unpack_from("<I", buffer)[0]
-        self._selector.unregister(connection)
-        del self._partial[connection]
+        self._forget(connection, waited)
         if length > _MAX_REQUEST:
             connection.close()
             return
         self._handle(connection, bytes(buffer[4 : 4 + length]))
 
-    def _drop(self, connection: socket.socket) -> None:
-        self._selector.unregister(connection)
+    def _forget(self, connection: socket.socket, waited: bool) -> None:
+        if waited:
+            self._selector.unregister(connection)
         del self._partial[connection]
+
+    def _drop(self, connection: socket.socket, waited: bool) -> None:
+        self._forget(connection, waited)
         connection.close()
 
     def _handle(self, connection: socket.socket, payload: bytes) -> None:

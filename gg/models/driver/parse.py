@@ -10,11 +10,7 @@ from gg.models.driver.flags import CLANG
 from gg.models.driver.handlers import HANDLERS
 from gg.models.driver.languages import LANGUAGES, by_suffix
 from gg.models.driver.passed_on import cc1_words, preprocessor_words
-from gg.models.driver.starts import Starts
 from gg.models.driver.table import FlagTable
-
-_TELLING = 3  # arguments: lines of different kinds differ in these, as a rule
-_starts = Starts()
 
 
 @cache
@@ -28,10 +24,7 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
 
     `cplusplus`: the driver is for C++. `cpp`: it is the preprocessor's (`cpp IN [OUT]`).
     """
-    words = tuple(args)
-    kind = (flavour, cplusplus, cpp, *words[:_TELLING])
-    known_start, at, learn = _starts.find(kind, words)
-    command = known_start or Command(flavour, cplusplus, cpp, preprocess=cpp)
+    command = Command(flavour, cplusplus, cpp, preprocess=cpp)
     get = table(flavour).get
     kept = command.kept
     groups: tuple[list[bytes], ...] = (
@@ -41,12 +34,8 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
         command.file_options,
         command.link_operands,
     )
-    while at < len(words):
-        if learn and learn - 1 <= at <= learn:
-            _starts.learn(kind, words[:at], command)
-            learn = 0
-        arg = words[at]
-        at += 1
+    words = iter(args)
+    for arg in words:
         if not arg or arg[0] != 0x2D or len(arg) == 1:
             _operand(command, arg)
             continue
@@ -56,11 +45,11 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
             continue
         value = known.value
         if known.takes_next:
-            if at == len(words):
+            following = next(words, None)
+            if following is None:
                 command.refuse(f"{text(arg)} without its value")
                 break
-            value = words[at]
-            at += 1
+            value = following
             if known.headers:
                 command.header_flags += (arg, value)
             if known.link:
