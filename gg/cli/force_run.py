@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 _FLAGS = {"-q": "quiet", "--quiet": "quiet", "-k": "keep_going", "--keep-going": "keep_going", "--json": "as_json"}
+_WORDS = {"--engine": "engine", "--fallback": "fallback", "--store": "store"}
 
 
 def parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
@@ -37,6 +38,11 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
             if not (number.isascii() and number.isdigit() and int(number)):
                 return None
             flags["jobs"] = int(number)
+        elif (name := word.partition("=")[0]) in _WORDS:
+            value = word[len(name) + 1 :] if "=" in word else next(words, "")
+            if not value or value.startswith("-"):
+                return None
+            flags[_WORDS[name]] = value
         elif word.startswith("-"):
             return None
         else:

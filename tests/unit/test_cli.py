@@ -259,6 +259,8 @@ def test_what_is_completed(words: str, expected: list[str], tmp_path: Path) -> N
         ("-j4 --quiet", ([], {"jobs": 4, "quiet": True})),
         ("--jobs 2 --keep-going", ([], {"jobs": 2, "keep_going": True})),
         ("--jobs=2 -j 3", ([], {"jobs": 3})),
+        ("--engine lambda --fallback=never a", (["a"], {"engine": "lambda", "fallback": "never"})),
+        ("--store s3://b/p?region=r", ([], {"store": "s3://b/p?region=r"})),
     ],
 )  # fmt: skip
 def test_the_usual_options_of_force_are_read_without_click(line: str, request_: object) -> None:
@@ -266,7 +268,22 @@ def test_the_usual_options_of_force_are_read_without_click(line: str, request_: 
 
 
 @pytest.mark.parametrize(
-    "line", ["--help", "-qk", "--nope", "--jobs", "-j", "-j0", "-jx", "--jobs -q", "--trace f", "-- a"]
+    "line",
+    [
+        "--help",
+        "-qk",
+        "--nope",
+        "--jobs",
+        "-j",
+        "-j0",
+        "-jx",
+        "--jobs -q",
+        "--trace f",
+        "-- a",
+        "--engine",
+        "--engine=",
+        "--fallback -q",
+    ],
 )
 def test_all_else_is_for_click(line: str) -> None:
     assert parse(line.split()) is None
