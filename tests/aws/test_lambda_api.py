@@ -172,6 +172,37 @@ def test_listing_tags_layers_concurrency_and_account(service: LambdaService) -> 
     assert _refused(client.get_layer_version, LayerName="l", VersionNumber=published["Version"])[0] == 404
 
 
+def test_what_lambda_refuses_of_layers(service: LambdaService, seaweed_server: Seaweed) -> None:
+    client = service.client()
+    client.get_waiter("function_updated_v2").wait(FunctionName="f", WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
+    bucket = seaweed_server.make_bucket()
+    large = zipped({"large": "0" * (200 << 20)})
+    seaweed_server.client().put_object(Bucket=bucket, Key="large.zip", Body=large)
+    stored = {"S3Bucket": bucket, "S3Key": "large.zip"}
+    arns = [client.publish_layer_version(LayerName=name, Content=stored)["LayerVersionArn"] for name in ("l1", "l2")]
+    again = client.publish_layer_version(
+        LayerName="l1", Content={"ZipFile": zipped()}, CompatibleArchitectures=["arm64"]
+    )
+    others = [f"{again['LayerArn']}-{number}:1" for number in range(6)]
+    for layers, text in (
+        (arns, "exceeds the maximum allowed size of 262144000 bytes. The actual size is 4194"),
+        ([arns[0], again["LayerVersionArn"]], "Two different versions of the same layer"),
+        (others, "Cannot reference more than 5 layers"),
+        (others[:1], "does not exist"),
+    ):
+        status, code, said = _refused(client.update_function_configuration, FunctionName="f", Layers=layers)
+        assert (status, code) == (400, "InvalidParameterValueException")
+        assert text in said
+    assert [v["Version"] for v in client.list_layer_versions(LayerName="l1")["LayerVersions"]] == [2, 1]
+    fit = client.list_layer_versions(LayerName="l1", CompatibleArchitecture="arm64")["LayerVersions"]
+    assert [v["Version"] for v in fit] == [2]
+    client.delete_layer_version(LayerName="l1", VersionNumber=2)
+    assert client.publish_layer_version(LayerName="l1", Content={"ZipFile": zipped()})["Version"] == 3
+    refusal = _refused(client.publish_layer_version, LayerName="l", Content={"ZipFile": b"0" * (51 << 20)})
+    assert refusal[:2] == (413, "RequestEntityTooLargeException")
+    assert refusal[2].endswith("for the PublishLayerVersion operation")
+
+
 def test_requests_that_are_too_large_or_no_json(service: LambdaService) -> None:
     client = service.client()
     body = b'{"do": "echo", "x": "%b"}'

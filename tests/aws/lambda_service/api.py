@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from tests.aws.lambda_service.config import Config
 from tests.aws.lambda_service.errors import conflict, invalid, not_found
-from tests.aws.lambda_service.functions import Function, Shelf, checked, unpack
+from tests.aws.lambda_service.functions import Function, Shelf, checked, direct, unpack
 from tests.aws.lambda_service.http import Request
 from tests.aws.lambda_service.limits import Admission
 
@@ -91,9 +91,9 @@ class Api:
         if self._refusals > 0:
             self._refusals -= 1
             raise invalid("The role defined for the function cannot be assumed by Lambda.")
-        code = unpack(await self._bytes(body["Code"]), self._shelf.directory)
+        code = unpack(await self._bytes(body["Code"], "CreateFunction"), self._shelf.directory)
         architecture = body.get("Architectures", ["x86_64"])[0]
-        layers = self._shelf.need_layers(body.get("Layers", []))
+        layers = self._shelf.need_layers(body.get("Layers", []), code)
         function = Function(name, self._shelf.arn(name), settings, code, architecture, layers, body.get("Tags", {}))
         function.active_at = time.time() + self._config.activation_s
         self._shelf.functions[name] = function
@@ -124,7 +124,7 @@ class Api:
         function.need_settled(now)
         settings = checked(body)
         if "Layers" in body:
-            function.layers = self._shelf.need_layers(body["Layers"])
+            function.layers = self._shelf.need_layers(body["Layers"], function.code)
         function.settings |= settings
         function.change(now, now + self._config.activation_s)
         return 200, function.configuration(now)
@@ -133,7 +133,9 @@ class Api:
         function, body, now = self._shelf.find(name), json.loads(request.body), time.time()
         function.need_settled(now)
         if not body.get("DryRun"):
-            function.code = unpack(await self._bytes(body), self._shelf.directory)
+            code = unpack(await self._bytes(body, "UpdateFunctionCode"), self._shelf.directory)
+            self._shelf.need_room(function.layers, code)
+            function.code = code
             function.architecture = body.get("Architectures", [function.architecture])[0]
             function.change(now, now + self._config.activation_s)
         return 200, function.configuration(now)
@@ -145,10 +147,10 @@ class Api:
         function.generation += 1
         return 204, None
 
-    async def _bytes(self, code: Body) -> bytes:
+    async def _bytes(self, code: Body, operation: str) -> bytes:
         """The zip: in the request, or an object that this service fetches with its own rights."""
         if "ZipFile" in code:
-            return base64.b64decode(code["ZipFile"])
+            return direct(base64.b64decode(code["ZipFile"]), operation)
         if "S3Bucket" not in code:
             raise invalid("Please provide a source for function code.")
         return await asyncio.to_thread(self._fetch, code["S3Bucket"], code["S3Key"])
@@ -209,16 +211,22 @@ class Api:
 
     async def _publish(self, request: Request, name: str) -> tuple[int, Body | None]:
         body = json.loads(request.body)
-        return 201, self._shelf.add_layer(name, body, await self._bytes(body["Content"]))
+        return 201, self._shelf.add_layer(name, body, await self._bytes(body["Content"], "PublishLayerVersion"))
 
     async def _layer_versions(self, request: Request, name: str) -> tuple[int, Body | None]:
-        return 200, {"LayerVersions": list(self._shelf.layers.get(name, {}).values())}
+        newest_first = sorted(self._shelf.layers.get(name, {}).values(), key=lambda version: -version["Version"])
+        wanted = request.query.get("CompatibleArchitecture", "")
+        found = [each for each in newest_first if not wanted or wanted in each["CompatibleArchitectures"]]
+        start = int(request.query.get("Marker", "0"))
+        stop = start + int(request.query.get("MaxItems", "50"))
+        more = {"NextMarker": str(stop)} if stop < len(found) else {}
+        return 200, {"LayerVersions": found[start:stop], **more}
 
     async def _layer(self, request: Request, name: str, number: str) -> tuple[int, Body | None]:
         return 200, self._shelf.layer(name, int(number))
 
     async def _unpublish(self, request: Request, name: str, number: str) -> tuple[int, Body | None]:
-        self._shelf.layers.get(name, {}).pop(int(number), None)
+        self._shelf.remove_layer(name, int(number))
         return 204, None
 
     async def _layers(self, request: Request) -> tuple[int, Body | None]:

@@ -88,12 +88,13 @@ class LambdaService:
 
 
 def beside(server: Seaweed, config: Config | None = None, **changes: Any) -> Config:
-    """A configuration whose callers and functions have the S3 server's keys, and whose functions find that server."""
+    """A configuration whose callers and functions have the S3 server's keys, and whose functions find that server, unless
+    `config` gives them another environment."""
     keys = Identity(access_key=server.access_key, secret_key=server.secret_key)
     return replace(
         config or Config(),
         identities=(keys, *(config.identities if config else ())),
-        worker_environment=tuple(server.environment().items()),
+        worker_environment=tuple({**server.environment(), **dict(config.worker_environment if config else ())}.items()),
         s3_endpoint=server.endpoint,
         **changes,
     )

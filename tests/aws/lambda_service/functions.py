@@ -10,6 +10,7 @@ import shutil
 import time
 import uuid
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 from tests.aws.lambda_service.errors import conflict, invalid, not_found, too_large
 from tests.aws.lambda_service.image import PYTHON
 
-MAX_ZIP, MAX_UNZIPPED = 50 << 20, 250 << 20
+MAX_ZIP, MAX_UNZIPPED, MAX_LAYERS = 50 << 20, 250 << 20, 5
 _MEMORY, _DISK, _TIMEOUT = range(128, 10241), range(512, 10241), range(1, 901)
 _RESERVED: tuple[str, ...] = (
     "AWS_REGION",
@@ -50,23 +51,24 @@ _KEPT += ("TracingConfig", "Runtime")
 
 @dataclass(slots=True)
 class Code:
-    """An unpacked zip."""
+    """An unpacked zip. `size` is that of the zip."""
 
     directory: Path
     sha256: str
     size: int
+    unzipped: int
 
 
 @dataclass(slots=True)
 class Function:
-    """One function. `settings` are the fields of its configuration that a caller sets."""
+    """One function. `settings` are the fields of its configuration that a caller sets; `layers`: ARNs, and bytes zipped."""
 
     name: str
     arn: str
     settings: dict[str, Any]
     code: Code
     architecture: str
-    layers: list[str] = field(default_factory=list)
+    layers: dict[str, int] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     changed: float = field(default_factory=time.time)
     active_at: float = 0.0
@@ -110,7 +112,7 @@ class Function:
             "Version": "$LATEST",
             "PackageType": "Zip",
             "Architectures": [self.architecture],
-            "Layers": [{"Arn": arn} for arn in self.layers],
+            "Layers": [{"Arn": arn, "CodeSize": size} for arn, size in self.layers.items()],
             "LastModified": datetime.fromtimestamp(self.changed, UTC).strftime("%Y-%m-%dT%H:%M:%S.000+0000"),
             "RevisionId": self.revision,
             "State": "Pending" if pending else "Active",
@@ -162,14 +164,20 @@ def _within(value: object, allowed: range, name: str) -> None:
         )
 
 
+def direct(data: bytes, operation: str) -> bytes:
+    """A zip that came in a request. Refused when it is too large for one."""
+    if len(data) > MAX_ZIP:
+        raise too_large(70167211, operation)
+    return data
+
+
 def unpack(data: bytes, parent: Path) -> Code:
     """Unpack a zip, its permissions included: a file that nobody else may read is not readable in the sandbox either."""
-    if len(data) > MAX_ZIP:
-        raise too_large(70167211, "CreateFunction")
     directory = parent / uuid.uuid4().hex
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            if sum(info.file_size for info in archive.infolist()) > MAX_UNZIPPED:
+            unzipped = sum(info.file_size for info in archive.infolist())
+            if unzipped > MAX_UNZIPPED:
                 raise invalid(f"Unzipped size must be smaller than {MAX_UNZIPPED} bytes")
             directory.mkdir(parents=True)
             archive.extractall(directory)
@@ -177,7 +185,7 @@ def unpack(data: bytes, parent: Path) -> Code:
                 _permit(directory / info.filename, info.external_attr >> 16)
     except zipfile.BadZipFile:
         raise invalid("Could not unzip uploaded file. Please check your file, then try to upload again.") from None
-    return Code(directory, base64.b64encode(hashlib.sha256(data).digest()).decode(), len(data))
+    return Code(directory, base64.b64encode(hashlib.sha256(data).digest()).decode(), len(data), unzipped)
 
 
 def _permit(path: Path, mode: int) -> None:
@@ -195,6 +203,7 @@ class Shelf:
         self.functions: dict[str, Function] = {}
         self.layers: dict[str, dict[int, dict[str, Any]]] = {}
         self._layer_code: dict[str, Code] = {}
+        self._numbers: dict[str, int] = {}
 
     def arn(self, name: str) -> str:
         return f"{self._prefix}:function:{name}"
@@ -212,7 +221,7 @@ class Shelf:
 
     def add_layer(self, name: str, body: dict[str, Any], data: bytes) -> dict[str, Any]:
         versions = self.layers.setdefault(name, {})
-        number = max(versions, default=0) + 1
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1  # one that was removed is not given again
         code = unpack(data, self.directory)
         arn = f"{self._prefix}:layer:{name}"
         versions[number] = {
@@ -234,11 +243,33 @@ class Shelf:
         except KeyError:
             raise not_found(f"The resource you requested does not exist: layer {name}, version {number}") from None
 
-    def need_layers(self, arns: list[str]) -> list[str]:
+    def remove_layer(self, name: str, number: int) -> None:
+        """Nobody can attach it any more; functions that have it keep it."""
+        self.layers.get(name, {}).pop(number, None)
+
+    def need_layers(self, arns: list[str], code: Code) -> dict[str, int]:
+        """The layers of a function with this code, and their sizes. Refused when Lambda would."""
+        if len(arns) > MAX_LAYERS:
+            raise invalid(f"Cannot reference more than {MAX_LAYERS} layers.")
+        there = {version["LayerVersionArn"] for versions in self.layers.values() for version in versions.values()}
         for arn in arns:
-            if arn not in self._layer_code:
+            if arn not in there:
                 raise invalid(f"Layer version {arn} does not exist.")
-        return arns
+        if len({arn.rpartition(":")[0] for arn in arns}) < len(arns):
+            raise invalid(
+                "Two different versions of the same layer are not allowed to be referenced in the same function."
+            )
+        self.need_room(arns, code)
+        return {arn: self._layer_code[arn].size for arn in arns}
+
+    def need_room(self, arns: Iterable[str], code: Code) -> None:
+        """Refused when a function's code and its layers are more than Lambda unpacks."""
+        size = code.unzipped + sum(self._layer_code[arn].unzipped for arn in arns)
+        if size > MAX_UNZIPPED:
+            raise invalid(
+                "Function code combined with layers exceeds the maximum allowed size of"
+                f" {MAX_UNZIPPED} bytes. The actual size is {size} bytes."
+            )
 
     def opt(self, function: Function) -> Path | None:
         """The directory for /opt: the function's layers, one over the other."""
@@ -247,5 +278,12 @@ class Shelf:
         merged = self.directory / f"opt-{hashlib.sha256(' '.join(function.layers).encode()).hexdigest()[:16]}"
         if not merged.exists():
             for arn in function.layers:
-                shutil.copytree(self._layer_code[arn].directory, merged, dirs_exist_ok=True, symlinks=True)
+                directory = self._layer_code[arn].directory
+                shutil.copytree(directory, merged, dirs_exist_ok=True, symlinks=True, copy_function=_linked)
         return merged
+
+
+def _linked(source: str, target: str) -> None:
+    """A layer over another one replaces its files."""
+    Path(target).unlink(missing_ok=True)
+    os.link(source, target, follow_symlinks=False)

@@ -153,7 +153,7 @@ class Service:
 
     def _function(self, name: str) -> Function:
         if self._crowd is not None and name not in self._shelf.functions and ":" not in name:
-            nothing = Code(self._shelf.directory, "", 0)
+            nothing = Code(self._shelf.directory, "", 0, 0)
             self._shelf.functions[name] = Function(name, self._shelf.arn(name), {"Timeout": 900}, nothing, "x86_64")
         function = self._shelf.find(name)
         now = time.time()
