@@ -5,6 +5,8 @@ Nothing is believed of an earlier process: the directory is emptied at the start
 
 An executable is a file of its own, `HEX.x`: a mode belongs to the file, and an assembler's input must not look like a
 program because another thunk executes the same bytes.
+
+What is in a `Layer` is here from the start: it is used where it stands, counts nothing, and is never removed.
 """
 
 from __future__ import annotations
@@ -21,17 +23,19 @@ from blake3 import blake3
 from gg.core.thunk import File
 from gg.errors import FormatError
 from gg.store.base import Key, Kind
+from gg.worker.layer import Layer
 
 _SHARE = 0.8  # of what the file system has, for all objects together
 
 
 class Cache:
-    """Objects by key. `limit` in bytes; 0 for most of what the file system has now."""
+    """Objects by key. `limit` in bytes; 0 for most of what the file system has now. `layer`: what is here besides."""
 
-    def __init__(self, directory: str, limit: int = 0) -> None:
+    def __init__(self, directory: str, limit: int = 0, layer: Layer | None = None) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
         self._directory = directory
+        self._layer = layer or Layer()
         self.limit = limit or _room(directory)
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first
@@ -41,7 +45,7 @@ class Cache:
 
     def place(self, file: File) -> str:
         """Where the bytes of a declared file are or will be. Always the same for a file."""
-        return f"{self._directory}/{file.blob.digest.hex()}.x" if file.executable else self._path(file.blob.digest)
+        return self._at(f"{file.blob.digest.hex()}.x" if file.executable else file.blob.digest.hex())
 
     def have(self, key: Key, executable: bool = False) -> bool:
         """Whether it is here; if so it counts as used now."""
@@ -49,13 +53,13 @@ class Cache:
         if name in self._sizes:
             self._sizes.move_to_end(name)
             return True
-        return False
+        return self._layer.find(name) is not None
 
     def get(self, key: Key) -> bytes | None:
         """The bytes of an object that is here."""
         if not self.ready(key, executable=False):
             return None
-        with open(f"{self._directory}/{_name(key)}", "rb", buffering=0) as file:
+        with open(self._at(_name(key)), "rb", buffering=0) as file:
             return file.read()
 
     def put(self, key: Key, data: bytes) -> None:
@@ -65,6 +69,8 @@ class Cache:
     def put_parts(self, key: Key, parts: Iterable[bytes]) -> None:
         """Keep an object that comes in parts; FormatError if these are not its bytes. From any thread."""
         name = _name(key)
+        if self._layer.find(name) or self._layer.find(name + ".x"):
+            return
         with self._lock:
             if name in self._sizes:
                 return
@@ -87,16 +93,17 @@ class Cache:
             return True
         plain, program = _name(key), _name(key) + ".x"
         source, target = (plain, program) if executable else (program, plain)
-        size = self._sizes.get(source)
-        if size is None:
+        fixed = self._layer.find(source)
+        if fixed is None and source not in self._sizes:
             return False
         aside = f"{self._directory}/{target}.aside"
-        if both:
-            shutil.copyfile(f"{self._directory}/{source}", aside)
+        if both or fixed:
+            shutil.copyfile(self._at(source), aside)
         else:
-            os.rename(f"{self._directory}/{source}", aside)
+            os.rename(self._at(source), aside)
             self._forget(source)
         os.chmod(aside, 0o555 if executable else 0o444)
+        size = os.stat(aside).st_size
         os.rename(aside, f"{self._directory}/{target}")
         self._note(target, size)
         return True
@@ -113,6 +120,11 @@ class Cache:
             if name.removesuffix(".x") not in kept:
                 self._drop(name)
                 self.evicted += 1
+
+    @property
+    def layered(self) -> bool:
+        """Whether something is here from the start."""
+        return self._layer.there
 
     @property
     def size(self) -> int:
@@ -138,8 +150,8 @@ class Cache:
         with self._lock:
             self._total -= self._sizes.pop(name)
 
-    def _path(self, digest: bytes) -> str:
-        return f"{self._directory}/{digest.hex()}"
+    def _at(self, name: str) -> str:
+        return self._layer.find(name) or f"{self._directory}/{name}"
 
 
 def _name(key: Key) -> str:

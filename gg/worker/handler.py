@@ -18,7 +18,7 @@ _MARGIN_S = 1.5  # to answer before the platform ends the environment
 
 _s3 = S3(environment_credentials, os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
 _memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) << 20
-_worker = Worker("/tmp/gg", _s3.connect, memory=max(0, _memory - _RESERVE))
+_worker = Worker("/tmp/gg", _s3.connect, memory=max(0, _memory - _RESERVE), layer="/opt/gg/objects")
 
 
 class Context(Protocol):

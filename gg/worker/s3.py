@@ -180,9 +180,7 @@ class Objects:
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
         """Put those of `keys` that can be had into the cache, and what comes with them. OSError."""
         wanted = set(keys)
-        unknown = [pack for pack in self._packs if self._s3.index(pack.digest) is None]
-        self._s3.each(lambda pack: self._open(pack, cache), unknown)
-        left = {key for key in wanted if not cache.have(key)}
+        left = self._open_all(wanted, cache)
         parts: list[Callable[[], None]] = []
         for pack in self._packs:
             index = self._s3.index(pack.digest)
@@ -193,6 +191,18 @@ class Objects:
         self._s3.each(lambda part: part(), parts)
         alone = [key for key in wanted if key.kind is Kind.BLOB and not cache.have(key)]
         self._s3.each(lambda key: self._fetch_alone(key, cache), alone)
+
+    def _open_all(self, wanted: set[Key], cache: Cache) -> set[Key]:
+        """Know what is in the packs; what of `wanted` is not here yet. Where a layer has the toolchain, the small packs,
+        which are taken whole, have all that is left more often than not: then nobody asks for the others' indexes."""
+        unknown = [pack for pack in self._packs if self._s3.index(pack.digest) is None]
+        small = [pack for pack in unknown if pack.size <= _SMALL_PACK] if cache.layered else []
+        self._s3.each(lambda pack: self._open(pack, cache), small)
+        left = {key for key in wanted if not cache.have(key)}
+        if left:
+            self._s3.each(lambda pack: self._open(pack, cache), [pack for pack in unknown if pack not in small])
+            left = {key for key in left if not cache.have(key)}
+        return left
 
     def _open(self, pack: Pack, cache: Cache) -> None:
         """Know what is in a pack; a small one is taken whole. One that is gone or damaged is left out."""

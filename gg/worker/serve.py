@@ -49,6 +49,7 @@ from gg.wire.reply import (
 )
 from gg.wire.request import RAW, ZSTD, Limits, Pack, Place, Request, Task, WrongVersion, decode_objects, decode_request
 from gg.worker.cache import Cache
+from gg.worker.layer import Layer
 from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
 
 _COMPRESS_FROM = 512  # bytes
@@ -82,15 +83,24 @@ class _Books:
 
 
 class Worker:
-    """One environment. `connect` gives the source for what a request names. `memory`: bytes that commands may use."""
+    """One environment. `connect` gives the source for what a request names. `memory`: bytes that commands may use.
+
+    `layer`: a directory of objects that came with it.
+    """
 
     def __init__(
-        self, directory: str, connect: Connect = lambda place, packs: Nowhere(), *, memory: int = 0, cache: int = 0
+        self,
+        directory: str,
+        connect: Connect = lambda place, packs: Nowhere(),
+        *,
+        memory: int = 0,
+        cache: int = 0,
+        layer: str = "",
     ) -> None:
         os.makedirs(directory, exist_ok=True)
         self._connect = connect
         self._memory = memory
-        self._cache = Cache(os.path.join(directory, "objects"), cache)
+        self._cache = Cache(os.path.join(directory, "objects"), cache, Layer(layer))
         self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
         self._inputs = Inputs(self._cache, self._groups)
         scratch, libraries = os.path.join(directory, "run"), os.path.join(directory, "libraries")

@@ -68,11 +68,12 @@ def wheels() -> dict[str, str]:
 
 
 @contextmanager
-def deployed(server: Seaweed, *, memory: str = "1769", **changes: Any) -> Iterator[Deployed]:
+def deployed(server: Seaweed, *, memory: str = "1769", layer: str = "none", **changes: Any) -> Iterator[Deployed]:
     """The whole cloud, with functions of these sizes. `changes` are settings of the Lambda service."""
     bucket = server.make_bucket()
     with cloud(server, **changes) as running, tempfile.TemporaryDirectory() as empty:
         command = [str(SCRIPTS / "gg"), "deploy", "lambda", "--bucket", bucket, "--region", REGION, "--memory", memory]
+        command += ["--layer", layer]
         env = {"PATH": os.environ["PATH"], "HOME": empty, **wheels(), **running.environment()}
         subprocess.run(command, cwd=empty, env=env, check=True, stdout=subprocess.DEVNULL, timeout=300)
         yield Deployed(running, bucket, "gg")
