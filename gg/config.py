@@ -92,6 +92,12 @@ def has_proxies() -> bool:
     return any(name.endswith("_proxy") and name != "no_proxy" for name in names)
 
 
+def without_settings(home: str) -> dict[str, str]:
+    """The environment of a command for which none of gg's settings holds; `home`: a directory in which there are none."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GG_")}
+    return {**kept, "XDG_CONFIG_HOME": home}
+
+
 def cache_home() -> str:
     """Where what can be had again is kept: XDG_CACHE_HOME/gg, or ~/.cache/gg."""
     return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gg")

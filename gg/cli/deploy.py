@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import TYPE_CHECKING
 
 import click
@@ -17,6 +18,8 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from gg.aws.session import Session
     from gg.deploy.calls import Done
+    from gg.deploy.layers import Choice
+    from gg.deploy.package import Package
     from gg.deploy.wanted import Wanted
     from gg.store.s3.uri import StoreUri
 
@@ -50,10 +53,15 @@ _LEGEND = "+ made, ~ changed, = as it should be, - removed, ! not offered here"
     metavar="DAYS",
     help="When the bucket drops what was stored. Default: what the store's URI says, or 30.",
 )
+@click.option(
+    "--layer",
+    metavar="TOOL[,TOOL...]",
+    help="Compilers, by name or path, that functions have from the start: gcc,g++. none: no layer. Default: as it is.",
+)
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
     engine: str, dry_run: bool, region: str | None, store: str, memory: str, role: str, runtime: str, arch: str,
-    name: str, expire_days: int | None, debug: bool,
+    name: str, expire_days: int | None, layer: str | None, debug: bool,
 ) -> int:  # fmt: skip
     """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
     from gg.aws.session import Session
@@ -75,13 +83,14 @@ def command(
         )
     )  # fmt: skip
     made = package.build(chosen, architecture, os.path.join(config.cache_home(), "wheels"))
+    choice = _choice(layer, made, regions)
     click.echo(
         f"account {whose.number}, store {base.uri}, zip of {len(made.data) / 1e6:.1f} MB" + ", DRY RUN" * dry_run
     )
     for each in regions:
         wanted, session = base._replace(region=each), Session(each) if each != regions[0] else first
         click.echo(f"{each}  ({_LEGEND})")
-        say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0]))
+        say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0], layer=choice))
         if dry_run and not role:
             _show_policies(wanted)
     click.echo("What it costs:")
@@ -91,6 +100,25 @@ def command(
         _remember([base._replace(region=each) for each in regions])
         _ready(base, first)
     return 0
+
+
+def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
+    """What --layer says. UsageError for what Lambda would not take."""
+    from gg.deploy.layers import STAYS, Choice
+
+    if text is None:
+        return STAYS
+    if text == "none":
+        return Choice()
+    from gg.deploy.layer import MOST_DIRECT, check_way, plan
+    from gg.deploy.toolchain import tools
+
+    planned = plan(tools(text), package.unzipped)
+    zipped = cache(planned.zip)
+    if planned.size > MOST_DIRECT:
+        for each in regions[1:]:
+            check_way(len(zipped()), each, regions[0])
+    return Choice(planned, zipped)
 
 
 def store_place(text: str) -> StoreUri:

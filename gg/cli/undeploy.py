@@ -37,7 +37,7 @@ def command(
     name: str,
     debug: bool,
 ) -> int:
-    """Remove the functions, their logs and the role; the bucket, which holds results, only if told so."""
+    """Remove the functions, their layer and logs, and the role; the bucket, which holds results, only if told so."""
     from gg.aws.session import Session
     from gg.cli.deploy import say, store_place
     from gg.deploy import apply

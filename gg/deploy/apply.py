@@ -9,6 +9,7 @@ from gg import __version__
 from gg.deploy import bucket, functions, role
 from gg.deploy.calls import Calls, Done
 from gg.deploy.found import Deployment, Function
+from gg.deploy.layers import STAYS, Choice, Layers
 from gg.deploy.package import Package
 from gg.deploy.wanted import Account, Wanted
 
@@ -29,7 +30,7 @@ def concurrency(session: Session) -> int:
 
 
 def deploy(
-    session: Session, wanted: Wanted, package: Package, *, dry: bool, with_bucket: bool = True
+    session: Session, wanted: Wanted, package: Package, *, dry: bool, with_bucket: bool = True, layer: Choice = STAYS
 ) -> Iterator[Done]:
     """Have all of it, in an order in which each thing finds what it needs."""
     if with_bucket:
@@ -37,7 +38,11 @@ def deploy(
     yield from role.deploy(Calls(session, "iam", dry=dry), wanted)
     service, logs = Calls(session, "lambda", dry=dry), Calls(session, "logs", dry=dry)
     description = f"gg worker {__version__} {package.digest[:12]}"
-    yield from functions.Functions(service, logs, wanted, package.data, description).deploy()
+    shelf = Layers(service, wanted, Calls(session, "s3", dry=dry))
+    arn = yield from shelf.settle(layer)
+    yield from functions.Functions(service, logs, wanted, package.data, description, layer=arn).deploy()
+    if arn or not layer.stays:
+        yield from shelf.remove(keep=arn)
 
 
 def undeploy(
@@ -46,6 +51,7 @@ def undeploy(
     """Remove all that is there; things that are not are passed over."""
     service, logs = Calls(session, "lambda", dry=dry), Calls(session, "logs", dry=dry)
     yield from functions.remove(service, logs, wanted.name, wanted.architecture)
+    yield from Layers(service, wanted).remove()
     yield from role.remove(Calls(session, "iam", dry=dry), wanted)
     if with_bucket:
         yield from bucket.remove(Calls(session, "s3", dry=dry), wanted, contents=contents)

@@ -19,7 +19,9 @@ _EARLY = frozenset({"InvalidParameterValueException"})
 
 
 class Functions:
-    """What is to be done for each memory size. `clock` and `sleep` are for tests."""
+    """What is to be done for each memory size. `layer`: the ARN of the version that they are to have of the deployment's
+    layer, or empty; layers of others are left. `clock` and `sleep` are for tests.
+    """
 
     def __init__(
         self,
@@ -29,6 +31,7 @@ class Functions:
         package: bytes,
         description: str,
         *,
+        layer: str = "",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -37,6 +40,7 @@ class Functions:
         self._wanted = wanted
         self._package = package
         self._description = description
+        self._layer = layer
         self._clock = clock
         self._sleep = sleep
 
@@ -72,14 +76,17 @@ class Functions:
             return Done("make", what, detail)
         configuration = found["Configuration"]
         old_code = configuration["CodeSha256"] != base64.b64encode(hashlib.sha256(self._package).digest()).decode()
+        attached, layers = arns_of(configuration), self._layers(arns_of(configuration))
         old_settings = any(configuration.get(key) != value for key, value in self._settings(memory).items())
-        if old_settings:
-            self._retried("update_function_configuration", _BUSY, FunctionName=name, **self._settings(memory))
+        if old_settings or attached != layers:
+            changes = {**self._settings(memory), **({} if attached == layers else {"Layers": layers})}
+            self._retried("update_function_configuration", _BUSY, FunctionName=name, **changes)
             self._await_settled(name)
         if old_code:
             self._retried("update_function_code", _BUSY, FunctionName=name, ZipFile=self._package)
             self._await_settled(name)
-        changed = [text for text, is_old in (("settings", old_settings), ("code", old_code)) if is_old]
+        looked_at = (("settings", old_settings), ("layers", attached != layers), ("code", old_code))
+        changed = [text for text, is_old in looked_at if is_old]
         return Done("change" if changed else "keep", what, f"{detail}{'; ' if changed else ''}{' and '.join(changed)}")
 
     def _settings(self, memory: int) -> dict[str, Any]:
@@ -93,6 +100,10 @@ class Functions:
             "EphemeralStorage": {"Size": self._wanted.disk_mb},
         }
 
+    def _layers(self, attached: list[str]) -> list[str]:
+        """The layers of a function that has these."""
+        return [arn for arn in attached if not is_ours(arn, self._wanted)] + ([self._layer] if self._layer else [])
+
     def _create(self, name: str, memory: int) -> None:
         self._retried(
             "create_function",
@@ -101,6 +112,7 @@ class Functions:
             Code={"ZipFile": self._package},
             Architectures=[self._wanted.architecture],
             Tags={_TAG: self._wanted.name},
+            **({"Layers": self._layers([])} if self._layer else {}),
             **self._settings(memory),
         )
         self._await_settled(name)
@@ -156,3 +168,13 @@ def listed(service: Calls, name: str, architecture: str) -> list[dict[str, Any]]
         if each["FunctionName"].startswith(prefix) and each["FunctionName"].removeprefix(prefix).isdigit()
     ]
     return sorted(found, key=lambda each: int(each["MemorySize"]))
+
+
+def arns_of(configuration: dict[str, Any]) -> list[str]:
+    """The versions of layers that a function has."""
+    return [str(each["Arn"]) for each in configuration.get("Layers", ())]
+
+
+def is_ours(arn: str, wanted: Wanted) -> bool:
+    """Whether it is a version of this deployment's own layer."""
+    return arn.startswith(f"{wanted.layer_arn}:")

@@ -69,6 +69,16 @@ class Wanted(NamedTuple):
         return self.role or f"arn:{self.account.partition}:iam::{self.account.number}:role/{self.role_name}"
 
     @property
+    def layer(self) -> str:
+        """The name of the layer that holds toolchains, if there is one."""
+        return f"{self.name}-{self.architecture}-toolchain"
+
+    @property
+    def layer_arn(self) -> str:
+        """The layer's, without a version."""
+        return f"arn:{self.account.partition}:lambda:{self.region}:{self.account.number}:layer:{self.layer}"
+
+    @property
     def uri(self) -> str:
         expiry = "" if self.expire_days == EXPIRE_DAYS else f"&expire={self.expire_days}"
         return f"s3://{self.bucket}/{self.prefix}?region={self.region}{expiry}"

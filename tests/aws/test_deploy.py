@@ -24,7 +24,7 @@ from gg.deploy.runtimes import choose, choose_architecture
 from gg.deploy.wanted import function_name
 from gg.errors import AccessError, GGError, SetupError, UsageError
 from tests.aws.cloud import Cloud, cloud
-from tests.aws.functions_for_tests import create
+from tests.aws.functions_for_tests import create, zipped
 from tests.aws.lambda_service.image import PYTHON
 from tests.aws.seaweed import Seaweed
 
@@ -158,6 +158,104 @@ def test_wrong_options_are_told_before_anything_is_made(
     with pytest.raises(error, match=text):
         _run(deploy_command, "lambda", *arguments)
     assert here.functions.client().list_functions()["Functions"] == []
+
+
+def test_a_layer_comes_stays_changes_and_goes(here: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, (small, large) = "gg-worker-ARCH-toolchain", ("function gg-worker-ARCH-512", "function gg-worker-ARCH-1769")
+
+    def deploy(*arguments: str) -> tuple[dict[str, str], str]:
+        said = _run(deploy_command, "lambda", "--memory", "512", *arguments).replace(_architecture(), "ARCH")
+        return _verbs(said), said
+
+    planned, said = deploy("--dry-run", "--layer", "ar")
+    assert planned[f"layer {layer}"] == "+"
+    assert re.search(rf"\+ layer {layer}: ar [4-9]\.\d MB: [4-9]\.\d MB, zip of [1-3]\.\d MB\n", said)
+    assert _layers(here) == {}
+    made, _ = deploy("--layer", "ar")
+    assert (made[f"layer {layer}"], made[small]) == ("+", "+")
+    (version,) = _layers(here).values()
+    assert version["CompatibleArchitectures"] == [_architecture()]
+    for again in (("--layer", "ar"), ()):  # the same once more, and nothing said: it stays
+        kept, _ = deploy(*again)
+        assert (kept[f"layer {layer}"], kept[small]) == ("=", "=")
+        assert _layers(here) == {1: version}
+    grown, _ = deploy("--memory", "512,1769")
+    assert (grown[small], grown[large]) == ("=", "+")
+    assert _attached(here) == [[version["LayerVersionArn"]]] * 2, "a new function has it too"
+
+    monkeypatch.setattr("gg.deploy.layers.MOST_DIRECT", 1 << 20)  # then it goes by the bucket
+    theirs = here.functions.client().publish_layer_version(LayerName="theirs", Content={"ZipFile": zipped()})
+    arns = [theirs["LayerVersionArn"], version["LayerVersionArn"]]
+    _configure(here, f"gg-worker-{_architecture()}-512", arns)
+    changed, said = deploy("--layer", "ar,strip", "--memory", "512,1769")
+    assert (changed[f"layer {layer}"], changed[small], changed[large]) == ("+", "~", "~")
+    assert changed[f"layer {layer}, version 1"] == "-"
+    assert "; layers" in said
+    assert list(_layers(here)) == [2]
+    second = _layers(here)[2]["LayerVersionArn"]
+    assert _attached(here) == [[second], [arns[0], second]], "layers of others are left"
+    assert here.s3.client().list_objects_v2(Bucket="gg-123456789012-us-east-1").get("Contents", []) == []
+
+    off, _ = deploy("--layer", "none")
+    assert (off[small], off[large], off[f"layer {layer}, version 2"]) == ("~", "-", "-")
+    assert _attached(here) == [[arns[0]]]
+    assert _layers(here) == {}
+    deploy("--layer", "ar")
+    gone = _verbs(_run(undeploy_command, "--with-bucket").replace(_architecture(), "ARCH"))
+    assert gone[f"layer {layer}, version 3"] == "-"
+    assert [each["LayerName"] for each in here.functions.client().list_layers()["Layers"]] == ["theirs"]
+    here.functions.client().delete_layer_version(LayerName="theirs", VersionNumber=1)
+
+
+def test_a_layer_that_others_use_is_left_and_told(here: Cloud) -> None:
+    client = here.functions.client()
+    _run(deploy_command, "lambda", "--memory", "512", "--layer", "ar")
+    (version,) = _layers(here).values()
+    create(client, "theirs", Layers=[version["LayerVersionArn"]])
+    said = _run(undeploy_command, "--with-bucket")
+    assert f"version {version['Version']}: function theirs has it" in said
+    assert list(_layers(here)) == [version["Version"]]
+    client.delete_function(FunctionName="theirs")
+    _run(undeploy_command)
+    assert _layers(here) == {}
+
+
+def test_a_layer_that_cannot_be_is_told_before_anything_is_made(here: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="no program 'nothing-cc' on PATH"):
+        _run(deploy_command, "lambda", "--layer", "ar,nothing-cc")
+    with pytest.raises(UsageError, match="gg does not send 'make' to functions"):
+        _run(deploy_command, "lambda", "--layer", "make")
+    monkeypatch.setattr("gg.deploy.layer.MOST_UNZIPPED", 14 << 20)
+    with pytest.raises(
+        UsageError, match=r"unzipped, the layer has \d+\.\d MB and the function \d+\.\d MB, and Lambda"
+    ) as e:
+        _run(deploy_command, "lambda", "--layer", "ar")
+    assert "ar travels with the builds then" in e.value.hint
+    monkeypatch.setattr("gg.deploy.layer.MOST_UNZIPPED", 250 << 20)
+    monkeypatch.setattr("gg.deploy.layer.MOST_DIRECT", 1 << 20)
+    with pytest.raises(UsageError, match="the bucket is in us-east-1, not in eu-west-1"):
+        _run(deploy_command, "lambda", "--layer", "ar", "--region", "us-east-1,eu-west-1")
+    assert here.functions.client().list_functions()["Functions"] == []
+    assert not [b for b in here.s3.client().list_buckets()["Buckets"] if b["Name"].endswith("us-east-1")]
+
+
+def _layers(here: Cloud) -> dict[int, dict[str, Any]]:
+    """The versions that there are of the deployment's layer."""
+    name = f"gg-worker-{_architecture()}-toolchain"
+    listed = here.functions.client().list_layer_versions(LayerName=name)["LayerVersions"]
+    return {each["Version"]: each for each in listed}
+
+
+def _attached(here: Cloud) -> list[list[str]]:
+    """The layers of each function."""
+    functions = here.functions.client().list_functions()["Functions"]
+    return [[layer["Arn"] for layer in each["Layers"]] for each in functions]
+
+
+def _configure(here: Cloud, name: str, layers: list[str]) -> None:
+    client = here.functions.client()
+    client.update_function_configuration(FunctionName=name, Layers=layers)
+    client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
 
 
 def test_wrong_keys_and_missing_keys_are_one_clear_error(here: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:

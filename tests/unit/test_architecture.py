@@ -37,7 +37,7 @@ ALLOWED = {
     "store": "aws core errors trust",
     "models": "core",
     "aws": "config errors",
-    "deploy": "aws cost errors native",
+    "deploy": "aws config core cost errors models native store",
     "observe": "core errors",
     "execute": "core errors files native store",
     "record": "core errors files history models native store workspace",

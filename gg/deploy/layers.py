@@ -1,0 +1,110 @@
+"""The layer in the account: published when its content is not there yet, removed when no function has it.
+
+A version is known by its description, which begins with the digest of what is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Iterator
+from typing import Any, NamedTuple
+
+from gg.deploy.calls import Calls, Done
+from gg.deploy.functions import arns_of, is_ours, listed
+from gg.deploy.layer import MOST_DIRECT, Layer, megabytes
+from gg.deploy.wanted import Wanted
+
+
+class Choice(NamedTuple):
+    """A layer to have, and its zip; or none; or what is there `stays`, for nobody has said anything."""
+
+    layer: Layer | None = None
+    zipped: Callable[[], bytes] = bytes
+    stays: bool = False
+
+
+STAYS = Choice(stays=True)
+
+
+class Layers:
+    """The layer of one deployment in one region. `bucket` is where large zips go by; None where it is in another region."""
+
+    def __init__(self, service: Calls, wanted: Wanted, bucket: Calls | None = None) -> None:
+        self._lambda = service
+        self._wanted = wanted
+        self._bucket = bucket
+
+    def settle(self, choice: Choice) -> Generator[Done, None, str]:
+        """The version that functions are to have, by its ARN; empty for none."""
+        what = f"layer {self._wanted.layer}"
+        if choice.stays:
+            arn = self._attached()
+            if arn:
+                yield Done("keep", what, "as it is; --layer changes it, --layer none takes it off")
+            return arn
+        if choice.layer is None:
+            return ""
+        return (yield from self._have(choice.layer, choice.zipped, what))
+
+    def _have(self, layer: Layer, zipped: Callable[[], bytes], what: str) -> Generator[Done, None, str]:
+        """Have a version with this content; `zipped` is asked when there is none."""
+        told = f"{', '.join(layer.told)}: {megabytes(layer.size)}"
+        for version in self._versions():
+            there = str(version.get("Description", "")).startswith(layer.mark)
+            if there and self._wanted.architecture in version.get("CompatibleArchitectures", ()):
+                yield Done("keep", what, told)
+                return str(version["LayerVersionArn"])
+        data = zipped()
+        made = self._publish(layer, data)
+        yield Done("make", what, f"{told}, zip of {megabytes(len(data))}")
+        return str(made.get("LayerVersionArn", self._wanted.layer_arn))
+
+    def remove(self, keep: str = "") -> Iterator[Done]:
+        """Remove all versions but this one and those that functions of others have."""
+        versions = [each for each in self._versions() if each["LayerVersionArn"] != keep]
+        used = self._used_by_others() if versions else {}
+        for version in versions:
+            arn, what = version["LayerVersionArn"], f"layer {self._wanted.layer}, version {version['Version']}"
+            if arn in used:
+                yield Done("keep", what, f"function {used[arn]} has it")
+                continue
+            self._lambda.change("delete_layer_version", LayerName=self._wanted.layer, VersionNumber=version["Version"])
+            yield Done("remove", what)
+
+    def _attached(self) -> str:
+        """The version that the deployment's functions have; empty when they have none."""
+        functions = listed(self._lambda, self._wanted.name, self._wanted.architecture)
+        arns = {arn for each in functions for arn in arns_of(each) if is_ours(arn, self._wanted)}
+        return max(arns, key=_number, default="")
+
+    def _publish(self, layer: Layer, data: bytes) -> dict[str, Any]:
+        direct = len(data) <= MOST_DIRECT
+        name, bucket = f"{self._wanted.prefix}/layers/{layer.digest}.zip", self._wanted.bucket
+        if self._bucket and not direct:
+            self._bucket.change("put_object", Bucket=bucket, Key=name, Body=data)
+        made = self._lambda.change(
+            "publish_layer_version",
+            LayerName=self._wanted.layer,
+            Description=layer.description,
+            Content={"ZipFile": data} if direct else {"S3Bucket": bucket, "S3Key": name},
+            CompatibleArchitectures=[self._wanted.architecture],
+        )
+        if self._bucket and not direct:  # Lambda has a copy
+            self._bucket.change("delete_object", Bucket=bucket, Key=name)
+        return made
+
+    def _versions(self) -> list[dict[str, Any]]:
+        return self._lambda.pages("list_layer_versions", "LayerVersions", LayerName=self._wanted.layer)
+
+    def _used_by_others(self) -> dict[str, str]:
+        """Versions that functions have which are not of this deployment, and one of these functions each."""
+        ours: Collection[str] = {
+            each["FunctionName"] for each in listed(self._lambda, self._wanted.name, self._wanted.architecture)
+        }
+        functions = self._lambda.pages("list_functions", "Functions")
+        return {
+            arn: each["FunctionName"] for each in functions if each["FunctionName"] not in ours for arn in arns_of(each)
+        }
+
+
+def _number(arn: str) -> int:
+    return int(arn.rpartition(":")[2])

@@ -1,0 +1,132 @@
+"""The files of a compiler and its like, as objects that thunks name: learnt from a sample that is recorded here."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from gg.config import without_settings
+from gg.core.codec import decode_group, decode_thunk
+from gg.core.ids import BlobId, GroupId
+from gg.core.thunk import Entry, File, Group, Thunk
+from gg.deploy.samples import Sample, sample
+from gg.errors import StoreError, UsageError
+from gg.store.base import Key, Kind, Store
+from gg.store.directory import DirectoryStore
+from gg.store.files import read_file
+
+_INFER = "from gg.cli.main import infer; infer()"
+_TIMEOUT_S = 300
+# Many a build runs its tools so, whatever the user's language is: their messages' catalogs are inputs then or not.
+_PLAINLY = "unset LANG LANGUAGE LC_CTYPE LC_MESSAGES LC_COLLATE LC_NUMERIC LC_TIME; export LC_ALL=C"
+
+
+class Object(NamedTuple):
+    """One object of a layer: its size, and its bytes or the file that has them."""
+
+    size: int
+    path: bytes
+    data: bytes = b""
+    executable: bool = False
+
+    def read(self, name: str) -> bytes:
+        """The bytes. StoreError when the file has others than it had when it was recorded."""
+        data = self.data if not self.path else read_file(self.path)[0]
+        if BlobId.of(data).digest.hex() != name.partition(".")[0]:
+            raise StoreError(f"{os.fsdecode(self.path)} has changed meanwhile", hint="gg deploy lambda can be repeated")
+        return data
+
+
+class Tool(NamedTuple):
+    """A compiler, or another tool, as the user named it; `objects` by their names in a worker's cache."""
+
+    name: str
+    objects: dict[str, Object]
+
+
+def tools(given: str) -> tuple[Tool, ...]:
+    """Those of a list such as `gcc,g++ -m32,/opt/cross/bin/arm-none-eabi-gcc`. GGError for one that cannot be had."""
+    commands = [_command(part) for part in given.split(",") if part.strip()]
+    if not commands:
+        raise UsageError("no compiler is named", hint="--layer gcc,g++; --layer none takes the layer off")
+    checked = [(command, sample(command)) for command in dict.fromkeys(commands)]
+    return tuple([Tool(shlex.join(command), _recorded(command, each)) for command, each in checked])
+
+
+def _command(text: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no command: {error}") from None
+    if not words or shutil.which(words[0]) is None:
+        raise UsageError(f"no program {words[0] if words else text!r} on PATH", hint="--layer takes names or paths")
+    return words
+
+
+def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
+    """All that the thunks of a sample name, but for its own sources."""
+    with tempfile.TemporaryDirectory(prefix="gg-sample-") as directory:
+        root = os.path.realpath(directory)
+        for name, text in wanted.files.items():
+            with open(os.path.join(root, name), "w", encoding="utf-8") as file:
+                file.write(text)
+        os.mkdir(os.path.join(root, ".gg"))
+        said = _record(root, wanted)
+        with DirectoryStore(os.path.join(root, ".gg")) as store:
+            thunks = [decode_thunk(data) for data in store.get([each.key for each in store.keys(Kind.THUNK)]).values()]
+            if not thunks:
+                raise StoreError(f"{shlex.join(command)} cannot be recorded{said}", hint="leave it out of --layer")
+            return _objects(store, thunks, wanted, os.fsencode(root) + b"/")
+
+
+def _record(root: str, wanted: Sample) -> str:
+    """Record the sample's commands, in the user's language and in none; the end of what was said, for want of thunks."""
+    lines = [shlex.join(command) for command in wanted.commands]
+    script = "\n".join([*lines, _PLAINLY, *lines])
+    env = without_settings(os.path.join(root, ".gg"))
+    call = [sys.executable, "-c", _INFER, "sh", "-c", script]
+    try:
+        done = subprocess.run(
+            call, cwd=root, env=env, capture_output=True, text=True, errors="replace", check=False, timeout=_TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return f": it takes longer than {_TIMEOUT_S} s"
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    return f": {said[-1].strip()}" if said else ""
+
+
+def _objects(store: Store, thunks: list[Thunk], wanted: Sample, root: bytes) -> dict[str, Object]:
+    found: dict[str, Object] = {}
+    for thunk in thunks:
+        for name, data, group in _groups(store, thunk, wanted):
+            if not any(entry.path.startswith(root) for entry in group.entries):
+                found[name] = Object(len(data), b"", data)
+            found.update(_files(store, group.entries, root))
+        if wanted.compiles:
+            found.update(_files(store, thunk.entries, root))
+    return found
+
+
+def _groups(store: Store, thunk: Thunk, wanted: Sample) -> Iterator[tuple[str, bytes, Group]]:
+    """The groups of a thunk and those below. Of a utility its own only: plugins, 100 MB of LLVM's, are seldom wanted."""
+    ids: list[GroupId] = list(thunk.groups)
+    for each in ids:  # grows while it is walked
+        data = store.get([Key(Kind.GROUP, each)])[Key(Kind.GROUP, each)]
+        group = decode_group(data)
+        if wanted.compiles or any(entry.path == thunk.program for entry in group.entries):
+            yield f"{each.hex()}.group", data, group
+            ids += [below for below in group.groups if below not in ids]
+
+
+def _files(store: Store, entries: tuple[Entry, ...], root: bytes) -> Iterator[tuple[str, Object]]:
+    """Files outside of the sample, each where it stands."""
+    for entry in entries:
+        if isinstance(entry, File) and not entry.path.startswith(root):
+            name = entry.blob.digest.hex() + (".x" if entry.executable else "")
+            yield name, Object(entry.blob.size, bytes(entry.path), executable=entry.executable)
