@@ -238,8 +238,9 @@ class Recorder:
             return
         index = next(i for i, output in enumerate(outputs) if output.soft)
         sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
-        info = self._write(outputs[index].path, render(depfile, captured.headers, sources), 0o666 & ~umask)
-        self._soft.wrote(outputs[index].path, info, captured.id, index)
+        text = render(depfile, captured.headers, sources)
+        info = self._write(outputs[index].path, text, 0o666 & ~umask)
+        self._soft.wrote(outputs[index].path, text, info, captured.id, index)
         self._soft.flush()
         self._rules.wrote(outputs[index].path, captured, index, info, captured.cwd)
 

@@ -90,5 +90,5 @@ class Rules:
                 info = os.fstat(fd)
             finally:
                 os.close(fd)
-            self._soft.wrote(path, info, rule.thunk, rule.output)
+            self._soft.wrote(path, text, info, rule.thunk, rule.output)
             self._soft.flush()

@@ -1,7 +1,8 @@
 """Files that have a content before they are forced: dependency files.
 
 The recorder writes one at once, for make; the compiler's own takes its place when the thunk is forced. No placeholder
-can mark it, so it is remembered by path and inode: automake renames `x.Tpo` to `x.Po` in the same directory.
+can mark it, so it is remembered by path and inode, for automake renames `x.Tpo` to `x.Po` in the same directory, and
+by its text, for two recordings at once write the same to one path, and each remembers its own file.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ class SoftFile:
     mtime_ns: int
     size: int
     index: int
+    text: bytes  # its digest
 
     def find(self) -> bytes | None:
         """Where the file is now, unchanged since it was written; None when it is gone or is another one."""
-        if self._is_at(self.path):
+        if self._is_at(self.path) or self._is_same(self.path):
             return self.path
         directory = os.path.dirname(self.path)
         try:
@@ -48,6 +50,17 @@ class SoftFile:
             return False
         return (info.st_ino, info.st_mtime_ns, info.st_size) == (self.inode, self.mtime_ns, self.size)
 
+    def _is_same(self, path: bytes) -> bool:
+        try:
+            with open(path, "rb") as file:
+                return _digest(file.read(self.size + 1)) == self.text
+        except OSError:
+            return False
+
+
+def _digest(text: bytes) -> bytes:
+    return blake3(text).digest(16)
+
 
 def soft_key(thunk: ThunkId) -> Key:
     """Where the record of a thunk's soft file is."""
@@ -61,8 +74,8 @@ class SoftFiles:
         self._store = store
         self._pending: dict[Key, bytes] = {}
 
-    def wrote(self, path: bytes, info: os.stat_result, thunk: ThunkId, index: int) -> None:
-        record = [1, path, info.st_ino, info.st_mtime_ns, info.st_size, index]
+    def wrote(self, path: bytes, text: bytes, info: os.stat_result, thunk: ThunkId, index: int) -> None:
+        record = [2, path, info.st_ino, info.st_mtime_ns, info.st_size, index, _digest(text)]
         self._pending[soft_key(thunk)] = msgpack.packb(record)
         if len(self._pending) >= 64:
             self.flush()
@@ -77,7 +90,7 @@ class SoftFiles:
         keys = {soft_key(thunk): thunk for thunk in thunks}
         found: dict[ThunkId, SoftFile] = {}
         for key, value in self._store.get(list(keys)).items():
-            version, path, inode, mtime_ns, size, index = msgpack.unpackb(value)
-            if version == 1:
-                found[keys[key]] = SoftFile(path, inode, mtime_ns, size, index)
+            version, *record = msgpack.unpackb(value)
+            if version == 2:
+                found[keys[key]] = SoftFile(*record)
         return found
