@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "placeholder.h"
+#include "wire.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -127,20 +128,6 @@ static char *next_directory(void)
     return strdup(directories.bytes + start);
 }
 
-static int say(const void *bytes, size_t size)
-{
-    for (const char *at = bytes; size > 0;) {
-        ssize_t n = write(STDOUT_FILENO, at, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        at += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
 int main(int argc, char **argv)
 {
     char *directory;
@@ -152,5 +139,5 @@ int main(int argc, char **argv)
         free(directory);
     }
     uint32_t count = (uint32_t)(founds.size / FOUND_SIZE);
-    return say(&count, sizeof count) != 0 || say(founds.bytes, founds.size) != 0 || say(paths.bytes, paths.size) != 0;
+    return gg_write_all(STDOUT_FILENO, &count, sizeof count) != 0 || gg_write_all(STDOUT_FILENO, founds.bytes, founds.size) != 0 || gg_write_all(STDOUT_FILENO, paths.bytes, paths.size) != 0;
 }

@@ -31,6 +31,7 @@
  */
 #define _GNU_SOURCE
 #include "placeholder.h"
+#include "wire.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -341,20 +342,6 @@ static int take(void *to, size_t size)
     return 0;
 }
 
-static int give(const void *from, size_t size)
-{
-    for (const char *at = from; size > 0;) {
-        ssize_t n = write(STDOUT_FILENO, at, size);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        at += n;
-        size -= (size_t)n;
-    }
-    return 0;
-}
-
 /* One request; -1 when there is no further one, or nobody to answer. */
 static int serve(const char *aside)
 {
@@ -366,7 +353,7 @@ static int serve(const char *aside)
     int failed = items == NULL || answers == NULL || take(items, head[1]) != 0;
     if (!failed) {
         uint32_t tried = place(aside, items, head[0], answers);
-        failed = give(&tried, sizeof tried) != 0 || give(answers, tried * sizeof *answers) != 0;
+        failed = gg_write_all(STDOUT_FILENO, &tried, sizeof tried) != 0 || gg_write_all(STDOUT_FILENO, answers, tried * sizeof *answers) != 0;
     }
     free(items);
     free(answers);

@@ -5,31 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import pytest
 
 from gg.core.events import Fault
 from gg.core.thunk import Reduction
 from gg.engines.base import Failure
 from gg.store.base import blob_key
-from tests.aws.lambda_service.client import LambdaService, lambda_service
-from tests.aws.lambda_service.config import Config
+from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import EngineSuite
 from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[LambdaService]:
-    with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
-        yield made
-
-
-@pytest.fixture
-def subject(service: LambdaService, tmp_path: Path) -> LambdaSubject:
-    return LambdaSubject(service, tmp_path)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,16 +13,9 @@ from gg.core.events import Fault
 from gg.core.ids import ThunkId
 from gg.core.thunk import Reduction
 from gg.engines.base import Failure, Start
-from tests.aws.lambda_service.client import LambdaService, lambda_service
-from tests.aws.lambda_service.config import Config
+from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.support.lambda_subject import LambdaSubject
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[LambdaService]:
-    with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
-        yield made
 
 
 def _until(true: Callable[[], bool]) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
-
-import pytest
+from collections.abc import Callable, Collection, Sequence
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
@@ -14,23 +11,11 @@ from gg.core.thunk import File, Group
 from gg.engines.base import Failure
 from gg.store.base import Key, Kind, blob_key
 from gg.wire.request import Pack, Place
-from tests.aws.lambda_service.client import LambdaService, lambda_service
-from tests.aws.lambda_service.config import Config
+from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite
 from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[LambdaService]:
-    with lambda_service(Config(fast="tests.support.fake_worker:answer")) as made:
-        yield made
-
-
-@pytest.fixture
-def subject(service: LambdaService, tmp_path: Path) -> LambdaSubject:
-    return LambdaSubject(service, tmp_path)
 
 
 class Between:
@@ -38,11 +23,11 @@ class Between:
 
     place = Place("http://127.0.0.1:1", "bucket", "", "us-east-1")
 
-    def __init__(self, subject: LambdaSubject) -> None:
+    def __init__(self, subject: LambdaSubject, *fetched: bytes) -> None:
         self._store = subject.store
         self.inwards, self.outwards = threading.Event(), threading.Event()
         self.asked: list[str] = []
-        self.fetched: dict[BlobId, bytes] = {}
+        self.fetched = {BlobId.of(data): data for data in fetched}
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
         self.asked.append("send")
@@ -109,8 +94,7 @@ def test_others_run_while_inputs_are_sent(subject: LambdaSubject, service: Lambd
 
 
 def test_others_run_while_outputs_are_fetched(subject: LambdaSubject, service: LambdaService) -> None:
-    between = Between(subject)
-    between.fetched[BlobId.of(b"far away")] = b"far away"
+    between = Between(subject, b"far away")
     engine = subject.engine(remote=between)
     answers = Answers(engine, subject.graph)
     before = service.state().get("invocations", 0)
@@ -132,8 +116,7 @@ def test_others_run_while_outputs_are_fetched(subject: LambdaSubject, service: L
 
 def test_what_a_batch_lacks_keeps_none_of_its_others(subject: LambdaSubject) -> None:
     """One reply with a big output and a small one: the small one is answered while the big one is on its way."""
-    between = Between(subject)
-    between.fetched[BlobId.of(b"far away")] = b"far away"
+    between = Between(subject, b"far away")
     engine = subject.engine(remote=between)
     answers = Together(engine, subject.graph)
     try:
