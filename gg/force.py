@@ -5,18 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, ThunkId
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made, Output, Reduction
-from gg.errors import GGError, Interrupted, MissingObject
+from gg.errors import GGError, Interrupted
 from gg.known import Found, Known
 from gg.observe import events as seen
 from gg.place import Item, Kept, Placer
 from gg.resolve import Values
+from gg.rulefiles import RuleFiles, blob_path, kept_of
 from gg.targets import Targets
 from gg.workspace import Workspace, read_placeholder
 
@@ -77,9 +77,8 @@ class Forcer:
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
         self.sink = observe
-        self._texts: list[bytes] = []  # files to be placed that are no blobs, written for `_begin`
-        self._texts_under_way: list[bytes] = []
-        self._serial = count()
+        self._rules = RuleFiles(workspace, store, self._renaming)
+        self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
         self._files: FileDB | None = None
         self._opening = threading.Lock()
@@ -89,7 +88,6 @@ class Forcer:
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
         self._under_way: list[_Result] = []
-        self._read_already: dict[bytes, BlobId] = {}
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -135,8 +133,7 @@ class Forcer:
         for engine in self._engines:
             engine.close()
         self._placer.close()
-        if self._read_already:
-            self._tell_ninja()
+        self._rules.tell_ninja()
         if self._files is not None:
             self._files.flush()
             self._files.close()
@@ -277,15 +274,15 @@ class Forcer:
         nobody would look for more.
         """
         self._under_way = results
-        self._texts_under_way, self._texts = self._texts, []
+        self._texts = self._rules.written()
         self._placer.begin([item for result in results for item in result.items])
 
     def _end(self) -> None:
         """Tell of what was begun with, when it is in its place."""
         results, self._under_way = self._under_way, []
         kept = iter(self._placer.end())
-        while self._texts_under_way:
-            os.unlink(self._texts_under_way.pop())
+        while self._texts:
+            os.unlink(self._texts.pop())
         for outputs, reduction, items, superseded in results:
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
@@ -304,51 +301,11 @@ class Forcer:
         for inside, made in (*more, *reduction.extra_outputs):
             path = self._outside(inside)
             if os.path.isdir(os.path.dirname(path)):
-                items.append(self._item(path, made, kept=_kept(placeholder, 0o666)))
+                items.append(self._item(path, made, kept=kept_of(placeholder, 0o666)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
-                items += self._soft_item(name, soft, self._outside(outputs[0].path))
+                items += self._rules.items(name, soft, self._outside(outputs[0].path))
         return items
-
-    def _soft_item(self, name: ThunkId, made: Made, first: bytes) -> list[Item]:
-        from gg.record.softfiles import SoftFiles
-
-        soft = SoftFiles(self._store).of([name]).get(name)
-        path = soft.find() if soft else None
-        if path is None:
-            if soft:  # removed by who read it: ninja
-                self._read_already[first] = made.blob
-            return []
-        return [self._rule_item(path, made, _kept(path, 0o7777))]
-
-    def _rule_item(self, path: bytes, made: Made, kept: Kept) -> Item:
-        """A make rule; make looks for what it names where that is on this machine."""
-        if self._renaming is None:
-            return self._item(path, made, kept=kept)
-        text = self._rule(made.blob)
-        aside = os.path.join(os.fsencode(self._workspace.tmp), b"d%d-%d" % (os.getpid(), next(self._serial)))
-        self._texts.append(aside)
-        with open(aside, "wb") as file:
-            file.write(text)
-        return Item(path, aside, Made(BlobId.of(text), made.executable), None, kept)
-
-    def _rule(self, blob: BlobId) -> bytes:
-        with open(self._blob_path(blob), "rb") as file:
-            text = file.read()
-        return self._renaming.outside(text) if self._renaming else text
-
-    def _tell_ninja(self) -> None:
-        """What the compiler said of dependencies goes where ninja keeps what it read before."""
-        from gg import ninja
-
-        logs: dict[bytes, dict[bytes, bytes]] = {}
-        for output, blob in self._read_already.items():
-            directory = ninja.directory_of(output, os.fsencode(self._workspace.root))
-            if directory is not None:
-                logs.setdefault(directory, {})[output] = self._rule(blob)
-        for directory, rules in logs.items():
-            ninja.update(directory, rules)
-        self._read_already.clear()
 
     def _item(
         self,
@@ -360,14 +317,8 @@ class Forcer:
         kept: Kept = _AS_BEFORE,
         expected: bool = False,
     ) -> Item:
-        source = (files.get(made.blob) or self._blob_path(made.blob)) if made else b""
+        source = (files.get(made.blob) or blob_path(self._store, made.blob)) if made else b""
         return Item(path, source, made, over, kept, expected)
-
-    def _blob_path(self, blob: BlobId) -> bytes:
-        path = self._store.path(blob)
-        if path is None:
-            raise MissingObject(f"the blob {blob.hex} is in no store", hint="run gg-force again to make it anew")
-        return path
 
 
 def _renaming(workspace: Workspace) -> Renaming | None:
@@ -376,14 +327,6 @@ def _renaming(workspace: Workspace) -> Renaming | None:
     from gg import names
 
     return names.renaming(workspace)
-
-
-def _kept(path: bytes, mask: int) -> Kept:
-    try:
-        info = os.stat(path)
-    except OSError:  # gone since it was looked at
-        return Kept(0o644 & mask)
-    return Kept(info.st_mode & mask, info.st_atime_ns, info.st_mtime_ns)
 
 
 class Ended(NamedTuple):

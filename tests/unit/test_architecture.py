@@ -62,8 +62,9 @@ ALLOWED = {
     "mailbox": "core engines",
     "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute known names ninja observe outcome place record resolve store "
-    "targets workspace",
+    "force": "config core cost driver engines errors execute known names observe outcome place resolve rulefiles "
+    "store targets workspace",
+    "rulefiles": "core errors ninja place record store workspace",
 }
 
 # Single modules that another area may know besides, and why.
