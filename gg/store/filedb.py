@@ -142,8 +142,8 @@ class FileDB:
             return None
         source = info.blob.digest + kind.encode()
         lexed = self._all_lexed().get(source)
-        if lexed is None and self._common is not None and path.startswith(self._prefixes):
-            lexed = self._common._all_lexed().get(source)
+        if lexed is None and (common := self._common_of(path)):
+            lexed = common._all_lexed().get(source)
             if lexed is not None:
                 self._lexed_as(source, lexed)
         return lexed
@@ -157,8 +157,8 @@ class FileDB:
         if info is not None:
             source = info.blob.digest + kind.encode()
             self._lexed_as(source, data)
-            if self._common is not None and path.startswith(self._prefixes):
-                self._common._lexed_as(source, data)
+            if common := self._common_of(path):
+                common._lexed_as(source, data)
 
     def _lexed_as(self, source: bytes, data: bytes) -> None:
         self._all_lexed()[source] = self._new_lexed[source] = data
@@ -216,17 +216,21 @@ class FileDB:
             self._rows = self._load("SELECT path, known FROM file")
         # Made into an object only when asked for: of what an earlier run has seen, this one may need little.
         known = self._rows.pop(path, None)
-        if known is None and self._common is not None and path.startswith(self._prefixes):
-            return self._take_over(path)
+        if known is None and (common := self._common_of(path)):
+            return self._take_over(path, common)
         if known is None or len(known) != PACKED_SIZE + DIGEST_SIZE:
             return None
         signature = Signature.unpack(known[:-DIGEST_SIZE])
         info = self._known[path] = FileInfo.of(BlobId(known[-DIGEST_SIZE:], signature.size), signature)
         return info
 
-    def _take_over(self, path: bytes) -> FileInfo | None:
+    def _common_of(self, path: bytes) -> FileDB | None:
+        """The common memory, if it has to do with this path."""
+        return self._common if path.startswith(self._prefixes) else None
+
+    def _take_over(self, path: bytes, common: FileDB) -> FileInfo | None:
         """What the common memory knows. It is as good as our own: the signature tells whether it still holds."""
-        info = self._common._recall(path) if self._common else None
+        info = common._recall(path)
         if info is not None:
             with self._lock:
                 self._known[path] = self._new_files[path] = info
@@ -237,8 +241,8 @@ class FileDB:
         if settled:
             with self._lock:  # or `flush` might be walking over what it has just taken away
                 self._known[path] = self._new_files[path] = info
-            if self._common is not None and path.startswith(self._prefixes):
-                self._common._learn(path, info, settled)
+            if common := self._common_of(path):
+                common._learn(path, info, settled)
         else:
             self._known.pop(path, None)
         return info

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import queue
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,10 @@ from gg.core.events import Fault
 from gg.core.ids import ThunkId
 from gg.core.thunk import Reduction
 from gg.engines.base import Failure, Start
+from tests.aws.functions_for_tests import until
 from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.support.lambda_subject import LambdaSubject
-
-
-def _until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.01)
 
 
 class Patient(Answers):
@@ -74,13 +67,13 @@ class TestLambdaEngine(EngineSuite):
             answers.next()
             before = service.state()["invocations"]
             answers.submit(2, hung)
-            _until(lambda: service.state()["invocations"] == before + 1)
+            until(lambda: service.state()["invocations"] == before + 1, PATIENCE)
             answers.engine.submit(Start(3, done, subject.graph.thunks[done], hedge=True), answers.take)
             result = answers.next().result
             assert isinstance(result, Failure)
             assert result.fault is Fault.CANCELLED
             answers.engine.submit(Start(4, hung, subject.graph.thunks[hung], hedge=True), answers.take)
-            _until(lambda: service.state()["invocations"] == before + 2)
+            until(lambda: service.state()["invocations"] == before + 2, PATIENCE)
 
     def test_cancelled_at_once(self, subject: Subject) -> None:
         """Before the engine has looked at them, and while it does: each is answered all the same."""

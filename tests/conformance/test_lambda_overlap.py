@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
@@ -11,8 +12,9 @@ from gg.core.thunk import File, Group
 from gg.engines.base import Failure
 from gg.store.base import Key, Kind, blob_key
 from gg.wire.request import Pack, Place
+from tests.aws.functions_for_tests import until
 from tests.aws.lambda_service.client import LambdaService
-from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite
+from tests.conformance.engine_suite import PATIENCE, EngineSuite
 from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output
@@ -59,25 +61,26 @@ def grouped(subject: LambdaSubject, name: str) -> ThunkId:
     return made
 
 
-def reached(true: Callable[[], bool]) -> None:
-    waited = threading.Event()
-    for _ in range(int(PATIENCE / 0.01)):
-        if true():
-            return
-        waited.wait(0.01)
-    raise AssertionError("it does not come")
+@contextmanager
+def through(subject: LambdaSubject, between: Between) -> Iterator[Together]:
+    """An engine with this store between. In the end all doors are open."""
+    engine = subject.engine(remote=between)
+    try:
+        yield Together(engine, subject.graph)
+    finally:
+        between.inwards.set()
+        between.outwards.set()
+        engine.close()
 
 
 def test_others_run_while_inputs_are_sent(subject: LambdaSubject, service: LambdaService) -> None:
     between = Between(subject)
-    engine = subject.engine(remote=between)
-    answers = Answers(engine, subject.graph)
     before = service.state().get("invocations", 0)
-    try:
+    with through(subject, between) as answers:
         waits = grouped(subject, "waits")
         between.fetched[BlobId.of(b"waits")] = b"waits"
         answers.submit(1, waits)
-        reached(lambda: "send" in between.asked)
+        until(lambda: "send" in between.asked, PATIENCE)
         answers.submit(2, subject.concat("runs", "runs"))
         first = answers.next()
         assert (first.attempt, output(subject, first.result)) == (2, b"runs")
@@ -86,21 +89,16 @@ def test_others_run_while_inputs_are_sent(subject: LambdaSubject, service: Lambd
         between.outwards.set()
         second = answers.next()
         assert service.state()["invocations"] == before + 2
-    finally:
-        between.inwards.set()
-        engine.close()
     assert second.attempt == 1
     assert not isinstance(second.result, Failure), second.result
 
 
 def test_others_run_while_outputs_are_fetched(subject: LambdaSubject, service: LambdaService) -> None:
     between = Between(subject, b"far away")
-    engine = subject.engine(remote=between)
-    answers = Answers(engine, subject.graph)
     before = service.state().get("invocations", 0)
-    try:
+    with through(subject, between) as answers:
         answers.submit(1, subject.graph.thunk("big", ["far", "far", " away"]))
-        reached(lambda: "bring" in between.asked)
+        until(lambda: "bring" in between.asked, PATIENCE)
         for number in range(2, 12):
             answers.submit(number, subject.concat(f"o{number}", str(number)))
         early = [answers.next() for _ in range(10)]
@@ -108,25 +106,17 @@ def test_others_run_while_outputs_are_fetched(subject: LambdaSubject, service: L
         assert service.state()["invocations"] == before + 11
         between.outwards.set()
         late = answers.next()
-    finally:
-        between.outwards.set()
-        engine.close()
     assert (late.attempt, output(subject, late.result)) == (1, b"far away")
 
 
 def test_what_a_batch_lacks_keeps_none_of_its_others(subject: LambdaSubject) -> None:
     """One reply with a big output and a small one: the small one is answered while the big one is on its way."""
     between = Between(subject, b"far away")
-    engine = subject.engine(remote=between)
-    answers = Together(engine, subject.graph)
-    try:
+    with through(subject, between) as answers:
         big, small = subject.graph.thunk("big", ["far", "far", " away"]), subject.concat("small", "s")
         answers.submit_all(big, small)
         first = answers.next()
         assert (first.attempt, output(subject, first.result)) == (1, b"s")
         between.outwards.set()
         second = answers.next()
-    finally:
-        between.outwards.set()
-        engine.close()
     assert (second.attempt, output(subject, second.result)) == (0, b"far away")
