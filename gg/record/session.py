@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg import history, native
 from gg.core.placeholder import Writer
+from gg.errors import GGError
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
 from gg.record.recorder import Forced, Namer, Recorder, without_ours
@@ -32,9 +33,13 @@ Forcer = Callable[[Sequence[bytes]], Forced]
 
 
 class Forces:
-    """Forces in a thread of its own, all that is asked for meanwhile in one go."""
+    """Forces in a thread of its own, all that is asked for meanwhile in one go.
+
+    Everyone who asks is answered: where the forcer breaks, which is a bug, by a failure. `broken` then holds its exception.
+    """
 
     def __init__(self, forcer: Forcer) -> None:
+        self.broken: Exception | None = None
         self._forcer = forcer
         self._condition = threading.Condition()
         self._waiting: list[tuple[Sequence[bytes], Callable[[Forced], None]]] = []
@@ -51,8 +56,7 @@ class Forces:
 
     def now(self, paths: Sequence[bytes]) -> None:
         """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
-        with self._lock:
-            done = self._forcer(paths)
+        done = self._evaluate(paths)
         if done.status:
             raise OSError(f"cannot be forced: {os.fsdecode(done.stderr.strip())}")
 
@@ -62,16 +66,21 @@ class Forces:
                 while not self._waiting:
                     self._condition.wait()
                 batch, self._waiting = self._waiting, []
-            with self._lock:
-                together = self._forcer([path for paths, _ in batch for path in paths])
-            if together.status == 0 or len(batch) == 1:
-                for _, then in batch:
-                    then(together)
-                continue
-            for paths, then in batch:  # one failed: tell each its own
-                with self._lock:
-                    done = self._forcer(paths)
-                then(done)
+            together = self._evaluate([path for paths, _ in batch for path in paths])
+            for paths, then in batch:  # where one failed, tell each its own
+                then(together if together.status == 0 or len(batch) == 1 else self._evaluate(paths))
+
+    def _evaluate(self, paths: Sequence[bytes]) -> Forced:
+        """What the forcer says. It is asked nothing more once it has broken: what it knows may be half of the truth."""
+        with self._lock:
+            if self.broken is None:
+                try:
+                    return self._forcer(paths)
+                except Exception as error:  # told to the reader now, and raised by `Session.note`
+                    self.broken = error
+        names = b" ".join(paths)
+        why = f"{type(self.broken).__name__}: {self.broken}"
+        return Forced(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))
 
 
 class Session:
@@ -149,7 +158,10 @@ class Session:
         )
 
     def note(self, command: Sequence[str], status: int, started: float) -> None:
-        """Write the run to the workspace's history. `started` in seconds since the epoch."""
+        """Write the run to the workspace's history. `started` in seconds since the epoch.
+
+        Raises what broke the forcer, if it broke: the build's status says nothing then.
+        """
         line = {
             "what": "infer",
             "time": started,
@@ -160,6 +172,8 @@ class Session:
             "recalled": self._capture.recalled,
         }
         history.append(self._workspace, line)
+        if self._forces.broken is not None:
+            raise self._forces.broken
 
     def close(self) -> None:
         self._soft.flush()
