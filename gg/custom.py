@@ -117,8 +117,12 @@ def assemble(
     entries: Mapping[bytes, Entry],
     outputs: Sequence[str],
     environment: Mapping[bytes, bytes],
+    dynamic: bool = True,
 ) -> tuple[ThunkId, bytes]:
-    """The id and encoding of a thunk whose inputs are known; outputs are names in its directory, the first must be made."""
+    """The id and encoding of a thunk whose inputs are known; outputs are names in its directory, the first must be made.
+
+    `dynamic`: its command may make further thunks.
+    """
     if not outputs:
         raise UsageError("a thunk needs at least one output", hint="--output NAME")
     thunk = Thunk(
@@ -131,7 +135,7 @@ def assemble(
         outputs=tuple(Output(inside(o), optional=i > 0) for i, o in enumerate(outputs)),
         work=Work.OTHER,
         model=MODEL,
-        dynamic=True,
+        dynamic=dynamic,
     )
     encoded = encode_thunk(thunk)
     return thunk_id(encoded), encoded

@@ -19,16 +19,23 @@ if TYPE_CHECKING:
 Report = Callable[[str], None]
 
 
-def open_store(workspace: Workspace, settings: config.Settings, report: Report = lambda text: None) -> Store:
-    """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that."""
+def open_store(
+    workspace: Workspace, settings: config.Settings, report: Report = lambda text: None, near: Store | None = None
+) -> Store:
+    """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that.
+
+    `near`: the workspace's store, where the caller has it open already; closing the result leaves that one open.
+    """
     settings = _with_store(workspace, settings)
-    near = DirectoryStore(os.fsencode(workspace.dot))
+    lent = near is not None
+    near = near or DirectoryStore(os.fsencode(workspace.dot))
     if not settings.store:
         return near
     try:
         remote = open_remote(workspace, settings)
     except BaseException:
-        near.close()
+        if not lent:
+            near.close()
         raise
     from gg.store.s3.store import S3Store
     from gg.store.tiered import Tiered
@@ -39,7 +46,14 @@ def open_store(workspace: Workspace, settings: config.Settings, report: Report =
             "results are not shared: there is no key to sign them with (gg key new; or share = false, to say no more)"
         )
         share = False
-    return Tiered(near, S3Store(remote, report=report), share=share, report=report, scratch=os.fsencode(workspace.tmp))
+    return Tiered(
+        near,
+        S3Store(remote, report=report),
+        share=share,
+        report=report,
+        scratch=os.fsencode(workspace.tmp),
+        lent=lent,
+    )
 
 
 def _with_store(workspace: Workspace, settings: config.Settings) -> config.Settings:

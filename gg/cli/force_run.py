@@ -15,9 +15,7 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gg.cost.meter import Bill
     from gg.observe.events import Event, RunFinished
-    from gg.store.base import Store
     from gg.targets import Targets
 
 
@@ -78,24 +76,18 @@ def _force(
     workspace: Workspace, settings: config.Settings, wanted: Targets, observe: Callable[[Event], None]
 ) -> tuple[int, dict[str, Any]]:
     """Force; the exit status, and what `RunFinished` says of it."""
-    from gg.force import Forcer
-    from gg.observe.events import Note
+    from gg.composition import Composition
     from gg.store.closing import end_soon
-    from gg.stores import open_store
 
     end_soon()
-    store = open_store(workspace, settings, lambda text: observe(Note(text)))
-    bill = _bill(store) if settings.store else None
+    composition = Composition(workspace, settings, observe)
+    forcer = composition.forcer
     try:
-        forcer = Forcer(workspace, store, settings, observe, bill)
         _stop_on_signals(forcer.stop)
-        try:
-            ended = forcer.force(wanted)
-        finally:
-            forcer.close()
+        ended = forcer.force(wanted)
     finally:
-        store.close()
-    return ended.status, {**ended.counts(), "placed": forcer.placed, **(_spent(bill) if bill else {})}
+        composition.close()
+    return ended.status, {**ended.counts(), "placed": forcer.placed, **composition.spent()}
 
 
 def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:
@@ -112,23 +104,6 @@ def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets
             f"this is estimated to cost {dollars(row.cost.total)}, more than the budget of {dollars(settings.budget)}",
             hint="gg-force --estimate tells why; force a part of it, or give it a larger budget",
         )
-
-
-def _bill(store: Store) -> Bill:
-    """For what the team's store is asked from here, and for what engines are to add."""
-    from gg.cost.meter import Bill
-    from gg.stores import remote_of
-
-    bill = Bill()
-    remote = remote_of(store)
-    if remote is not None:
-        bill.follow(lambda: remote.where.region or remote.bucket.region, lambda: remote.traffic)
-    return bill
-
-
-def _spent(bill: Bill) -> dict[str, object]:
-    usage, cost = bill.usage, bill.cost
-    return {"usage": usage._asdict(), "cost": {**cost._asdict(), "total": cost.total}} if any(usage) else {}
 
 
 def _finished(workspace: Workspace, counts: dict[str, Any], wall: float, cpu: float) -> RunFinished:

@@ -14,8 +14,8 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gg.composition import Composition
     from gg.core.renaming import Renaming
-    from gg.force import Forcer
     from gg.models.declared import Declarations
     from gg.record.compdb import CompilationDatabase
     from gg.record.launch import Build
@@ -155,25 +155,26 @@ class _Forces:
         self._workspace = workspace
         self._store = store
         self._settings = settings
-        self._forcer: Forcer | None = None
+        self._composition: Composition | None = None
 
     def force(self, paths: Sequence[bytes]) -> Forced:
+        from gg.composition import Composition
         from gg.errors import GGError
-        from gg.force import Forcer
         from gg.observe.collect import Collector
         from gg.record.recorder import Forced
         from gg.targets import Targets
 
         collector = Collector()
         try:
-            if self._forcer is None:
-                self._forcer = Forcer(self._workspace, self._store, self._settings, collector.see)
-            self._forcer.sink = collector.see
-            ended = self._forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
+            if self._composition is None:
+                self._composition = Composition(self._workspace, self._settings, collector.see, self._store)
+            forcer = self._composition.forcer
+            forcer.sink = collector.see
+            ended = forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
         except GGError as error:
             return Forced(error.exit_code, f"gg: {error.what}\n    {error.hint}\n".encode())
         return Forced(ended.status, collector.stderr)
 
     def close(self) -> None:
-        if self._forcer is not None:
-            self._forcer.close()
+        if self._composition is not None:
+            self._composition.close()

@@ -6,16 +6,17 @@ run joins them; whether the driver has taken it in before it was done is told by
 
 from __future__ import annotations
 
+import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
+from gg.composition import Composition
 from gg.config import Settings
 from gg.core.ids import BlobId, ThunkId
 from gg.core.slotted import replace
 from gg.core.thunk import Reduction
-from gg.errors import GGError, Interrupted, UsageError
-from gg.force import Forcer
+from gg.errors import GGError, Interrupted, MissingObject, UsageError
 from gg.observe import events as seen
 from gg.outcome import Outcome, Settled
 from gg.resolve import Values
@@ -27,11 +28,10 @@ from gg.workspace import Workspace
 class Service:
     """Futures by thunk. `submit` and `close` may be called from any thread."""
 
-    def __init__(
-        self, workspace: Workspace, store: Store, settings: Settings, path: Callable[[BlobId, bool], str]
-    ) -> None:
-        self._path = path
-        self._forcer = Forcer(workspace, store, replace(settings, keep_going=True), self._see)
+    def __init__(self, workspace: Workspace, near: Store, settings: Settings) -> None:
+        """`near`: the workspace's store, which stays open."""
+        self._composition = Composition(workspace, replace(settings, keep_going=True), self._see, near)
+        self._forcer = self._composition.forcer
         self._condition = threading.Condition()
         self._waiting: dict[ThunkId, list[tuple[Thunk, Future[Result]]]] = {}
         self._new: list[tuple[ThunkId, int]] = []
@@ -60,7 +60,7 @@ class Service:
                 self._forcer.stop()
             self._condition.notify()
         self._thread.join()
-        self._forcer.close()
+        self._composition.close()
 
     # The thread
 
@@ -133,6 +133,13 @@ class Service:
                     cached=name.hex() in self._cached,
                 )
             )
+
+    def _path(self, blob: BlobId, executable: bool) -> str:
+        """Where the bytes are; fetched if only the team's store has them."""
+        path = self._composition.store.path(blob, executable=executable)
+        if path is None:
+            raise MissingObject(f"the blob {blob.hex} is in no store", hint="force its thunk again")
+        return os.fsdecode(path)
 
     def _answer(self, name: ThunkId, error: GGError) -> None:
         with self._condition:

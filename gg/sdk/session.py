@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import Entry, File, OutputOf
-from gg.errors import GGError, MissingObject, UsageError
+from gg.errors import GGError, UsageError
 from gg.sdk.values import Blob, Out, Output, Result, Thunk
 from gg.store.base import Key, Kind
 
@@ -72,6 +72,7 @@ class Session:
         inputs: Iterable[Input] = (),
         outputs: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
+        dynamic: bool = False,
     ) -> Thunk:
         """A command that is run in an empty directory, with nothing but its inputs in it.
 
@@ -79,6 +80,9 @@ class Session:
         blob, or what another thunk makes. A blob, a thunk or an output among the arguments is an input, and is passed
         by its name; `gg.out(name)` is an output. `inputs` and `outputs` are those that no argument names. The
         environment is PATH, and what is given.
+
+        A `dynamic` command may make further thunks itself (gg-create-thunk, `gg.custom`) and write their placeholders as
+        its outputs. It needs this workspace for that, so it runs on this machine whatever the engine.
         """
         if not command:
             raise UsageError("a thunk needs a command")
@@ -97,6 +101,7 @@ class Session:
             entries=making.entries,
             outputs=list(making.outputs),
             environment={os.fsencode(k): os.fsencode(v) for k, v in variables.items()},
+            dynamic=dynamic,
         )
         self._store.put({Key(Kind.THUNK, name): encoded})
         return Thunk(name, tuple(making.outputs), tuple(making.thunks))
@@ -128,7 +133,7 @@ class Session:
         if self._service is None:
             from gg.sdk.service import Service
 
-            self._service = Service(self._workspace, self._store, self._settings, self._blob_path)
+            self._service = Service(self._workspace, self._store, self._settings)
         return self._service.submit(thunk)
 
     def force(self, *thunks: Thunk) -> list[Result]:
@@ -159,12 +164,6 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _blob_path(self, blob: BlobId, executable: bool) -> str:
-        path = self._store.path(blob, executable=executable)
-        if path is None:
-            raise MissingObject(f"the blob {blob.hex} is in no store", hint="force its thunk again")
-        return os.fsdecode(path)
 
 
 class _Making:

@@ -40,7 +40,9 @@ class Tiered:
         share: bool = True,
         report: Callable[[str], None] = lambda text: None,
         scratch: bytes = b"",
+        lent: bool = False,
     ) -> None:
+        """`lent`: somebody else closes `near`."""
         self.near = near
         self.far = far
         self.fetched = 0
@@ -48,6 +50,7 @@ class Tiered:
         self._share = share and far.caps.writable
         self._report = report
         self._scratch = scratch
+        self._lent = lent
         self._lock = threading.Lock()
         self._down = False
         self._hidden: set[Key] = set()
@@ -152,7 +155,8 @@ class Tiered:
                 self._worker.shutdown(cancel_futures=True)
             self.far.close()
         finally:
-            self.near.close()
+            if not self._lent:
+                self.near.close()
 
     # The far store
 

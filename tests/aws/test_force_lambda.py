@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,3 +153,26 @@ def test_the_whole_way_of_a_user(seaweed_server: Seaweed, tmp_path: Path) -> Non
         project.write("part.c", project.path("part.c").read_text() + "int more;\n")
         project.infer("make", "prog")
         assert "gg deploy lambda" in project.gg("force", "--engine", "lambda", status=78).text
+
+
+def test_what_a_build_reads_while_it_is_recorded(here: Deployed, project: Project) -> None:
+    """A generator that the build makes and runs is made by the same engine as all else, from the same store."""
+    project.write("Makefile", MAKEFILE + "table: prog ; ./prog > $@\n")
+    plain, _ = project.plain("make", "table")
+    before = here.invocations()
+    project.infer("make", "table")
+    assert here.invocations() - before >= 5
+    project.forced("--fallback", "never")
+    project.assert_tree(plain)
+
+
+def test_the_sdk_forces_there(here: Deployed, project: Project) -> None:
+    program = (
+        "import gg\n"
+        "with gg.Session(engine='lambda', fallback='never') as session:\n"
+        "    lines = session.thunk(['sort', '-u', session.file('util.c'), '-o', gg.out('lines')])\n"
+        "    print(session.submit(lines).result().engine)\n"
+    )
+    before = here.invocations()
+    assert project.run(sys.executable, "-c", program).stdout == b"lambda\n"
+    assert here.invocations() - before >= 1
