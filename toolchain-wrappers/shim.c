@@ -24,7 +24,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -298,76 +297,6 @@ static _Noreturn void run_watched(const char *path, char *argv[])
     _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
 
-static char *number(char *to, int value)
-{
-    char digits[12];
-    int n = 0;
-    do
-        digits[n++] = (char)('0' + value % 10);
-    while ((value /= 10) > 0);
-    while (n > 0)
-        *to++ = digits[--n];
-    return to;
-}
-
-/* libtool compiles for a shared library with warnings shown, and then once more with the same ones put aside. */
-static int called_by_libtool(const char *process)
-{
-    char path[48], line[512];
-    stpcpy(stpcpy(path, process), "/cmdline");
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
-    if (fd >= 0)
-        close(fd);
-    line[n > 0 ? n : 0] = '\0';
-    const char *script = line + strlen(line) + 1;
-    size_t size = n > script - line ? strlen(script) : 0;
-    return size >= 7 && strcmp(script + size - 7, "libtool") == 0;
-}
-
-static int same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
-/* dash and ash redirect themselves for the time of one command, and keep what they had from descriptor 10 on. */
-static int shell_keeps_another(const char *process, const struct stat *own)
-{
-    static const char *const shells[] = {"dash", "sh", "ash", "busybox", NULL};
-    char path[48], program[512];
-    stpcpy(stpcpy(path, process), "/exe");
-    ssize_t n = readlink(path, program, sizeof program - 1);
-    program[n > 0 ? n : 0] = '\0';
-    const char *slash = strrchr(program, '/');
-    int known = 0;
-    for (int i = 0; slash != NULL && shells[i] != NULL; i++)
-        known |= strcmp(slash + 1, shells[i]) == 0;
-    for (int fd = 10; known && fd < 14; fd++) {
-        struct stat link, kept;
-        *number(stpcpy(stpcpy(path, process), "/fd/"), fd) = '\0';
-        if (lstat(path, &link) == 0 && (link.st_mode & S_IWUSR) && stat(path, &kept) == 0 && !same_file(&kept, own))
-            return 1;
-    }
-    return 0;
-}
-
-/* Has whoever called put aside what this one call prints: into a file of its own, or /dev/null? Then its outcome is
- * looked at there and then (`if gcc -c try.c 2>log; then`). Its errors going elsewhere than its parent's tells. Not
- * pipes, which ninja reads all output by; nor files without a name, into which make --output-sync puts all of it. */
-static int put_aside(void)
-{
-    struct stat own, parents;
-    char process[32], path[48];
-    if (fstat(STDERR_FILENO, &own) != 0 || !((S_ISREG(own.st_mode) && own.st_nlink > 0) ||
-                                             (S_ISCHR(own.st_mode) && own.st_rdev == makedev(1, 3))))
-        return 0;
-    *number(stpcpy(process, "/proc/"), getppid()) = '\0';
-    stpcpy(stpcpy(path, process), "/fd/2");
-    if (stat(path, &parents) != 0 || called_by_libtool(process))
-        return 0;
-    return !same_file(&own, &parents) || shell_keeps_another(process, &own);
-}
-
 int main(int argc, char *argv[])
 {
     const char *cwd = getcwd(here, sizeof here);
@@ -393,8 +322,7 @@ int main(int argc, char *argv[])
     mode_t mask = umask(0);
     umask(mask);
     struct gg_reply reply;
-    uint32_t flags = put_aside() ? GG_ASIDE : 0;
-    const char *trouble = gg_ask(socket_path, GG_CALL, (uint32_t)mask | flags, path, cwd, argv, environ, &reply);
+    const char *trouble = gg_ask(socket_path, GG_CALL, (uint32_t)mask, path, cwd, argv, environ, &reply);
     if (trouble == NULL && reply.kind != GG_EXIT && reply.kind != GG_EXEC)
         trouble = "the recorder's answer makes no sense";
     if (trouble != NULL) {

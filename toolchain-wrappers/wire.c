@@ -7,13 +7,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#define VERSION 1
-#define HEAD_SIZE 20
+#define VERSION 2
+#define HEAD_SIZE 84
+#define STREAMS_AT 20
 #define REPLY_MAX (1u << 30)
 #define CONNECT_TRIES 40
 #define CONNECT_PAUSE_NS 5000000L
@@ -22,6 +24,12 @@ static void put32(char *at, uint32_t value)
 {
     for (int i = 0; i < 4; i++)
         at[i] = (char)(value >> (8 * i));
+}
+
+static void put64(char *at, uint64_t value)
+{
+    put32(at, (uint32_t)value);
+    put32(at + 4, (uint32_t)(value >> 32));
 }
 
 static uint32_t get32(const char *at)
@@ -161,8 +169,23 @@ static void *map_memory(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static const char *send_request(int fd, enum gg_op op, uint32_t umask_and_flags, const char *path, const char *cwd,
-                                char *const argv[], char *const envp[])
+/* What standard output and error are: the recorder asks who reads them. Nothing but zeros for one that is closed. */
+static void put_streams(char *at)
+{
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++, at += 32) {
+        struct stat info;
+        if (fstat(fd, &info) != 0)
+            continue;
+        put64(at, info.st_dev);
+        put64(at + 8, info.st_ino);
+        put64(at + 16, info.st_rdev);
+        put32(at + 24, info.st_mode);
+        put32(at + 28, info.st_nlink < UINT32_MAX ? (uint32_t)info.st_nlink : UINT32_MAX);
+    }
+}
+
+static const char *send_request(int fd, enum gg_op op, uint32_t umask, const char *path, const char *cwd,
+                                char *const argv[], char *const envp[], const char *streams)
 {
     uint32_t argc, envc;
     size_t size = HEAD_SIZE + strlen(path) + strlen(cwd) + 2;
@@ -177,11 +200,11 @@ static const char *send_request(int fd, enum gg_op op, uint32_t umask_and_flags,
     char *at = memory + 4;
     at[0] = VERSION;
     at[1] = (char)op;
-    at[2] = (char)(umask_and_flags >> 16);
-    put32(at + 4, umask_and_flags & 0xffff);
+    put32(at + 4, umask);
     put32(at + 8, (uint32_t)getpid());
     put32(at + 12, argc);
     put32(at + 16, envc);
+    memcpy(at + STREAMS_AT, streams, HEAD_SIZE - STREAMS_AT);
     at = put_string(put_string(at + HEAD_SIZE, path), cwd);
     for (uint32_t i = 0; i < argc; i++)
         at = put_string(at, argv[i]);
@@ -221,14 +244,17 @@ static int parse_reply(struct gg_reply *r)
     return strings == (uint64_t)r->argc + r->envc + 1 && r->argc > 0 && at[size - 1] == '\0' ? 0 : -1;
 }
 
-const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask_and_flags, const char *path, const char *cwd,
+const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask, const char *path, const char *cwd,
                    char *const argv[], char *const envp[], struct gg_reply *reply)
 {
+    char streams[HEAD_SIZE - STREAMS_AT] = {0};
     memset(reply, 0, sizeof *reply);
+    if (op == GG_CALL)
+        put_streams(streams); /* before the connection takes a descriptor that is free */
     int fd = connect_to(socket_path);
     if (fd < 0)
         return "the recorder does not answer (is gg-infer still running?)";
-    const char *trouble = send_request(fd, op, umask_and_flags, path, cwd, argv, envp);
+    const char *trouble = send_request(fd, op, umask, path, cwd, argv, envp, streams);
     char length[4];
     if (trouble == NULL && receive_all(fd, length, sizeof length) != 0)
         trouble = "the recorder hung up";

@@ -8,9 +8,6 @@
 enum gg_op { GG_CALL = 0, GG_FORCE = 1, GG_UNWATCHED = 2 };
 enum gg_kind { GG_EXIT = 0, GG_EXEC = 1, GG_READY = 2, GG_FAILED = 3 };
 
-/* Above the umask: the caller puts aside what this one call prints as errors. */
-enum { GG_ASIDE = 1 << 16 };
-
 struct gg_reply {
     enum gg_kind kind;
     int32_t status;        /* EXIT, FAILED; a negative one is the signal that ended the tool */
@@ -27,7 +24,7 @@ struct gg_reply {
  * Returns NULL, or what went wrong in a few words. No stdio, no malloc, no thread-local state but errno: it is called
  * in any thread, and between vfork and exec. The connection is closed on exec, and no inherited descriptor is touched.
  */
-const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask_and_flags, const char *path, const char *cwd,
+const char *gg_ask(const char *socket_path, enum gg_op op, uint32_t umask, const char *path, const char *cwd,
                    char *const argv[], char *const envp[], struct gg_reply *reply);
 
 void gg_reply_free(struct gg_reply *reply);

@@ -32,7 +32,7 @@ def launched(request: Request) -> Request | None:
         return None
     path = compiler if b"/" in compiler else b""
     return Request(
-        request.op, request.umask, request.pid, path, request.cwd, request.argv[1:], request.env, request.aside
+        request.op, request.umask, request.pid, path, request.cwd, request.argv[1:], request.env, request.streams
     )
 
 

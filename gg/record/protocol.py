@@ -1,13 +1,14 @@
-"""What the shim and the interposer say to the recorder, and what it answers. Version 1.
+"""What the shim and the interposer say to the recorder, and what it answers. Version 2.
 
 Both sides are on one machine and of one installation, over a Unix stream socket whose path is in `GG_SOCKET`. One
 request and one reply a connection. All integers are little-endian. Strings are bytes without NUL, each ended by one.
 
 request   u32 length of what follows
-          u8 version (1), u8 op, u16 flags, u32 umask, u32 pid, u32 argc, u32 envc      (20 bytes)
+          u8 version (2), u8 op, u16 0, u32 umask, u32 pid, u32 argc, u32 envc          (20 bytes)
+          u64 device, u64 inode, u64 special device, u32 mode, u32 links                (32 bytes)
+          of standard output, and the same of standard error: as stat has it, zeros for one that is closed
           path, cwd, argv[0] … argv[argc-1], env[0] … env[envc-1]                       (strings)
 
-  flags         1 ASIDE: the caller puts what this one call prints as errors aside, into a file or /dev/null
   op 0 CALL     a tool was called. `path` is the program that the caller executed by name with a slash, as the
                 interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
   op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
@@ -30,17 +31,21 @@ never runs the real tool by itself, for an input may be a placeholder.
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
+from gg.core.named import NamedTuple
 from gg.core.slotted import slotted
 from gg.errors import FormatError
 
-VERSION = 1
-_HEAD = struct.Struct("<BBHIIII")
-_ASIDE = 1
+VERSION = 2
+_HEAD = struct.Struct("<BBHIIII64s")
+NULL = os.makedev(1, 3)
+_STREAM = struct.Struct("<QQQII")
+_NO_STREAMS = bytes(64)
 _LENGTH = struct.Struct("<I")
 
 
@@ -52,7 +57,7 @@ class Op(IntEnum):
 
 @slotted()
 class Request:
-    """One request, as it arrived."""
+    """One request, as it arrived. `pid` is what the caller has for its own; `streams`: standard output and error (`streams`)."""
 
     op: Op
     umask: int
@@ -61,14 +66,17 @@ class Request:
     cwd: bytes
     argv: tuple[bytes, ...]
     env: Mapping[bytes, bytes]
-    aside: bool = False
+    streams: bytes = _NO_STREAMS
 
 
-def parse_request(payload: bytes) -> Request:
-    """The request in `payload` (without its length); FormatError when it is of another version or damaged."""
+def parse_request(payload: bytes, pid: int = 0) -> Request:
+    """The request in `payload` (without its length); FormatError when it is of another version or damaged.
+
+    `pid`: the caller's number as this process has it, which in another namespace is not the caller's own.
+    """
     if len(payload) < _HEAD.size:
         raise FormatError("a request to the recorder is cut short")
-    version, op, flags, umask, pid, argc, envc = _HEAD.unpack_from(payload)
+    version, op, _, umask, own_pid, argc, envc, streams = _HEAD.unpack_from(payload)
     if version != VERSION:
         raise FormatError(
             f"the shim speaks version {version} and this recorder {VERSION}",
@@ -78,7 +86,8 @@ def parse_request(payload: bytes) -> Request:
     if len(strings) != argc + 3 or strings[-1].count(b"\0") != envc or op not in Op._value2member_map_:
         raise FormatError("a request to the recorder is damaged")
     argv = tuple(strings[2:-1])
-    return Request(Op(op), umask, pid, strings[0], strings[1], argv, _environment(strings[-1]), bool(flags & _ASIDE))
+    env = _environment(strings[-1])
+    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams)
 
 
 @lru_cache(maxsize=64)
@@ -93,6 +102,37 @@ def _environment(text: bytes) -> Mapping[bytes, bytes]:
         if eq:
             env.setdefault(name, value)
     return env
+
+
+class Stream(NamedTuple):
+    """What a descriptor is: as stat(2) has it. Zeros: it is closed."""
+
+    device: int
+    inode: int
+    special: int
+    mode: int
+    links: int
+
+
+def stream_of(info: os.stat_result) -> Stream:
+    return Stream(info.st_dev, info.st_ino, info.st_rdev, info.st_mode, min(info.st_nlink, 0xFFFFFFFF))
+
+
+def streams(told: bytes) -> tuple[Stream, Stream]:
+    """Standard output and error of a request's caller, from `Request.streams`."""
+    half = _STREAM.size
+    return Stream(*_STREAM.unpack(told[:half])), Stream(*_STREAM.unpack(told[half:]))
+
+
+def own_streams() -> bytes:
+    """What the request of a call that was given the streams of this process tells as `Request.streams`."""
+    told = b""
+    for descriptor in (1, 2):
+        try:
+            told += _STREAM.pack(*stream_of(os.fstat(descriptor)))
+        except OSError:
+            told += bytes(_STREAM.size)
+    return told
 
 
 def _framed(payload: bytes) -> bytes:

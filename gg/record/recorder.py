@@ -25,6 +25,7 @@ from gg.record.outputs import IN_PLACE
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
+    from gg.record.audience import Audience
     from gg.record.calls import Calls
     from gg.record.rules import Rules
     from gg.record.softfiles import SoftFiles
@@ -87,6 +88,9 @@ class Recorder:
         self._tmp = os.path.join(tmp, b"p%d-" % os.getpid())
         self._always_real = always_real
         self._listener = listener
+        own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
+        self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
+        self._audience: Audience | None = None
         self._count = 0
         self._known: set[bytes] = set()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
@@ -115,7 +119,7 @@ class Recorder:
             reply(protocol.reply_exec(program, argv, ()))
             return
         call = Call(Tool(name or "", program), argv, request.cwd, self._clean(request.env))
-        answer = self._answer(call, aside=request.aside)
+        answer = self._answer(call, request)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
             return
@@ -154,7 +158,7 @@ class Recorder:
             return (program, *request.argv[1:])
         return request.argv
 
-    def _answer(self, call: Call, *, aside: bool) -> Captured | RunReal:
+    def _answer(self, call: Call, request: Request) -> Captured | RunReal:
         name = call.tool.name
         if name in self._always_real:
             return RunReal("the settings say so")
@@ -163,13 +167,25 @@ class Recorder:
             return RunReal("no model for this tool")
         try:
             answer: Answer = model(call, self._world)
-            if aside and isinstance(answer, Draft) and answer.work not in IN_PLACE:
-                return RunReal("what it prints is put aside by its caller", reads=answer.inputs)
-            return self._capture.capture(answer, call) if isinstance(answer, Draft) else answer
+            if not isinstance(answer, Draft):
+                return answer
+            why = self._why_at_once(answer, request)
+            return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
         except GGError as error:
             return RunReal(str(error))
         except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
             return RunReal(f"internal error: {type(error).__name__}: {error}")
+
+    def _why_at_once(self, draft: Draft, request: Request) -> str:
+        """Why the call cannot wait, its outputs aside; empty if it can."""
+        if request.streams == self._passed_down:
+            return ""
+        if self._audience is None:
+            from gg.record.audience import Audience
+
+            self._audience = Audience(protocol.streams(protocol.own_streams()))
+        out, errors = protocol.streams(request.streams)
+        return self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
 
     # A real run
 

@@ -128,7 +128,7 @@ class Server:
 
     def _handle(self, connection: socket.socket, payload: bytes) -> None:
         try:
-            request = protocol.parse_request(payload)
+            request = protocol.parse_request(payload, _peer(connection))
         except FormatError as error:
             self._send(connection, protocol.reply_exit(125, b"", f"gg: {error}. {error.hint}\n".encode()))
             return
@@ -163,3 +163,8 @@ class Server:
             connection.settimeout(_SEND_SECONDS)
             connection.sendall(data)
         connection.close()
+
+
+def _peer(connection: socket.socket) -> int:
+    """The process that has called, 0 if it is in no namespace below this one."""
+    return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), "little")

@@ -51,6 +51,26 @@ def test_it_tells_what_was_called(native: Native, recorder: FakeRecorder, tmp_pa
     assert request.umask == mask
 
 
+def test_it_tells_where_it_prints(native: Native, recorder: FakeRecorder, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    with open(tmp_path / "log", "wb") as log:
+        subprocess.run(["gcc"], executable=native.shim, env={"GG_SOCKET": str(recorder.path)}, stdout=log, stderr=write)
+        (request,) = recorder.requests
+        assert protocol.streams(request.streams) == tuple(
+            protocol.stream_of(os.fstat(fd)) for fd in (log.fileno(), write)
+        )
+    os.close(read)
+    os.close(write)
+
+
+def test_it_tells_what_is_closed(native: Native, recorder: FakeRecorder) -> None:
+    env = {"GG_SOCKET": str(recorder.path)}
+    subprocess.run(["/bin/sh", "-c", f"exec {native.shim} 2>&-"], env=env, stdout=subprocess.DEVNULL)
+    (request,) = recorder.requests
+    out, errors = protocol.streams(request.streams)
+    assert (out.special, errors) == (protocol.NULL, protocol.Stream(0, 0, 0, 0, 0))
+
+
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
 def test_exit(native: Native, recorder: FakeRecorder, status: int) -> None:
     recorder.answer = lambda request: protocol.reply_exit(status, b"out\xff\n", b"a.c:1: warning\n")
