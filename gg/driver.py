@@ -131,6 +131,7 @@ class Driver:
             self._finished(again)
         self._add(roots)
         self._tell.total(len(self._cone.thunks) + self._known)
+        self._done = None  # who joins after the last answer, and before anybody has looked, is waited for
         self._step(events.Want(time.monotonic(), tuple(roots), again=True))
 
     def stop(self) -> None:

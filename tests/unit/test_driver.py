@@ -481,3 +481,18 @@ def test_a_thunk_that_became_another_has_run_once(bench: Bench) -> None:
     outcome = bench.force(first)
     assert (outcome.ran, outcome.cached) == (0, 2)
     assert not any(Known(bench.store, [first]).find())
+
+
+def test_who_joins_with_the_last_answer_is_waited_for(bench: Bench) -> None:
+    """The answer that ends a force and a further root come together: the root is forced all the same."""
+    first, second = bench.graph.thunk("a", ["concat", "a"]), bench.graph.thunk("b", ["concat", "b"])
+    tickets: list[int] = []
+
+    def join(start: Start) -> None:
+        if not tickets:
+            tickets.append(driver.want(second))
+
+    driver = bench.driver(bench.engine(join))
+    driver.force([first], bench.note)
+    assert tickets[0] in driver.taken
+    assert bench.finished == ["a", "b"]
