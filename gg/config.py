@@ -57,6 +57,8 @@ _ENVIRONMENT = {
 }
 
 
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
+
 TRACED = ("configure", "cmake", "meson")
 """What `--trace` alone is about."""
 
@@ -69,6 +71,23 @@ def gg_dir() -> str:
 def recorder_socket() -> str:
     """`GG_SOCKET`: set inside a command that is being recorded."""
     return os.environ.get("GG_SOCKET", "")
+
+
+def given_environment() -> dict[str, str]:
+    """The environment that this process was given, for the command that is recorded.
+
+    Where the locale is C, Python sets LC_CTYPE as it starts (PEP 538): that is taken out again.
+    """
+    env = dict(os.environ)
+    if env.get("LC_CTYPE") in _COERCED:
+        try:
+            with open("/proc/self/environ", "rb") as file:
+                given = file.read()
+        except OSError:
+            given = b""
+        if b"\0LC_CTYPE=" not in b"\0" + given:
+            del env["LC_CTYPE"]
+    return env
 
 
 def secret_key() -> str:

@@ -10,7 +10,8 @@
  * It is also the interpreter of executable placeholders, `#!gg-shim --gg-placeholder`: it has the placeholder forced,
  * by the recorder if there is one and by gg-force otherwise, and executes the same path again.
  *
- * And it starts programs that nothing can be preloaded into, `gg-shim --gg-watch PATH ARGV...` (watch.c).
+ * And it starts programs that nothing can be preloaded into, `gg-shim --gg-watch PATH ARGV...` (watch.c), and such as
+ * shall ignore signals that Python cannot hand on, `gg-shim --gg-ignoring 13,17 PATH ARGV...`.
  */
 #define _GNU_SOURCE
 #include "placeholder.h"
@@ -297,6 +298,12 @@ static _Noreturn void run_watched(const char *path, char *argv[])
     _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
 }
 
+static void ignore(const char *numbers)
+{
+    for (char *end; *numbers != '\0'; numbers = end + (*end == ','))
+        signal((int)strtol(numbers, &end, 10), SIG_IGN);
+}
+
 int main(int argc, char *argv[])
 {
     const char *cwd = getcwd(here, sizeof here);
@@ -306,6 +313,10 @@ int main(int argc, char *argv[])
         run_placeholder(argv);
     if (argc >= 4 && strcmp(argv[1], "--gg-watch") == 0)
         run_watched(argv[2], argv + 3);
+    if (argc >= 5 && strcmp(argv[1], "--gg-ignoring") == 0) {
+        ignore(argv[2]);
+        run_watched(argv[3], argv + 4);
+    }
     if (argc == 2 && strcmp(argv[1], "--gg-can-watch") == 0)
         return gg_watch("") != 0; /* gg doctor */
     const char *path = take_exec_path();

@@ -52,6 +52,7 @@ def force(
     targets: Sequence[str], *, quiet: bool = False, as_json: bool = False, trace: str | None = None, **flags: object
 ) -> int:
     """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
     workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
     search = None if targets else Search(workspace.root)
     settings = config.load(workspace.root, **flags)

@@ -33,7 +33,7 @@ def infer(
     trace: bool | None = None,
     **flags: object,
 ) -> int:
-    """Record the command `arguments`; its exit status. `flags` are settings, None where the command line has none."""
+    """Record the command `arguments`; its exit status, -N when signal N ended it. `flags` are settings, None for none given."""
     if config.recorder_socket():
         os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
     workspace = Workspace.create()
@@ -50,7 +50,7 @@ def infer(
     store = DirectoryStore(os.fsencode(workspace.dot))
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
-        build.start(arguments, os.environ)
+        build.start(arguments, config.given_environment())
         from gg.record.session import Session  # while the build reads its makefiles
 
         forces = _Forces(workspace, store, settings)
@@ -77,10 +77,10 @@ def infer(
 
 
 def _serve(build: Build, session: Session, forces: _Forces, arguments: Sequence[str], started: float) -> int:
-    """Answer the command's tools until it ends; its exit status."""
+    """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
     try:
         status = build.serve(session.handle)
-        session.note(arguments, status, started)
+        session.note(arguments, status if status >= 0 else 128 - status, started)
         return status
     finally:
         forces.close()

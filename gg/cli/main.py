@@ -18,6 +18,8 @@ from gg.errors import GGError, Interrupted, StoreError
 def run(action: Callable[[], int]) -> None:
     """Do `action` and exit with its status, or with that of what went wrong."""
     debug = "--debug" in sys.argv[1:]
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        _hold_standard_descriptors()
     try:
         status = action()
     except KeyboardInterrupt:
@@ -41,8 +43,21 @@ def run(action: Callable[[], int]) -> None:
     leave(status)
 
 
+def _hold_standard_descriptors() -> None:
+    """Descriptors 0 to 2 that we were started without: no file of ours may get such a number. The build is started without."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # not inheritable, as all that Python opens
+        pass
+    os.close(fd)
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
 def leave(status: int) -> None:
-    """End without taking the interpreter apart: a tenth of a short command's time. All that matters is closed by now."""
+    """End without taking the interpreter apart: a tenth of a short command's time. All that matters is closed by now.
+
+    A negative status is the signal that ended the command, by which we end too.
+    """
     try:
         if sys.stdout:  # None when we were started without one
             sys.stdout.flush()
@@ -52,7 +67,20 @@ def leave(status: int) -> None:
             _say(f"gg: cannot write to standard output: {error.strerror}")
     with suppress(OSError, AttributeError):
         sys.stderr.flush()
+    if status < 0:
+        _end_by(-status)
     os._exit(status)
+
+
+def _end_by(number: int) -> None:
+    import resource
+    import signal
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the command has left its own core
+    with suppress(OSError, ValueError):
+        signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)
 
 
 def _say(text: str) -> None:

@@ -1,14 +1,17 @@
 """The command that is recorded: how its tools come to the shim, where it finds the recorder, and its process.
 
-It is started with the shims on PATH. The interposer, where it is loaded, takes them off and turns tools to the shim by
-the path that was found for them: a configure step looks for its compiler along PATH and writes down what it found.
+The shims are on its PATH only where the interposer cannot be loaded into it. The interposer turns tools to the shim by the
+path that was found for them: a configure step looks for its compiler along PATH and writes down what it found.
 
 It is started before the recorder has loaded its models: a make needs a moment to read its makefiles, and calls that
 come early wait in the socket's queue.
+
+All else it gets as gg-infer was given it: descriptors, ignored signals, the terminal, the process group.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING
 from gg import native
 from gg.errors import NotExecutable, StoreError, ToolMissing
 from gg.models.names import tool_name
+from gg.record import inherited
 from gg.record.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
 _ELF64 = 2
 _PT_INTERP = 3
+_PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Build:
@@ -42,38 +47,65 @@ class Build:
         self._server = Server(self._socket)
         self._child: subprocess.Popen[bytes] | None = None
         self._handlers: dict[int, object] = {}
+        self._early: list[int] = []
 
     def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start `command`. ToolMissing or NotExecutable when it cannot be run."""
         self._make_shims(environment.get("PATH", os.defpath))
-        for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._signalled)
+        ignored = inherited.ignored_signals()
+        for number in _PASSED_ON:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, self._signalled)
         try:
-            self._child = self._start(self._watched(command, environment), self._environment(environment))
+            self._child = self._start(list(command), environment, ignored)
         except FileNotFoundError:
             raise ToolMissing(f"{command[0]}: command not found", hint="gg-infer COMMAND [ARGUMENT...]") from None
         except OSError as error:
             raise NotExecutable(f"{command[0]}: {error.strerror}") from error
+        while self._early:
+            self._child.send_signal(self._early.pop(0))
+        inherited.keep_from_children()
 
-    def _start(self, command: list[str], env: dict[str, str]) -> subprocess.Popen[bytes]:
-        """The command itself may be one that the interposer would catch, if it were there yet."""
-        full = os.path.abspath(command[0])
-        if "/" in command[0] and self._is_caught(full) and os.path.isfile(full) and os.access(full, os.X_OK):
-            return subprocess.Popen(command, executable=native.shim(), env={**env, "GG_EXEC_PATH": full})
-        return subprocess.Popen(command, env=env)
+    def _start(
+        self, command: list[str], environment: Mapping[str, str], ignored: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
+        """By the shim: a command that the interposer would catch, if it were there yet, and one that it does not reach."""
+        program = _found(command[0], environment.get("PATH", os.defpath))
+        by_path = self._interpose or "/" not in command[0]
+        unreached = self._interpose and program is not None and _is_unreached(program)
+        env = self._environment(environment, shims=unreached or not self._interpose)
+        argv, executable = command, program or command[0]
+        if program is not None and (
+            self._is_caught(program) or (by_path and tool_name(os.fsencode(os.path.basename(command[0]))))
+        ):
+            env["GG_EXEC_PATH"] = os.path.abspath(program)
+            executable, unreached = native.shim(), False
+        if ignored:
+            argv = [executable, "--gg-ignoring", ",".join(map(str, ignored)), executable, *argv]
+            executable = native.shim()
+        elif unreached:
+            argv = [native.shim(), "--gg-watch", executable, *argv]
+            executable = native.shim()
+        try:
+            # With a umask it is not started by posix_spawn, which leaves two signals of the C library's own ignored.
+            return subprocess.Popen(argv, executable=executable, env=env, close_fds=False, umask=inherited.umask())
+        except OSError as error:
+            if error.errno != errno.ENOEXEC or program is None:
+                raise
+        return self._start(["/bin/sh", program, *command[1:]], environment, ignored)  # as execvp and shells do
 
     def _is_caught(self, path: str) -> bool:
         return any(each.called(os.fsencode(path)) for each in self._caught)
 
     def serve(self, handler: Handler) -> int:
-        """Answer its tools until it ends; its exit status, 128 + N when signal N ended it."""
+        """Answer its tools until it ends; its exit status, -N when signal N ended it."""
         assert self._child is not None
         child = self._child
         watcher = threading.Thread(target=self._watch, args=(child,), name="watcher", daemon=True)
         watcher.start()
         self._server.serve(handler)
         watcher.join()
-        return child.returncode if child.returncode >= 0 else 128 - child.returncode
+        return child.returncode
 
     def close(self) -> None:
         """Let go of the socket. A command that still runs (something failed here) is ended."""
@@ -85,24 +117,23 @@ class Build:
         self._server.close()
 
     def _signalled(self, number: int, frame: object) -> None:
-        """The terminal sends SIGINT to the command too, which then ends, and so do we. SIGTERM is passed on."""
-        if number == signal.SIGTERM and self._child is not None:
-            self._child.terminate()
+        """The terminal sends SIGINT and SIGQUIT to the command too, which then ends, and so do we. Others are passed on."""
+        if number in (signal.SIGINT, signal.SIGQUIT):
+            return
+        if self._child is None:  # it may be running already
+            self._early.append(number)
+        else:
+            self._child.send_signal(number)
 
     def _watch(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
         self._server.stop()
 
-    def _watched(self, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-        """The command; one that the interposer does not reach is started by the shim, as the interposer would do."""
-        program = _found(command[0], environment.get("PATH", os.defpath)) if self._interpose else None
-        if program is None or not _is_unreached(program):
-            return list(command)
-        return [native.shim(), "--gg-watch", program, *command]
-
-    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self, environment: Mapping[str, str], *, shims: bool) -> dict[str, str]:
+        """`shims`: put them on PATH. A command that the interposer is loaded into has no need of them."""
         env = dict(environment)
-        env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
+        if shims:
+            env["PATH"] = self._workspace.shims + os.pathsep + env.get("PATH", os.defpath)
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
         env["GG_SHIM"] = native.shim()

@@ -131,7 +131,7 @@ def test_infer_passes_the_status_on(workspace: Path) -> None:
     (workspace / "fail").write_text("#!/bin/sh\necho said; kill -TERM $$\n")
     (workspace / "fail").chmod(0o755)
     done = run(workspace, "gg-infer --quiet ./fail")
-    assert (done.returncode, done.stdout, done.stderr) == (143, "said\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (-15, "said\n", "")
     assert run(workspace, "gg-infer --quiet false").returncode == 1
     missing = run(workspace, "gg-infer no-such-program")
     assert missing.returncode == 127

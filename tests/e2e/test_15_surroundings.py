@@ -1,0 +1,165 @@
+"""The processes of a recorded build see what they would see without gg: each command is compared with `env COMMAND`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Mapping
+
+import pytest
+
+from tests.e2e.project import SCRIPTS, Project, Result
+
+INFER = f"{SCRIPTS}/gg-infer --quiet"
+
+
+def both(project: Project, line: str, env: Mapping[str, str] | None = None) -> tuple[Result, Result]:
+    """`line`, a shell's, where `GG` is before the build's own command: with `env`, and with `gg-infer`."""
+    plain = project.run("sh", "-c", line.replace("GG", "env"), status=None, env=env)
+    return plain, project.run("sh", "-c", line.replace("GG", INFER), status=None, env=env)
+
+
+def assert_same(project: Project, line: str, env: Mapping[str, str] | None = None) -> Result:
+    plain, ours = both(project, line, env)
+    assert ours == plain, line
+    return plain
+
+
+# Descriptors
+
+SHOW_DESCRIPTORS = "for fd in 0 1 2 3 4 5 6 7 8 9; do readlink /proc/self/fd/$fd | sed 's/[[].*//'; done >fds"
+
+
+@pytest.mark.parametrize(
+    "redirections", ["", "3>log 7<show.sh", "<&-", ">&-", "2>&-", "<&- >&- 2>&-", "<&- 4>log", "<show.sh >&- 9>&2"]
+)
+def test_descriptors(project: Project, redirections: str) -> None:
+    project.write("show.sh", SHOW_DESCRIPTORS + "\n")
+    seen = []
+    for program in ("env", INFER):
+        project.run("sh", "-c", f"exec {program} sh show.sh {redirections}", status=None)
+        seen.append(project.path("fds").read_bytes())
+    assert seen[0] == seen[1]
+
+
+def test_descriptors_are_used(project: Project) -> None:
+    project.write("in", "first\nsecond\n")
+    result = assert_same(project, "GG sh -c 'cat <&5; echo said >&6' 5<in 6>out; cat out")
+    assert result.stdout == b"first\nsecond\nsaid\n"
+    assert_same(project, "exec 9>lock; flock 9; GG sh -c 'flock -n 9 && echo mine; flock -n lock true || echo taken'")
+
+
+@pytest.mark.parametrize("style", ["fifo", "pipe"])
+def test_jobserver(project: Project, style: str) -> None:
+    """A make below another has its parent's slots, and says nothing of a jobserver that it cannot find."""
+    project.write("Makefile", "all:\n\t+$(GG) $(MAKE) -s -f in.mk\n")
+    project.write("in.mk", "all:\n\t@echo done $(filter -j%,$(MAKEFLAGS))\n")
+    shown = []
+    for program in ("", INFER):
+        result = project.run("make", "-s", "-j2", f"--jobserver-style={style}", f"GG={program}", status=None)
+        if b"jobserver-style" in result.stderr:  # an older make has pipes alone
+            result = project.run("make", "-s", "-j2", f"GG={program}")
+        shown.append(result.stderr)
+        assert result.stdout.startswith(b"done")
+    assert shown == [b"", b""]
+
+
+def test_descriptors_do_not_reach_what_is_forced(project: Project) -> None:
+    """A lock that the build holds is its own: what gg starts for itself does not hold it."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    line = f"{INFER} sh -c 'gcc -o main main.c && ./main && exec 9>&- && flock -n lock echo free' 9>lock"
+    project.run("sh", "-c", line)
+
+
+# Environment
+
+ENVIRONMENTS = ["env -i", "env -i LANG=C", "env -i LC_ALL=POSIX", "env -i LANG=en_US.UTF-8", "env -i LC_CTYPE=C.UTF-8"]
+
+
+@pytest.mark.parametrize("given", [*ENVIRONMENTS, "env -u PATH", "env PYTHONUTF8=1 SHLVL=7 EMPTY="])
+def test_environment(project: Project, given: str) -> None:
+    """Python, started in the C locale, sets LC_CTYPE; gg names the shims on a PATH that some programs get."""
+    project.write("show.sh", "env | grep -v -e ^GG_ -e ^LD_PRELOAD= -e ^_= | sort\n")
+    assert_same(project, f"{given} sh -c 'exec GG sh show.sh'")
+
+
+def test_messages_in_the_c_locale(project: Project) -> None:
+    """A compiler that runs for real quotes as it would: with plain quotes."""
+    project.write("a.c", "int f(void) { return missing; }\n")
+    result = assert_same(project, "env -i PATH=$PATH sh -c 'GG gcc -fsyntax-only a.c'")
+    assert b"'missing' undeclared" in result.stderr
+
+
+# Signals and how a command ends
+
+
+@pytest.mark.parametrize("ignored", ["INT QUIT", "HUP", "PIPE XFSZ", "CHLD", "USR1"])
+def test_ignored_signals(project: Project, ignored: str) -> None:
+    if ignored == "CHLD":  # a shell does not ignore it
+        line = "env --ignore-signal=CHLD GG grep -e SigIgn -e SigBlk /proc/self/status"
+    else:
+        line = f"trap '' {ignored}; GG grep -e SigIgn -e SigBlk /proc/self/status; exit 0"
+    assert b"SigIgn:\t0000000000000000" not in assert_same(project, line).stdout
+    assert_same(project, "GG grep -e SigIgn -e SigBlk /proc/self/status")
+
+
+def test_who_ignores_its_children_is_told_how_they_end(project: Project) -> None:
+    project.write("main.c", "int main(void) { return 0; }\n")
+    line = f"env --ignore-signal=CHLD sh -c '{INFER} gcc -o main main.c && {SCRIPTS}/gg-force --quiet; {INFER} false'"
+    project.run("sh", "-c", line, status=1)
+    project.run("./main")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGSEGV, signal.SIGINT, signal.SIGHUP])
+def test_a_command_that_a_signal_ends(project: Project, number: signal.Signals) -> None:
+    result = assert_same(project, f"exec GG sh -c 'kill -{int(number)} $$'")
+    assert result.status == -number
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_is_passed_on(project: Project, number: signal.Signals) -> None:
+    child = f"trap 'echo got; exit 5' {number.name[3:]}; touch up; while :; do sleep 0.05; done"
+    project.write("wait.sh", child + "\n")
+    line = f"rm -f up; GG sh wait.sh & while [ ! -e up ]; do sleep 0.02; done; kill -{int(number)} $!; wait $!"
+    assert assert_same(project, line) == Result(5, b"got\n", b"")
+
+
+def test_kill_of_the_whole_group(project: Project) -> None:
+    assert_same(project, "exec setsid -w GG sh -c 'trap : TERM; kill -TERM 0; echo went on; exit 3'")
+
+
+def test_a_script_without_a_first_line(project: Project) -> None:
+    project.write("build", 'echo "$0 $1"\n', 0o755)
+    assert assert_same(project, "GG ./build x").stdout == b"./build x\n"
+    assert_same(project, "PATH=.:$PATH; GG build y")
+
+
+def test_a_background_job_is_not_waited_for(project: Project) -> None:
+    """It holds what would tell a reader of the pipe that all is over; gg-infer itself ends with its command."""
+    line = "GG sh -c 'sleep 60 & echo $! >pid'; cat pid | xargs kill; echo ended"
+    assert assert_same(project, line).stdout == b"ended\n"
+
+
+def test_tools_by_path_and_below_no_path(project: Project) -> None:
+    """A command that is itself a tool is recorded, by its name or its path; without PATH the shell's own is searched."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    for command in ("gcc", "/usr/bin/gcc"):
+        project.infer(command, "-c", "main.c")
+        assert project.placeholders() == ["main.o"], command
+        project.path("main.o").unlink()
+    project.run("env", "-u", "PATH", SCRIPTS / "gg-infer", "/bin/sh", "-c", "gcc -c main.c")
+    assert project.placeholders() == ["main.o"]
+
+
+def test_mask_and_priority(project: Project) -> None:
+    assert_same(
+        project, "umask 0027; nice -n 3 GG sh -c 'umask; nice; echo $PPID >/dev/null; cat /proc/self/oom_score_adj'"
+    )
+    assert_same(project, "ulimit -n 100; ulimit -s 4096; ulimit -c 0; GG sh -c 'ulimit -a; ulimit -H -a'")
+
+
+def test_directory_by_its_name(project: Project) -> None:
+    project.path("real").mkdir()
+    project.path("link").symlink_to("real")
+    result = assert_same(project, "cd link; GG sh -c 'echo $PWD; pwd; pwd -P'")
+    assert result.stdout.splitlines()[0] == os.fsencode(project.path("link"))
