@@ -39,7 +39,7 @@ _KEPT_FROM = 10  # where a shell that redirects itself for the time of one comma
 
 _TERMINAL = os.makedev(5, 0)  # /dev/tty: whichever is the process's own
 _DEPTH = 8  # processes that pass on to each other
-_REMEMBERED = 256
+_REMEMBERED = 64
 
 ASIDE = "what it prints is put aside by its caller"
 UNKNOWN = "nobody can tell who reads what it prints"
@@ -53,7 +53,7 @@ class Audience:
 
     def __init__(self, own: tuple[Stream, ...]) -> None:
         self._own = {_key(stream) for stream in own if stream.mode}
-        self._reader: dict[int, tuple[int, int]] = {}  # a pipe's inode: who was seen to read it, by which descriptor
+        self._readers: dict[int, dict[int, None]] = {}  # who was seen to read a pipe: by which descriptors
 
     def why_at_once(self, out: Stream, errors: Stream, pid: int, *, tried: bool) -> str:
         """Why the call of process `pid` cannot wait; empty if it can.
@@ -108,26 +108,35 @@ class Audience:
     def _reader_of(self, pid: int, inode: int) -> int:
         """Who reads a pipe that process `pid` writes to; 0: nobody can tell.
 
-        Looked for first among those that started the writer, then among their children, then everywhere.
+        Looked for first among those who have read others (ninja has a pipe for each command, by the same few descriptors),
+        then among those that started the writer, then among their children, then everywhere.
         """
         pipe = b"pipe:[%d]" % inode
-        known = self._reader.get(inode)
-        if known is not None and processes.link(*known) == pipe:
-            return known[0]
+        for process, seen in self._readers.items():
+            for fd in seen:
+                if processes.link(process, fd) == pipe and processes.reads(process, fd):
+                    return process
         above = []
         for process in _ancestors(pid):
-            if _reads(process, pipe) is not None:
+            if self._reads(process, pipe):
                 return process
             above.append(process)
         beside = [child for process in above for child in processes.children(process)]
         for process in dict.fromkeys((*beside, *processes.everybody())):
-            fd = _reads(process, pipe)
-            if fd is not None:
-                if len(self._reader) >= _REMEMBERED:
-                    self._reader.clear()
-                self._reader[inode] = process, fd
+            if self._reads(process, pipe):
                 return process
         return 0
+
+    def _reads(self, process: int, pipe: bytes) -> bool:
+        """Does `process` read `pipe`, as far as anybody can tell?"""
+        with suppress(OSError):
+            for fd, link in descriptors(process):
+                if link == pipe and processes.reads(process, fd):
+                    if sum(map(len, self._readers.values())) >= _REMEMBERED:
+                        self._readers.clear()
+                    self._readers.setdefault(process, {})[fd] = None
+                    return True
+        return False
 
     # /dev/null
 
@@ -163,15 +172,6 @@ def _ancestors(pid: int) -> Iterator[int]:
     own = os.getpid()
     while (pid := parent_of(pid)) > 1 and pid != own:
         yield pid
-
-
-def _reads(process: int, pipe: bytes) -> int | None:
-    """The descriptor by which `process` reads `pipe`; None if it does not, or nobody can tell."""
-    with suppress(OSError):
-        for fd, link in descriptors(process):
-            if link == pipe and processes.reads(process, fd):
-                return fd
-    return None
 
 
 def _is(process: int, fd: int, stream: Stream) -> bool:
