@@ -59,11 +59,11 @@ _PASSING = frozenset(
 )  # fmt: skip
 
 
-def need_extra(what: str) -> None:
-    """SetupError when the packages of gg's extra `aws` are not installed, which `what` needs."""
+def need_extra(what: str, *names: str) -> None:
+    """SetupError when the packages of gg's extra `aws`, or those of them that are named, are not installed: `what` needs them."""
     from importlib.util import find_spec
 
-    absent = [name for name in _EXTRA if find_spec(name) is None]
+    absent = [name for name in names or _EXTRA if find_spec(name) is None]
     if absent:
         raise SetupError(
             f"{what} needs what gg's extra `aws` installs: there is no {' and no '.join(absent)}",

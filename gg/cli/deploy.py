@@ -64,11 +64,13 @@ def command(
     name: str, expire_days: int | None, layer: str | None, debug: bool,
 ) -> int:  # fmt: skip
     """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
+    from gg.aws.errors import need_extra
     from gg.aws.session import Session
     from gg.deploy import apply, package
     from gg.deploy.runtimes import choose, choose_architecture
     from gg.deploy.wanted import Wanted, checked, costs
 
+    need_extra("gg deploy")
     role = role or config.lambda_role()
     architecture = choose_architecture(arch, platform.machine())
     chosen = choose(runtime, sys.version_info[:2])

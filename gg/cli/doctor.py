@@ -29,16 +29,32 @@ class Finding:
 @click.option("--debug", is_flag=True, hidden=True)
 def command(debug: bool) -> int:
     """Check the programs, the kernel and the workspace. Exit status 1 when something keeps gg from working."""
-    findings = [finding for check in _CHECKS for finding in check()]
+    findings = [finding for check in _CHECKS for finding in _asked(check)]
     for finding in findings:
         click.echo(f"{finding.level:5} {finding.text}")
     return 1 if any(f.level == "bad" for f in findings) else 0
 
 
+def _asked(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """What a check finds; what keeps it from looking is a finding too."""
+    try:
+        yield from check()
+    except GGError as error:
+        yield Finding("bad", f"{error.what}: {error.hint}" if error.hint else error.what)
+
+
 def _native() -> Iterator[Finding]:
     from gg import native
 
-    for find in (native.shim, native.record_library, native.pathmap_library, native.jail, native.tracer):
+    for find in (
+        native.shim,
+        native.record_library,
+        native.pathmap_library,
+        native.jail,
+        native.tracer,
+        native.placer,
+        native.finder,
+    ):
         try:
             yield Finding("ok", f"native program {find()}")
         except GGError as error:
@@ -91,21 +107,25 @@ def _watch() -> Iterator[Finding]:
 
 
 def _namespaces() -> Iterator[Finding]:
+    """Whether a program can be run in a jail: the shim, which is static and ends at once, has one to itself."""
     from gg import native
 
     try:
-        jail = native.jail()
+        jail, shim = native.jail(), native.shim()
     except GGError:
         return
-    with tempfile.TemporaryDirectory() as root:
-        spec = os.path.join(root, "spec")
+    with tempfile.TemporaryDirectory() as top:
+        root, spec = os.path.join(top, "root"), os.path.join(top, "spec")
+        os.mkdir(root)
+        operations = ["root", root, "bind", shim, "/shim", "cwd", "/", "exec", "/shim", "gg-shim", "--gg-can-watch"]
         with open(spec, "wb") as file:
-            file.write(b"\0".join([b"root", os.fsencode(root), b"probe", b""]))
-        done = subprocess.run([jail, "--probe"], capture_output=True, check=False)
-    if done.returncode == 0:
+            file.write(b"".join([os.fsencode(word) + b"\0" for word in operations]))
+        done = subprocess.run([jail, spec], capture_output=True, check=False)
+    if done.returncode in (0, 1):  # what the shim says
         yield Finding("ok", "user and mount namespaces work (--isolation namespace)")
     else:
-        yield Finding("note", f"no namespaces here: --isolation pathmap only ({os.fsdecode(done.stderr.strip())})")
+        why = os.fsdecode(done.stderr.strip()).removeprefix("gg-jail: ")
+        yield Finding("note", f"no namespaces here: --isolation pathmap only ({why})")
 
 
 def _workspace() -> Iterator[Finding]:

@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from gg import config
 
 
-@click.group("gg key", context_settings={"help_option_names": ["-h", "--help"]})
+class _KeyCommand(click.Command):
+    """A command about keys: it says what it needs when it is run, not when it is asked for its help."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.params.append(click.Option(["--debug"], is_flag=True, hidden=True, expose_value=False))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from gg.aws.errors import need_extra
+
+        need_extra("gg key", "cryptography")
+        return super().invoke(ctx)
+
+
+class _KeyGroup(click.Group):
+    command_class = _KeyCommand
+
+
+@click.group("gg key", cls=_KeyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
     """Keys of a shared store: results that others have put there are used only if they are signed by a key you trust.
 
     Make a key of your own, and give what `gg key show` prints to your team; they trust it, or it goes into `trusted` in
     the project's gg.toml.
     """
-    from gg.aws.errors import need_extra
-
-    need_extra("gg key")
 
 
 @command.command("new")

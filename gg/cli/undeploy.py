@@ -38,6 +38,7 @@ def command(
     debug: bool,
 ) -> int:
     """Remove the functions, their layer and logs, and the role; the bucket, which holds results, only if told so."""
+    from gg.aws.errors import need_extra
     from gg.aws.session import Session
     from gg.cli.deploy import say, store_place
     from gg.deploy import apply
@@ -45,6 +46,7 @@ def command(
     from gg.deploy.runtimes import OFFERED, choose_architecture
     from gg.deploy.wanted import Wanted, checked
 
+    need_extra("gg undeploy")
     place = store_place(store)
     regions = (region or place.region or Session().region()).split(",")
     whose = apply.account(Session(regions[0]))
