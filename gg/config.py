@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 
 from gg.core.slotted import names_of, replace, slotted
 from gg.errors import UsageError
 
 _ISOLATIONS = ("pathmap", "namespace")
+MOST_OF_A_PATH = 460
+"""Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
 
 
 @slotted(kw_only=True)
@@ -64,7 +67,7 @@ TRACED = ("configure", "cmake", "meson")
 
 
 def gg_dir() -> str:
-    """`GG_DIR`, the path of a `.gg` to use instead of the nearest one; empty when it is not set."""
+    """`GG_DIR`, the directory in which the workspace's state is to be; empty when it is not set."""
     return os.environ.get("GG_DIR", "")
 
 
@@ -118,8 +121,55 @@ def without_settings(home: str) -> dict[str, str]:
 
 
 def cache_home() -> str:
-    """Where what can be had again is kept: XDG_CACHE_HOME/gg, or ~/.cache/gg."""
-    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "gg")
+    """Where gg keeps what can be had again, the state of workspaces included: the first of `state_homes` that can be written.
+
+    A path at which nothing can be made where there is none.
+    """
+    return next((path for path in state_homes() if _usable(path)), "/dev/null/gg")
+
+
+def state_homes() -> tuple[str, ...]:
+    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; and below TMPDIR, for whoever has no home to write to."""
+    spare = os.path.join(_absolute("TMPDIR") or "/tmp", f"gg-{os.geteuid()}")
+    cache = _absolute("XDG_CACHE_HOME") or (os.path.join(top, ".cache") if (top := user_home()) else "")
+    return (os.path.join(cache, "gg"), spare) if cache else (spare,)
+
+
+def user_home() -> str:
+    """The user's home directory, absolute; empty when nobody tells."""
+    named = os.environ.get("HOME", "") or os.path.expanduser("~")
+    return named if os.path.isabs(named) else ""
+
+
+def _absolute(name: str) -> str:
+    value = os.environ.get(name, "")
+    return value if os.path.isabs(value) else ""
+
+
+def _usable(path: str) -> bool:
+    """Whether state can be kept there: a directory of this user's, or a path at which one can be made."""
+    if len(os.fsencode(path)) > MOST_OF_A_PATH:
+        return False
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return _can_be_made(path)
+    if path == state_homes()[-1] and (
+        not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o77
+    ):
+        return False  # where everybody may write, somebody else may have made it
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def _can_be_made(path: str) -> bool:
+    """Not in a home directory that does not exist: it is named so that nothing is kept there (/homeless-shelter)."""
+    top = user_home()
+    if os.path.lexists(path) or (top and path.startswith(top.rstrip("/") + "/") and not os.path.isdir(top)):
+        return False
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    return os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
 
 
 def home() -> str:

@@ -190,7 +190,7 @@ class Maker:
         from gg.store.directory import DirectoryStore
         from gg.workspace import Workspace
 
-        self._store = DirectoryStore(os.fsencode(Workspace.need().dot))
+        self._store = DirectoryStore(os.fsencode(Workspace.need().store))
 
     def thunk(
         self,

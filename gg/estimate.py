@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -> tuple[Graph, Place]:
     """All that an estimate of forcing `targets` needs to know."""
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         graph = _graph(workspace, settings, store, targets)
     finally:

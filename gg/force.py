@@ -191,7 +191,7 @@ class Forcer:
             store=store,
             groups=groups,
             files=self.files,
-            dot=self._workspace.dot,
+            workspace=self._workspace,
             bill=self._bill,
             renaming=self._renaming,
             report=lambda text: self._observe(seen.Note(text)),

@@ -9,17 +9,17 @@ import os
 
 
 class Helper:
-    """`program`, a path, started with one argument. It has no environment and ends when its input does.
+    """`program`, a path, started with its arguments. It has no environment and ends when its input does.
 
     Not for several threads.
     """
 
-    def __init__(self, program: str, argument: bytes) -> None:
+    def __init__(self, program: str, *arguments: bytes) -> None:
         given, self._to = os.pipe()
         self._from, answers = os.pipe()
         try:
             moves = [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, answers, 1)]
-            self.pid = os.posix_spawn(program, [os.fsencode(program), argument], {}, file_actions=moves)
+            self.pid = os.posix_spawn(program, [os.fsencode(program), *arguments], {}, file_actions=moves)
         except BaseException:
             os.close(self._to)
             os.close(self._from)

@@ -1,4 +1,4 @@
-"""What the last runs in a workspace did: `.gg/history.jsonl`, one JSON object a run, and `.gg/calls.jsonl`."""
+"""What the last runs in a workspace did: `history.jsonl` among its records, one JSON object a run, and `calls.jsonl`."""
 
 from __future__ import annotations
 

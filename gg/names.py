@@ -1,7 +1,7 @@
 """Under which names a workspace's thunks have it: the setting `known_as`, and what it was in former sessions.
 
-`.gg/known-as` holds a line for each name that was ever used, the latest first, for placeholders live on when a setting is
-changed, and whoever forces them may have another environment than who recorded.
+`known-as`, among its records, holds a line for each name that was ever used, the latest first, for placeholders live on when a
+setting is changed, and whoever forces them may have another environment than who recorded.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Sequence
 
 from gg import native
 from gg.core.placeholder import Placeholder
@@ -17,11 +18,14 @@ _FOUND = struct.Struct("<32sI")
 
 
 class Search:
-    """Begins at once. `.gg`, `.git` and symbolic links are not entered."""
+    """Begins at once. `.gg`, `.git`, symbolic links and the directories `without` are not entered.
 
-    def __init__(self, directory: str) -> None:
+    Those are absolute paths that begin with the directory's own.
+    """
+
+    def __init__(self, directory: str, without: Sequence[str] = ()) -> None:
         self._directory = directory
-        self._helper = Helper(native.finder(), os.fsencode(directory))
+        self._helper = Helper(native.finder(), *map(os.fsencode, (directory, *without)))
 
     def found(self) -> dict[bytes, Placeholder]:
         """Every placeholder, by its path, which begins with the directory's own. To be asked once."""

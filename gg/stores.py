@@ -28,7 +28,7 @@ def open_store(
     """
     settings = _with_store(workspace, settings)
     lent = near is not None
-    near = near or DirectoryStore(os.fsencode(workspace.dot))
+    near = near or DirectoryStore(os.fsencode(workspace.store))
     if not settings.store:
         return near
     try:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gg.core.placeholder import Placeholder
 from gg.errors import UnknownTarget
-from gg.workspace import Workspace, read_placeholder
+from gg.workspace import Workspace, read_placeholder, search
 
 
 class Targets:
@@ -26,7 +26,7 @@ class Targets:
         for name in names:
             path = os.path.realpath(os.fsencode(os.path.join(cwd, name)))
             if os.path.isdir(path):
-                targets.placeholders.update(Workspace(os.fsdecode(path)).placeholders())
+                targets.placeholders.update(search(os.fsdecode(path)).found())
                 continue
             known = read_placeholder(path)
             if known:

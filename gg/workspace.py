@@ -1,67 +1,123 @@
-"""The workspace: a directory tree with `.gg/` at its top, and where things are in it.
+"""The workspace: a directory tree that a build runs in, and where its state is, outside of the tree.
 
-.gg/version        what made it; `gg.store.directory` refuses a newer one
-.gg/blobs/ …       the directory store
-.gg/tmp/           files being written, scratch of attempts; cleared when nobody uses it
-.gg/answers        what compilers said of themselves in earlier sessions
-.gg/recall         what sources were found to read in earlier sessions
-.gg/shims/         symbolic links to the shim, one for each tool name seen on PATH
-.gg/history.jsonl  a line for each gg-infer and gg-force
+A state home (`~/.cache/gg`; `gg.config.state_homes`) has
+
+store/             the directory store of all workspaces of this user: blobs, thunks, groups, reductions
+files.db, answers  what is known of the system's files, and what tools said of themselves
+workspaces/<id>/   the records of one workspace, found by its path (`gg.roots`)
+
+and the records of a workspace are
+
+root               the directory that they are about
+tmp/               files being written, scratch of attempts; cleared when nobody uses it
+answers            what compilers said of themselves in earlier sessions
+recall             what sources were found to read in earlier sessions
+files.db           digests of the tree's files
+shims/             symbolic links to the shim, one for each tool name seen on PATH
+history.jsonl      a line for each gg-infer and gg-force
+
+Who wants it otherwise has records and store together in one directory: `GG_DIR`, or `.gg/` at the top of the tree, if there
+is one (`gg init --in-tree`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from gg import config, roots
 from gg.core import placeholder
 from gg.core.placeholder import Placeholder
 from gg.core.slotted import slotted
 from gg.errors import StoreError, UsageError
 
+if TYPE_CHECKING:
+    from gg.search import Search
+
 DOT = ".gg"
+_OWN_FILES = ("version", "tmp", "root")  # one of them is in each directory that is state
+_IGNORED = "*\n"
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
 
 
 @slotted()
 class Workspace:
-    """A workspace that exists. `root` is absolute and free of symbolic links."""
+    """A workspace. `root`, its directory, is absolute and free of symbolic links.
+
+    `dot`: the directory of its records; never assume that it is in the tree. `store`: of the directory store, which other
+    workspaces use too. `home`: the state home, empty where records and store are in a directory of their own. `common`: of
+    what is known of the system's files and tools.
+    """
 
     root: str
-
-    @property
-    def dot(self) -> str:
-        return os.path.join(self.root, DOT)
+    dot: str
+    store: str
+    home: str = ""
 
     @property
     def tmp(self) -> str:
-        return os.path.join(self.root, DOT, "tmp")
+        return os.path.join(self.dot, "tmp")
 
     @property
     def shims(self) -> str:
-        return os.path.join(self.root, DOT, "shims")
+        return os.path.join(self.dot, "shims")
 
     @property
     def history(self) -> str:
-        return os.path.join(self.root, DOT, "history.jsonl")
+        return os.path.join(self.dot, "history.jsonl")
+
+    @property
+    def common(self) -> str:
+        return self.home or config.cache_home()
+
+    @classmethod
+    def at(cls, root: str, dot: str) -> Workspace:
+        """The workspace whose records and store are both in the directory `dot`."""
+        return cls(root, dot, dot)
+
+    @classmethod
+    def kept_in(cls, home: str, root: str, records: str) -> Workspace:
+        return cls(root, records, os.path.join(home, "store"), home)
+
+    @classmethod
+    def every(cls, home: str) -> Iterator[Workspace]:
+        """All workspaces of a state home whose directories are there."""
+        for records, root in roots.every(home):
+            if os.path.isdir(root.path):
+                yield cls.kept_in(home, root.path, records)
 
     @classmethod
     def find(cls, start: str = ".") -> Workspace | None:
-        """The nearest workspace at or above `start`; `GG_DIR`, the path of a `.gg`, goes before."""
-        from gg.config import gg_dir
-
-        named = gg_dir()
+        """The nearest workspace at or above `start`; the one that `GG_DIR` names goes before."""
+        named, here = config.gg_dir(), os.path.realpath(start)
         if named:
-            root = os.path.dirname(os.path.realpath(named))
-            return cls(root) if os.path.isdir(os.path.join(root, DOT)) else None
-        here = os.path.realpath(start)
+            dot = os.path.realpath(named)
+            return cls.at(_root_of(dot, here), dot) if _is_state(dot) else None
+        homes, first = config.state_homes(), here
         while True:
-            if os.path.isdir(os.path.join(here, DOT)):
-                return cls(here)
+            if here == first or not _swallows(here):
+                found = cls._here(here, homes)
+                if found is not None:
+                    return found
             above = os.path.dirname(here)
             if above == here:
                 return None
             here = above
+
+    @classmethod
+    def _here(cls, path: str, homes: tuple[str, ...]) -> Workspace | None:
+        dot = os.path.join(path, DOT)
+        if os.path.isdir(dot) and _is_state(dot) and _is_own(dot):
+            return cls.at(path, dot)
+        for home in homes:
+            records = roots.find(home, path)
+            if records is not None:
+                return cls.kept_in(home, path, records)
+        return None
 
     @classmethod
     def need(cls, start: str = ".") -> Workspace:
@@ -69,36 +125,64 @@ class Workspace:
         found = cls.find(start)
         if found is None:
             raise UsageError(
-                "no workspace here: there is no .gg in this directory or above it",
+                "no workspace here: nothing was recorded in this directory or above it",
                 hint="record a build first: gg-infer make",
             )
         return found
 
     @classmethod
-    def create(cls, start: str = ".") -> Workspace:
-        """The workspace at or above `start`, made at `start` when there is none. StoreError when it cannot be made."""
-        found = cls.find(start)
-        if found is None:
-            from gg.config import gg_dir
+    def create(cls, start: str = ".", tell: Callable[[str], None] = lambda text: None) -> Workspace:
+        """The workspace at or above `start`, made at `start` when there is none. StoreError when it cannot be made.
 
-            named = gg_dir()
-            found = cls(os.path.dirname(os.path.realpath(named)) if named else os.path.realpath(start))
+        `tell(text)` is called where its state has to be at an unusual place.
+        """
+        found = cls.find(start)
+        if found is None or config.gg_dir():
+            found = cls.new(start, tell)
         found.make()
         return found
 
+    @classmethod
+    def new(
+        cls, start: str = ".", tell: Callable[[str], None] = lambda text: None, *, in_tree: bool = False
+    ) -> Workspace:
+        """A workspace whose directory is `start` itself; its records and store are not made yet. StoreError, UsageError."""
+        named, root = config.gg_dir(), os.path.realpath(start)
+        if named:
+            return _named(os.path.realpath(named), root)
+        if in_tree:
+            return cls.at(root, os.path.join(root, DOT))
+        home = config.cache_home()
+        usual = config.state_homes()[0]
+        try:
+            os.makedirs(home, mode=0o700, exist_ok=True)
+            made = cls.kept_in(home, root, roots.register(home, root))
+        except OSError as error:
+            tell(f"gg's state is in {root}/{DOT}: no other place can be written ({error.strerror})")
+            return cls.at(root, os.path.join(root, DOT))
+        if home != usual:
+            tell(f"gg's state is in {home}: {usual} cannot be written")
+        return made
+
     def make(self) -> None:
-        """Have `.gg/` and what is in it; StoreError when it cannot be made."""
+        """Have the directory of records and what is in it; StoreError when it cannot be made."""
         try:
             os.makedirs(self.tmp, exist_ok=True)
+            if not self.home and self.dot.startswith(self.root + "/"):
+                _write_once(os.path.join(self.dot, ".gitignore"), _IGNORED)
+            _write_once(os.path.join(self.home or self.dot, "CACHEDIR.TAG"), _TAG)
         except OSError as error:
+            if os.path.isdir(self.tmp):
+                self.need_writable()
             raise StoreError(
-                f"cannot make {self.dot}: {error.strerror}", hint="gg needs a place to write in the workspace"
+                f"cannot make {self.dot}: {error.strerror}",
+                hint="gg needs a place to write: set GG_DIR or XDG_CACHE_HOME",
             ) from error
         self.need_writable()
         self.remove_scratch()
 
     def remove_scratch(self) -> None:
-        """Remove what processes that are no more have left in `.gg/tmp`; names there carry a process's number."""
+        """Remove what processes that are no more have left in `tmp`; names there carry a process's number."""
         for name in os.listdir(self.tmp):
             number = re.match(r"(?:[a-z]+|\.gg-)(\d+)", name)
             if number and not os.path.exists(f"/proc/{number[1]}"):
@@ -107,15 +191,97 @@ class Workspace:
                     _remove(full)
 
     def need_writable(self) -> None:
-        """StoreError when nothing can be written in `.gg/`."""
+        """StoreError when nothing can be written among the records."""
         if not os.access(self.tmp, os.W_OK):
-            raise StoreError(f"cannot write in {self.dot}", hint="gg needs a place to write in the workspace")
+            raise StoreError(
+                f"cannot write in {self.dot}", hint="gg needs a place to write: set GG_DIR or XDG_CACHE_HOME"
+            )
+
+    def remove(self) -> None:
+        """Remove the records, and the store where no other workspace uses it. OSError."""
+        if self.home:
+            roots.forget(self.home, self.dot)
+        else:
+            import shutil
+
+            shutil.rmtree(self.dot)
+
+    def search(self) -> Search:
+        """Begins to look for the placeholders below the root."""
+        return search(self.root, self.dot)
 
     def placeholders(self) -> dict[bytes, Placeholder]:
-        """Every placeholder below the root, by its absolute path; `.gg`, `.git` and symbolic links are not entered."""
-        from gg.search import Search
+        """Every placeholder below the root, by its absolute path; state, `.git` and symbolic links are not entered."""
+        return self.search().found()
 
-        return Search(self.root).found()
+
+def search(directory: str, dot: str = "") -> Search:
+    """Begins to look for the placeholders below `directory`. State of gg's is not entered, nor is `dot`."""
+    from gg.search import Search
+
+    places = {dot, config.gg_dir(), *config.state_homes()}
+    inside = (os.path.realpath(place) for place in places if place)
+    return Search(directory, sorted(place for place in inside if place.startswith(directory.rstrip("/") + "/")))
+
+
+def _named(dot: str, root: str) -> Workspace:
+    """The workspace with its state in `dot`, as GG_DIR has it, for somebody who works in `root`."""
+    if len(os.fsencode(dot)) > config.MOST_OF_A_PATH:
+        raise UsageError(f"the path of GG_DIR is too long for a database: {dot}", hint="name a shorter one")
+    if os.path.isdir(dot) and not _is_state(dot):
+        raise UsageError(
+            f"GG_DIR is {dot}, which holds other things than gg's state", hint="name a directory of its own"
+        )
+    top = _root_of(dot, root)
+    if top != root and not f"{root}/".startswith(f"{top.rstrip('/')}/"):
+        top = root
+    try:
+        os.makedirs(dot, exist_ok=True)
+        known = roots.read(dot)
+        if os.path.dirname(dot) != top and (known is None or known.path != top):
+            roots.note(dot, top)
+    except OSError as error:
+        if not os.path.isdir(dot):
+            raise StoreError(f"cannot make {dot}: {error.strerror}", hint="GG_DIR is to be a directory") from error
+    return Workspace.at(top, dot)
+
+
+def _root_of(dot: str, here: str) -> str:
+    """The directory of the workspace whose state is in `dot`; `here` where nothing tells."""
+    known = roots.read(dot)
+    if known is not None and os.path.isdir(known.path):
+        return known.path
+    return os.path.dirname(dot) if os.path.basename(dot) == DOT else here
+
+
+def _is_state(dot: str) -> bool:
+    """Whether a directory holds state of gg's, or nothing yet."""
+    try:
+        return any(os.path.lexists(os.path.join(dot, name)) for name in _OWN_FILES) or not os.listdir(dot)
+    except OSError:
+        return False
+
+
+def _is_own(dot: str) -> bool:
+    """Whether a directory is this user's, and SQLite can open what is in it."""
+    return os.stat(dot).st_uid == os.geteuid() and len(os.fsencode(dot)) <= config.MOST_OF_A_PATH
+
+
+def _swallows(path: str) -> bool:
+    """Whether a directory is no workspace for what is below: the root, a home, where everybody may write."""
+    if path in ("/", os.path.realpath(config.user_home() or "/")):
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
+
+def _write_once(path: str, text: str) -> None:
+    if not os.path.lexists(path):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
 
 
 def _remove(path: str) -> None:

@@ -1,6 +1,6 @@
-/* gg-find DIRECTORY: tells which placeholders are below. `gg/search.py` starts it and goes on meanwhile.
+/* gg-find DIRECTORY [WITHOUT...]: tells which placeholders are below. `gg/search.py` starts it and goes on meanwhile.
  *
- * `.gg` and `.git` are not entered, nor are symbolic links. What cannot be read holds nothing to force: it is removed while
+ * `.gg` and `.git` are not entered, nor are symbolic links and the directories WITHOUT, paths as we come to them. What cannot be read holds nothing to force: it is removed while
  * we look, or not ours. On standard output, little-endian:
  *
  *   u32  how many
@@ -28,6 +28,7 @@ struct text {
 };
 
 static struct text founds, paths, directories; /* directories: those still to be looked through, NUL after each */
+static char **without;                         /* NULL after the last */
 
 static void need(struct text *text, size_t more)
 {
@@ -105,9 +106,17 @@ static void look_at(int fd, const char *directory, const struct dirent *entry)
     }
 }
 
+static int is_left_out(const char *directory)
+{
+    for (char **each = without; *each != NULL; each++)
+        if (strcmp(*each, directory) == 0)
+            return 1;
+    return 0;
+}
+
 static void look_through(const char *directory)
 {
-    DIR *entries = opendir(*directory ? directory : "/");
+    DIR *entries = is_left_out(directory) ? NULL : opendir(*directory ? directory : "/");
     const struct dirent *entry;
     if (entries == NULL)
         return;
@@ -131,8 +140,9 @@ static char *next_directory(void)
 int main(int argc, char **argv)
 {
     char *directory;
-    if (argc != 2)
+    if (argc < 2)
         return 64;
+    without = argv + 2;
     add(&directories, strcmp(argv[1], "/") == 0 ? "" : argv[1], strcmp(argv[1], "/") == 0 ? 1 : strlen(argv[1]) + 1);
     while ((directory = next_directory()) != NULL) {
         look_through(directory);

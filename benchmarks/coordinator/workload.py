@@ -24,7 +24,7 @@ def make(root: Path, count: int) -> list[SandboxPath]:
     (root / "out").mkdir(parents=True)
     workspace = Workspace.create(str(root))
     workspace.make()
-    with DirectoryStore(os.fsencode(workspace.dot)) as store:
+    with DirectoryStore(os.fsencode(workspace.store)) as store:
         program, group = _program(workspace, store)
         encoded = encode_group(group)
         store.put({Key(Kind.GROUP, group_id(encoded)): encoded})

@@ -94,7 +94,7 @@ def decode(data: bytes) -> Recorded:
 
 def read(workspace: Workspace, name: str) -> Recorded:
     """All that was ever recorded there."""
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         return _read(workspace, store, name)
     finally:

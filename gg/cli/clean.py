@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 
 import click
 
@@ -11,13 +10,14 @@ from gg.workspace import Workspace
 
 
 @click.command("gg clean", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--keep-store", is_flag=True, help="Remove placeholders only; what was forced stays known.")
+@click.option("--keep-records", is_flag=True, help="Remove placeholders only.")
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
 @click.option("--debug", is_flag=True, hidden=True)
-def command(keep_store: bool, dry_run: bool, debug: bool) -> int:
-    """Remove every placeholder of the workspace, and .gg/ with all that is remembered there.
+def command(keep_records: bool, dry_run: bool, debug: bool) -> int:
+    """Remove every placeholder of the workspace, and its records.
 
-    Files that were forced are ordinary files and stay. make will build again what the placeholders stood for.
+    Files that were forced are ordinary files and stay. make will build again what the placeholders stood for. The store, which
+    other workspaces use too, stays as it is (gg gc makes it smaller), unless it is this workspace's own (gg init --in-tree).
     """
     from gg.errors import StoreError
 
@@ -28,9 +28,9 @@ def command(keep_store: bool, dry_run: bool, debug: bool) -> int:
         if not dry_run:
             for path in paths:
                 os.unlink(path)
-            if not keep_store:
-                shutil.rmtree(workspace.dot)
+            if not keep_records:
+                workspace.remove()
     except OSError as error:
         raise StoreError(f"cannot remove {error.filename}: {error.strerror}") from error
-    click.echo(f"{verb} {len(paths)} placeholders{'' if keep_store else f' and {workspace.dot}'}")
+    click.echo(f"{verb} {len(paths)} placeholders{'' if keep_records else f' and {workspace.dot}'}")
     return 0

@@ -20,7 +20,7 @@ def command(files: tuple[str, ...], debug: bool) -> int:
     from gg.store.directory import DirectoryStore
 
     workspace = Workspace.need()
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         for file in files:
             try:

@@ -28,7 +28,7 @@ def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
 
     directory = os.path.dirname(os.path.abspath(name)) if os.path.exists(name) else "."
     workspace = Workspace.need(directory)
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         thunk_id, index = find(store, name)
         thunk, reduction = load(store, thunk_id)

@@ -132,18 +132,30 @@ def _workspace() -> Iterator[Finding]:
     workspace = Workspace.find()
     if workspace is None:
         yield Finding("note", "no workspace here yet: gg-infer makes one")
+        yield from _home()
         return
     if not os.access(workspace.dot, os.W_OK):
         yield Finding("bad", f"{workspace.dot} cannot be written")
     free = shutil.disk_usage(workspace.dot).free
     level = "ok" if free > _SPACE else "note"
-    yield Finding(level, f"workspace {workspace.root}, {free / 1e9:.1f} GB free")
+    yield Finding(level, f"workspace {workspace.root}, state in {workspace.dot}, {free / 1e9:.1f} GB free")
     from gg.store.directory import DirectoryStore
 
     try:
-        DirectoryStore(os.fsencode(workspace.dot)).close()
+        DirectoryStore(os.fsencode(workspace.store)).close()
     except GGError as error:
         yield Finding("bad", f"{error.what}: {error.hint}")
+
+
+def _home() -> Iterator[Finding]:
+    """Where the state of a new workspace would be."""
+    from gg import config
+
+    usual, home = config.state_homes()[0], config.cache_home()
+    if home == usual:
+        yield Finding("ok", f"state is kept in {home}")
+    else:
+        yield Finding("note", f"{usual} cannot be written: set XDG_CACHE_HOME or GG_DIR")
 
 
 def _team() -> Iterator[Finding]:

@@ -34,7 +34,7 @@ def command(name: str | None, calls: bool, debug: bool) -> int:
     from gg.store.directory import DirectoryStore
 
     workspace = Workspace.need(os.path.dirname(os.path.abspath(name)) if os.path.exists(name) else ".")
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         for line in explain(store, find(store, name)[0]):
             click.echo(line)

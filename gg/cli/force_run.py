@@ -9,7 +9,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gg import config, history
-from gg.search import Search
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -53,8 +52,8 @@ def force(
 ) -> int:
     """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
-    workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
-    search = None if targets else Search(workspace.root)
+    workspace = _workspace(targets)
+    search = None if targets else workspace.search()
     settings = config.load(workspace.root, **flags)
     from gg.observe.choose import choose
     from gg.targets import Targets
@@ -71,6 +70,25 @@ def force(
     line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
     history.append(workspace, line)
     return status
+
+
+def _workspace(targets: Sequence[str]) -> Workspace:
+    """The workspace of the targets; a new one where nothing was recorded and there are placeholders, as in a copy of a tree."""
+    start = os.path.dirname(os.path.abspath(targets[0])) if targets else "."
+    found = Workspace.find(start)
+    if found is None:
+        found = Workspace.create(start) if _is_copied(targets) else Workspace.need(start)
+    return found
+
+
+def _is_copied(targets: Sequence[str]) -> bool:
+    from gg.errors import UnknownTarget
+    from gg.targets import Targets
+
+    try:
+        return bool(Targets.named(targets or ["."], os.getcwd()).placeholders)
+    except UnknownTarget:
+        return False
 
 
 def _force(

@@ -21,7 +21,7 @@ _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> int:
-    """Drop results, thunks and blobs that no placeholder of the workspace needs, the oldest first."""
+    """Drop results, thunks and blobs that no placeholder of a workspace needs, the oldest first."""
     from gg.record.softfiles import soft_key
     from gg.store.base import Key, Kind
     from gg.store.directory import DirectoryStore
@@ -29,9 +29,9 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
 
     age, size = _age(max_age), _size(max_size) if max_size else None
     workspace = Workspace.need()
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
-        thunks = {known.thunk for known in workspace.placeholders().values()}
+        thunks = {known.thunk for each in _sharing(workspace) for known in each.placeholders().values()}
         roots = [Key(kind, thunk) for thunk in thunks for kind in (Kind.THUNK, Kind.REDUCTION)]
         roots += [soft_key(thunk) for thunk in thunks]
         report = collect(store, roots, max_age_s=age, max_bytes=size, dry_run=dry_run)
@@ -46,6 +46,11 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
         f" {len(thunks)} placeholders need {report.needed_size / 1e6:.1f} MB"
     )
     return 0
+
+
+def _sharing(workspace: Workspace) -> list[Workspace]:
+    """The workspaces that use the store of this one."""
+    return list(Workspace.every(workspace.home)) if workspace.home else [workspace]
 
 
 def _age(text: str) -> float:

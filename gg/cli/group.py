@@ -14,7 +14,7 @@ from gg import __version__
 from gg.errors import Interrupted, UsageError
 
 _COMMANDS = {
-    "init": ("gg.cli.init", "Make .gg/ here."),
+    "init": ("gg.cli.init", "Make this directory a workspace."),
     "infer": ("gg.cli.infer", "Run a build command and record what its tools would do."),
     "force": ("gg.cli.force", "Evaluate what was recorded and put real files in the placeholders' places."),
     "describe": ("gg.cli.describe", "Say what a placeholder, thunk or file is."),
@@ -25,7 +25,7 @@ _COMMANDS = {
     "deploy": ("gg.cli.deploy", "Put the worker into an AWS account."),
     "undeploy": ("gg.cli.undeploy", "Take it out again."),
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
-    "clean": ("gg.cli.clean", "Remove placeholders and .gg/."),
+    "clean": ("gg.cli.clean", "Remove placeholders and a workspace's records."),
     "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),
     "hash": ("gg.cli.hash", "Print the hash of a file."),
     "collect": ("gg.cli.collect", "Put files into the store."),

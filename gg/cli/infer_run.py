@@ -36,7 +36,7 @@ def infer(
     """Record the command `arguments`; its exit status, -N when signal N ended it. `flags` are settings, None for none given."""
     if config.recorder_socket():
         os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
-    workspace = Workspace.create()
+    workspace = Workspace.create(tell=_tell)
     settings = _settings(workspace, trace, flags)
     declared, traced = _declared(workspace.root), _traced(settings)
     renaming = _renaming(workspace, settings.known_as)
@@ -47,7 +47,7 @@ def infer(
 
     end_soon()
     started = time.time()
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, config.given_environment())
@@ -63,7 +63,7 @@ def infer(
             declared=declared,
             traced=traced,
             renaming=renaming,
-            common=config.cache_home(),
+            common=workspace.common,
         )
         status = _serve(build, session, forces, arguments, started)
     finally:
@@ -74,6 +74,10 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"gg: {text}\n")
 
 
 def _serve(build: Build, session: Session, forces: _Forces, arguments: Sequence[str], started: float) -> int:

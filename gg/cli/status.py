@@ -23,7 +23,7 @@ def command(as_json: bool, debug: bool) -> int:
 
     workspace = Workspace.need()
     waiting = sorted(os.path.relpath(os.fsdecode(path), workspace.root) for path in workspace.placeholders())
-    store = DirectoryStore(os.fsencode(workspace.dot))
+    store = DirectoryStore(os.fsencode(workspace.store))
     try:
         sizes = {kind.name.lower(): [s.size for s in store.keys(kind)] for kind in Kind}
     finally:
@@ -32,13 +32,21 @@ def command(as_json: bool, debug: bool) -> int:
     force = next(history.runs(workspace, "force"), None)
     if as_json:
         counts = {name: {"count": len(s), "bytes": sum(s)} for name, s in sizes.items()}
-        report = {"workspace": workspace.root, "placeholders": waiting, "store": counts, "infer": infer, "force": force}
+        where = {"records": workspace.dot, "store_directory": workspace.store}
+        report = {
+            "workspace": workspace.root,
+            **where,
+            "placeholders": waiting,
+            "store": counts,
+            "infer": infer,
+            "force": force,
+        }
         click.echo(json.dumps(report))
         return 0
-    click.echo(f"workspace {workspace.root}")
+    click.echo(f"workspace {workspace.root}, with its records in {workspace.dot}")
     click.echo(f"{len(waiting)} placeholders wait to be forced{_some(waiting)}")
     blobs, metadata = sum(sizes["blob"]), sum(sum(s) for name, s in sizes.items() if name != "blob")
-    click.echo(f"store: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
+    click.echo(f"store {workspace.store}: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
                f" {len(sizes['reduction'])} reductions ({_bytes(metadata)} of metadata)")  # fmt: skip
     if infer:
         click.echo(f"last gg-infer {_ago(infer)}: {infer['thunks']} thunks, {infer['new']} new;"

@@ -34,7 +34,7 @@ class Deployment(NamedTuple):
 
 
 def remember(dot: str, deployments: tuple[Deployment, ...]) -> None:
-    """Write them to `.gg/`; nothing there means that nothing is deployed."""
+    """Write them to the records of a workspace, `dot`; nothing there means that nothing is deployed."""
     path = os.path.join(dot, _FILE)
     if not deployments:
         if os.path.exists(path):

@@ -63,7 +63,7 @@ class LocalEngine:
         renaming: Renaming | None = None,
     ) -> None:
         """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
-        the machine has. `dot`: the `.gg` that dynamic thunks make further thunks in; without it they cannot.
+        the machine has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot.
         `renaming`: how thunks call the workspace, if not by its own path. Of such a file the blob in the store is read.
         """
         self.slots = slots

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gg.execute.expand import Groups
     from gg.store.base import Store
     from gg.store.filedb import FileDB
+    from gg.workspace import Workspace
 
 NAMES = ("local", "lambda")
 
@@ -36,12 +37,12 @@ def make_engines(
     store: Store,
     groups: Groups,
     files: Callable[[], FileDB],
-    dot: str,
+    workspace: Workspace,
     bill: Bill | None = None,
     renaming: Renaming | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Engine]:
-    """The engines that the settings name, over the `.gg` at `dot`, and the one to fall back on, in reserve.
+    """The engines that the settings name, for a workspace, and the one to fall back on, in reserve.
 
     What they spend goes on `bill`; `report(text)` is told of what has to be left out.
 
@@ -57,7 +58,7 @@ def make_engines(
             store=store,
             groups=groups,
             files=files,
-            dot=dot,
+            workspace=workspace,
             bill=bill,
             renaming=renaming,
             report=report,
@@ -84,7 +85,7 @@ def _make(
     store: Store,
     groups: Groups,
     files: Callable[[], FileDB],
-    dot: str,
+    workspace: Workspace,
     bill: Bill | None,
     renaming: Renaming | None,
     report: Callable[[str], None],
@@ -99,7 +100,7 @@ def _make(
             store=store,
             groups=groups,
             files=files,
-            dot=dot,
+            workspace=workspace,
             bill=bill or Bill(),
             renaming=renaming,
             report=report,
@@ -112,8 +113,8 @@ def _make(
         store=store,
         files=files,
         groups=groups,
-        tmp=os.path.join(dot, "tmp"),
-        dot=dot,
+        tmp=workspace.tmp,
+        dot=workspace.store,
         slots=settings.width() if alone else min(settings.width(), len(os.sched_getaffinity(0))),
         isolation=Isolation(settings.isolation),
         memory=settings.memory,

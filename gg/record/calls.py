@@ -1,6 +1,6 @@
 """What became of each call in one session: counts for the summary, reasons for `gg explain`.
 
-Calls that ran for real are written to `.gg/calls.jsonl` one line each, with the reason, so that the question "which,
+Calls that ran for real are written to `calls.jsonl` one line each, with the reason, so that the question "which,
 and why" has an answer without a log level.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import IO
 
 from gg.core.slotted import field, slotted
@@ -42,24 +43,21 @@ class Calls:
         (self.probes if probe else self.real)[why] += 1
         if not probe:
             self.real_by_tool[tool] += 1
-        if self._file is None and self.path:
-            self._file = open(self.path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
-        if self._file:
-            import json
+        import json
 
-            line = {
-                "tool": tool,
-                "why": why,
-                "probe": probe,
-                "cwd": os.fsdecode(cwd),
-                "argv": [os.fsdecode(a) for a in argv],
-            }
-            self._file.write(json.dumps(line) + "\n")
+        words = [os.fsdecode(arg) for arg in argv]
+        line = {"tool": tool, "why": why, "probe": probe, "cwd": os.fsdecode(cwd), "argv": words}
+        with suppress(OSError):  # a full disk: a build does not fail because its story has no place
+            if self._file is None and self.path:
+                self._file = open(self.path, "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115
+            if self._file:
+                self._file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
-        if self._file:
-            self._file.close()
-            self._file = None
+        file, self._file = self._file, None
+        if file:
+            with suppress(OSError):
+                file.close()
 
     def summary(self) -> dict[str, object]:
         """For the history and `--json`."""

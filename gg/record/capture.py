@@ -57,14 +57,13 @@ class Capture:
         self,
         world: World,
         store: Store,
-        memory: set[bytes] | None = None,
         renaming: Renaming | None = None,
         recall: bytes | None = None,
     ) -> None:
-        """`memory`: the thunks and groups in the store. `recall`: the file of what earlier sessions found out."""
+        """`recall`: the file of what earlier sessions found out."""
         self._world = world
         self._canon = Canon()
-        self._shelf = Shelf(store, world, memory if memory is not None else set())
+        self._shelf = Shelf(store, world)
         self._outputs = Outputs(world, self._canon, store)
         self._groups: dict[tuple[bytes, ...], GroupId] = {}
         self._system: dict[tuple[tuple[bytes, ...], tuple[GroupId, ...]], GroupId] = {}
@@ -92,6 +91,10 @@ class Capture:
             put=self._shelf.blob,
             stable=self._world.stable,
         )
+
+    def is_new(self, name: ThunkId) -> bool:
+        """Whether the store did not have the thunk before this session; told once."""
+        return self._shelf.is_new(name)
 
     def close(self) -> None:
         """Write down what later sessions may know."""
@@ -141,6 +144,7 @@ class Capture:
 
             recall = Recall(self._memory, self._about, self._world, self._canon)
             self._notes = Notes(recall, self._world, self._canon, lambda: self._scanner, self._started)
+            self._shelf.expect(recall.thunks())
         return self._notes
 
     def _make(

@@ -90,6 +90,10 @@ class Recall:
             self._kept = kept if _unchanged(kept.stable) else Kept()
         return self._kept
 
+    def thunks(self) -> list[bytes]:
+        """Those that may be found, in the order in which they were recorded."""
+        return [cast("bytes", note[0]) for note in self.kept.notes.values()]
+
     @staticmethod
     def key(
         draft: Draft, cwd: bytes, links: Sequence[Symlink], outputs: Sequence[Output], tools: Sequence[GroupId]

@@ -6,6 +6,7 @@ is handed to the session's force service and answered when that is done, so othe
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +93,6 @@ class Recorder:
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._audience: Audience | None = None
         self._count = 0
-        self._known: set[bytes] = set()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
     def handle(self, request: Request, reply: Reply) -> None:
@@ -239,8 +239,7 @@ class Recorder:
             data = self._writer.encode(captured.id, index)
             info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
             self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
-        self._calls.captured(call.tool.name, captured.draft.work.value, new=captured.id not in self._known)
-        self._known.add(captured.id)
+        self._calls.captured(call.tool.name, captured.draft.work.value, new=self._capture.is_new(captured.id))
         if self._listener:
             self._listener(call, captured)
 
@@ -280,7 +279,14 @@ class Recorder:
     def _write(self, path: bytes, data: bytes, mode: int) -> os.stat_result:
         """Write aside and rename: a reader sees the old file or the whole new one, whenever we are killed."""
         self._count += 1
-        aside = self._tmp + b"%d" % self._count
+        info = self._write_aside(self._tmp + b"%d" % self._count, path, data, mode)
+        if info is None:  # another file system
+            beside = os.path.join(os.path.dirname(path), b".gg-%d-%d" % (os.getpid(), self._count))
+            info = self._write_aside(beside, path, data, mode)
+            assert info is not None
+        return info
+
+    def _write_aside(self, aside: bytes, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
         try:
             os.write(fd, data)
@@ -288,12 +294,14 @@ class Recorder:
             info = os.fstat(fd)
         finally:
             os.close(fd)
-        os.rename(aside, path)
+        try:
+            os.rename(aside, path)
+        except OSError as error:
+            os.unlink(aside)
+            if error.errno == errno.EXDEV:
+                return None
+            raise
         return info
-
-    def knows(self, ids: set[bytes]) -> None:
-        """Thunks that earlier sessions recorded: they do not count as new."""
-        self._known |= ids
 
 
 def _mode_kept(captured: Captured, path: bytes) -> int | None:

@@ -17,7 +17,7 @@ from gg.record.recorder import Forced, Namer, Recorder, without_ours
 from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
 from gg.record.world import STABLE, World
-from gg.store.base import Kind, Store
+from gg.store.base import Store
 from gg.store.filedb import Common, FileDB
 from gg.store.scratch import Scratch
 
@@ -113,12 +113,11 @@ class Session:
         self._world = World(
             os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming, shared
         )
-        known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         self._soft = SoftFiles(store)
         self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = _ToolFinder(shims, self._world)
         recall = os.fsencode(os.path.join(workspace.dot, "recall"))
-        self._capture = Capture(self._world, store, set(known), renaming, recall)
+        self._capture = Capture(self._world, store, renaming, recall)
         self._recorder = Recorder(
             world=self._world,
             capture=self._capture,
@@ -135,7 +134,6 @@ class Session:
             always_real=always_real,
             listener=listener,
         )
-        self._recorder.knows(known)
         self._traced = self._tracing(traced, shims) if traced else None
 
     def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:

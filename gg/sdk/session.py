@@ -37,7 +37,7 @@ class Session:
         self._workspace = Workspace.create(os.fspath(path))
         names = {key: ",".join(v) if isinstance(v, (list, tuple)) else v for key, v in settings.items()}
         self._settings = config.load(self._workspace.root, **names)
-        self._store = DirectoryStore(os.fsencode(self._workspace.dot))
+        self._store = DirectoryStore(os.fsencode(self._workspace.store))
         self._programs: Programs | None = None
         self._service: Service | None = None
         self._closed = False

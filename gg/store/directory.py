@@ -1,4 +1,4 @@
-"""The store in a workspace's `.gg/`: blobs as files, the small objects in one SQLite database. Format 1.
+"""The store in a directory, used by many at once: blobs as files, the small objects in one SQLite database. Format 1.
 
   version      "1" and a newline
   lock         held shared by whoever uses the store to write, exclusive by a collection (`flock`)
@@ -165,7 +165,7 @@ def _check_version(directory: bytes, read_only: bool) -> None:
             text = file.read(32).strip()
     except FileNotFoundError:
         if read_only:
-            raise StoreError(f"{name} is not a store", hint="make one with: gg init") from None
+            raise StoreError(f"{name} is not a store", hint="record a build first: gg-infer make") from None
         if os.path.exists(directory + b"/store.db"):
             raise FormatError(
                 f"{name} has lost its version file", hint=f'write "{VERSION}" to {name}/version'

@@ -68,7 +68,8 @@ class Common(NamedTuple):
 
 
 class FileDB:
-    """The memory kept in `directory` (a `.gg/`), or None for one that ends with the process. It follows symbolic links.
+    """The memory kept in `directory` (a workspace's records), or None for one that ends with the process. It follows
+    symbolic links.
 
     What it does not know yet and `common` does it takes over from there.
 

@@ -17,6 +17,8 @@ from tests.aws.lambda_service.client import LambdaService
 from tests.aws.seaweed import REGION, Seaweed
 from tests.e2e.project import SCRIPTS, Project
 
+_CACHE = os.path.dirname(cache_home())  # of this user, not of a test
+
 
 @dataclass(frozen=True)
 class Deployed:
@@ -64,7 +66,7 @@ def bare_project(directory: Path, sources: dict[str, str]) -> Project:
 
 def wheels() -> dict[str, str]:
     """The wheels of a deployment are downloaded once, not for each home of a test."""
-    return {"XDG_CACHE_HOME": os.path.dirname(cache_home())}
+    return {"XDG_CACHE_HOME": _CACHE}
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 import re
 import zipfile
@@ -29,6 +30,7 @@ from tests.aws.lambda_service.image import PYTHON
 from tests.aws.seaweed import Seaweed
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "deploy-dry-run.txt"
+_CACHE = cache_home()  # of this user, not of a test: wheels are downloaded once
 _URI = "s3://gg-123456789012-us-east-1/gg?region=us-east-1"
 
 
@@ -45,6 +47,7 @@ def here(servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clo
         monkeypatch.delenv(name, raising=False)
     for name, value in servers.environment().items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XDG_CACHE_HOME", os.path.dirname(_CACHE))
     (tmp_path / ".gg").mkdir()
     monkeypatch.chdir(tmp_path)
     return servers
@@ -271,7 +274,7 @@ def test_wrong_keys_and_missing_keys_are_one_clear_error(here: Cloud, monkeypatc
 
 def test_the_zip_runs_in_the_sandbox(here: Cloud) -> None:
     runtime = choose(PYTHON, (0, 0))
-    made = package.build(runtime, _architecture(), cache_home() + "/wheels")
+    made = package.build(runtime, _architecture(), _CACHE + "/wheels")
     out = io.BytesIO(made.data)
     probe = zipfile.ZipInfo("app.py")
     probe.external_attr = 0o644 << 16

@@ -72,7 +72,7 @@ def change_thunk(project: Project, output: str, variable: bytes, value: bytes) -
     path = project.path(output)
     old = placeholder.parse(path.read_bytes())
     assert old is not None
-    store = DirectoryStore(os.fsencode(project.path(".gg")))
+    store = DirectoryStore(os.fsencode(project.store))
     try:
         thunk = decode_thunk(store.get([Key(Kind.THUNK, old.thunk)])[Key(Kind.THUNK, old.thunk)])
         assert variable in dict(thunk.env)

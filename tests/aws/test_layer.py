@@ -75,7 +75,7 @@ def test_workers_ask_for_nothing_of_the_toolchain(here: Deployed, project: Proje
     project.gg("deploy", "lambda", "--bucket", here.bucket, "--region", REGION, "--memory", "1024", "--layer", "none")
     assert here.functions.client().list_layers()["Layers"] == []
     project.env |= here.at("without").environment()
-    project.run("rm", "-rf", ".gg")
+    project.forget()
     project.infer("make", "clean", "prog")
     project.forced("--fallback", "never", "--jobs", "1")
     project.assert_tree(plain)

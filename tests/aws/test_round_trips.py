@@ -114,7 +114,7 @@ def counted(seaweed_server: Seaweed, tmp_path_factory: pytest.TempPathFactory) -
         project.write("unit.c", "#include <stdio.h>\n#include <stdlib.h>\nint main(void) { return 0; }\n")
         project.infer("gcc", "-O2", "-c", "unit.c", "-o", "unit.o")
         (where / "tree" / "unit.o").unlink()
-        store = where / "tree" / ".gg"
+        store = project.store
         with DirectoryStore(store) as opened:
             found = [decode_thunk(data) for data in opened.get([s.key for s in opened.keys(Kind.THUNK)]).values()]
         (like,) = [thunk for thunk in found if thunk.work is Work.COMPILE]

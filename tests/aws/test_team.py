@@ -20,7 +20,7 @@ MAKEFILE = "prog: main.o util.o\n\tgcc -o $@ $^\n%.o: %.c util.h\n\tgcc -g -O2 -
 
 
 class Checkout:
-    """One person's machine: a home, a source tree always at the same path, and a `.gg` of its own."""
+    """One person's machine: a home, a source tree always at the same path, and a store of its own."""
 
     def __init__(
         self, top: Path, name: str, environment: Mapping[str, str], key: SecretKey | None, *trusted: SecretKey

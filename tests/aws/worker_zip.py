@@ -10,9 +10,11 @@ from gg.deploy import package
 from gg.deploy.runtimes import choose, choose_architecture
 from tests.aws.lambda_service.image import PYTHON
 
+_WHEELS = cache_home() + "/wheels"  # of this user, not of a test: to download them takes a while
+
 
 @cache
 def worker_zip() -> bytes:
     """The zip; made once a process."""
     architecture = choose_architecture("", platform.machine())
-    return package.build(choose(PYTHON, (0, 0)), architecture, cache_home() + "/wheels").data
+    return package.build(choose(PYTHON, (0, 0)), architecture, _WHEELS).data

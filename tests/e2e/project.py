@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gg import roots
 from gg.core import placeholder
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
@@ -88,6 +89,30 @@ class Project:
     def path(self, name: str) -> Path:
         return self.root / name
 
+    # gg's state
+
+    @property
+    def cache(self) -> Path:
+        """Where gg keeps the state of all workspaces of this environment."""
+        cache = self.env.get("XDG_CACHE_HOME") or os.path.join(self.env["HOME"], ".cache")
+        return Path(cache) / "gg"
+
+    @property
+    def records(self) -> Path:
+        """The workspace's own part of it."""
+        found = roots.find(str(self.cache), str(self.root))
+        assert found, f"{self.root} is no workspace"
+        return Path(found)
+
+    @property
+    def store(self) -> Path:
+        """The store, of all workspaces."""
+        return self.cache / "store"
+
+    def forget(self) -> None:
+        """As on a machine that never saw this tree: no records, and an empty store."""
+        shutil.rmtree(self.cache, ignore_errors=True)
+
     # Commands
 
     def start(
@@ -152,11 +177,9 @@ class Project:
     # The tree
 
     def tree(self) -> Tree:
-        """All below the root but `.gg`; times are not compared."""
+        """All below the root; times are not compared."""
         found: Tree = {}
         for directory, directories, names in os.walk(self.root):
-            if ".gg" in directories:
-                directories.remove(".gg")
             for name in (*names, *directories):
                 path = os.path.join(directory, name)
                 mode = os.lstat(path).st_mode

@@ -227,9 +227,9 @@ def start_force(project: Project) -> subprocess.Popen[bytes]:
 
 
 def wait_for(project: Project, pattern: str, child: subprocess.Popen[bytes]) -> None:
-    """Until a file of .gg/tmp matches, or the child has ended."""
+    """Until a file among the records' tmp/ matches, or the child has ended."""
     deadline = time.monotonic() + SECONDS
-    while not list(project.path(".gg/tmp").glob(pattern)) and child.poll() is None:
+    while not list((project.records / "tmp").glob(pattern)) and child.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.002)
 
@@ -315,7 +315,7 @@ def test_damaged_source(project: Project, harm: str) -> None:
 
 def damage(project: Project, content: bytes, harm: str) -> None:
     """Harm every file of the store that holds `content`."""
-    found = [p for p in project.path(".gg/blobs").rglob("*") if p.is_file() and p.read_bytes() == content]
+    found = [p for p in (project.store / "blobs").rglob("*") if p.is_file() and p.read_bytes() == content]
     assert found
     for path in found:
         mode = path.stat().st_mode

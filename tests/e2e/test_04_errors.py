@@ -181,16 +181,16 @@ def test_command_without_permission(project: Project) -> None:
 def test_workspace_of_a_newer_version(project: Project) -> None:
     project.write("main.c", "int main(void) { return 0; }\n")
     project.infer("gcc", "-c", "main.c")
-    version = project.path(".gg/version")
+    version = project.store / "version"
     version.write_bytes(version.read_bytes().replace(b"1", b"9999"))
-    before = {p: p.stat().st_mtime_ns for p in project.path(".gg").rglob("*") if p.is_file()}
+    before = {p: p.stat().st_mtime_ns for p in project.cache.rglob("*") if p.is_file()}
     for result in (
         project.force(status=65),
         project.infer("gcc", "-c", "main.c", status=65),
         project.gg("gc", status=65),
     ):
         assert b"newer" in result.stderr
-    assert {p: p.stat().st_mtime_ns for p in project.path(".gg").rglob("*") if p.is_file()} == before
+    assert {p: p.stat().st_mtime_ns for p in project.cache.rglob("*") if p.is_file()} == before
     assert project.placeholders() == ["main.o"]
 
 
@@ -200,8 +200,7 @@ def test_placeholder_without_its_store(project: Project) -> None:
     other = Project(project.root.with_name("other"), project.env)
     other.root.mkdir()
     shutil.copy2(project.path("prog"), other.path("prog"))
-    other.force("prog", status=64)  # no workspace there at all
-    other.gg("init")
+    other.env["HOME"] = str(other.root)  # another user, with a store of its own
     for arguments in ((), ("prog",)):
         result = other.force(*arguments, status=69)
         assert placeholder.parse(other.path("prog").read_bytes()) is not None
@@ -219,7 +218,7 @@ def test_damaged_placeholder_and_thunk(project: Project) -> None:
     project.force()
     assert path.read_bytes() == data[:200]
     project.infer("gcc", "-c", "main.c")
-    for file in project.path(".gg").rglob("*"):
+    for file in project.cache.rglob("*"):
         if (
             file.is_file()
             and file.suffix in (".db", ".log", "")
@@ -233,7 +232,7 @@ def test_damaged_placeholder_and_thunk(project: Project) -> None:
             file.chmod(0o644)
             file.write_bytes(harmed)
     project.force(status=None)
-    shutil.rmtree(project.path(".gg"))
+    project.forget()
     path.unlink(missing_ok=True)
     project.infer("gcc", "-c", "main.c")
     project.force()
@@ -241,12 +240,12 @@ def test_damaged_placeholder_and_thunk(project: Project) -> None:
 
 
 def test_read_only_store(project: Project, tmp_path: Path) -> None:
-    """A .gg on a file system that cannot be written: said in one line, and nothing is lost."""
+    """State on a file system that cannot be written: said in one line, and nothing is lost."""
     project.write("main.c", "int main(void) { return 0; }\n")
     project.infer("gcc", "-c", "main.c")
     before = project.path("main.o").read_bytes()
-    script = 'mount --bind .gg .gg && mount -o remount,ro,bind .gg && exec "$@"'
-    isolated = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    isolated = ("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, project.cache)
     commands: tuple[tuple[str | Path, ...], ...] = (
         (SCRIPTS / "gg-force",),
         (SCRIPTS / "gg-infer", "gcc", "-c", "main.c"),
@@ -271,7 +270,7 @@ def test_full_disk(project: Project, room: int) -> None:
     script = (
         f"set -e; mkdir ../disk; mount -t tmpfs -o size={room}k none ../disk; cp -a . ../disk; mount --bind ../disk .; cd .\n"
         f"cd '{project.root}'\n"
-        "set +e; gg-infer make; gg-force; echo $? > ../status\n"
+        "export XDG_CACHE_HOME=$PWD/cache; set +e; gg-infer make; gg-force; echo $? > ../status\n"
         "for f in u*.o; do [ ! -e $f ] || cp $f ../first-$f; done\n"
         "set -e; mount -o remount,size=64m ../disk; gg-infer make; gg-force; cp u*.o ..\n"
     )

@@ -87,7 +87,7 @@ def test_killed_at_random_moments(project: Project, seed: int) -> None:
     project.forced()
     project.assert_tree(expected)
     project.make("-q")
-    assert [p.name for p in project.path(".gg/tmp").iterdir()] == []
+    assert [p.name for p in (project.records / "tmp").iterdir()] == []
 
 
 def kill(pid: int) -> None:
@@ -145,7 +145,7 @@ def test_interrupted_force(project: Project, number: signal.Signals) -> None:
     assert wait_until_gone(project, 2.0) == []
     assert_no_half_file(project, expected)
     assert project.placeholders()
-    assert [p.name for p in project.path(".gg/tmp").iterdir()] == []
+    assert [p.name for p in (project.records / "tmp").iterdir()] == []
     project.forced()
     project.assert_tree(expected)
 

@@ -56,7 +56,7 @@ def test_seventy(project: Project) -> None:
     target = start(project, 70)
     gg(project, "gg-force", target.name)
     assert target.read_text() == "190392490709135"
-    assert sorted(os.listdir(project.root)) == [".gg", "add", "fib", target.name]
+    assert sorted(os.listdir(project.root)) == ["add", "fib", target.name]
 
 
 @pytest.mark.parametrize("kind", ["dynamic", "static"])

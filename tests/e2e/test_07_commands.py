@@ -66,7 +66,7 @@ def test_life_of_a_workspace(small: Project) -> None:
     assert small.build().ran == []
     assert small.tree() == before
     small.gg("clean")
-    assert not small.path(".gg").exists()
+    small.gg("status", status=64)
     assert small.tree() == before
     small.make("-q")
 
@@ -108,9 +108,9 @@ def test_gc_keeps_what_placeholders_need(small: Project) -> None:
 
 def age(project: Project) -> None:
     """Let everything in the store have been used two months ago."""
-    with closing(sqlite3.connect(project.path(".gg/store.db"))) as database, database:
+    with closing(sqlite3.connect(project.store / "store.db")) as database, database:
         database.execute("UPDATE object SET used = used - 5184000")
-    for path in project.path(".gg/blobs").rglob("*"):
+    for path in (project.store / "blobs").rglob("*"):
         times = path.stat()
         os.utime(path, (times.st_atime - 5184000, times.st_mtime - 5184000))
 
@@ -147,26 +147,26 @@ def test_clean_leaves_a_tree_that_make_builds(small: Project) -> None:
     small.run("./prog", status=4)
 
 
-def test_clean_keeps_the_store_on_request(small: Project) -> None:
+def test_clean_keeps_the_records_on_request(small: Project) -> None:
     small.build()
     small.make("clean")
     small.infer()
-    small.gg("clean", "--keep-store")
+    small.gg("clean", "--keep-records")
     assert small.placeholders() == []
     assert small.build().ran == []
 
 
 def test_doctor_and_init(small: Project) -> None:
     first = small.gg("init").stdout
-    assert first.startswith(b"made: ")
-    assert small.gg("init").stdout.startswith(b"already there: ")
+    assert first.startswith(b"a workspace now: ")
+    assert small.gg("init").stdout.startswith(b"already a workspace: ")
     doctor = small.gg("doctor")
     assert b"ok    native program" in doctor.stdout
     assert b"tools that gg models: gcc" in doctor.stdout
     below = small.path("deep/er")
     below.mkdir(parents=True)
     small.run(SCRIPTS / "gg-infer", "gcc", "-c", "../../v.c", cwd=below)
-    assert not (below / ".gg").exists()
+    assert small.gg("status").stdout.count(b"v.o") == 1, "below, it is of this workspace"
     small.run(SCRIPTS / "gg-force", "v.o", cwd=below)
     assert (below / "v.o").read_bytes()[:4] == b"\x7fELF"
 

@@ -45,7 +45,7 @@ def artefacts(project: Project) -> dict[str, bytes]:
 
 def no_trace(project: Project) -> None:
     """Nothing that configure wrote down leads to gg."""
-    names = [n for n, k in project.tree().items() if b"/.gg/" in k.data or b"gg-shim" in k.data]
+    names = [n for n, k in project.tree().items() if b"/shims" in k.data or b"gg-shim" in k.data]
     assert names == []
 
 

@@ -21,7 +21,7 @@ def configure(project: Project, body: str, command: str = "./configure") -> byte
 
 def remembered(project: Project) -> bool:
     """Whether the last one was."""
-    return b'"remembered": 1' in project.path(".gg/history.jsonl").read_bytes().splitlines()[-1]
+    return b'"remembered": 1' in (project.records / "history.jsonl").read_bytes().splitlines()[-1]
 
 
 TRIAL = """

@@ -28,7 +28,7 @@ def estimate(project: Project, *arguments: str) -> dict[str, Any]:
 
 
 def names(project: Project) -> set[str]:
-    return {path.name for path in project.path(".gg").rglob("*") if not path.name.startswith(("store.db", "files.db"))}
+    return {path.name for path in project.cache.rglob("*") if not path.name.startswith(("store.db", "files.db"))}
 
 
 def test_nothing_is_run_written_or_sent(tree: Project) -> None:

@@ -24,7 +24,7 @@ FORCE:
 
 def recalled(project: Project) -> object:
     """How many calls of the last session were answered from memory."""
-    lines = project.path(".gg/history.jsonl").read_text().splitlines()
+    lines = (project.records / "history.jsonl").read_text().splitlines()
     return next(line for line in map(json.loads, reversed(lines)) if line["what"] == "infer")["recalled"]
 
 
@@ -145,7 +145,7 @@ def test_call_that_a_later_header_made_wrong(built: Project) -> None:
 
 def rewritten(built: Project, change: Callable[[list[object]], object]) -> None:
     """The memory with something in it changed, well formed."""
-    path = built.path(".gg/recall")
+    path = built.records / "recall"
     parts = msgpack.unpackb(zlib.decompress(path.read_bytes()), strict_map_key=False)
     change(parts)
     path.write_bytes(zlib.compress(msgpack.packb(parts)))
@@ -176,7 +176,7 @@ def test_memory_that_does_not_fit(built: Project, change: Callable[[list[object]
     "damage", [lambda data: os.urandom(len(data)), lambda data: data[: len(data) // 2], lambda data: b""]
 )
 def test_damaged_memory(built: Project, damage: Callable[[bytes], bytes]) -> None:
-    path = built.path(".gg/recall")
+    path = built.records / "recall"
     path.write_bytes(damage(path.read_bytes()))
     built.build()
     assert recalled(built) == 0
@@ -198,7 +198,7 @@ def test_touched_and_put_back(built: Project) -> None:
 
 def test_the_store_has_lost_the_thunk(built: Project) -> None:
     for name in ("store.db", "store.db-wal", "store.db-shm"):
-        built.path(f".gg/{name}").unlink(missing_ok=True)
+        (built.store / name).unlink(missing_ok=True)
     built.build()
     assert recalled(built) == 0
     built.run("./prog", status=11)

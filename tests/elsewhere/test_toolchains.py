@@ -50,7 +50,7 @@ CASES = {
 
 @contextmanager
 def remote(bare: Bare, project: Project) -> Iterator[Remote]:
-    store = DirectoryStore(os.fsencode(project.root / ".gg"))
+    store = DirectoryStore(os.fsencode(project.store))
     there = Remote(bare, store)
     try:
         yield there

@@ -29,7 +29,8 @@ ALLOWED = {
     "files": "core store",
     "native": "errors",
     "config": "core errors",
-    "workspace": "config core errors search",
+    "roots": "core",
+    "workspace": "config core errors roots search",
     "helper": "",
     "search": "core errors helper native",
     "history": "workspace",
@@ -270,7 +271,7 @@ COMMANDS = {
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
-        (20, 110),
+        (22, 110),
         ("sqlite3", "gg.driver", "gg.engines", "gg.models", "gg.record", "gg.store.directory"),
     ),
 }

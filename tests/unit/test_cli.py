@@ -100,7 +100,7 @@ def test_without_a_workspace(tmp_path: Path, line: str) -> None:
     done = run(tmp_path, line)
     assert done.returncode == 64
     assert done.stderr.splitlines() == [
-        "gg: no workspace here: there is no .gg in this directory or above it",
+        "gg: no workspace here: nothing was recorded in this directory or above it",
         "    record a build first: gg-infer make",
     ]
     assert not (tmp_path / ".gg").exists()

@@ -1,4 +1,4 @@
-"""What killed processes have left in `.gg/tmp` goes when the workspace is next used; what is in use stays."""
+"""What killed processes have left in a workspace's `tmp/` goes when the workspace is next used; what is in use stays."""
 
 from __future__ import annotations
 

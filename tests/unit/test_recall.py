@@ -16,7 +16,6 @@ from gg.core.thunk import Work
 from gg.models.base import Call, Depfile, Draft, Lexer, RunReal, Scan, SearchPath, Tool, Writes
 from gg.record.capture import Capture
 from gg.record.world import World
-from gg.store.base import Kind
 from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
 
@@ -35,9 +34,8 @@ class Session:
         (root / ".gg").mkdir(exist_ok=True)
         self.files = FileDB(self.root + b"/.gg")
         world = World(self.root, self.files, store, lambda paths: None)
-        known = {stored.key.digest for kind in (Kind.THUNK, Kind.GROUP) for stored in store.keys(kind)}
         memory = self.root + b"/.gg/recall" if recall else None
-        self.capture = Capture(world, store, known, recall=memory)
+        self.capture = Capture(world, store, recall=memory)
 
     def answers(self, sources: Sequence[str]) -> list[object]:
         """The thunk of each source, and what its dependency file lists; or why it has none."""

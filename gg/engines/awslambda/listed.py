@@ -1,7 +1,8 @@
 """Functions that were found a short while ago: to ask for them is a connection and a round trip or more before the first thunk.
 
-What was found is kept in `.gg/` for ten minutes, under where it was looked for and by whom, and under the stamp of what this
-workspace remembers of its deployment, so that a `gg deploy` is seen at once. When a function turns out to be gone it is forgotten.
+What was found is kept among the workspace's records for ten minutes, under where it was looked for and by whom, and under
+the stamp of what this workspace remembers of its deployment, so that a `gg deploy` is seen at once. When a function turns out
+to be gone it is forgotten.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _NAME, _DEPLOYED = "functions.json", "deployment.json"
 
 
 class Listed:
-    """The memory of the workspace whose `.gg` is at `dot`."""
+    """The memory of the workspace whose records are in `dot`."""
 
     def __init__(self, dot: str, clock: Callable[[], float] = time.time) -> None:
         self._path = os.path.join(dot, _NAME)

@@ -33,6 +33,7 @@ from gg.store.tiered import Tiered
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.store.filedb import FileDB
+    from gg.workspace import Workspace
 
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
@@ -55,7 +56,7 @@ def open_engines(
     store: Store,
     groups: Groups,
     files: Callable[[], FileDB],
-    dot: str,
+    workspace: Workspace,
     bill: Bill,
     renaming: Renaming | None = None,
     report: Callable[[str], None] = lambda text: None,
@@ -71,9 +72,10 @@ def open_engines(
     width = settings.jobs or _WIDTH
     session = Session(remote.where.region)
     session.renew()
-    listed = Listed(dot)
-    found = _find(settings, session, regions(settings.regions, session.region(), dot, _architecture()), listed, report)
-    shipping = S3Shipping(remote, store.near, os.path.dirname(dot))
+    listed = Listed(workspace.dot)
+    names = regions(settings.regions, session.region(), workspace.dot, _architecture())
+    found = _find(settings, session, names, listed, report)
+    shipping = S3Shipping(remote, store.near, workspace.root)
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME

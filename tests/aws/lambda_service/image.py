@@ -76,9 +76,12 @@ _CONFIGURATION = {
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")  # of this user, not of a test
+
+
 def image() -> Path:
     """The directory, made if it is not there. RuntimeError says what this host lacks."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gg-tests"
+    cache = _CACHE / "gg-tests"
     final = cache / f"lambda-image-{_name()}"
     if final.exists():
         return final
