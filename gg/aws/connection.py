@@ -12,7 +12,10 @@ from typing import NamedTuple, cast
 
 from gg.aws.trouble import Cause, NoAnswer
 
+MOST_BODY = 64 << 20  # bytes; a pack has 32 MiB or comes in ranges, a reply of Lambda 6
 _MOST_HEAD = 64 << 10
+_MOST_INTERIM = 16
+_MOST_CHUNK_LINE = 4096
 
 
 class Reply(NamedTuple):
@@ -40,11 +43,17 @@ class Connection(asyncio.Protocol):
         self._moved = 0.0
         self._unsent = 0
         self._buffer = bytearray()
+        self._most = MOST_BODY
         self._reset("")
 
-    def exchange(self, head: bytes, body: Sequence[bytes], method: str, idle_s: float) -> asyncio.Future[Reply]:
-        """Send a request; its answer. NoAnswer when it is lost, or when nothing moves for `idle_s` seconds."""
+    def exchange(
+        self, head: bytes, body: Sequence[bytes], method: str, idle_s: float, most: int = MOST_BODY
+    ) -> asyncio.Future[Reply]:
+        """Send a request; its answer. NoAnswer when it is lost, when nothing moves for `idle_s` seconds, or when its body
+        has more than `most` bytes, which is seen before they are kept.
+        """
         self._reset(method)
+        self._most = most
         self.exchanges += 1
         waiter = self._waiter = self._loop.create_future()
         transport = self._transport
@@ -95,21 +104,23 @@ class Connection(asyncio.Protocol):
             self._take_body(data)
             return
         self._head += data
-        end = self._head.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._head) > _MOST_HEAD:
-                self._garbled("a head without an end")
-            return
-        head, rest = bytes(self._head[:end]), bytes(self._head[end + 4 :])
-        self._head.clear()
-        if not self._parse_head(head):
-            return
-        if self._status < 200:  # 100 Continue, 103 Early Hints: the real one follows
-            self._status = 0
-            if rest:
-                self.data_received(rest)
-        else:
-            self._take_body(rest)
+        while (end := self._head.find(b"\r\n\r\n", 0, _MOST_HEAD + 4)) >= 0:
+            head = bytes(self._head[:end])
+            del self._head[: end + 4]
+            if not self._parse_head(head):
+                return
+            if self._status >= 200:
+                rest = bytes(self._head)
+                self._head.clear()
+                self._take_body(rest)
+                return
+            self._status = 0  # 100 Continue, 103 Early Hints: the real one follows
+            self._interim += 1
+            if self._interim > _MOST_INTERIM:
+                self._garbled("one interim answer after the other")
+                return
+        if len(self._head) > _MOST_HEAD:
+            self._garbled("a head without an end")
 
     # Parsing
 
@@ -120,6 +131,8 @@ class Connection(asyncio.Protocol):
         self._headers: dict[str, str] = {}
         self._parts: list[bytes] = []
         self._left = 0
+        self._size = 0
+        self._interim = 0
         self._chunked = False
         self._buffer.clear()
         self._until_close = False
@@ -132,7 +145,7 @@ class Connection(asyncio.Protocol):
             for line in lines[1:]:
                 name, _, value = line.partition(":")
                 headers[name.lower()] = value.strip()
-            length = int(headers.get("content-length", "0"))
+            length = _digits(headers.get("content-length", "0"), 10)
         except ValueError:
             status, headers, length = 0, {}, -1
         if not lines[0].startswith("HTTP/1.") or length < 0:
@@ -145,13 +158,20 @@ class Connection(asyncio.Protocol):
             self._chunked = True
         elif "content-length" not in headers:
             self._until_close = True
+        elif length > self._most:
+            self._too_long()
+            return False
         return True
 
     def _take_body(self, data: bytes) -> None:
         if self._chunked:
             self._take_chunks(data)
         elif self._until_close:
-            self._parts.append(data)
+            self._size += len(data)
+            if self._size > self._most:
+                self._too_long()
+            else:
+                self._parts.append(data)
         elif len(data) <= self._left:
             self._parts.append(data)
             self._left -= len(data)
@@ -164,23 +184,34 @@ class Connection(asyncio.Protocol):
 
     def _take_chunks(self, data: bytes) -> None:
         self._buffer += data
+        at = 0
         while True:
-            end = self._buffer.find(b"\r\n")
+            end = self._buffer.find(b"\r\n", at)
             if end < 0:
-                return
+                if len(self._buffer) - at > _MOST_CHUNK_LINE:
+                    self._garbled("a chunk without a size")
+                    return
+                break
             try:
-                size = int(bytes(self._buffer[:end]).partition(b";")[0], 16)
+                size = _digits(self._buffer[at:end].partition(b";")[0].strip().decode("latin-1"), 16)
             except ValueError:
                 self._garbled("a chunk without a size")
                 return
             if size == 0:
-                if b"\r\n\r\n" in self._buffer[end:]:
+                if self._buffer.find(b"\r\n\r\n", end) >= 0:
                     self._finish()
+                elif len(self._buffer) - end > _MOST_HEAD:
+                    self._garbled("a trailer without an end")
+                return
+            if self._size + size > self._most:
+                self._too_long()
                 return
             if len(self._buffer) < end + size + 4:
-                return
+                break
             self._parts.append(bytes(self._buffer[end + 2 : end + 2 + size]))
-            del self._buffer[: end + size + 4]
+            self._size += size
+            at = end + size + 4
+        del self._buffer[:at]
 
     # Ends
 
@@ -203,6 +234,9 @@ class Connection(asyncio.Protocol):
     def _garbled(self, detail: str) -> None:
         self._fail(Cause.GARBLED, detail)
         self.close()
+
+    def _too_long(self) -> None:
+        self._garbled(f"an answer of more than {self._most} bytes")
 
     def _watch(self, until: float) -> None:
         """Look no later than at `until` whether anything moves. The timer of one exchange serves those after it too: to set
@@ -235,3 +269,10 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _digits(text: str, base: int) -> int:
+    """The number that HTTP writes so: digits alone, no sign, at most 16 of them. ValueError for all else."""
+    if not 0 < len(text) <= 16 or not text.isascii() or not text.isalnum():
+        raise ValueError(text)
+    return int(text, base)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from gg.aws.connection import Connection, Reply
+from gg.aws.connection import MOST_BODY, Connection, Reply
 from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, sign
 from gg.aws.trouble import Cause, NoAnswer
 
@@ -81,10 +81,11 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes | Sequence[bytes] = b"",
         idle_s: float = _IDLE_S,
+        most: int = MOST_BODY,
         repeat: bool | None = None,
         sent: Callable[[], None] | None = None,
     ) -> Reply:
-        """One request, signed; whatever the answer's status. NoAnswer when there is none.
+        """One request, signed; whatever the answer's status. NoAnswer when there is none of at most `most` bytes.
 
         `path` and `query` are as they go over the wire (`quote_path`, `query_string`). `idle_s`: seconds without a byte in
         either direction. `repeat`: whether it may be sent again when a connection that was kept turns out to be dead; by
@@ -101,7 +102,7 @@ class Client:
             if sent is not None:
                 sent()
             try:
-                reply = await connection.exchange(head, parts, method, idle_s)
+                reply = await connection.exchange(head, parts, method, idle_s, most)
             except NoAnswer as error:
                 if kept and repeat and error.cause is Cause.LOST and not error.begun:
                     self._drop_idle()  # they are as old as this one

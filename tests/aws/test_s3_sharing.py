@@ -23,6 +23,7 @@ from gg.store.s3.remote import Remote
 from gg.store.s3.ship import Shipper
 from gg.store.s3.store import S3Store
 from gg.store.s3.uri import DAY_S
+from gg.trust import SecretKey
 from tests.aws.s3 import Place, place_on, secret_key
 from tests.aws.seaweed import Seaweed
 from tests.conformance.store_suite import objects, record
@@ -168,7 +169,8 @@ def test_a_poisoned_log_is_refused(place: Place, forgery: str) -> None:
     good = place.store(ANN)
     good.put({record(1): b"good"})
     old = names(good.remote, log.PREFIX)[0]
-    entry = log.Entry(2_000_000_000_000_000, records=((record(1), b"poison"), (record(2), b"poison")))
+    stamp = int(time.time() * 1e6) + 60_000_000
+    entry = log.Entry(stamp, records=((record(1), b"poison"), (record(2), b"poison")))
     forged = log.encode(entry, lambda data: (ANN.public.raw, ANN.sign(data)))
     match forgery:
         case "another's signature":
@@ -182,11 +184,59 @@ def test_a_poisoned_log_is_refused(place: Place, forgery: str) -> None:
         case "renamed":  # an old one brought back under a later name
             good.put({record(1): b"good"})
             forged = good.remote.run(lambda: good.remote.bucket.get(old)) or b""
-    name = log.entry_name(2_000_000_000_000_000, forged)
+    name = log.entry_name(stamp, forged)
     good.remote.run(lambda: good.remote.bucket.put(name, forged))
     reader = place.store(None, trusted=(ANN.public,))
     assert reader.get([record(1), record(2)]) == {record(1): b"good"}
     assert reader.remote.journal.counts.wrong == (1 if forgery == "another's signature" else 0)
+
+
+YEAR_2033 = 2_000_000_000_000_000
+
+
+@pytest.mark.parametrize("bundled", [False, True])
+def test_a_name_from_the_future_hides_nothing(place: Place, bundled: bool) -> None:
+    """Taken in, it would be where readers go on from, and all that is written before that time would be passed over."""
+    good = place.store(ANN)
+    good.put({record(1): b"one"})
+    entry = log.Entry(YEAR_2033, records=((record(1), b"poison"),))
+    data = log.encode(entry, lambda text: (ANN.public.raw, ANN.sign(text)))
+    name = log.entry_name(YEAR_2033, data)
+    if bundled:
+        data = log.encode_bundle([(name, data)])
+        name = log.entry_name(int(time.time() * 1e6), data) + "-b"
+    good.remote.run(lambda: good.remote.bucket.put(name, data))
+    reader = place.store(None, trusted=(ANN.public,))
+    assert reader.get([record(1)]) == {record(1): b"one"}
+    good.put({record(2): b"two"})
+    reader.remote.run(lambda: reader.remote.journal.sync())
+    assert reader.get([record(1), record(2)]) == {record(1): b"one", record(2): b"two"}
+
+
+@pytest.mark.parametrize("key", [None, BOB], ids=["unsigned", "not trusted"])
+def test_only_a_trusted_key_says_that_something_is_gone(place: Place, key: SecretKey | None) -> None:
+    items = objects(b"wanted")
+    writer = place.store(ANN)
+    writer.put(items)
+    hostile = place.store(key)
+    hostile.remote.run(lambda: hostile.remote.put({}, Source(), gone=list(items)))
+    reader = place.store(None, trusted=(ANN.public,))
+    assert reader.get(list(items)) == items
+    writer.delete(list(items))
+    reader.remote.run(lambda: reader.remote.journal.sync())
+    assert reader.get(list(items)) == {}
+    writer.put(items)
+    reader.remote.run(lambda: reader.remote.journal.sync())
+    assert reader.get(list(items)) == items
+
+
+def test_a_large_entry_is_written_as_several(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "MOST_RECORDS", 1000)
+    writer = place.store(ANN)
+    items = {**objects(b"object"), **{record(n): b"%d" % n * 100 for n in range(30)}}
+    writer.put(items)
+    assert len(names(writer.remote, log.PREFIX)) > 5
+    assert place.store(None, trusted=(ANN.public,)).get(list(items)) == items
 
 
 def test_a_pack_that_lies_is_not_believed(place: Place) -> None:

@@ -83,6 +83,40 @@ def test_bodies_of_all_kinds(raw: bytes, body: bytes) -> None:
         assert ask(server).body == body
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        OK + b"Content-Length: 4611686018427387904\r\n\r\nx",
+        OK + b"Content-Length: 1001\r\n\r\n" + b"x" * 1001,
+        OK + b"Content-Length: -1\r\n\r\n",
+        OK + b"Content-Length: +1\r\n\r\nx",
+        OK + b"Content-Length: 1_0\r\n\r\n0123456789",
+        OK + b"Content-Length: 9" + b"9" * 5000 + b"\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n4000000000000000\r\nabc",
+        OK
+        + b"Transfer-Encoding: chunked\r\n\r\n"
+        + b"190\r\n"
+        + b"x" * 400
+        + b"\r\n"
+        + b"190\r\n"
+        + b"x" * 400
+        + b"\r\n190\r\n",
+        OK + b"Transfer-Encoding: chunked\r\n\r\n" + b"1" * 9000,
+        OK + b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 20000,
+        OK + b"Connection: close\r\n\r\n" + b"x" * 1001,
+        OK + b"X: y\r\n" * 20000,
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 10000 + OK + b"Content-Length: 2\r\n\r\nok",
+    ],
+)
+def test_what_is_without_bounds_is_no_answer(raw: bytes) -> None:
+    with Server(lambda _: Answer(raw=raw, close=True)) as server:
+        assert cause_of(here(server), most=1000) is Cause.GARBLED
+
+
 def test_head_has_no_body() -> None:
     with Server(lambda _: Answer(body=b"12345")) as server:
         reply = ask(server, "HEAD")

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gg.store.base import Key
 
 _MOST_REQUEST = 6 * 1000 * 1000  # Lambda's own limit is 6 MiB, and says so only after all of it was sent
+_MOST_REPLY = 8 << 20  # Lambda's own limit is 6 MiB
 _COMPRESS_FROM = 1024
 _MARGIN_S = 20.0
 _AHEAD = 16  # connections: those who send first need not wait for one
@@ -91,6 +92,7 @@ class Region:
                 headers=_TAIL,
                 body=body,
                 idle_s=patience,
+                most=_MOST_REPLY,
                 repeat=True,
                 sent=sent,
             )

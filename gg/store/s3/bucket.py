@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from gg.aws import errors
+from gg.aws.connection import MOST_BODY
 from gg.aws.http import Client, Endpoint, KeySource, Reply
 from gg.aws.session import Session
 from gg.aws.sign import Scope, query_string, quote_path
@@ -26,6 +27,8 @@ from gg.store.s3.limit import Adaptive, pause
 from gg.store.s3.uri import StoreUri
 
 PART = 16 << 20
+_MOST_LISTING = 8 << 20  # bytes; a page has a thousand names of at most 1,024 bytes
+_MOST_LISTED = 1_000_000
 _TRIES = 8
 _FIRST_TRIES = 3  # of a connection, before any was ever made
 _RIGHTS = {"GET": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}
@@ -64,6 +67,8 @@ class Bucket:
         self.retried = 0
         self.calls: dict[str, int] = {}
         self.received = 0
+        self.server_time: float | None = None
+        """What the server's clock said, in seconds since the epoch, when it last listed; None if it did not tell."""
 
     @classmethod
     def open(cls, where: StoreUri, session: Session) -> Bucket:
@@ -79,10 +84,12 @@ class Bucket:
 
     # Objects
 
-    async def get(self, name: str, span: tuple[int, int] | None = None) -> bytes | None:
-        """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there."""
+    async def get(self, name: str, span: tuple[int, int] | None = None, *, most: int = MOST_BODY) -> bytes | None:
+        """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there. Trouble if there are more than
+        `most` bytes.
+        """
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-        reply = await self._ask("GET", name, headers=headers, calm=(404, 416))
+        reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most)
         if reply.status in (404, 416):
             return None
         if span is None:
@@ -139,12 +146,19 @@ class Bucket:
             pairs = [("list-type", "2"), ("prefix", self.where.name(prefix))]
             pairs += [("start-after", self.where.name(after))] if after else []
             pairs += [("continuation-token", token)] if token else []
-            reply = await self._ask("GET", None, query=query_string(pairs), ends=b"</ListBucketResult>")
-            for entry in re.findall(rb"<Contents>(.*?)</Contents>", reply.body, re.DOTALL):
-                found.append(Listed(html.unescape(_tag(entry, "Key"))[skip:], int(_tag(entry, "Size"))))
+            reply = await self._ask(
+                "GET", None, query=query_string(pairs), ends=b"</ListBucketResult>", most=_MOST_LISTING
+            )
+            self.server_time = _date(reply.headers)
+            last = found[-1].name if found else after
+            page = [Listed(name[skip:], size) for name, size in _contents(reply.body) if name[skip:].startswith(prefix)]
+            found += [one for one in page if one.name > last]
             token = html.unescape(_tag(reply.body, "NextContinuationToken"))
             if not token:
                 return found
+            if not page or page[-1].name <= last or len(found) > _MOST_LISTED:  # it would go round for ever
+                trouble = errors.not_s3(self._asked("GET"))
+                raise TransientStoreError(trouble.what, hint=trouble.hint)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Take objects away; those that are not there are no error."""
@@ -187,6 +201,7 @@ class Bucket:
         calm: Sequence[int] = (),
         verb: str = "",
         ends: bytes = b"",
+        most: int = MOST_BODY,
     ) -> Reply:
         """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other; a success must
         end with `ends`, or it was cut short.
@@ -197,7 +212,7 @@ class Bucket:
             try:
                 async with self.limit:
                     parts = body() if callable(body) else body
-                    reply = await self._once(method, path or "/", query, headers, parts)
+                    reply = await self._once(method, path or "/", query, headers, parts, most)
             except NoAnswer as error:
                 found = errors.from_no_answer(error)
                 last = _FIRST_TRIES if not self._reached and error.cause in (Cause.NAME, Cause.CONNECT) else _TRIES
@@ -217,11 +232,19 @@ class Bucket:
             await asyncio.sleep(pause(failures))
 
     async def _once(
-        self, method: str, path: str, query: str, headers: Mapping[str, str] | None, body: bytes | Sequence[bytes]
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | Sequence[bytes],
+        most: int,
     ) -> Reply:
         kind = _kind(method, query)
         self.calls[kind] = self.calls.get(kind, 0) + 1
-        reply = await self._client.request(method, path, query=query, headers=headers, body=body, repeat=True)
+        reply = await self._client.request(
+            method, path, query=query, headers=headers, body=body, most=most, repeat=True
+        )
         self.received += len(reply.body)
         return reply
 
@@ -256,7 +279,25 @@ def _kind(method: str, query: str) -> str:
 
 def _tag(text: bytes, name: str) -> str:
     found = re.search(rf"<{name}>([^<]*)</{name}>".encode(), text)
-    return found[1].decode() if found else ""
+    return found[1].decode(errors="replace") if found else ""
+
+
+def _contents(listing: bytes) -> list[tuple[str, int]]:
+    """The names of objects and their sizes; what has no such size, or no such name, is no object of ours."""
+    found: list[tuple[str, int]] = []
+    for entry in re.findall(rb"<Contents>(.*?)</Contents>", listing, re.DOTALL):
+        size = re.search(rb"<Size>(\d{1,15})</Size>", entry)
+        if size:
+            found.append((html.unescape(_tag(entry, "Key")), int(size[1])))
+    return found
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    """What the Date of an answer says; None where there is none that can be read."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _expiry(headers: Mapping[str, str]) -> float | None:

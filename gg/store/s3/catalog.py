@@ -119,13 +119,16 @@ class Catalog:
 
     # Filling
 
-    def apply(self, entries: Iterable[tuple[Sequence[str], Signed]]) -> int:
-        """Take in entries of the log, with the names under which they were read; how many had a signature that is wrong."""
+    def apply(self, entries: Iterable[tuple[Sequence[str], Signed]], trusted: Collection[bytes] = ()) -> int:
+        """Take in entries of the log, with the names under which they were read; how many had a signature that is wrong.
+
+        `trusted`: the keys whose owners may say that something is gone. What is said to be there is tried when it is read.
+        """
         wrong = 0
         with self._lock, self._db:
             for names, (entry, signer) in entries:
                 self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(name,) for name in names])
-                self._apply_objects(entry)
+                self._apply_objects(entry if signer in trusted else entry._replace(gone=()))
                 if signer is None:
                     wrong += 1
                 elif signer:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gg.errors import FormatError, GGError, StoreError
@@ -20,13 +20,18 @@ from gg.store.s3.catalog import Catalog
 from gg.trust import Keyring, valid
 
 _MARGIN_US = 3_600_000_000
+_AHEAD_US = 900_000_000  # S3 refuses clocks that are off by more
+_TAKEN_AT_ONCE = 256  # objects of the log, and bytes, that are held before they are in the catalog
+_HELD = 2 * log.MOST_OBJECT
 _MANY = 48
 _LARGE_BUNDLE = 8 << 20
 
 
 @dataclass(slots=True)
 class Counts:
-    """What the log's reader has met. `wrong`: entries with a signature that does not fit; `damaged`: with other bytes."""
+    """What the log's reader has met. `wrong`: entries with a signature that does not fit; `damaged`: with other bytes, or with
+    another time than their name says, or than can be.
+    """
 
     read: int = 0
     written: int = 0
@@ -61,21 +66,25 @@ class Journal:
             return True
 
     async def publish(self, entry: log.Entry) -> None:
-        """Write one entry, with the time that it is; it is in the catalog then too."""
-        self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
-        entry = entry._replace(stamp=self._stamp)
-        own = self._keyring.own
-        if entry.records and own is None:
+        """Write one entry, with the time that it is; several, if it is large. It is in the catalog then too."""
+        if entry.records and self._keyring.own is None:
             raise StoreError("there is no key to sign results with", hint="make one with: gg key new")
-        signer = own.public.raw if own is not None and entry.records else b""
-        data = log.encode(entry, None if own is None or not signer else lambda text: (signer, own.sign(text)))
-        name = log.entry_name(entry.stamp, data)
-        await self._bucket.put(name, data)
-        self._catalog.apply([([name], log.Signed(entry, signer))])
-        self.counts.written += 1
-        self._keep(name, data)
+        for part in log.split(entry):
+            await self._publish(part)
         if len(self._loose) > _MANY:
             await self._bundle()
+
+    async def _publish(self, entry: log.Entry) -> None:
+        self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
+        entry = entry._replace(stamp=self._stamp)
+        own = self._keyring.own if entry.records or entry.gone else None
+        signer = own.public.raw if own is not None else b""
+        data = log.encode(entry, None if own is None else lambda text: (signer, own.sign(text)))
+        name = log.entry_name(entry.stamp, data)
+        await self._bucket.put(name, data)
+        self._catalog.apply([([name], log.Signed(entry, signer))], {signer})
+        self.counts.written += 1
+        self._keep(name, data)
 
     # Reading
 
@@ -84,7 +93,7 @@ class Journal:
         last = log.stamp_of(self._catalog.last_seen())
         oldest = int((self._clock() - self._bucket.where.expire_s) * 1e6)
         after = max(last - _MARGIN_US, oldest) if last else oldest
-        listed = await self._bucket.list(log.PREFIX, log.stamp_name(after))
+        listed = [one for one in await self._bucket.list(log.PREFIX, log.stamp_name(after)) if self._may_be_ours(one)]
         known = self._catalog.seen([one.name for one in listed])
         fresh = [one for one in listed if one.name not in known]
         bundles = [one for one in fresh if log.is_bundle(one.name)]
@@ -95,14 +104,32 @@ class Journal:
         self._catalog.keep_only(self._loose)
         return complete
 
+    def _may_be_ours(self, one: Listed) -> bool:
+        """Not what names a time that has not come: taken in, it would hide all that comes before that time."""
+        return log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
+
+    def _latest(self) -> int:
+        """The latest time, in microseconds, that an entry can have: by the server's clock, or ours if that is ahead."""
+        return int(max(self._bucket.server_time or 0.0, self._clock()) * 1e6) + _AHEAD_US
+
     def _keep(self, name: str, data: bytes) -> None:
         if self._bucket.where.writable and len(data) < _LARGE_BUNDLE:
             self._loose.add(name)
             self._catalog.keep(name, data)
 
     async def _take(self, listed: list[Listed]) -> bool:
-        found = await asyncio.gather(*[self._bucket.get(one.name) for one in listed])
-        entries: list[tuple[list[str], log.Signed]] = []
+        """Have all of these in the catalog, a few at a time; False if one was not there any more."""
+        complete, batch, size = True, list[Listed](), 0
+        for one in listed:
+            if batch and (len(batch) >= _TAKEN_AT_ONCE or size + one.size > _HELD):
+                complete &= await self._take_batch(batch)
+                batch, size = [], 0
+            batch.append(one)
+            size += one.size
+        return complete & await self._take_batch(batch)
+
+    async def _take_batch(self, listed: list[Listed]) -> bool:
+        found = await asyncio.gather(*[self._bucket.get(one.name, most=log.MOST_OBJECT) for one in listed])
         complete = True
         for one, data in zip(listed, found, strict=True):
             if data is None:
@@ -112,11 +139,11 @@ class Journal:
             else:
                 self.counts.read += 1
                 self._keep(one.name, data)
-                entries += self._opened(one.name, data)
-        self.counts.wrong += self._catalog.apply(entries)
+                for opened in self._opened(one.name, data):  # one by one: each is let go before the next is opened
+                    self.counts.wrong += self._catalog.apply([opened], self._keyring.trusted)
         return complete
 
-    def _opened(self, name: str, data: bytes) -> list[tuple[list[str], log.Signed]]:
+    def _opened(self, name: str, data: bytes) -> Iterator[tuple[list[str], log.Signed]]:
         """What is in an object of the log. What cannot be decoded is of a newer version, or of nobody's: passed over."""
         try:
             pairs = log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
@@ -124,14 +151,20 @@ class Journal:
             pairs = []
         known = self._catalog.seen([inner for inner, _ in pairs])
         self._catalog.mark_seen([name])
-        entries: list[tuple[list[str], log.Signed]] = []
+        latest = self._latest()
         for inner, bytes_ in pairs:
-            if inner not in known:
-                try:
-                    entries.append(([inner], log.decode(bytes_, valid)))
-                except FormatError:
-                    self._catalog.mark_seen([inner])
-        return entries
+            if inner in known or log.stamp_of(inner) > latest:
+                continue
+            try:
+                signed = log.decode(bytes_, valid)
+            except FormatError:
+                self._catalog.mark_seen([inner])
+                continue
+            if signed.entry.stamp == log.stamp_of(inner):
+                yield [inner], signed
+            else:
+                self.counts.damaged += 1
+                self._catalog.mark_seen([inner])
 
     # Bundling
 

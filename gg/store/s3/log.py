@@ -21,8 +21,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from blake3 import blake3
-from msgpack import packb, unpackb
+from msgpack import packb
 
+from gg.core.bounded import Reader
 from gg.core.ids import DIGEST_SIZE
 from gg.core.named import NamedTuple
 from gg.errors import FormatError
@@ -31,7 +32,15 @@ from gg.store.s3.pack import decompress
 
 PREFIX = "log/"
 _ENTRY, _BUNDLE = b"gg-log-1", b"gg-logs1"
-_MOST = 1 << 30
+MOST_RECORDS = 4 << 20
+"""bytes of records in one entry: whoever has more writes several entries."""
+MOST_OBJECT = 24 << 20
+"""bytes of an entry or a bundle; a larger one is nobody's of ours."""
+_MOST_BODY = 16 << 20
+_MOST_ITEMS = 1 << 16
+_PUBLIC, _SIGNATURE = 32, 64
+_LONGEST_NAME = 64
+_HEX = frozenset("0123456789abcdef")
 _KINDS = {int(kind): kind for kind in Kind}
 
 Sign = Callable[[bytes], tuple[bytes, bytes]]
@@ -92,23 +101,44 @@ def encode(entry: Entry, sign: Sign | None) -> bytes:
 
 def decode(data: bytes, check: Check) -> Signed:
     """The entry that `encode` made `data` of; FormatError for anything else. `check(key, signature, data)`."""
-    try:
-        if not data.startswith(_ENTRY):
-            raise ValueError
-        signer, signature, body = unpackb(data[len(_ENTRY) :])
-        if signer and not check(signer, signature, _ENTRY + body):
-            signer = None
-        stamp, packs, alone, gone, records = unpackb(decompress(body, _MOST))
-        entry = Entry(
-            stamp=_number(stamp),
-            packs=tuple(PackNote(_bytes(d, DIGEST_SIZE), _number(s), _number(e), _bytes(c)) for d, s, e, c in packs),
-            alone=tuple(Alone(_key(name), _number(size), _number(expires)) for name, size, expires in alone),
-            gone=tuple(_key(name) for name in gone),
-            records=tuple((_key(name), None if value is None else _bytes(value)) for name, value in records),
-        )
-    except (ValueError, TypeError, KeyError) as error:
-        raise FormatError("an entry of the store's log is damaged") from error
+    if not data.startswith(_ENTRY) or len(data) > MOST_OBJECT:
+        raise FormatError("an entry of the store's log is damaged")
+    outer = Reader(data[len(_ENTRY) :], "an entry of the store's log")
+    outer.array(3, 3)
+    signer: bytes | None = outer.octets()
+    signature, body = outer.octets(), outer.octets()
+    outer.end()
+    if signer and not (
+        len(signer) == _PUBLIC and len(signature) == _SIGNATURE and check(signer, signature, _ENTRY + body)
+    ):
+        signer = None
+    reader = Reader(decompress(body, _MOST_BODY), "an entry of the store's log")
+    reader.array(5, 5)
+    entry = Entry(
+        stamp=reader.number(),
+        packs=tuple([_pack(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        alone=tuple([_alone(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        gone=tuple([_key(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        records=tuple([_record(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+    )
+    reader.end()
     return Signed(entry, signer)
+
+
+def split(entry: Entry) -> list[Entry]:
+    """`entry`, or several that say the same, each small enough to be read; what has objects comes first."""
+    parts: list[Entry] = []
+    records: list[tuple[Key, bytes | None]] = []
+    size = 0
+    first = entry._replace(records=())
+    for key, data in entry.records:
+        more = len(data or b"") + DIGEST_SIZE
+        if records and (size + more > MOST_RECORDS or len(records) >= _MOST_ITEMS):
+            parts.append(first._replace(records=tuple(records)))
+            first, records, size = Entry(entry.stamp), [], 0
+        records.append((key, data))
+        size += more
+    return [*parts, first._replace(records=tuple(records))]
 
 
 def entry_name(stamp: int, data: bytes) -> str:
@@ -123,10 +153,8 @@ def stamp_name(stamp: int) -> str:
 
 def stamp_of(name: str) -> int:
     """The time in a name, 0 if there is none."""
-    try:
-        return int(name.removeprefix(PREFIX)[:15], 16)
-    except ValueError:
-        return 0
+    digits = name.removeprefix(PREFIX)[:15]
+    return int(digits, 16) if len(digits) == 15 and _HEX.issuperset(digits) else 0
 
 
 def is_bundle(name: str) -> bool:
@@ -144,31 +172,40 @@ def encode_bundle(entries: Sequence[tuple[str, bytes]]) -> bytes:
 
 def decode_bundle(data: bytes) -> list[tuple[str, bytes]]:
     """The entries in a bundle whose names are theirs; FormatError if it is none."""
-    try:
-        if not data.startswith(_BUNDLE):
-            raise ValueError
-        pairs = [(str(name), _bytes(entry)) for name, entry in unpackb(data[len(_BUNDLE) :])]
-    except (ValueError, TypeError) as error:
-        raise FormatError("a bundle of the store's log is damaged") from error
-    return [(name, entry) for name, entry in pairs if is_named(name, entry)]
+    if not data.startswith(_BUNDLE) or len(data) > MOST_OBJECT:
+        raise FormatError("a bundle of the store's log is damaged")
+    reader = Reader(data[len(_BUNDLE) :], "a bundle of the store's log")
+    pairs: list[tuple[str, bytes]] = []
+    for _ in range(reader.array(0, _MOST_ITEMS)):
+        reader.array(2, 2)
+        name, entry = reader.text(_LONGEST_NAME), reader.octets()
+        if is_named(name, entry):
+            pairs.append((name, entry))
+    reader.end()
+    return pairs
 
 
 def _name(key: Key) -> bytes:
     return bytes([key.kind]) + key.digest
 
 
-def _key(name: object) -> Key:
-    raw = _bytes(name, DIGEST_SIZE + 1)
+def _pack(reader: Reader) -> PackNote:
+    reader.array(4, 4)
+    return PackNote(reader.digest(), reader.number(), reader.number(), reader.octets())
+
+
+def _alone(reader: Reader) -> Alone:
+    reader.array(3, 3)
+    return Alone(_key(reader), reader.number(), reader.number())
+
+
+def _record(reader: Reader) -> tuple[Key, bytes | None]:
+    reader.array(2, 2)
+    return _key(reader), reader.octets_or_none()
+
+
+def _key(reader: Reader) -> Key:
+    raw = reader.octets(DIGEST_SIZE + 1)
+    if raw[0] not in _KINDS:
+        raise reader.damaged()
     return Key(_KINDS[raw[0]], raw[1:])
-
-
-def _bytes(value: object, size: int | None = None) -> bytes:
-    if not isinstance(value, bytes) or (size is not None and len(value) != size):
-        raise ValueError
-    return value
-
-
-def _number(value: object) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError
-    return value

@@ -25,8 +25,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import BinaryIO
 
 from blake3 import blake3
-from msgpack import packb, unpackb
+from msgpack import packb
 
+from gg.core.bounded import MOST_NUMBER, Reader
 from gg.core.ids import DIGEST_SIZE
 from gg.core.named import NamedTuple
 from gg.errors import FormatError
@@ -37,6 +38,12 @@ FOOTER_SIZE = 16
 SMALL_BLOCK = 256 << 10
 LARGE_BLOCK = 4 << 20
 LEVEL = 5
+MOST_MEMBERS = 1 << 16
+"""of one pack: a reader makes an object of each before it knows whose they are."""
+MOST_RAW = 8 << 20
+"""bytes of one block: a small block is closed when it has 256 KiB, its last member has less than 4 MiB."""
+_MOST_BLOCKS = 1 << 16
+_MOST_INDEX = 8 << 20
 
 _FOOTER = struct.Struct(">QI4s")
 _RAW, _ZSTD = 0, 1
@@ -239,19 +246,26 @@ def read_tail(tail: bytes, size: int) -> Index | int:
 
 
 def decode_index(encoded: bytes, size: int) -> Index:
-    """The index that `encoded` stands for, of a pack of `size` bytes; FormatError for anything else."""
-    try:
-        columns = unpackb(decompress(encoded, 64 << 20), strict_map_key=True)
-        kinds, digests, sizes, codecs, lengths, raw_lengths = columns
-        keys = [Key(_KINDS[kind], digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]) for i, kind in enumerate(kinds)]
-        numbers = [*sizes, *lengths, *raw_lengths]
-        sound = len(digests) == DIGEST_SIZE * len(keys) and len(sizes) == len(keys)
-        sound = sound and len(codecs) == len(lengths) == len(raw_lengths) and sum(sizes) == sum(raw_lengths)
-        sound = sound and len(MAGIC) + sum(lengths) + len(encoded) + FOOTER_SIZE == size
-        if not (sound and all(type(n) is int and n >= 0 for n in numbers) and set(codecs) <= {_RAW, _ZSTD}):
-            raise ValueError
-    except (ValueError, TypeError, KeyError) as error:
-        raise FormatError("a pack's index is damaged") from error
+    """The index that `encoded` stands for, of a pack of `size` bytes; FormatError for anything else, and for one that says
+    more than a pack can hold.
+    """
+    reader = Reader(decompress(encoded, _MOST_INDEX), "a pack's index")
+    reader.array(6, 6)
+    kinds = reader.octets()
+    if len(kinds) > MOST_MEMBERS or not set(kinds) <= _KINDS.keys():
+        raise reader.damaged()
+    digests = reader.octets(DIGEST_SIZE * len(kinds))
+    sizes = reader.numbers(len(kinds), len(kinds))
+    codecs = reader.octets()
+    if len(codecs) > _MOST_BLOCKS or not set(codecs) <= {_RAW, _ZSTD}:
+        raise reader.damaged()
+    lengths = reader.numbers(len(codecs), len(codecs))
+    raw_lengths = reader.numbers(len(codecs), len(codecs))
+    reader.end()
+    fits = len(MAGIC) + sum(lengths) + len(encoded) + FOOTER_SIZE == size <= MOST_NUMBER
+    if not fits or sum(sizes) != sum(raw_lengths) or max(raw_lengths, default=0) > MOST_RAW:
+        raise reader.damaged()
+    keys = [Key(_KINDS[kind], digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]) for i, kind in enumerate(kinds)]
     members = dict(zip(keys, _members(sizes), strict=True))
     return _index(members, _blocks(codecs, lengths, raw_lengths), size, encoded)
 

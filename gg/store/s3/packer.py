@@ -18,7 +18,7 @@ from gg.core.named import NamedTuple
 from gg.errors import MissingObject
 from gg.store.base import Key, Kind, SourceChanged, Store
 from gg.store.files import read_file
-from gg.store.s3.pack import Sealed, Writer
+from gg.store.s3.pack import MOST_MEMBERS, Sealed, Writer
 
 TARGET = 32 << 20
 _REMAINS = 4 << 20
@@ -54,7 +54,7 @@ def plan(groups: Mapping[str, Iterable[Input]]) -> list[list[Input]]:
             if item.key in done:
                 continue
             done.add(item.key)
-            if size and size + item.size > TARGET:
+            if size and (size + item.size > TARGET or len(pack) >= MOST_MEMBERS):
                 packs.append(pack)
                 pack, size = [], 0
             pack.append(item)
@@ -70,7 +70,7 @@ def _split(items: list[Input]) -> list[list[Input]]:
     packs: list[list[Input]] = []
     size = TARGET + 1
     for item in items:
-        if size + item.size > TARGET:
+        if size + item.size > TARGET or len(packs[-1]) >= MOST_MEMBERS:
             packs.append([])
             size = 0
         packs[-1].append(item)
