@@ -1,37 +1,42 @@
 #define _GNU_SOURCE
 #include "programs.h"
 
+#include "raw.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-/* Not tar and its like: what they write is read by nobody who could force what is in it. */
-static const char *const movers[] = {"cp",    "mv",    "ln",    "install", "ginstall", "rm",
-                                     "touch", "rsync", "chmod", "chown",   "chgrp",    NULL};
+/* Names between spaces. */
+#define MAKES " make gmake remake ninja ninja-build samu samurai "
 
-static const char *const archivers[] = {
-    "tar",     "gtar",    "bsdtar",      "star",            "pax",           "cpio",          "bsdcpio",
-    "zip",     "zipsplit", "7z",         "7za",             "7zr",           "7zz",           "rar",
-    "zoo",     "lha",     "arj",         "jar",             "shar",          "mksquashfs",    "genisoimage",
-    "mkisofs", "xorriso", "xorrisofs",   "mkfs.ext4",       "mke2fs",        "mkfs.erofs",    "mkfs.jffs2",
-    "dpkg-deb", "rpmbuild", NULL};
+/* Not tar and its like: what they write is read by nobody who could force what is in it. The shells' tests ask for no more
+ * than whether a file is empty, which no output of a modelled tool is. */
+static const struct {
+    const char *names;
+    enum gg_sight sight;
+} known[] = {
+    {MAKES, GG_LOOKS},
+    {" bmake pmake kati ckati n2 muon jam bjam b2 ", GG_LOOKS},
+    {" test [ find ls dir readlink realpath gosu ", GG_LOOKS},
+    {" sh dash bash ash rbash posh hush ksh mksh yash ", GG_LOOKS},
+    {" cp install ginstall rsync chmod chown chgrp ", GG_COPIES},
+    {" mv ln rm rmdir unlink link touch ", GG_NAMES},
+};
 
-static const char *const sizers[] = {"stat",            "du",                "truncate", "vdir", "dpkg-gencontrol",
-                                     "dpkg-genchanges", "dpkg-genbuildinfo", NULL};
+static const char archivers[] =
+    " tar gtar bsdtar star pax cpio bsdcpio zip zipsplit 7z 7za 7zr 7zz rar zoo lha arj jar shar mksquashfs genisoimage "
+    "mkisofs xorriso xorrisofs mkfs.ext4 mke2fs mkfs.erofs mkfs.jffs2 dpkg-deb rpmbuild ";
 
-/* They look at names and times. In others that nobody can see into, what asks for a size may well go by it. */
-static const char *const lookers[] = {"make", "gmake", "remake", "ninja", "samu", "samurai", "muon",  "n2",  "kati",
-                                      "tup",  "redo",  "test",   "[",     "find", "ls",      "touch", "cmp", NULL};
+/* Programs that are many programs. */
+static const char holders[] = " busybox toybox coreutils ";
 
-static const char *const holders[] = {"busybox", "toybox", "coreutils", "sh",     "dash", "bash", "perl",
-                                      "python",  "python3", "ruby",     "gosu",   NULL};
-
-static int listed(const char *const list[], const char *name)
+static int listed(const char *list, const char *name)
 {
-    for (; *list != NULL; list++)
-        if (strcmp(*list, name) == 0)
+    size_t n = strlen(name);
+    for (const char *at = list + 1; n > 0 && (at = strstr(at, name)) != NULL; at += n)
+        if (at[-1] == ' ' && at[n] == ' ')
             return 1;
     return 0;
 }
@@ -47,28 +52,56 @@ static int prints_size(const char *format)
     return 0;
 }
 
-static int find_tells_size(const char *word)
+/* Options that have a program tell, or go by, what is in a file or how long it is. Each takes one word of the command line. */
+
+static int find_reads(const char *word)
 {
-    static const char *const tests[] = {"-size", "-empty", "-ls", "-fls", NULL};
-    return listed(tests, word) || prints_size(word);
+    return listed(" -size -empty -ls -fls ", word) || prints_size(word);
 }
 
-static int ls_tells_size(const char *word)
+/* --size, --sort=size, --full-time, --format=long. */
+static int ls_reads(const char *word)
 {
-    static const char *const options[] = {"--size", "--full-time", "--sort=size", "--format=long", "--format=verbose", NULL};
-    return word[0] == '-' && (word[1] == '-' ? listed(options, word) : strpbrk(word, "lsgonS") != NULL);
+    return word[0] == '-' && (word[1] == '-' ? word[2] == 's' || word[2] == 'f' : strpbrk(word, "lsgonS") != NULL);
 }
 
-/* Do the options of `ls` or `find`, up to `end`, have it tell what size files have? */
-static int is_told_to_size(const char *name, const char *at, const char *end)
+/* `install -C` compares. */
+static int install_reads(const char *word)
 {
-    int (*tells)(const char *) = strcmp(name, "find") == 0 ? find_tells_size
-                                 : strcmp(name, "ls") == 0 || strcmp(name, "dir") == 0 ? ls_tells_size
-                                                                                       : NULL;
-    for (at += strlen(at) + 1; tells != NULL && at < end; at += strlen(at) + 1)
-        if (tells(at))
-            return 1;
-    return 0;
+    return word[0] == '-' && (word[1] == '-' ? strncmp(word, "--compare", strlen(word)) == 0 && word[2] == 'c'
+                                             : strcspn(word, "C") < strcspn(word, "tmogS"));
+}
+
+/* Other machines cannot force; checksums and sizes are compared; totals are told. */
+static int rsync_reads(const char *word)
+{
+    if (word[0] != '-')
+        return strchr(word, ':') != NULL;
+    return word[1] != '-' ? word[1 + strspn(word + 1, "aArlptgoDHXxqWuULkKEOJSm")] != '\0'
+                          : !(listed(" --archive --recursive --links --perms --times --owner --group --devices --specials --acls "
+                                     "--xattrs --hard-links --one-file-system --quiet --whole-file --update --copy-links "
+                                     "--delete --mkpath --executability --relative --no-owner --no-group --no-perms ",
+                                     word) ||
+                              strncmp(word, "--exclude", 9) == 0 || strncmp(word, "--include", 9) == 0 ||
+                              strncmp(word, "--chmod=", 8) == 0);
+}
+
+static const struct {
+    const char *names;
+    int (*reads)(const char *word);
+} told[] = {
+    {" find ", find_reads}, {" ls dir ", ls_reads}, {" install ginstall ", install_reads}, {" rsync ", rsync_reads}};
+
+static enum gg_sight sight_of(const char *name, const char *at, const char *end)
+{
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        for (const char *word = at + strlen(at) + 1; word < end && listed(told[i].names, name); word += strlen(word) + 1)
+            if (told[i].reads(word))
+                return GG_READS;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (listed(known[i].names, name))
+            return known[i].sight;
+    return GG_READS;
 }
 
 static ssize_t command_line(pid_t pid, char *line, size_t size)
@@ -78,7 +111,7 @@ static ssize_t command_line(pid_t pid, char *line, size_t size)
         strcpy(file, "/proc/self/cmdline");
     else
         snprintf(file, sizeof file, "/proc/%d/cmdline", (int)pid);
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
+    int fd = gg_raw_open(AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, line, size - 1);
     if (fd >= 0)
         close(fd);
@@ -87,23 +120,42 @@ static ssize_t command_line(pid_t pid, char *line, size_t size)
     return n;
 }
 
-int gg_has_habit(pid_t pid, enum gg_habit habit)
+/* The name that a command line begins with, and in *at where its arguments go on from. Past a program that is many, and its
+ * options. */
+static const char *name_in(const char **at, const char *end)
 {
-    char line[4096];
-    const char *const *list = habit == GG_MOVES ? movers : habit == GG_LOOKS ? lookers : archivers;
-    const char *end = line + command_line(pid, line, sizeof line);
-    int held = 0;
-    for (const char *at = line; at < end; at += strlen(at) + 1) {
-        if (held && at[0] == '-')
+    for (int held = 0; *at < end; *at += strlen(*at) + 1) {
+        const char *slash = strrchr(*at, '/');
+        const char *name = slash != NULL ? slash + 1 : *at;
+        if (held && name[0] == '-')
             continue;
-        const char *slash = strrchr(at, '/');
-        const char *name = slash != NULL ? slash + 1 : at;
-        if (listed(list, name) ||
-            (habit == GG_SIZES && (listed(sizers, name) || is_told_to_size(name, at, end))))
-            return 1;
         if (held || !listed(holders, name))
-            break;
+            return name[0] == '-' ? name + 1 : name; /* a login shell */
         held = 1;
     }
-    return held && habit == GG_LOOKS;
+    return "";
+}
+
+enum gg_sight gg_sight_of(pid_t pid)
+{
+    char line[4096];
+    const char *at = line, *end = line + command_line(pid, line, sizeof line);
+    return sight_of(name_in(&at, end), at, end);
+}
+
+static int is_one_of(const char *list)
+{
+    char line[4096];
+    const char *at = line, *end = line + command_line(0, line, sizeof line);
+    return listed(list, name_in(&at, end));
+}
+
+int gg_packs(void)
+{
+    return is_one_of(archivers);
+}
+
+int gg_reads_rules(void)
+{
+    return is_one_of(MAKES);
 }

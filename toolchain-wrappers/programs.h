@@ -1,18 +1,30 @@
-/* Programs that are treated in a way of their own when they meet a placeholder, by name. */
+/* Who may see a placeholder: the one rule.
+ *
+ * A program that nobody has listed sees none: what it asks the size of, or opens, is the real file by then. Those listed in
+ * programs.c care for names and times alone, or carry files unread; what they are told to do by options may make readers of
+ * them (`ls -l`, `find -size`, `install -C`). So it is for each way in which a program is watched: the preloaded library
+ * (record/) and the kernel's notification (watch.c) both ask here.
+ */
 #ifndef GG_PROGRAMS_H
 #define GG_PROGRAMS_H
 
 #include <sys/types.h>
 
-enum gg_habit {
-    GG_MOVES, /* carries files about unread: it sees placeholders, and moves them as they are */
-    GG_SIZES, /* takes a file's size before it opens it, or instead: what it asks for is forced first */
-    GG_LOOKS, /* looks at names and times, or is an interpreter and does what it is told */
-    GG_PACKS  /* so does every archiver, which also notes the times of directories before it reads what is in them */
+enum gg_sight {
+    GG_READS,  /* sees real files only: whatever is not listed */
+    GG_LOOKS,  /* sees a placeholder when it asks for a file's status; what it opens is real */
+    GG_COPIES, /* opens placeholders too, and carries them about unread. Not below fakeroot, which notes inodes */
+    GG_NAMES   /* the same, and no inode matters to it */
 };
 
-/* Has the program of process `pid` (0: this one) that habit? By the name it was called by; of a program that is many
- * programs, and of an interpreter, by its first operand. */
-int gg_has_habit(pid_t pid, enum gg_habit habit);
+/* What the program of process `pid` (0: this one) may see. By the name it was called by; of a program that is many
+ * programs, by its first operand. */
+enum gg_sight gg_sight_of(pid_t pid);
+
+/* Is this process an archiver, which notes the times of directories before it reads what is in them? */
+int gg_packs(void);
+
+/* Is this process one that may read a dependency file as the recorder left it: make, or the like? */
+int gg_reads_rules(void);
 
 #endif

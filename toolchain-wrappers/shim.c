@@ -268,8 +268,8 @@ static _Noreturn void run_placeholder(char *argv[])
     char *path = argv[2];
     const char *tried = getenv(TRIED);
     const char *socket_path = getenv("GG_SOCKET");
-    int failed = 0;
-    if (placeholder_at(path)) {
+    int failed = 0, hidden = access(path, R_OK) != 0; /* may be executed, and not read */
+    if (hidden || placeholder_at(path)) {
         if (tried != NULL && strcmp(tried, path) == 0) {
             SAY("cannot run ", path, ": it is still a placeholder after it was forced");
             _exit(STATUS_CANNOT_RUN);
@@ -281,7 +281,7 @@ static _Noreturn void run_placeholder(char *argv[])
     }
     if (failed)
         _exit(STATUS_CANNOT_RUN);
-    if (!placeholder_at(path))
+    if (!hidden && !placeholder_at(path))
         unsetenv(TRIED);
     watch(path, argv + 2);
     execv(path, argv + 2);

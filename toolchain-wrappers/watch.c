@@ -41,40 +41,58 @@
 #define NONE (-1)
 #define HOW (-2) /* openat2: flags are in memory, behind the third argument */
 
-/* One system call: where among its arguments are the directory, the path and the flags; `sizes` those that tell a size. */
+enum what {
+    OPENS,
+    SIZES, /* tells a file's size */
+    CUTS,  /* shortens it or makes it longer: by how much is told where other calls have flags */
+    HIDES  /* may make it one that its owner cannot read: so the mode */
+};
+
+/* One system call: where among its arguments are the directory, the path and the flags. */
 struct call {
     uint32_t arch, number;
-    signed char dir, path, flags, sizes;
+    signed char dir, path, flags, what;
 };
 
 static const struct call calls[] = {
 #if defined(__x86_64__)
-    {AUDIT_ARCH_X86_64, 2, NONE, 0, 1, 0},     /* open */
-    {AUDIT_ARCH_X86_64, 257, 0, 1, 2, 0},      /* openat */
-    {AUDIT_ARCH_X86_64, 437, 0, 1, HOW, 0},    /* openat2 */
-    {AUDIT_ARCH_X86_64, 4, NONE, 0, NONE, 1},  /* stat */
-    {AUDIT_ARCH_X86_64, 6, NONE, 0, NONE, 1},  /* lstat */
-    {AUDIT_ARCH_X86_64, 262, 0, 1, NONE, 1},   /* newfstatat */
-    {AUDIT_ARCH_X86_64, 332, 0, 1, NONE, 1},   /* statx */
-    {AUDIT_ARCH_I386, 5, NONE, 0, 1, 0},       /* open */
-    {AUDIT_ARCH_I386, 295, 0, 1, 2, 0},        /* openat */
-    {AUDIT_ARCH_I386, 437, 0, 1, HOW, 0},      /* openat2 */
-    {AUDIT_ARCH_I386, 195, NONE, 0, NONE, 1},  /* stat64 */
-    {AUDIT_ARCH_I386, 196, NONE, 0, NONE, 1},  /* lstat64 */
-    {AUDIT_ARCH_I386, 300, 0, 1, NONE, 1},     /* fstatat64 */
-    {AUDIT_ARCH_I386, 383, 0, 1, NONE, 1},     /* statx */
+    {AUDIT_ARCH_X86_64, 2, NONE, 0, 1, OPENS},     /* open */
+    {AUDIT_ARCH_X86_64, 257, 0, 1, 2, OPENS},      /* openat */
+    {AUDIT_ARCH_X86_64, 437, 0, 1, HOW, OPENS},    /* openat2 */
+    {AUDIT_ARCH_X86_64, 4, NONE, 0, NONE, SIZES},  /* stat */
+    {AUDIT_ARCH_X86_64, 6, NONE, 0, NONE, SIZES},  /* lstat */
+    {AUDIT_ARCH_X86_64, 262, 0, 1, NONE, SIZES},   /* newfstatat */
+    {AUDIT_ARCH_X86_64, 332, 0, 1, NONE, SIZES},   /* statx */
+    {AUDIT_ARCH_I386, 5, NONE, 0, 1, OPENS},       /* open */
+    {AUDIT_ARCH_I386, 295, 0, 1, 2, OPENS},        /* openat */
+    {AUDIT_ARCH_I386, 437, 0, 1, HOW, OPENS},      /* openat2 */
+    {AUDIT_ARCH_I386, 195, NONE, 0, NONE, SIZES},  /* stat64 */
+    {AUDIT_ARCH_I386, 196, NONE, 0, NONE, SIZES},  /* lstat64 */
+    {AUDIT_ARCH_I386, 300, 0, 1, NONE, SIZES},     /* fstatat64 */
+    {AUDIT_ARCH_I386, 383, 0, 1, NONE, SIZES},     /* statx */
+    {AUDIT_ARCH_X86_64, 76, NONE, 0, 1, CUTS},     /* truncate */
+    {AUDIT_ARCH_X86_64, 90, NONE, 0, 1, HIDES},    /* chmod */
+    {AUDIT_ARCH_X86_64, 268, 0, 1, 2, HIDES},      /* fchmodat */
+    {AUDIT_ARCH_I386, 193, NONE, 0, 1, CUTS},      /* truncate64 */
+    {AUDIT_ARCH_I386, 15, NONE, 0, 1, HIDES},      /* chmod */
+    {AUDIT_ARCH_I386, 306, 0, 1, 2, HIDES},        /* fchmodat */
 #elif defined(__aarch64__)
-    {AUDIT_ARCH_AARCH64, 56, 0, 1, 2, 0},      /* openat */
-    {AUDIT_ARCH_AARCH64, 437, 0, 1, HOW, 0},   /* openat2 */
-    {AUDIT_ARCH_AARCH64, 79, 0, 1, NONE, 1},   /* newfstatat */
-    {AUDIT_ARCH_AARCH64, 291, 0, 1, NONE, 1},  /* statx */
-    {AUDIT_ARCH_ARM, 5, NONE, 0, 1, 0},        /* open */
-    {AUDIT_ARCH_ARM, 322, 0, 1, 2, 0},         /* openat */
-    {AUDIT_ARCH_ARM, 437, 0, 1, HOW, 0},       /* openat2 */
-    {AUDIT_ARCH_ARM, 195, NONE, 0, NONE, 1},   /* stat64 */
-    {AUDIT_ARCH_ARM, 196, NONE, 0, NONE, 1},   /* lstat64 */
-    {AUDIT_ARCH_ARM, 327, 0, 1, NONE, 1},      /* fstatat64 */
-    {AUDIT_ARCH_ARM, 397, 0, 1, NONE, 1},      /* statx */
+    {AUDIT_ARCH_AARCH64, 56, 0, 1, 2, OPENS},      /* openat */
+    {AUDIT_ARCH_AARCH64, 437, 0, 1, HOW, OPENS},   /* openat2 */
+    {AUDIT_ARCH_AARCH64, 79, 0, 1, NONE, SIZES},   /* newfstatat */
+    {AUDIT_ARCH_AARCH64, 291, 0, 1, NONE, SIZES},  /* statx */
+    {AUDIT_ARCH_ARM, 5, NONE, 0, 1, OPENS},        /* open */
+    {AUDIT_ARCH_ARM, 322, 0, 1, 2, OPENS},         /* openat */
+    {AUDIT_ARCH_ARM, 437, 0, 1, HOW, OPENS},       /* openat2 */
+    {AUDIT_ARCH_ARM, 195, NONE, 0, NONE, SIZES},   /* stat64 */
+    {AUDIT_ARCH_ARM, 196, NONE, 0, NONE, SIZES},   /* lstat64 */
+    {AUDIT_ARCH_ARM, 327, 0, 1, NONE, SIZES},      /* fstatat64 */
+    {AUDIT_ARCH_ARM, 397, 0, 1, NONE, SIZES},      /* statx */
+    {AUDIT_ARCH_AARCH64, 45, NONE, 0, 1, CUTS},     /* truncate */
+    {AUDIT_ARCH_AARCH64, 53, 0, 1, 2, HIDES},       /* fchmodat */
+    {AUDIT_ARCH_ARM, 193, NONE, 0, 2, CUTS},        /* truncate64 */
+    {AUDIT_ARCH_ARM, 15, NONE, 0, 1, HIDES},       /* chmod */
+    {AUDIT_ARCH_ARM, 333, 0, 1, 2, HIDES},          /* fchmodat */
 #endif
     {0, 0, 0, 0, 0, 0}};
 
@@ -204,8 +222,12 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     char full[2 * PATH_MAX], bytes[GG_PLACEHOLDER_SIZE], link[40];
     struct stat st;
     uint64_t flags = flags_of(asked, c);
+    if ((c->what == CUTS && flags == 0) || (c->what == HIDES && (flags & S_IRUSR)))
+        return 0;
+    if (c->what == CUTS || c->what == HIDES)
+        flags = 0;
     if ((flags & (O_TRUNC | O_PATH | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
-        path_of(asked, c, full) != 0 || fstatat(AT_FDCWD, full, &st, c->sizes ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
+        path_of(asked, c, full) != 0 || fstatat(AT_FDCWD, full, &st, c->what == SIZES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
         st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode))
         return 0;
     int fd = open(full, O_RDONLY | O_CLOEXEC);
@@ -216,8 +238,7 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
         close(fd);
     name[n > 0 ? n : 0] = '\0';
     pid_t pid = (pid_t)asked->pid;
-    return n > 0 && ((c->sizes && gg_has_habit(pid, GG_SIZES)) ||
-                     (!gg_has_habit(pid, GG_MOVES) && !(c->sizes && gg_has_habit(pid, GG_LOOKS))));
+    return n > 0 && (c->what > SIZES || gg_sight_of(pid) < (c->what == SIZES ? GG_LOOKS : GG_COPIES));
 }
 
 /* The reader's own standard error gets what the command said. */

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "wire.h"
 
+#include "raw.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,7 +10,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -101,8 +102,8 @@ static int address_of(const char *path, struct sockaddr_un *address, int *holder
         return -1;
     memcpy(directory, path, (size_t)(slash - path));
     directory[slash - path] = '\0';
-    /* syscall(): in the interposer, open() is our own wrapper. */
-    int fd = (int)syscall(SYS_openat, AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* In the interposer, open() is our own wrapper. */
+    int fd = gg_raw_open(AT_FDCWD, directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     char digits[12];

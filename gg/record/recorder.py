@@ -119,7 +119,8 @@ class Recorder:
             reply(protocol.reply_exec(program, argv, ()))
             return
         call = Call(Tool(name or "", program), argv, request.cwd, self._clean(request.env))
-        answer = self._answer(call, request)
+        forbidden = _never_deferred(request)
+        answer = RunReal(forbidden) if forbidden else self._answer(call, request)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
             return
@@ -302,6 +303,13 @@ class Recorder:
                 return None
             raise
         return info
+
+
+def _never_deferred(request: Request) -> str:
+    """Why no call like this one, of whatever tool, leaves a placeholder; empty when it may."""
+    if request.umask & stat.S_IRUSR:
+        return "its umask hides what it makes from its owner"
+    return ""
 
 
 def _mode_kept(captured: Captured, path: bytes) -> int | None:

@@ -72,7 +72,7 @@ const struct gg_session *gg_session(void)
 static int same_file(const struct stat *st, const char *other)
 {
     struct stat o;
-    return other != NULL && stat(other, &o) == 0 && o.st_ino == st->st_ino && o.st_dev == st->st_dev;
+    return other != NULL && gg_status(AT_FDCWD, other, &o) == 0 && o.st_ino == st->st_ino && o.st_dev == st->st_dev;
 }
 
 /* Is this a tool to hand to the shim? Then its absolute path, behind "GG_EXEC_PATH=", is in `variable`. */
@@ -93,7 +93,7 @@ static int to_shim(int dir, const char *path, char *const envp[], char variable[
                gg_absolute(dir, path, full) != 0) {
         return 0; /* a bare name given to execve is not a tool that was chosen by path */
     }
-    if (!gg_is_tool(full) || access(full, X_OK) != 0 || stat(full, &st) != 0 || !S_ISREG(st.st_mode) ||
+    if (!gg_is_tool(full) || access(full, X_OK) != 0 || gg_status(AT_FDCWD, full, &st) != 0 || !S_ISREG(st.st_mode) ||
         same_file(&st, s->shim))
         return 0;
     stpcpy(stpcpy(variable, "GG_EXEC_PATH="), full);
@@ -162,7 +162,7 @@ static int start_unreached(struct start *s, const char *path, char *const argv[]
         char **with = alloca((gg_keep_pointers(envp, nothing) + 1) * sizeof(char *));
         envp = with_shims(envp, with, alloca(strlen(session->shims) + path_size(envp)));
     }
-    if (gg_absolute(s->dir, path, full) != 0 || access(full, X_OK) != 0 || stat(full, &st) != 0 ||
+    if (gg_absolute(s->dir, path, full) != 0 || access(full, X_OK) != 0 || gg_status(AT_FDCWD, full, &st) != 0 ||
         !S_ISREG(st.st_mode) || session->shim == NULL || access(session->shim, X_OK) != 0 ||
         same_file(&st, session->shim) || argv == NULL || argv[0] == NULL)
         return s->then(s, path, argv, envp);
@@ -244,9 +244,14 @@ static int then_spawn(struct start *s, const char *path, char *const argv[], cha
 int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-    struct start s = {.then = then_spawn, .dir = AT_FDCWD, .pid = pid, .actions = actions, .attributes = attributes};
+    struct start s = {.then = then_spawn, .pid = pid, .actions = actions, .attributes = attributes};
     int saved = errno;
-    int error = start(&s, AT_FDCWD, path, argv, envp) != 0 ? errno : s.error;
+    int dir = AT_FDCWD;
+    int failed = gg_session()->socket != NULL && gg_before_spawn(actions, &dir) != 0;
+    s.dir = dir;
+    int error = failed || start(&s, dir, path, argv, envp) != 0 ? errno : s.error;
+    if (dir != AT_FDCWD)
+        close(dir);
     errno = saved;
     return error;
 }
@@ -254,5 +259,5 @@ int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *act
 int gg_can_execute(const char *path)
 {
     struct stat st;
-    return access(path, X_OK) == 0 && stat(path, &st) == 0 && S_ISREG(st.st_mode);
+    return access(path, X_OK) == 0 && gg_status(AT_FDCWD, path, &st) == 0 && S_ISREG(st.st_mode);
 }

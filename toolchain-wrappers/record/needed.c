@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
+#include "../raw.h"
+
 #include "../go.h"
 
 #include <elf.h>
@@ -15,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 8
@@ -29,7 +30,7 @@ struct image {
 static int map_image(struct image *image, int dir, const char *path)
 {
     struct stat st;
-    int fd = (int)syscall(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC);
+    int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     void *bytes = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)sizeof(ElfW(Ehdr))
@@ -96,7 +97,7 @@ static int try_directory(const struct image *image, const char *directory, size_
     path[n++] = '/';
     strcpy(path + n, name);
     struct stat st;
-    return stat(path, &st) != 0 ? 0 : gg_force_path(AT_FDCWD, path) != 0 ? -1 : 1;
+    return gg_status(AT_FDCWD, path, &st) != 0 ? 0 : gg_force_path(AT_FDCWD, path) != 0 ? -1 : 1;
 }
 
 static int try_list(const struct image *image, const char *list, const char *name, char path[PATH_MAX])
@@ -165,7 +166,7 @@ static int script_unreached(int dir, const char *path)
 {
     char line[PATH_MAX];
     struct image image;
-    int fd = (int)syscall(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC);
+    int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
     if (fd >= 0)
         close(fd);

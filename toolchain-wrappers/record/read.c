@@ -1,13 +1,13 @@
-/* Force on read. After a successful open, one fstat tells that a file is not a placeholder: those have one size.
- *
- * The programs that move files about must not force what they move: make install would, and `mv a.o b.o` after each
- * compile is common. They see the placeholder, and carry it to where it is read in the end.
+/* Force on read. After a successful open, one fstat tells that a file is not a placeholder: those have one size. Who may see
+ * one all the same is said in programs.h: make install would force all that it moves, and `mv a.o b.o` after each compile is
+ * common.
  */
 #define _GNU_SOURCE
 #include "record.h"
 
+#include "../raw.h"
+
 #include "../placeholder.h"
-#include "../programs.h"
 #include "../wire.h"
 
 #include <dlfcn.h>
@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* An old version on purpose: see pathmap/exec.c. */
@@ -28,9 +27,17 @@ __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 __asm__(".symver dlsym, dlsym@GLIBC_2.17");
 #endif
 
+#define GG_NO_TARGET 66
+
 void *gg_next(const char *name)
 {
     return dlsym(RTLD_NEXT, name);
+}
+
+/* The kernel's own call: stat.c has the C library's, and asks us. */
+int gg_status(int dir, const char *path, struct stat *st)
+{
+    return gg_raw_stat(dir, path, st);
 }
 
 static int holds_placeholder(int fd)
@@ -46,7 +53,7 @@ static int holds_placeholder(int fd)
     /* Opened for writing alone, and what is there will stay: an append. */
     char link[40];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    int other = (int)syscall(SYS_openat, AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
+    int other = gg_raw_open(AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
     int holds = other >= 0 && pread(other, bytes, sizeof bytes, 0) == sizeof bytes && gg_is_placeholder(bytes);
     if (other >= 0)
         close(other);
@@ -76,7 +83,8 @@ static int force(const char *path)
     const char *trouble =
         gg_ask(s->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, &reply);
     int ready = trouble == NULL && reply.kind == GG_READY;
-    if (!ready)
+    int gone = trouble == NULL && reply.kind == GG_FAILED && reply.status == GG_NO_TARGET;
+    if (!ready && !(gone && access(path, F_OK) != 0)) /* it went while the request was on its way */
         complain(&reply, trouble, path);
     if (trouble == NULL)
         gg_reply_free(&reply);
@@ -111,263 +119,81 @@ int gg_absolute(int dir, const char *path, char full[PATH_MAX])
     return 0;
 }
 
+/* Is `fd` still the file at `path`? While it was opened somebody else may have put the real one there. */
+static int is_at(int fd, const char *path)
+{
+    struct stat own, there;
+    return fstat(fd, &own) == 0 && gg_status(AT_FDCWD, path, &there) == 0 && own.st_ino == there.st_ino &&
+           own.st_dev == there.st_dev;
+}
+
+/* 0, -1 failed and told, 1: another file is there now, or none. */
 static int force_open(int fd)
 {
     char path[PATH_MAX];
     int flags = fcntl(fd, F_GETFL), cloexec = fcntl(fd, F_GETFD);
-    if (flags < 0 || name_of(fd, path) != 0 || force(path) != 0)
+    if (flags < 0 || name_of(fd, path) != 0)
         return -1;
-    int real = (int)syscall(SYS_openat, AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
-    if (real < 0 || holds_placeholder(real) || dup3(real, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0) {
-        if (real >= 0)
-            close(real);
-        return -1;
-    }
-    close(real);
-    return 0;
+    if (!is_at(fd, path))
+        return 1;
+    if (force(path) != 0)
+        return is_at(fd, path) ? -1 : 1;
+    int real = gg_raw_open(AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
+    int failed = real < 0 ? 1 : holds_placeholder(real) ? -1 : dup3(real, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0;
+    if (real >= 0)
+        close(real);
+    return failed;
+}
+
+enum gg_sight gg_own_sight(void)
+{
+    static signed char known = -1;
+    if (known < 0)
+        known = (signed char)gg_sight_of(0);
+    return known == GG_COPIES && getenv("FAKEROOTKEY") != NULL ? GG_READS : (enum gg_sight)known;
 }
 
 int gg_force_open(int fd)
 {
-    int saved = errno;
-    if (fd < 0 || gg_session()->socket == NULL || !holds_placeholder(fd) ||
-        (gg_has_habit(0, GG_MOVES) && !gg_under_fakeroot()) || force_open(fd) == 0) {
-        errno = saved;
-        return 0;
-    }
-    errno = EIO;
-    return -1;
-}
-
-/* The kernel's own call: stat.c has the C library's, and asks us. */
-static int status_of(int dir, const char *path, struct stat *st)
-{
-    return (int)syscall(SYS_newfstatat, dir, path, st, 0);
+    int saved = errno, failed = 0;
+    if (fd >= 0 && gg_session()->socket != NULL && holds_placeholder(fd) && gg_own_sight() < GG_COPIES)
+        failed = force_open(fd);
+    errno = failed < 0 ? EIO : saved;
+    return failed;
 }
 
 int gg_force_path(int dir, const char *path)
 {
     struct stat st;
+    int saved = errno, failed = 0, tries = GG_TRIES;
+    do {
+        if (gg_session()->socket == NULL || path[0] == '\0' || gg_status(dir, path, &st) != 0 ||
+            st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode))
+            break;
+        int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
+        failed = fd >= 0 && holds_placeholder(fd) ? force_open(fd) : 0;
+        if (fd >= 0)
+            close(fd);
+    } while (failed > 0 && --tries > 0);
+    errno = failed < 0 ? EIO : saved;
+    return failed < 0 ? -1 : 0;
+}
+
+void gg_force_held(int fd)
+{
     int saved = errno;
-    if (gg_session()->socket == NULL || path[0] == '\0' || status_of(dir, path, &st) != 0 ||
-        st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode)) {
-        errno = saved;
-        return 0;
-    }
-    int fd = (int)syscall(SYS_openat, dir, path, O_RDONLY | O_CLOEXEC);
-    int failed = fd >= 0 && holds_placeholder(fd) && force_open(fd) != 0;
-    if (fd >= 0)
-        close(fd);
-    errno = failed ? EIO : saved;
-    return failed ? -1 : 0;
-}
-
-/* Is this program one of those, by the name of its executable? */
-static int is_one_of(const char *const names[])
-{
-    char path[PATH_MAX];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = '\0';
-    const char *slash = strrchr(path, '/');
-    for (int i = 0; slash != NULL && names[i] != NULL; i++)
-        if (strcmp(slash + 1, names[i]) == 0)
-            return 1;
-    return 0;
-}
-
-/* fakeroot keeps in mind which inode is whose, and with which mode. A placeholder's inode goes when it is forced, and may
- * come back as another file's: so whoever might have fakeroot note something gets the real file, when he or fakeroot
- * itself asks for its status, which comes before each note. These only look at times and names. */
-int gg_under_fakeroot(void)
-{
-    static const char *const onlookers[] = {"make", "gmake", "remake", "ninja", "samu", "sh",   "dash", "bash", "find",
-                                            "ls",   "test",  "[",      "touch", "rm",   "rmdir", "mv",  "ln",   NULL};
-    static signed char known = -1;
-    if (known < 0)
-        known = getenv("FAKEROOTKEY") != NULL && !is_one_of(onlookers);
-    return known;
-}
-
-/* Those who may read a dependency file as the recorder left it. */
-static int reads_supersets(void)
-{
-    static const char *const names[] = {"make", "gmake", "remake", "ninja", "samu", NULL};
-    return is_one_of(names);
-}
-
-int gg_loads_archiver;
-
-/* About to read a module of an interpreter, told by its name. */
-static void note_module(const char *path, size_t size)
-{
-    static const char name[] = "/tarfile.";
-    const char *found = size > sizeof name ? strstr(path, name) : NULL;
-    if (found != NULL && strchr(found + 1, '/') == NULL)
-        gg_loads_archiver = 1;
-}
-
-/* About to read a dependency file, told by its name: the recorder lets the compiler write it first, if it is its own. */
-static void make_exact(int dir, const char *path)
-{
-    size_t n = path != NULL ? strlen(path) : 0;
-    char full[PATH_MAX];
-    struct stat st;
-    int saved = errno;
-    note_module(path, n);
-    if (n > 2 && strcmp(path + n - 2, ".d") == 0 && gg_session()->socket != NULL && !gg_session()->bypass &&
-        fstatat(dir, path, &st, 0) == 0 && S_ISREG(st.st_mode) && !reads_supersets() &&
-        gg_absolute(dir, path, full) == 0)
-        force(full);
+    if (gg_session()->socket != NULL && holds_placeholder(fd))
+        force_open(fd);
     errno = saved;
 }
 
-/* The wrappers. A file that is emptied or made new by the open is nobody's to force. */
-
-static int checked(int fd, int flags)
+void gg_make_exact(int dir, const char *path)
 {
-    if (fd < 0 || (flags & (O_TRUNC | O_PATH | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
-        gg_force_open(fd) == 0)
-        return fd;
-    close(fd);
-    errno = EIO;
-    return -1;
-}
-
-static FILE *checked_stream(FILE *stream, const char *mode)
-{
-    if (stream == NULL || mode[0] == 'w' || gg_force_open(fileno(stream)) == 0)
-        return stream;
-    fclose(stream);
-    errno = EIO;
-    return NULL;
-}
-
-typedef int (*open_function)(const char *, int, ...);
-typedef int (*openat_function)(int, const char *, int, ...);
-typedef FILE *(*fopen_function)(const char *, const char *);
-typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
-
-/* The next library's function of the same name, looked up once; two threads would find the same. */
-#define NEXT(type, name) \
-    static type next;    \
-    if (next == NULL)    \
-    next = (type)gg_next(name)
-
-#define MODE_ARGUMENT(flags, mode)                                   \
-    mode_t mode = 0;                                                 \
-    if (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-        va_list list;                                                \
-        va_start(list, flags);                                       \
-        mode = (mode_t)va_arg(list, int);                            \
-        va_end(list);                                                \
-    }
-
-GG_EXPORT int open(const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    NEXT(open_function, "open");
-    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
-        make_exact(AT_FDCWD, path);
-    return checked(next(path, flags, mode), flags);
-}
-
-GG_EXPORT int openat(int dir, const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    NEXT(openat_function, "openat");
-    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
-        make_exact(dir, path);
-    return checked(next(dir, path, flags, mode), flags);
-}
-
-GG_EXPORT FILE *fopen(const char *restrict path, const char *restrict mode)
-{
-    NEXT(fopen_function, "fopen");
-    if (mode[0] == 'r')
-        make_exact(AT_FDCWD, path);
-    return checked_stream(next(path, mode), mode);
-}
-
-GG_EXPORT FILE *freopen(const char *restrict path, const char *restrict mode, FILE *restrict stream)
-{
-    NEXT(freopen_function, "freopen");
-    if (mode[0] == 'r')
-        make_exact(AT_FDCWD, path);
-    FILE *file = next(path, mode, stream);
-    return path == NULL ? file : checked_stream(file, mode);
-}
-
-#ifdef __GLIBC__
-GG_EXPORT int open64(const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    NEXT(open_function, "open64");
-    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
-        make_exact(AT_FDCWD, path);
-    return checked(next(path, flags, mode), flags);
-}
-
-GG_EXPORT int openat64(int dir, const char *path, int flags, ...)
-{
-    MODE_ARGUMENT(flags, mode)
-    NEXT(openat_function, "openat64");
-    if (!(flags & (O_TRUNC | O_CREAT | O_DIRECTORY)))
-        make_exact(dir, path);
-    return checked(next(dir, path, flags, mode), flags);
-}
-
-GG_EXPORT FILE *fopen64(const char *restrict path, const char *restrict mode)
-{
-    NEXT(fopen_function, "fopen64");
-    if (mode[0] == 'r')
-        make_exact(AT_FDCWD, path);
-    return checked_stream(next(path, mode), mode);
-}
-
-GG_EXPORT FILE *freopen64(const char *restrict path, const char *restrict mode, FILE *restrict stream)
-{
-    NEXT(freopen_function, "freopen64");
-    if (mode[0] == 'r')
-        make_exact(AT_FDCWD, path);
-    FILE *file = next(path, mode, stream);
-    return path == NULL ? file : checked_stream(file, mode);
-}
-
-/* What fortified programs call; there is no mode, as nothing is made. */
-int __open_2(const char *path, int flags);
-int __open64_2(const char *path, int flags);
-int __openat_2(int dir, const char *path, int flags);
-int __openat64_2(int dir, const char *path, int flags);
-
-GG_EXPORT int __open_2(const char *path, int flags)
-{
-    return open(path, flags);
-}
-
-GG_EXPORT int __open64_2(const char *path, int flags)
-{
-    return open64(path, flags);
-}
-
-GG_EXPORT int __openat_2(int dir, const char *path, int flags)
-{
-    return openat(dir, path, flags);
-}
-
-GG_EXPORT int __openat64_2(int dir, const char *path, int flags)
-{
-    return openat64(dir, path, flags);
-}
-#endif
-
-/* A plugin or a module that was just built; on failure the loader says what it finds there. A bare name is searched
- * for in what the *caller* says (its RUNPATH), which the C library knows by the return address: so this must end in a
- * jump. */
-GG_EXPORT void *dlopen(const char *name, int flags)
-{
-    typedef void *(*dlopen_function)(const char *, int);
-    NEXT(dlopen_function, "dlopen");
-    if (name != NULL && strchr(name, '/') != NULL && gg_force_path(AT_FDCWD, name) == 0)
-        gg_force_needed(AT_FDCWD, name, environ, NULL);
-    return next(name, flags);
+    char full[PATH_MAX];
+    struct stat st;
+    int saved = errno;
+    if (gg_session()->socket != NULL && !gg_session()->bypass && gg_status(dir, path, &st) == 0 && S_ISREG(st.st_mode) &&
+        !gg_reads_rules() && gg_absolute(dir, path, full) == 0)
+        force(full);
+    errno = saved;
 }

@@ -3,7 +3,11 @@
  *   tools.c   is this path a modelled tool?
  *   exec.c    such a tool, executed by its path, becomes the shim
  *   read.c    a placeholder that is about to be read is forced first
- *   stat.c    for archivers, when they ask for its size
+ *   open.c    the ways to open one
+ *   stat.c    the ways to ask for its size
+ *   change.c  the ways to spoil one by its name
+ *   syscall.c the same by the kernel's numbers
+ *   spawn.c   what posix_spawn is told to do before the program starts
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
@@ -20,7 +24,10 @@
 #define GG_RECORD_H
 
 #include <limits.h>
+#include <spawn.h>
 #include <stddef.h>
+
+#include "../programs.h"
 
 #define GG_EXPORT __attribute__((visibility("default")))
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
@@ -41,17 +48,28 @@ int gg_is_declared(const char *path);
 /* `path` made absolute from the descriptor `dir` or the working directory; not cleared of `.` and `..`. 0 or -1. */
 int gg_absolute(int dir, const char *path, char full[PATH_MAX]);
 
-/* If `fd` holds a placeholder, have it forced and put the real file under the same number. 0, or -1 with errno EIO. */
+/* What this program may see of placeholders; below fakeroot, which notes inodes, those who copy see none. */
+enum gg_sight gg_own_sight(void);
+
+/* If `fd` holds a placeholder that this program may not see, have it forced and put the real file under the same number.
+ * 0; -1 with errno EIO; or 1 when another file has that name by now: open it again, GG_TRIES times at most. */
 int gg_force_open(int fd);
 
-/* The same for a path that is about to be executed or loaded; a path that cannot be opened is no trouble here. */
+#define GG_TRIES 100
+
+/* After an open with `flags` gave *fd: 1 if it must be done anew, which *tries counts. If not, *fd holds no placeholder that
+ * this program may not see; it is -1 with errno EIO where one could not be forced. */
+int gg_open_again(int *fd, int flags, int *tries);
+
+/* The same whatever this program may see, and where it cannot be done the descriptor is left as it is. */
+void gg_force_held(int fd);
+
+/* If a placeholder is at `path`, have it forced, whatever this program may see. 0, or -1 with errno EIO; a path that cannot
+ * be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
-/* Has this process opened a module that packs files by the size that stat tells: Python's tarfile? */
-extern int gg_loads_archiver;
-
-/* Is fakeroot at work in this program, and may be told of a file's inode? */
-int gg_under_fakeroot(void);
+/* Have the compiler write the dependency file at `path`, if the recorder wrote it and this program may not read that. */
+void gg_make_exact(int dir, const char *path);
 
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
@@ -64,6 +82,20 @@ struct gg_program {
  * LD_LIBRARY_PATH in envp, and the file's RPATH and RUNPATH. What it is goes to *program (NULL: a library). */
 int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_program *program);
 
+/* Have the files forced that posix_spawn will open. 0, or -1 with errno EIO. *dir is the directory in which the program will
+ * start, AT_FDCWD or a descriptor to close. */
+int gg_before_spawn(const posix_spawn_file_actions_t *actions, int *dir);
+
+/* stat, past our own. */
+struct stat;
+int gg_status(int dir, const char *path, struct stat *st);
+
 void *gg_next(const char *name);
+
+/* The next library's function of the same name, looked up once; two threads would find the same. */
+#define NEXT(type, name) \
+    static type next;    \
+    if (next == NULL)    \
+    next = (type)gg_next(name)
 
 #endif

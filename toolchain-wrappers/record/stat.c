@@ -1,16 +1,19 @@
-/* Archivers write a file's size, as stat tells it, before its bytes: to them a placeholder would be cut, or be an error.
- * So what they ask about is forced when they ask; and what fakeroot asks about. So it is with a Python that has loaded its
- * tarfile module. All others learn the placeholder's own size, and its times, which are those that make wants to know.
+/* Whoever asks for a file's status may go by its size, and read later, or never: git, npm, patchelf, diff, archivers. So what
+ * they ask about is forced when they ask, but for those who are known to look at names and times alone (programs.h): make
+ * wants to know a placeholder's time, and nothing else.
  */
 #define _GNU_SOURCE
 #include "record.h"
 
 #include "../placeholder.h"
-#include "../programs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#ifdef __GLIBC__
+#include <fts.h>
+#include <ftw.h>
+#endif
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,7 +37,7 @@ static int packs(void)
 {
     static signed char known = -1;
     if (known < 0)
-        known = (signed char)gg_has_habit(0, GG_PACKS);
+        known = (signed char)gg_packs();
     return known;
 }
 
@@ -42,9 +45,8 @@ static int packs(void)
 static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);
-    if ((!directory && (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode))) || gg_session()->socket == NULL ||
-        path == NULL || path[0] == '\0' ||
-        !(directory ? packs() : gg_loads_archiver || gg_has_habit(0, GG_SIZES) || gg_under_fakeroot()))
+    if ((!directory && (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode))) || gg_session()->socket == NULL || path == NULL ||
+        path[0] == '\0' || (directory ? !packs() : gg_own_sight() >= GG_LOOKS))
         return 0;
     if (directory) {
         int saved = errno;
@@ -60,11 +62,6 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
     int result = call;                                                                        \
     int again = result == 0 ? changed(dir, path, (long long)(st)->st_size, (st)->st_mode) : 0; \
     return again < 0 ? -1 : again > 0 ? call : result
-
-#define NEXT(type, name)    \
-    static type next;       \
-    if (next == NULL)       \
-        next = (type)gg_next(name)
 
 #define STAT(name, type)                                                  \
     int name(const char *restrict path, struct type *restrict st);        \
@@ -125,8 +122,50 @@ GG_EXPORT int statx(int dir, const char *restrict path, int flags, unsigned mask
     typedef int (*function)(int, const char *, int, unsigned, struct statx *);
     NEXT(function, "statx");
     int result = next(dir, path, flags, mask, st);
-    int told = result == 0 && (st->stx_mask & STATX_SIZE) && (st->stx_mask & STATX_TYPE);
+    int told = result == 0 && (mask & (STATX_SIZE | STATX_BLOCKS)) && (st->stx_mask & STATX_SIZE);
     int again = told ? changed(dir, path, (long long)st->stx_size, st->stx_mode) : 0;
     return again < 0 ? -1 : again > 0 ? next(dir, path, flags, mask, st) : result;
 }
+
+/* The C library walks trees by calls of its own. A tree that will be walked is walked before, and what fts tells of a file is
+ * asked for once more. */
+#define WALK(name, n_name, type, see_type, n_see_type)                                                 \
+    static int force_one_##type(const char *path, const struct type *st, int kind)                     \
+    {                                                                                                  \
+        if (kind == FTW_F)                                                                             \
+            changed(AT_FDCWD, path, (long long)st->st_size, st->st_mode);                              \
+        return 0;                                                                                      \
+    }                                                                                                  \
+    GG_EXPORT int name(const char *top, see_type see, int room)                                        \
+    {                                                                                                  \
+        typedef int (*function)(const char *, see_type, int);                                          \
+        NEXT(function, #name);                                                                         \
+        if (see != force_one_##type && gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL)      \
+            next(top, force_one_##type, room);                                                         \
+        return next(top, see, room);                                                                   \
+    }                                                                                                  \
+    GG_EXPORT int n_name(const char *top, n_see_type see, int room, int flags)                         \
+    {                                                                                                  \
+        typedef int (*function)(const char *, n_see_type, int, int);                                   \
+        NEXT(function, #n_name);                                                                       \
+        if (gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL)                                 \
+            name(top, force_one_##type, room);                                                         \
+        return next(top, see, room, flags);                                                            \
+    }
+
+#define FTS_READ(name, ask, entry, tree)                                                       \
+    GG_EXPORT entry *name(tree *walk)                                                          \
+    {                                                                                          \
+        typedef entry *(*function)(tree *);                                                    \
+        NEXT(function, #name);                                                                 \
+        entry *e = next(walk);                                                                 \
+        if (e != NULL && e->fts_info == FTS_F && e->fts_statp->st_size == GG_PLACEHOLDER_SIZE) \
+            ask(e->fts_accpath, e->fts_statp);                                                 \
+        return e;                                                                              \
+    }
+
+WALK(ftw, nftw, stat, __ftw_func_t, __nftw_func_t)
+WALK(ftw64, nftw64, stat64, __ftw64_func_t, __nftw64_func_t)
+FTS_READ(fts_read, stat, FTSENT, FTS)
+FTS_READ(fts64_read, stat64, FTSENT64, FTS64)
 #endif
