@@ -124,6 +124,11 @@ class Forcer:
     def took(self, ticket: int) -> bool:
         return ticket in self._evaluator().taken
 
+    @property
+    def names_elsewhere(self) -> Sequence[bytes]:
+        """Files that were put in the places of placeholders which had further names, not below the workspace's root."""
+        return self._placer.elsewhere
+
     def stop(self) -> None:
         self._stopped = True
         if self._driver:
@@ -256,7 +261,7 @@ class Forcer:
         for index, output in enumerate(outputs):
             path = self._outside(output.path)
             if not (output.soft or output.optional or (path, index) in where):
-                there = read_placeholder(path)
+                there = None if os.path.islink(path) else read_placeholder(path)
                 if there == (name, index):
                     where[path, index] = None
                 elif there:

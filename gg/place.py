@@ -1,7 +1,7 @@
 """Putting what was made in the place of its placeholder, so that the tree is an ordinary one afterwards.
 
 A file appears whole or not at all. It keeps the placeholder's times, for make compares those, and its mode, with what
-the tool itself decided about execution. `toolchain-wrappers/place.c` does it, a program that goes on beside us, and says how.
+the tool itself decided about execution. `toolchain-wrappers/place/` does it, a program that goes on beside us, and says how.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Sequence
-from contextlib import suppress
 from itertools import count
 
 from gg import native
@@ -21,7 +20,7 @@ from gg.helper import Helper
 
 _ITEM = struct.Struct("<IIQqqI32s")
 _HEAD = struct.Struct("<II")
-_ANSWER = struct.Struct("<iIqqQQ")
+_ANSWER = struct.Struct("<iIqqQ")
 _PLACEHOLDER, _EXECUTABLE, _GONE, _EXPECTED = 1, 2, 4, 8
 
 _serial = count()
@@ -51,7 +50,7 @@ class Item(NamedTuple):
     expected: bool = False
 
     def pack(self) -> bytes:
-        """As place.c reads it."""
+        """As gg-place reads it."""
         made, over, kept = self.made, self.over, self.kept
         flags = (_PLACEHOLDER if over else 0) | (_GONE if made is None else _EXECUTABLE if made.executable else 0)
         flags |= _EXPECTED if self.expected else 0
@@ -62,9 +61,11 @@ class Item(NamedTuple):
 
 
 class Placer:
-    """Puts files in place. `tmp`: where they are written aside. Not for several threads; close it when done.
+    """Puts files in place. `tmp`: where they are named while they are written, if that is on their mount. Not for several
+    threads; close it when done.
 
-    Below `top`, a placeholder's other names (`ln a b`) become names of the real file too.
+    Below `top`, a placeholder's other names (`ln a b`) become names of the real file too. `elsewhere`: paths of those that
+    had further names, which are placeholders still.
     """
 
     def __init__(self, tmp: str, top: str) -> None:
@@ -72,6 +73,7 @@ class Placer:
         self._aside = os.path.join(os.fsencode(tmp), b"o%d-%d" % (os.getpid(), next(_serial)))
         self._helper: Helper | None = None
         self._under_way: Sequence[Item] = ()
+        self.elsewhere: list[bytes] = []
 
     def put(self, items: Sequence[Item]) -> list[Kept | None]:
         """Put the files; what each has taken over, None where its placeholder is not. StoreError ends it midway."""
@@ -83,7 +85,7 @@ class Placer:
         assert not self._under_way
         if not items:
             return
-        self._helper = self._helper or Helper(native.placer(), self._aside)
+        self._helper = self._helper or Helper(native.placer(), self._aside, self._top)
         packed = b"".join([item.pack() for item in items])
         self._under_way = items
         try:
@@ -102,15 +104,12 @@ class Placer:
         if not tried or len(answers) < tried * _ANSWER.size:
             raise self._lost()
         kept: list[Kept | None] = []
-        linked: list[tuple[tuple[int, int], bytes]] = []
-        for item, (status, mode, atime, mtime, device, inode) in zip(items, _ANSWER.iter_unpack(answers), strict=False):
+        for item, (status, mode, atime, mtime, elsewhere) in zip(items, _ANSWER.iter_unpack(answers), strict=False):
             if status < 0:
                 raise _cannot(item.path, -status)
             kept.append(Kept(mode, atime, mtime) if status else None)
-            if inode and status:
-                linked.append(((device, inode), item.path))
-        if linked:
-            self._link_again(linked)
+            if elsewhere:
+                self.elsewhere.append(item.path)
         return kept
 
     def _lost(self) -> StoreError:
@@ -121,39 +120,10 @@ class Placer:
             hint="what was forced is kept in the store: run gg-force again",
         )
 
-    def _link_again(self, placed: Sequence[tuple[tuple[int, int], bytes]]) -> None:
-        """Let every name that one of these placeholders had below the top lead to the file that took its place."""
-        linked: dict[tuple[int, int], bytes] = {}
-        for inode, path in placed:
-            if linked.setdefault(inode, path) != path:
-                self._link(linked[inode], path)
-        numbers = {inode for _, inode in linked}
-        pending = [self._top] if linked else []
-        while pending:
-            with suppress(OSError), os.scandir(pending.pop()) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        pending.append(entry.path)
-                    elif entry.inode() in numbers and (real := linked.get(_inode(entry.path))):
-                        self._link(real, entry.path)
-
-    def _link(self, real: bytes, path: bytes) -> None:
-        """On another file system than `aside` it stays a file of its own."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._aside)
-        with suppress(OSError):
-            os.link(real, self._aside)
-            os.rename(self._aside, path)
-
     def close(self) -> None:
         if self._helper:
             self._helper.close()
             self._helper = None
-
-
-def _inode(path: bytes) -> tuple[int, int]:
-    info = os.lstat(path)
-    return info.st_dev, info.st_ino
 
 
 def _cannot(path: bytes, error: int) -> StoreError:

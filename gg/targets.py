@@ -11,13 +11,17 @@ from gg.workspace import Workspace, read_placeholder, search
 
 
 class Targets:
-    """Placeholders by absolute path, and the files named that are real already."""
+    """Placeholders by absolute path, and the files named that are real already.
 
-    __slots__ = ("placeholders", "real")
+    `out_of_reach`: files that have placeholders of theirs where none can be forced.
+    """
+
+    __slots__ = ("out_of_reach", "placeholders", "real")
 
     def __init__(self, placeholders: dict[bytes, Placeholder] | None = None) -> None:
         self.placeholders = placeholders if placeholders is not None else {}
         self.real: list[bytes] = []
+        self.out_of_reach: list[bytes] = []
 
     @classmethod
     def named(cls, names: Sequence[str], cwd: str) -> Targets:

@@ -187,6 +187,8 @@ class Workspace:
             number = re.match(r"(?:[a-z]+|\.gg-)(\d+)", name)
             if number and not os.path.exists(f"/proc/{number[1]}"):
                 full = os.path.join(self.tmp, name)
+                if name.endswith(".in"):
+                    _remove_near(full)
                 with suppress(OSError):
                     _remove(full)
 
@@ -282,6 +284,13 @@ def _write_once(path: str, text: str) -> None:
     if not os.path.lexists(path):
         with open(path, "w", encoding="ascii") as file:
             file.write(text)
+
+
+def _remove_near(note: str) -> None:
+    """Remove what a gg-place that was killed may have left beside a path. `note` is the file in which it said where."""
+    with suppress(OSError), open(note, "rb") as file:
+        name = os.fsencode(os.path.basename(note).removesuffix(".in"))
+        os.unlink(os.path.join(file.read(), b".gg-" + name))
 
 
 def _remove(path: str) -> None:

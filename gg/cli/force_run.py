@@ -14,6 +14,7 @@ from gg.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gg.errors import GGError
     from gg.observe.events import Event, RunFinished
     from gg.targets import Targets
 
@@ -69,6 +70,8 @@ def force(
     sink.close()
     line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
     history.append(workspace, line)
+    if wanted.out_of_reach and not status:
+        raise _left(wanted.out_of_reach)
     return status
 
 
@@ -91,6 +94,14 @@ def _is_copied(targets: Sequence[str]) -> bool:
         return False
 
 
+def _left(paths: Sequence[bytes]) -> GGError:
+    from gg.errors import StoreError
+
+    names = ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
+    hint = "everything else is forced; link or copy the file there again, or remove what is there"
+    return StoreError(f"placeholders are left outside of the workspace, for {names}", hint=hint)
+
+
 def _force(
     workspace: Workspace, settings: config.Settings, wanted: Targets, observe: Callable[[Event], None]
 ) -> tuple[int, dict[str, Any]]:
@@ -106,6 +117,7 @@ def _force(
         ended = forcer.force(wanted)
     finally:
         composition.close()
+    wanted.out_of_reach += forcer.names_elsewhere
     return ended.status, {**ended.counts(), "placed": forcer.placed, **composition.spent()}
 
 

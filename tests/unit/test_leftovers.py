@@ -23,3 +23,18 @@ def test_leftovers_of_processes_that_are_no_more(tmp_path: Path) -> None:
     (attempt / "half").touch()
     here.make()
     assert sorted(os.listdir(here.tmp)) == sorted([ours, f"r{os.getpid()}"])
+
+
+def test_what_was_left_beside_a_path(tmp_path: Path) -> None:
+    """A file that has a name in the tree for the moment in which it takes its place, and whose gg-place was killed."""
+    here = Workspace.create(str(tmp_path))
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    Path(here.tmp, f"o{gone.pid}-0.in").write_bytes(os.fsencode(tmp_path))
+    for name in (f".gg-o{gone.pid}-0", f".gg-o{gone.pid}-1", f".gg-o{os.getpid()}-0"):
+        (tmp_path / name).touch()
+    here.make()
+    assert sorted(path.name for path in tmp_path.glob(".gg-*")) == sorted(
+        [f".gg-o{gone.pid}-1", f".gg-o{os.getpid()}-0"]
+    )
+    assert os.listdir(here.tmp) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import tempfile
@@ -19,6 +20,7 @@ from gg.errors import StoreError
 from gg.place import Item, Kept, Placer
 
 WRITER = Writer(b"/bin/true")
+GROUP = next((group for group in os.getgroups() if group != os.getegid()), 1 if os.geteuid() == 0 else os.getegid())
 TIMES = (1_500_000_000_123_456_789, 1_400_000_000_987_654_321)
 
 
@@ -183,12 +185,13 @@ def test_attributes_of_one_do_not_pass_to_another(bench: Bench) -> None:
 
 
 def test_a_link_to_a_placeholder(bench: Bench) -> None:
+    """Somebody has put it there, so it stays; the placeholder is forced under its own name."""
     target = bench.item("target", b"made")
     (bench.top / "link").symlink_to("target")
-    assert all(bench.placer.put([target._replace(path=os.fsencode(bench.top / "link")), bench.item("f", b"two")]))
-    assert (bench.top / "link").read_bytes() == b"made"
-    assert not (bench.top / "link").is_symlink()
-    assert (bench.top / "target").read_bytes() == WRITER.encode(digest("target"), 0)
+    link = target._replace(path=os.fsencode(bench.top / "link"))
+    assert [bool(kept) for kept in bench.placer.put([link, target, bench.item("f", b"two")])] == [False, True, True]
+    assert (bench.top / "link").readlink() == Path("target")
+    assert (bench.top / "target").read_bytes() == b"made"
 
 
 def test_over_any_file(bench: Bench) -> None:
@@ -235,3 +238,59 @@ def test_on_another_file_system(bench: Bench) -> None:
         assert bench.placer.put([item._replace(path=os.fsencode(path))]) != [None]
         assert path.read_bytes() == b"made"
         assert os.listdir(name) == ["f"]
+
+
+def test_names_of_several_placeholders_of_one_thunk(bench: Bench) -> None:
+    """Two pairs, `cp -a f.o g.o d/`: each stays a pair, and none takes a name of another file that has an old inode."""
+    item = bench.item("f", b"one")
+    (bench.top / "d").mkdir()
+    shutil.copy2(bench.top / "f", bench.top / "d/f")
+    for name in ("g", "d/g"):
+        os.link(bench.top / name.replace("g", "f"), bench.top / name)
+    names = [item._replace(path=os.fsencode(bench.top / name)) for name in ("f", "g", "d/f", "d/g")]
+    others = [bench.item(f"o{number}", b"%d" % number) for number in range(20)]
+    assert all(bench.placer.put([*others[:10], *names, *others[10:]]))
+    assert all(bench.placer.put([bench.item(f"p{number}", b"more") for number in range(20)]))
+    for one, other in (("f", "g"), ("d/f", "d/g")):
+        assert (bench.top / one).samefile(bench.top / other)
+        assert (bench.top / one).stat().st_nlink == 2
+    assert [(bench.top / f"o{number}").read_bytes() for number in range(20)] == [b"%d" % n for n in range(20)]
+    assert not bench.placer.elsewhere
+
+
+def test_names_that_are_left_below_the_top(bench: Bench) -> None:
+    """More placeholders than can be kept open at once, each with a name that is not asked for."""
+    items = [bench.item(f"f{number}", b"%d" % number) for number in range(450)]
+    (bench.top / "d").mkdir()
+    for number in range(450):
+        os.link(bench.top / f"f{number}", bench.top / f"d/g{number}")
+    assert all(bench.placer.put(items))
+    assert all((bench.top / f"f{number}").samefile(bench.top / f"d/g{number}") for number in range(450))
+    assert (bench.top / "d/g449").read_bytes() == b"449"
+    assert not bench.placer.elsewhere
+
+
+def test_names_elsewhere_are_told(bench: Bench, tmp_path_factory: pytest.TempPathFactory) -> None:
+    item = bench.item("f", b"made")
+    outside = tmp_path_factory.mktemp("outside") / "f"
+    os.link(bench.top / "f", outside)
+    assert all(bench.placer.put([item]))
+    assert bench.placer.elsewhere == [item.path]
+    assert outside.read_bytes() == WRITER.encode(digest("f"), 0)
+
+
+def test_directories_keep_their_times(bench: Bench) -> None:
+    """make compares those too."""
+    items = [bench.item(name, b"made") for name in ("a/f", "b/f", "a/g")]
+    for name in "ab":
+        os.utime(bench.top / name, ns=TIMES)
+    assert all(bench.placer.put(items))
+    assert [(bench.top / name).stat().st_mtime_ns for name in "ab"] == [TIMES[1]] * 2
+
+
+def test_what_a_directory_gives_to_new_files(bench: Bench) -> None:
+    """The file has the placeholder's group, although another inode lies ready to be used again."""
+    plain, special = bench.item("a", b"made"), bench.item("d/f", b"made")
+    os.chown(bench.top / "d/f", -1, GROUP)
+    assert all(bench.placer.put([plain, special, bench.item("b", b"made")]))
+    assert [(bench.top / name).stat().st_gid for name in ("a", "d/f", "b")] == [os.getegid(), GROUP, os.getegid()]
