@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from gg.core.slotted import names_of, replace, slotted
 from gg.errors import UsageError
 
+ENGINES = ("local", "lambda")
+"""Those that exist (`gg.engines.registry`)."""
 _ISOLATIONS = ("pathmap", "namespace")
 MOST_OF_A_PATH = 460
 """Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
+_TABLES = ("tool",)
 
 
 @slotted(kw_only=True)
@@ -180,27 +183,106 @@ def home() -> str:
 def load(workspace_root: str | None, **flags: object) -> Settings:
     """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
     settings = Settings()
-    places = [os.path.join(home(), "gg.toml")]
-    if workspace_root:
-        places.append(os.path.join(workspace_root, "gg.toml"))
-    for place in places:
+    for place in _places(workspace_root):
         settings = _merge(settings, _file(place), place)
     settings = _merge(settings, {k: os.environ[v] for k, v in _ENVIRONMENT.items() if os.environ.get(v)}, "environment")
-    return _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
+    settings = _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
+    _check_engines(settings)
+    return settings
+
+
+def _check_engines(settings: Settings) -> None:
+    for name in (*settings.engine, *([] if settings.fallback == "never" else [settings.fallback])):
+        if name not in ENGINES:
+            raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(ENGINES)}")
+    if not settings.engine:
+        raise UsageError("no engine is named", hint=f"one of, or several: {', '.join(ENGINES)}")
 
 
 def tools(workspace_root: str | None) -> list[tuple[str, Mapping[str, object]]]:
     """The `[tool.NAME]` tables: each settings file that has some, the user's own first, and what it says."""
-    places = [os.path.join(d, "gg.toml") for d in (home(), workspace_root) if d]
-    found = [(place, _read(place).get("tool", {})) for place in places]
-    for place, tables in found:
-        if not isinstance(tables, dict):
-            raise UsageError(f"{place}: tool is no table", hint="[tool.NAME] declares what a tool reads and writes")
-    return [(place, tables) for place, tables in found if isinstance(tables, dict) and tables]
+    found = [(place, _tables(place)) for place in _places(workspace_root)]
+    return [(place, tables) for place, tables in found if tables]
+
+
+def _places(workspace_root: str | None) -> list[str]:
+    """The settings files that count: the user's own, then the nearest at or above the workspace's directory."""
+    places = [os.path.join(home(), "gg.toml")]
+    nearest = _nearest(workspace_root) if workspace_root else None
+    return [*places, nearest] if nearest and nearest not in places else places
+
+
+def _nearest(root: str) -> str | None:
+    """The `gg.toml` at or above `root`. One above is only believed where nobody else could have put it."""
+    path = os.path.join(root, "gg.toml")
+    if os.path.exists(path):
+        return path
+    believed = {0, os.geteuid(), os.stat(root).st_uid} if os.path.isdir(root) else set()
+    while (above := os.path.dirname(root)) != root:
+        root, path = above, os.path.join(above, "gg.toml")
+        try:
+            if (
+                os.stat(path).st_uid in believed
+                and os.stat(root).st_uid in believed
+                and not os.stat(root).st_mode & 0o002
+            ):
+                return path
+        except OSError:
+            continue
+    return None
+
+
+def _tables(path: str) -> Mapping[str, object]:
+    tables = _read(path).get("tool", {})
+    if not isinstance(tables, dict):
+        raise UsageError(
+            f"{path}: unknown setting 'tool'",
+            hint="[tool.NAME] is a table, which declares what a tool reads and writes",
+        )
+    return tables
 
 
 def _file(path: str) -> Mapping[str, object]:
-    return {k.replace("-", "_"): v for k, v in _read(path).items() if not isinstance(v, dict)}
+    """The settings in a file. UsageError for a name or a type that is wrong."""
+    _tables(path)
+    found: dict[str, object] = {}
+    for key, value in _read(path).items():
+        name = key.replace("-", "_")
+        if key not in _TABLES:
+            found[name] = value
+            _check_file_type(name, value, path)
+    return found
+
+
+def _check_file_type(name: str, value: object, path: str) -> None:
+    """TOML has types: `keep_going = "maybe"` and `jobs = true` are mistakes."""
+    if name not in names_of(Settings):
+        tables = value if isinstance(value, list) else [value]
+        raise _unknown(name, path, table=any(isinstance(each, dict) for each in tables))
+    default = getattr(Settings(), name)
+    if isinstance(default, bool):
+        kind, right = "true or false", isinstance(value, bool)
+    elif isinstance(default, int):
+        kind, right = "a whole number", isinstance(value, int) and not isinstance(value, bool)
+    elif isinstance(default, float):
+        kind, right = "a number", isinstance(value, (int, float)) and not isinstance(value, bool)
+    elif isinstance(default, tuple):
+        texts = value if isinstance(value, list) else [value]
+        kind, right = "a string, or a list of strings", all(isinstance(text, str) for text in texts)
+    else:
+        kind, right = "a string", isinstance(value, str)
+    if not right:
+        raise UsageError(f"{path}: {name} cannot be {value!r}", hint=f"it is {kind}")
+
+
+def _unknown(name: str, place: str, *, table: bool = False) -> UsageError:
+    from gg.core.nearest import known_names
+
+    settings = sorted(names_of(Settings))
+    if not table:
+        return UsageError(f"{place}: unknown setting {name!r}", hint=known_names(name, settings))
+    hint = known_names(name, _TABLES) + "; settings are not in a table, they come before the first one"
+    return UsageError(f"{place}: unknown table {name!r}", hint=hint)
 
 
 def _read(path: str) -> Mapping[str, object]:
@@ -220,16 +302,24 @@ def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Sett
     changed: dict[str, object] = {}
     for name, value in values.items():
         if name not in known:
-            raise UsageError(f"{place}: unknown setting {name!r}", hint=f"known: {', '.join(sorted(known))}")
+            raise _unknown(name, place)
         changed[name] = _converted(name, value, getattr(settings, name), place)
-    merged = replace(settings, **changed)
-    if merged.isolation not in _ISOLATIONS:
-        raise UsageError(f"{place}: isolation is {merged.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
-    if merged.jobs < 0 or merged.retries < 1:
+    if changed:
+        settings = replace(settings, **changed)
+        _check(settings, changed, place)
+    return settings
+
+
+def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:
+    """UsageError for a value that cannot be, whether or not anything will need it."""
+    if settings.isolation not in _ISOLATIONS:
+        raise UsageError(f"{place}: isolation is {settings.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
+    if settings.jobs < 0 or settings.retries < 1:
         raise UsageError(f"{place}: jobs and retries are positive numbers")
-    if not 0 <= merged.budget < float("inf") or ("budget" in changed and not merged.budget):
+    if settings.memory < 0:
+        raise UsageError(f"{place}: memory is a number of bytes")
+    if not 0 <= settings.budget < float("inf") or ("budget" in changed and not settings.budget):
         raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
-    return merged
 
 
 def _converted(name: str, value: object, default: object, place: str) -> object:

@@ -56,6 +56,19 @@ def open_store(
     )
 
 
+def check(settings: config.Settings) -> None:
+    """UsageError for a store or a key that can be none, whether or not anything will need it."""
+    if settings.store:
+        from gg.store.s3 import uri
+
+        uri.parse(settings.store)
+    if settings.trusted:
+        from gg import trust
+
+        for text in settings.trusted:
+            trust.parse_public(text)
+
+
 def _with_store(workspace: Workspace, settings: config.Settings) -> config.Settings:
     """For the lambda engine, where nothing else is said: the store that its functions were deployed with."""
     if settings.store or "lambda" not in (*settings.engine, settings.fallback):

@@ -56,6 +56,10 @@ def force(
     workspace = _workspace(targets)
     search = None if targets else workspace.search()
     settings = config.load(workspace.root, **flags)
+    if settings.store or settings.trusted:
+        from gg.stores import check
+
+        check(settings)
     from gg.observe.choose import choose
     from gg.targets import Targets
 

@@ -95,10 +95,10 @@ def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, obje
     settings = config.load(workspace.root, **flags)
     if trace and not settings.trace:
         settings = replace(settings, trace=config.TRACED)
-    if settings.engine != config.Settings().engine:
-        from gg.engines.registry import check_names
+    if settings.store or settings.trusted:
+        from gg.stores import check
 
-        check_names(settings)
+        check(settings)
     return settings
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.config import Settings
+from gg.config import ENGINES, Settings
 from gg.core.slotted import replace
 from gg.engines.base import Engine
 from gg.errors import UsageError
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gg.store.filedb import FileDB
     from gg.workspace import Workspace
 
-NAMES = ("local", "lambda")
+NAMES = ENGINES
 
 
 def check_names(settings: Settings) -> None:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gg.core.named import NamedTuple
+from gg.core.nearest import known_names
 from gg.core.thunk import Work
 
 ROLES = {
@@ -170,7 +171,7 @@ def _read(name: str, table: object, place: str) -> Declared:
 def _only(table: Mapping[str, object], keys: Sequence[str], place: str) -> None:
     for key in table:
         if key not in keys:
-            raise BadTable(f"{place}: unknown key {key!r}", f"known: {', '.join(keys)}")
+            raise BadTable(f"{place}: unknown key {key!r}", known_names(key, keys))
 
 
 def _strings(table: Mapping[str, object], key: str, place: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -205,7 +206,7 @@ def _options(table: object, place: str) -> tuple[dict[bytes, Spelled], tuple[tup
     prefixes: dict[bytes, Spelled] = {}
     for role in table:
         if role not in ROLES:
-            raise BadTable(f"{place}: unknown role {role!r}", f"known: {', '.join(ROLES)}")
+            raise BadTable(f"{place}: unknown role {role!r}", known_names(role, ROLES))
         for synonyms in _strings(table, role, place):
             spelled = [spelling(word) for word in synonyms.split()]
             for bare, takes, optional, prefix in spelled:

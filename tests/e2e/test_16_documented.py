@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.project import SCRIPTS, Project, Result
+from tests.e2e.project import SCRIPTS, Project, Result, is_placeholder
 
 _WITHOUT_EXTRA = """
 import sys
@@ -66,3 +66,76 @@ def test_the_doctor_names_a_wrong_setting(project: Project) -> None:
     said = project.gg("doctor", status=1).text
     assert "bad   " in said
     assert "gg.toml" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("job = 4\n", "unknown setting 'job'\n    did you mean jobs?"),
+        ("keep-goin = true\n", "did you mean keep_going?"),
+        ("[tools.sort]\n", "unknown table 'tools'\n    did you mean tool?"),
+        ("[settings]\njobs = 4\n", "unknown table 'settings'"),
+        ("[[jobs]]\n", "jobs cannot be"),
+        ('jobs = "four"\n', "jobs cannot be 'four'\n    it is a whole number"),
+        ("jobs = true\n", "jobs cannot be True"),
+        ("keep_going = 1\n", "keep_going cannot be 1\n    it is true or false"),
+        ("real = [1]\n", "real cannot be [1]"),
+        ("store = 5\n", "store cannot be 5"),
+        ('store = "ftp://x"\n', "'ftp://x' is no store"),
+        ('engine = "moon"\n', "there is no engine 'moon'"),
+        ("engine = []\n", "no engine is named"),
+        ('fallback = "moon"\n', "there is no engine 'moon'"),
+        ("memory = -1\n", "memory is a number of bytes"),
+        ('trusted = ["x"]\n', "no public key"),
+        ("tool = 1\n", "unknown setting 'tool'"),
+    ],
+)
+@pytest.mark.parametrize("command", ["gg-force", "gg-infer"])
+def test_a_wrong_setting_is_told_even_where_there_is_nothing_to_do(
+    project: Project, text: str, said: str, command: str
+) -> None:
+    project.gg("init")
+    project.write("gg.toml", text)
+    words = [command, "true"] if command == "gg-infer" else [command]
+    told = project.run(SCRIPTS / words[0], *words[1:], status=64).text
+    assert said in told
+    assert "this is a bug" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[tool.sort]\noption.output = ["-o:"]\n', "unknown key 'option'\n    did you mean options?"),
+        ('[tool.sort]\noptions.outptu = ["-o:"]\n', "unknown role 'outptu'\n    did you mean output?"),
+        ("[tool.sort]\njobs = 4\n", "unknown key 'jobs'"),
+    ],
+)
+def test_a_wrong_key_of_a_tool_names_the_nearest(project: Project, text: str, said: str) -> None:
+    project.write("gg.toml", text)
+    assert said in project.infer("true", status=64).text
+
+
+def test_flags_are_checked_where_there_is_nothing_to_do(project: Project) -> None:
+    project.gg("init")
+    assert "there is no engine 'nonsense'" in project.force("--engine", "nonsense", status=64).text
+    assert "there is no engine 'nonsense'" in project.force("--fallback", "nonsense", status=64).text
+    assert "is no store" in project.force("--store", "nonsense", status=64).text
+
+
+def test_settings_above_where_the_first_recording_was(project: Project) -> None:
+    project.write("gg.toml", 'real = ["gcc"]\n')
+    project.write("deep/er/x.c", "int x;\n")
+    below = project.path("deep/er")
+    project.run(SCRIPTS / "gg-infer", "gcc", "-c", "x.c", cwd=below)
+    assert not is_placeholder(below / "x.o")
+    project.write("deep/gg.toml", "")
+    project.run(SCRIPTS / "gg-infer", "gcc", "-c", "x.c", cwd=below)
+    assert is_placeholder(below / "x.o"), "the nearest one counts"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+def test_settings_that_somebody_else_has_put_above_are_not_believed(project: Project) -> None:
+    project.write("a/x.c", "int x;\n")
+    os.chown(project.write("gg.toml", 'real = ["gcc"]\n'), 1234, 1234)
+    project.run(SCRIPTS / "gg-infer", "gcc", "-c", "x.c", cwd=project.path("a"))
+    assert is_placeholder(project.path("a/x.o"))
