@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gg.config import Settings
     from gg.cost.meter import Bill
+    from gg.ledger import Ledger
     from gg.observe.events import Event
     from gg.store.base import Store
     from gg.workspace import Workspace
@@ -21,17 +22,23 @@ if TYPE_CHECKING:
 class Composition:
     """What forces in one workspace: the workspace's store with the team's behind it, and engines. Close it when done.
 
-    `near`: the workspace's store, where the caller has it open; closing that one stays the caller's business.
+    `near`: the workspace's store, where the caller has it open; closing that one stays the caller's business. `ledger`: that of the
+    recording which this is a part of.
     """
 
     def __init__(
-        self, workspace: Workspace, settings: Settings, observe: Callable[[Event], None], near: Store | None = None
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        observe: Callable[[Event], None],
+        near: Store | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         self._lent = near
         self.store = open_store(workspace, settings, lambda text: observe(Note(text)), near)
         try:
             self.bill = _bill(self.store) if self.store is not near and _may_spend(settings) else None
-            self.forcer = Forcer(workspace, self.store, settings, observe, self.bill)
+            self.forcer = Forcer(workspace, self.store, settings, observe, self.bill, ledger)
         except BaseException:
             self._close_store()
             raise

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from gg.core import placeholder
 from gg.core.codec import decode_thunk
-from gg.core.ids import ThunkId
+from gg.core.ids import SandboxPath, ThunkId
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.reduction import decode_reduction, encode_reduction
-from gg.core.thunk import OutputOf, Reduction, Thunk
+from gg.core.thunk import File, Made, OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
 from gg.execute.expand import Groups
 from gg.narrow import Narrow
@@ -115,6 +115,20 @@ class Cone:
     def forget_resolved(self) -> None:
         """Outputs are made again and may come out otherwise."""
         self._resolved.clear()
+
+    def before(self, name: ThunkId) -> dict[SandboxPath, Made]:
+        """What the outputs of a thunk were, as far as that is known, of those that it was to change in place."""
+        thunk = self.thunks[name]
+        paths = {output.path for output in thunk.outputs}
+        found: dict[SandboxPath, Made] = {}
+        for entry in thunk.entries:
+            if entry.path in paths and isinstance(entry, File):
+                found[entry.path] = Made(entry.blob, entry.executable)
+            elif entry.path in paths and isinstance(entry, OutputOf) and entry.thunk in self.values:
+                made = self.values[entry.thunk][entry.index]
+                if made is not None:
+                    found[entry.path] = made
+        return found
 
     # Results
 

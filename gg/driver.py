@@ -28,7 +28,7 @@ from gg.engines.base import Answer, Engine, Failure, Start
 from gg.errors import GGError
 from gg.execute.expand import Groups
 from gg.mailbox import Came, Mailbox, Sent, Wanted
-from gg.outcome import Finished, Outcome, Settled, Spending
+from gg.outcome import Broke, Broken, Finished, Outcome, Settled, Spending
 from gg.resolve import Resolved, Values
 from gg.store.base import Store
 from gg.telling import Telling
@@ -36,6 +36,10 @@ from gg.telling import Telling
 if TYPE_CHECKING:
     from gg.observe import events as seen
     from gg.store.filedb import FileDB
+
+
+FINAL = frozenset({Fault.TOOL})
+"""To try again changes nothing: the call must be recorded anew."""
 
 
 class _Attempt(NamedTuple):
@@ -76,6 +80,7 @@ class Driver:
         self._durations = Durations(store)
         self._settled: set[ThunkId] = set()
         self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
+        self._broke: Broke | None = None
         self._stop = False
         self._setup: GGError | None = None
         for engine in engines:
@@ -89,8 +94,10 @@ class Driver:
         finished: Finished,
         known: Mapping[ThunkId, Values] | None = None,
         encoded: Mapping[ThunkId, bytes] | None = None,
+        broke: Broke | None = None,
     ) -> Outcome:
-        """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done.
+        """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done, `broke` for those
+        that cannot be, before that is told.
 
         Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
         of thunks that are not to be evaluated unless they are roots, or the store has lost them. `encoded`: thunks that were
@@ -100,6 +107,7 @@ class Driver:
         known = known or {}
         self._cone.values.update((name, value) for name, value in known.items() if name not in self._cone.thunks)
         self._finished = finished
+        self._broke = broke
         self._done: events.Summary | None = None
         self._failures = {}
         self._by_running: set[ThunkId] = set()
@@ -171,6 +179,7 @@ class Driver:
         while pending:
             commands = self._scheduler.steps(pending)
             self._finish([command for command in commands if isinstance(command, events.Finished)])
+            self._fail([command for command in commands if isinstance(command, (events.Failed, events.Skipped))])
             more: list[events.Event] = []
             for command in commands:
                 match command:
@@ -180,10 +189,6 @@ class Driver:
                         more += self._submit(command)
                     case events.Cancel():
                         self._engines[command.engine].cancel(command.attempt)
-                    case events.Failed():
-                        self._fail(command)
-                    case events.Skipped():
-                        self._skipped += 1
                     case events.Tripped():
                         self._tell.tripped(command)
                     case events.WakeAt():
@@ -377,10 +382,23 @@ class Driver:
     def _settled_as(self, name: ThunkId) -> Settled:
         return Settled(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
 
-    def _fail(self, command: events.Failed) -> None:
-        assert isinstance(command.id, bytes)
-        name = ThunkId(command.id)
-        failure = self._failures.get(name)
-        if failure is None:
-            failure = self._failures[name] = Failure(command.fault, command.fault.value)
-        self._tell.failed(name, self._cone.thunks[name], failure)
+    def _fail(self, commands: Sequence[events.Failed | events.Skipped]) -> None:
+        broken: list[Broken] = []
+        failed: list[tuple[ThunkId, Failure]] = []
+        for command in commands:
+            assert isinstance(command.id, bytes)
+            name = ThunkId(command.id)
+            if isinstance(command, events.Failed):
+                failure = self._failures.setdefault(name, Failure(command.fault, command.fault.value))
+                failed.append((name, failure))
+                cause: Failure | None = failure
+            else:
+                self._skipped += 1
+                assert isinstance(command.cause, bytes)
+                failure, cause = None, self._failures.get(ThunkId(command.cause))
+            if cause is not None and cause.fault in FINAL:
+                broken.append(Broken(name, self._cone.thunks[name], failure, self._cone.before(name)))
+        if broken and self._broke:
+            self._broke(broken)
+        for name, failure in failed:
+            self._tell.failed(name, self._cone.thunks[name], failure)

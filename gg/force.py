@@ -13,11 +13,15 @@ from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made, Output, Reduction
 from gg.errors import GGError, Interrupted
 from gg.known import Found, Known
+from gg.ledger import Ledger
 from gg.observe import events as seen
 from gg.place import Item, Kept, Placer
 from gg.resolve import Values
 from gg.rulefiles import RuleFiles, blob_path, kept_of
+from gg.store.base import Key, Kind
 from gg.targets import Targets
+from gg.undone import Undone
+from gg.words import Words
 from gg.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from gg.cost.meter import Bill
     from gg.driver import Driver
     from gg.engines.base import Engine
-    from gg.outcome import Finished, Outcome, Settled
+    from gg.outcome import Broken, Finished, Outcome, Settled
     from gg.store.base import Store
     from gg.store.filedb import FileDB
 
@@ -43,6 +47,7 @@ class _Result(NamedTuple):
     nowhere, but what it printed and what it wrote besides is wanted.
     """
 
+    name: ThunkId
     outputs: Sequence[Output]
     reduction: Reduction
     items: list[Item]
@@ -62,7 +67,9 @@ class Forcer:
         settings: Settings,
         observe: Callable[[seen.Event], None],
         bill: Bill | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
+        """`ledger`: that of the recording which this is a part of."""
         workspace.need_writable()
         workspace.remove_scratch()
         if settings.engine != ("local",):
@@ -73,6 +80,7 @@ class Forcer:
         self._workspace = workspace
         self._settings = settings
         self._bill = bill
+        self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
@@ -80,6 +88,7 @@ class Forcer:
         self._rules = RuleFiles(workspace, store, self._renaming)
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
+        self.failures: list[str] = []  # a line for each
         self._files: FileDB | None = None
         self._opening = threading.Lock()
         self._making = threading.Lock()
@@ -87,6 +96,7 @@ class Forcer:
         self._driver: Driver | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
+        self._undone = Undone(self._ledger, store, self._placer, self._outside)
         self._under_way: list[_Result] = []
 
     def files(self) -> FileDB:
@@ -100,18 +110,40 @@ class Forcer:
 
     def force(self, targets: Targets) -> Ended:
         """Evaluate and place. What is done is placed at once, so an interrupted force loses nothing."""
+        self._ledger.load()
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
+        calls = self._owed(targets) if targets.everything else ()  # what nobody has kept counts too
+        self._elsewhere.update((name, []) for name in calls)
+        self._words = Words(self._ledger, self._observe, calls)
         for path, known in targets.placeholders.items():
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
         self._bad: GGError | None = None
+        try:
+            return self._force()
+        finally:
+            self._words.end()
+
+    def _force(self) -> Ended:
         ahead = self._force_known()
         roots = [name for name in self._elsewhere if name not in ahead.values]
         if not roots or self._stopped:
             return Ended(None, len(ahead.values), self._stopped)
-        outcome = self._evaluator().force(roots, self._finished, ahead.values, ahead.encoded)
+        outcome = self._evaluator().force(roots, self._finished, ahead.values, ahead.encoded, self._broke)
         if self._bad:
             raise self._bad
         return Ended(outcome, len(ahead.values), outcome.interrupted)
+
+    def _owed(self, targets: Targets) -> list[ThunkId]:
+        """The thunk of each call that nobody was told of yet, in the order of recording, and failures that stand. What has no
+        placeholder, and the store has lost, is let go.
+        """
+        owed = self._ledger.calls()
+        standing = {known.thunk for known in targets.placeholders.values()}
+        orphans = [Key(Kind.THUNK, name) for name in dict.fromkeys(owed) if name not in standing]
+        lost = {key.digest for key in orphans} - {key.digest for key in self._store.has(orphans)} if orphans else set()
+        if lost:
+            self._ledger.told([name for name in owed if name in lost])
+        return [name for name in owed if name not in lost]
 
     def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
         """Evaluate thunks, and place nothing; `finished` is called for those that are done."""
@@ -139,6 +171,7 @@ class Forcer:
             engine.close()
         self._placer.close()
         self._rules.tell_ninja()
+        self._ledger.close()
         if self._files is not None:
             self._files.flush()
             self._files.close()
@@ -234,6 +267,12 @@ class Forcer:
         if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
             here = self._renaming.outside
             event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
+            if isinstance(event, seen.ThunkFailed):
+                event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
+        if isinstance(event, seen.ThunkFailed):
+            from gg.observe import wording
+
+            self.failures.append(wording.in_list(event))
         self.sink(event)
 
     # Placing
@@ -272,7 +311,7 @@ class Forcer:
         ]
         like = items[0].path if items else superseding
         beside = self._beside(name, outputs, values, reduction, like) if like else []
-        return _Result(outputs, reduction, [*beside, *items], not items and like != b"")
+        return _Result(name, outputs, reduction, [*beside, *items], not items and like != b"")
 
     def _begin(self, results: list[_Result]) -> None:
         """Begin to put all in their places. What goes with a placeholder's file comes before it: once that is real,
@@ -288,14 +327,29 @@ class Forcer:
         kept = iter(self._placer.end())
         while self._texts:
             os.unlink(self._texts.pop())
-        for outputs, reduction, items, superseded in results:
+        came: list[tuple[ThunkId, seen.Diagnostics | None, bool]] = []
+        for name, outputs, reduction, items, superseded in results:
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
             for path in placed:
                 self._observe(seen.Placed(os.fsdecode(path)))
-            if (placed or superseded) and (reduction.stdout or reduction.stderr):
+            words = None
+            if reduction.stdout or reduction.stderr:
                 label = seen.label(outputs, self._prefix, self._outside)
-                self._observe(seen.Diagnostics(label, reduction.stdout, reduction.stderr))
+                words = seen.Diagnostics(label, reduction.stdout, reduction.stderr)
+            came.append((name, words, bool(placed or superseded)))
+        self._ledger.mended([name for name, _, _ in came])
+        self._words.settle(came)
+
+    def _broke(self, broken: Sequence[Broken]) -> None:
+        """Thunks will have no value: their placeholders go."""
+        try:
+            names = self._undone.take(broken, self._elsewhere)
+            self._words.settle([(name, None, False) for name in names])
+        except GGError as error:
+            self._bad = self._bad or error
+            assert self._driver
+            self._driver.stop()
 
     def _beside(
         self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gg.core.events import Fault, Summary
-from gg.core.ids import ThunkId
+from gg.core.ids import SandboxPath, ThunkId
 from gg.core.named import NamedTuple
 from gg.core.slotted import field, slotted
-from gg.core.thunk import Reduction, Thunk, Work
+from gg.core.thunk import Made, Reduction, Thunk, Work
 from gg.engines.base import Failure
 from gg.errors import BudgetError, Interrupted
 from gg.resolve import Values
@@ -24,7 +24,20 @@ class Settled(NamedTuple):
     reduction: Reduction
 
 
+class Broken(NamedTuple):
+    """A thunk that has no value for good: its command failed, or (`failure` is None) that of one that it needs.
+
+    `before`: what was at the paths of its outputs before, where its command was to change files in place.
+    """
+
+    name: ThunkId
+    thunk: Thunk
+    failure: Failure | None
+    before: Mapping[SandboxPath, Made]
+
+
 Finished = Callable[[Sequence[Settled]], None]
+Broke = Callable[[Sequence[Broken]], None]
 
 
 @slotted(frozen=False)

@@ -13,12 +13,14 @@ from gg.workspace import Workspace, read_placeholder, search
 class Targets:
     """Placeholders by absolute path, and the files named that are real already.
 
+    `everything`: all that is recorded in the workspace, so calls whose output nobody has kept are evaluated too.
     `out_of_reach`: files that have placeholders of theirs where none can be forced.
     """
 
-    __slots__ = ("out_of_reach", "placeholders", "real")
+    __slots__ = ("everything", "out_of_reach", "placeholders", "real")
 
-    def __init__(self, placeholders: dict[bytes, Placeholder] | None = None) -> None:
+    def __init__(self, placeholders: dict[bytes, Placeholder] | None = None, *, everything: bool = False) -> None:
+        self.everything = everything
         self.placeholders = placeholders if placeholders is not None else {}
         self.real: list[bytes] = []
         self.out_of_reach: list[bytes] = []
@@ -45,5 +47,11 @@ class Targets:
         return targets
 
     @classmethod
+    def at(cls, paths: Sequence[bytes]) -> Targets:
+        """The placeholders among these files; what is none, or not there, needs nothing."""
+        known = ((path, read_placeholder(path)) for path in map(os.path.realpath, paths))
+        return cls({path: found for path, found in known if found})
+
+    @classmethod
     def all(cls, workspace: Workspace) -> Targets:
-        return cls(workspace.placeholders())
+        return cls(workspace.placeholders(), everything=True)

@@ -50,10 +50,18 @@ class Telling:
     def failed(self, name: ThunkId, thunk: Thunk, failure: Failure) -> None:
         label = self.label(thunk)
         if failure.fault is Fault.TOOL:
-            self.observe(seen.ThunkFailed(name.hex(), label, failure.status, failure.stdout, failure.stderr))
+            said = failure.stdout, failure.stderr, self._command(thunk)
+            self.observe(seen.ThunkFailed(name.hex(), label, failure.status, *said))
         elif failure.fault is not Fault.CANCELLED:
             text = f"gg: {label}: {failure.message}\n".encode()
             self.observe(seen.ThunkFailed(name.hex(), label, 75, b"", text))
+
+    def _command(self, thunk: Thunk) -> str:
+        from gg.observe import wording
+
+        there = self._outside(thunk.cwd)
+        directory = b"" if there + b"/" == self._prefix else there.removeprefix(self._prefix)
+        return wording.command_line(thunk.argv, directory)
 
     def trouble(self, thunk: Thunk, failure: Failure) -> None:
         """An attempt failed in a way that is dealt with."""

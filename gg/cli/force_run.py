@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gg import config, history
+from gg.ledger import Ledger
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,11 +65,12 @@ def force(
     from gg.targets import Targets
 
     started, cpu = time.time(), time.process_time()
-    wanted = Targets(search.found()) if search else Targets.named(targets, os.getcwd())
+    wanted = Targets(search.found(), everything=True) if search else Targets.named(targets, os.getcwd())
     if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
         _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
-    status, counts = _force(workspace, settings, wanted, sink.see) if wanted.placeholders else (0, {})
+    any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
+    status, counts = _force(workspace, settings, wanted, sink.see) if any_work else (0, {})
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
     sink.see(finished)
     sink.close()
@@ -122,7 +124,8 @@ def _force(
     finally:
         composition.close()
     wanted.out_of_reach += forcer.names_elsewhere
-    return ended.status, {**ended.counts(), "placed": forcer.placed, **composition.spent()}
+    told = {"placed": forcer.placed, "failures": tuple(forcer.failures)}
+    return ended.status, {**ended.counts(), **told, **composition.spent()}
 
 
 def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gg import config
 from gg.core.slotted import replace
+from gg.ledger import Ledger
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -48,16 +49,19 @@ def infer(
     end_soon()
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.store))
+    ledger = Ledger(workspace.dot)
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, config.given_environment())
         from gg.record.session import Session  # while the build reads its makefiles
 
-        forces = _Forces(workspace, store, settings)
+        ledger.begin()
+        forces = _Forces(workspace, store, settings, ledger)
         session = Session(
             workspace,
             store,
             forces.force,
+            ledger,
             frozenset(settings.real),
             listener=database.saw if database else None,
             declared=declared,
@@ -68,6 +72,7 @@ def infer(
         status = _serve(build, session, forces, arguments, started)
     finally:
         build.close()
+        ledger.close()
         store.close()
     if database:
         database.write()
@@ -153,31 +158,40 @@ def _declared(root: str) -> Declarations | None:
 
 
 class _Forces:
-    """Forces what processes of the build read, with engines that are started when first needed."""
+    """Forces what processes of the build read, with engines that are started when first needed.
 
-    def __init__(self, workspace: Workspace, store: Store, settings: config.Settings) -> None:
+    What tools print is shown at once where gg-infer itself prints, as in a plain build: not where the reader does.
+    """
+
+    def __init__(self, workspace: Workspace, store: Store, settings: config.Settings, ledger: Ledger) -> None:
         self._workspace = workspace
         self._store = store
         self._settings = settings
+        self._ledger = ledger
         self._composition: Composition | None = None
 
     def force(self, paths: Sequence[bytes]) -> Forced:
-        from gg.composition import Composition
         from gg.errors import GGError
-        from gg.observe.collect import Collector
         from gg.record.recorder import Forced
         from gg.targets import Targets
+        from gg.workspace import read_placeholder
 
-        collector = Collector()
         try:
-            if self._composition is None:
-                self._composition = Composition(self._workspace, self._settings, collector.see, self._store)
-            forcer = self._composition.forcer
-            forcer.sink = collector.see
-            ended = forcer.force(Targets.named([os.fsdecode(p) for p in paths], "/"))
+            composition = self._composition = self._composition or self._compose()
+            ended = composition.forcer.force(Targets.at(paths))
         except GGError as error:
             return Forced(error.exit_code, f"gg: {error.what}\n    {error.hint}\n".encode())
-        return Forced(ended.status, collector.stderr)
+        left = [path for path in paths if read_placeholder(path) is not None] if ended.status else []
+        text = b"".join(b"gg: " + path + b" could not be forced\n" for path in left)
+        return Forced(ended.status if left else 0, text)
+
+    def _compose(self) -> Composition:
+        from gg.composition import Composition
+        from gg.observe.base import Output
+        from gg.observe.quiet import Quiet
+
+        show = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer)).see
+        return Composition(self._workspace, self._settings, show, self._store, self._ledger)
 
     def close(self) -> None:
         if self._composition is not None:

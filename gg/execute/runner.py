@@ -24,6 +24,7 @@ from gg.execute.start import Command, Programs
 from gg.files import remove_tree
 
 LOADER_FAILED = b"error while loading shared libraries"
+_PLAIN_TMP = b"/tmp"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 Shown = File | Symlink | Directory
 
@@ -60,6 +61,7 @@ class Runner:
         from gg.execute.jail import run_in_jail
 
         ran = run_in_jail(job, self._groups, self._slot, self._scratch)
+        ran.stdout, ran.stderr = self._said(ran.stdout), self._said(ran.stderr)
         if ran.status and LOADER_FAILED in ran.stderr:
             # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
             self._clear()
@@ -126,8 +128,8 @@ class Runner:
             lacking = command.lacking({e.path: e for e in entries})
         return Ran(
             status=done.status,
-            stdout=done.stdout,
-            stderr=done.stderr,
+            stdout=self._said(done.stdout),
+            stderr=self._said(done.stderr),
             usage=done.usage,
             written=dict(self._written()) if observed.wrote else {},
             removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
@@ -151,6 +153,10 @@ class Runner:
         place = os.fsencode(self._overlay) + cwd
         os.makedirs(place, exist_ok=True)
         return place
+
+    def _said(self, text: bytes) -> bytes:
+        """What it has printed, with its temporary files where a plain command's are."""
+        return text.replace(os.fsencode(self._tmp), _PLAIN_TMP) if text else text
 
     @staticmethod
     def _target(job: Job, entry: Shown) -> bytes:

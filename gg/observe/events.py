@@ -59,13 +59,16 @@ class ThunkDone(NamedTuple):
 
 
 class ThunkFailed(NamedTuple):
-    """A thunk will have no value. `status`, `stdout`, `stderr`: as its command left them."""
+    """A thunk will have no value. `status`, `stdout`, `stderr`: as its command left them. `command`: as one types it at the top
+    of the workspace.
+    """
 
     id: str
     label: str
     status: int
     stdout: bytes
     stderr: bytes
+    command: str = ""
 
 
 class Diagnostics(NamedTuple):
@@ -121,7 +124,7 @@ class RunFinished(NamedTuple):
 
     `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times. `cost` in dollars, by kind and
     in `total`; `usage` is what was paid for (`gg.cost.meter`): both are empty when nothing was. `over_budget`: it was
-    stopped before it would cost more than it may.
+    stopped before it would cost more than it may. `failures`: a line for each thunk that failed.
     """
 
     ran: int
@@ -138,6 +141,7 @@ class RunFinished(NamedTuple):
     over_budget: bool = False
     cost: Mapping[str, float] = {}
     usage: Mapping[str, int] = {}
+    failures: tuple[str, ...] = ()
 
 
 Event = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished

@@ -76,7 +76,8 @@ class Plain:
                 if text:
                     self._err.line(text)
             case RunFinished():
-                self._err.line(wording.finished(event))
+                for line in (*wording.failures(event), wording.finished(event)):
+                    self._err.line(line)
             case Started() | ThunkStarted() | ThunkDone() | Placed():
                 pass
             case _:

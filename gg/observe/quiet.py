@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gg.observe import wording
 from gg.observe.base import Output
-from gg.observe.events import Diagnostics, Event, ThunkFailed
+from gg.observe.events import Diagnostics, Event, RunFinished, ThunkFailed
 
 
 class Quiet:
@@ -20,6 +20,9 @@ class Quiet:
             self._err.write(event.stderr)
         if isinstance(event, ThunkFailed) and (text := wording.failed(event)):
             self._err.line(text)
+        if isinstance(event, RunFinished):
+            for line in wording.failures(event):
+                self._err.line(line)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -68,7 +68,8 @@ class Terminal:
                     self._print(b"", b"", self._notes.line(event))
                 case RunFinished():
                     self._appears = float("inf")
-                    self._print(b"", b"", wording.finished(event))
+                    for line in (*wording.failures(event), wording.finished(event)):
+                        self._print(b"", b"", line)
                 case _:
                     pass
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 
 from gg.observe.events import Progress, RunFinished, ThunkFailed
 
@@ -51,7 +52,25 @@ def failed(event: ThunkFailed) -> str | None:
     """The line under what a failed command printed; None when gg itself wrote the message."""
     if event.stderr.startswith(b"gg: "):
         return None
-    return f"gg: {event.label}: failed with status {event.status}"
+    return f"gg: {event.label}: failed with status {event.status}" + (f": {event.command}" if event.command else "")
+
+
+def in_list(event: ThunkFailed) -> str:
+    """A failed thunk in a list of several."""
+    return f"{event.label} (status {event.status})" + (f": {event.command}" if event.command else "")
+
+
+def failures(event: RunFinished) -> list[str]:
+    """What failed, at the end of a run in which that was more than one."""
+    return [f"gg: failed: {each}" for each in event.failures] if len(event.failures) > 1 else []
+
+
+def command_line(argv: Sequence[bytes], directory: bytes) -> str:
+    """A command as one types it, from elsewhere than its own directory if one is given."""
+    from shlex import join
+
+    line = join(map(os.fsdecode, argv))
+    return f"cd {join([os.fsdecode(directory)])} && {line}" if directory else line
 
 
 def finished(event: RunFinished) -> str:

@@ -26,6 +26,7 @@ from gg.record.outputs import IN_PLACE
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
+    from gg.ledger import Ledger
     from gg.record.audience import Audience
     from gg.record.calls import Calls
     from gg.record.rules import Rules
@@ -40,7 +41,9 @@ caught because a declared one has its name, and runs as if nobody had looked."""
 
 @slotted()
 class Forced:
-    """How a force of some paths ended: 0, or the failed command's status and what it printed."""
+    """How a force of some paths ended. 0: none of them is a placeholder any more, each is the real file, or gone because its
+    command failed, as its user was told. Else gg's own trouble, and what is to be said of it.
+    """
 
     status: int = 0
     stderr: bytes = b""
@@ -69,6 +72,7 @@ class Recorder:
         calls: Calls,
         soft: SoftFiles,
         rules: Rules,
+        ledger: Ledger,
         forces: ForceService,
         shims: bytes,
         tmp: bytes,
@@ -84,6 +88,7 @@ class Recorder:
         self._calls = calls
         self._soft = soft
         self._rules = rules
+        self._ledger = ledger
         self._forces = forces
         self._shims = shims
         self._tmp = os.path.join(tmp, b"p%d-" % os.getpid())
@@ -171,11 +176,16 @@ class Recorder:
             if not isinstance(answer, Draft):
                 return answer
             why = self._why_at_once(answer, request)
-            return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
+            if why:
+                return RunReal(why, reads=answer.inputs)
+            captured = self._capture.capture(answer, call)
         except GGError as error:
             return RunReal(str(error))
         except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
             return RunReal(f"internal error: {type(error).__name__}: {error}")
+        if isinstance(captured, Captured) and self._ledger.has_failed(captured.id):
+            return RunReal("it failed when it was forced", reads=captured.draft.inputs)
+        return captured
 
     def _why_at_once(self, draft: Draft, request: Request) -> str:
         """Why the call cannot wait, its outputs aside; empty if it can."""
@@ -231,9 +241,9 @@ class Recorder:
     def _leave(self, call: Call, captured: Captured, umask: int) -> None:
         """Put placeholders where the outputs would be, and the dependency file that make will read."""
         self._leave_depfile(captured, umask)
-        for index, output in enumerate(captured.outputs):
-            if output.soft or output.optional:
-                continue
+        left = [(i, output) for i, output in enumerate(captured.outputs) if not (output.soft or output.optional)]
+        self._ledger.record(captured.id, [output.path for _, output in left])
+        for index, output in left:
             mode = _mode_kept(captured, output.path)
             if mode is None:
                 mode = (0o777 if output.executable else 0o666) & ~umask

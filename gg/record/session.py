@@ -23,6 +23,7 @@ from gg.store.scratch import Scratch
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
+    from gg.ledger import Ledger
     from gg.models.base import Call, Model
     from gg.models.declared import Declarations
     from gg.record.memo_calls import Traced
@@ -91,6 +92,7 @@ class Session:
         workspace: Workspace,
         store: Store,
         forcer: Forcer,
+        ledger: Ledger,
         always_real: frozenset[str] = frozenset(),
         *,
         listener: Callable[[Call, Captured], None] | None = None,
@@ -128,6 +130,7 @@ class Session:
             calls=self.calls,
             soft=self._soft,
             rules=Rules(store),
+            ledger=ledger,
             forces=self._forces,
             shims=shims,
             tmp=self._scratch.path(),

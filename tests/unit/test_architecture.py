@@ -41,7 +41,7 @@ ALLOWED = {
     "deploy": "aws config core cost errors models native store",
     "observe": "core errors",
     "execute": "core errors files native store",
-    "record": "core errors files history models native store workspace",
+    "record": "core errors files history ledger models native store workspace",
     "cost": "core",
     "estimate": "cone config core cost deploy durations engines errors execute known store stores targets workspace",
     "engines": "aws config core cost deploy errors execute files native store wire workspace",
@@ -54,7 +54,7 @@ ALLOWED = {
     "custom": "core errors native store workspace",
     "targets": "core errors workspace",
     "sdk": "composition config core custom demand errors files models observe outcome record store workspace",
-    "composition": "config cost force observe store stores workspace",
+    "composition": "config cost force ledger observe store stores workspace",
     "demand": "core errors outcome",
     "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
@@ -65,8 +65,11 @@ ALLOWED = {
     "mailbox": "core engines",
     "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute known names observe outcome place resolve rulefiles "
-    "store targets workspace",
+    "force": "config core cost driver engines errors execute known ledger names observe outcome place resolve rulefiles "
+    "store targets undone words workspace",
+    "ledger": "core",
+    "undone": "core ledger outcome place record store workspace",
+    "words": "core ledger observe",
     "rulefiles": "core errors ninja place record store workspace",
 }
 

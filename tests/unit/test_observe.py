@@ -19,7 +19,6 @@ from gg.errors import UsageError
 from gg.observe import wording
 from gg.observe.base import Output, Several
 from gg.observe.choose import choose
-from gg.observe.collect import Collector
 from gg.observe.events import (
     Diagnostics,
     Event,
@@ -237,13 +236,22 @@ def test_a_broken_pipe_silences_a_sink_and_nothing_else() -> None:
     Output(closed).write(b"x")
 
 
-def test_the_collector_keeps_what_tools_printed() -> None:
-    collector = Collector()
-    sink = Several([collector, Collector()])
+def test_several_sinks_see_the_same() -> None:
+    out, err, more = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    sink = Several([Quiet(Output(out), Output(err)), Quiet(Output(io.BytesIO()), Output(more))])
     for event in STORY:
         sink.see(event)
     sink.close()
-    assert collector.stderr == b"out\n" + WARNING + b"c.c:3: error\n"
+    assert out.getvalue() == b"out\n"
+    assert err.getvalue() == more.getvalue()
+    assert WARNING in more.getvalue()
+
+
+def test_a_failure_names_its_command() -> None:
+    command = wording.command_line((b"gcc", b"-DX=a b", b"-c", b"x.c"), b"sub")
+    assert command == "cd sub && gcc '-DX=a b' -c x.c"
+    _, _, err = _told([ThunkFailed("a", "sub/x.o", 1, b"", b"", command)])
+    assert err.decode() == f"gg: sub/x.o: failed with status 1: {command}\n"
 
 
 # JSON

@@ -1,0 +1,297 @@
+"""The ledger of a workspace: each recorded call stands in it until somebody was told how it ended, and so do failed thunks.
+
+A call counts, whether or not its output is still wanted: a check that removes its object, an intermediate file that make
+deletes, an object that is written over. So `gg-force` evaluates what the ledger holds, besides what placeholders stand for.
+
+ledger/TIME-PID        what one recording has recorded, in its order; its recorder holds it locked
+ledger/TIME-PID.told   the places in it (u32 each) of the calls whose end was told
+failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
+
+A record is 32 bytes for the thunk, u32 for the length of what follows, and the paths of its outputs, a NUL between them.
+All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
+recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
+
+Failures *stand* until the next recording begins: until then each `gg-force` fails by them again. Recording runs a call
+that is known to have failed for real, so whoever made it is told at once, and its output is treated as the tool does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+import time
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+from gg.core.ids import DIGEST_SIZE, ThunkId
+
+_LENGTH = struct.Struct("<I")
+_HEAD = DIGEST_SIZE + _LENGTH.size
+_BEGUN = bytes(DIGEST_SIZE)  # in `failed`
+_MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
+
+
+class _Recording:
+    """The file of one recording."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.count = 0
+        self.told = 0
+        self._size = 0
+        self._fd = -1
+
+    def open(self) -> None:
+        """Make it, and hold it as the recorder that writes it."""
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)
+
+    def add(self, thunk: ThunkId, paths: bytes) -> int:
+        """Its place. OSError when there is no room, and then nothing is added."""
+        record = thunk + _LENGTH.pack(len(paths)) + paths
+        written = os.write(self._fd, record)
+        if written != len(record):
+            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            raise OSError(28, "No space left on device", self.path)
+        self.count += 1
+        self._size += written
+        return self.count - 1
+
+    def read(self) -> Iterator[tuple[int, ThunkId, bytes]]:
+        """Place, thunk and paths of each call that was not told of yet; (-1, thunk, b"") of the others."""
+        with open(self.path, "rb") as file:
+            data = file.read()
+        told = self._told()
+        at = 0
+        self.count, self.told, self._size = 0, len(told), len(data)
+        while at + _HEAD <= len(data):
+            end = at + _HEAD + _LENGTH.unpack_from(data, at + DIGEST_SIZE)[0]
+            if end > len(data):
+                return
+            known = self.count in told
+            thunk = ThunkId(data[at : at + DIGEST_SIZE])
+            yield (-1, thunk, b"") if known else (self.count, thunk, data[at + _HEAD : end])
+            self.count += 1
+            at = end
+
+    def _told(self) -> set[int]:
+        try:
+            with open(self.path + ".told", "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            return set()
+        return set(array("I", data[: len(data) & ~3]))
+
+    def mark(self, places: Sequence[int]) -> None:
+        """These were told of."""
+        with open(self.path + ".told", "ab", buffering=0) as file:
+            file.write(array("I", places).tobytes())
+        self.told += len(places)
+
+    def close(self) -> None:
+        """Let go of it. It is removed once all in it was told and nobody writes to it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self.told < self.count:
+            return
+        with suppress(OSError), open(self.path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_size == self._size:
+                os.unlink(self.path)
+                os.unlink(self.path + ".told")
+
+
+class Ledger:
+    """Of the workspace whose records are in `dot`. Any thread may use it."""
+
+    def __init__(self, dot: str) -> None:
+        self._directory = os.path.join(dot, "ledger")
+        self._failed_path = os.path.join(dot, "failed")
+        self._lock = threading.RLock()
+        self._own: _Recording | None = None
+        self._own_paths: list[bytes] = []
+        self._recordings: list[_Recording] = []
+        self._owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
+        self._heard: set[ThunkId] = set()
+        self._standing: list[ThunkId] = []
+        self._failed: set[ThunkId] = set()
+        self._loaded = False
+        self._records = False
+
+    # Who records
+
+    def begin(self) -> None:
+        """A recording begins: no failure stands any more."""
+        with self._lock:
+            self._records = True
+            ids = self._read_failed()
+            self._failed.update(ids)
+            if ids and ids[-1] != _BEGUN:
+                self._append([ThunkId(_BEGUN)])
+            if len(ids) * DIGEST_SIZE > _MANY:
+                self._rewrite(ids[len(ids) // 2 :])
+
+    def record(self, thunk: ThunkId, outputs: Sequence[bytes]) -> None:
+        """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down."""
+        with self._lock:
+            own = self._own or self._open()
+            paths = b"\0".join(outputs)
+            self._owed.setdefault(thunk, []).append((own, own.add(thunk, paths)))
+            self._own_paths.append(paths)
+
+    def has_failed(self, thunk: ThunkId) -> bool:
+        """Whether it has failed before, when it was forced."""
+        return thunk in self._failed
+
+    def _open(self) -> _Recording:
+        self._own = _Recording(os.path.join(self._directory, f"{time.time_ns():020}-{os.getpid()}"))
+        self._own.open()
+        return self._own
+
+    # Who forces
+
+    def owes(self) -> bool:
+        """Whether anything may be in it."""
+        try:
+            with os.scandir(self._directory) as entries:
+                if next(entries, None) is not None:
+                    return True
+        except FileNotFoundError:
+            pass
+        ids = self._read_failed()
+        return bool(ids) and ids[-1] != _BEGUN
+
+    def load(self) -> None:
+        """Read what others have written, once."""
+        with self._lock:
+            if self._loaded:
+                return
+            self._loaded = True
+            own = self._owed
+            later = {path for joined in self._own_paths for path in joined.split(b"\0")}
+            owed = [self._load(name, later) for name in self._others()]
+            self._owed = {}
+            for each in (*reversed(owed), own):
+                for thunk, places in each.items():
+                    self._owed.setdefault(thunk, []).extend(places)
+            if not self._records:
+                ids = self._read_failed()
+                self._failed.update(ids)
+                self._standing = ids[_after_last(ids, _BEGUN) :]
+
+    def _others(self) -> list[str]:
+        """The recordings of others, the latest first."""
+        try:
+            names = [name for name in os.listdir(self._directory) if not name.endswith(".told")]
+        except FileNotFoundError:
+            return []
+        own = os.path.basename(self._own.path) if self._own else ""
+        return sorted((name for name in names if name != own), reverse=True)
+
+    def _load(self, name: str, later: set[bytes]) -> dict[ThunkId, list[tuple[_Recording, int]]]:
+        """What a recording still owes. `later`: outputs of those after it, to which its own are added."""
+        recording = _Recording(os.path.join(self._directory, name))
+        owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
+        dropped: list[int] = []
+        outputs: list[bytes] = []
+        with suppress(FileNotFoundError):
+            for place, thunk, joined in recording.read():
+                self._heard.add(thunk)
+                if place < 0:
+                    continue
+                paths = joined.split(b"\0")
+                outputs += paths
+                if later and not later.isdisjoint(paths):
+                    dropped.append(place)
+                else:
+                    owed.setdefault(thunk, []).append((recording, place))
+            self._recordings.append(recording)
+            if dropped:
+                recording.mark(dropped)
+        later.update(outputs)
+        return owed
+
+    def calls(self) -> list[ThunkId]:
+        """The thunk of each call that was not told of yet, in the order of recording, and failures that stand."""
+        with self._lock:
+            places = [(to.path, place, thunk) for thunk, owed in self._owed.items() for to, place in owed]
+            calls = [thunk for _, _, thunk in sorted(places)]
+            return [*calls, *(thunk for thunk in self._standing if thunk not in self._owed)]
+
+    def owed(self) -> list[ThunkId]:
+        """As `calls`, each thunk once."""
+        return list(dict.fromkeys(self.calls()))
+
+    def times(self, thunk: ThunkId) -> int | None:
+        """How many calls of it were not told of yet; None for one that the ledger has never heard of."""
+        with self._lock:
+            places = self._owed.get(thunk)
+            if places:
+                return len(places)
+            return 0 if thunk in self._heard else None
+
+    def told(self, thunks: Iterable[ThunkId]) -> None:
+        """What came of all calls of these thunks was told."""
+        marks: dict[_Recording, list[int]] = {}
+        with self._lock:
+            for thunk in thunks:
+                self._heard.add(thunk)
+                for recording, place in self._owed.pop(thunk, ()):
+                    marks.setdefault(recording, []).append(place)
+            for recording, places in marks.items():
+                recording.mark(places)
+
+    def failed(self, thunks: Sequence[ThunkId]) -> None:
+        """These have failed. A failure that is found by a recording does not stand: the build itself was told of it."""
+        with self._lock:
+            new = [thunk for thunk in thunks if thunk not in self._standing]
+            self._failed.update(new)
+            if self._records:
+                new.append(ThunkId(_BEGUN))
+            else:
+                self._standing += new
+            self._append(new)
+
+    def mended(self, thunks: Iterable[ThunkId]) -> None:
+        """These have succeeded."""
+        with self._lock:
+            gone = self._failed.intersection(thunks)
+            if gone:
+                self._failed -= gone
+                self._standing = [thunk for thunk in self._standing if thunk not in gone]
+                self._rewrite([thunk for thunk in self._read_failed() if thunk not in gone])
+
+    def close(self) -> None:
+        with self._lock:
+            for recording in (*self._recordings, *([self._own] if self._own else ())):
+                recording.close()
+            self._recordings, self._own = [], None
+
+    # Failed thunks
+
+    def _read_failed(self) -> list[ThunkId]:
+        try:
+            with open(self._failed_path, "rb", buffering=0) as file:
+                data = file.read() or b""
+        except FileNotFoundError:
+            return []
+        return [ThunkId(data[at : at + DIGEST_SIZE]) for at in range(0, len(data) - DIGEST_SIZE + 1, DIGEST_SIZE)]
+
+    def _append(self, ids: Sequence[ThunkId]) -> None:
+        with open(self._failed_path, "ab", buffering=0) as file:
+            file.write(b"".join(ids))
+
+    def _rewrite(self, ids: Sequence[ThunkId]) -> None:
+        aside = f"{self._failed_path}.{os.getpid()}"
+        with open(aside, "wb") as file:
+            file.write(b"".join(ids))
+        os.rename(aside, self._failed_path)
+
+
+def _after_last(ids: Sequence[ThunkId], mark: bytes) -> int:
+    return next((at for at in range(len(ids), 0, -1) if ids[at - 1] == mark), 0)

@@ -1,0 +1,267 @@
+"""Failures are results, and every recorded call counts: what plain make would have said, done and left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import SCRIPTS, Project, Result, is_placeholder
+
+GIVE_X = "#ifndef X\n#error give -DX\n#endif\nint main(void) { return X; }\n"
+
+
+def both(project: Project, status: int | None = 0) -> Result:
+    """gg-infer make and, if that went well, gg-force; the status of the last, and the words of both."""
+    recorded = project.infer("make", "-s", status=None)
+    if recorded.status:
+        assert status in (None, recorded.status), recorded.text
+        return recorded
+    forced = project.force(status=status)
+    return Result(forced.status, recorded.stdout + forced.stdout, recorded.stderr + forced.stderr)
+
+
+# The cure may be one that make cannot see
+
+
+def test_other_flags_cure(project: Project) -> None:
+    project.write("a.c", GIVE_X)
+    project.write("Makefile", "a: a.o\n\tgcc -o a a.o\na.o: a.c\n\tgcc $(CPPFLAGS) -MMD -c a.c -o a.o\n-include a.d\n")
+    project.infer()
+    failed = project.force(status=1)
+    assert failed.stderr.count(b"error: #error give -DX") == 1
+    assert b"gg: a.o: failed with status 1: gcc -MMD -c a.c -o a.o\n" in failed.stderr
+    assert sorted(path.name for path in project.root.iterdir()) == ["Makefile", "a.c"]
+    again = project.force(status=1)
+    assert again.stderr == failed.stderr, "it stands until the build is recorded again"
+    project.infer("make", "CPPFLAGS=-DX=7")
+    project.force()
+    project.run("./a", status=7)
+    assert project.force().text == ""
+
+
+def test_a_header_that_is_installed_meanwhile_cures(project: Project, tmp_path: Path) -> None:
+    include = tmp_path / "include"
+    include.mkdir()
+    project.write("a.c", "#include <late.h>\nint main(void) { return LATE; }\n")
+    project.write("Makefile", f"a: a.o\n\tgcc -o a a.o\na.o: a.c\n\tgcc -I{include} -c a.c\n")
+    both(project, status=None)
+    assert not project.placeholders()
+    (include / "late.h").write_text("#define LATE 3\n")
+    os.utime(include / "late.h", (1, 1))
+    both(project)
+    project.run("./a", status=3)
+
+
+def test_a_library_that_is_installed_meanwhile_cures(project: Project) -> None:
+    """The link fails for want of a symbol; a library with it comes to an earlier place on its search."""
+    project.write("main.c", "int f(void); int main(void) { return f(); }\n")
+    project.write("old.c", "int g(void) { return 0; }\n")
+    project.write("new.c", "int f(void) { return 5; }\n")
+    project.run("sh", "-ec", "mkdir one two; gcc -c old.c new.c; ar rc two/libf.a old.o; rm *.o")
+    project.write("Makefile", "p: main.c\n\tgcc main.c -Lone -Ltwo -lf -o p\n")
+    project.infer()
+    assert b"undefined reference to `f'" in project.force(status=1).stderr
+    project.run("sh", "-ec", "gcc -c new.c; ar rc one/libf.a new.o; touch -d @1 one/libf.a; rm new.o")
+    both(project)
+    project.run("./p", status=5)
+
+
+def test_a_mended_compiler_cures(project: Project, tmp_path: Path) -> None:
+    bad = tmp_path / "bin"
+    bad.mkdir()
+    (bad / "mycc-gcc").write_text('#!/bin/sh\ncase "$*" in *-c*) echo no >&2; exit 9;; esac\nexec gcc "$@"\n')
+    (bad / "mycc-gcc").chmod(0o755)
+    project.env["PATH"] = f"{bad}:{project.env['PATH']}"
+    project.write("a.c", "int x;\n")
+    project.write("Makefile", "a.o: a.c\n\tmycc-gcc -c a.c\n")
+    both(project, status=None)
+    (bad / "mycc-gcc").write_text('#!/bin/sh\nexec gcc "$@"\n')
+    both(project)
+    assert not is_placeholder(project.path("a.o"))
+
+
+def test_what_is_taken_out_of_the_project_is_forgotten(project: Project) -> None:
+    project.write("a.c", "int main(void) { return 0; }\n")
+    project.write("bad.c", "int bad(void) { return wrong; }\n")
+    project.write("Makefile", "a: a.o bad.o\n\tgcc -o $@ $^\n%.o: %.c\n\tgcc -c $< -o $@\n")
+    project.infer()
+    project.force(status=1)
+    project.path("bad.c").unlink()
+    project.write("Makefile", "a: a.o\n\tgcc -o $@ $^\n%.o: %.c\n\tgcc -c $< -o $@\n")
+    both(project)
+    assert project.force().text == ""
+    project.run("./a")
+
+
+def test_the_same_call_again_is_told_the_truth(project: Project) -> None:
+    project.write("m.c", "int main(void) { int u; return 7; }\n")
+    script = "gcc -Wall -Werror m.c -o p && echo strict > how || { gcc m.c -o p; echo lax > how; }"
+    project.infer("sh", "-c", script)
+    failed = project.force(status=None)
+    if failed.status:
+        project.infer("sh", "-c", script)
+        project.force()
+    assert project.path("how").read_text() == "lax\n"
+    project.run("./p", status=7)
+
+
+def test_what_stood_there_before_is_treated_as_the_tool_does(project: Project) -> None:
+    """gcc -c removes an object that it fails to make again, and a link what it fails to link; strip leaves a file as it was."""
+    project.write("a.c", "int main(void) { return 0; }\n")
+    project.write("Makefile", "all: a.o p\na.o: a.c\n\tgcc -c a.c\np: a.c\n\tgcc a.c -o p\n")
+    for text in ("int main(void) { return wrong; }\n", "int f(void); int main(void) { return f(); }\n"):
+        project.write("a.c", "int main(void) { return 0; }\n")
+        project.run("touch", "-d", "@1", "a.c")
+        project.make("-B")
+        project.write("a.c", text)
+        _, plain = project.plain("make", "-k", status=2)
+        project.infer("make", "-k")
+        forced = project.force("--keep-going", status=1)
+        assert forced.stderr.count(b"error: ") == plain.stderr.count(b"error: ")
+        assert not project.placeholders()
+        project.plain("make", "-k", status=2)  # as if plain make had failed
+        project.infer("make", "-k", status=2)
+
+
+def test_the_same_failing_source_in_two_directories(project: Project) -> None:
+    for name in ("one", "two"):
+        project.write(f"{name}/a.c", "int f(void) { return wrong; }\n")
+    project.write("Makefile", "all:\n\t-cd one && gcc -c a.c\n\t-cd two && gcc -c a.c\n")
+    project.infer("sh", "-c", "(cd one; gcc -c a.c); cd two; gcc -c a.c")
+    failed = project.force("--keep-going", status=1)
+    assert failed.stderr.count(b"wrong") == project.run("gcc", "-c", "one/a.c", status=1).stderr.count(b"wrong") * 2
+    assert b"cd one && gcc -c a.c\n" in failed.stderr
+    assert b"cd two && gcc -c a.c\n" in failed.stderr
+    assert not project.placeholders()
+
+
+def test_a_failure_and_then_a_touch(project: Project) -> None:
+    project.write("a.c", GIVE_X)
+    project.write("Makefile", "a.o: a.c\n\tgcc -c a.c\n")
+    project.infer()
+    first = project.force(status=1)
+    project.run("touch", "a.c")
+    again = project.infer(status=2)
+    assert again.stderr.count(b"#error give -DX") == first.stderr.count(b"#error give -DX")
+    assert project.force().text == ""
+    assert not project.path("a.o").exists()
+
+
+# Every recorded call counts
+
+
+def test_outputs_that_are_removed_at_once(project: Project) -> None:
+    project.write("good.h", "int good;\n")
+    project.write("bad.h", "missing_type bad;\n")
+    check = "set -e; for h in bad.h good.h; do gcc -x c -c $h -o check.o; rm check.o; done"
+    project.infer("sh", "-c", check, status=None)
+    failed = project.force(status=None)
+    assert failed.status == 1
+    assert failed.stderr.count(b"unknown type name") == 1
+    project.infer("sh", "-c", check, status=1)
+    assert project.force().text == ""
+
+
+def test_outputs_that_are_written_over(project: Project) -> None:
+    project.write("a.c", "int a(void) { int one; return 0; }\n")
+    project.write("b.c", "int b(void) { int two; return 0; }\n")
+    script = ("sh", "-ec", "for f in a b a; do gcc -Wall -c $f.c -o x.o; done")
+    expected, plain = project.plain(*script)
+    project.infer(*script)
+    assert project.force().stderr == plain.stderr
+    project.assert_tree(expected)
+    assert project.force().stderr == b""
+
+
+def test_warnings_of_an_intermediate_file(project: Project) -> None:
+    project.write("prog.c", "int main(void) { int unused; return 0; }\n")
+    project.write("Makefile", "prog:\n%: %.o\n\tgcc $< -o $@\n%.o: %.c\n\tgcc -Wall -c $< -o $@\n")
+    _, plain = project.plain("make", "-rs", "prog")
+    project.infer("make", "-rs", "prog")
+    assert project.force().stderr == plain.stderr
+    assert project.force().stderr == b""
+
+
+def test_warnings_of_what_is_forced_while_recording(project: Project) -> None:
+    """They appear where make's would, once, wherever the reader's own go."""
+    project.write("f.c", "int f(void) { int unused; return 0; }\n")
+    project.write("m.c", "int f(void); int main(void) { return f(); }\n")
+    project.write(
+        "Makefile", "check: gen\n\t./gen 2>/dev/null\ngen: m.o f.o\n\tgcc -o gen m.o f.o\n%.o: %.c\n\tgcc -Wall -c $<\n"
+    )
+    _, plain = project.plain("make", "-s", "check")
+    recorded = project.run(SCRIPTS / "gg-infer", "--quiet", "make", "-s", "check")
+    assert recorded.stderr == plain.stderr
+    assert project.force().stderr == b""
+
+
+def test_a_call_that_is_recorded_anew_is_told_of_once(project: Project) -> None:
+    project.write("a.c", "int a(void) { int one; return 0; }\n")
+    project.write("Makefile", "a.o: a.c\n\tgcc -Wall -c a.c\n")
+    plain = project.run("gcc", "-Wall", "-c", "a.c")
+    project.path("a.o").unlink()
+    project.infer()
+    project.run("touch", "a.c")
+    project.infer()
+    assert project.force().stderr == plain.stderr
+    project.write("a.c", "int a(void) { return wrong; }\n")
+    project.infer()
+    project.write("a.c", "int a(void) { return 0; }\n")
+    project.infer()
+    assert project.force().stderr == b"", "the user mended it before it was forced"
+
+
+def test_all_failures_of_a_build_are_listed(project: Project) -> None:
+    for name in ("a", "b", "c"):
+        project.write(f"{name}.c", f"int {name}(void) {{ return {'0' if name == 'b' else 'wrong'}; }}\n")
+    project.write("Makefile", "all.a: a.o b.o c.o\n\tar rc $@ $^\n%.o: %.c\n\tgcc -c $<\n")
+    project.infer()
+    failed = project.run(SCRIPTS / "gg-force", "--keep-going", status=1)
+    lines = failed.stderr.decode().splitlines()
+    listed = ["gg: failed: a.o (status 1): gcc -c a.c", "gg: failed: c.o (status 1): gcc -c c.c"]
+    assert sorted(lines[-3:-1]) == listed
+    assert not project.placeholders()
+    assert project.path("b.o").exists()
+
+
+# While recording
+
+
+@pytest.mark.parametrize("reader", ["nm a.o", "cp a.o b.o; nm b.o", "./prog", "gcc -o prog2 a.o"])
+def test_a_reader_of_what_fails(reader: str, project: Project) -> None:
+    """It finds no file, as after a plain build that went on; the words are said once."""
+    project.write("a.c", "int main(void) { return wrong; }\n")
+    script = f"gcc -c a.c; gcc -o prog a.o; {reader}; echo $? > status"
+    recorded = project.infer("sh", "-c", script)
+    shown = recorded.stderr + project.force(status=None).stderr
+    assert shown.count(b"error: 'wrong' undeclared") == 1
+    assert project.path("status").read_text() != "0\n" or "prog2" in reader
+
+
+def test_a_built_generator_that_cannot_be_linked(project: Project) -> None:
+    project.write("gen.c", "int gone(void); int main(void) { return gone(); }\n")
+    project.write("Makefile", "out: gen\n\t./gen > out\ngen: gen.c\n\tgcc -o gen gen.c\n")
+    recorded = project.infer(status=2)
+    assert recorded.stderr.count(b"undefined reference") == 1
+    assert b"/usr/bin/ld: /tmp/cc" in recorded.stderr
+    project.write("gen.c", "int main(void) { return 0; }\n")
+    project.path("out").unlink(missing_ok=True)
+    project.same_as_plain()
+
+
+def test_a_killed_force_tells_it_again(project: Project) -> None:
+    """What a kill between failure and removal would leave: the failure known, the placeholder there."""
+    project.write("a.c", GIVE_X)
+    project.write("Makefile", "a.o: a.c\n\tgcc $(CPPFLAGS) -c a.c\n")
+    project.infer()
+    aside = shutil.copytree(project.root, project.root.with_name("copy"), symlinks=True)
+    project.force(status=1)
+    shutil.copy2(aside / "a.o", project.path("a.o"))
+    assert is_placeholder(project.path("a.o"))
+    assert project.force(status=1).stderr.count(b"error: #error") == 1
+    assert not project.path("a.o").exists()
+    project.infer("make", "CPPFLAGS=-DX=1")
+    project.force()
