@@ -5,10 +5,13 @@
  * packs it: device, inode, size, modification and change time in nanoseconds (8 bytes each), mode (4); zeros where there
  * is nothing. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum { PACKED = 44 };
 
@@ -38,6 +41,17 @@ __attribute__((visibility("default"))) int gg_differ(const char *text, const uin
     return found;
 }
 
+/* The signatures of all `count` paths, links followed, go to `known`. */
+__attribute__((visibility("default"))) void gg_look(const char *text, const uint64_t *starts, unsigned char *known, int count)
+{
+    memset(known, 0, (size_t)PACKED * count);
+    for (int i = 0; i < count; i++) {
+        struct stat st;
+        if (fstatat(AT_FDCWD, text + starts[i], &st, 0) == 0)
+            pack(&st, known + (size_t)PACKED * i);
+    }
+}
+
 /* Whether one of the paths in `which` is there, a link that leads nowhere among them. */
 __attribute__((visibility("default"))) int gg_any(const char *text, const uint64_t *starts, const uint32_t *which, int count)
 {
@@ -46,4 +60,29 @@ __attribute__((visibility("default"))) int gg_any(const char *text, const uint64
         if (fstatat(AT_FDCWD, text + starts[which[i]], &st, AT_SYMLINK_NOFOLLOW) == 0)
             return 1;
     return 0;
+}
+
+/* Whether a path leads where it led. `was` is its target, empty for what was no link, "//" for what was not there. */
+static int leads(const char *path, const char *was)
+{
+    char target[PATH_MAX];
+    size_t length = strlen(was);
+    ssize_t now = readlink(path, target, sizeof target);
+    if (length == 0)
+        return now < 0 && errno == EINVAL;
+    if (strcmp(was, "//") == 0)
+        return now < 0 && (errno == ENOENT || errno == ENOTDIR);
+    return now == (ssize_t)length && memcmp(target, was, length) == 0;
+}
+
+/* Whether each of `count` paths leads where it led. Each is followed by its target. */
+__attribute__((visibility("default"))) int gg_leads(const char *text, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *was = text + strlen(text) + 1;
+        if (!leads(text, was))
+            return 0;
+        text = was + strlen(was) + 1;
+    }
+    return 1;
 }

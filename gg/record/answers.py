@@ -90,6 +90,11 @@ class Answers:
     def _stands(self, known: tuple[Completed, Watched] | None) -> bool:
         return known is not None and all(self._signature(path) == was for path, was in known[1].items())
 
+    def forget(self) -> None:
+        """A tool has changed: look again at what answers depend on."""
+        self._signatures.clear()
+        self._search_dirs.clear()
+
     def flush(self) -> None:
         """Write what is new. Trouble is no error: this is a cache."""
         if not self._new:

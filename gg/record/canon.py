@@ -1,16 +1,23 @@
 """Where a path really leads: the name free of symbolic links, and the links passed on the way.
 
 A thunk declares files at their real names and declares each link that was followed, so that a worker can rebuild just
-what the command will look at. Directories are remembered for as long as the object lives; files are not.
+what the command will look at.
+
+Directories are remembered, and believed while nothing on the way has become another thing: each component is still no
+link, or a link with the same target (a *trail*, `gg.record.look`). One system call a component tells that, as no
+signature could: a link that is made anew in the same tick may have the inode and the times of the one before. What lies
+below a stable prefix is not looked at again.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable, Iterable
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Symlink
+from gg.record.look import MISSING, Trail
 
 _MAX_LINKS = 40  # Linux follows as many before ELOOP (path_resolution(7))
 
@@ -20,19 +27,27 @@ Links = tuple[Symlink, ...]
 class Canon:
     """Resolves paths. Absolute paths in; OSError for loops and for a directory that is not there."""
 
-    def __init__(self) -> None:
-        self._directories: dict[bytes, tuple[bytes, Links]] = {b"/": (b"/", ()), b"": (b"/", ())}
+    def __init__(self, stable: Callable[[bytes], bool] | None = None) -> None:
+        """`stable`: whether what is at a path stays as it is for as long as this object lives."""
+        self._stable = stable or (lambda path: False)
+        self._known: dict[bytes, tuple[bytes, Links, Trail]] = {}
+        self._sure: dict[bytes, tuple[bytes, Links]] = {}
+        self.moved = 0
+        """How often a directory was found to be called otherwise than before."""
+
+    def begin(self) -> None:
+        """A new call of a tool: the build may have changed what directories are called."""
+        self._sure.clear()
 
     def directory(self, path: bytes) -> tuple[bytes, Links]:
-        """The real name of an existing directory, and the links on the way to it."""
-        known = self._directories.get(path)
-        if known is None:
-            links: dict[bytes, Symlink] = {}
-            real = self._walk(b"/", path, links)
-            if not os.path.isdir(real):
-                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-            known = self._directories[path] = (real, tuple(links.values()))
-        return known
+        """The real name of an existing directory, and the links on the way to it. Looked at once a call."""
+        sure = self._sure.get(path)
+        if sure is None:
+            known = self._known.get(path)
+            if known is None or not self.stands(known[2]):
+                known = self._known[path] = self._find(path)
+            sure = self._sure[path] = known[:2]
+        return sure
 
     def name(self, path: bytes) -> tuple[SandboxPath, Links]:
         """`path` with its directory resolved and its last component left alone."""
@@ -51,24 +66,56 @@ class Canon:
         except OSError:
             return name, links
         found: dict[bytes, Symlink] = {link.path: link for link in links}
-        return SandboxPath(self._walk(b"/", name, found)), tuple(found.values())
+        return SandboxPath(_walk(b"/", name, found, {})), tuple(found.values())
 
-    def _walk(self, base: bytes, path: bytes, links: dict[bytes, Symlink], depth: int = 0) -> bytes:
-        current = b"/" if path.startswith(b"/") else base
-        for part in path.split(b"/"):
-            if part in (b"", b"."):
-                continue
-            if part == b"..":
-                current = os.path.dirname(current)
-                continue
-            step = current + b"/" + part if current != b"/" else b"/" + part
+    def trail(self, paths: Iterable[bytes]) -> Trail:
+        """What the ways to these directories look like, or that they are not there."""
+        steps: dict[bytes, bytes] = {}
+        for path in paths:
             try:
-                target = os.readlink(step)
+                self.directory(path)
             except OSError:
-                current = step
-                continue
-            if depth >= _MAX_LINKS or len(links) >= _MAX_LINKS:
-                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-            links[step] = Symlink(SandboxPath(step), target)
-            current = self._walk(current, target, links, depth + 1)
-        return current
+                steps[path] = MISSING
+            else:
+                steps.update(self._known[path][2].steps)
+        return Trail(steps)
+
+    def stands(self, trail: Trail) -> bool:
+        """Whether nothing on these ways has changed; counted in `moved` if it has."""
+        if trail.stands():
+            return True
+        self.moved += 1
+        return False
+
+    def _find(self, path: bytes) -> tuple[bytes, Links, Trail]:
+        links: dict[bytes, Symlink] = {}
+        steps: dict[bytes, bytes] = {}
+        real = _walk(b"/", path, links, steps)
+        if not os.path.isdir(real):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        return real, tuple(links.values()), Trail({p: target for p, target in steps.items() if not self._stable(p)})
+
+
+def _walk(base: bytes, path: bytes, links: dict[bytes, Symlink], steps: dict[bytes, bytes], depth: int = 0) -> bytes:
+    """Follow `path`. `links` gets the links on the way, `steps` each component: a link's target, or nothing."""
+    current = b"/" if path.startswith(b"/") else base
+    for part in path.split(b"/"):
+        if part in (b"", b"."):
+            continue
+        if part == b"..":
+            current = os.path.dirname(current)
+            continue
+        step = current + b"/" + part if current != b"/" else b"/" + part
+        if current == b"/proc":
+            raise OSError(errno.ENXIO, "a name in /proc leads each process elsewhere", path)
+        try:
+            target = steps[step] = os.readlink(step)
+        except OSError:
+            steps[step] = b""
+            current = step
+            continue
+        if depth >= _MAX_LINKS or len(links) >= _MAX_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+        links[step] = Symlink(SandboxPath(step), target)
+        current = _walk(current, target, links, steps, depth + 1)
+    return current

@@ -14,18 +14,18 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gg.core.codec import encode_thunk, thunk_id
-from gg.core.ids import GroupId, SandboxPath, ThunkId, sandbox_path
+from gg.core.ids import GroupId, SandboxPath, ThunkId
 from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
 from gg.models.base import Call, Draft, RunReal, Scan
-from gg.record.canon import Canon
 from gg.record.depfile import listed
-from gg.record.outputs import NotCapturable, Outputs, edited, joined
+from gg.record.outputs import NotCapturable, Outputs, check_apart, check_members, edited, named
 from gg.record.shelf import Shelf
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.models.includes import Closure, Cluster, Scanner
+    from gg.record.look import Trail
     from gg.record.notes import Notes
     from gg.record.renamed import Renamer
     from gg.record.world import World
@@ -62,11 +62,12 @@ class Capture:
     ) -> None:
         """`recall`: the file of what earlier sessions found out."""
         self._world = world
-        self._canon = Canon()
+        self._canon = world.canon
         self._shelf = Shelf(store, world)
         self._outputs = Outputs(world, self._canon, store)
         self._groups: dict[tuple[bytes, ...], GroupId] = {}
         self._system: dict[tuple[tuple[bytes, ...], tuple[GroupId, ...]], GroupId] = {}
+        self._searched: dict[tuple[bytes, ...], tuple[GroupId, Trail]] = {}
         self._stable: dict[bytes, tuple[Entry, ...]] = {}
         self.recalled = 0
         self._started = time.time_ns()
@@ -122,11 +123,12 @@ class Capture:
         groups = [self._tools(draft.tools, entries)]
         if draft.plugins:  # apart, so that they need not travel with what they do nothing for
             groups.append(self._tools(draft.plugins, entries))
-        outputs = self._outputs.of(draft, call)
+        outputs = self._outputs.of(draft, call, entries)
+        ways = tuple(entries.values())
         notes = self._notes or self._open_notes(draft)
-        if notes is None or not _may_be_kept(draft) or any(isinstance(e, OutputOf) for e in entries.values()):
+        if notes is None or not _may_be_kept(draft) or any(isinstance(e, OutputOf) for e in ways):
             return self._make(draft, call, cwd, outputs, entries, groups)[0]
-        key = notes.recall.key(draft, cwd, links, outputs, groups)
+        key = notes.recall.key(draft, cwd, ways, outputs, groups)
         recalled = notes.recall.find(key)
         if recalled is not None and self._shelf.holds(recalled.thunk):
             self.recalled += 1
@@ -160,14 +162,16 @@ class Capture:
         groups = dict.fromkeys(tools)
         closures = self._scans(draft, call, entries, groups)
         for path in draft.inputs:
-            self._input(sandbox_path(path, call.cwd), entries)
+            self._input(named(path, call.cwd), entries)
         for path in draft.optional_inputs:
-            full = sandbox_path(path, call.cwd)
+            full = named(path, call.cwd)
             if os.path.isfile(full):
                 self._input(full, entries)
+        check_members(draft.work, entries.values())
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
+        check_apart(draft.work, outputs, entries, closures)
         thunk = Thunk(
             argv=draft.argv,
             program=SandboxPath(draft.program),
@@ -195,7 +199,7 @@ class Capture:
             closure = self._scan(scan, draft, call)
             closures.append(closure)
             for source in scan.sources:
-                self._input(sandbox_path(source, call.cwd), entries)
+                self._input(named(source, call.cwd), entries)
             for cluster in closure.clusters:
                 groups[self._cluster(cluster, entries)] = None
         return closures
@@ -324,26 +328,32 @@ class Capture:
                 entries[entry.path] = entry
                 del found[entry.path]
         group = self._group(found.values(), ())
-        if not own:
+        if own:
+            self._world.watch_tools(tools)
+        else:
             self._groups[tuple(tools)] = group
         return group
 
     def _directories(self, directories: Sequence[bytes], cwd: bytes) -> GroupId:
-        """A group of the search directories that exist, real names and links."""
+        """A group of the search directories that exist, real names and links. Looked at in one system call a component."""
+        key = (cwd, *directories)
+        known = self._searched.get(key)
+        if known is None or not self._canon.stands(known[1]):
+            trail = self._canon.trail([named(path, cwd) for path in directories])
+            known = self._searched[key] = self._directory_group(directories, cwd), trail
+        return known[0]
+
+    def _directory_group(self, directories: Sequence[bytes], cwd: bytes) -> GroupId:
         found: dict[bytes, Entry] = {}
         for path in directories:
             try:
-                real, links = self._canon.directory(sandbox_path(path, cwd) if b".." not in path else joined(path, cwd))
+                real, links = self._canon.directory(named(path, cwd))
             except OSError:
                 continue
             found[real] = Directory(SandboxPath(real))
             for link in links:
                 found[link.path] = link
-        key = tuple(sorted(found))
-        known = self._groups.get((b"\0directories", *key))
-        if known is None:
-            known = self._groups[(b"\0directories", *key)] = self._group(found.values(), ())
-        return known
+        return self._group(found.values(), ())
 
     def _group(self, entries: Iterable[Entry], groups: tuple[GroupId, ...]) -> GroupId:
         plain = tuple(sorted((e for e in entries if not isinstance(e, OutputOf)), key=_by_path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 
@@ -28,6 +28,11 @@ class Paths:
         """This is its signature, from now on."""
         ctypes.memmove(ctypes.byref(self._known, PACKED_SIZE * place), packed, PACKED_SIZE)
 
+    def look(self) -> bytes:
+        """The packed signatures that all have now, links followed."""
+        _library().gg_look(self._text, self._starts, self._known, len(self.all) // 4)
+        return self.known()
+
     def known(self) -> bytes:
         return self._known.raw
 
@@ -42,10 +47,30 @@ class Paths:
         return bool(_library().gg_any(self._text, self._starts, which, len(which) // 4))
 
 
+MISSING = b"//"  # no link has this target
+
+
+class Trail:
+    """Components of paths: where each link among them leads, and that the others are no links.
+
+    `steps`: path to target, which is empty for what is no link, MISSING for what is not there.
+    """
+
+    def __init__(self, steps: Mapping[bytes, bytes]) -> None:
+        self.steps = steps
+        self._text = b"".join([part + b"\0" for step in steps.items() for part in step])
+
+    def stands(self) -> bool:
+        """Whether each component is as it was."""
+        return bool(_library().gg_leads(self._text, len(self.steps)))
+
+
 @cache
 def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(native.look_library())
     text, number = ctypes.c_char_p, ctypes.c_int
     library.gg_differ.argtypes = (text, text, ctypes.c_char_p, text, number, number, ctypes.c_void_p)
     library.gg_any.argtypes = (text, text, text, number)
+    library.gg_look.argtypes = (text, text, ctypes.c_void_p, number)
+    library.gg_leads.argtypes = (text, number)
     return library

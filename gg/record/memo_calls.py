@@ -27,7 +27,7 @@ class Traced:
         *,
         memo: Memo,
         patterns: Declarations,
-        find: Callable[[bytes, bytes], bytes | None],
+        find: Callable[[bytes, bytes, bytes], bytes | None],
         clean: Callable[[Mapping[bytes, bytes]], Mapping[bytes, bytes]],
         calls: Calls,
         tracer: str,
@@ -51,7 +51,7 @@ class Traced:
         if not self._patterns.called(called):
             return False
         full = sandbox_path(called, request.cwd) if b"/" in called else called
-        program = self._find(full, request.env.get(b"PATH", b""))
+        program = self._find(full, request.env.get(b"PATH", b""), request.cwd)
         if program is None:
             return False
         watched = b"GG_WATCHED" in request.env  # below a static program: the tracer would not see it all

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk
-from gg.core.ids import SandboxPath
-from gg.core.thunk import Output, Work
+from gg.core.ids import SandboxPath, sandbox_path
+from gg.core.thunk import Directory, Entry, Output, Work
 from gg.models.base import Call, Draft, Writes
+from gg.record.editable import OBJECTS, is_archive, makes_known
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
+    from gg.models.includes import Closure
     from gg.record.canon import Canon
     from gg.record.world import World
     from gg.store.base import Store
@@ -34,19 +36,23 @@ class Outputs:
         self._canon = canon
         self._store = store
 
-    def of(self, draft: Draft, call: Call) -> tuple[Output, ...]:
-        return tuple([self._declare(writes, draft, call) for writes in draft.outputs])
+    def of(self, draft: Draft, call: Call, links: dict[bytes, Entry]) -> tuple[Output, ...]:
+        """The outputs by their real names. `links` gets those on the way to them, which the command follows too."""
+        return tuple([self._declare(writes, draft, call, links) for writes in draft.outputs])
 
-    def _declare(self, writes: Writes, draft: Draft, call: Call) -> Output:
+    def _declare(self, writes: Writes, draft: Draft, call: Call, links: dict[bytes, Entry]) -> Output:
         cwd = call.cwd
-        path = self._path(writes.path, call, draft.work)
+        path = self._path(writes, draft, call, links)
+        if draft.work in IN_PLACE:
+            self._check_known(path, draft, call)
         executable = writes.executable
         if draft.work is Work.EDIT and draft.inputs:
             with suppress(OSError):  # what cannot be read is for the tool to say
                 if writes.path in draft.inputs:
                     executable = self._mode_kept(joined(writes.path, cwd))
                 else:
-                    executable = self._is_program(joined(draft.inputs[0], cwd))
+                    copied = next((name for name in reversed(draft.inputs) if name in draft.argv), draft.inputs[0])
+                    executable = self._is_program(joined(copied, cwd))
         return Output(path, executable, writes.optional, writes.soft)
 
     def _mode_kept(self, path: bytes) -> bool:
@@ -74,25 +80,57 @@ class Outputs:
         data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
         return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
 
-    def _path(self, path: bytes, call: Call, work: Work) -> SandboxPath:
-        full = joined(path, call.cwd)
+    def _check_known(self, path: bytes, draft: Draft, call: Call) -> None:
+        """What is edited in place must be known to the tool; a file that is made anew is written over whatever it is."""
+        if not os.path.exists(path):
+            return
+        if draft.work is Work.EDIT and all(self._canon.file(named(i, call.cwd))[0] != path for i in draft.inputs):
+            return
+        placeholder = self._world.placeholder(path)
+        if placeholder is None and draft.work is Work.ARCHIVE:
+            known = is_archive(path, self._world.read_part)
+        elif placeholder is None:
+            known = self._world.is_object(path, draft.program, draft.env)
+        else:
+            data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk))
+            known = data is not None and makes_known(decode_thunk(data), path, draft.work)
+        if not known:
+            raise NotCapturable("it may not know the format of what it edits")
+
+    def _path(self, writes: Writes, draft: Draft, call: Call, links: dict[bytes, Entry]) -> SandboxPath:
+        full = joined(writes.path, call.cwd)
         head, _, tail = full.rpartition(b"/")
         try:
-            real, _ = self._canon.directory(head)
+            real, way = self._canon.directory(head)
         except OSError:
             raise NotCapturable("the directory of an output does not exist") from None
+        links.update((link.path, link) for link in way)
         name = real + b"/" + tail if real != b"/" else b"/" + tail
+        if not os.access(real, os.W_OK | os.X_OK):
+            raise NotCapturable("the directory of an output cannot be written to")
         try:
             info = os.lstat(name)
-        except OSError:
+        except FileNotFoundError:
             return SandboxPath(name)
         if stat.S_ISLNK(info.st_mode):
             raise NotCapturable("an output that is a symbolic link")
         if not stat.S_ISREG(info.st_mode):
             raise NotCapturable("an output that is no regular file")
-        if work in IN_PLACE:  # compilers and linkers make a new file
+        if info.st_size == 0 or not _makes_anew(writes, draft):
             _check_edited(name, info, call)
         return SandboxPath(name)
+
+
+def _makes_anew(writes: Writes, draft: Draft) -> bool:
+    """Whether the tool makes a new file where one is: objects and linked files, if that is not empty (bfd/cache.c).
+
+    All others are opened and written over, with whatever names and permissions they have.
+    """
+    if draft.work is Work.LINK:
+        return writes is draft.outputs[0]
+    if draft.work not in (Work.COMPILE, Work.ASSEMBLE) or draft.model.startswith(("nasm/", "yasm/")):
+        return False
+    return writes.path.endswith(OBJECTS)
 
 
 def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
@@ -101,11 +139,35 @@ def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
         raise NotCapturable("an output that has several names")
     if (info.st_uid, info.st_gid) != (os.geteuid(), os.getegid()):
         raise NotCapturable("an output of another owner or group")
+    if not os.access(path, os.W_OK):
+        raise NotCapturable("an output that cannot be written to")
     if b"FAKEROOTKEY" in call.env:
         raise NotCapturable("fakeroot knows by its inode whose the output is")
     with suppress(OSError):  # a file system without attributes
         if set(os.listxattr(path, follow_symlinks=False)) - {"security.selinux"}:
             raise NotCapturable("an output that has attributes")
+
+
+def check_members(work: Work, read: Iterable[Entry]) -> None:
+    """No archiver takes a directory."""
+    if work in IN_PLACE and any(isinstance(entry, Directory) for entry in read):
+        raise NotCapturable("a directory among what it reads")
+
+
+def check_apart(work: Work, outputs: Sequence[Output], read: Container[bytes], closures: Iterable[Closure]) -> None:
+    """No file is two outputs, or an input too: what a tool makes of that is its own affair.
+
+    What binutils edit in place is both; and an output that is no file yet is no input.
+    """
+    paths = {output.path for output in outputs}
+    if len(paths) != len(outputs):
+        raise NotCapturable("two outputs in one file")
+    there = {path for path in paths if os.path.lexists(path)} if work not in IN_PLACE else set[SandboxPath]()
+    if any(path in read for path in there):
+        raise NotCapturable("an output that is an input as well")
+    for closure in closures if there else ():
+        if not there.isdisjoint(header.path for cluster in closure.clusters for header in cluster.order()):
+            raise NotCapturable("an output that is a header as well")
 
 
 def edited(work: Work, outputs: Iterable[Output], read: Iterable[bytes]) -> frozenset[bytes]:
@@ -116,3 +178,8 @@ def edited(work: Work, outputs: Iterable[Output], read: Iterable[bytes]) -> froz
 def joined(path: bytes, cwd: bytes) -> bytes:
     """`path` as the kernel takes it in `cwd`."""
     return path if path.startswith(b"/") else cwd + b"/" + path
+
+
+def named(path: bytes, cwd: bytes) -> bytes:
+    """The same, without `.` and empty components. `..` stays: it leads where links before it lead."""
+    return joined(path, cwd) if b".." in path else sandbox_path(path, cwd)

@@ -4,7 +4,7 @@ To find a compile's inputs is to scan. What was found is kept under the *draft*:
 the groups of its tools, which this session has looked at itself. Beside the thunk are kept the facts that it rests on:
 
 - what no build changes (system headers, their directories): by signature, looked at once a session, like all else there;
-- where the directories' names lead: once a session too;
+- where the directories' names lead: at each call, one system call for each component (`gg.record.canon`);
 - that search directories are the same ones, and that the names which were looked for in them in vain are still not
   there: at each call, the names only where the directory has changed since they were last looked at;
 - the bytes of each file of the workspace: at each call, by signature; a file with another signature is hashed.
@@ -32,10 +32,10 @@ from gg.core.slotted import field, slotted
 from gg.store.files import PACKED_SIZE, Signature, time_settled
 
 if TYPE_CHECKING:
-    from gg.core.thunk import Output, Symlink
+    from gg.core.thunk import Entry, Output
     from gg.models.base import Draft
     from gg.record.canon import Canon
-    from gg.record.look import Paths
+    from gg.record.look import Paths, Trail
     from gg.record.world import World
 
 VERSION = 1
@@ -96,9 +96,9 @@ class Recall:
 
     @staticmethod
     def key(
-        draft: Draft, cwd: bytes, links: Sequence[Symlink], outputs: Sequence[Output], tools: Sequence[GroupId]
+        draft: Draft, cwd: bytes, links: Sequence[Entry], outputs: Sequence[Output], tools: Sequence[GroupId]
     ) -> bytes:
-        """The name of a draft in the directory `cwd`, to which `links` lead."""
+        """The name of a draft in the directory `cwd`. `links` are those on the ways to it and to its outputs."""
         parts: Any = (
             (draft.model, draft.work.value, draft.argv, draft.program, tuple(sorted(draft.env.items())), draft.inputs),
             (cwd, tuple(map(tuple, links)), tuple(map(tuple, outputs)), tuple(tools), draft.directories),
@@ -135,15 +135,18 @@ class Recall:
     def _context_stands(self, number: int) -> bool:
         if number not in self._contexts:
             raw = self.kept.contexts[number]
-            self._contexts[number] = _Context(raw[0]) if raw and self._all_lead_there(raw[1]) else None
+            self._contexts[number] = _Context(raw[0], self._trail(raw[1])) if raw and self._lead_there(raw[1]) else None
         context = self._contexts[number]
-        if context is not None and context.stands():
+        if context is not None and self._canon.stands(context.trail) and context.stands():
             return True
         self._contexts[number] = None
         return False
 
-    def _all_lead_there(self, leads: list[list[object]]) -> bool:
+    def _lead_there(self, leads: list[list[object]]) -> bool:
         return all(where_to(self._canon, cast("bytes", path)) == was for path, was in leads)
+
+    def _trail(self, leads: list[list[object]]) -> Trail:
+        return self._canon.trail([cast("bytes", path) for path, _ in leads])
 
     def _still(self, number: int) -> bool:
         """Whether a file that has another signature holds the same bytes."""
@@ -174,9 +177,9 @@ class Recall:
 
 
 class _Context:
-    """The directories in which names were looked for in vain."""
+    """The directories in which names were looked for in vain, and the ways to all directories."""
 
-    def __init__(self, directories: list[list[object]]) -> None:
+    def __init__(self, directories: list[list[object]], trail: Trail) -> None:
         from gg.record.look import Paths
 
         rows = cast("list[tuple[bytes, int, int, list[bytes]]]", directories)
@@ -187,6 +190,7 @@ class _Context:
             self._paths, b"".join(_NOT_YET if inode else _NOTHING for _, inode in self._identities)
         )
         self._missed = [Paths(missed) for *_, missed in rows]
+        self.trail = trail
 
     def stands(self) -> bool:
         return all(map(self._looked_at, self._directories.differ(self._directories.all, follow=True)))

@@ -12,7 +12,6 @@ import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gg.core.ids import sandbox_path
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.slotted import slotted
 from gg.errors import GGError, StoreError
@@ -21,8 +20,9 @@ from gg.models.names import LAUNCHERS
 from gg.record import protocol
 from gg.record.capture import Capture, Captured
 from gg.record.depfile import render
+from gg.record.doubt import doubt, doubt_of
 from gg.record.launchers import is_launcher, launched
-from gg.record.outputs import IN_PLACE
+from gg.record.outputs import IN_PLACE, joined, named
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Recorder:
         capture: Capture,
         models: Mapping[str, Model],
         names: Namer,
-        real: Callable[[bytes, bytes], bytes | None],
+        real: Callable[[bytes, bytes, bytes], bytes | None],
         writer: Writer,
         calls: Calls,
         soft: SoftFiles,
@@ -148,15 +148,15 @@ class Recorder:
     # Which program
 
     def _program(self, request: Request) -> bytes | None:
-        path = request.env.get(b"PATH", b"")
+        path, cwd = request.env.get(b"PATH", b""), request.cwd
         if request.path:
-            return self._real(sandbox_path(request.path, request.cwd), path)
+            return self._real(named(request.path, cwd), path, cwd)
         argv0 = request.argv[0]
         if b"/" in argv0:
-            full = sandbox_path(argv0, request.cwd)
+            full = named(argv0, cwd)
             if os.path.dirname(full) != self._shims and os.path.isfile(full):
-                return self._real(full, path)
-        return self._real(os.path.basename(argv0), path)
+                return self._real(full, path, cwd)
+        return self._real(os.path.basename(argv0), path, cwd)
 
     def _argv(self, request: Request, program: bytes) -> tuple[bytes, ...]:
         """The arguments, the tool's own name not that of a shim: a driver looks for its parts beside it."""
@@ -172,20 +172,29 @@ class Recorder:
         if model is None:
             return RunReal("no model for this tool")
         try:
-            answer: Answer = model(call, self._world)
-            if not isinstance(answer, Draft):
-                return answer
-            why = self._why_at_once(answer, request)
+            why = doubt(call)
             if why:
-                return RunReal(why, reads=answer.inputs)
-            captured = self._capture.capture(answer, call)
+                return RunReal(why)
+            self._world.begin()
+            moved = self._world.canon.moved
+            answer = self._ask(model, call, request)
+            if self._world.canon.moved != moved:  # a directory is called otherwise than the model remembered
+                self._world.renew()
+                answer = self._ask(model, call, request)
         except GGError as error:
             return RunReal(str(error))
         except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
             return RunReal(f"internal error: {type(error).__name__}: {error}")
-        if isinstance(captured, Captured) and self._ledger.has_failed(captured.id):
-            return RunReal("it failed when it was forced", reads=captured.draft.inputs)
-        return captured
+        if isinstance(answer, Captured) and self._ledger.has_failed(answer.id):
+            return RunReal("it failed when it was forced", reads=answer.draft.inputs)
+        return answer
+
+    def _ask(self, model: Model, call: Call, request: Request) -> Captured | RunReal:
+        answer: Answer = model(call, self._world)
+        if isinstance(answer, RunReal):
+            return answer
+        why = doubt_of(answer, call) or self._why_at_once(answer, request)
+        return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
 
     def _why_at_once(self, draft: Draft, request: Request) -> str:
         """Why the call cannot wait, its outputs aside; empty if it can."""
@@ -219,15 +228,15 @@ class Recorder:
     def _placeholders_read(self, call: Call, answer: RunReal) -> list[bytes]:
         names = [call.tool.path, *answer.reads]
         if answer.reads_all:
-            names += _operands(call.argv)
-        found = dict.fromkeys(sandbox_path(name, call.cwd) for name in names if name)
+            names += _operands(call.argv, call.cwd)
+        found = dict.fromkeys(named(name, call.cwd) for name in names if name)
         return [path for path in found if self._world.is_placeholder(path)]
 
     def _force_on_read(self, request: Request, reply: Reply) -> None:
         def then(forced: Forced) -> None:
             reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
 
-        path = sandbox_path(request.path, request.cwd)
+        path = named(request.path, request.cwd)
         if self._rules.exact(path, lambda: reply(protocol.reply_ready())):
             return
         if path.endswith(b".d") and not self._world.is_placeholder(path):  # somebody else's, or made exact meanwhile
@@ -342,12 +351,12 @@ def without_ours(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, byt
     return clean
 
 
-def _operands(argv: Sequence[bytes]) -> list[bytes]:
+def _operands(argv: Sequence[bytes], cwd: bytes) -> list[bytes]:
     """Everything among the arguments that may name a file: plain ones, and what is joined to an option."""
     found: list[bytes] = []
     for arg in argv[1:]:
         if arg.startswith(b"@"):
-            found += _response_file(arg[1:])
+            found += _response_file(joined(arg[1:], cwd))
         for piece in arg.split(b","):
             found.append(piece)
             if b"=" in piece:

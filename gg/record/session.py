@@ -13,6 +13,7 @@ from gg.core.placeholder import Writer
 from gg.errors import GGError
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
+from gg.record.finder import Finder
 from gg.record.recorder import Forced, Namer, Recorder, without_ours
 from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
@@ -117,7 +118,7 @@ class Session:
         )
         self._soft = SoftFiles(store)
         self._scratch = Scratch(os.fsencode(workspace.tmp))
-        self._finder = _ToolFinder(shims, self._world)
+        self._finder = Finder(shims, self._world.stable)
         recall = os.fsencode(os.path.join(workspace.dot, "recall"))
         self._capture = Capture(self._world, store, renaming, recall)
         self._recorder = Recorder(
@@ -210,31 +211,3 @@ def _declared_models(declared: Declarations | None) -> dict[str, Model]:
     from gg.models.declared_model import models
 
     return models(declared)
-
-
-class _ToolFinder:
-    """Finds the real program behind a called name, past our own shims and past ccache and distcc masquerades."""
-
-    def __init__(self, shims: bytes, world: World) -> None:
-        self._shims = shims
-        self._world = world
-        self._known: dict[tuple[bytes, bytes], bytes | None] = {}
-
-    def find(self, name: bytes, path: bytes) -> bytes | None:
-        """The program for a bare name on PATH, or for an absolute path; None when there is none."""
-        key = (name, path)
-        if key not in self._known:
-            self._known[key] = self._find(name, path)
-        return self._known[key]
-
-    def _find(self, name: bytes, path: bytes) -> bytes | None:
-        from gg.models.toolchain import real_compiler
-
-        directories = tuple(d for d in path.split(b":") if d.rstrip(b"/") != self._shims)
-        if name.startswith(b"/"):
-            return real_compiler(name, directories)
-        for directory in directories:
-            candidate = os.path.join(directory or b".", name)
-            if os.path.isfile(candidate) and os.access(candidate, os.X_OK):
-                return real_compiler(os.path.abspath(candidate), directories)
-        return None

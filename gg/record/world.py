@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.placeholder import SIZE, Placeholder
@@ -16,6 +16,9 @@ from gg.core.slotted import replace
 from gg.models.base import Completed, PathKind
 from gg.models.includes.disk import LocalDisk, Signature
 from gg.record.answers import Answers
+from gg.record.canon import Canon
+from gg.record.editable import formats, is_object
+from gg.record.tools import Tools
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
@@ -54,8 +57,31 @@ class World(LocalDisk):
         self._answers: dict[object, Completed] = {}
         self._placed: dict[bytes, tuple[int, int, Placeholder]] = {}
         self._fresh: dict[bytes, tuple[bytes, FileInfo]] = {}
+        self._tools = Tools(self.stable)
+        self.canon = Canon(self.stable)
+        self.epoch = 0
 
     # Probe
+
+    def begin(self) -> None:
+        """A new call: forget all that was learnt of tools if one that the build may have changed is another now."""
+        self.canon.begin()
+        if not self._tools.stand():
+            self.epoch += 1
+            self._answers.clear()
+            if self._kept:
+                self._kept.forget()
+            from gg.models.toolchain.programs import forget
+
+            forget(self)
+
+    def renew(self) -> None:
+        """Directories have come to be called otherwise: models forget what they made of their names."""
+        self.epoch += 1
+
+    def watch_tools(self, paths: Iterable[bytes]) -> None:
+        """What tools answer depends on these files."""
+        self._tools.watch(paths)
 
     def kind(self, path: bytes) -> PathKind:
         known = self._stable_kinds.get(path)
@@ -90,6 +116,10 @@ class World(LocalDisk):
         finally:
             os.close(file)
 
+    def is_object(self, path: bytes, program: bytes, env: Mapping[bytes, bytes]) -> bool:
+        """Whether strip or objcopy, as `program`, knows what is in the made file at `path`."""
+        return is_object(path, self.read_part, formats(program, env, self))
+
     def list_directory(self, path: bytes) -> tuple[bytes, ...]:
         """The names in a directory, sorted; none if there is no such directory."""
         try:
@@ -104,6 +134,7 @@ class World(LocalDisk):
         key = (tuple(argv), tuple(sorted(env.items())), cwd)
         known = self._answers.get(key)
         if known is None:
+            self._tools.watch_search(argv[0], env)
             known = self._answers[key] = self._kept.ask(argv, env, cwd) if self._kept else _run(argv, env, cwd)
         return known
 

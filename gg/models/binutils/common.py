@@ -33,6 +33,21 @@ def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:
     return kept
 
 
+def relative_entries(search: bytes) -> list[bytes]:
+    """The directories of a colon list that are relative; an empty one is the current directory."""
+    if search[:1] == b"/" and search[-1:] != b":" and search.count(b":/") == search.count(b":"):
+        return []
+    return [directory for directory in search.split(b":") if not directory.startswith(b"/")] if search else []
+
+
+def directory_name(call: Call, probe: Probe) -> bytes:
+    """PWD if it names the current directory (it becomes DW_AT_comp_dir), else that directory's own name."""
+    pwd = call.env.get(b"PWD", b"")
+    if pwd == call.cwd or not pwd.startswith(b"/"):
+        return call.cwd
+    return pwd if probe.realpath(pwd) == probe.realpath(call.cwd) else call.cwd
+
+
 def tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
     """The program, its loader and its libraries; what its locale is made of."""
     own = program_files(probe, call.tool.path, _loading(call), plugins=False)

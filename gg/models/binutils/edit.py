@@ -129,6 +129,7 @@ def _edited(
     if is_trial((*reads, *(edit.target for edit in edits)), call):
         return trial(reads)
     why = _refusal(effects, edits, reads, written) or _unknown(call, probe, parsed) or _dated(call, edits)
+    why = why or _unread(call, probe, effects, edits)
     if why:
         return RunReal(why, reads=reads, reads_all=False)
     outputs = [
@@ -189,6 +190,23 @@ def _unknown(call: Call, probe: Probe, parsed: Sequence[Arg]) -> str:
     told = probe.run((call.tool.path, b"--info"), environment(call)).stdout.split()
     unknown = sorted(asked.difference(told or _LLVM_TARGETS))
     return f"does not know {text(unknown[0])}" if unknown else ""
+
+
+def _unread(call: Call, probe: Probe, effects: set[str], edits: Sequence[_Edit]) -> str:
+    """A made file that the tool will not know: it says so and leaves it. Probes that can tell have `is_object`."""
+    is_object = getattr(probe, "is_object", None)
+    if is_object is None:
+        return ""
+    for edit in edits:
+        source = absolute(edit.source, call.cwd)
+        if probe.is_placeholder(source):
+            continue
+        known = (
+            probe.read(source) != b"" if "target" in effects else is_object(source, call.tool.path, environment(call))
+        )
+        if not known:
+            return f"it may not know what is in {text(edit.source)}"
+    return ""
 
 
 def _dated(call: Call, edits: Sequence[_Edit]) -> str:

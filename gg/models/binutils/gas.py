@@ -6,7 +6,17 @@ from functools import cache
 
 from gg.core.thunk import Work
 from gg.models.base import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
-from gg.models.binutils.common import VERSION, environment, expand, is_trial, question_env, text, tools, trial
+from gg.models.binutils.common import (
+    VERSION,
+    directory_name,
+    environment,
+    expand,
+    is_trial,
+    question_env,
+    text,
+    tools,
+    trial,
+)
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
 
 # From `as --help` of binutils 2.40 for x86 and the manual's "Machine Dependencies" for the others, whose options that
@@ -67,7 +77,7 @@ def gas(call: Call, probe: Probe) -> Answer:
         work=Work.ASSEMBLE,
         argv=call.argv,
         program=call.tool.path,
-        env=environment(call),
+        env=environment(call) | {b"PWD": directory_name(call, probe)},
         inputs=(*response_files, *sources),
         outputs=tuple(outputs),
         tools=tools(call, probe),

@@ -292,9 +292,11 @@ class _Link:
                 depfile = Depfile(value, (self.output,), phony=True)
             elif value.startswith(_RESOLUTION) and value != _RESOLUTION and not _TEMPORARY.search(value):
                 outputs.append(Writes(value[len(_RESOLUTION) :], optional=True))
+        if len({output.path for output in outputs}) < len(outputs):
+            raise Unmodelled("two outputs in one file")
         return Linked(
             inputs=tuple(dict.fromkeys(self.inputs)),
-            outputs=tuple({output.path: output for output in outputs}.values()),
+            outputs=tuple(outputs),
             directories=tuple(d for d in dict.fromkeys(self.named_dirs) if self._is(d, PathKind.DIRECTORY)),
             depfile=depfile,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gg.models.base import Call, PathKind, Probe
+from gg.models.binutils.common import directory_name, relative_entries
 
 # GCC's manual, "Environment Variables Affecting GCC"; binutils' manuals; clang's man page; gettext's and libc's.
 KEPT = (
@@ -36,11 +37,24 @@ REFUSED = (
 # What the drivers and lto-wrapper find through PATH.
 HELPERS = (b"as", b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"ld.mold", b"collect2", b"objcopy", b"lld", b"make")
 
+# Lists of directories in which the driver looks for what it runs.
+_SEARCHED = (b"COMPILER_PATH", b"GCC_EXEC_PREFIX")
 
-def refusal(call: Call) -> str:
+
+def refusal(call: Call, probe: Probe) -> str:
     """Why this environment forbids to model the call; empty if it does not."""
     env = call.env
-    return next((f"{name.decode()} is set" for name in REFUSED if name in env), "")
+    for name in REFUSED:
+        if name in env:
+            return f"{name.decode()} is set"
+    for name in _SEARCHED:
+        if name in env and relative_entries(env[name]):
+            return f"{name.decode()} names a relative directory"
+    for directory in relative_entries(env.get(b"PATH", b"")):
+        for helper in HELPERS:
+            if probe.kind(b"%s/%s/%s" % (call.cwd, directory, helper)) is PathKind.FILE:
+                return f"PATH has {helper.decode()} in a relative directory"
+    return ""
 
 
 def kept(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
@@ -67,7 +81,7 @@ class Environments:
         env = dict(found)
         search = call.env.get(b"PATH", b"")
         env[b"PATH"] = search if whole_path else self._useful(search, call.tool.path)
-        env[b"PWD"] = _pwd(call, self._probe)
+        env[b"PWD"] = directory_name(call, self._probe)
         return env
 
     def _useful(self, search: bytes, program: bytes) -> bytes:
@@ -81,11 +95,3 @@ class Environments:
 
     def _has_helper(self, directory: bytes) -> bool:
         return any(self._probe.kind(directory + b"/" + name) is PathKind.FILE for name in HELPERS)
-
-
-def _pwd(call: Call, probe: Probe) -> bytes:
-    """PWD if it names the current directory (it becomes DW_AT_comp_dir), else that directory's own name."""
-    pwd = call.env.get(b"PWD", b"")
-    if pwd == call.cwd or not pwd.startswith(b"/"):
-        return call.cwd
-    return pwd if probe.realpath(pwd) == probe.realpath(call.cwd) else call.cwd

@@ -89,10 +89,11 @@ class _Job:
 
 
 class _Session:
-    """What is remembered for one probe."""
+    """What is remembered for one probe, as long as its tools are the same (`World.epoch`)."""
 
-    def __init__(self, probe: Probe) -> None:
+    def __init__(self, probe: Probe, epoch: int) -> None:
         self.probe = probe
+        self.epoch = epoch
         self.search_paths = SearchPaths(probe)
         self.environments = Environments(probe)
         self.accepted = Accepted()
@@ -107,7 +108,7 @@ class DriverModel:
         self._session: _Session | None = None
 
     def __call__(self, call: Call, probe: Probe) -> Answer:
-        why = refusal(call)
+        why = refusal(call, probe)
         if why:
             return RunReal(why)
         try:
@@ -154,8 +155,9 @@ class DriverModel:
         return self._toolchain
 
     def _session_of(self, probe: Probe) -> _Session:
-        if self._session is None or self._session.probe is not probe:
-            self._session = _Session(probe)
+        epoch = getattr(probe, "epoch", 0)
+        if self._session is None or self._session.probe is not probe or self._session.epoch != epoch:
+            self._session = _Session(probe, epoch)
         return self._session
 
     def _draft(self, job: _Job) -> Draft:
@@ -177,12 +179,16 @@ class DriverModel:
                 outputs.setdefault(path := main_output(command, source), Writes(path))
         written = depfile(command)
         assembler = for_assembler(command)
+        if not outputs.keys().isdisjoint(assembler.listings):
+            raise Refused("two outputs in one file")
         for path in (*beside(command, job.facts.version), *assembler.listings):
             outputs.setdefault(path, Writes(path))
         if written is not None:
             if rule is not None:
                 raise Refused("two dependency files")
             rule = written
+            if written.path in outputs:
+                raise Refused("two outputs in one file")
             outputs[written.path] = Writes(written.path, soft=True)
         scans = self._scans(job, assembler.directories, directories)
         optional = [

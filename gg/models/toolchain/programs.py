@@ -136,6 +136,11 @@ def machine(probe: Probe) -> Machine:
     return fresh
 
 
+def forget(probe: Probe) -> None:
+    """Forget all that was learnt of tools through this probe: one of them is another now."""
+    probe.__dict__.pop(_MEMORY, None)
+
+
 def program_files(
     probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None, *, plugins: bool = True
 ) -> tuple[bytes, ...]:

@@ -1,0 +1,87 @@
+"""Directories that are links, and links that come to lead elsewhere while a build is recorded."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.e2e.project import Project
+
+TWICE = {
+    "source": "gcc -g -c cur/x.c -o a.o; ln -sfn b cur; gcc -g -c cur/x.c -o b.o",
+    "made anew": "gcc -g -c cur/x.c -o a.o; rm cur; ln -s b cur; gcc -g -c cur/x.c -o b.o",
+    "directory": "cd cur; gcc -g -c x.c -o ../a.o; cd ..; rm cur; ln -s b cur; cd cur; gcc -g -c x.c -o ../b.o",
+    "search path": "gcc -Icur -MD -c m.c -o a.o; ln -sfn b cur; gcc -Icur -MD -c m.c -o b.o",
+    "name in a source": "gcc -MD -c n.c -o a.o; ln -sfn b cur; gcc -MD -c n.c -o b.o",
+    "output": "gcc -c a/x.c -o cur/o.o; ln -sfn b cur; gcc -c b/x.c -o cur/o.o; gcc a/o.o n.o -o p 2>/dev/null || true",
+    "a directory in its place": "gcc -g -c cur/x.c -o a.o; rm cur; cp -r b cur; gcc -g -c cur/x.c -o b.o",
+    "a link in a directory's place": "gcc -g -c a/x.c -o 1.o; mv a c; ln -s b a; gcc -g -c a/x.c -o 2.o",
+    "renamed": "gcc -c a/x.c -o cur/o.o; mv a c; ln -s c a; gcc -g -c a/x.c -o a/p.o; ar rc l.a a/o.o a/p.o",
+    "assembler": "gcc -S cur/x.c -o a.s; as cur/y.s -o a.o; ln -sfn b cur; as cur/y.s -o b.o",
+    "the same directory twice": "gcc -Icur -Ia -c m.c -o a.o; ln -sfn b cur; gcc -Icur -Ia -MMD -c m.c -o b.o",
+}
+
+
+def write(project: Project) -> None:
+    for name, value in (("a", 1), ("b", 2)):
+        project.write(f"{name}/x.c", f"int f(void) {{ return {value}; }}\n")
+        project.write(f"{name}/x.h", f"int f(void) {{ return {value}; }}\n")
+        project.write(f"{name}/y.s", f".globl f{value}\nf{value}:\n nop\n")
+    project.write("m.c", '#include "x.h"\n')
+    project.write("n.c", '#include "cur/x.h"\n')
+    project.path("cur").symlink_to("a")
+
+
+@pytest.mark.parametrize("script", TWICE.values(), ids=TWICE)
+def test_a_link_comes_to_lead_elsewhere(project: Project, script: str) -> None:
+    write(project)
+    project.same_as_plain("sh", "-c", script, make=False)
+
+
+def test_libraries_by_a_link_that_comes_to_lead_elsewhere(project: Project) -> None:
+    write(project)
+    project.write("main.c", "int f(void);\nint main(void) { return f(); }\n")
+    project.write(
+        "build",
+        "for d in a b; do gcc -c $d/x.c -o $d/x.o; ar rcs $d/libx.a $d/x.o; done\n"
+        "gcc main.c -Lcur -lx -o pa; ln -sfn b cur; gcc main.c -Lcur -lx -o pb\n",
+    )
+    project.same_as_plain("sh", "build", make=False)
+    assert [project.run("./pa", status=None).status, project.run("./pb", status=None).status] == [1, 2]
+
+
+def test_outputs_in_a_directory_that_is_a_link(project: Project) -> None:
+    project.write("main.c", "int main(void) { return 7; }\n")
+    project.write("real/.keep", "")
+    project.path("build").symlink_to("real")
+    project.path("real/deeper").symlink_to("..")
+    project.write(
+        "Makefile",
+        "build/p: build/m.o build/deeper/n.o\n\tgcc -o $@ $^\nbuild/m.o: main.c\n\tgcc -MMD -c $< -o $@\n"
+        "build/deeper/n.o:\n\techo 'int n;' | sed w\\n.c >/dev/null; gcc -c n.c -o $@\n",
+    )
+    project.same_as_plain()
+
+
+def test_what_is_read_in_a_directory_that_is_a_link(project: Project) -> None:
+    """Twice, while it is recorded."""
+    project.write("f.c", "int f(void) { return 1; }\n")
+    project.write("real/.keep", "")
+    project.path("build").symlink_to("real")
+    script = "gcc -c f.c -o build/f.o; for i in 1 2 3; do wc -c <build/f.o; done >sizes; nm build/f.o >names"
+    project.same_as_plain("sh", "-c", script, make=False)
+
+
+def test_parent_directories_of_links(project: Project) -> None:
+    """`link/..` is the parent of what the link leads to."""
+    project.write("sub/deep/.keep", "")
+    project.path("cur").symlink_to("sub/deep")
+    project.write("sub/x.c", "int in_sub;\n")
+    project.write("x.c", "int in_top;\n")
+    project.write("sub/h.h", "int header_in_sub;\n")
+    project.write("h.h", "int header_in_top;\n")
+    project.write("m.c", '#include "cur/../h.h"\n')
+    script = (
+        "gcc -g -c cur/../x.c -o x.o; gcc -MD -c cur/../x.c -o cur/../y.o; ar rc cur/../l.a cur/../y.o x.o;"
+        "gcc -MD -c m.c; gcc -c -Icur/.. -include h.h m.c -o n.o; objcopy cur/../y.o cur/../z.o; nm cur/../y.o >names"
+    )
+    project.same_as_plain("sh", "-c", script, make=False)
