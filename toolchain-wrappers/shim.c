@@ -1,8 +1,9 @@
 /* The shim: answers to the name of every modelled tool, and does as the recorder says.
  *
  * It knows nothing of tools. It sends its argv, directory and environment to the recorder (gg/record/protocol.py),
- * then either writes the bytes it is given and exits, or executes the program it is given. It never runs the real tool
- * by itself: an input may be a placeholder. A trouble of gg's own is one line on standard error and status 125.
+ * then either writes the bytes it is given and exits, or executes the program it is given. Where no recorder answers, for
+ * gg-infer was killed or has ended before what its command left running, it executes the real tool, and gg-force makes the
+ * placeholders among its inputs (alone.c).
  *
  * Linked statically and without stdio, because it is started once for each compile and must start where there is no
  * /bin/sh and no /usr/bin/env.
@@ -14,6 +15,7 @@
  * shall ignore signals that Python cannot hand on, `gg-shim --gg-ignoring 13,17 PATH ARGV...`.
  */
 #define _GNU_SOURCE
+#include "alone.h"
 #include "placeholder.h"
 #include "watch.h"
 #include "wire.h"
@@ -25,7 +27,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define STATUS_NO_RECORDER 125
@@ -112,60 +113,20 @@ static _Noreturn void leave(const struct gg_reply *r)
     _exit(failed && r->status == 0 ? 1 : r->status & 255);
 }
 
-static int placeholder_at(const char *path)
-{
-    char bytes[GG_PLACEHOLDER_SIZE + 1];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = pread(fd, bytes, sizeof bytes, 0);
-    close(fd);
-    return n == GG_PLACEHOLDER_SIZE && gg_is_placeholder(bytes);
-}
-
-/* directory-of-the-shim + tail, if that can be executed. */
-static const char *beside(const char *tail, char *buffer, size_t size)
-{
-    ssize_t n = readlink("/proc/self/exe", buffer, size - 1);
-    if (n <= 0)
-        return NULL;
-    buffer[n] = '\0';
-    char *slash = strrchr(buffer, '/');
-    if (slash == NULL || (size_t)(slash - buffer) + strlen(tail) + 1 > size)
-        return NULL;
-    strcpy(slash, tail);
-    return access(buffer, X_OK) == 0 ? buffer : NULL;
-}
-
-/* Run `gg-force -- path` with its output on standard error: standard output belongs to the forced program. */
+/* -1, and told, when it was not made. */
 static int run_gg_force(char *path)
 {
-    char buffer[8192];
-    const char *program = beside("/gg-force", buffer, sizeof buffer);
-    if (program == NULL) /* installed in gg/_native: the environment's bin is five directories up */
-        program = beside("/../../../../../bin/gg-force", buffer, sizeof buffer);
-    pid_t child = fork();
-    if (child == 0) {
-        char *argv[] = {(char *)"gg-force", (char *)"--", path, NULL};
-        dup2(STDERR_FILENO, STDOUT_FILENO);
-        if (program != NULL)
-            execv(program, argv);
-        execvp("gg-force", argv);
-        _exit(STATUS_NOT_FOUND);
-    }
-    int status = 0;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
-        continue;
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return 0;
-    if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == STATUS_NOT_FOUND)
-        SAY("cannot run ", path, ": it is a placeholder, and gg-force is not on PATH to make the real file");
-    else
-        SAY("cannot run ", path, ": gg-force could not make it");
-    return -1;
+    char *paths[] = {path, NULL};
+    int status = gg_run_gg_force(paths);
+    if (status == STATUS_NOT_FOUND)
+        SAY(path, ": it is a placeholder, and gg-force is not on PATH to make the real file");
+    else if (status != 0)
+        SAY(path, ": it is a placeholder, and gg-force could not make the real file");
+    return status == 0 ? 0 : -1;
 }
 
-static int ask_to_force(const char *socket_path, const char *path, char *const argv[])
+/* By the recorder, if there is one. */
+static int have_forced(const char *socket_path, char *path, char *const argv[])
 {
     char full[8192];
     if (path[0] != '/') {
@@ -177,12 +138,11 @@ static int ask_to_force(const char *socket_path, const char *path, char *const a
         path = full;
     }
     struct gg_reply reply;
-    const char *trouble = gg_ask(socket_path, GG_FORCE, 0, path, here, argv, NULL, &reply);
-    if (trouble != NULL)
-        SAY("cannot run ", path, ": ", trouble);
-    else if (reply.kind == GG_FAILED)
+    if (socket_path == NULL || gg_ask(socket_path, GG_FORCE, 0, path, here, argv, NULL, &reply) != NULL)
+        return run_gg_force(path);
+    if (reply.kind == GG_FAILED)
         gg_write_all(STDERR_FILENO, reply.err, reply.err_size);
-    return trouble == NULL && reply.kind == GG_READY ? 0 : -1;
+    return reply.kind == GG_READY ? 0 : -1;
 }
 
 /* Where the kernel does not watch: what the program is told to read is forced before it starts, and gg says so. */
@@ -192,9 +152,9 @@ static void force_arguments(const char *socket_path, const char *path, char *con
     if (gg_ask(socket_path, GG_UNWATCHED, 0, path, here, argv, NULL, &reply) == NULL)
         gg_reply_free(&reply);
     for (size_t i = 1; argv[0] != NULL && argv[i] != NULL; i++) {
-        const char *equals = strchr(argv[i], '=');
-        const char *name = placeholder_at(argv[i]) ? argv[i] : equals != NULL ? equals + 1 : "";
-        if (placeholder_at(name) && ask_to_force(socket_path, name, argv) != 0)
+        char *equals = strchr(argv[i], '=');
+        char *name = gg_placeholder_at(argv[i]) || equals == NULL ? argv[i] : equals + 1;
+        if (gg_placeholder_at(name) && have_forced(socket_path, name, argv) != 0)
             _exit(STATUS_CANNOT_RUN);
     }
 }
@@ -214,7 +174,7 @@ static int is_ours(const char *path)
 static int watch(const char *path, char *const argv[])
 {
     const char *socket_path = getenv("GG_SOCKET");
-    if (socket_path == NULL || is_ours(path) || placeholder_at(path) || !gg_is_unreached(path))
+    if (socket_path == NULL || is_ours(path) || gg_placeholder_at(path) || !gg_is_unreached(path))
         return 0;
     if (gg_watch(socket_path) == 0)
         return setenv("GG_WATCHED", "1", 1) == 0;
@@ -269,19 +229,19 @@ static _Noreturn void run_placeholder(char *argv[])
     const char *tried = getenv(TRIED);
     const char *socket_path = getenv("GG_SOCKET");
     int failed = 0, hidden = access(path, R_OK) != 0; /* may be executed, and not read */
-    if (hidden || placeholder_at(path)) {
+    if (hidden || gg_placeholder_at(path)) {
         if (tried != NULL && strcmp(tried, path) == 0) {
             SAY("cannot run ", path, ": it is still a placeholder after it was forced");
             _exit(STATUS_CANNOT_RUN);
         }
         setenv(TRIED, path, 1);
-        failed = socket_path != NULL ? ask_to_force(socket_path, path, argv + 2) : run_gg_force(path);
+        failed = have_forced(socket_path, path, argv + 2);
     } else {
         unsetenv(TRIED); /* someone else forced it meanwhile */
     }
     if (failed)
         _exit(STATUS_CANNOT_RUN);
-    if (!hidden && !placeholder_at(path))
+    if (!hidden && !gg_placeholder_at(path))
         unsetenv(TRIED);
     watch(path, argv + 2);
     execv(path, argv + 2);
@@ -296,6 +256,16 @@ static _Noreturn void run_watched(const char *path, char *argv[])
     int error = errno;
     SAY("cannot run ", path, ": ", why(error));
     _exit(error == ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN);
+}
+
+/* No recorder answers. */
+static _Noreturn void run_alone(const char *path, char *argv[])
+{
+    const char *program = gg_real_program(path, argv, here);
+    if (program != NULL)
+        run_watched(program, argv);
+    SAY(argv[0], ": command not found");
+    _exit(STATUS_NOT_FOUND);
 }
 
 static void ignore(const char *numbers)
@@ -321,25 +291,17 @@ int main(int argc, char *argv[])
         return gg_watch("") != 0; /* gg doctor */
     const char *path = take_exec_path();
     const char *socket_path = getenv("GG_SOCKET");
-    const char *name = argc > 0 ? argv[0] : "shim";
-    if (socket_path == NULL) {
-        SAY(name, ": this is gg's stand-in, and GG_SOCKET is not set (run it under gg-infer)");
-        return STATUS_NO_RECORDER;
-    }
-    if (cwd == NULL) {
-        SAY(name, ": the working directory is gone");
-        return STATUS_NO_RECORDER;
-    }
+    if (argc == 0)
+        return STATUS_CANNOT_RUN;
+    if (argc >= 3 && strcmp(argv[1], "--gg-force") == 0)
+        return run_gg_force(argv[2]) != 0;
     mode_t mask = umask(0);
     umask(mask);
     struct gg_reply reply;
-    const char *trouble = gg_ask(socket_path, GG_CALL, (uint32_t)mask, path, cwd, argv, environ, &reply);
-    if (trouble == NULL && reply.kind != GG_EXIT && reply.kind != GG_EXEC)
-        trouble = "the recorder's answer makes no sense";
-    if (trouble != NULL) {
-        SAY(name, ": ", trouble);
-        return STATUS_NO_RECORDER;
-    }
+    if (socket_path == NULL ||
+        gg_ask(socket_path, GG_CALL, (uint32_t)mask, path, cwd != NULL ? cwd : "", argv, environ, &reply) != NULL ||
+        (reply.kind != GG_EXIT && reply.kind != GG_EXEC))
+        run_alone(path, argv);
     if (reply.kind == GG_EXEC)
         become(&reply);
     leave(&reply);

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE
 #include "watch.h"
 
+#include "alone.h"
 #include "go.h"
 #include "placeholder.h"
 #include "programs.h"
@@ -241,29 +242,39 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     return n > 0 && (c->what > SIZES || gg_sight_of(pid) < (c->what == SIZES ? GG_LOOKS : GG_COPIES));
 }
 
-/* The reader's own standard error gets what the command said. */
-static void complain(pid_t pid, const char *said, size_t size)
+/* The reader's own standard error. */
+static int errors_of(pid_t pid)
 {
     char file[48];
     snprintf(file, sizeof file, "/proc/%d/fd/2", (int)pid);
-    int fd = open(file, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+    return open(file, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC);
+}
+
+static void complain(pid_t pid, const char *said, size_t size)
+{
+    int fd = errors_of(pid);
     if (fd < 0)
         return;
     gg_write_all(fd, said, size);
     close(fd);
 }
 
+static int force_alone(pid_t pid, const char *name)
+{
+    char *paths[] = {(char *)(size_t)name, NULL};
+    int fd = errors_of(pid);
+    if (fd >= 0)
+        dup2(fd, STDERR_FILENO);
+    return gg_run_gg_force(paths) == 0 ? 0 : -1;
+}
+
+/* In a process of its own. */
 static int force(const char *socket_path, pid_t pid, const char *name)
 {
     char *argv[] = {(char *)"a static program", NULL};
     struct gg_reply reply;
-    const char *trouble = gg_ask(socket_path, GG_FORCE, 0, name, "/", argv, NULL, &reply);
-    if (trouble != NULL) {
-        char line[PATH_MAX + 200];
-        int n = snprintf(line, sizeof line, "gg: %s could not be forced: %s\n", name, trouble);
-        complain(pid, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
-        return -1;
-    }
+    if (gg_ask(socket_path, GG_FORCE, 0, name, "/", argv, NULL, &reply) != NULL)
+        return force_alone(pid, name);
     int ready = reply.kind == GG_READY;
     if (reply.kind == GG_FAILED)
         complain(pid, reply.err, reply.err_size);

@@ -139,7 +139,7 @@ static int connect_to(const char *path)
         int why = errno;
         close(fd);
         fd = -1;
-        if (why != EAGAIN && why != ECONNREFUSED && why != EINTR)
+        if (why != EAGAIN && why != EINTR) /* refused: who listened there was killed */
             break;
         nanosleep(&(struct timespec){.tv_nsec = CONNECT_PAUSE_NS}, NULL);
     }

@@ -25,8 +25,8 @@ reply     u32 length of what follows
   kind 2 READY  (answers FORCE) the placeholder has been replaced by the real file: open it again
   kind 3 FAILED (answers FORCE) i32 status, u32 0, u32 m, m bytes for standard error: it could not be forced
 
-A recorder that is gone or answers nonsense ends the shim with status 125 and one line on standard error; the shim
-never runs the real tool by itself, for an input may be a placeholder.
+Where the recorder is gone, or answers nonsense, the shim runs the real tool, and gg-force makes the placeholders that are
+read (`toolchain-wrappers/alone.c`). `cwd` is empty where the working directory has been removed.
 """
 
 from __future__ import annotations

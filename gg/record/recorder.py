@@ -168,6 +168,8 @@ class Recorder:
         name = call.tool.name
         if name in self._always_real:
             return RunReal("the settings say so")
+        if not call.cwd:
+            return RunReal("its working directory is gone")
         model = self._models.get(name)
         if model is None:
             return RunReal("no model for this tool")
@@ -229,7 +231,8 @@ class Recorder:
         names = [call.tool.path, *answer.reads]
         if answer.reads_all:
             names += _operands(call.argv, call.cwd)
-        found = dict.fromkeys(named(name, call.cwd) for name in names if name)
+        names = [name for name in names if name and (call.cwd or name.startswith(b"/"))]
+        found = dict.fromkeys(named(name, call.cwd) for name in names)
         return [path for path in found if self._world.is_placeholder(path)]
 
     def _force_on_read(self, request: Request, reply: Reply) -> None:

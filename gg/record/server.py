@@ -28,6 +28,7 @@ class Server:
         self._replies: queue.SimpleQueue[tuple[socket.socket, bytes] | None] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._partial: dict[socket.socket, bytearray] = {}
+        self._unanswered: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._bind()
         self._listener.listen(1024)
@@ -67,7 +68,8 @@ class Server:
         self._wake()
 
     def close(self) -> None:
-        for connection in list(self._partial):
+        """Who was not answered is told so by the end of the connection, and helps himself."""
+        for connection in (*self._partial, *self._unanswered):
             connection.close()
         self._selector.close()
         self._listener.close()
@@ -133,6 +135,7 @@ class Server:
             self._send(connection, protocol.reply_exit(125, b"", f"gg: {error}. {error.hint}\n".encode()))
             return
         inside = True
+        self._unanswered.add(connection)
 
         def reply(data: bytes) -> None:
             if inside:
@@ -159,6 +162,7 @@ class Server:
 
     def _send(self, connection: socket.socket, data: bytes) -> None:
         """Send and close; a caller that has gone does not matter."""
+        self._unanswered.discard(connection)
         with suppress(OSError):
             connection.settimeout(_SEND_SECONDS)
             connection.sendall(data)

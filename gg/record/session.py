@@ -142,7 +142,7 @@ class Session:
 
     def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
         """Answer one call of the build."""
-        if self._traced is not None and self._traced.handle(request, reply):
+        if self._traced is not None and request.cwd and self._traced.handle(request, reply):
             return
         self._recorder.handle(request, reply)
 

@@ -45,7 +45,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     )
     family = SOURCES / "exec_family.c"
     shared = [SOURCES / "wire.c", SOURCES / "programs.c"]
-    cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "watch.c", *shared)
+    cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "alone.c", SOURCES / "watch.c", *shared)
     cc(*_LIBRARY, "-o", built.record, family, *shared, *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))
     cc(*_FLAGS, "-static", "-o", built.jail, SOURCES / "jail.c")

@@ -60,34 +60,37 @@ static int holds_placeholder(int fd)
     return holds;
 }
 
-static void complain(const struct gg_reply *reply, const char *trouble, const char *path)
+/* Ask the recorder for the real file at `path`; what went wrong with that, NULL for an answer. */
+static const char *ask(const char *path, struct gg_reply *reply)
+{
+    char name[256] = "?", *argv[] = {name, NULL}, cwd[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
+    name[n > 0 ? n : 1] = '\0';
+    return gg_ask(gg_session()->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, reply);
+}
+
+static void complain(const struct gg_reply *reply, const char *path)
 {
     char line[PATH_MAX + 200];
-    if (trouble == NULL && reply->kind == GG_FAILED && reply->err_size > 0) {
+    if (reply->err_size > 0) {
         gg_write_all(STDERR_FILENO, reply->err, reply->err_size);
         return;
     }
-    int n = snprintf(line, sizeof line, "gg: %s could not be forced: %s\n", path,
-                     trouble != NULL ? trouble : "its command failed");
+    int n = snprintf(line, sizeof line, "gg: %s could not be forced: its command failed\n", path);
     gg_write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
 /* 0 when the file at `path` is the real one now. */
 static int force(const char *path)
 {
-    const struct gg_session *s = gg_session();
-    char name[256] = "?", *argv[] = {name, NULL}, cwd[PATH_MAX];
     struct gg_reply reply;
-    ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
-    name[n > 0 ? n : 1] = '\0';
-    const char *trouble =
-        gg_ask(s->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, &reply);
-    int ready = trouble == NULL && reply.kind == GG_READY;
-    int gone = trouble == NULL && reply.kind == GG_FAILED && reply.status == GG_NO_TARGET;
+    if (ask(path, &reply) != NULL)
+        return gg_force_alone(path);
+    int ready = reply.kind == GG_READY;
+    int gone = reply.kind == GG_FAILED && reply.status == GG_NO_TARGET;
     if (!ready && !(gone && access(path, F_OK) != 0)) /* it went while the request was on its way */
-        complain(&reply, trouble, path);
-    if (trouble == NULL)
-        gg_reply_free(&reply);
+        complain(&reply, path);
+    gg_reply_free(&reply);
     return ready ? 0 : -1;
 }
 
@@ -191,9 +194,10 @@ void gg_make_exact(int dir, const char *path)
 {
     char full[PATH_MAX];
     struct stat st;
+    struct gg_reply reply;
     int saved = errno;
     if (gg_session()->socket != NULL && !gg_session()->bypass && gg_status(dir, path, &st) == 0 && S_ISREG(st.st_mode) &&
-        !gg_reads_rules() && gg_absolute(dir, path, full) == 0)
-        force(full);
+        !gg_reads_rules() && gg_absolute(dir, path, full) == 0 && ask(full, &reply) == NULL)
+        gg_reply_free(&reply);
     errno = saved;
 }

@@ -3,6 +3,7 @@
  *   tools.c   is this path a modelled tool?
  *   exec.c    such a tool, executed by its path, becomes the shim
  *   read.c    a placeholder that is about to be read is forced first
+ *   alone.c   by gg-force, where no recorder is left
  *   open.c    the ways to open one
  *   stat.c    the ways to ask for its size
  *   change.c  the ways to spoil one by its name
@@ -70,6 +71,9 @@ int gg_force_path(int dir, const char *path);
 
 /* Have the compiler write the dependency file at `path`, if the recorder wrote it and this program may not read that. */
 void gg_make_exact(int dir, const char *path);
+
+/* Have the file at `path` made where no recorder answers: by gg-force. 0, or -1. */
+int gg_force_alone(const char *path);
 
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
