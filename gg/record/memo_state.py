@@ -180,7 +180,9 @@ class _Report:
 
     def _load(self) -> None:
         with open(os.path.join(self._directory, b"touched"), "rb") as file:
-            records = file.read().split(b"\0")[:-1]
+            records = file.read().split(b"\0")
+        if records.pop() or not all(len(record) > 2 for record in records):
+            raise _Refused("its report is cut short")
         copies = 0
         for record in records:
             kind, state, path = chr(record[0]), chr(record[1]), record[2:]
@@ -320,7 +322,9 @@ class _Report:
             data = file.read()
         at = 0
         while at < len(data):
-            number, size = struct.unpack_from("<BI", data, at)
+            number, size = struct.unpack_from("<BI", data, at) if at + 5 <= len(data) else (0, 0)
+            if number not in streams or at + 5 + size > len(data):
+                raise _Refused("the record of its output is cut short")
             streams[number] += data[at + 5 : at + 5 + size]
             at += 5 + size
         return bytes(streams[1]), bytes(streams[2])

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
+import shutil
+import signal
 import subprocess
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,3 +171,86 @@ def test_where_tracing_is_refused_the_command_runs_all_the_same(
     done = subprocess.run(argv, env=env, capture_output=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (3, b"out\n")
     assert recorder.requests == []
+
+
+def test_what_goes_on_in_the_background_is_not_waited_for(native: Native, tmp_path: Path) -> None:
+    """It lives on unharmed, and the report says that it is not the whole story."""
+    started = time.monotonic()
+    program = "(sleep 4; ls / > listed; echo done > late) > /dev/null 2>&1 & echo begun"
+    seen = shell(native, tmp_path, program)
+    assert time.monotonic() - started < 3.5
+    assert (seen.status, seen.stdout) == (0, b"begun\n")
+    assert any(record.startswith(b"T-something that it has begun") for record in seen.touched)
+    late = tmp_path / "w" / "late"
+    while not late.exists() and time.monotonic() - started < 60:
+        time.sleep(0.1)
+    assert late.read_text() == "done\n"
+    assert (tmp_path / "w" / "listed").read_bytes(), "its calls are answered as ever"
+
+
+def test_what_ends_just_after_the_command_is_a_part_of_it(native: Native, tmp_path: Path) -> None:
+    seen = shell(native, tmp_path, "(sleep 0.05; echo late > made) > /dev/null & echo out")
+    assert (seen.status, seen.stdout) == (0, b"out\n")
+    assert not any(record.startswith(b"T") for record in seen.touched)
+    assert seen.has("Wa", tmp_path / "w" / "made")
+
+
+def test_a_daemon_holds_nothing_of_the_callers(native: Native, tmp_path: Path) -> None:
+    """Neither its output nor another descriptor: who reads those to their end is not kept waiting by the tracer."""
+    read_end, write_end = os.pipe()
+    (tmp_path / "w").mkdir()
+    command = f"sleep 5 > /dev/null 2>&1 {write_end}>&- & echo out"
+    argv: list[str | Path] = [native.trace, tmp_path / "report", "/bin/bash", "bash", "-c", command]
+    started = time.monotonic()
+    child = subprocess.Popen(argv, cwd=tmp_path / "w", stdout=subprocess.PIPE, pass_fds=(write_end,))
+    os.close(write_end)
+    assert child.communicate()[0] == b"out\n"
+    assert os.read(read_end, 1) == b""
+    assert time.monotonic() - started < 4.5
+    os.close(read_end)
+
+
+def test_no_further_process(native: Native, tmp_path: Path) -> None:
+    """Where there can be none, the command runs all the same, and with its own status."""
+    if os.geteuid() != 0:
+        pytest.skip("runs as another user")
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o777)
+
+        def alone() -> None:
+            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+            os.setgid(61234)
+            os.setuid(61234)
+
+        trace = shutil.copy(native.trace, place)
+        os.chmod(trace, 0o755)
+        done = subprocess.run(
+            [trace, f"{place}/report", "/bin/sh", "sh", "-c", "echo out; exit 3"],
+            cwd=place, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, preexec_fn=alone,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (3, b"out\n")
+
+
+def test_the_end_of_the_tracer_is_the_end_of_the_command(native: Native, tmp_path: Path) -> None:
+    (tmp_path / "w").mkdir()
+    argv: list[str | Path] = [native.trace, tmp_path / "report", "/bin/sh", "sh", "-c", "sleep 30; echo > late"]
+    child = subprocess.Popen(argv, cwd=tmp_path / "w", process_group=0)
+    time.sleep(0.3)
+    child.terminate()
+    assert child.wait(timeout=10) == -signal.SIGTERM
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(b"sleep\x0030" in line for line in _commands(tmp_path / "w")):
+        time.sleep(0.05)
+    assert not _commands(tmp_path / "w")
+
+
+def _commands(directory: Path) -> list[bytes]:
+    """The command lines of the processes that are in a directory."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd") == str(directory) and b"State:\tZ" not in (process / "status").read_bytes():
+                found.append((process / "cmdline").read_bytes())
+        except OSError:
+            continue
+    return found

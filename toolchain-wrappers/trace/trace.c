@@ -12,42 +12,107 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <linux/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#define NOTHING_RAN 99 /* the exit status of a tracer that has not started the command */
 #define OPTIONS                                                                                                     \
     (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP | \
      PTRACE_O_EXITKILL)
 
-/* Pass on what the command writes to its standard output and error, and keep it. Its own process: it lives until all
- * that have the pipes are gone. */
-static void pass_on(int out, int err, const char *log)
+/* Pipes between the processes: what the command writes, when its output is to be complete, and whether it is. */
+enum { OUT, ERR, GATE, END, BELL, ACK, PIPES };
+static int pipes[PIPES][2];
+
+static int by_value(const void *a, const void *b)
 {
-    struct pollfd from[2] = {{out, POLLIN, 0}, {err, POLLIN, 0}};
-    int file = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), open_ends = 2;
+    return *(const int *)a - *(const int *)b;
+}
+
+/* Close all descriptors from 3 on but these: a process of ours that outlives the command must hold nothing of its caller's. */
+static void close_others(int *kept, size_t count)
+{
+#ifdef SYS_close_range
+    unsigned first = 3;
+    qsort(kept, count, sizeof *kept, by_value);
+    for (size_t i = 0; i < count; i++) {
+        if (kept[i] > (int)first)
+            syscall(SYS_close_range, first, (unsigned)kept[i] - 1, 0);
+        if (kept[i] >= (int)first)
+            first = (unsigned)kept[i] + 1;
+    }
+    syscall(SYS_close_range, first, ~0U, 0);
+#else
+    (void)kept, (void)count, (void)by_value;
+#endif
+}
+
+/* Take what is there of one stream, keep it in the file and write it on. 0: it has ended, or nobody takes it any more. */
+static int take(int number, int from, int *file)
+{
+    char bytes[65536];
+    ssize_t n = read(from, bytes, sizeof bytes);
+    if (n < 0 && errno == EINTR)
+        return 1;
+    if (n <= 0)
+        return 0;
+    unsigned char head[5] = {(unsigned char)number};
+    uint32_t size = (uint32_t)n;
+    memcpy(head + 1, &size, sizeof size);
+    if (*file >= 0 && (gg_write_all(*file, head, sizeof head) != 0 || gg_write_all(*file, bytes, (size_t)n) != 0)) {
+        close(*file);
+        *file = -1;
+    }
+    return gg_write_all(number, bytes, (size_t)n) == 0;
+}
+
+/* Say whether all that was written so far is in the file. Nobody may be there to hear it. */
+static void say_whole(int *file)
+{
+    char whole = *file >= 0;
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    gg_write_all(pipes[ACK][1], &whole, 1);
+    signal(SIGPIPE, before);
+    close(pipes[ACK][1]);
+    if (*file >= 0)
+        close(*file);
+    *file = -1;
+}
+
+/* Pass on what the command writes to its standard output and error, and keep it. Its own process: it lives until all
+ * that have the pipes are gone. When the bell rings, what was written so far is passed on, and that is said. */
+static _Noreturn void pass_on(const char *log)
+{
+    struct pollfd from[3] = {{pipes[OUT][0], POLLIN, 0}, {pipes[ERR][0], POLLIN, 0}, {pipes[BELL][0], POLLIN, 0}};
+    int file = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    close(pipes[OUT][1]);
+    close(pipes[ERR][1]);
+    close(pipes[BELL][1]);
+    int kept[] = {pipes[OUT][0], pipes[ERR][0], pipes[BELL][0], pipes[ACK][1], file};
+    close_others(kept, sizeof kept / sizeof *kept);
     signal(SIGINT, SIG_IGN);
-    while (open_ends > 0) {
-        if (poll(from, 2, -1) < 0)
+    while (from[0].fd >= 0 || from[1].fd >= 0 || from[2].fd >= 0) {
+        if (poll(from, 3, -1) < 0)
             continue;
+        int idle = 1;
         for (int i = 0; i < 2; i++) {
-            char bytes[65536];
             if (from[i].fd < 0 || from[i].revents == 0)
                 continue;
-            ssize_t n = read(from[i].fd, bytes, sizeof bytes);
-            if (n <= 0) {
+            idle = 0;
+            if (!take(i + 1, from[i].fd, &file)) {
+                close(from[i].fd);
                 from[i].fd = -1;
-                open_ends--;
-                continue;
             }
-            unsigned char head[5] = {(unsigned char)(i + 1)};
-            uint32_t size = (uint32_t)n;
-            memcpy(head + 1, &size, sizeof size);
-            gg_write_all(file, head, sizeof head);
-            gg_write_all(file, bytes, (size_t)n);
-            gg_write_all(i + 1, bytes, (size_t)n);
+        }
+        if (idle && from[2].revents != 0) {
+            say_whole(&file);
+            from[2].fd = -1;
         }
     }
     _exit(0);
@@ -65,6 +130,7 @@ static _Noreturn void run(char *argv[])
 }
 
 static int stops; /* none at all: the filter is not there */
+static int over;  /* the command has ended: what goes on is followed, and nothing of it is written down */
 
 static void stopped_at_call(pid_t pid)
 {
@@ -84,7 +150,7 @@ static void stopped_at_call(pid_t pid)
 static void go_on(pid_t pid, int status)
 {
     int signal = WSTOPSIG(status), event = status >> 16;
-    if (event == PTRACE_EVENT_SECCOMP)
+    if (event == PTRACE_EVENT_SECCOMP && !over)
         stopped_at_call(pid);
     if (event == PTRACE_EVENT_STOP && (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)) {
         ptrace(PTRACE_LISTEN, pid, 0, 0);
@@ -93,22 +159,45 @@ static void go_on(pid_t pid, int status)
     ptrace(PTRACE_CONT, pid, 0, event != 0 ? 0 : (long)signal);
 }
 
-/* Follow all until none is left; the wait status of the first. */
+/* Wait for one that is followed, or look only (WNOHANG), and let it go on. The process that has ended, 0: none did, -1: none
+ * is left. */
+static pid_t follow_one(int *status, int options)
+{
+    pid_t pid = waitpid(-1, status, __WALL | options);
+    if (pid < 0)
+        return errno == EINTR ? 0 : -1;
+    if (pid > 0 && WIFSTOPPED(*status)) {
+        go_on(pid, *status);
+        return 0;
+    }
+    return pid;
+}
+
+/* Follow all until `first` has ended; its wait status. */
 static int follow(pid_t first)
 {
-    int result = 0;
+    int status = 0;
     for (;;) {
-        int status;
-        pid_t pid = waitpid(-1, &status, __WALL);
-        if (pid < 0 && errno == EINTR)
-            continue;
-        if (pid < 0)
-            return result;
-        if (WIFSTOPPED(status))
-            go_on(pid, status);
-        else if (pid == first)
-            result = status;
+        pid_t pid = follow_one(&status, 0);
+        if (pid < 0 || pid == first)
+            return status;
     }
+}
+
+/* Whether any that is followed is left a moment after the first has ended: what ends together ends one after the other. */
+static int some_are_left(void)
+{
+    int status;
+    for (int tries = 0; tries < 40; tries++) {
+        pid_t pid;
+        struct timespec pause = {0, 5000000};
+        while ((pid = follow_one(&status, WNOHANG)) > 0)
+            ;
+        if (pid < 0)
+            return 0;
+        nanosleep(&pause, NULL);
+    }
+    return 1;
 }
 
 static void tell(const char *report, int status)
@@ -132,41 +221,105 @@ static void end_as(int status)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
+/* The command itself, held at the gate until it is followed; untouched where it is not to be. */
+static _Noreturn void begin(char *argv[])
+{
+    char go = 0;
+    close(pipes[GATE][1]);
+    if (read(pipes[GATE][0], &go, 1) == 1 && go == 1 && gg_install_filter() == 0) {
+        dup2(pipes[OUT][1], STDOUT_FILENO);
+        dup2(pipes[ERR][1], STDERR_FILENO);
+    }
+    run(argv);
+}
+
+/* What the command has begun goes on in the background, and its calls must be answered for as long as it lives: one that
+ * stops at a filter and has no tracer fails. Nothing of the caller's is held. */
+static _Noreturn void follow_the_rest(void)
+{
+    static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};
+    int status, nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; fd < 3 && nowhere >= 0; fd++)
+        dup2(nowhere, fd);
+    close_others(NULL, 0);
+    setsid();
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+    over = 1;
+    while (follow_one(&status, 0) >= 0)
+        ;
+    _exit(0);
+}
+
+/* Start the command and follow it, in a process of its own, which may outlive it. What became of it goes into `end`. */
+static _Noreturn void trace(char *argv[], pid_t parent)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* and with us all that is followed, as if there were one process of ours */
+    if (getppid() != parent)
+        _exit(NOTHING_RAN);
+    pid_t child = fork();
+    if (child == 0)
+        begin(argv);
+    if (child < 0)
+        _exit(NOTHING_RAN);
+    signal(SIGINT, SIG_IGN);
+    signal(SIGQUIT, SIG_IGN);
+    for (int i = OUT; i <= ERR; i++) {
+        close(pipes[i][0]);
+        close(pipes[i][1]);
+    }
+    close(pipes[ACK][1]);
+    char go = ptrace(PTRACE_SEIZE, child, 0, OPTIONS) == 0, whole = 0;
+    gg_write_all(pipes[GATE][1], &go, 1);
+    close(pipes[GATE][1]);
+    int status = follow(child);
+    gg_write_all(pipes[BELL][1], &go, 1);
+    if (read(pipes[ACK][0], &whole, 1) != 1 || !whole)
+        gg_taint("its output could not be kept");
+    int rest = some_are_left();
+    if (rest)
+        gg_taint("something that it has begun goes on in the background");
+    if (gg_report_close() == 0 && go && stops)
+        tell(argv[1], status);
+    prctl(PR_SET_PDEATHSIG, 0);
+    gg_write_all(pipes[END][1], &status, sizeof status);
+    close(pipes[END][1]);
+    if (rest)
+        follow_the_rest();
+    _exit(0);
+}
+
 int main(int argc, char *argv[])
 {
     char log[PATH_MAX];
-    int out[2], err[2], gate[2];
+    int status = 0;
     if (argc < 4)
         return 64;
-    if (mkdir(argv[1], 0700) != 0 || gg_report_open(argv[1]) != 0 || gg_report_path("output", log) != 0 ||
-        pipe2(out, O_CLOEXEC) != 0 || pipe2(err, O_CLOEXEC) != 0 || pipe2(gate, O_CLOEXEC) != 0)
+    int failed = mkdir(argv[1], 0700) != 0 || gg_report_open(argv[1]) != 0 || gg_report_path("output", log) != 0;
+    for (int i = 0; i < PIPES && !failed; i++)
+        failed = pipe2(pipes[i], O_CLOEXEC) != 0;
+    if (failed)
         run(argv);
-    pid_t child = fork();
-    if (child == 0) {
-        char go = 0;
-        close(gate[1]);
-        if (read(gate[0], &go, 1) == 1 && go == 1 && gg_install_filter() == 0) {
-            dup2(out[1], STDOUT_FILENO);
-            dup2(err[1], STDERR_FILENO);
-        }
-        run(argv);
+    pid_t self = getpid(), passing = fork();
+    if (passing == 0)
+        pass_on(log);
+    pid_t tracer = passing > 0 ? fork() : -1;
+    if (tracer == 0)
+        trace(argv, self);
+    for (int i = 0; i < PIPES; i++) {
+        close(pipes[i][1]);
+        if (i != END)
+            close(pipes[i][0]);
     }
-    char go = child > 0 && ptrace(PTRACE_SEIZE, child, 0, OPTIONS) == 0;
-    pid_t passing = go ? fork() : -1;
-    if (passing == 0) {
-        close(out[1]);
-        close(err[1]);
-        close(gate[1]);
-        pass_on(out[0], err[0], log);
-    }
-    close(out[1]);
-    close(err[1]);
-    signal(SIGINT, SIG_IGN); /* the terminal sends it to the command too */
-    signal(SIGQUIT, SIG_IGN);
-    gg_write_all(gate[1], &go, 1);
-    close(gate[1]);
-    int status = follow(child);
-    if (gg_report_close() == 0 && go && stops)
-        tell(argv[1], status);
-    end_as(status);
+    void (*interrupted)(int) = signal(SIGINT, SIG_IGN); /* the terminal sends it to the command too */
+    void (*quit)(int) = signal(SIGQUIT, SIG_IGN);
+    if (tracer > 0 && read(pipes[END][0], &status, sizeof status) == (ssize_t)sizeof status)
+        end_as(status);
+    if (tracer > 0 && (waitpid(tracer, &status, 0) != tracer || !WIFEXITED(status) || WEXITSTATUS(status) != NOTHING_RAN))
+        end_as(status); /* it was killed, and the command with it */
+    if (passing > 0)
+        waitpid(passing, NULL, 0);
+    signal(SIGINT, interrupted);
+    signal(SIGQUIT, quit);
+    run(argv);
 }
