@@ -276,7 +276,8 @@ static void saw_address(pid_t pid, uint64_t address, int binds)
     if (known && to.sun_family == AF_NETLINK) { /* getaddrinfo asks the kernel for this machine's own addresses */
         gg_touch('R', "/proc/net/fib_trie");
         gg_touch('R', "/proc/net/if_inet6");
-    } else if (!binds && known && to.sun_family == AF_UNIX && to.sun_path[0] == '/' && access(to.sun_path, F_OK) != 0) {
+    } else if (!binds && known && to.sun_family == AF_UNIX && to.sun_path[0] == '/' &&
+               strncmp(to.sun_path, "/proc/", 6) != 0 && access(to.sun_path, F_OK) != 0) {
         gg_touch('S', to.sun_path);
     } else {
         gg_taint("talks to another process through a socket");
