@@ -111,6 +111,12 @@ def aws_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
 
 
+def terminal_variables() -> dict[str, str]:
+    """What the environment says of the terminal."""
+    names = ("TERM", "COLORTERM", "GCC_URLS", "TERM_URLS")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
 def has_proxies() -> bool:
     """Whether the environment names any proxy."""
     names = [name.lower() for name, value in os.environ.items() if value]

@@ -85,6 +85,7 @@ class Forcer:
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
         self.sink = observe
+        self.terminal = False  # what tools print is shown on one
         self._rules = RuleFiles(workspace, store, self._renaming)
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
@@ -269,6 +270,12 @@ class Forcer:
             event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
             if isinstance(event, seen.ThunkFailed):
                 event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
+        if isinstance(event, (seen.ThunkFailed, seen.Diagnostics)) and b"\x1b" in event.stderr:
+            from gg.config import terminal_variables
+            from gg.core.colour import Look, shown, terminal_look
+
+            look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
+            event = event._replace(stderr=shown(event.stderr, look))
         if isinstance(event, seen.ThunkFailed):
             from gg.observe import wording
 

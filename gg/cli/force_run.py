@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,8 @@ def force(
         _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
-    status, counts = _force(workspace, settings, wanted, sink.see) if any_work else (0, {})
+    shown = not as_json and sys.stderr.isatty()
+    status, counts = _force(workspace, settings, wanted, sink.see, terminal=shown) if any_work else (0, {})
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
     sink.see(finished)
     sink.close()
@@ -109,15 +111,21 @@ def _left(paths: Sequence[bytes]) -> GGError:
 
 
 def _force(
-    workspace: Workspace, settings: config.Settings, wanted: Targets, observe: Callable[[Event], None]
+    workspace: Workspace,
+    settings: config.Settings,
+    wanted: Targets,
+    observe: Callable[[Event], None],
+    *,
+    terminal: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Force; the exit status, and what `RunFinished` says of it."""
+    """Force; the exit status, and what `RunFinished` says of it. `terminal`: what tools print is shown on one."""
     from gg.composition import Composition
     from gg.store.closing import end_soon
 
     end_soon()
     composition = Composition(workspace, settings, observe)
     forcer = composition.forcer
+    forcer.terminal = terminal
     try:
         _stop_on_signals(forcer.stop)
         ended = forcer.force(wanted)

@@ -191,7 +191,9 @@ class _Forces:
         from gg.observe.quiet import Quiet
 
         show = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer)).see
-        return Composition(self._workspace, self._settings, show, self._store, self._ledger)
+        composition = Composition(self._workspace, self._settings, show, self._store, self._ledger)
+        composition.forcer.terminal = sys.stderr.isatty()
+        return composition
 
     def close(self) -> None:
         if self._composition is not None:

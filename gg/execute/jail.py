@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from gg import native
+from gg.core.colour import TERMINAL, TERMINFO, asks, marked
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, OutputOf, Symlink
 from gg.errors import GGError
@@ -54,6 +55,7 @@ def run_in_jail(job: Job, groups: Groups, slot: Slot, scratch: str) -> Ran:
 class _Jail:
     def __init__(self, job: Job, groups: Groups, scratch: str) -> None:
         self._job = job
+        self._asked = asks(job.thunk)
         top = os.fsencode(scratch)
         self._root = top + b"/root"
         self._tmp = top + b"/tmp"
@@ -155,11 +157,12 @@ class _Jail:
     def _write_map(self) -> None:
         records = [pathmap.record(entry) for entry in self._entries.values()]
         records += [pathmap.absent(o.path) for o in self._job.thunk.outputs if o.path not in self._entries]
+        records += map(pathmap.absent, TERMINFO if self._asked else ())
         ours = (self._tmp, self._map, self._report.path, self._library, *_PASSED)
         passed = (*ours, *self._job.passed, *self._job.libraries)
         self._watch = pathmap.MapFile(
             os.fsdecode(self._map),
-            flags=pathmap.WATCH | pathmap.MISSES,
+            flags=pathmap.WATCH | pathmap.MISSES | (pathmap.TERMINAL * bool(self._asked)),
             scratch=os.path.dirname(self._tmp),
             report=self._report.path,
             records=[*records, *map(pathmap.passed, passed)],
@@ -171,6 +174,8 @@ class _Jail:
             env[b"LD_PRELOAD"] = self._library
             env[b"GG_MAP"] = self._map
         env[b"TMPDIR"] = self._tmp
+        if self._asked:
+            env.update(TERMINAL)
         env.update(self._job.env)
         return env
 
@@ -184,7 +189,7 @@ class _Jail:
         return Ran(
             status=done.status,
             stdout=done.stdout,
-            stderr=done.stderr,
+            stderr=marked(done.stderr, self._asked),
             usage=done.usage,
             written=written,
             removed=removed,

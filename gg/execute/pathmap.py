@@ -10,6 +10,7 @@ All integers are little-endian.
                                     what is read is marked, and what is missing is reported
                         8 ALIEN     the host is not the one that recorded: whatever is not declared does not exist, its
                                     directories neither, and counts as missing
+                       16 TERMINAL  standard error is a terminal, to who asks whether it is one
   12  u32        n, the number of records
   16  u32        offset of the records
   20  u32        written by the path map: 1 once anything was created, changed or removed in the overlay
@@ -59,6 +60,7 @@ OBSERVE = 1
 MISSES = 2
 WATCH = 4
 ALIEN = 8
+TERMINAL = 16
 
 _MAGIC = b"GGMAP\0\0\1"
 _HEAD = struct.Struct("<8sIIIIII")

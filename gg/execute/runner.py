@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from gg import native
+from gg.core.colour import TERMINAL, TERMINFO, asks, marked
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk
 from gg.execute import pathmap
@@ -26,6 +27,7 @@ from gg.files import remove_tree
 LOADER_FAILED = b"error while loading shared libraries"
 _PLAIN_TMP = b"/tmp"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
+_NO_TERMINFO = tuple(map(pathmap.absent, TERMINFO))
 Shown = File | Symlink | Directory
 
 
@@ -102,9 +104,13 @@ class Runner:
         records += [node.records for node in nodes]
         read = {e.path for e in own}
         hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
+        asked = asks(thunk)
+        if asked:
+            hidden += _NO_TERMINFO
+        flags = self._flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses)
         map_file = pathmap.MapFile(
             self._map,
-            flags=self._flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses),
+            flags=flags | (pathmap.TERMINAL * bool(asked)),
             scratch=os.fsencode(self._scratch),
             report=self._report.path,
             records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed), *command.records],
@@ -113,6 +119,8 @@ class Runner:
         env[b"LD_PRELOAD"] = self._preload
         env[b"GG_MAP"] = os.fsencode(self._map)
         env[b"TMPDIR"] = os.fsencode(self._tmp)
+        if asked:
+            env.update(TERMINAL)
         env.update(job.env)
         env.update(command.env)
         done = self._slot.run(command.program, command.argv, env, self._directory(thunk.cwd))
@@ -129,7 +137,7 @@ class Runner:
         return Ran(
             status=done.status,
             stdout=self._said(done.stdout),
-            stderr=self._said(done.stderr),
+            stderr=marked(self._said(done.stderr), asked),
             usage=done.usage,
             written=dict(self._written()) if observed.wrote else {},
             removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 from gg.composition import Composition
 from gg.config import Settings
+from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, ThunkId
 from gg.core.slotted import replace
 from gg.demand import Demand, NotDone
@@ -91,7 +92,7 @@ class Service:
             thunk=thunk,
             outputs={name: Value(made.blob, made.executable, self._path) for name, made in values if made},
             stdout=reduction.stdout,
-            stderr=reduction.stderr,
+            stderr=shown(reduction.stderr, Look.PLAIN),
             usage=reduction.usage,
             engine=reduction.engine,
             cached=thunk.id.hex() in self._cached,

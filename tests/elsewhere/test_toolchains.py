@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gg.core.colour import Look, shown
 from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import Directory, File, Output, Symlink, Thunk, Work
@@ -91,6 +92,24 @@ def test_the_same_bytes(name: str, bare: Bare, tmp_path: Path) -> None:
             if each and value is not None:
                 assert read_blob(there.store, value.blob) == plain[place], place.name
         assert there.runs <= 2 * len(there.cone.thunks) + 9, there.learned
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_words_in_colour_and_plain(compiler: str, bare: Bare, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "HOME": str(tmp_path)})
+    source = project.write("a.c", "int f(void) { int unused; return 0; }\n")
+    line = (compiler, "-Wall", "-c", "a.c")
+    plain = project.run(*line).stderr
+    coloured = project.run(*line, "-fdiagnostics-color=always").stderr
+    project.path("a.o").unlink()
+    project.infer(*line)
+    placeholder = read_placeholder(os.fsencode(source.with_suffix(".o")))
+    assert placeholder
+    with remote(bare, project) as there:
+        there.force([placeholder.thunk])
+        words = there.cone.reductions[placeholder.thunk].stderr
+    assert shown(words, Look.PLAIN) == plain
+    assert shown(words, Look.COLOURS) == coloured != plain
 
 
 class Shell:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 OBSERVE = 1
 MISSES = 2
+TERMINAL = 16
 READ = 1
 ASKED = 2
 _HEADER = 288

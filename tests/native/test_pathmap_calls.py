@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Native, cc
-from .maps import ASKED, MISSES, OBSERVE, READ, Map, Record, declared, stored
+from .maps import ASKED, MISSES, OBSERVE, READ, TERMINAL, Map, Record, declared, stored
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -127,6 +127,13 @@ def test_reports(native: Native, tmp_path: Path) -> None:
     assert sh(strict, script, top) == "deep\n"  # directories are visible, files are not
     assert strict.report("U") == expected
     assert strict.report("M") == set()
+
+
+@pytest.mark.parametrize("flags", [0, TERMINAL])
+def test_standard_error_may_be_a_terminal(flags: int, native: Native, tmp_path: Path) -> None:
+    run = Map(tmp_path / "m", native.pathmap, SYSTEM, flags=OBSERVE | flags)
+    script = "for fd in 0 1 2 3; do if [ -t $fd ]; then echo $fd; fi; done"
+    assert sh(run, script, tmp_path) == ("2\n" if flags else "")
 
 
 def test_absent_means_absent(native: Native, tmp_path: Path) -> None:

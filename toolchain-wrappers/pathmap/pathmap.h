@@ -5,6 +5,7 @@
  *   map.c      the file itself: loading, the table of records, marks, the report
  *   walk.c     from what a program calls a path to a `struct place`, by declared links and the overlay
  *   overlay.c  where changes go: creating, copying up, hiding, directories merged for listing
+ *   terminal.c whether standard error is one
  *   open.c stat.c change.c exec.c    the C library's functions, each a few lines over the above
  *
  * Everything works on the stack and by raw system calls: no malloc, no locks held, no thread-local state. So it is
@@ -21,7 +22,7 @@
 #define GG_EXPORT __attribute__((visibility("default")))
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
-enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4, GG_ALIEN = 8 };
+enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4, GG_ALIEN = 8, GG_TERMINAL = 16 };
 enum gg_mark { GG_READ = 1, GG_ASKED = 2 };
 
 struct gg_record {
