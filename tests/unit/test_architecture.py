@@ -252,7 +252,7 @@ COMMANDS = {
     # gg-force, when there is nothing to do.
     "force": (
         ("gg-force",),
-        (24, 80),
+        (25, 80),
         (
             "click",
             "msgpack",
