@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gg.cost.meter import Bill
     from gg.driver import Driver
     from gg.engines.base import Engine
+    from gg.granted import Granted
     from gg.outcome import Broken, Finished, Outcome, Settled
     from gg.store.base import Store
     from gg.store.filedb import FileDB
@@ -82,6 +83,7 @@ class Forcer:
         self._bill = bill
         self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
+        self._granted: Granted | None = None
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
         self.sink = observe
@@ -363,15 +365,28 @@ class Forcer:
     ) -> list[Item]:
         """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`."""
         items: list[Item] = []
-        more = [(o.path, m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
-        for inside, made in (*more, *reduction.extra_outputs):
-            path = self._outside(inside)
+        declared = [(self._outside(o.path), m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
+        extra = [(self._outside(inside), made) for inside, made in reduction.extra_outputs]
+        for path, made in (*declared, *[(p, m) for p, m in extra if self._may_write(p)]):
             if os.path.isdir(os.path.dirname(path)):
                 items.append(self._item(path, made, kept=kept_of(placeholder, 0o666)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
                 items += self._rules.items(name, soft, self._outside(outputs[0].path))
         return items
+
+    def _may_write(self, path: bytes) -> bool:
+        """Whether a file that no call declared may be put at `path`: the result may be a worker's, or a colleague's."""
+        if self._granted is None:
+            from gg.granted import Granted
+
+            self._granted = Granted(self._prefix)
+        if self._granted.may_write(path):
+            return True
+        self._observe(
+            seen.Note(f"{os.fsdecode(path)} is not written: no call declared it, and it is not the build's own")
+        )
+        return False
 
     def _item(
         self,

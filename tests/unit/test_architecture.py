@@ -44,7 +44,8 @@ ALLOWED = {
     "record": "core errors files history ledger models native store workspace",
     "cost": "core",
     "estimate": "cone config core cost deploy durations engines errors execute known store stores targets workspace",
-    "engines": "aws config core cost deploy errors execute files native store wire workspace",
+    "granted": "",
+    "engines": "aws config core cost deploy errors execute files granted native store wire workspace",
     "narrow": "core execute store",
     "ninja": "models",
     "durations": "core store",
@@ -65,7 +66,7 @@ ALLOWED = {
     "mailbox": "core engines",
     "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute known ledger names observe outcome place resolve rulefiles "
+    "force": "config core cost driver engines errors execute granted known ledger names observe outcome place resolve rulefiles "
     "store targets undone words workspace",
     "ledger": "core",
     "undone": "core ledger outcome place record store workspace",

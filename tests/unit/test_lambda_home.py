@@ -10,6 +10,7 @@ from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.renaming import Renaming
 from gg.engines.awslambda.home import Found, Home
+from gg.granted import Granted
 from gg.store.filedb import FileDB
 
 
@@ -59,3 +60,16 @@ def test_a_workspace_that_thunks_call_otherwise(tmp_path: Path) -> None:
     found = home.look(asked, set(), set())
     assert [(f.path, f.blob) for f in found.files] == [(asked[0], BlobId.of(b"text"))]
     assert found.directories == (asked[1],)
+
+
+def test_what_is_not_the_builds_is_given_to_nobody(tmp_path: Path) -> None:
+    """A worker names what it likes as missing: it is not told the bytes of a file that is neither the build's nor the system's."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "mine.h").write_text("#define MINE\n")
+    (tmp_path / "secret").write_text("secret\n")
+    (tmp_path / "secret").chmod(0o600)
+    home = Home(lambda: FileDB(None), granted=Granted(os.fsencode(tmp_path.resolve() / "work")))
+    mine, secret = paths(tmp_path.resolve(), "work/mine.h", "secret")
+    found = home.look([mine, secret, SandboxPath(b"/etc/shadow")], set(), set())
+    assert [f.path for f in found.files] == [mine]
+    assert found.kept == (secret, SandboxPath(b"/etc/shadow"))

@@ -32,6 +32,7 @@ from gg.engines.awslambda.room import Room
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.errors import GGError, MissingObject, SetupError
 from gg.execute.expand import Groups
+from gg.granted import Granted
 from gg.store.base import Key, Store, blob_key
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class LambdaEngine:
         slots: int,
         ramp: Ramp | None = _RAMP,
         renaming: Renaming | None = None,
+        granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
     ) -> None:
         self.name = region.name
         self.slots = slots
@@ -96,7 +98,7 @@ class LambdaEngine:
             batch=_BATCH,
             call=_CALL_S,
         )
-        home = Home(files, renaming.outside_path) if renaming else Home(files)
+        home = Home(files, renaming.outside_path if renaming else bytes, granted)
         self._region = region
         self._store = store
         self._remote = remote
@@ -112,6 +114,7 @@ class LambdaEngine:
             meter=region.meter,
             remote=remote,
             renaming=renaming,
+            granted=granted,
             forget=self._inputs.forget,
         )
         self._loop = LoopThread("lambda")

@@ -14,6 +14,7 @@ from gg.core.ids import SandboxPath
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File
+from gg.granted import Granted
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
@@ -23,18 +24,27 @@ _SETTLED_NS = 50_000_000
 
 
 class Found(NamedTuple):
-    """`files` are known and can be declared; `needs` are placeholders; `directories` are new."""
+    """`files` are known and can be declared; `needs` are placeholders; `directories` are new; `kept` are files that nobody
+    elsewhere is given.
+    """
 
     files: tuple[File, ...] = ()
     needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
     directories: tuple[SandboxPath, ...] = ()
+    kept: tuple[SandboxPath, ...] = ()
 
 
 class Home:
     """Looks here. For one thread."""
 
-    def __init__(self, files: Callable[[], FileDB], outside: Callable[[bytes], bytes] = bytes) -> None:
-        """`outside`: where here is what a thunk calls by a path."""
+    def __init__(
+        self,
+        files: Callable[[], FileDB],
+        outside: Callable[[bytes], bytes] = bytes,
+        granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
+    ) -> None:
+        """`outside` maps a path inside a thunk to the real path on this machine."""
+        self._granted = granted
         self._files = files
         self._outside = outside
         self._listed: dict[bytes, tuple[int, frozenset[bytes]]] = {}
@@ -45,11 +55,14 @@ class Home:
         """Those that were ever looked for elsewhere and are here."""
         return tuple(self._directories)
 
-    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes]) -> Found:
-        """Which of `paths` are here. `known`: what the thunk declares; `told`: directories that the worker was told of."""
+    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes], tool: bytes = b"") -> Found:
+        """Which of `paths` are here. `known`: what the thunk declares; `told`: directories that the worker was told of;
+        `tool`: the program of the thunk, as it is on this machine.
+        """
         files: list[File] = []
         needs: list[tuple[SandboxPath, Placeholder]] = []
         directories: list[SandboxPath] = []
+        kept: list[SandboxPath] = []
         for path in paths:
             here = self._outside(path)
             if path in known or not self._there(here):
@@ -60,11 +73,13 @@ class Home:
                     directories.append(path)
             elif os.path.isfile(here):
                 placeholder = read_placeholder(here)
-                if placeholder:
+                if not self._granted.may_read(here, tool):
+                    kept.append(path)
+                elif placeholder:
                     needs.append((path, placeholder))
                 elif (file := self._file(path, here)) is not None:
                     files.append(file)
-        return Found(tuple(files), tuple(needs), tuple(directories))
+        return Found(tuple(files), tuple(needs), tuple(directories), tuple(kept))
 
     def _file(self, path: SandboxPath, here: bytes) -> File | None:
         try:

@@ -26,6 +26,7 @@ from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import GGError
 from gg.execute.expand import Groups
+from gg.granted import Granted
 from gg.store.base import Store
 from gg.store.s3.store import S3Store
 from gg.store.tiered import Tiered
@@ -76,6 +77,7 @@ def open_engines(
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
     found = _find(settings, session, names, listed, report)
     shipping = S3Shipping(remote, store.near, workspace.root)
+    granted = Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~")))
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME
@@ -99,6 +101,7 @@ def open_engines(
                 remote=shipping,
                 slots=width,
                 renaming=renaming,
+                granted=granted,
             )
         )
     return engines

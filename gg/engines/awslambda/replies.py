@@ -4,6 +4,7 @@ with what is here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +18,7 @@ from gg.engines.awslambda.parts import Came, Made, Part, Result
 from gg.engines.base import Failure, Start
 from gg.errors import FormatError
 from gg.execute.expand import Groups
+from gg.granted import Granted
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.store.s3.pack import decompress
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
@@ -48,6 +50,7 @@ class Replies:
         meter: Meter,
         remote: Between | None,
         renaming: Renaming | None,
+        granted: Granted,
         forget: Callable[[], None],
     ) -> None:
         self._name = name
@@ -57,6 +60,8 @@ class Replies:
         self._meter = meter
         self._remote = remote
         self._renaming = renaming
+        self._outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
+        self._granted = granted
         self._forget = forget
 
     def judge(self, came: Came) -> list[Result]:
@@ -107,7 +112,13 @@ class Replies:
     def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes]) -> Failure | None:
         """It looked for what is here and was not declared: it is to run again, with that."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
-        found = self._home.look([SandboxPath(p) for p in missing], known, told)
+        tool = self._outside(start.thunk.program)
+        found = self._home.look([SandboxPath(p) for p in missing], known, told, tool)
+        if found.kept:
+            name = os.fsdecode(self._outside(found.kept[0]))
+            return Failure(
+                Fault.TOO_BIG, f"reads {name}, which is neither the workspace's nor the system's to give away"
+            )
         if not any(found):
             return None
         if self._renaming:  # by the path that the thunk knows nobody would find them
@@ -127,6 +138,9 @@ class Replies:
         reduction = decode_reduction(answer.reduction, self._groups.universe(thunk))
         if len(reduction.outputs) != len(thunk.outputs):
             return Failure(Fault.INFRA, "a damaged reply: of another thunk")
+        for path, _ in reduction.extra_outputs:
+            if not self._granted.may_write(self._outside(path)):
+                return Failure(Fault.INFRA, f"a reply that would write {os.fsdecode(path)}")
         made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
         here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}
         encoded = answer.reduction
