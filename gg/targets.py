@@ -30,7 +30,9 @@ class Targets:
         """Files and directories (all placeholders below); UnknownTarget for what is not there."""
         targets = cls()
         for name in names:
-            path = os.path.realpath(os.fsencode(os.path.join(cwd, name)))
+            path = os.fsencode(os.path.join(cwd, name))
+            if not path.startswith(b"/proc/"):  # another process's root, which a resolved name would leave
+                path = os.path.realpath(path)
             if os.path.isdir(path):
                 targets.placeholders.update(search(os.fsdecode(path)).found())
                 continue

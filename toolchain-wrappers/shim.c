@@ -276,6 +276,7 @@ static void ignore(const char *numbers)
 
 int main(int argc, char *argv[])
 {
+    gg_room = getenv("GG_ROOM");
     const char *cwd = getcwd(here, sizeof here);
     if (cwd == NULL)
         cwd = getcwd(NULL, 0); /* deeper than PATH_MAX: the C library walks up */

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -17,6 +19,7 @@
 #define VERSION 2
 #define HEAD_SIZE 84
 #define STREAMS_AT 20
+#define GG_NAME_MAX 90
 #define REPLY_MAX (1u << 30)
 #define CONNECT_TRIES 40
 #define CONNECT_PAUSE_NS 5000000L
@@ -124,13 +127,45 @@ static int address_of(const char *path, struct sockaddr_un *address, int *holder
     return 0;
 }
 
+const char *gg_room;
+
+#ifndef STATX_MNT_ID
+#define STATX_MNT_ID 0x1000U
+#endif
+
+int gg_is_away(void)
+{
+    struct statx root;
+    char *end;
+    if (gg_room == NULL || gg_raw(SYS_statx, AT_FDCWD, (long)(intptr_t) "/", 0, STATX_INO | STATX_MNT_ID, (long)(intptr_t)&root, 0) != 0)
+        return 0;
+    uint64_t mount = strtoull(gg_room, &end, 10), inode = strtoull(end + (*end == ':'), NULL, 10);
+    return root.stx_ino != inode || ((root.stx_mask & STATX_MNT_ID) && root.stx_mnt_id != mount);
+}
+
+/* Where the socket's directory cannot be reached, for another user or in a sandbox, the recorder is found by a name that is in
+ * no directory: the end of the path. */
+static int connect_anywhere(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t size = strlen(path), room = GG_NAME_MAX;
+    size_t used = size < room ? size : room;
+    memcpy(address.sun_path + 1, path + size - used, used);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + used)) != 0) {
+        close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
 /* Connect, trying again for a moment when the recorder's queue of connections is full. */
 static int connect_to(const char *path)
 {
     struct sockaddr_un address;
     int holder;
     if (address_of(path, &address, &holder) != 0)
-        return -1;
+        return connect_anywhere(path);
     int fd = -1;
     for (int i = 0; i < CONNECT_TRIES; i++) {
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -145,7 +180,7 @@ static int connect_to(const char *path)
     }
     if (holder >= 0)
         close(holder);
-    return fd;
+    return fd >= 0 ? fd : connect_anywhere(path);
 }
 
 static size_t strings_size(char *const list[], uint32_t *count)
@@ -201,6 +236,7 @@ static const char *send_request(int fd, enum gg_op op, uint32_t umask, const cha
     char *at = memory + 4;
     at[0] = VERSION;
     at[1] = (char)op;
+    at[2] = (char)gg_is_away();
     put32(at + 4, umask);
     put32(at + 8, (uint32_t)getpid());
     put32(at + 12, argc);

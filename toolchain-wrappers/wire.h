@@ -19,6 +19,13 @@ struct gg_reply {
     size_t memory_size;
 };
 
+/* GG_ROOM in the environment, which the interposer has kept: the root directory as the recorder has it. */
+extern const char *gg_room;
+
+/* Is this process in another mount namespace than the recorder, or below another root? What it calls by a path may then be
+ * another file. */
+int gg_is_away(void);
+
 /* Send one request and wait for its answer. `envp` may be NULL (no environment).
  *
  * Returns NULL, or what went wrong in a few words. No stdio, no malloc, no thread-local state but errno: it is called

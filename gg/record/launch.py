@@ -24,6 +24,7 @@ from gg import native
 from gg.errors import NotExecutable, StoreError, ToolMissing
 from gg.models.names import tool_name
 from gg.record import inherited
+from gg.record.callers import room
 from gg.record.server import Handler, Server
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Build:
         self._caught = caught
         self._interpose = interpose
         self._socket = os.path.join(workspace.tmp, f"r{os.getpid()}")
-        self._server = Server(self._socket)
+        self._room = room()
+        self._server = Server(self._socket, self._room)
         self._child: subprocess.Popen[bytes] | None = None
         self._handlers: dict[int, object] = {}
         self._early: list[int] = []
@@ -137,6 +139,7 @@ class Build:
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
         env["GG_SHIM"] = native.shim()
+        env["GG_ROOM"] = self._room
         if self._caught:
             env["GG_DECLARED"] = ":".join(pattern for each in self._caught for pattern in each.patterns())
         if self._interpose:

@@ -4,11 +4,12 @@ Both sides are on one machine and of one installation, over a Unix stream socket
 request and one reply a connection. All integers are little-endian. Strings are bytes without NUL, each ended by one.
 
 request   u32 length of what follows
-          u8 version (2), u8 op, u16 0, u32 umask, u32 pid, u32 argc, u32 envc          (20 bytes)
+          u8 version (2), u8 op, u16 flags, u32 umask, u32 pid, u32 argc, u32 envc          (20 bytes)
           u64 device, u64 inode, u64 special device, u32 mode, u32 links                (32 bytes)
           of standard output, and the same of standard error: as stat has it, zeros for one that is closed
           path, cwd, argv[0] … argv[argc-1], env[0] … env[envc-1]                       (strings)
 
+  flags         1 AWAY: the caller is in another mount namespace than the recorder, or below another root
   op 0 CALL     a tool was called. `path` is the program that the caller executed by name with a slash, as the
                 interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
   op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
@@ -43,6 +44,7 @@ from gg.errors import FormatError
 
 VERSION = 2
 _HEAD = struct.Struct("<BBHIIII64s")
+_AWAY = 1
 NULL = os.makedev(1, 3)
 _STREAM = struct.Struct("<QQQII")
 _NO_STREAMS = bytes(64)
@@ -57,7 +59,10 @@ class Op(IntEnum):
 
 @slotted()
 class Request:
-    """One request, as it arrived. `pid` is what the caller has for its own; `streams`: standard output and error (`streams`)."""
+    """One request, as it arrived. `pid` is what the caller has for its own; `streams`: standard output and error (`streams`).
+
+    `away`: its paths are those of another mount namespace, or of another root. `uid`: the user whose process it is, if known.
+    """
 
     op: Op
     umask: int
@@ -67,16 +72,18 @@ class Request:
     argv: tuple[bytes, ...]
     env: Mapping[bytes, bytes]
     streams: bytes = _NO_STREAMS
+    away: bool = False
+    uid: int = -1
 
 
-def parse_request(payload: bytes, pid: int = 0) -> Request:
+def parse_request(payload: bytes, pid: int = 0, uid: int = -1) -> Request:
     """The request in `payload` (without its length); FormatError when it is of another version or damaged.
 
     `pid`: the caller's number as this process has it, which in another namespace is not the caller's own.
     """
     if len(payload) < _HEAD.size:
         raise FormatError("a request to the recorder is cut short")
-    version, op, _, umask, own_pid, argc, envc, streams = _HEAD.unpack_from(payload)
+    version, op, flags, umask, own_pid, argc, envc, streams = _HEAD.unpack_from(payload)
     if version != VERSION:
         raise FormatError(
             f"the shim speaks version {version} and this recorder {VERSION}",
@@ -87,7 +94,8 @@ def parse_request(payload: bytes, pid: int = 0) -> Request:
         raise FormatError("a request to the recorder is damaged")
     argv = tuple(strings[2:-1])
     env = _environment(strings[-1])
-    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams)
+    away = bool(flags & _AWAY)
+    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid)
 
 
 @lru_cache(maxsize=64)

@@ -18,6 +18,7 @@ from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
 from gg.models.names import LAUNCHERS
 from gg.record import protocol
+from gg.record.callers import here, why_real
 from gg.record.capture import Capture, Captured
 from gg.record.depfile import render
 from gg.record.doubt import doubt, doubt_of
@@ -110,7 +111,7 @@ class Recorder:
             reply(protocol.reply_exit(0))
             return
         called = request.path or request.argv[0] if request.argv else request.path
-        inner = launched(request) if is_launcher(called) else None
+        inner = launched(request) if is_launcher(called) and not request.away else None
         if inner is not None:
             request, called = inner, inner.argv[0]
         program = self._program(request)
@@ -124,7 +125,7 @@ class Recorder:
             reply(protocol.reply_exec(program, argv, ()))
             return
         call = Call(Tool(name or "", program), argv, request.cwd, self._clean(request.env))
-        forbidden = _never_deferred(request)
+        forbidden = why_real(request)
         answer = RunReal(forbidden) if forbidden else self._answer(call, request)
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
@@ -149,6 +150,8 @@ class Recorder:
 
     def _program(self, request: Request) -> bytes | None:
         path, cwd = request.env.get(b"PATH", b""), request.cwd
+        if request.path and request.away:
+            return request.path
         if request.path:
             return self._real(named(request.path, cwd), path, cwd)
         argv0 = request.argv[0]
@@ -239,7 +242,7 @@ class Recorder:
         def then(forced: Forced) -> None:
             reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
 
-        path = named(request.path, request.cwd)
+        path = here(request, named(request.path, request.cwd))
         if self._rules.exact(path, lambda: reply(protocol.reply_ready())):
             return
         if path.endswith(b".d") and not self._world.is_placeholder(path):  # somebody else's, or made exact meanwhile
@@ -325,13 +328,6 @@ class Recorder:
                 return None
             raise
         return info
-
-
-def _never_deferred(request: Request) -> str:
-    """Why no call like this one, of whatever tool, leaves a placeholder; empty when it may."""
-    if request.umask & stat.S_IRUSR:
-        return "its umask hides what it makes from its owner"
-    return ""
 
 
 def _mode_kept(captured: Captured, path: bytes) -> int | None:

@@ -16,14 +16,17 @@ from gg.record.protocol import Request
 
 _MAX_REQUEST = 64 << 20  # an argument list and an environment; Linux allows a quarter of the stack limit, at most 6 MB
 _SEND_SECONDS = 30.0
+_NAME_MAX = 90  # as wire.c has it
 Handler = Callable[[Request, Callable[[bytes], None]], None]
 
 
 class Server:
     """Listens at `path` from the start, and answers once `serve` is called. Replies may come from any thread."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, room: str) -> None:
+        """`room`: what processes of this build have as GG_ROOM."""
         self._path = path
+        self._room = room
         self._selector = selectors.DefaultSelector()
         self._replies: queue.SimpleQueue[tuple[socket.socket, bytes] | None] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -31,9 +34,11 @@ class Server:
         self._unanswered: set[socket.socket] = set()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._bind()
-        self._listener.listen(1024)
-        self._listener.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._nameless = _bound_to_no_directory(path)
+        for listener in self._listeners():
+            listener.listen(1024)
+            listener.setblocking(False)
+            self._selector.register(listener, selectors.EVENT_READ)
         self._selector.register(self._wake_read, selectors.EVENT_READ)
         self._stopped = False
 
@@ -50,13 +55,16 @@ class Server:
         finally:
             os.close(directory)
 
+    def _listeners(self) -> list[socket.socket]:
+        return [self._listener, *([self._nameless] if self._nameless else [])]
+
     def serve(self, handler: Handler) -> None:
         """Answer by `handler` until stopped."""
         self._handler = handler
         while not self._stopped:
             for key, _ in self._selector.select():
-                if key.fileobj is self._listener:
-                    self._accept()
+                if key.fileobj is self._listener or key.fileobj is self._nameless:
+                    self._accept(key.fileobj)
                 elif key.fd == self._wake_read:
                     self._send_replies()
                 elif isinstance(key.fileobj, socket.socket):
@@ -72,7 +80,8 @@ class Server:
         for connection in (*self._partial, *self._unanswered):
             connection.close()
         self._selector.close()
-        self._listener.close()
+        for listener in self._listeners():
+            listener.close()
         wake, self._wake_write = self._wake_write, -1
         os.close(self._wake_read)
         os.close(wake)
@@ -83,15 +92,27 @@ class Server:
         with suppress(OSError):  # full: it is awake anyway; closed: nobody is there to wake
             os.write(self._wake_write, b"\0")
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return  # no more, or the caller has gone already
+            if not self._may_ask(connection):
+                connection.close()
+                continue
             connection.setblocking(False)
             self._partial[connection] = bytearray()
             self._read(connection, waited=False)
+
+    def _may_ask(self, connection: socket.socket) -> bool:
+        """The same user, root, and other users' processes of this build: root's may give up its rights."""
+        pid, uid = _peer(connection)
+        if uid in (0, os.geteuid()):
+            return True
+        from gg.record.callers import belongs
+
+        return belongs(pid, self._room)
 
     def _read(self, connection: socket.socket, *, waited: bool) -> None:
         """Take what has come. `waited`: the selector tells of it; else it will, if there is more to come."""
@@ -130,7 +151,7 @@ class Server:
 
     def _handle(self, connection: socket.socket, payload: bytes) -> None:
         try:
-            request = protocol.parse_request(payload, _peer(connection))
+            request = protocol.parse_request(payload, *_peer(connection))
         except FormatError as error:
             self._send(connection, protocol.reply_exit(125, b"", f"gg: {error}. {error.hint}\n".encode()))
             return
@@ -169,6 +190,18 @@ class Server:
         connection.close()
 
 
-def _peer(connection: socket.socket) -> int:
-    """The process that has called, 0 if it is in no namespace below this one."""
-    return int.from_bytes(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), "little")
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process that has called, 0 if it is in no namespace below this one, and its user."""
+    pid, uid = struct.unpack("<ii", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 8))
+    return pid, uid
+
+
+def _bound_to_no_directory(path: str) -> socket.socket | None:
+    """A socket by the end of `path` as its name, for who cannot reach the directory (unix(7): an abstract address)."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(b"\0" + os.fsencode(path)[-_NAME_MAX:])
+    except OSError:  # somebody has that name
+        listener.close()
+        return None
+    return listener

@@ -153,6 +153,8 @@ enum gg_sight gg_own_sight(void)
     static signed char known = -1;
     if (known < 0)
         known = (signed char)gg_sight_of(0);
+    if (known >= GG_COPIES && gg_is_away()) /* what is carried away there is found by nobody here */
+        return GG_READS;
     return known == GG_COPIES && getenv("FAKEROOTKEY") != NULL ? GG_READS : (enum gg_sight)known;
 }
 

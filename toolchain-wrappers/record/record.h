@@ -17,6 +17,8 @@
  * real is given, calls of tools are left alone; placeholders are forced all the
  * same.
  *
+ * GG_ROOM is the recorder's root directory (wire.h).
+ *
  * The shims are not on PATH where this library is: configure steps look for their tools there, and write down what they
  * find. They are put on PATH for a statically linked program, and taken off it by the first process below that has this
  * library.

@@ -1,0 +1,76 @@
+"""Parts of a build that run apart: as another user, in another mount namespace, below another root, in a sandbox."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.e2e.project import Project
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups"
+
+
+@pytest.fixture
+def open_to_all(project: Project) -> Project:
+    project.write("m.c", "int main(void) { return 7; }\n")
+    project.write("Makefile", "p: m.o\n\t$(CC) -o p m.o\nm.o: m.c\n\t$(CC) -c m.c\n")
+    for directory in (project.root, *project.root.parents):
+        if directory.owner() == "root" and not directory.stat().st_mode & 1:
+            directory.chmod(directory.stat().st_mode | 0o711)
+    project.root.chmod(0o777)
+    return project
+
+
+def says_the_same(project: Project, *lines: str) -> None:
+    """What a script prints, and what it leaves, is what it does plainly."""
+    project.write("build.sh", "\n".join(lines) + "\n")
+    expected, plain = project.plain("sh", "build.sh", status=None)
+    project.root.chmod(0o777)
+    through = project.infer("--quiet", "sh", "build.sh", status=None)
+    assert (through.status, through.stdout, through.stderr) == (plain.status, plain.stdout, plain.stderr)
+    project.force()
+    project.assert_tree(expected)
+
+
+OTHERS = {
+    "runs": f"gcc m.c -o p; {NOBODY} ./p; echo $?",
+    "reads": f"gcc -c m.c; {NOBODY} wc -c < m.o; {NOBODY} cat m.o | wc -c",
+    "asks": f"gcc -c m.c; {NOBODY} stat -c %s m.o",
+    "compiles": f"{NOBODY} gcc -c m.c; stat -c %u m.o",
+    "make": f"{NOBODY} make -s; stat -c %u p; ./p; echo $?",
+    "links": f"gcc -c m.c; {NOBODY} gcc m.o -o p; stat -c %u m.o p",
+    "static": f"gcc -c m.c; {NOBODY} busybox wc -c m.o",
+    "su": "gcc m.c -o p; su -s /bin/sh nobody -c './p; echo $?; gcc -c m.c'; stat -c %u m.o",
+    "copies": f"gcc m.c -o p; {NOBODY} cp p q; stat -c %u q; ./q; echo $?",
+    "forbidden": f"gcc -c m.c; chmod 600 m.o; {NOBODY} cat m.o 2>/dev/null; echo $?",
+}
+
+
+@AS_ROOT
+@pytest.mark.parametrize("how", OTHERS)
+def test_another_user_takes_part(how: str, open_to_all: Project) -> None:
+    says_the_same(open_to_all, OTHERS[how])
+
+
+UNSHARE = "unshare -rm sh -c"
+BWRAP = "bwrap --dev-bind / /"
+READ_ONLY = "bwrap --ro-bind / /"
+ROOMS = {
+    "tmpfs": f"{UNSHARE} 'mount -t tmpfs none d; cd d; gcc -c ../m.c; wc -c < m.o'",
+    "elsewhere": f"{UNSHARE} 'mount --bind . d; gcc -c m.c; cd d; wc -c < m.o; gcc -o p m.o; ./p; echo $?'",
+    "over": f"{UNSHARE} 'mount --bind e d; gcc -c m.c -o d/m.o; gcc d/m.o -o d/p; d/p; echo $?'",
+    "made before": f"gcc -c m.c; gcc m.c -o p; {UNSHARE} 'wc -c < m.o; ./p; echo $?'",
+    "by another name": f"gcc -c m.c; cp m.o n.o; {UNSHARE} 'mount --bind . d; wc -c < d/m.o; wc -c < d/n.o'",
+    "carried away": f"gcc -c m.c; gcc m.c -o p; {UNSHARE} 'mount -t tmpfs none d; cp p m.o d; mv m.o d/n.o; wc -c d/*; d/p'",
+    "bwrap": f"gcc m.c -o p; gcc -c m.c; {BWRAP} --bind e d sh -c 'gcc -c m.c -o d/m.o; gcc d/m.o -o q; ./q; ./p; wc -c m.o'",
+    "bwrap, read-only": f"gcc -c m.c; {READ_ONLY} --proc /proc --dev /dev sh -c 'wc -c m.o; cat m.o | wc -c'",
+    "bwrap, by another name": f"gcc -c m.c; {READ_ONLY} --bind . /mnt --chdir /mnt sh -c 'wc -c m.o; gcc m.o -o p; ./p'",
+    "bwrap, network": f"gcc m.c -o p; {BWRAP} --proc /proc --unshare-all sh -c './p; echo $?; gcc m.c -o q; ./q; echo $?'",
+}
+
+
+@pytest.mark.parametrize("how", ROOMS)
+def test_another_mount_namespace(how: str, open_to_all: Project) -> None:
+    says_the_same(open_to_all, "mkdir d e", ROOMS[how])
