@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gg.store.filedb import FileDB
 
 
-FINAL = frozenset({Fault.TOOL})
+FINAL = frozenset({Fault.TOOL, Fault.CHANGED})
 """To try again changes nothing: the call must be recorded anew."""
 
 
@@ -338,7 +338,7 @@ class Driver:
             del self._failures[name]
             self._step(events.Grew(now, name, others, attempt))
             return
-        if failure.fault is Fault.MISSING_INPUT and (retry := self._lose(name, attempt, now)):
+        if failure.fault in (Fault.MISSING_INPUT, Fault.CHANGED) and (retry := self._lose(name, attempt, now)):
             self._step(retry)
             return
         self._tell.trouble(self._cone.thunks[name], failure)

@@ -50,6 +50,13 @@ class MissingObject(GGError):
     exit_code = 69
 
 
+class InputChanged(MissingObject):
+    """An input that is not what it was when it was recorded, and no store has its bytes: only recording again helps."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} has changed or gone since this was recorded", hint="run gg-infer again")
+
+
 class BudgetError(GGError):
     """What is asked for would cost more than it may; also how a run ends that was stopped at its budget. Exit status 79."""
 

@@ -65,7 +65,7 @@ class Telling:
 
     def trouble(self, thunk: Thunk, failure: Failure) -> None:
         """An attempt failed in a way that is dealt with."""
-        if failure.fault not in (Fault.TOOL, Fault.CANCELLED) and failure.setup is None:
+        if failure.fault not in (Fault.TOOL, Fault.CHANGED, Fault.CANCELLED) and failure.setup is None:
             self.observe(seen.Note(f"{self.label(thunk)}: {failure.message} ({failure.fault.value})"))
 
     def tripped(self, command: Tripped) -> None:

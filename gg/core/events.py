@@ -39,6 +39,7 @@ class Fault(Enum):
     THROTTLED = "throttled"  # refused for now, nothing ran: backpressure, not an attempt
     UNDECLARED = "undeclared"  # it read a file that was not declared; declared since by the driver, to be run again
     MISSING_INPUT = "missing-input"  # an input blob is nowhere to be found
+    CHANGED = "changed"  # an input is not what was recorded, and its bytes are nowhere: it must be recorded anew
     CANCELLED = "cancelled"  # ended at our request, or because the worker is being taken away
     NO_ENGINE = "no-engine"  # no engine is there that may run it (only in Failed)
     CYCLE = "cycle"  # what it needs needs it (only in Failed)

@@ -93,6 +93,7 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
         Fault.THROTTLED: Rule(Next.NOW),
         Fault.UNDECLARED: Rule(Next.NOW),
         Fault.MISSING_INPUT: Rule(Next.LATER, counts=True),
+        Fault.CHANGED: Rule(Next.FAIL),
         Fault.CANCELLED: Rule(Next.NOW),
         Fault.NO_ENGINE: Rule(Next.FAIL),
         Fault.CYCLE: Rule(Next.FAIL),

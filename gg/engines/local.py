@@ -7,7 +7,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.events import Caps, Fault
@@ -17,7 +17,7 @@ from gg.core.slotted import replace
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills
-from gg.errors import GGError, MissingObject
+from gg.errors import GGError, InputChanged, MissingObject
 from gg.execute.expand import Groups
 from gg.execute.jail import JailRefused
 from gg.execute.job import Isolation, Job, Ran
@@ -137,6 +137,8 @@ class LocalEngine:
                 result = self._attempt(runner, start)
             except Killed:
                 result = Failure(Fault.CANCELLED, "cancelled")
+            except InputChanged as error:
+                result = Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
             except MissingObject as error:
                 result = Failure(Fault.MISSING_INPUT, str(error))
             except JailRefused as error:
@@ -194,7 +196,12 @@ class LocalEngine:
         extra = {f.path: f for f in start.extra}
         moved = self._renamed(start.thunk)
         for _ in range(_TRIES):
-            ran = runner.run(self._job(start.thunk, moved, extra))
+            try:
+                ran = runner.run(self._job(start.thunk, moved, extra))
+            except OSError:
+                for file in self._gone(start.thunk, moved):  # its program perhaps
+                    self._blob(file)
+                raise
             with self._lock:
                 if start.attempt in self._cancelled:
                     raise Killed
@@ -211,6 +218,9 @@ class LocalEngine:
             if again:
                 continue
             if ran.status:
+                if gone := self._gone(start.thunk, ran.mapped):
+                    moved.update({file.path: self._blob(file) for file in gone})
+                    continue
                 return self._failed(ran)
             return self._reduction(start.thunk, ran, extra)
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
@@ -270,9 +280,7 @@ class LocalEngine:
     def _blob(self, file: File) -> str:
         path = self._store.path(file.blob, executable=file.executable)
         if path is None:
-            raise MissingObject(
-                f"{os.fsdecode(self._here(file.path))} has changed since it was recorded", hint="run gg-infer again"
-            )
+            raise InputChanged(os.fsdecode(self._here(file.path)))
         return os.fsdecode(path)
 
     def _changed(self, thunk: Thunk, ran: Ran) -> list[File]:
@@ -298,6 +306,22 @@ class LocalEngine:
                 pass
             changed.append(file)
         return changed
+
+    def _gone(self, thunk: Thunk, mapped: Container[SandboxPath]) -> list[File]:
+        """Declared files that are not where they were, or have other bytes, `mapped` aside. A command that fails may not have
+        come to open them.
+        """
+        gone: list[File] = []
+        for file in self._groups.files(thunk).values():
+            if file.path in mapped:
+                continue
+            try:
+                if self._files().digest(self._here(file.path)).blob == file.blob:
+                    continue
+            except OSError:
+                pass
+            gone.append(file)
+        return gone
 
     def _undeclared(
         self, ran: Ran, extra: dict[SandboxPath, File], own: set[SandboxPath]

@@ -265,3 +265,56 @@ def test_a_killed_force_tells_it_again(project: Project) -> None:
     assert not project.path("a.o").exists()
     project.infer("make", "CPPFLAGS=-DX=1")
     project.force()
+
+
+# Between recording and forcing
+
+
+def test_a_library_of_the_compiler_that_is_upgraded(project: Project) -> None:
+    """Told at once, nothing is tried again, and recording again is the way out."""
+    project.write("a.c", "int x;\n")
+    project.write("Makefile", "b.a: a.o\n\tar rc b.a a.o\na.o: a.c\n\tgcc -c a.c\n")
+    script = (
+        f"PATH={SCRIPTS}:$PATH; gg-infer -q make -s; sleep 1\n"
+        'L=$(readlink -f "$(ldd "$(gcc -print-prog-name=cc1)" | sed -n "s/.*mpfr.* => \\([^ ]*\\) .*/\\1/p")")\n'
+        'cp "$L" ../new; printf "\\0" >> ../new; mount --bind ../new "$L"\n'
+        "gg-force || echo $? $(ls)\n"
+        "gg-infer -q make -s; gg-force -q\n"
+    )
+    result = project.run("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script)
+    assert result.stdout == b"75 Makefile a.c\n"
+    lines = result.stderr.decode().splitlines()
+    assert len(lines) == 2
+    assert "mpfr" in lines[0]
+    assert lines[0].endswith("run gg-infer again")
+    assert not project.placeholders()
+
+
+def test_a_compiler_that_goes_away(project: Project) -> None:
+    project.write("a.c", "int x;\n")
+    project.write("Makefile", "b.a: a.o\n\tar rc b.a a.o\na.o: a.c\n\tgcc -c a.c\n")
+    script = (
+        f"PATH={SCRIPTS}:$PATH; gg-infer -q make -s; sleep 1\n"
+        'passes=$(dirname "$(gcc -print-prog-name=cc1)"); mount -t tmpfs none "$passes"\n'
+        "gg-force -q || echo $? $(ls)\n"
+        'umount "$passes"; gg-infer -q make -s; gg-force -q\n'
+    )
+    result = project.run("unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", script)
+    assert result.stdout == b"75 Makefile a.c\n"
+    assert b"has changed or gone since this was recorded: run gg-infer again\n" in result.stderr
+    assert result.stderr.count(b"\n") == 1
+    assert not project.placeholders()
+
+
+def test_a_compiler_of_ones_own_that_goes_away(project: Project, tmp_path: Path) -> None:
+    """Its bytes were kept when it was recorded."""
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    shutil.copy2(os.path.realpath(shutil.which("gcc") or ""), tools / "x-gcc")
+    passes = os.path.dirname(project.run("gcc", "-print-prog-name=cc1").stdout.decode())
+    project.env["PATH"] = f"{tools}:{project.env['PATH']}"
+    project.write("a.c", "int x;\n")
+    project.infer("x-gcc", f"-B{passes}/", "-c", "a.c")
+    (tools / "x-gcc").unlink()
+    project.force()
+    assert not project.placeholders()

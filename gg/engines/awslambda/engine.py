@@ -30,7 +30,7 @@ from gg.engines.awslambda.plugins import Plugins
 from gg.engines.awslambda.replies import Replies, same_as_inputs
 from gg.engines.awslambda.room import Room
 from gg.engines.base import Answer, Failure, Post, Start
-from gg.errors import GGError, MissingObject, SetupError
+from gg.errors import GGError, InputChanged, MissingObject, SetupError
 from gg.execute.expand import Groups
 from gg.granted import Granted
 from gg.store.base import Key, Store, blob_key
@@ -332,6 +332,8 @@ class LambdaEngine:
 
 def _failed(error: Exception) -> Failure:
     """An attempt that is never answered would make the force wait for ever, so every exception is an answer."""
+    if isinstance(error, InputChanged):
+        return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
     if isinstance(error, MissingObject):
         return Failure(Fault.MISSING_INPUT, str(error))
     if isinstance(error, GGError):

@@ -7,6 +7,7 @@ of groups is worked out once. A thunk's own files ride in the request, unless th
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
@@ -14,7 +15,7 @@ from typing import Protocol
 from gg.core.ids import GroupId
 from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
-from gg.errors import GGError, MissingObject, SetupError
+from gg.errors import GGError, InputChanged, SetupError
 from gg.execute.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.request import Pack
@@ -178,7 +179,7 @@ def no_store() -> SetupError:
 
 
 def _from_place(file: File) -> bytes:
-    """A file of the system, which stands at its own path and not in the store. MissingObject when it has other bytes."""
+    """A file of the system, which stands at its own path and not in the store. InputChanged when it has other bytes."""
     from gg.core.ids import BlobId
 
     try:
@@ -187,5 +188,5 @@ def _from_place(file: File) -> bytes:
     except OSError:
         data = b""
     if BlobId.of(data) != file.blob:
-        raise MissingObject(f"{file.path!r} has changed since it was recorded", hint="run gg-infer again")
+        raise InputChanged(os.fsdecode(file.path))
     return data
