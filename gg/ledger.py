@@ -109,7 +109,9 @@ class _Recording:
 class Ledger:
     """Of the workspace whose records are in `dot`. Any thread may use it."""
 
-    def __init__(self, dot: str) -> None:
+    def __init__(self, dot: str, again: set[bytes] | None = None) -> None:
+        """Into `again` go the failed thunks whose calls are recorded again."""
+        self._again = again if again is not None else set()
         self._directory = os.path.join(dot, "ledger")
         self._failed_path = os.path.join(dot, "failed")
         self._lock = threading.RLock()
@@ -145,8 +147,11 @@ class Ledger:
             self._own_paths.append(paths)
 
     def has_failed(self, thunk: ThunkId) -> bool:
-        """Whether it has failed before, when it was forced."""
-        return thunk in self._failed
+        """Whether it has failed before, when it was forced; its call is recorded again."""
+        if thunk not in self._failed:
+            return False
+        self._again.add(thunk)
+        return True
 
     def _open(self) -> _Recording:
         self._own = _Recording(os.path.join(self._directory, f"{time.time_ns():020}-{os.getpid()}"))
@@ -165,6 +170,11 @@ class Ledger:
             pass
         ids = self._read_failed()
         return bool(ids) and ids[-1] != _BEGUN
+
+    def standing(self) -> list[ThunkId]:
+        """The thunks that have failed since the last recording began."""
+        ids = self._read_failed()
+        return ids[_after_last(ids, _BEGUN) :]
 
     def load(self) -> None:
         """Read what others have written, once."""

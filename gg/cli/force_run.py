@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gg.errors import GGError
-    from gg.observe.events import Event, RunFinished
+    from gg.observe.events import Event, RunFinished, ThunkFailed
     from gg.targets import Targets
 
 
@@ -51,9 +51,17 @@ def parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
 
 
 def force(
-    targets: Sequence[str], *, quiet: bool = False, as_json: bool = False, trace: str | None = None, **flags: object
+    targets: Sequence[str],
+    *,
+    quiet: bool = False,
+    as_json: bool = False,
+    trace: str | None = None,
+    held: list[ThunkFailed] | None = None,
+    **flags: object,
 ) -> int:
-    """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none."""
+    """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none. With `held`,
+    failures go there instead of being shown.
+    """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
     workspace = _workspace(targets)
     search = None if targets else workspace.search()
@@ -72,7 +80,10 @@ def force(
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
     shown = not as_json and sys.stderr.isatty()
-    status, counts = _force(workspace, settings, wanted, sink.see, terminal=shown) if any_work else (0, {})
+    see = sink.see if held is None else _holding(held, sink.see)
+    status, counts = _force(workspace, settings, wanted, see, terminal=shown) if any_work else (0, {})
+    if held is not None:
+        counts = {**counts, "failures": ()}
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
     sink.see(finished)
     sink.close()
@@ -108,6 +119,18 @@ def _left(paths: Sequence[bytes]) -> GGError:
     names = ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
     hint = "everything else is forced; link or copy the file there again, or remove what is there"
     return StoreError(f"placeholders are left outside of the workspace, for {names}", hint=hint)
+
+
+def _holding(held: list[ThunkFailed], see: Callable[[Event], None]) -> Callable[[Event], None]:
+    from gg.observe.events import ThunkFailed
+
+    def keep(event: Event) -> None:
+        if isinstance(event, ThunkFailed):
+            held.append(event)
+        else:
+            see(event)
+
+    return keep
 
 
 def _force(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 
@@ -10,7 +12,11 @@ import click
     context_settings={"allow_interspersed_args": False, "help_option_names": ["-h", "--help"]},
 )
 @click.option("--compile-commands", is_flag=True, help="Write what was compiled to compile_commands.json here.")
-@click.option("--force", is_flag=True, help="Then force all that was recorded, as gg-force does, if COMMAND succeeded.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Then force all of it, as gg-force does; a make goes on, told of what fails.",
+)
 @click.option(
     "--engine", metavar="NAME[,NAME]", help="Where to force what a process reads during the build, and by --force."
 )
@@ -40,17 +46,16 @@ def command(
     Exits with COMMAND's own status. Nothing is compiled: small placeholders stand where the outputs would be, until
     gg-force, or --force, makes them. A process that reads a placeholder waits while just that one is forced.
     """
-    from gg.cli.infer_run import infer, then_force
+    from gg.cli.infer_run import infer
+    from gg.cli.rounds import infer_and_force
 
-    status = infer(
-        arguments,
-        compile_commands=compile_commands,
-        interpose=not no_interposer,
-        quiet=quiet,
-        engine=engine,
-        jobs=jobs,
-        real=real,
-        known_as=known_as,
-        trace=True if trace else None,
-    )
-    return then_force(status, quiet=quiet, engine=engine, jobs=jobs) if force else status
+    how: dict[str, Any] = {
+        "compile_commands": compile_commands,
+        "interpose": not no_interposer,
+        "quiet": quiet,
+        "real": real,
+        "known_as": known_as,
+        "trace": True if trace else None,
+    }
+    flags: dict[str, Any] = {"engine": engine, "jobs": jobs}
+    return infer_and_force(arguments, flags=flags, **how) if force else infer(arguments, **how, **flags)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gg import config
 from gg.core.slotted import replace
@@ -32,9 +32,13 @@ def infer(
     interpose: bool = True,
     quiet: bool = False,
     trace: bool | None = None,
+    told: set[bytes] | None = None,
     **flags: object,
 ) -> int:
-    """Record the command `arguments`; its exit status, -N when signal N ended it. `flags` are settings, None for none given."""
+    """Record the command `arguments`; its exit status, -N when signal N ended it. `flags` are settings, None for none given.
+
+    Into `told` go the thunks that had failed before, and so ran at once.
+    """
     if config.recorder_socket():
         os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
     workspace = Workspace.create(tell=_tell)
@@ -49,7 +53,7 @@ def infer(
     end_soon()
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.store))
-    ledger = Ledger(workspace.dot)
+    ledger = Ledger(workspace.dot, told)
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, config.given_environment())
@@ -111,15 +115,6 @@ def _database() -> CompilationDatabase:
     from gg.record.compdb import CompilationDatabase
 
     return CompilationDatabase("compile_commands.json")
-
-
-def then_force(status: int, **flags: Any) -> int:
-    """After a command that ended with `status`: force all that was recorded, if it went well. The exit status of both."""
-    if status:
-        return status
-    from gg.cli.force_run import force
-
-    return force((), **flags)
 
 
 def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:

@@ -97,9 +97,13 @@ def _by_click(name: str) -> Callable[[], int]:
 
 
 def _infer(words: list[str]) -> int:
-    from gg.cli.infer_run import infer, then_force
+    if words[0] == "--force":
+        from gg.cli.rounds import infer_and_force
 
-    return then_force(infer(words[1:])) if words[0] == "--force" else infer(words)
+        return infer_and_force(words[1:], flags={})
+    from gg.cli.infer_run import infer
+
+    return infer(words)
 
 
 def main() -> None:

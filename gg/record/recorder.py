@@ -191,7 +191,7 @@ class Recorder:
         except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
             return RunReal(f"internal error: {type(error).__name__}: {error}")
         if isinstance(answer, Captured) and self._ledger.has_failed(answer.id):
-            return RunReal("it failed when it was forced", reads=answer.draft.inputs)
+            return RunReal("it has failed before", reads=answer.draft.inputs)
         return answer
 
     def _ask(self, model: Model, call: Call, request: Request) -> Captured | RunReal:

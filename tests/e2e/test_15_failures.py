@@ -318,3 +318,65 @@ def test_a_compiler_of_ones_own_that_goes_away(project: Project, tmp_path: Path)
     (tools / "x-gcc").unlink()
     project.force()
     assert not project.placeholders()
+
+
+# gg-infer --force: round by round
+
+
+def rounds(project: Project, *command: str, status: int) -> Result:
+    """gg-infer --force COMMAND ends as COMMAND does, with the same words and the same tree."""
+    expected, plain = project.plain(*command, status=status)
+    result = project.run(SCRIPTS / "gg-infer", "--quiet", "--force", *command, status=None)
+    assert result.status == plain.status, result.text
+    project.assert_tree(expected)
+    assert not project.placeholders()
+    for line in plain.stderr.splitlines():
+        if b": error: " in line or b"undefined reference" in line:
+            assert result.stderr.count(line) == 1, result.text
+    return result
+
+
+def test_a_fallback_in_a_makefile_is_taken(project: Project) -> None:
+    project.write("m.c", "int main(void) { int u; return 7; }\n")
+    project.write("opt.c", "int x = nosuch;\n")
+    project.write(
+        "Makefile", "p: m.c\n\t-gcc -c opt.c\n\tgcc -Wall -Werror m.c -o q || gcc m.c -o q\n\tgcc m.c `ls opt.o` -o p\n"
+    )
+    rounds(project, "make", "-s", status=0)
+    project.run("./p", status=7)
+    project.run("./q", status=7)
+
+
+@pytest.mark.parametrize("options", [["-k"], ["-i"], []])
+def test_a_failing_make_ends_as_plainly(options: list[str], project: Project) -> None:
+    for i in range(4):
+        project.write(f"u{i}.c", f"int u{i}(void) {{ return {'wrong' if i == 2 else i}; }}\n")
+    project.write("Makefile", "all.a: u0.o u1.o u2.o u3.o\n\tar rc $@ $^\n%.o: %.c\n\tgcc -c $<\n")
+    if options:
+        rounds(project, "make", "-s", *options, status=0 if options == ["-i"] else 2)
+    else:
+        _, plain = project.plain("make", status=2)
+        result = project.run(SCRIPTS / "gg-infer", "--quiet", "--force", "make", status=2)
+        assert result.stderr.count(b"error: ") == plain.stderr.count(b"error: ")
+        assert not project.placeholders()
+
+
+def test_a_script_is_not_run_twice(project: Project) -> None:
+    project.write("a.c", "int a(void) { return wrong; }\n")
+    script = ("sh", "-c", "gcc -c a.c; echo once >> count")
+    result = project.run(SCRIPTS / "gg-infer", "--force", *script, status=1)
+    assert project.path("count").read_text() == "once\n"
+    assert b"run the same again" in result.stderr
+    again = project.run(SCRIPTS / "gg-infer", "--force", *script)
+    assert again.stderr.count(b"error: 'wrong' undeclared") == 1
+
+
+def test_ninja_is_told_as_well(project: Project) -> None:
+    project.write("a.c", "int a(void) { return wrong; }\n")
+    project.write("b.c", "int b(void) { return 0; }\n")
+    project.write("build.ninja", "rule cc\n  command = gcc -c $in -o $out\nbuild a.o: cc a.c\nbuild b.o: cc b.c\n")
+    _, plain = project.plain("ninja", "-k0", status=1)
+    result = project.run(SCRIPTS / "gg-infer", "--quiet", "--force", "ninja", "-k0", status=1)
+    assert (result.stdout + result.stderr).count(b"error: 'wrong'") == plain.stdout.count(b"error: 'wrong'")
+    assert project.path("b.o").exists()
+    assert not project.path("a.o").exists()
