@@ -19,7 +19,8 @@ _TABLES = ("tool",)
 
 @slotted(kw_only=True)
 class Settings:
-    """What a run is told. `jobs` 0 means one a processor; `budget` in dollars, 0 for no limit."""
+    """What a run is told. `jobs` 0 means one a processor; `budget` in dollars, 0 for no limit; `store_size` in bytes, 0 for
+    no limit."""
 
     jobs: int = 0
     engine: tuple[str, ...] = ("local",)
@@ -37,6 +38,7 @@ class Settings:
     regions: tuple[str, ...] = ()
     known_as: str = ""
     budget: float = 0.0
+    store_size: int = 20 << 30
 
     def width(self) -> int:
         """How many attempts may run at once."""
@@ -60,6 +62,7 @@ _ENVIRONMENT = {
     "regions": "GG_REGIONS",
     "known_as": "GG_KNOWN_AS",
     "budget": "GG_BUDGET",
+    "store_size": "GG_STORE_SIZE",
 }
 
 
@@ -297,7 +300,7 @@ def _read(path: str) -> Mapping[str, object]:
             import tomllib
 
             return tomllib.load(file)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home may be /dev/null
         return {}
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
@@ -328,12 +331,27 @@ def _check(settings: Settings, changed: Mapping[str, object], place: str) -> Non
         raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
 
 
+def size(text: str, place: str) -> int:
+    """Bytes, of a number with a unit if it has one: 500M, 10G. UsageError."""
+    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
+    if number[-1:] in tuple("kmgt"):
+        number, unit = number[:-1], 1 << 10 * (1 + "kmgt".index(number[-1]))
+    try:
+        if float(number) >= 0:
+            return int(float(number) * unit)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{place}: {text!r} is no size", hint="bytes, or a number and a unit: 500M, 10G")
+
+
 def _converted(name: str, value: object, default: object, place: str) -> object:
     try:
         if isinstance(default, bool):
             if isinstance(value, str):
                 return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
             return bool(value)
+        if name == "store_size":
+            return size(str(value), place)
         if isinstance(default, int):
             return int(str(value))
         if isinstance(default, float):

@@ -113,11 +113,8 @@ class Workspace:
         dot = os.path.join(path, DOT)
         if os.path.isdir(dot) and _is_state(dot) and _is_own(dot):
             return cls.at(path, dot)
-        for home in homes:
-            records = roots.find(home, path)
-            if records is not None:
-                return cls.kept_in(home, path, records)
-        return None
+        found = [cls.kept_in(home, path, records) for home in homes if (records := roots.find(home, path))]
+        return max(found, key=_last_used) if len(found) > 1 else next(iter(found), None)
 
     @classmethod
     def need(cls, start: str = ".") -> Workspace:
@@ -267,6 +264,14 @@ def _is_state(dot: str) -> bool:
 def _is_own(dot: str) -> bool:
     """Whether a directory is this user's, and SQLite can open what is in it."""
     return os.stat(dot).st_uid == os.geteuid() and len(os.fsencode(dot)) <= config.MOST_OF_A_PATH
+
+
+def _last_used(workspace: Workspace) -> float:
+    """When the last run ended: a directory may have records in two homes, made with HOME and without."""
+    try:
+        return os.stat(workspace.history).st_mtime
+    except OSError:
+        return 0.0
 
 
 def _swallows(path: str) -> bool:

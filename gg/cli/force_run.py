@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +90,26 @@ def force(
     sink.close()
     line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
     history.append(workspace, line)
+    if any_work:
+        _keep_small(os.fsencode(workspace.store), settings.store_size)
     if wanted.out_of_reach and not status:
         raise _left(wanted.out_of_reach)
     return status
+
+
+def _keep_small(store: bytes, size: int) -> None:
+    """Have the store collected if it is larger, by a process that goes on when this one has ended. 0: it may be of any size."""
+    from gg.store.growth import is_over
+
+    if not size or not is_over(store, size):
+        return
+    import subprocess
+
+    words = ["gg", "gc", "--max-size", str(size * 4 // 5)]
+    code = f"import sys; sys.argv = {words!r}; from gg.cli.main import main; main()"
+    nothing, command = subprocess.DEVNULL, ["nice", sys.executable, "-P", "-c", code]
+    with suppress(OSError):
+        subprocess.Popen(command, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True)
 
 
 def _workspace(targets: Sequence[str]) -> Workspace:

@@ -7,9 +7,9 @@ import re
 
 import click
 
+from gg import config
 from gg.workspace import Workspace
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -21,36 +21,30 @@ _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> int:
-    """Drop results, thunks and blobs that no placeholder of a workspace needs, the oldest first."""
-    from gg.record.softfiles import soft_key
-    from gg.store.base import Key, Kind
-    from gg.store.directory import DirectoryStore
-    from gg.store.gc import collect
+    """Drop results, thunks and blobs that no placeholder of a workspace needs, the oldest first, from the store of all of them.
 
-    age, size = _age(max_age), _size(max_size) if max_size else None
-    workspace = Workspace.need()
-    store = DirectoryStore(os.fsencode(workspace.store))
-    try:
-        thunks = {known.thunk for each in _sharing(workspace) for known in each.placeholders().values()}
-        roots = [Key(kind, thunk) for thunk in thunks for kind in (Kind.THUNK, Kind.REDUCTION)]
-        roots += [soft_key(thunk) for thunk in thunks]
-        report = collect(store, roots, max_age_s=age, max_bytes=size, dry_run=dry_run)
-    finally:
-        store.close()
-    if not dry_run:
-        workspace.remove_scratch()
-    verb = "would drop" if dry_run else "dropped"
+    What is remembered of workspaces whose directories were removed goes too. Builds may go on meanwhile: what was used in the
+    last two hours stays, or since before the oldest gg that runs was started.
+    """
+    from gg.housekeeping import tidy
+
+    age, size = _age(max_age), config.size(max_size, "--max-size") if max_size else None
+    found = Workspace.find()
+    home = config.cache_home() if found is None else found.home
+    store = os.path.join(home, "store") if found is None else found.store
+    if found is None and not os.path.isdir(store):
+        Workspace.need()
+    sharing = list(Workspace.every(home)) if home else [found] if found else []
+    done = tidy(sharing, home, store, max_age_s=age, max_bytes=size, dry_run=dry_run)
+    verb, report = "would drop" if dry_run else "dropped", done.report
     dropped = sum(report.dropped.values())
     click.echo(
         f"{verb} {dropped} of {report.objects} objects, {report.dropped_size / 1e6:.1f} of {report.size / 1e6:.1f} MB;"
-        f" {len(thunks)} placeholders need {report.needed_size / 1e6:.1f} MB"
+        f" {done.placeholders} placeholders need {report.needed_size / 1e6:.1f} MB"
     )
+    for path in done.forgotten:
+        click.echo(f"{'would forget' if dry_run else 'forgot'} {path}, which is gone")
     return 0
-
-
-def _sharing(workspace: Workspace) -> list[Workspace]:
-    """The workspaces that use the store of this one."""
-    return list(Workspace.every(workspace.home)) if workspace.home else [workspace]
 
 
 def _age(text: str) -> float:
@@ -58,10 +52,3 @@ def _age(text: str) -> float:
     if not found:
         raise click.BadParameter(f"{text!r} is no age", param_hint="--max-age")
     return float(found[1]) * _AGES[found[2]]
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
-    if not found:
-        raise click.BadParameter(f"{text!r} is no size", param_hint="--max-size")
-    return int(float(found[1]) * _UNITS[found[2]])

@@ -18,11 +18,13 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.named import NamedTuple
+from gg.store import growth
 from gg.store.base import Key, Kind, SourceChanged, Stored
 from gg.store.files import (
     Signature,
@@ -37,7 +39,7 @@ from gg.store.files import (
     trouble,
     write_fd,
 )
-from gg.store.metadata import Metadata
+from gg.store.metadata import FRESH_S, Metadata
 from gg.store.scratch import Scratch, left, remove_left
 
 MTIME_NS = 1_000_000_000
@@ -65,6 +67,8 @@ class BlobFiles:
         self._writable = writable
         # By name: a blob's digest, with "x" after it for the executable variant.
         self._known: dict[bytes, Known | None] = {}
+        self._directory = directory
+        self._added = 0  # bytes
 
     def get(self, digest: bytes) -> bytes | None:
         """The blob's bytes; None if it is missing or damaged."""
@@ -91,7 +95,9 @@ class BlobFiles:
             os.close(fd)
 
     def has(self, digest: bytes) -> bool:
-        return self._verified(digest) is not None
+        """Whether it is there, and for the next hour at least."""
+        known = self._verified(digest)
+        return known is not None and (not self._writable or self._use(digest, known))
 
     def path(self, blob: BlobId, *, executable: bool) -> bytes | None:
         known = self._verified(blob.digest + _EXECUTABLE if executable else blob.digest)
@@ -111,7 +117,8 @@ class BlobFiles:
 
     def put(self, digest: bytes, data: bytes) -> None:
         """`data` must have been checked."""
-        if self._verified(digest) is None:
+        known = self._verified(digest)
+        if known is None or not self._use(digest, known):
             self._store(digest, lambda fd: write_fd(fd, data))
 
     def put_files(self, files: Mapping[BlobId, bytes], *, consume: bool) -> None:
@@ -147,6 +154,50 @@ class BlobFiles:
             except OSError as error:
                 raise trouble("remove", self._file(name), error) from error
 
+    def drop_unused(self, digests: Sequence[bytes], before: float) -> set[bytes]:
+        """Delete blobs, but for those that were put (`_use`) or read at `before` or later: the answer."""
+        used: set[bytes] = set()
+        with self._gate(fcntl.LOCK_EX):
+            for digest in digests:
+                try:
+                    if os.stat(self._file(digest)).st_atime >= before:
+                        used.add(digest)
+                        continue
+                except FileNotFoundError:
+                    pass
+                except OSError as error:
+                    raise trouble("read", self._file(digest), error) from error
+                self.delete(digest)
+        return used
+
+    @contextmanager
+    def _gate(self, how: int) -> Iterator[None]:
+        fd = os.open(self._directory + b"/gate", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(fd, how)
+            yield
+        finally:
+            os.close(fd)
+
+    def _use(self, name: bytes, known: Known) -> bool:
+        """Whether a blob that somebody puts again is there, and for the next hour at least: its access time says so.
+
+        To set that changes the signature; nobody has written to it if its modification time is ours still.
+        """
+        try:
+            if os.stat(known.path).st_atime >= time.time() - FRESH_S:
+                return True
+            with self._gate(fcntl.LOCK_SH):
+                os.utime(known.path, ns=(time.time_ns(), MTIME_NS))
+                found = Signature.of(os.stat(known.path))
+        except FileNotFoundError:
+            return False
+        except OSError:  # not to be written: it is read-only, or another user's
+            return True
+        if found.size == known.signature.size and found.ino == known.signature.ino:
+            self._learn(name, known.path, found)
+        return True
+
     def keys(self) -> Iterator[Stored]:
         """All blobs; the size counts an executable copy, last use is the file's access time (see `relatime`)."""
         for fan in _listed(self._blobs):
@@ -160,6 +211,9 @@ class BlobFiles:
                     yield Stored(Key(Kind.BLOB, bytes.fromhex(name.decode())), size, used)
 
     def close(self) -> None:
+        added, self._added = self._added, 0
+        if added:
+            growth.note(self._directory, added)
         self._scratch.close()
 
     def tidy(self, older_than_s: float) -> int:
@@ -271,6 +325,7 @@ class BlobFiles:
         except FileNotFoundError:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             os.rename(temporary, path)
+        self._added += size
         signature = Signature.of(os.stat(path))
         if signature.size == size and signature.mtime_ns == MTIME_NS:
             self._learn(name, path, signature)
@@ -278,7 +333,7 @@ class BlobFiles:
     def _put_file(self, blob: BlobId, path: bytes, consume: bool) -> bool:
         """Store one file; False if it does not have the blob's bytes."""
         known = self._verified(blob.digest)
-        if known is not None and known.signature.size == blob.size:
+        if known is not None and known.signature.size == blob.size and self._use(blob.digest, known):
             if consume:
                 discard(path)
             return True

@@ -1,7 +1,9 @@
 """The store in a directory, used by many at once: blobs as files, the small objects in one SQLite database. Format 1.
 
   version      "1" and a newline
-  lock         held shared by whoever uses the store to write, exclusive by a collection (`flock`)
+  lock         held shared by whoever uses the store to write (`flock`); the byte at the second of its opening is locked too
+  gate         held for the moment in which an old blob is taken into use, or goes (`flock`)
+  grown        how much was added (`gg.store.growth`)
   store.db     thunks, groups, reductions, aliases (`gg.store.metadata`)
   blobs/ab/…   blobs (`gg.store.blobfiles`)
   tmp/         files that are being written
@@ -14,8 +16,12 @@ written is a store that only reads. It lives on a local file system: SQLite's lo
 from __future__ import annotations
 
 import fcntl
+import math
 import os
+import struct
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
@@ -27,6 +33,7 @@ from gg.store.metadata import Metadata
 VERSION = 1
 # A write that was begun longer ago than this is given up for dead, when others may be writing.
 _STALE_S = 24 * 3600.0
+_RANGE = struct.Struct("hhqqi4x")  # struct flock of fcntl(2)
 
 
 class DirectoryStore:
@@ -64,6 +71,28 @@ class DirectoryStore:
             if data is not None:
                 found[key] = data
         return found
+
+    def peek(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        """Of objects that are no blobs: see `gg.store.gc.Collectable`."""
+        return self._metadata.get(keys, peek=True)
+
+    def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
+        """See `gg.store.gc.Collectable`."""
+        self._need_writable()
+        blobs, others = _apart(keys)
+        used = self._metadata.drop_unused(others, before) if others else set()
+        if blobs:
+            kept = self._blobs.drop_unused([key.digest for key in blobs], before)
+            used.update(key for key in blobs if key.digest in kept)
+        return used
+
+    def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
+        """See `gg.store.gc.Collectable`."""
+        return self._metadata.news(mark)
+
+    def opened(self) -> float:
+        """See `gg.store.gc.Collectable`."""
+        return math.inf if self._lock is None else _oldest(self._lock)
 
     def put(self, items: Mapping[Key, bytes]) -> None:
         check_put(items, self._caps)
@@ -133,6 +162,7 @@ class DirectoryStore:
         try:
             self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
             fcntl.flock(self._lock, (fcntl.LOCK_EX | fcntl.LOCK_NB) if self._exclusive else fcntl.LOCK_SH)
+            _tell_opening(self._lock)
         except BlockingIOError:
             self._release()
             raise StoreError(
@@ -146,6 +176,27 @@ class DirectoryStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _tell_opening(lock: int) -> None:
+    """Lock the byte whose place is the time, for as long as the descriptor is open: so a collection learns who began when."""
+    with suppress(OSError):  # a file system without such locks
+        fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _RANGE.pack(fcntl.F_RDLCK, os.SEEK_SET, int(time.time()), 1, 0))
+
+
+def _oldest(lock: int) -> float:
+    """The earliest time of which somebody else holds the byte; infinity when nobody does."""
+    oldest, end = math.inf, int(time.time()) + 86400
+    while end > 0:
+        try:
+            asked = fcntl.fcntl(lock, fcntl.F_OFD_GETLK, _RANGE.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, end, 0))
+        except OSError:
+            return oldest
+        kind, _, start, _, _ = _RANGE.unpack(asked)
+        if kind == fcntl.F_UNLCK:
+            break
+        oldest = end = start
+    return float(oldest)
 
 
 def _apart(keys: Sequence[Key] | Mapping[Key, bytes]) -> tuple[list[Key], list[Key]]:

@@ -1,32 +1,62 @@
-"""Collection: drop what nobody needs, oldest use first, until the store is young and small enough.
+"""Collection: drop what nobody needs, that which was not used for longest first, until the store is young and small enough.
 
-*Needed* is what can be reached from the roots. The caller names them: the thunks of the placeholders in the workspace,
-the reductions found for these, whatever else it wants kept. `references` says what an object leads to; the default
-one knows thunks (their groups, input blobs and the thunks they depend on), groups and reductions (their blobs). What
-is reached is never dropped, whatever its age and size. Nor is what was used within `grace_s`, for a build that runs
-at this moment may have put it and not named it yet; a directory store opened with `exclusive` has no such build, and
-can do with 0.
+*Needed* is what can be reached from the roots. The caller names them: the thunks of the placeholders in all workspaces, the
+reductions found for these, whatever else it wants kept. `references` says what an object leads to; the default one knows
+thunks (their groups, input blobs and the thunks they depend on), groups and reductions (their blobs). What is reached is never
+dropped, whatever its age and size. An object is as young as the youngest that leads to it, so what is dropped leaves nothing
+behind that leads to it: whoever finds a thunk in the store may rely on all that it names.
 
-Reductions and aliases go before thunks and groups, and blobs last, so that a collection that is killed leaves no
-record that leads to nothing. A reduction that was kept, one of whose blobs had to go, goes too.
+Builds go on meanwhile. Whoever has put, got or asked for an object relies on it to the end of his session; the store notes that
+as a use, at least once in `FRESH_S` seconds (`gg.store.metadata`). So what was used within `grace_s` before the oldest
+session that is still open is spared, with all that it leads to. What is used between our look and our hand is told by the
+store, which drops only what is still unused (`drop_unused`); what that leads to is spared then too. New objects may name an old
+blob: they are read before each batch of blobs goes.
+
+Whoever leads goes before what it leads to, and blobs last, so a collection that is killed leaves nothing that leads nowhere.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gg.core.codec import decode_group, decode_thunk
 from gg.core.reduction import decode_reduction
 from gg.core.thunk import File, Made, OutputOf
 from gg.errors import FormatError
-from gg.store.base import Key, Kind, Store, Stored, blob_key
+from gg.store.base import Key, Kind, Stored, blob_key
 
 References = Callable[[Key, bytes], Iterable[Key]]
 
+GRACE_S = 7200.0
 _BATCH = 500
 _ORDER = (Kind.REDUCTION, Kind.ALIAS, Kind.THUNK, Kind.GROUP, Kind.BLOB)
+
+
+class Collectable(Protocol):
+    """What a collection asks of a store, beside what all stores do."""
+
+    def keys(self, kind: Kind) -> Iterator[Stored]: ...
+
+    def tidy(self) -> int: ...
+
+    def peek(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        """As `Store.get`, which does not count as a use."""
+        ...
+
+    def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
+        """Delete objects, but for those that were used at `before` (seconds since the epoch) or later: the answer."""
+        ...
+
+    def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
+        """The objects, blobs aside, that were put since `mark` was given; and the mark of now. A mark below 0: no objects."""
+        ...
+
+    def opened(self) -> float:
+        """When the oldest session that uses the store began, in seconds since the epoch; infinity when there is none else."""
+        ...
 
 
 @dataclass(slots=True)
@@ -70,12 +100,12 @@ def references(key: Key, data: bytes) -> list[Key]:
 
 
 def collect(
-    store: Store,
+    store: Collectable,
     roots: Iterable[Key],
     *,
     max_age_s: float | None = None,
     max_bytes: int | None = None,
-    grace_s: float = 3600.0,
+    grace_s: float = GRACE_S,
     references: References = references,
     dry_run: bool = False,
     now: float | None = None,
@@ -84,45 +114,89 @@ def collect(
     the whole store takes at most `max_bytes` (each None: no such limit). See the head of this module.
     """
     now = time.time() if now is None else now
+    before = min(now, store.opened()) - grace_s
     report = Report(dry_run)
-    needed, report.missing = reach(store, roots, references)
-    stored = [one for kind in _ORDER for one in store.keys(kind)]
-    report.objects, report.size = len(stored), sum(one.size for one in stored)
-    kept = [one for one in stored if one.key in needed]
-    report.needed, report.needed_size = len(kept), sum(one.size for one in kept)
-    loose = sorted((one for one in stored if one.key not in needed), key=_last_use)
-    condemned = _condemned(loose, report.size, now, max_age_s, max_bytes, grace_s)
-    condemned.update(_dangling(store, loose, condemned, references))
-    for kind in _ORDER:
-        keys = [key for key in condemned if key.kind is kind]
-        if keys:
-            report.dropped[kind] = len(keys)
-            report.dropped_size += sum(condemned[key] for key in keys)
-            if not dry_run:
-                for start in range(0, len(keys), _BATCH):
-                    store.delete(keys[start : start + _BATCH])
+    mark, _ = store.news(-1)
+    graph = _Graph(store, references)
+    needed, report.missing = graph.reach(roots)
+    report.objects, report.size = len(graph.stored), sum(one.size for one in graph.stored.values())
+    report.needed = len(needed & graph.stored.keys())
+    report.needed_size = sum(graph.stored[key].size for key in needed if key in graph.stored)
+    graph.age()
+    loose = [one for key, one in graph.stored.items() if key not in needed]
+    condemned = _condemned(loose, report.size, now, max_age_s, max_bytes, before)
+    dropped = condemned if dry_run else _drop(store, graph, condemned, before, mark)
+    for key in dropped:
+        report.dropped[key.kind] = report.dropped.get(key.kind, 0) + 1
+        report.dropped_size += graph.stored[key].size
     if not dry_run:
         report.leftovers_size = store.tidy()
     return report
 
 
-def reach(store: Store, roots: Iterable[Key], references: References = references) -> tuple[set[Key], tuple[Key, ...]]:
+def reach(
+    store: Collectable, roots: Iterable[Key], references: References = references
+) -> tuple[set[Key], tuple[Key, ...]]:
     """All that the roots lead to, themselves included, and those of it (blobs aside) that the store does not hold."""
-    reached = set(roots)
-    missing: list[Key] = []
-    # Blobs lead nowhere, and so are not read.
-    frontier = [key for key in reached if key.kind is not Kind.BLOB]
-    while frontier:
-        batch, frontier = frontier[:_BATCH], frontier[_BATCH:]
-        found = store.get(batch)
-        missing += [key for key in batch if key not in found]
-        for key, data in found.items():
-            for target in references(key, data):
+    return _Graph(store, references).reach(roots)
+
+
+class _Graph:
+    """What is in the store, and what leads where."""
+
+    def __init__(self, store: Collectable, references: References) -> None:
+        self.stored = {one.key: one for kind in _ORDER for one in store.keys(kind)}
+        self._references = references
+        self._targets: dict[Key, tuple[Key, ...]] = {}
+        names = [key for key in self.stored if key.kind is not Kind.BLOB]
+        for start in range(0, len(names), _BATCH):
+            self.learn(store.peek(names[start : start + _BATCH]))
+
+    def learn(self, objects: Mapping[Key, bytes]) -> None:
+        for key, data in objects.items():
+            self._targets[key] = tuple(self._references(key, data))
+
+    def reach(self, roots: Iterable[Key]) -> tuple[set[Key], tuple[Key, ...]]:
+        reached = set(roots)
+        missing: list[Key] = []
+        pending = list(reached)
+        while pending:
+            key = pending.pop()
+            if key.kind is not Kind.BLOB and key not in self._targets:
+                missing.append(key)
+            for target in self._targets.get(key, ()):
                 if target not in reached:
                     reached.add(target)
-                    if target.kind is not Kind.BLOB:
-                        frontier.append(target)
-    return reached, tuple(missing)
+                    pending.append(target)
+        return reached, tuple(missing)
+
+    def age(self) -> None:
+        """Let each object have been used when the last one that leads to it was."""
+        for key in self.ordered(self.stored):
+            used = self.stored[key].used
+            for target in self._targets.get(key, ()):
+                known = self.stored.get(target)
+                if known is not None and known.used < used:
+                    self.stored[target] = known._replace(used=used)
+
+    def ordered(self, keys: Iterable[Key]) -> list[Key]:
+        """`keys`, each before those that it leads to, and blobs last."""
+        wanted, done = set(keys), dict[Key, None]()
+        seen: set[Key] = set()
+        for first in sorted(wanted, key=_by_kind, reverse=True):
+            stack = [first]
+            while stack:
+                key = stack[-1]
+                if key not in seen:
+                    seen.add(key)
+                    stack += [each for each in self._targets.get(key, ()) if each in wanted and each not in seen]
+                else:
+                    done[stack.pop()] = None
+        return list(done)[::-1]
+
+
+def _by_kind(key: Key) -> int:
+    return _ORDER.index(key.kind)
 
 
 def _last_use(one: Stored) -> float:
@@ -130,29 +204,34 @@ def _last_use(one: Stored) -> float:
 
 
 def _condemned(
-    loose: list[Stored], size: int, now: float, max_age_s: float | None, max_bytes: int | None, grace_s: float
-) -> dict[Key, int]:
-    """Keys and sizes of what has to go, of objects that are not needed, oldest first."""
-    condemned: dict[Key, int] = {}
-    for one in loose:
-        age = now - one.used
-        if age < grace_s:
+    loose: list[Stored], size: int, now: float, max_age_s: float | None, max_bytes: int | None, before: float
+) -> set[Key]:
+    """What has to go, of objects that are not needed, oldest first; of those of one age all or none."""
+    condemned: set[Key] = set()
+    last = None
+    for one in sorted(loose, key=_last_use):
+        if one.used > before:
             break
-        if (max_age_s is not None and age > max_age_s) or (max_bytes is not None and size > max_bytes):
-            condemned[one.key] = one.size
+        old = max_age_s is not None and now - one.used > max_age_s
+        if old or (max_bytes is not None and size > max_bytes) or one.used == last:
+            condemned.add(one.key)
             size -= one.size
+            last = one.used
     return condemned
 
 
-def _dangling(store: Store, loose: list[Stored], condemned: dict[Key, int], references: References) -> dict[Key, int]:
-    """Reductions that would be left without one of their blobs."""
-    if not any(key.kind is Kind.BLOB for key in condemned):
-        return {}
-    sizes = {one.key: one.size for one in loose if one.key.kind is Kind.REDUCTION and one.key not in condemned}
-    keys = list(sizes)
-    dangling: dict[Key, int] = {}
-    for start in range(0, len(keys), _BATCH):
-        for key, data in store.get(keys[start : start + _BATCH]).items():
-            if any(target in condemned for target in references(key, data)):
-                dangling[key] = sizes[key]
-    return dangling
+def _drop(store: Collectable, graph: _Graph, condemned: set[Key], before: float, mark: int) -> set[Key]:
+    """Drop what is condemned and still unused; the answer is what went."""
+    order = graph.ordered(condemned)
+    dropped: set[Key] = set()
+    for blobs in (False, True):
+        keys = [key for key in order if (key.kind is Kind.BLOB) is blobs]
+        for start in range(0, len(keys), _BATCH):
+            mark, news = store.news(mark)
+            graph.learn(news)
+            condemned -= graph.reach(news)[0]
+            batch = [key for key in keys[start : start + _BATCH] if key in condemned]
+            used = store.drop_unused(batch, before)
+            condemned -= graph.reach(used)[0]
+            dropped.update(key for key in batch if key not in used)
+    return dropped

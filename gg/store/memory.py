@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,21 @@ class MemoryStore:
         if self.alter is not None:
             found = {key: self.alter(key, data) for key, data in found.items()}
         return found
+
+    def peek(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        self._begin("get", keys)
+        return {key: self._objects[key] for key in keys if key in self._objects}
+
+    def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
+        used = {key for key in keys if self._used.get(key, 0.0) >= before}
+        self.delete([key for key in keys if key not in used])
+        return used
+
+    def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
+        return 0, {}
+
+    def opened(self) -> float:
+        return math.inf
 
     def put(self, items: Mapping[Key, bytes]) -> None:
         self._begin("put", list(items))

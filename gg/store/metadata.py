@@ -2,7 +2,7 @@
 
 Two tables.
 
-  object    key (a byte for the kind, 32 bytes), data, used (seconds since the epoch, kept to about a day)
+  object    key (a byte for the kind, 32 bytes), data, used (seconds since the epoch, kept to an hour)
   verified  name of a blob's file, boot, and its stat signature when its bytes were last known to be right
 
 Write-ahead log, `synchronous=NORMAL`: a commit is one `write` to the log (about 50 us) and no fsync. SIGKILL loses
@@ -36,16 +36,18 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (key BLOB PRIMARY KEY, data BLOB NOT NULL, used INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS verified (name BLOB PRIMARY KEY, boot BLOB NOT NULL, signature BLOB NOT NULL) WITHOUT ROWID;
 """
-# Writes nothing for an object that is there already and was used within a day.
+# Writes nothing for an object that is there already and was used within an hour.
 _PUT = """
 INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data, used = excluded.used
-WHERE data IS NOT excluded.data OR used < excluded.used - 86400
+WHERE data IS NOT excluded.data OR used < excluded.used - 3600
 """
+_MARK = b"\xff"  # the key of what is no object
+_PUT_MARK = "INSERT OR REPLACE INTO object VALUES (?, '', ?)"
 _GET = "SELECT key, data, used FROM object WHERE key IN (%s)"
 _RECALL = "SELECT name, signature FROM verified WHERE boot = ? AND name IN (%s)"
 _PREFIXES = [bytes([kind]) for kind in Kind]
 _BUSY_S = 60.0
-_DAY_S = 86400
+FRESH_S = 3600  # who uses an object that was not used for so long notes that he does
 _MANY = 500
 _CHECK_SIZE = 8
 
@@ -70,11 +72,12 @@ class Metadata:
         self._lock = RLock()
         self._db: sqlite3.Connection | None = None
         self._boot = boot_id()
-        self._touched: set[Key] = set()
         self._verified: dict[bytes, Signature | None] = {}
 
-    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        now = int(time.time())
+    def get(self, keys: Sequence[Key], *, peek: bool = False) -> dict[Key, bytes]:
+        """What is there, and for the next hour at least. With `peek` that is no use of it."""
+        stale: list[Key] = []
+        before = int(time.time()) - FRESH_S
         found: dict[Key, bytes] = {}
         by_name = {_name(key): key for key in keys}
         for name, data, used in self._rows(_GET, list(by_name)):
@@ -82,9 +85,29 @@ class Metadata:
             content = _opened(name, data)
             if content is not None:
                 found[key] = content
-                if used < now - _DAY_S:
-                    self._touched.add(key)
+                if used < before:
+                    stale.append(key)
+        if stale and not (peek or self._read_only):
+            for key in self._use(stale):
+                del found[key]
         return found
+
+    def _use(self, keys: Sequence[Key]) -> set[Key]:
+        """Note the use of objects; the answer is those that have been dropped meanwhile. Where it cannot be noted, none."""
+        here: set[bytes] = set()
+
+        def write(db: sqlite3.Connection) -> None:
+            now = int(time.time())
+            db.executemany("UPDATE object SET used = ? WHERE key = ?", [(now, _name(key)) for key in keys])
+
+        try:
+            self._change(write)
+        except StoreError:  # a full disk, say: it can be read all the same
+            return set()
+        here.update(
+            name for (name,) in self._rows("SELECT key FROM object WHERE key IN (%s)", [_name(k) for k in keys])
+        )
+        return {key for key in keys if _name(key) not in here}
 
     def has(self, keys: Sequence[Key]) -> set[Key]:
         return set(self.get(keys))
@@ -98,8 +121,33 @@ class Metadata:
     def delete(self, keys: Sequence[Key]) -> None:
         rows = [(_name(key),) for key in keys]
         if rows:
-            self._touched.difference_update(keys)
             self._change(lambda db: db.executemany("DELETE FROM object WHERE key = ?", rows))
+
+    def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
+        """See `gg.store.gc.Collectable`."""
+        by_name = {_name(key): key for key in keys}
+        used: set[Key] = set()
+
+        def write(db: sqlite3.Connection) -> None:
+            query = f"SELECT key FROM object WHERE used >= ? AND key IN ({','.join('?' * len(by_name))})"
+            used.update(by_name[name] for (name,) in db.execute(query, (before, *by_name)).fetchall())
+            rows = [(name,) for name, key in by_name.items() if key not in used]
+            db.executemany("DELETE FROM object WHERE key = ?", rows)
+
+        if by_name:
+            self._change(write)
+        return used
+
+    def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
+        """See `gg.store.gc.Collectable`. A mark is the number of a row that stays, so new ones have higher numbers."""
+        if self._read_only:
+            return 0, {}
+        if mark < 0:
+            return self._run(lambda db: db.execute(_PUT_MARK, (_MARK, int(time.time()))).lastrowid) or 0, {}
+        query = "SELECT rowid, key, data FROM object WHERE rowid > ?"
+        rows = self._run(lambda db: db.execute(query, (mark,)).fetchall()) or []
+        found = {Key(Kind(name[0]), name[1:]): content for _, name, data in rows if (content := _opened(name, data))}
+        return max([mark, *(row[0] for row in rows)]), found
 
     def keys(self, kind: Kind) -> Iterator[Stored]:
         bounds = (bytes([kind]), bytes([kind + 1]))
@@ -124,13 +172,10 @@ class Metadata:
     def flush(self) -> None:
         with self._lock:
             verified, self._verified = self._verified, {}
-            touched, self._touched = self._touched, set()
-        if self._read_only or not (verified or touched):
+        if self._read_only or not verified:
             return
-        now = int(time.time())
 
         def write(db: sqlite3.Connection) -> None:
-            db.executemany("UPDATE object SET used = ? WHERE key = ?", [(now, _name(key)) for key in touched])
             db.executemany("DELETE FROM verified WHERE name = ?", [(n,) for n, s in verified.items() if s is None])
             db.executemany(
                 "INSERT OR REPLACE INTO verified VALUES (?, ?, ?)",

@@ -69,6 +69,7 @@ ALLOWED = {
     "force": "config core cost driver engines errors execute granted known ledger names observe outcome place resolve rulefiles "
     "store targets undone words workspace",
     "ledger": "core",
+    "housekeeping": "core ledger record roots store workspace",
     "undone": "core ledger outcome place record store workspace",
     "words": "core ledger observe",
     "rulefiles": "core errors ninja place record store workspace",

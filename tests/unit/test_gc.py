@@ -11,7 +11,7 @@ from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Thunk, Usage, Work
 from gg.errors import StoreError
-from gg.store.base import Key, Kind, Store, blob_key
+from gg.store.base import Key, Kind, blob_key
 from gg.store.gc import collect, reach
 from gg.store.memory import MemoryStore
 
@@ -172,15 +172,30 @@ def test_a_dry_run_drops_nothing_and_tells_the_same(world: World) -> None:
     assert wet.dropped == {Kind.BLOB: 1}
 
 
-def test_a_reduction_without_its_blob_goes_too(world: World) -> None:
-    world.blob(b"lost output")
+def test_a_blob_is_as_young_as_the_youngest_that_leads_to_it(world: World) -> None:
+    old = blob_key(world.blob(b"old output"))
     world.clock.now += 10 * DAY
-    key = world.reduce(ThunkId(b"\1" * 32), BlobId.of(b"lost output"))
+    key = world.reduce(ThunkId(b"\1" * 32), BlobId.of(b"old output"))
     world.clock.now += 0.5 * DAY
+    before = world.everything()
+    collect(world.store, world.roots, max_age_s=DAY, now=world.clock.now)
+    assert world.everything() == before
+    world.clock.now += DAY
     report = collect(world.store, world.roots, max_age_s=DAY, now=world.clock.now)
-    assert key not in world.everything()
+    assert {key, old} == before - world.everything()
     assert report.dropped == {Kind.REDUCTION: 1, Kind.BLOB: 1}
-    assert world.reduction in world.everything()
+
+
+def test_what_leads_nowhere_is_not_left_by_a_size_that_cuts_in_the_middle(world: World) -> None:
+    """Whoever finds a thunk in the store may rely on all that it names."""
+    whole = sum(stored.size for kind in Kind for stored in world.store.keys(kind))
+    for limit in range(0, whole, 7):
+        each = World()
+        each.store.get(list(each.everything())[limit % 5 :: 2])
+        each.clock.now += DAY
+        collect(each.store, [], max_bytes=limit, now=each.clock.now)
+        kept = each.everything()
+        assert reach(each.store, [key for key in kept if key.kind is not Kind.BLOB])[0] <= kept
 
 
 def test_records_go_before_what_they_name(world: World) -> None:
@@ -209,7 +224,7 @@ def test_trouble_is_passed_on(world: World) -> None:
 
 
 def test_damaged_objects_lead_nowhere(world: World) -> None:
-    store: Store = world.store
+    store = world.store
     key = Key(Kind.REDUCTION, b"\2" * 32)
     store.put({key: b"not an encoding"})
     assert reach(store, [key]) == ({key}, ())

@@ -1,0 +1,39 @@
+"""How much a store has grown since it was collected, told without a look at its objects.
+
+`grown` has a number a line, bytes: first what the last collection left, then what each session has added. It is an estimate:
+what is dropped in another way stays counted, and a line that is added while it is written anew is lost.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+
+def note(directory: bytes, size: int) -> None:
+    """A session has added so many bytes of blobs."""
+    with suppress(OSError):  # a full disk: nobody needs it
+        fd = os.open(directory + b"/grown", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        try:
+            os.write(fd, b"%d\n" % size)
+        finally:
+            os.close(fd)
+
+
+def start_again(directory: bytes, size: int) -> None:
+    """A collection has left so many bytes."""
+    aside = directory + b"/tmp/.gg-%d-grown" % os.getpid()
+    with suppress(OSError):
+        with open(aside, "wb") as file:
+            file.write(b"%d\n" % size)
+        os.rename(aside, directory + b"/grown")
+
+
+def is_over(directory: bytes, limit: int) -> bool:
+    """Whether it holds more than `limit` bytes, and has grown by a twentieth of that since it was collected."""
+    try:
+        with open(directory + b"/grown", "rb", buffering=0) as file:
+            sizes = list(map(int, file.read().split()))
+    except (OSError, ValueError):
+        return False
+    return sum(sizes) > limit and sum(sizes[1:]) > limit // 20
