@@ -53,6 +53,7 @@ class Audience:
 
     def __init__(self, own: tuple[Stream, ...]) -> None:
         self._own = {_key(stream) for stream in own if stream.mode}
+        self._pipes = _pipes()
         self._readers: dict[int, dict[int, None]] = {}  # who was seen to read a pipe: by which descriptors
 
     def why_at_once(self, out: Stream, errors: Stream, pid: int, *, tried: bool) -> str:
@@ -75,7 +76,7 @@ class Audience:
             return ""
         if depth > _DEPTH:
             return UNKNOWN
-        if stat.S_ISFIFO(stream.mode):
+        if stat.S_ISFIFO(stream.mode) and stream.device == self._pipes:  # not one with a name
             return self._read_by(pid, stream, depth)
         if stat.S_ISREG(stream.mode):
             return FILE if stream.links else self._collected(pid, stream, depth)
@@ -161,6 +162,16 @@ class Audience:
                 return ""
             pid = parent
         return ""
+
+
+def _pipes() -> int:
+    """The device that pipes without a name are on."""
+    ends = os.pipe()
+    try:
+        return os.fstat(ends[0]).st_dev
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def _key(stream: Stream) -> tuple[int, int, int]:
