@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gg.core.placeholder import Placeholder
 from gg.errors import UnknownTarget
 from gg.workspace import Workspace, read_placeholder, search
+
+if TYPE_CHECKING:
+    from gg.search import Search
 
 
 class Targets:
@@ -55,5 +59,9 @@ class Targets:
         return cls({path: found for path, found in known if found})
 
     @classmethod
-    def all(cls, workspace: Workspace) -> Targets:
-        return cls(workspace.placeholders(), everything=True)
+    def all(cls, workspace: Workspace, search: Search | None = None) -> Targets:
+        """All that a build left, below the root and elsewhere. `search`: one that has begun."""
+        outside, lost = workspace.noted_outside()
+        targets = cls({**(search or workspace.search()).found(), **outside}, everything=True)
+        targets.out_of_reach += lost
+        return targets

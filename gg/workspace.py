@@ -210,8 +210,18 @@ class Workspace:
         return search(self.root, self.dot)
 
     def placeholders(self) -> dict[bytes, Placeholder]:
-        """Every placeholder below the root, by its absolute path; state, `.git` and symbolic links are not entered."""
-        return self.search().found()
+        """Every placeholder below the root, by its absolute path; state, `.git` and symbolic links are not entered. Those
+        that a build left elsewhere too.
+        """
+        return {**self.search().found(), **self.noted_outside()[0]}
+
+    def noted_outside(self) -> tuple[dict[bytes, Placeholder], list[bytes]]:
+        """Placeholders that a search of the tree may miss, and paths of such that nobody can look at now."""
+        if not os.path.exists(os.path.join(self.dot, "outside")):
+            return {}, []
+        from gg.outside import look
+
+        return look(self.dot)
 
 
 def search(directory: str, dot: str = "") -> Search:

@@ -75,7 +75,7 @@ def force(
     from gg.targets import Targets
 
     started, cpu = time.time(), time.process_time()
-    wanted = Targets(search.found(), everything=True) if search else Targets.named(targets, os.getcwd())
+    wanted = Targets.all(workspace, search) if search else Targets.named(targets, os.getcwd())
     if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
         _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
@@ -135,8 +135,8 @@ def _left(paths: Sequence[bytes]) -> GGError:
     from gg.errors import StoreError
 
     names = ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
-    hint = "everything else is forced; link or copy the file there again, or remove what is there"
-    return StoreError(f"placeholders are left outside of the workspace, for {names}", hint=hint)
+    hint = "all else is forced; link, copy or mount it where it is found, and force again, or forget it: gg clean"
+    return StoreError(f"placeholders may be left outside of the workspace, of {names}", hint=hint)
 
 
 def _holding(held: list[ThunkFailed], see: Callable[[Event], None]) -> Callable[[Event], None]:

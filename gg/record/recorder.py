@@ -6,13 +6,10 @@ is handed to the session's force service and answered when that is done, so othe
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gg.core.placeholder import Placeholder, Writer
 from gg.core.slotted import slotted
 from gg.errors import GGError, StoreError
 from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
@@ -20,9 +17,9 @@ from gg.models.names import LAUNCHERS
 from gg.record import protocol
 from gg.record.callers import here, why_real
 from gg.record.capture import Capture, Captured
-from gg.record.depfile import render
 from gg.record.doubt import doubt, doubt_of
 from gg.record.launchers import is_launcher, launched
+from gg.record.leave import CannotLeave, Leaver
 from gg.record.outputs import IN_PLACE, joined, named
 from gg.record.protocol import Op, Request
 
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
     from gg.record.audience import Audience
     from gg.record.calls import Calls
     from gg.record.rules import Rules
-    from gg.record.softfiles import SoftFiles
     from gg.record.world import World
 
 Reply = Callable[[bytes], None]
@@ -69,14 +65,12 @@ class Recorder:
         models: Mapping[str, Model],
         names: Namer,
         real: Callable[[bytes, bytes, bytes], bytes | None],
-        writer: Writer,
+        leaver: Leaver,
         calls: Calls,
-        soft: SoftFiles,
         rules: Rules,
         ledger: Ledger,
         forces: ForceService,
         shims: bytes,
-        tmp: bytes,
         always_real: frozenset[str] = frozenset(),
         listener: Callable[[Call, Captured], None] | None = None,
     ) -> None:
@@ -85,20 +79,17 @@ class Recorder:
         self._models = models
         self._names = names
         self._real = real
-        self._writer = writer
+        self._leaver = leaver
         self._calls = calls
-        self._soft = soft
         self._rules = rules
         self._ledger = ledger
         self._forces = forces
         self._shims = shims
-        self._tmp = os.path.join(tmp, b"p%d-" % os.getpid())
         self._always_real = always_real
         self._listener = listener
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._audience: Audience | None = None
-        self._count = 0
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
     def handle(self, request: Request, reply: Reply) -> None:
@@ -131,10 +122,13 @@ class Recorder:
             self._run_real(call, answer, request, reply)
             return
         try:
-            self._leave(call, answer, request.umask)
+            real = self._left(call, answer, request.umask)
         except (GGError, OSError) as error:
             status = error.exit_code if isinstance(error, GGError) else StoreError.exit_code
             reply(protocol.reply_exit(status, b"", os.fsencode(f"gg: {error}\n")))
+            return
+        if real is not None:
+            self._run_real(call, real, request, reply)
         else:
             reply(protocol.reply_exit(0))
 
@@ -253,90 +247,16 @@ class Recorder:
 
     # A thunk
 
-    def _leave(self, call: Call, captured: Captured, umask: int) -> None:
-        """Put placeholders where the outputs would be, and the dependency file that make will read."""
-        self._leave_depfile(captured, umask)
-        left = [(i, output) for i, output in enumerate(captured.outputs) if not (output.soft or output.optional)]
-        self._ledger.record(captured.id, [output.path for _, output in left])
-        for index, output in left:
-            mode = _mode_kept(captured, output.path)
-            if mode is None:
-                mode = (0o777 if output.executable else 0o666) & ~umask
-            data = self._writer.encode(captured.id, index)
-            info = self._rewrite(output.path, data, mode) or self._write(output.path, data, mode)
-            self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
+    def _left(self, call: Call, captured: Captured, umask: int) -> RunReal | None:
+        """Leave what stands for the outputs; why the call must run for real, where nothing can be left."""
+        paths = [output.path for output in captured.outputs if not (output.soft or output.optional)]
+        try:
+            self._leaver.leave(call, captured, umask, lambda: self._ledger.record(captured.id, paths))
+        except CannotLeave as error:
+            return RunReal(str(error), reads=captured.draft.inputs)
         self._calls.captured(call.tool.name, captured.draft.work.value, new=self._capture.is_new(captured.id))
         if self._listener:
             self._listener(call, captured)
-
-    def _leave_depfile(self, captured: Captured, umask: int) -> None:
-        """The dependency file, and the record by which a force finds it again, before any placeholder of the thunk is seen.
-
-        In the other order a kill in between would leave our text for good: make, finding the placeholder, has nothing to do.
-        """
-        depfile, outputs = captured.draft.depfile, captured.outputs
-        if depfile is None:
-            return
-        index = next(i for i, output in enumerate(outputs) if output.soft)
-        sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
-        text = render(depfile, captured.headers, sources)
-        info = self._write(outputs[index].path, text, 0o666 & ~umask)
-        self._soft.wrote(outputs[index].path, text, info, captured.id, index)
-        self._soft.flush()
-        self._rules.wrote(outputs[index].path, captured, index, info, captured.cwd)
-
-    def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
-        """Write over a placeholder of our own: one write of 256 bytes, which no kill can cut. None: do it otherwise.
-
-        To make a file costs ext4 many times what it costs to write to one that is there.
-        """
-        if not self._world.is_own(path):
-            return None
-        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            info = os.fstat(fd)
-            if info.st_nlink != 1 or info.st_mode & 0o7777 != mode or info.st_size != len(data):
-                return None
-            os.pwrite(fd, data, 0)
-            return os.fstat(fd)
-        finally:
-            os.close(fd)
-
-    def _write(self, path: bytes, data: bytes, mode: int) -> os.stat_result:
-        """Write aside and rename: a reader sees the old file or the whole new one, whenever we are killed."""
-        self._count += 1
-        info = self._write_aside(self._tmp + b"%d" % self._count, path, data, mode)
-        if info is None:  # another file system
-            beside = os.path.join(os.path.dirname(path), b".gg-%d-%d" % (os.getpid(), self._count))
-            info = self._write_aside(beside, path, data, mode)
-            assert info is not None
-        return info
-
-    def _write_aside(self, aside: bytes, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
-        fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-        try:
-            os.write(fd, data)
-            os.fchmod(fd, mode)
-            info = os.fstat(fd)
-        finally:
-            os.close(fd)
-        try:
-            os.rename(aside, path)
-        except OSError as error:
-            os.unlink(aside)
-            if error.errno == errno.EXDEV:
-                return None
-            raise
-        return info
-
-
-def _mode_kept(captured: Captured, path: bytes) -> int | None:
-    """The permissions of a file that is edited in place, which stay; None when the tool makes a new one."""
-    if path not in captured.edited:
-        return None
-    try:
-        return stat.S_IMODE(os.lstat(path).st_mode)
-    except OSError:
         return None
 
 

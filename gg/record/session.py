@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 from gg import history, native
 from gg.core.placeholder import Writer
 from gg.errors import GGError
+from gg.outside import Journal
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
 from gg.record.finder import Finder
+from gg.record.leave import Leaver
+from gg.record.newfiles import NewFiles
 from gg.record.recorder import Forced, Namer, Recorder, without_ours
 from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
@@ -119,6 +122,9 @@ class Session:
         self._soft = SoftFiles(store)
         self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = Finder(shims, self._world.stable)
+        rules = Rules(store)
+        self._new_files = NewFiles(os.fsencode(workspace.tmp), self._scratch.path())
+        writer, journal = Writer(os.fsencode(native.shim())), Journal(workspace.dot, workspace.root)
         recall = os.fsencode(os.path.join(workspace.dot, "recall"))
         self._capture = Capture(self._world, store, renaming, recall)
         self._recorder = Recorder(
@@ -127,14 +133,12 @@ class Session:
             models={**MODELS, **_declared_models(declared)},
             names=_namer(declared),
             real=self._finder.find,
-            writer=Writer(os.fsencode(native.shim())),
+            leaver=Leaver(self._new_files, writer, self._world, self._soft, rules, journal.note),
             calls=self.calls,
-            soft=self._soft,
-            rules=Rules(store),
+            rules=rules,
             ledger=ledger,
             forces=self._forces,
             shims=shims,
-            tmp=self._scratch.path(),
             always_real=always_real,
             listener=listener,
         )
@@ -184,6 +188,7 @@ class Session:
         self._files.flush()
         self._files.close()
         self._store.flush()
+        self._new_files.close()
         self._scratch.close()
         self.calls.close()
 

@@ -89,7 +89,7 @@ def test_a_name_outside_of_the_workspace_is_told(units: Project) -> None:
     units.infer("gcc", "-c", "a.c")
     os.link(units.path("a.o"), units.root.with_name("outside.o"))
     result = units.force(status=74)
-    assert "left outside of the workspace" in result.text
+    assert "be left outside of the workspace" in result.text
     assert "a.o" in result.text
     assert units.placeholders() == []
 

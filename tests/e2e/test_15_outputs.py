@@ -1,0 +1,169 @@
+"""Outputs that are there already, and directories that give new files something: as the plain tools leave them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import Project
+
+# Called with the output's name behind, in a directory that has a.c, m.c, in.o, in.s and in.a.
+TOOLS = {
+    "gcc -c": "gcc -c a.c -o",
+    "gcc -S": "gcc -S a.c -o",
+    "gcc -E": "gcc -E a.c -o",
+    "gcc": "gcc m.c -o",
+    "gcc -shared": "gcc -shared -fPIC a.c -o",
+    "gcc -flto": "gcc -flto -frandom-seed=1 -c a.c -o",
+    "gcc, from assembler text": "gcc -c in.s -o",
+    "gold": "gcc -fuse-ld=gold m.c -o",
+    "lld": "gcc -fuse-ld=lld m.c -o",
+    "mold": "gcc -fuse-ld=mold m.c -o",
+    "clang -c": "clang -c a.c -o",
+    "clang -S": "clang -S a.c -o",
+    "clang": "clang m.c -o",
+    "as": "as in.s -o",
+    "ld -r": "ld -r in.o -o",
+    "ld.gold -r": "ld.gold -r in.o -o",
+    "ld.lld -r": "ld.lld -r in.o -o",
+    "objcopy": "objcopy in.o",
+    "strip -o": "strip in.o -o",
+    "llvm-objcopy": "llvm-objcopy in.o",
+    "nasm": "nasm -f elf64 in.asm -o",
+    "dependency file": "gcc -c a.c -o other.o -MD -MF",
+    "linker map": "ld -r in.o -o other.o -Map",
+}
+STANDS = {
+    "empty, as of mktemp": (b"", 0o600, 1),
+    "of another mode": (b"junk", 0o640, 1),
+    "with two names": (b"junk", 0o644, 2),
+    "read-only": (b"junk", 0o444, 1),
+    "empty, with two names": (b"", 0o644, 2),
+}
+
+
+@pytest.fixture
+def sources(project: Project) -> Project:
+    project.write("a.c", "int f(void) { return 1; }\n")
+    project.write("m.c", "int main(void) { return 7; }\n")
+    project.write("in.asm", "mov eax, 1\n")
+    project.run("sh", "-c", "gcc -c a.c -o in.o; gcc -S a.c -o in.s")
+    return project
+
+
+def state(path: Path) -> tuple[object, ...]:
+    """All that a tool may have left as it was, or not."""
+    if not path.exists():
+        return ("none",)
+    info = path.stat()
+    return oct(info.st_mode), info.st_nlink, info.st_uid, info.st_gid, path.read_bytes()
+
+
+def set_up(project: Project, content: bytes, mode: int, names: int) -> None:
+    for name in ("out", "second"):
+        project.path(name).unlink(missing_ok=True)
+    project.write("out", content, mode)
+    if names == 2:
+        os.link(project.path("out"), project.path("second"))
+
+
+@pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
+def test_what_stands_at_an_output(sources: Project, tool: str) -> None:
+    """One test a tool: it starts gg but once, for all that may stand there."""
+    plain, got = {}, {}
+    for what, stands in STANDS.items():
+        set_up(sources, *stands)
+        sources.run("sh", "-c", f"umask 022; {tool} out", status=None)
+        plain[what] = state(sources.path("out")), state(sources.path("second"))
+    for number, stands in enumerate(STANDS.values()):
+        set_up(sources, *stands)
+        os.rename(sources.path("out"), sources.path(f"out{number}"))
+        if stands[2] == 2:
+            os.rename(sources.path("second"), sources.path(f"second{number}"))
+    calls = "; ".join(f"{tool} out{number}" for number in range(len(STANDS)))
+    sources.infer("sh", "-c", f"umask 022; {calls}", status=None)
+    sources.force(status=None)
+    for number, what in enumerate(STANDS):
+        got[what] = state(sources.path(f"out{number}")), state(sources.path(f"second{number}"))
+    assert got == plain
+
+
+def two_ways(project: Project, directory: Path, command: str) -> None:
+    """Run it plainly and through gg in the same directory, set up by the caller: modes, owners, access lists are the same."""
+    look = "find . -name '*.[ocd]' -o -name prog | sort | xargs stat -c '%n %a %u %g'; getfacl -R . 2>/dev/null || true"
+    project.run("sh", "-ec", command, cwd=directory)
+    plain = project.run("sh", "-c", look, cwd=directory).text
+    project.run("sh", "-c", "rm -f *.o *.d prog", cwd=directory)
+    project.infer("sh", "-ec", f"cd {directory}; {command}")
+    assert any(path.stat().st_size == 256 for path in directory.iterdir())
+    project.force()
+    assert not any(path.stat().st_size == 256 for path in directory.iterdir())
+    assert project.run("sh", "-c", look, cwd=directory).text == plain
+
+
+COMMAND = "gcc ../m.c -o prog; gcc -MD -c ../a.c -o a.o; strip -g a.o; ar rc lib.o a.o"
+
+
+@pytest.mark.parametrize("umask", ["022", "077", "002"])
+def test_a_directory_with_a_default_access_list(sources: Project, umask: str) -> None:
+    directory = sources.path("d")
+    directory.mkdir()
+    if shutil.which("setfacl") is None or subprocess.call(["setfacl", "-d", "-m", "u:1:rwx,g::rwx,o::-", directory]):
+        pytest.skip("no access lists here")
+    two_ways(sources, directory, f"umask {umask}; {COMMAND}")
+
+
+def test_a_directory_whose_group_passes_on(sources: Project) -> None:
+    directory = sources.path("d")
+    directory.mkdir()
+    groups = [group for group in os.getgroups() if group != os.getegid()] or ([1] if os.geteuid() == 0 else [])
+    if not groups:
+        pytest.skip("this user has one group")
+    os.chown(directory, -1, groups[0])
+    directory.chmod(0o2775)
+    two_ways(sources, directory, f"umask 002; {COMMAND}")
+
+
+def test_a_directory_that_cannot_be_written(sources: Project) -> None:
+    """The compiler says so, at once, and with its status."""
+    if os.geteuid() == 0:
+        pytest.skip("nothing is forbidden to root")
+    sources.path("d").mkdir()
+    sources.path("d").chmod(0o555)
+    plain = sources.run("gcc", "-c", "a.c", "-o", "d/a.o", status=None)
+    got = sources.infer("gcc", "-c", "a.c", "-o", "d/a.o", status=plain.status)
+    assert plain.stderr.strip() in got.stderr
+
+
+def test_a_directory_is_not_newer_than_plainly(sources: Project) -> None:
+    """A rule may depend on one."""
+    sources.path("d").mkdir()
+    sources.infer("sh", "-c", "gcc -c a.c -o d/a.o; gcc -c m.c -o d/m.o")
+    before = sources.path("d").stat().st_mtime_ns
+    sources.force()
+    assert sources.path("d").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_no_output_is_newer_than_the_first(sources: Project, compiler: str) -> None:
+    """make's own rule from .s to .o would assemble again."""
+    sources.write(
+        "Makefile", f"o/a.o: a.c\n\t{compiler} -save-temps=obj -c a.c -o o/a.o\nlib.a: o/a.o\n\tar rcs $@ $^\n"
+    )
+    sources.path("o").mkdir()
+    sources.infer("make")
+    said = sources.infer("make", "lib.a").text
+    assert "as " not in said
+    sources.force()
+    sources.make("-q", "lib.a")
+
+
+def test_a_map_is_not_older_than_its_program(sources: Project) -> None:
+    sources.write("Makefile", "p.map: p\n\tgcc m.c -o p -Wl,-Map=p.map\np: m.c\n\tgcc m.c -o p -Wl,-Map=p.map\n")
+    sources.infer("make")
+    sources.force()
+    sources.make("-q")
