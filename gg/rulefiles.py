@@ -41,6 +41,9 @@ class RuleFiles:
             if soft:
                 self._read_already[first] = made.blob
             return []
+        if (soft and soft.open) or os.lstat(path).st_nlink > 1:
+            self._write_over(path, self._rule(made.blob))
+            return []
         return [self._item(path, made, kept_of(path, 0o7777))]
 
     def written(self) -> list[bytes]:
@@ -73,6 +76,18 @@ class RuleFiles:
         with open(aside, "wb") as file:
             file.write(text)
         return Item(path, aside, Made(BlobId.of(text), made.executable), None, kept)
+
+    @staticmethod
+    def _write_over(path: bytes, text: bytes) -> None:
+        """All names of a file with several get the text. One write, to the old end at least; its times stay."""
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            there = os.fstat(fd)
+            os.pwrite(fd, text.ljust(there.st_size, b"\n"), 0)
+            os.ftruncate(fd, len(text))
+            os.utime(fd, ns=(there.st_atime_ns, there.st_mtime_ns))
+        finally:
+            os.close(fd)
 
     def _rule(self, blob: BlobId) -> bytes:
         with open(blob_path(self._store, blob), "rb") as file:

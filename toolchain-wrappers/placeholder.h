@@ -26,6 +26,28 @@
 #define GG_PLACEHOLDER_INDEX_AT 242
 #define GG_PLACEHOLDER_FLAG "--gg-placeholder"
 
+/* What the recorder writes as a dependency file ends with GG_RULE_NEWLINES newlines or more, and its size is
+ * GG_RULE_REST more than a multiple of GG_RULE_STEP: so one status tells of nearly all files that they are none.
+ * gg/record/softfiles.py writes it. */
+#define GG_RULE_STEP 64
+#define GG_RULE_REST 41
+#define GG_RULE_NEWLINES 16
+
+/* May a file of this size be such a dependency file? */
+static inline int gg_may_be_rule(long long size)
+{
+    return size % GG_RULE_STEP == GG_RULE_REST;
+}
+
+/* Are these the last bytes of one? */
+static inline int gg_ends_rule(const char end[GG_RULE_NEWLINES])
+{
+    for (int i = 0; i < GG_RULE_NEWLINES; i++)
+        if (end[i] != '\n')
+            return 0;
+    return 1;
+}
+
 /* Are these 256 bytes a placeholder? */
 static inline int gg_is_placeholder(const char *bytes)
 {

@@ -143,19 +143,19 @@ enum gg_sight gg_sight_of(pid_t pid)
     return sight_of(name_in(&at, end), at, end);
 }
 
-static int is_one_of(const char *list)
+static int is_one_of(const char *list, pid_t pid)
 {
     char line[4096];
-    const char *at = line, *end = line + command_line(0, line, sizeof line);
+    const char *at = line, *end = line + command_line(pid, line, sizeof line);
     return listed(list, name_in(&at, end));
 }
 
 int gg_packs(void)
 {
-    return is_one_of(archivers);
+    return is_one_of(archivers, 0);
 }
 
-int gg_reads_rules(void)
+int gg_reads_rules(pid_t pid)
 {
-    return is_one_of(MAKES);
+    return is_one_of(MAKES, pid);
 }

@@ -24,7 +24,7 @@ enum gg_sight gg_sight_of(pid_t pid);
 /* Is this process an archiver, which notes the times of directories before it reads what is in them? */
 int gg_packs(void);
 
-/* Is this process one that may read a dependency file as the recorder left it: make, or the like? */
-int gg_reads_rules(void);
+/* Is the process `pid` (0: this one) one that may read a dependency file as the recorder left it: make, or the like? */
+int gg_reads_rules(pid_t pid);
 
 #endif

@@ -229,17 +229,20 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
         flags = 0;
     if ((flags & (O_TRUNC | O_PATH | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
         path_of(asked, c, full) != 0 || fstatat(AT_FDCWD, full, &st, c->what == SIZES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
-        st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode))
+        (st.st_size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(st.st_size)) || !S_ISREG(st.st_mode))
         return 0;
-    int fd = open(full, O_RDONLY | O_CLOEXEC);
-    int is = fd >= 0 && read(fd, bytes, sizeof bytes) == sizeof bytes && gg_is_placeholder(bytes);
+    int fd = open(full, O_RDONLY | O_CLOEXEC), rule = gg_may_be_rule(st.st_size);
+    int is = rule ? fd >= 0 && pread(fd, bytes, GG_RULE_NEWLINES, st.st_size - GG_RULE_NEWLINES) == GG_RULE_NEWLINES &&
+                        gg_ends_rule(bytes) && !gg_reads_rules((pid_t)asked->pid)
+                  : fd >= 0 && read(fd, bytes, sizeof bytes) == sizeof bytes && gg_is_placeholder(bytes);
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t n = is ? readlink(link, name, PATH_MAX - 1) : 0;
     if (fd >= 0)
         close(fd);
     name[n > 0 ? n : 0] = '\0';
     pid_t pid = (pid_t)asked->pid;
-    return n > 0 && (c->what > SIZES || gg_sight_of(pid) < (c->what == SIZES ? GG_LOOKS : GG_COPIES));
+    return n > 0 && (c->what > SIZES || (rule && c->what != SIZES) ||
+                     gg_sight_of(pid) < (c->what == SIZES ? GG_LOOKS : GG_COPIES));
 }
 
 /* The reader's own standard error. */

@@ -19,6 +19,7 @@ from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import Work
 from gg.record.depfile import render
 from gg.record.newfiles import NewFile, NewFiles, attribute_names
+from gg.record.softfiles import marked
 
 if TYPE_CHECKING:
     from gg.models.base import Call
@@ -68,7 +69,7 @@ class Leaver:
         What comes first among the outputs is left last, as tools do, and no other is newer: make has rules that lead from
         one to the other.
         """
-        self._leave_depfile(captured, umask)
+        self._leave_depfile(call, captured, umask)
         self._record = record
         outputs = [(i, o) for i, o in enumerate(captured.outputs) if not (o.soft or o.optional)]
         left: list[tuple[bytes, int]] = []
@@ -89,7 +90,7 @@ class Leaver:
             os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
             self._world.wrote_placeholder(path, os.lstat(path), Placeholder(captured.id, index))
 
-    def _leave_depfile(self, captured: Captured, umask: int) -> None:
+    def _leave_depfile(self, call: Call, captured: Captured, umask: int) -> None:
         """The dependency file, and the record by which a force finds it again, before any placeholder of the thunk is seen.
 
         In the other order a kill in between would leave our text for good: make, finding the placeholder, has nothing to do.
@@ -99,14 +100,16 @@ class Leaver:
             return
         index = next(i for i, output in enumerate(outputs) if output.soft)
         sources = [source for scan in captured.draft.scans for source in scan.sources] or captured.draft.inputs
-        path, text = outputs[index].path, render(depfile, captured.headers, sources)
+        if b"MAKELEVEL" in call.env:  # a header that make would not know of may go away before it is forced
+            depfile = depfile._replace(phony=True)
+        path, text = outputs[index].path, marked(render(depfile, captured.headers, sources))
         try:
             info = self._write(path, text, _How(0o666, umask))
         except OSError as error:
             raise CannotLeave(f"no file can be made: {error.strerror}") from None
         self._soft.wrote(path, text, info, captured.id, index)
         self._soft.flush()
-        self._rules.wrote(path, captured, index, info, captured.cwd)
+        self._rules.wrote(path, text, captured, index, info, captured.cwd)
 
     def _leave(self, call: Call, captured: Captured, index: int, umask: int) -> os.stat_result:
         output = captured.outputs[index]

@@ -12,7 +12,7 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Directory, Entry, Output, Work
 from gg.models.base import Call, Draft, Writes
-from gg.record.editable import OBJECTS, is_archive, makes_known
+from gg.record.editable import is_archive, makes_known
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
@@ -116,21 +116,9 @@ class Outputs:
             raise NotCapturable("an output that is a symbolic link")
         if not stat.S_ISREG(info.st_mode):
             raise NotCapturable("an output that is no regular file")
-        if info.st_size == 0 or not _makes_anew(writes, draft):
+        if draft.work in IN_PLACE:  # others: `gg.record.leave`
             _check_edited(name, info, call)
         return SandboxPath(name)
-
-
-def _makes_anew(writes: Writes, draft: Draft) -> bool:
-    """Whether the tool makes a new file where one is: objects and linked files, if that is not empty (bfd/cache.c).
-
-    All others are opened and written over, with whatever names and permissions they have.
-    """
-    if draft.work is Work.LINK:
-        return writes is draft.outputs[0]
-    if draft.work not in (Work.COMPILE, Work.ASSEMBLE) or draft.model.startswith(("nasm/", "yasm/")):
-        return False
-    return writes.path.endswith(OBJECTS)
 
 
 def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:

@@ -237,13 +237,16 @@ class Recorder:
             reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
 
         path = here(request, named(request.path, request.cwd))
-        if self._rules.exact(path, lambda: reply(protocol.reply_ready())):
+        if self._rules.exact(path, lambda: reply(protocol.reply_ready()), self._force_one):
             return
-        if path.endswith(b".d") and not self._world.is_placeholder(path):  # somebody else's, or made exact meanwhile
+        if not self._world.is_placeholder(path) and os.path.isfile(path):  # somebody else's, or made exact meanwhile
             reply(protocol.reply_ready())
             return
         self._calls.forced += 1
         self._forces.force([path], then)
+
+    def _force_one(self, path: bytes, then: Callable[[], None]) -> None:
+        self._forces.force([path], lambda forced: then())
 
     # A thunk
 

@@ -120,9 +120,9 @@ class Session:
             os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming, shared
         )
         self._soft = SoftFiles(store)
+        self._rules = Rules(store, self._world.is_placeholder)
         self._scratch = Scratch(os.fsencode(workspace.tmp))
         self._finder = Finder(shims, self._world.stable)
-        rules = Rules(store)
         self._new_files = NewFiles(os.fsencode(workspace.tmp), self._scratch.path())
         writer, journal = Writer(os.fsencode(native.shim())), Journal(workspace.dot, workspace.root)
         recall = os.fsencode(os.path.join(workspace.dot, "recall"))
@@ -133,9 +133,9 @@ class Session:
             models={**MODELS, **_declared_models(declared)},
             names=_namer(declared),
             real=self._finder.find,
-            leaver=Leaver(self._new_files, writer, self._world, self._soft, rules, journal.note),
+            leaver=Leaver(self._new_files, writer, self._world, self._soft, self._rules, journal.note),
             calls=self.calls,
-            rules=rules,
+            rules=self._rules,
             ledger=ledger,
             forces=self._forces,
             shims=shims,
@@ -183,6 +183,7 @@ class Session:
 
     def close(self) -> None:
         self._soft.flush()
+        self._rules.close(os.fsencode(self._workspace.root))
         self._capture.close()
         self._world.flush()
         self._files.flush()

@@ -3,6 +3,9 @@
 The recorder writes one at once, for make; the compiler's own takes its place when the thunk is forced. No placeholder
 can mark it, so it is remembered by path and inode, for automake renames `x.Tpo` to `x.Po` in the same directory, and
 by its text, for two recordings at once write the same to one path, and each remembers its own file.
+
+Its size and its end say that it is one (`marked`), whatever it is called: the interposer asks the recorder before anything
+but make reads it (`toolchain-wrappers/placeholder.h`). Newlines are what every reader of such files passes over.
 """
 
 from __future__ import annotations
@@ -17,10 +20,18 @@ from gg.core.ids import ThunkId
 from gg.core.slotted import slotted
 from gg.store.base import Key, Kind, Store
 
+_STEP, _REST, _NEWLINES = 64, 41, 16
+
+
+def marked(text: bytes) -> bytes:
+    """`text` with newlines behind it, by which the interposer knows it."""
+    size = len(text) + _NEWLINES
+    return text + b"\n" * (_NEWLINES + (_REST - size) % _STEP)
+
 
 @slotted()
 class SoftFile:
-    """A file as the recorder left it. Times in nanoseconds."""
+    """A file as the recorder left it. Times in nanoseconds. `open`: somebody is about to read it, so it must stay that file."""
 
     path: bytes
     inode: int
@@ -28,6 +39,7 @@ class SoftFile:
     size: int
     index: int
     text: bytes  # its digest
+    open: bool = False
 
     def find(self) -> bytes | None:
         """Where the file is now, unchanged since it was written; None when it is gone or is another one."""
@@ -37,7 +49,7 @@ class SoftFile:
         try:
             with os.scandir(directory) as entries:
                 for entry in entries:
-                    if entry.inode() == self.inode and self._is_at(entry.path):
+                    if entry.inode() == self.inode and (self._is_at(entry.path) or self._is_same(entry.path)):
                         return entry.path
         except OSError:
             pass
@@ -74,8 +86,10 @@ class SoftFiles:
         self._store = store
         self._pending: dict[Key, bytes] = {}
 
-    def wrote(self, path: bytes, text: bytes, info: os.stat_result, thunk: ThunkId, index: int) -> None:
-        record = [2, path, info.st_ino, info.st_mtime_ns, info.st_size, index, _digest(text)]
+    def wrote(
+        self, path: bytes, text: bytes, info: os.stat_result, thunk: ThunkId, index: int, *, is_open: bool = False
+    ) -> None:
+        record = [2, path, info.st_ino, info.st_mtime_ns, info.st_size, index, _digest(text), is_open]
         self._pending[soft_key(thunk)] = msgpack.packb(record)
         if len(self._pending) >= 64:
             self.flush()

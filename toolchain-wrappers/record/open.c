@@ -14,15 +14,14 @@
 
 extern char **environ;
 
-/* About to read a dependency file, told by its name: the recorder lets the compiler write it first, if it is its own. */
+/* About to read a dependency file, or to add to it: the recorder lets the compiler write it first, if it is its own. */
 static void before(int dir, const char *path, int reads)
 {
-    size_t n = reads && path != NULL ? strlen(path) : 0;
-    if (n > 2 && strcmp(path + n - 2, ".d") == 0)
+    if (reads && path != NULL)
         gg_make_exact(dir, path);
 }
 
-#define READS(flags) (!((flags) & (O_TRUNC | O_CREAT | O_DIRECTORY)))
+#define READS(flags) (!((flags) & (O_TRUNC | O_DIRECTORY)))
 
 int gg_open_again(int *fd, int flags, int *tries)
 {
@@ -98,7 +97,7 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
         NEXT(fopen_function, #name);                                               \
         FILE *stream;                                                              \
         int tries = 0;                                                             \
-        before(AT_FDCWD, path, mode[0] == 'r');                                    \
+        before(AT_FDCWD, path, mode[0] != 'w');                                    \
         do                                                                         \
             stream = next(path, mode);                                             \
         while (stream_again(&stream, mode, &tries));                               \
@@ -110,7 +109,7 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
     GG_EXPORT FILE *name(const char *restrict path, const char *restrict mode, FILE *restrict stream)         \
     {                                                                                                         \
         NEXT(freopen_function, #name);                                                                        \
-        before(AT_FDCWD, path, mode[0] == 'r');                                                               \
+        before(AT_FDCWD, path, mode[0] != 'w');                                                               \
         if (path != NULL && mode[0] != 'w' && gg_own_sight() < GG_COPIES && gg_force_path(AT_FDCWD, path) != 0) { \
             int saved = errno;                                                                                \
             fclose(stream);                                                                                   \

@@ -172,8 +172,11 @@ int gg_force_path(int dir, const char *path)
     struct stat st;
     int saved = errno, failed = 0, tries = GG_TRIES;
     do {
-        if (gg_session()->socket == NULL || path[0] == '\0' || gg_status(dir, path, &st) != 0 ||
-            st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode))
+        if (gg_session()->socket == NULL || path[0] == '\0' || gg_status(dir, path, &st) != 0)
+            break;
+        if (gg_may_be_rule(st.st_size))
+            gg_make_exact(dir, path);
+        if (st.st_size != GG_PLACEHOLDER_SIZE || !S_ISREG(st.st_mode))
             break;
         int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
         failed = fd >= 0 && holds_placeholder(fd) ? force_open(fd) : 0;
@@ -192,14 +195,27 @@ void gg_force_held(int fd)
     errno = saved;
 }
 
+static int ends_rule(int dir, const char *path, long long size)
+{
+    char end[GG_RULE_NEWLINES];
+    int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
+    int is = fd >= 0 && pread(fd, end, sizeof end, size - (long long)sizeof end) == sizeof end && gg_ends_rule(end);
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
 void gg_make_exact(int dir, const char *path)
 {
     char full[PATH_MAX];
     struct stat st;
-    struct gg_reply reply;
     int saved = errno;
     if (gg_session()->socket != NULL && !gg_session()->bypass && gg_status(dir, path, &st) == 0 && S_ISREG(st.st_mode) &&
-        !gg_reads_rules() && gg_absolute(dir, path, full) == 0 && ask(full, &reply) == NULL)
-        gg_reply_free(&reply);
+        gg_may_be_rule(st.st_size) && ends_rule(dir, path, st.st_size) && !gg_reads_rules(0) &&
+        gg_absolute(dir, path, full) == 0) {
+        struct gg_reply reply;
+        if (ask(full, &reply) == NULL) /* else nobody is there who could, and what is there will do */
+            gg_reply_free(&reply);
+    }
     errno = saved;
 }

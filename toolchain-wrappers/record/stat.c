@@ -45,7 +45,7 @@ static int packs(void)
 static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);
-    if ((!directory && (size != GG_PLACEHOLDER_SIZE || !S_ISREG(mode))) || gg_session()->socket == NULL || path == NULL ||
+    if ((!directory && ((size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(size)) || !S_ISREG(mode))) || gg_session()->socket == NULL || path == NULL ||
         path[0] == '\0' || (directory ? !packs() : gg_own_sight() >= GG_LOOKS))
         return 0;
     if (directory) {
