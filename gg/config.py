@@ -66,6 +66,10 @@ _ENVIRONMENT = {
 }
 
 
+_RECORDINGS = frozenset(
+    f"GG_{name}"
+    for name in ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE")
+)
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
 
 TRACED = ("configure", "cmake", "meson")
@@ -80,6 +84,27 @@ def gg_dir() -> str:
 def recorder_socket() -> str:
     """`GG_SOCKET`: set inside a command that is being recorded."""
     return os.environ.get("GG_SOCKET", "")
+
+
+def outside_environment() -> dict[str, str]:
+    """The environment that this process was given, without what a recording that it is part of has put there."""
+    env = given_environment()
+    shims = env.get("GG_SHIMS")
+    if shims and "PATH" in env:
+        env["PATH"] = os.pathsep.join(part for part in env["PATH"].split(os.pathsep) if part != shims)
+    return {name: value for name, value in env.items() if name not in _RECORDINGS}
+
+
+def is_interposed() -> bool:
+    """Is the interposer loaded into this process, and can it be left behind?"""
+    return "libgg-record.so" in os.environ.get("LD_PRELOAD", "") and "GG_OUTSIDE" not in os.environ
+
+
+def go_outside() -> None:
+    """Have the environment of a process that no recording knows of."""
+    env = outside_environment()
+    os.environ.clear()
+    os.environ.update(env)
 
 
 def given_environment() -> dict[str, str]:

@@ -63,6 +63,10 @@ def force(
     """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none. With `held`,
     failures go there instead of being shown.
     """
+    if config.recorder_socket():
+        from gg.cli.inside import leave_recording
+
+        leave_recording()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
     workspace = _workspace(targets)
     search = None if targets else workspace.search()

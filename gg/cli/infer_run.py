@@ -40,7 +40,11 @@ def infer(
     Into `told` go the thunks that had failed before, and so ran at once.
     """
     if config.recorder_socket():
-        os.execvp(arguments[0], list(arguments))  # already inside a recording, which sees this command too
+        from gg.cli.inside import become, is_recorded, leave_recording
+
+        if is_recorded():
+            become(arguments)
+        leave_recording()
     workspace = Workspace.create(tell=_tell)
     settings = _settings(workspace, trace, flags)
     declared, traced = _declared(workspace.root), _traced(settings)

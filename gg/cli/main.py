@@ -109,7 +109,10 @@ def _infer(words: list[str]) -> int:
 def main() -> None:
     def action() -> int:
         from gg.cli.group import call, group
+        from gg.cli.inside import leave_recording
 
+        if sys.argv[1:2] != ["infer"]:
+            leave_recording()
         return call(group, "gg")
 
     run(action)
@@ -139,7 +142,13 @@ def init() -> None:
 
 
 def describe() -> None:
-    run(_by_click("describe"))
+    def action() -> int:
+        from gg.cli.inside import leave_recording
+
+        leave_recording()
+        return _by_click("describe")()
+
+    run(action)
 
 
 def create_thunk() -> None:

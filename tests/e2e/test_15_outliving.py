@@ -114,6 +114,17 @@ def test_the_next_recording_is_not_the_daemons(sources: Project) -> None:
     daemon.quit()
 
 
+def test_a_daemon_records_anew(sources: Project) -> None:
+    """gg-infer and gg-force below a daemon that an earlier gg-infer started are as anywhere."""
+    daemon = Daemon(sources)
+    daemon.run(f"{SCRIPTS}/gg-infer --quiet sh -c 'gcc -c main.c; gcc -c f.c'")
+    assert sources.placeholders() == ["f.o", "main.o"]
+    daemon.run(f"{SCRIPTS}/gg-force --quiet f.o")
+    assert sources.placeholders() == ["main.o"]
+    daemon.run(f"{SCRIPTS}/gg-infer --quiet --force gcc -o prog main.o f.o && ./prog", status=7)
+    daemon.quit()
+
+
 MAKEFILE = """
 prog: first killed second lib.a
 	gcc -o prog main.o lib.a

@@ -180,8 +180,21 @@ static int start_unreached(struct start *s, const char *path, char *const argv[]
     return s->then(s, session->shim, more, envp);
 }
 
+static int start_with_less(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
+{
+    struct gg_program program = {0, 0};
+    char **list = alloca(gg_keep_pointers(envp, nothing) * sizeof(char *));
+    char *bytes = alloca(gg_less_bytes(envp));
+    if (gg_force_path(dir, path) != 0 || gg_force_needed(dir, path, envp, &program) != 0)
+        return -1;
+    envp = gg_less(envp, list, bytes);
+    return program.unreached ? start_unreached(s, path, argv, envp) : s->then(s, path, argv, envp);
+}
+
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
 {
+    if (gg_session()->socket != NULL && gg_gets_less(path, argv, envp))
+        return start_with_less(s, dir, path, argv, envp);
     const struct gg_kept *keep = gg_session()->bypass || gg_session()->socket == NULL ? nothing : kept;
     char **pointers = alloca((gg_keep_pointers(envp, keep) + 1) * sizeof(char *));
     char *bytes = alloca(gg_keep_bytes(envp, keep));

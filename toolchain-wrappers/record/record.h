@@ -9,6 +9,7 @@
  *   change.c  the ways to spoil one by its name
  *   syscall.c the same by the kernel's numbers
  *   spawn.c   what posix_spawn is told to do before the program starts
+ *   environment.c  who is started without this library
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
@@ -76,6 +77,12 @@ void gg_make_exact(int dir, const char *path);
 
 /* Have the file at `path` made where no recorder answers: by gg-force. 0, or -1. */
 int gg_force_alone(const char *path);
+
+/* Does the program get less of ours than others (environment.c)? Then its environment is put into `list`, which has room for
+ * the pointers of envp, and `bytes`, of gg_less_bytes. */
+int gg_gets_less(const char *path, char *const argv[], char *const envp[]);
+size_t gg_less_bytes(char *const envp[]);
+char *const *gg_less(char *const envp[], char **list, char *bytes);
 
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
