@@ -20,6 +20,7 @@ from gg.record.capture import Capture, Captured
 from gg.record.doubt import doubt, doubt_of
 from gg.record.launchers import is_launcher, launched
 from gg.record.leave import CannotLeave, Leaver
+from gg.record.limits import Limits
 from gg.record.outputs import IN_PLACE, joined, named
 from gg.record.protocol import Op, Request
 
@@ -90,6 +91,7 @@ class Recorder:
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._audience: Audience | None = None
+        self._limits = Limits()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
     def handle(self, request: Request, reply: Reply) -> None:
@@ -192,7 +194,7 @@ class Recorder:
         answer: Answer = model(call, self._world)
         if isinstance(answer, RunReal):
             return answer
-        why = doubt_of(answer, call) or self._why_at_once(answer, request)
+        why = doubt_of(answer, call) or self._limits.why_at_once(request.pid) or self._why_at_once(answer, request)
         return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
 
     def _why_at_once(self, draft: Draft, request: Request) -> str:

@@ -163,3 +163,32 @@ def test_directory_by_its_name(project: Project) -> None:
     project.path("link").symlink_to("real")
     result = assert_same(project, "cd link; GG sh -c 'echo $PWD; pwd; pwd -P'")
     assert result.stdout.splitlines()[0] == os.fsencode(project.path("link"))
+
+
+# Resource limits
+
+LIMITS = ["-s 4096", "-S -s unlimited", "-v 4000000", "-t 50", "-f 100000", "-n 50", "-S -d 4000000"]
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_call_with_other_limits_runs_at_once(project: Project, limit: str) -> None:
+    """What is forced later runs under gg-force's limits."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    project.infer("sh", "-c", f"ulimit {limit}; gcc -c main.c")
+    assert project.placeholders() == []
+    assert b"resource limits" in project.gg("explain").stdout
+
+
+def test_a_limit_that_is_exceeded(project: Project) -> None:
+    """The size of a file, and the stack that a deep expression needs, decide in the build itself."""
+    project.write("big.c", "char big[200000] = {1};\n")
+    line = "GG sh -c 'ulimit -f 100; gcc -c big.c 2>&1 || gcc -DSMALL -fsyntax-only big.c && echo other'"
+    assert_same(project, line)
+
+
+def test_limits_that_all_of_it_has(project: Project) -> None:
+    """gg-infer's own are no others; more open files than it may have, and core dumps, do not matter."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    line = f"ulimit -s 4096; ulimit -S -n 200; {INFER} sh -c 'ulimit -n 300; ulimit -c 0; gcc -c main.c'"
+    project.run("sh", "-c", line)
+    assert project.placeholders() == ["main.o"]
