@@ -112,6 +112,11 @@ class Cone:
         self._resolved.pop(name, None)
         return tuple(dict.fromkeys(e.thunk for e in entries))
 
+    def below(self, name: ThunkId) -> list[ThunkId]:
+        """The thunks whose outputs it reads, and the one that it became."""
+        found = [*self.thunks[name].dependencies(), *(entry.thunk for entry in self.grown.get(name, ()))]
+        return [*found, self.became[name]] if name in self.became else found
+
     def forget_resolved(self) -> None:
         """Outputs are made again and may come out otherwise."""
         self._resolved.clear()

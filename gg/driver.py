@@ -28,7 +28,7 @@ from gg.engines.base import Answer, Engine, Failure, Start
 from gg.errors import GGError
 from gg.execute.expand import Groups
 from gg.mailbox import Came, Mailbox, Sent, Wanted
-from gg.outcome import Broke, Broken, Finished, Outcome, Settled, Spending
+from gg.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled, Spending
 from gg.resolve import Resolved, Values
 from gg.store.base import Store
 from gg.telling import Telling
@@ -64,6 +64,7 @@ class Driver:
         root: str = "/",
         outside: Callable[[bytes], bytes] = bytes,
         budget: Spending | None = None,
+        mail: Mailbox | None = None,
     ) -> None:
         """`outside`: where on this machine is what a thunk calls by a path."""
         self._engines = {engine.name: engine for engine in engines}
@@ -71,8 +72,7 @@ class Driver:
         self._scheduler = Scheduler(policy or Policy())
         self._budget = budget
         self._over_budget = False
-        self._mail = Mailbox()
-        self.taken: set[int] = set()
+        self._mail = mail or Mailbox()
         self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, _Attempt] = {}
@@ -81,6 +81,9 @@ class Driver:
         self._settled: set[ThunkId] = set()
         self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
         self._broke: Broke | None = None
+        self._given_up: GivenUp | None = None
+        self._uncounted: set[ThunkId] = set()  # have run, and nobody was told for whom
+        self._counted: set[ThunkId] = set()
         self._stop = False
         self._setup: GGError | None = None
         for engine in engines:
@@ -95,9 +98,10 @@ class Driver:
         known: Mapping[ThunkId, Values] | None = None,
         encoded: Mapping[ThunkId, bytes] | None = None,
         broke: Broke | None = None,
+        given_up: GivenUp | None = None,
     ) -> Outcome:
         """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done, `broke` for those
-        that cannot be, before that is told.
+        that cannot be, before that is told, and `given_up` afterwards for all that will not be.
 
         Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
         of thunks that are not to be evaluated unless they are roots, or the store has lost them. `encoded`: thunks that were
@@ -108,6 +112,7 @@ class Driver:
         self._cone.values.update((name, value) for name, value in known.items() if name not in self._cone.thunks)
         self._finished = finished
         self._broke = broke
+        self._given_up = given_up
         self._done: events.Summary | None = None
         self._failures = {}
         self._by_running: set[ThunkId] = set()
@@ -130,8 +135,11 @@ class Driver:
         )
 
     def want(self, root: ThunkId) -> int:
-        """Force this one too, while `force` runs; from any thread. If it came before the end, the answer is in `taken`."""
+        """Force this one too, while `force` runs; from any thread. A ticket, which `took` tells about after the end."""
         return self._mail.want(root)
+
+    def took(self, ticket: int) -> bool:
+        return ticket in self._mail.taken
 
     def _want(self, roots: Sequence[ThunkId]) -> None:
         again = [self._settled_as(name) for name in roots if name in self._settled]
@@ -151,6 +159,19 @@ class Driver:
         """The thunk of this id, loaded if need be."""
         self._cone.load([name])
         return self._cone.thunks[name]
+
+    def ran_below(self, root: ThunkId) -> int:
+        """How many thunks at and below `root` have run, those not counted that were counted for others before."""
+        count = 0
+        stack = [root]
+        while stack:
+            name = stack.pop()
+            if name not in self._counted and name in self._cone.thunks:
+                self._counted.add(name)
+                count += name in self._uncounted
+                self._uncounted.discard(name)
+                stack += self._cone.below(name)
+        return count
 
     # The loop
 
@@ -172,7 +193,7 @@ class Driver:
             elif isinstance(each, Sent):
                 self._step(events.Sent(time.monotonic(), each.attempts))
             elif isinstance(each, Wanted):
-                self.taken.add(each.ticket)
+                self._mail.taken.add(each.ticket)
                 self._want([each.root])
 
     def _step(self, *pending: events.Event) -> None:
@@ -376,6 +397,8 @@ class Driver:
         settled = self._settled_as(name)
         ran = command.how is How.RAN or name in self._by_running
         self._ran, self._cached = self._ran + ran, self._cached + (not ran)
+        if ran:
+            self._uncounted.add(name)
         self._tell.done(settled, "ran" if ran else "cached")
         return settled
 
@@ -402,3 +425,12 @@ class Driver:
             self._broke(broken)
         for name, failure in failed:
             self._tell.failed(name, self._cone.thunks[name], failure)
+        if commands and self._given_up:
+            self._given_up([_with_cause(command) for command in commands])
+
+
+def _with_cause(command: events.Failed | events.Skipped) -> tuple[ThunkId, ThunkId]:
+    cause = command.id if isinstance(command, events.Failed) else command.cause
+    assert isinstance(command.id, bytes)
+    assert isinstance(cause, bytes)
+    return ThunkId(command.id), ThunkId(cause)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from gg.driver import Driver
     from gg.engines.base import Engine
     from gg.granted import Granted
-    from gg.outcome import Broken, Finished, Outcome, Settled
+    from gg.mailbox import Mailbox
+    from gg.outcome import Broken, Finished, Hearing, Outcome, Settled
     from gg.store.base import Store
     from gg.store.filedb import FileDB
 
@@ -97,6 +98,9 @@ class Forcer:
         self._making = threading.Lock()
         self._engines: list[Engine] = []
         self._driver: Driver | None = None
+        self._mail: Mailbox | None = None
+        self._hearing: Hearing | None = None
+        self._bad: GGError | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
         self._undone = Undone(self._ledger, store, self._placer, self._outside)
@@ -120,14 +124,36 @@ class Forcer:
         self._words = Words(self._ledger, self._observe, calls)
         for path, known in targets.placeholders.items():
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
-        self._bad: GGError | None = None
+        self._bad = None
         try:
             return self._force()
         finally:
             self._words.end()
 
+    def serve(
+        self, roots: Sequence[ThunkId], elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]], hearing: Hearing
+    ) -> Outcome | None:
+        """Evaluate and place `roots`, and what is wanted meanwhile (`want`); `hearing` is told of each thunk by itself.
+
+        `elsewhere`: where placeholders were found, which others add to. What cannot be placed does not end it. None: all
+        was known.
+        """
+        self._ledger.load()
+        self._elsewhere = elsewhere
+        self._hearing = hearing
+        self._words = Words(self._ledger, self._observe)
+        if self._driver is None:
+            ahead = self._force_known(roots)
+            roots = [name for name in roots if name not in ahead.values]
+            if not roots or self._stopped:
+                return None
+            return self._evaluator().force(
+                roots, self._finished, ahead.values, ahead.encoded, self._broke, hearing.given_up
+            )
+        return self._driver.force(roots, self._finished, broke=self._broke, given_up=hearing.given_up)
+
     def _force(self) -> Ended:
-        ahead = self._force_known()
+        ahead = self._force_known(self._elsewhere)
         roots = [name for name in self._elsewhere if name not in ahead.values]
         if not roots or self._stopped:
             return Ended(None, len(ahead.values), self._stopped)
@@ -153,11 +179,24 @@ class Forcer:
         return self._evaluator().force(roots, finished)
 
     def want(self, root: ThunkId) -> int:
-        """One more for an `evaluate` that runs in another thread: a ticket, that `took` tells about after its end."""
-        return self._evaluator().want(root)
+        """One more for an `evaluate` or `serve` that runs in another thread: a ticket, that `took` tells about after its end."""
+        return self._box().want(root)
 
     def took(self, ticket: int) -> bool:
-        return ticket in self._evaluator().taken
+        return ticket in self._box().taken
+
+    def _box(self) -> Mailbox:
+        """The driver's mailbox, which takes what is wanted before there is a driver."""
+        with self._opening:
+            if self._mail is None:
+                from gg.mailbox import Mailbox
+
+                self._mail = Mailbox()
+            return self._mail
+
+    def ran_below(self, root: ThunkId) -> int:
+        """How many thunks have run for this one, which is done, and for none before it. From the driver's thread."""
+        return self._driver.ran_below(root) if self._driver else 0
 
     @property
     def names_elsewhere(self) -> Sequence[bytes]:
@@ -180,9 +219,9 @@ class Forcer:
             self._files.close()
         self._store.flush()
 
-    def _force_known(self) -> Known:
+    def _force_known(self, roots: Iterable[ThunkId]) -> Known:
         """Place what needs nothing but to be placed."""
-        known = Known(self._store, self._elsewhere, self._is_there)
+        known = Known(self._store, roots, self._is_there)
         self._observe(seen.Started(total=len(known)))
         try:
             for batch in known.find():
@@ -254,6 +293,7 @@ class Forcer:
             root=self._workspace.root,
             outside=self._outside,
             budget=budget,
+            mail=self._box(),
         )
         if self._stopped:
             self._driver.stop()
@@ -291,9 +331,16 @@ class Forcer:
             self._begin([self._result(s.name, s.thunk.outputs, s.reduction, s.values, _NOWHERE) for s in settled])
             self._end()
         except GGError as error:
-            self._bad = self._bad or error
-            assert self._driver
-            self._driver.stop()
+            self._cannot_place([s.name for s in settled], error)
+
+    def _cannot_place(self, names: Sequence[ThunkId], error: GGError) -> None:
+        """It ends a force; who is served is told, and others go on."""
+        if self._hearing:
+            self._hearing.unplaced(names, error)
+            return
+        self._bad = self._bad or error
+        assert self._driver
+        self._driver.stop()
 
     def _result(
         self,
@@ -349,6 +396,8 @@ class Forcer:
             came.append((name, words, bool(placed or superseded)))
         self._ledger.mended([name for name, _, _ in came])
         self._words.settle(came)
+        if self._hearing:
+            self._hearing.placed([name for name, _, _ in came])
 
     def _broke(self, broken: Sequence[Broken]) -> None:
         """Thunks will have no value: their placeholders go."""
@@ -356,9 +405,7 @@ class Forcer:
             names = self._undone.take(broken, self._elsewhere)
             self._words.settle([(name, None, False) for name in names])
         except GGError as error:
-            self._bad = self._bad or error
-            assert self._driver
-            self._driver.stop()
+            self._cannot_place([each.name for each in broken], error)
 
     def _beside(
         self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes

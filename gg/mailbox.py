@@ -38,6 +38,7 @@ class Mailbox:
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Came] = queue.SimpleQueue()
         self._tickets = itertools.count()
+        self.taken: set[int] = set()  # the tickets of what was wanted and is looked after
 
     def answer(self, answer: Answer) -> None:
         self._queue.put(answer)

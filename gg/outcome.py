@@ -11,7 +11,7 @@ from gg.core.named import NamedTuple
 from gg.core.slotted import field, slotted
 from gg.core.thunk import Made, Reduction, Thunk, Work
 from gg.engines.base import Failure
-from gg.errors import BudgetError, Interrupted
+from gg.errors import BudgetError, GGError, Interrupted
 from gg.resolve import Values
 
 
@@ -38,6 +38,24 @@ class Broken(NamedTuple):
 
 Finished = Callable[[Sequence[Settled]], None]
 Broke = Callable[[Sequence[Broken]], None]
+
+
+GivenUp = Callable[[Sequence[tuple[ThunkId, ThunkId]]], None]
+"""Told of thunks that will have no value, each with the one at or below it that failed."""
+
+
+class Hearing(Protocol):
+    """Who is told, in the driver's thread, what becomes of each thunk."""
+
+    def placed(self, names: Sequence[ThunkId]) -> None:
+        """They are done, and their files are in their places."""
+        ...
+
+    def given_up(self, names: Sequence[tuple[ThunkId, ThunkId]]) -> None: ...
+
+    def unplaced(self, names: Sequence[ThunkId], error: GGError) -> None:
+        """They are done, and their files could not be put in their places."""
+        ...
 
 
 @slotted(frozen=False)

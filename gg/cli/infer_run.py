@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gg import config
@@ -13,14 +14,15 @@ from gg.ledger import Ledger
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gg.composition import Composition
     from gg.core.renaming import Renaming
     from gg.models.declared import Declarations
+    from gg.observe.events import Event
+    from gg.reading import Reading
     from gg.record.compdb import CompilationDatabase
     from gg.record.launch import Build
-    from gg.record.recorder import Forced
     from gg.record.session import Session
     from gg.store.base import Store
 
@@ -61,14 +63,15 @@ def infer(
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, config.given_environment())
+        from gg.reading import Reading
         from gg.record.session import Session  # while the build reads its makefiles
 
         ledger.begin()
-        forces = _Forces(workspace, store, settings, ledger)
+        reading = Reading(partial(_compose, workspace, store, settings, ledger))
         session = Session(
             workspace,
             store,
-            forces.force,
+            reading,
             ledger,
             frozenset(settings.real),
             listener=database.saw if database else None,
@@ -77,7 +80,7 @@ def infer(
             renaming=renaming,
             common=workspace.common,
         )
-        status = _serve(build, session, forces, arguments, started)
+        status = _serve(build, session, reading, arguments, started)
     finally:
         build.close()
         ledger.close()
@@ -93,15 +96,34 @@ def _tell(text: str) -> None:
     sys.stderr.write(f"gg: {text}\n")
 
 
-def _serve(build: Build, session: Session, forces: _Forces, arguments: Sequence[str], started: float) -> int:
+def _serve(build: Build, session: Session, reading: Reading, arguments: Sequence[str], started: float) -> int:
     """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
     try:
         status = build.serve(session.handle)
         session.note(arguments, status if status >= 0 else 128 - status, started)
         return status
     finally:
-        forces.close()
+        reading.close()
         session.close()
+
+
+def _compose(
+    workspace: Workspace, store: Store, settings: config.Settings, ledger: Ledger, observe: Callable[[Event], None]
+) -> Composition:
+    """What forces what the build reads. What tools print is shown where this command prints."""
+    from gg.composition import Composition
+    from gg.observe.base import Output
+    from gg.observe.quiet import Quiet
+
+    show = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer))
+
+    def see(event: Event) -> None:
+        observe(event)
+        show.see(event)
+
+    composition = Composition(workspace, replace(settings, keep_going=True), see, store, ledger)
+    composition.forcer.terminal = sys.stderr.isatty()
+    return composition
 
 
 def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, object]) -> config.Settings:
@@ -154,46 +176,3 @@ def _declared(root: str) -> Declarations | None:
     except BadTable as error:
         raise UsageError(str(error), hint=error.hint) from error
     return Declarations(tuple(found.values()))
-
-
-class _Forces:
-    """Forces what processes of the build read, with engines that are started when first needed.
-
-    What tools print is shown at once where gg-infer itself prints, as in a plain build: not where the reader does.
-    """
-
-    def __init__(self, workspace: Workspace, store: Store, settings: config.Settings, ledger: Ledger) -> None:
-        self._workspace = workspace
-        self._store = store
-        self._settings = settings
-        self._ledger = ledger
-        self._composition: Composition | None = None
-
-    def force(self, paths: Sequence[bytes]) -> Forced:
-        from gg.errors import GGError
-        from gg.record.recorder import Forced
-        from gg.targets import Targets
-        from gg.workspace import read_placeholder
-
-        try:
-            composition = self._composition = self._composition or self._compose()
-            ended = composition.forcer.force(Targets.at(paths))
-        except GGError as error:
-            return Forced(error.exit_code, f"gg: {error.what}\n    {error.hint}\n".encode())
-        left = [path for path in paths if read_placeholder(path) is not None] if ended.status else []
-        text = b"".join(b"gg: " + path + b" could not be forced\n" for path in left)
-        return Forced(ended.status if left else 0, text)
-
-    def _compose(self) -> Composition:
-        from gg.composition import Composition
-        from gg.observe.base import Output
-        from gg.observe.quiet import Quiet
-
-        show = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer)).see
-        composition = Composition(self._workspace, self._settings, show, self._store, self._ledger)
-        composition.forcer.terminal = sys.stderr.isatty()
-        return composition
-
-    def close(self) -> None:
-        if self._composition is not None:
-            self._composition.close()

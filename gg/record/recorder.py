@@ -48,10 +48,16 @@ class Forced:
 
 
 class ForceService(Protocol):
-    """Forces placeholders in the background of a session."""
+    """Forces placeholders in the background of a session. `broken`: what a bug in it has raised."""
 
-    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None]) -> None:
-        """Force all of `paths`, then call `then` from any thread."""
+    broken: Exception | None
+
+    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None], reader: bytes = b"") -> None:
+        """Force all of `paths`, then call `then` from any thread. `reader`: the program that waits for them."""
+        ...
+
+    def now(self, paths: Sequence[bytes]) -> None:
+        """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
         ...
 
 
@@ -224,7 +230,7 @@ class Recorder:
             reply(protocol.reply_exit(forced.status, b"", forced.stderr) if forced.status else go)
 
         self._calls.forced += len(waiting)
-        self._forces.force(waiting, then)
+        self._forces.force(waiting, then, call.tool.path)
 
     def _placeholders_read(self, call: Call, answer: RunReal) -> list[bytes]:
         names = [call.tool.path, *answer.reads]
@@ -245,7 +251,7 @@ class Recorder:
             reply(protocol.reply_ready())
             return
         self._calls.forced += 1
-        self._forces.force([path], then)
+        self._forces.force([path], then, request.argv[0] if request.argv else b"")
 
     def _force_one(self, path: bytes, then: Callable[[], None]) -> None:
         self._forces.force([path], lambda forced: then())

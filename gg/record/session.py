@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gg import history, native
 from gg.core.placeholder import Writer
-from gg.errors import GGError
 from gg.outside import Journal
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
 from gg.record.finder import Finder
 from gg.record.leave import Leaver
 from gg.record.newfiles import NewFiles
-from gg.record.recorder import Forced, Namer, Recorder, without_ours
+from gg.record.recorder import ForceService, Namer, Recorder, without_ours
 from gg.record.rules import Rules
 from gg.record.softfiles import SoftFiles
 from gg.record.world import STABLE, World
@@ -34,59 +32,6 @@ if TYPE_CHECKING:
     from gg.record.protocol import Request
     from gg.workspace import Workspace
 
-Forcer = Callable[[Sequence[bytes]], Forced]
-
-
-class Forces:
-    """Forces in a thread of its own, all that is asked for meanwhile in one go.
-
-    Everyone who asks is answered: where the forcer breaks, which is a bug, by a failure. `broken` then holds its exception.
-    """
-
-    def __init__(self, forcer: Forcer) -> None:
-        self.broken: Exception | None = None
-        self._forcer = forcer
-        self._condition = threading.Condition()
-        self._waiting: list[tuple[Sequence[bytes], Callable[[Forced], None]]] = []
-        self._thread: threading.Thread | None = None
-        self._lock = threading.Lock()
-
-    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None]) -> None:
-        with self._condition:
-            self._waiting.append((paths, then))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="forces", daemon=True)
-                self._thread.start()
-            self._condition.notify()
-
-    def now(self, paths: Sequence[bytes]) -> None:
-        """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
-        done = self._evaluate(paths)
-        if done.status:
-            raise OSError(f"cannot be forced: {os.fsdecode(done.stderr.strip())}")
-
-    def _serve(self) -> None:
-        while True:
-            with self._condition:
-                while not self._waiting:
-                    self._condition.wait()
-                batch, self._waiting = self._waiting, []
-            together = self._evaluate([path for paths, _ in batch for path in paths])
-            for paths, then in batch:  # where one failed, tell each its own
-                then(together if together.status == 0 or len(batch) == 1 else self._evaluate(paths))
-
-    def _evaluate(self, paths: Sequence[bytes]) -> Forced:
-        """What the forcer says. It is asked nothing more once it has broken: what it knows may be half of the truth."""
-        with self._lock:
-            if self.broken is None:
-                try:
-                    return self._forcer(paths)
-                except Exception as error:  # told to the reader now, and raised by `Session.note`
-                    self.broken = error
-        names = b" ".join(paths)
-        why = f"{type(self.broken).__name__}: {self.broken}"
-        return Forced(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))
-
 
 class Session:
     """Everything that one `gg-infer` needs; `run` it once, then `close`."""
@@ -95,7 +40,7 @@ class Session:
         self,
         workspace: Workspace,
         store: Store,
-        forcer: Forcer,
+        forces: ForceService,
         ledger: Ledger,
         always_real: frozenset[str] = frozenset(),
         *,
@@ -113,7 +58,7 @@ class Session:
         self._store = store
         shared = os.fsencode(common) if common else None
         self._files = FileDB(os.fsencode(workspace.dot), Common(shared, STABLE) if shared else None)
-        self._forces = Forces(forcer)
+        self._forces = forces
         shims = os.fsencode(workspace.shims)
         answers = os.fsencode(os.path.join(workspace.dot, "answers"))
         self._world = World(

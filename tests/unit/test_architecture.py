@@ -58,6 +58,7 @@ ALLOWED = {
     "sdk": "composition config core custom demand errors files models observe outcome record store workspace",
     "composition": "config cost force ledger observe store stores workspace",
     "demand": "core errors outcome",
+    "reading": "composition core demand errors observe outcome record targets workspace",
     "stores": "aws config core deploy store trust workspace",
     "resolve": "core",
     "known": "core resolve store",
