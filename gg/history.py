@@ -50,6 +50,15 @@ def real_runs(workspace: Workspace) -> dict[str, int]:
 
 def calls(workspace: Workspace) -> Iterator[Record]:
     """The calls of the last recording that were not made thunks, in order."""
+    return (record for record in _lines(workspace) if "read" not in record)
+
+
+def reads(workspace: Workspace) -> Iterator[Record]:
+    """Who has read, while the last recording went on, what was not made yet: `read` the file, by `reader`."""
+    return (record for record in _lines(workspace) if "read" in record)
+
+
+def _lines(workspace: Workspace) -> Iterator[Record]:
     try:
         with open(os.path.join(workspace.dot, "calls.jsonl"), encoding="utf-8") as file:
             for text in file:

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gg.core.named import NamedTuple
 from gg.demand import Demand
 from gg.errors import GGError
+from gg.record.calls import Read
 from gg.record.recorder import Forced
 
 if TYPE_CHECKING:
@@ -30,15 +30,6 @@ if TYPE_CHECKING:
 
 Then = Callable[[Forced], None]
 Compose = Callable[[Callable[["Event"], None]], "Composition"]
-
-
-class Read(NamedTuple):
-    """One that was answered: who read, which file, how many thunks ran for it, and for how many seconds it waited."""
-
-    reader: str
-    path: str
-    thunks: int
-    seconds: float
 
 
 class _Reader:

@@ -79,4 +79,4 @@ def shares_of(found: Summary, workspace: Path) -> dict[str, Share]:
     """Which share of the calls of the last recording became thunks, by class."""
     calls = workspace / ".gg" / "calls.jsonl"
     lines = [json.loads(line) for line in calls.read_text(errors="replace").splitlines()] if calls.exists() else []
-    return shares(found.by_work, [(line["tool"], line["argv"]) for line in lines if not line["probe"]])
+    return shares(found.by_work, [(line["tool"], line["argv"]) for line in lines if not line.get("probe", True)])

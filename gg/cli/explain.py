@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 @click.command("gg explain", context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--calls", is_flag=True, help="Every call that ran for real, not only the reasons.")
+@click.option(
+    "--calls", is_flag=True, help="Every call that ran for real, and every program that read what was not made yet."
+)
 @click.option("--debug", is_flag=True, hidden=True)
 @click.argument("name", required=False, type=click.Path())
 def command(name: str | None, calls: bool, debug: bool) -> int:
@@ -52,6 +54,10 @@ def _real_runs(workspace: Workspace, every: bool) -> None:
         reasons[(tool, why, probe)] += 1
         if every and isinstance(argv, list):
             click.echo(f"{'question' if probe else 'real'}: {why}: {shlex.join(str(a) for a in argv)}")
+    for read in history.reads(workspace) if every else ():
+        path, reader, thunks, seconds = (read.get(name) for name in ("read", "reader", "thunks", "seconds"))
+        shown = os.path.relpath(str(path), workspace.root)
+        click.echo(f"read: {reader or 'a program'} read {shown}: {thunks} thunks in {seconds:.1f} s")
     if not reasons:
         click.echo("every call of the last gg-infer became a thunk")
     if not every:

@@ -67,7 +67,7 @@ def infer(
         from gg.record.session import Session  # while the build reads its makefiles
 
         ledger.begin()
-        reading = Reading(partial(_compose, workspace, store, settings, ledger))
+        reading = Reading(partial(_compose, workspace, store, settings, ledger, quiet))
         session = Session(
             workspace,
             store,
@@ -108,14 +108,21 @@ def _serve(build: Build, session: Session, reading: Reading, arguments: Sequence
 
 
 def _compose(
-    workspace: Workspace, store: Store, settings: config.Settings, ledger: Ledger, observe: Callable[[Event], None]
+    workspace: Workspace,
+    store: Store,
+    settings: config.Settings,
+    ledger: Ledger,
+    quiet: bool,
+    observe: Callable[[Event], None],
 ) -> Composition:
     """What forces what the build reads. What tools print is shown where this command prints."""
     from gg.composition import Composition
-    from gg.observe.base import Output
+    from gg.observe.base import Output, Sink
+    from gg.observe.meanwhile import Meanwhile
     from gg.observe.quiet import Quiet
 
-    show = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer))
+    out, err = Output(sys.stdout.buffer), Output(sys.stderr.buffer)
+    show: Sink = Quiet(out, err) if quiet else Meanwhile(out, err, progress=sys.stderr.isatty())
 
     def see(event: Event) -> None:
         observe(event)

@@ -51,6 +51,11 @@ def command(as_json: bool, debug: bool) -> int:
     if infer:
         click.echo(f"last gg-infer {_ago(infer)}: {infer['thunks']} thunks, {infer['new']} new;"
                    f" {_sum(infer.get('real'))} calls ran for real; status {infer['status']}")  # fmt: skip
+        forced = infer.get("forced")
+        if isinstance(forced, dict) and forced.get("thunks"):
+            every = forced["thunks"] + forced["left"]
+            click.echo(f"  {forced['thunks']} of {every} thunks forced while recording, for {forced['readers']} that read"
+                       f" what was not made yet ({forced['seconds']:.1f} s)")  # fmt: skip
     if force:
         click.echo(f"last gg-force {_ago(force)}: {force['ran']} ran, {force['cached']} cached,"
                    f" {force['failed']} failed; status {force['status']}")  # fmt: skip

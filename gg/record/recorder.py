@@ -27,7 +27,7 @@ from gg.record.protocol import Op, Request
 if TYPE_CHECKING:
     from gg.ledger import Ledger
     from gg.record.audience import Audience
-    from gg.record.calls import Calls
+    from gg.record.calls import Calls, Read
     from gg.record.rules import Rules
     from gg.record.world import World
 
@@ -48,9 +48,14 @@ class Forced:
 
 
 class ForceService(Protocol):
-    """Forces placeholders in the background of a session. `broken`: what a bug in it has raised."""
+    """Forces placeholders in the background of a session.
+
+    `broken`: what a bug in it has raised. `reads`: who was answered; `forced`: thunks whose files are in their places.
+    """
 
     broken: Exception | None
+    reads: list[Read]
+    forced: set[bytes]
 
     def force(self, paths: Sequence[bytes], then: Callable[[Forced], None], reader: bytes = b"") -> None:
         """Force all of `paths`, then call `then` from any thread. `reader`: the program that waits for them."""
@@ -265,7 +270,8 @@ class Recorder:
             self._leaver.leave(call, captured, umask, lambda: self._ledger.record(captured.id, paths))
         except CannotLeave as error:
             return RunReal(str(error), reads=captured.draft.inputs)
-        self._calls.captured(call.tool.name, captured.draft.work.value, new=self._capture.is_new(captured.id))
+        new = self._capture.is_new(captured.id)
+        self._calls.captured(captured.id, call.tool.name, captured.draft.work.value, new=new)
         if self._listener:
             self._listener(call, captured)
         return None

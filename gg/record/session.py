@@ -113,6 +113,7 @@ class Session:
 
         Raises what broke the forcer, if it broke: the build's status says nothing then.
         """
+        self.calls.were_read(self._forces.reads, self._forces.forced)
         line = {
             "what": "infer",
             "time": started,

@@ -68,7 +68,8 @@ ALLOWED = {
     "mailbox": "core engines",
     "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute granted known ledger names observe outcome place resolve rulefiles "
+    "force": "config core cost driver engines errors execute granted known ledger mailbox names observe outcome place "
+    "resolve rulefiles "
     "store targets undone words workspace",
     "ledger": "core",
     "housekeeping": "core ledger record roots store workspace",

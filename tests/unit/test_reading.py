@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
@@ -133,6 +134,8 @@ def test_each_is_answered_when_its_own_is_in_its_place(tmp_path: Path) -> None:
     served, forcing = reading(work)
     first: queue.SimpleQueue[Forced] = queue.SimpleQueue()
     served.force([placeholder(tmp_path, 1)], first.put, b"slow")
+    while not forcing.served:
+        time.sleep(0.001)
     assert asked(served, placeholder(tmp_path, 2)) == [Forced()]
     assert first.empty()
     let_go.set()
@@ -170,6 +173,6 @@ def test_the_end_answers_who_still_waits(tmp_path: Path) -> None:
     answers: queue.SimpleQueue[Forced] = queue.SimpleQueue()
     served.force([placeholder(tmp_path, 1)], answers.put)
     while not forcing.served:
-        pass
+        time.sleep(0.001)
     served.close()
     assert answers.get(timeout=SECONDS).status

@@ -1,0 +1,40 @@
+"""What is told of a force while a build goes on beside it, which writes to the same place at any time.
+
+What tools print is passed on. On a terminal a line tells now and then how far what somebody waits for is: a picture that
+moves would be torn by the build's own lines, and a log is to hold what the build has said.
+"""
+
+from __future__ import annotations
+
+import time
+
+from gg.observe import wording
+from gg.observe.base import Clock, Output
+from gg.observe.events import Event, Note, Progress
+from gg.observe.plain import EVERY, Notes
+from gg.observe.quiet import Quiet
+
+
+class Meanwhile(Quiet):
+    """The sink of gg-infer. `progress`: whether lines tell how far it is."""
+
+    def __init__(self, out: Output, err: Output, *, progress: bool, clock: Clock = time.monotonic) -> None:
+        super().__init__(out, err)
+        self._progress = progress
+        self._clock = clock
+        self._notes = Notes(clock)
+        self._next = clock() + EVERY
+        self._last = clock()
+
+    def see(self, event: Event) -> None:
+        super().see(event)
+        if isinstance(event, Note) and (text := self._notes.line(event)):
+            self._err.line(text)
+        if isinstance(event, Progress) and self._progress:
+            now = self._clock()
+            if now - self._last > EVERY:  # nobody has waited for a while
+                self._next = now + EVERY
+            self._last = now
+            if now >= self._next and event.running + event.to_go:
+                self._next = now + EVERY
+                self._err.line(wording.progress(event))
