@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gg.demand import Demand
 from gg.errors import GGError
 from gg.record.calls import Read
 from gg.record.recorder import Forced
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from gg.composition import Composition
     from gg.core.ids import ThunkId
     from gg.core.placeholder import Placeholder
+    from gg.demand import Demand
     from gg.observe.events import Event
     from gg.outcome import Outcome
 
@@ -58,7 +58,7 @@ class Reading:
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
         self._failures: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._demand: Demand[_Reader] = Demand(self, "gg-reading")
+        self._made: Demand[_Reader] | None = None  # most builds read nothing
 
     def force(self, paths: Sequence[bytes], then: Then, reader: bytes = b"") -> None:
         """Force the placeholders among `paths`, then call `then`, from any thread. `reader`: the program that waits."""
@@ -78,6 +78,15 @@ class Reading:
         for root in list(waiting.left):
             if not self._demand.ask(root, waiting):
                 self._answer(waiting, GGError("the recording is over"))
+
+    @property
+    def _demand(self) -> Demand[_Reader]:
+        with self._lock:
+            if self._made is None:
+                from gg.demand import Demand
+
+                self._made = Demand(self, "gg-reading")
+            return self._made
 
     def now(self, paths: Sequence[bytes]) -> None:
         """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
