@@ -107,7 +107,8 @@ class Reading:
         return self._composition.spent() if self._composition else {}
 
     def close(self) -> None:
-        self._demand.close()
+        if self._made is not None:
+            self._made.close()
         if self._composition is not None:
             self._composition.close()
 

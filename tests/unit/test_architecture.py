@@ -273,7 +273,7 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (64, 150),
+        (68, 150),
         ("click", "gg.core.scheduler", "gg.driver", "gg.engines", "gg.execute", "gg.observe", "dataclasses"),
     ),
     # What gg-create-thunk's scripts call most often.
