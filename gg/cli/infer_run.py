@@ -47,6 +47,11 @@ def infer(
         if is_recorded():
             become(arguments)
         leave_recording()
+    if not _has_path():
+        from gg.cli.inside import become
+
+        _tell("this directory was removed, or its path is too long for the kernel: nothing is recorded")
+        become(arguments)
     workspace = Workspace.create(tell=_tell)
     settings = _settings(workspace, trace, flags)
     declared, traced = _declared(workspace.root), _traced(settings)
@@ -90,6 +95,15 @@ def infer(
     if not quiet:
         sys.stderr.write(session.calls.line() + "\n")
     return status
+
+
+def _has_path() -> bool:
+    """Can the working directory be named by a path?"""
+    try:
+        os.stat(os.getcwd())
+    except OSError:
+        return False
+    return True
 
 
 def _tell(text: str) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from gg.errors import GGError, Interrupted, StoreError
+from gg.errors import GGError, Interrupted, StoreError, UsageError
 
 
 def run(action: Callable[[], int]) -> None:
@@ -37,10 +37,21 @@ def run(action: Callable[[], int]) -> None:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            _say("gg: the working directory is gone")
+            leave(UsageError.exit_code)
         _say(f"gg: internal error: {type(error).__name__}: {error}")
         _say("    this is a bug in gg; run the same command with --debug to see where")
         status = 70
     leave(status)
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False
 
 
 def _hold_standard_descriptors() -> None:

@@ -165,6 +165,36 @@ def test_directory_by_its_name(project: Project) -> None:
     assert result.stdout.splitlines()[0] == os.fsencode(project.path("link"))
 
 
+REMOVED = "mkdir gone; cd gone; rmdir ../gone; "
+
+
+def test_a_directory_that_was_removed(project: Project) -> None:
+    """What is called there by names that need no directory works; gg-infer itself records nothing there."""
+    project.write("f.c", "int f(void) { return 7; }\n")
+    project.write("main.c", "int f(void); int main(void) { return f(); }\n")
+    top = project.root
+    compiles = f"gcc -c {top}/f.c -o {top}/f.o && cd {top} && sha256sum f.o"
+    assert_same(project, f"GG sh -c '{REMOVED}{compiles}'")
+    assert_same(project, f"GG sh -c '{REMOVED}gcc -c {top}/f.c'")
+    inner = project.run("sh", "-c", f"{REMOVED}exec {INFER} gcc -c {top}/f.c -o {top}/g.o")
+    assert b"nothing is recorded" in inner.stderr
+    assert project.path("g.o").read_bytes() == project.path("f.o").read_bytes()
+    assert b"directory is gone" in project.run("sh", "-c", f"{REMOVED}{SCRIPTS}/gg-force", status=64).stderr
+    read = (
+        f"gcc -c {top}/f.c -o {top}/in.o; {REMOVED}ar rcs {top}/l.a {top}/in.o; gcc -o {top}/p {top}/main.c {top}/l.a"
+    )
+    project.infer("sh", "-c", f"{read}; {top}/p", status=7)
+
+
+def test_a_directory_deeper_than_a_path(project: Project) -> None:
+    project.write(
+        "deep.sh", "for i in $(seq 25); do mkdir -p $N; cd -P ./$N; done\necho 'int g;' >g.c; gcc -c g.c && echo made\n"
+    )
+    name = {"N": "d" * 200}
+    assert project.run("bash", "deep.sh", env=name).stdout == b"made\n"
+    assert project.infer("bash", "deep.sh", env=name).stdout == b"made\n"
+
+
 # Resource limits
 
 LIMITS = ["-s 4096", "-S -s unlimited", "-v 4000000", "-t 50", "-f 100000", "-n 50", "-S -d 4000000"]
