@@ -22,7 +22,7 @@ from gg.execute.job import Isolation, Job, Ran
 from gg.execute.process import Slot
 from gg.execute.report import Report, link_inside
 from gg.execute.start import Command, Programs
-from gg.files import remove_tree
+from gg.files import empty_tree, remove_tree
 
 LOADER_FAILED = b"error while loading shared libraries"
 _PLAIN_TMP = b"/tmp"
@@ -40,6 +40,7 @@ class Runner:
         self._overlay = os.path.join(scratch, "w")
         self._gone = os.path.join(scratch, "gone")
         self._tmp = os.path.join(scratch, "tmp")
+        self._listings = os.path.join(scratch, "ls")
         self._report = Report(os.fsencode(os.path.join(scratch, "report")))
         self._programs = Programs()
         self._map = os.path.join(scratch, "map")
@@ -181,17 +182,10 @@ class Runner:
                 yield SandboxPath(path[prefix:]), (os.fsdecode(place), bool(os.stat(place).st_mode & 0o100))
 
     def _clear(self) -> None:
-        """Remove what the last job left; its directories stay for the next, which is likely to want the same."""
-        for directory in (self._overlay, self._gone):
-            for path in _walk(directory, keep_prefix=True):
-                os.unlink(path)
+        """Remove what the last job left, its directories too: they would be there for the next, and are not declared."""
+        for directory in (self._overlay, self._gone, self._listings, self._tmp):
+            empty_tree(directory)
         self._report.clear()
-        for name in os.listdir(self._tmp):
-            full = os.path.join(self._tmp, name)
-            if os.path.isdir(full) and not os.path.islink(full):
-                remove_tree(full)
-            else:
-                os.unlink(full)
 
 
 def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:

@@ -25,9 +25,10 @@ from typing import cast
 import msgpack
 
 from gg.core.regex import regex
+from gg.core.ticks import time_settled
 from gg.errors import StoreError
 from gg.models.base import Completed
-from gg.store.files import Signature, time_settled, write_whole
+from gg.store.files import Signature, write_whole
 
 Run = Callable[[Sequence[bytes], Mapping[bytes, bytes], bytes], Completed]
 Watched = dict[bytes, bytes]  # a path to its packed signature, or to nothing if nothing is there

@@ -14,10 +14,13 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Symlink
-from gg.record.look import MISSING, Trail
+
+if TYPE_CHECKING:
+    from gg.record.look import Trail
 
 _MAX_LINKS = 40  # Linux follows as many before ELOOP (path_resolution(7))
 
@@ -70,6 +73,8 @@ class Canon:
 
     def trail(self, paths: Iterable[bytes]) -> Trail:
         """What the ways to these directories look like, or that they are not there."""
+        from gg.record.look import MISSING, Trail
+
         steps: dict[bytes, bytes] = {}
         for path in paths:
             try:
@@ -88,6 +93,8 @@ class Canon:
         return False
 
     def _find(self, path: bytes) -> tuple[bytes, Links, Trail]:
+        from gg.record.look import Trail
+
         links: dict[bytes, Symlink] = {}
         steps: dict[bytes, bytes] = {}
         real = _walk(b"/", path, links, steps)

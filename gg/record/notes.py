@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import ThunkId
 from gg.core.slotted import slotted
+from gg.core.ticks import time_settled
 from gg.errors import StoreError
 from gg.record.recall import Kept, Recall, signature, where_to
-from gg.store.files import Signature, time_settled, write_whole
+from gg.store.files import Signature, write_whole
 
 if TYPE_CHECKING:
     from gg.models.includes import Closure, Scanner

@@ -12,7 +12,6 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Directory, Entry, Output, Work
 from gg.models.base import Call, Draft, Writes
-from gg.record.editable import is_archive, makes_known
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
@@ -86,6 +85,8 @@ class Outputs:
             return
         if draft.work is Work.EDIT and all(self._canon.file(named(i, call.cwd))[0] != path for i in draft.inputs):
             return
+        from gg.record.editable import is_archive, makes_known
+
         placeholder = self._world.placeholder(path)
         if placeholder is None and draft.work is Work.ARCHIVE:
             known = is_archive(path, self._world.read_part)

@@ -29,7 +29,8 @@ from blake3 import blake3
 
 from gg.core.ids import GroupId, ThunkId
 from gg.core.slotted import field, slotted
-from gg.store.files import PACKED_SIZE, Signature, time_settled
+from gg.core.ticks import time_settled
+from gg.store.files import PACKED_SIZE, Signature
 
 if TYPE_CHECKING:
     from gg.core.thunk import Entry, Output

@@ -17,7 +17,6 @@ from gg.models.names import LAUNCHERS
 from gg.record import protocol
 from gg.record.callers import here, why_real
 from gg.record.capture import Capture, Captured
-from gg.record.doubt import doubt, doubt_of
 from gg.record.launchers import is_launcher, launched
 from gg.record.leave import CannotLeave, Leaver
 from gg.record.limits import Limits
@@ -183,6 +182,8 @@ class Recorder:
         model = self._models.get(name)
         if model is None:
             return RunReal("no model for this tool")
+        from gg.record.doubt import doubt
+
         try:
             why = doubt(call)
             if why:
@@ -202,6 +203,8 @@ class Recorder:
         return answer
 
     def _ask(self, model: Model, call: Call, request: Request) -> Captured | RunReal:
+        from gg.record.doubt import doubt_of
+
         answer: Answer = model(call, self._world)
         if isinstance(answer, RunReal):
             return answer

@@ -7,8 +7,10 @@ call of `look.c` tells that at each call of a tool, and costs nothing where all 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from gg.record.look import Paths
+if TYPE_CHECKING:
+    from gg.record.look import Paths
 
 _SEARCHES = (b"PATH", b"COMPILER_PATH", b"GCC_EXEC_PREFIX")
 
@@ -20,13 +22,15 @@ class Tools:
         self._stable = stable
         self._watched: dict[bytes, None] = {}
         self._searches: set[tuple[bytes, ...]] = set()
-        self._paths = Paths(())
+        self._paths: Paths | None = None
 
     def watch(self, paths: Iterable[bytes]) -> None:
         """Watch those of `paths` that may change, from now on."""
         new = list(dict.fromkeys(p for p in paths if p not in self._watched and not self._stable(p)))
         if new:
-            known = self._paths.known() if self._watched else b""
+            from gg.record.look import Paths
+
+            known = self._paths.known() if self._paths else b""
             self._watched.update(dict.fromkeys(new))
             self._paths = Paths(list(self._watched), known + Paths(new).look())
 
@@ -46,10 +50,7 @@ class Tools:
 
     def stand(self) -> bool:
         """Whether all are as they were when this was last asked."""
-        if not self._watched:
+        if self._paths is None or not self._paths.differ(self._paths.all, follow=True):
             return True
-        changed = self._paths.differ(self._paths.all, follow=True)
-        if not changed:
-            return True
-        self._paths = Paths(list(self._watched), Paths(list(self._watched)).look())
+        self._paths.look()
         return False

@@ -17,7 +17,6 @@ from gg.models.base import Completed, PathKind
 from gg.models.includes.disk import LocalDisk, Signature
 from gg.record.answers import Answers
 from gg.record.canon import Canon
-from gg.record.editable import formats, is_object
 from gg.record.tools import Tools
 from gg.workspace import read_placeholder
 
@@ -118,6 +117,8 @@ class World(LocalDisk):
 
     def is_object(self, path: bytes, program: bytes, env: Mapping[bytes, bytes]) -> bool:
         """Whether strip or objcopy, as `program`, knows what is in the made file at `path`."""
+        from gg.record.editable import formats, is_object
+
         return is_object(path, self.read_part, formats(program, env, self))
 
     def list_directory(self, path: bytes) -> tuple[bytes, ...]:

@@ -24,6 +24,7 @@ from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.named import NamedTuple
+from gg.core.ticks import time_settled
 from gg.store import growth
 from gg.store.base import Key, Kind, SourceChanged, Stored
 from gg.store.files import (
@@ -35,7 +36,6 @@ from gg.store.files import (
     hash_fd,
     make_whole,
     read_fd,
-    time_settled,
     trouble,
     write_fd,
 )

@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.named import NamedTuple
+from gg.core.ticks import time_settled
 from gg.store.closing import close
-from gg.store.files import PACKED_SIZE, Signature, hash_file, read_file, time_settled
+from gg.store.files import PACKED_SIZE, Signature, hash_file, read_file
 
 if TYPE_CHECKING:
     import sqlite3

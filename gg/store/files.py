@@ -1,12 +1,8 @@
 """Files whose bytes must be known for certain: stat signatures, hashing, and writing that is whole or nothing.
 
 When can a digest that was computed once be believed again? When the file's *signature* (device, inode, size, mtime,
-ctime, mode) is the same and *no edit could have left it so*. A write sets mtime and ctime to the kernel's coarse
-clock, which moves in ticks of 1 to 10 ms (CONFIG_HZ; 1 or 2 s on some old file systems), so an edit in the tick in
-which the file was last changed, after it was hashed, is invisible. A signature is therefore *settled*, and may be
-remembered, only if its times lie 50 ms (5 of the longest ticks) or more before hashing began; whole-second
-times, which betray a coarse file system, want 2 s. Times in the future are not settled either, unless by far: the
-clock was set back, or will pass them.
+ctime, mode) is the same and *no edit could have left it so*: its times were *settled* when hashing began
+(`gg.core.ticks`).
 
 What this cannot see: bytes changed through a shared writable mapping after the page was first dirtied and before it
 is written back, for the kernel moves the times only at those two moments; and bytes that go bad on the disk itself.
@@ -28,11 +24,9 @@ from blake3 import blake3
 
 from gg.core.ids import BlobId
 from gg.core.named import NamedTuple
+from gg.core.ticks import time_settled
 from gg.errors import StoreError
 
-RACY_NS = 50_000_000
-_COARSE_RACY_NS = 2_000_000_000
-_SECOND_NS = 1_000_000_000
 _HASHED_AT_ONCE = 1 << 18
 _CHUNK = 1 << 20
 _TRIES = 5
@@ -75,12 +69,6 @@ class Signature(NamedTuple):
             and st.st_mode == self.mode
             and st.st_dev == self.dev
         )
-
-
-def time_settled(time_ns: int, now_ns: int) -> bool:
-    """Whether a write at `now_ns` or later is sure to give a file another time than `time_ns`."""
-    margin = RACY_NS if time_ns % _SECOND_NS else _COARSE_RACY_NS
-    return time_ns < now_ns - margin
 
 
 def settled(signature: Signature, now_ns: int) -> bool:

@@ -62,6 +62,20 @@ def test_an_output_of_an_earlier_run_is_not_seen(isolation: Isolation, tmp_path:
 
 
 @pytest.mark.parametrize("isolation", Isolation)
+def test_directories_of_an_earlier_run_are_not_seen(isolation: Isolation, tmp_path: Path) -> None:
+    """In the same runner: what the command before has made is gone, empty directories and listings too."""
+    bench = Bench(tmp_path)
+    words = 'test -d made; echo $? >said; mkdir -p made/deep "$TMPDIR/made"; ls . >/dev/null; rm -rf made; mkdir -p made/deep'
+    case = Case("makes", ("sh", "-c", words), ["said"])
+    entries = bench.learn(case)
+    with bench.runner() as runner:
+        for _ in range(3):
+            job = Job(thunk=bench.thunk(case, entries), place=lambda file: None, isolation=isolation)
+            result = Result.of(runner.run(job))
+            assert result.written[os.fsencode(bench.project / "said")] == (b"1\n", False)
+
+
+@pytest.mark.parametrize("isolation", Isolation)
 def test_an_undeclared_read_is_told(isolation: Isolation, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     case = Case("reads", ("sh", "-c", "cat part.h; cat nowhere.h"), [])

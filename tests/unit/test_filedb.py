@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import BlobId
+from gg.core.ticks import time_settled
 from gg.errors import StoreError
 from gg.store import files
 from gg.store.filedb import Common, FileDB, FileInfo
-from gg.store.files import Signature, hash_file, settled, time_settled
+from gg.store.files import Signature, hash_file, settled
 
 SECOND = 1_000_000_000
 

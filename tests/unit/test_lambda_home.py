@@ -51,6 +51,16 @@ def test_a_file_that_appears_later_is_seen(tmp_path: Path) -> None:
     assert home.look([path], set(), set()) == Found()
 
 
+def test_a_file_that_appears_in_the_tick_of_the_look(tmp_path: Path) -> None:
+    home = Home(lambda: FileDB(None))
+    for number in range(30):
+        (path,) = paths(tmp_path, f"{number}/late.h")
+        (tmp_path / str(number)).mkdir()
+        assert home.look([path], set(), set()) == Found()
+        (tmp_path / f"{number}/late.h").touch()
+        assert [f.path for f in home.look([path], set(), set()).files] == [path]
+
+
 def test_a_workspace_that_thunks_call_otherwise(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text")
     (tmp_path / "directory").mkdir()

@@ -1,12 +1,14 @@
 """What of that which a worker looked for in vain exists here: files to declare, placeholders to wait for, directories.
 
 A compiler looks for each header in every directory of its search path, so a worker reports many paths of few
-directories: one look at each directory, kept for as long as its time of change is the same, answers them all.
+directories: one look at each directory answers them all, for as long as its time of change is the same, and can tell
+(`gg.core.ticks`).
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -14,13 +16,12 @@ from gg.core.ids import SandboxPath
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File
+from gg.core.ticks import time_settled
 from gg.granted import Granted
 from gg.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.store.filedb import FileDB
-
-_SETTLED_NS = 50_000_000
 
 
 class Found(NamedTuple):
@@ -47,7 +48,7 @@ class Home:
         self._granted = granted
         self._files = files
         self._outside = outside
-        self._listed: dict[bytes, tuple[int, frozenset[bytes]]] = {}
+        self._listed: dict[bytes, tuple[tuple[int, int, int], frozenset[bytes]]] = {}
         self._directories: dict[SandboxPath, None] = {}
 
     @property
@@ -90,18 +91,19 @@ class Home:
 
     def _there(self, path: bytes) -> bool:
         directory, _, name = path.rpartition(b"/")
+        now = time.time_ns()
         try:
-            changed = os.stat(directory or b"/").st_mtime_ns
+            info = os.stat(directory or b"/")
         except OSError:
             return False
+        stamp = (info.st_dev, info.st_ino, info.st_ctime_ns)
         known = self._listed.get(directory)
-        if known is None or known[0] != changed:
+        if known is None or known[0] != stamp:
+            if not time_settled(info.st_ctime_ns, now):
+                return os.path.lexists(path)
             try:
                 names = frozenset(os.listdir(directory or b"/"))
-                settled = os.stat(directory or b"/").st_mtime_ns == changed
             except OSError:
                 return os.path.lexists(path)
-            if not settled:
-                return os.path.lexists(path)
-            known = self._listed[directory] = (changed, names)
+            known = self._listed[directory] = (stamp, names)
         return name in known[1]

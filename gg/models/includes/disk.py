@@ -27,18 +27,6 @@ STABLE = (
     b"/gnu/store/",
 )
 
-_SETTLED_NS = 50_000_000
-_SETTLED_COARSE_NS = 2_100_000_000
-
-
-def settled(changed_ns: int, now_ns: int) -> bool:
-    """Whether a later change is sure to give another change time than `changed_ns`.
-
-    The kernel's clock for file times ticks every 1 to 10 ms (CONFIG_HZ), so 50 ms are enough; a time of whole seconds
-    may come from a file system that stores no more (two seconds for FAT).
-    """
-    return now_ns - changed_ns > (_SETTLED_NS if changed_ns % 1_000_000_000 else _SETTLED_COARSE_NS)
-
 
 class Disk(Protocol):
     """All that the scanner asks. Paths are absolute; symbolic links are followed. Nothing raises but `read`."""

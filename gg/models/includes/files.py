@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from gg.models.includes.disk import Disk, Signature, settled
+from gg.core.ticks import time_settled
+from gg.models.includes.disk import Disk, Signature
 from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, lookup
@@ -58,7 +59,7 @@ class Files:
         if signature is None or not self._disk.readable(path):
             return None
         state = self._known[path] = FileState(path, not self._disk.stable(path), signature)
-        state.trusted = not state.volatile or settled(signature[0], self._disk.now())
+        state.trusted = not state.volatile or time_settled(signature[0], self._disk.now())
         state.checked = self.epoch
         return state
 

@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from gg.models.includes.disk import Disk, Stamp, settled
+from gg.core.ticks import time_settled
+from gg.models.includes.disk import Disk, Stamp
 
 
 class Watcher(Protocol):
@@ -82,7 +83,7 @@ class Tree:
             known = self._known[path] = Directory(path, not self._disk.stable(path + b"/"))
             known.stamp = self._disk.stamps([path])[0]
             known.checked = self.epoch
-            known.trusted = known.stamp is None or settled(known.stamp[2], self._disk.now())
+            known.trusted = known.stamp is None or time_settled(known.stamp[2], self._disk.now())
         elif known.volatile and known.checked != self.epoch:
             self.refresh([known], self._disk.stamps([path]))
         return known
@@ -180,7 +181,7 @@ class Tree:
             before = directory.stamp
             directory.checked = self.epoch
             directory.stamp = stamp
-            directory.trusted = stamp is None or settled(stamp[2], self._disk.now())
+            directory.trusted = stamp is None or time_settled(stamp[2], self._disk.now())
             if before is not None and stamp is not None and before[:2] == stamp[:2]:
                 self._recheck(directory)
             elif not same:
