@@ -279,7 +279,7 @@ COMMANDS = {
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
-        (22, 110),
+        (23, 110),
         ("sqlite3", "gg.driver", "gg.engines", "gg.models", "gg.record", "gg.store.directory"),
     ),
 }
