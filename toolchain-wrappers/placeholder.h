@@ -1,7 +1,8 @@
 /* The placeholder: the small file that stands for an output not made yet. Layout version 1, always 256 bytes.
  *
  *    0  "#!" SHIM " --gg-placeholder\n", or "#!/bin/false\n" when SHIM is longer than 139 bytes or has white space in
- *       it, where the kernel would split it; then spaces, and a newline at 159
+ *       it, where the kernel would split it; then "gg placeholder: run gg-force" where there is
+ *       room for it, spaces, and a newline at 159
  *  160  "gg-placeholder 1 "    17 bytes, the magic
  *  177  the thunk              64 lower-case hexadecimal digits
  *  241  " "

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -136,11 +137,30 @@ static const char *name_in(const char **at, const char *end)
     return "";
 }
 
+/* Is there a place outside of the workspace among the arguments? */
+static int is_told_of_outside(pid_t pid, const char *at, const char *end)
+{
+    const char *root = getenv("GG_ROOT");
+    char file[48];
+    int out = 0;
+    snprintf(file, sizeof file, "/proc/%d/cwd", (int)(pid != 0 ? pid : getpid()));
+    int dir = root != NULL ? gg_raw_open(AT_FDCWD, file, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (dir < 0)
+        return 0;
+    for (at += strlen(at) + 1; at < end && !out; at += strlen(at) + 1) {
+        const char *value = at[0] != '-' ? at : strchr(at, '=') != NULL ? strchr(at, '=') + 1 : at[1] == 't' ? at + 2 : "";
+        out = value[0] != '\0' && gg_leads_out(root, dir, value);
+    }
+    close(dir);
+    return out;
+}
+
 enum gg_sight gg_sight_of(pid_t pid)
 {
     char line[4096];
     const char *at = line, *end = line + command_line(pid, line, sizeof line);
-    return sight_of(name_in(&at, end), at, end);
+    enum gg_sight sight = sight_of(name_in(&at, end), at, end);
+    return sight >= GG_COPIES && is_told_of_outside(pid, at, end) ? GG_READS : sight;
 }
 
 static int is_one_of(const char *list, pid_t pid)

@@ -2,7 +2,7 @@
  *
  * A program that nobody has listed sees none: what it asks the size of, or opens, is the real file by then. Those listed in
  * programs.c care for names and times alone, or carry files unread; what they are told to do by options may make readers of
- * them (`ls -l`, `find -size`, `install -C`). So it is for each way in which a program is watched: the preloaded library
+ * them (`ls -l`, `find -size`, `install -C`), and whoever is told of a place outside of the workspace carries no placeholder. So it is for each way in which a program is watched: the preloaded library
  * (record/) and the kernel's notification (watch.c) both ask here.
  */
 #ifndef GG_PROGRAMS_H
@@ -20,6 +20,12 @@ enum gg_sight {
 /* What the program of process `pid` (0: this one) may see. By the name it was called by; of a program that is many
  * programs, by its first operand. */
 enum gg_sight gg_sight_of(pid_t pid);
+
+/* Is what `fd` is open on outside of the directory `root`, or on another mount? */
+int gg_is_outside(const char *root, int fd);
+
+/* The same of a file or directory that has this name or is to have it, from the descriptor `dir`. */
+int gg_leads_out(const char *root, int dir, const char *path);
 
 /* Is this process an archiver, which notes the times of directories before it reads what is in them? */
 int gg_packs(void);

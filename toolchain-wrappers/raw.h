@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { GG_NO_FOLLOW = 0x100 }; /* AT_SYMLINK_NOFOLLOW, which <fcntl.h> has for some */
+
 #if defined(__x86_64__)
 
 static inline long gg_raw(long number, long a, long b, long c, long d, long e, long f)
@@ -57,6 +59,11 @@ static inline int gg_raw_open(int dir, const char *path, int flags)
 static inline int gg_raw_stat(int dir, const char *path, struct stat *st)
 {
     return (int)gg_raw(SYS_newfstatat, dir, (long)(intptr_t)path, (long)(intptr_t)st, 0, 0, 0);
+}
+
+static inline int gg_raw_lstat(int dir, const char *path, struct stat *st)
+{
+    return (int)gg_raw(SYS_newfstatat, dir, (long)(intptr_t)path, (long)(intptr_t)st, GG_NO_FOLLOW, 0, 0);
 }
 
 #endif

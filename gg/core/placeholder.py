@@ -3,7 +3,8 @@
 Always 256 bytes, so that a size tells most files apart without reading them. The C programs read the same layout
 (`toolchain-wrappers/placeholder.h`):
 
-  0     `#!` and a program that forces this file and executes it again, when the kernel is asked to run it
+  0     `#!` and a program that forces this file and executes it again, when the kernel is asked to run it; newline; where
+        there is room, what a person who opens the file is told; spaces and a newline
   160   `gg-placeholder 1 `, the thunk's id in 64 hexadecimal digits, a space, the output's index in 5 digits, newline
   248   seven spaces and a newline
 """
@@ -19,6 +20,7 @@ _MAGIC = b"gg-placeholder 1 "
 _ANY_VERSION = b"gg-placeholder "
 _INDEX_AT = _MAGIC_AT + len(_MAGIC) + 65
 _FLAG = b" --gg-placeholder\n"
+_TOLD = b"gg placeholder: run gg-force"
 
 
 class Placeholder(NamedTuple):
@@ -35,7 +37,8 @@ class Writer:
         first = b"#!" + launcher + _FLAG
         if len(first) > _MAGIC_AT - 1 or any(c in launcher for c in b" \t\n"):
             first = b"#!/bin/false\n"
-        self._head = first.ljust(_MAGIC_AT - 1) + b"\n" + _MAGIC
+        told = _TOLD if len(first) + len(_TOLD) < _MAGIC_AT else b""
+        self._head = (first + told).ljust(_MAGIC_AT - 1) + b"\n" + _MAGIC
 
     def encode(self, thunk: bytes, index: int) -> bytes:
         return self._head + b"%s %05d\n       \n" % (thunk.hex().encode(), index)

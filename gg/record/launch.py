@@ -139,6 +139,7 @@ class Build:
         env["GG_SOCKET"] = self._socket
         env["GG_SHIMS"] = self._workspace.shims
         env["GG_SHIM"] = native.shim()
+        env["GG_ROOT"] = self._workspace.root
         env["GG_ROOM"] = self._room
         if self._caught:
             env["GG_DECLARED"] = ":".join(pattern for each in self._caught for pattern in each.patterns())

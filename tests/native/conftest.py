@@ -44,7 +44,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
         where / "gg-shim", where / "libgg-record.so", where / "libgg-pathmap.so", where / "gg-jail", where / "gg-trace"
     )
     family = SOURCES / "exec_family.c"
-    shared = [SOURCES / "wire.c", SOURCES / "programs.c"]
+    shared = [SOURCES / name for name in ("wire.c", "programs.c", "outside.c")]
     cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "alone.c", SOURCES / "watch.c", *shared)
     cc(*_LIBRARY, "-o", built.record, family, *shared, *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},
-                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {"GG_WATCHED=", NULL}, {"GG_ROOM=", NULL},
+                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {"GG_ROOT=", NULL}, {"GG_WATCHED=", NULL}, {"GG_ROOM=", NULL},
                                 {NULL, NULL}};
 static const struct gg_kept nothing[] = {{NULL, NULL}};
 static struct gg_session session;
@@ -58,6 +58,7 @@ __attribute__((constructor)) static void begin(void)
     session.tools = kept_value("GG_TOOLS=");
     session.declared = kept_value("GG_DECLARED=");
     gg_room = kept_value("GG_ROOM=");
+    session.root = kept_value("GG_ROOT=");
     session.bypass = getenv("GG_BYPASS") != NULL;
     char *path = getenv("PATH");
     if (path != NULL && session.socket != NULL && session.shims != NULL && strstr(path, session.shims) != NULL)

@@ -161,8 +161,12 @@ enum gg_sight gg_own_sight(void)
 int gg_force_open(int fd)
 {
     int saved = errno, failed = 0;
-    if (fd >= 0 && gg_session()->socket != NULL && holds_placeholder(fd) && gg_own_sight() < GG_COPIES)
-        failed = force_open(fd);
+    if (fd >= 0 && gg_session()->socket != NULL && holds_placeholder(fd)) {
+        if (gg_own_sight() < GG_COPIES)
+            failed = force_open(fd);
+        else
+            gg_carry(fd);
+    }
     errno = failed < 0 ? EIO : saved;
     return failed;
 }

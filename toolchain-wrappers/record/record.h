@@ -8,13 +8,14 @@
  *   stat.c    the ways to ask for its size
  *   change.c  the ways to spoil one by its name
  *   syscall.c the same by the kernel's numbers
+ *   carry.c   the ways to carry one out of the workspace
  *   spawn.c   what posix_spawn is told to do before the program starts
  *   environment.c  who is started without this library
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
  * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c), GG_DECLARED
- * patterns of further ones: of base names, or of paths if they hold a slash. Under GG_BYPASS, which a tool that runs for
+ * patterns of further ones: of base names, or of paths if they hold a slash, GG_ROOT the workspace's directory. Under GG_BYPASS, which a tool that runs for
  * real is given, calls of tools are left alone; placeholders are forced all the
  * same.
  *
@@ -37,7 +38,7 @@
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
 struct gg_session {
-    const char *socket, *shim, *shims, *tools, *declared; /* NULL where the variable is not set */
+    const char *socket, *shim, *shims, *tools, *declared, *root; /* NULL where the variable is not set */
     int bypass;
 };
 
@@ -51,6 +52,12 @@ int gg_is_declared(const char *path);
 
 /* `path` made absolute from the descriptor `dir` or the working directory; not cleared of `.` and `..`. 0 or -1. */
 int gg_absolute(int dir, const char *path, char full[PATH_MAX]);
+
+/* This program, which copies files unread, has opened the placeholder `fd`. */
+void gg_carry(int fd);
+
+/* It has opened `fd` for writing: where that is not a file of the workspace, what it carries is made real before it is read. */
+void gg_carry_to(int fd);
 
 /* What this program may see of placeholders; below fakeroot, which notes inodes, those who copy see none. */
 enum gg_sight gg_own_sight(void);
