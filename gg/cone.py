@@ -84,7 +84,7 @@ class Cone:
                 if data is None:
                     raise MissingObject(
                         f"thunk {each.hex()} is not in the store",
-                        hint="its placeholder was made elsewhere or its record is lost: remove it and run gg-infer again",
+                        hint="its placeholder was made elsewhere or its record is lost: run gg-infer again, or remove it first",
                     )
                 thunk = self.thunks[each] = decode_thunk(data)
                 self._encoded[each] = data

@@ -165,9 +165,10 @@ class Workspace:
         """Have the directory of records and what is in it; StoreError when it cannot be made."""
         try:
             os.makedirs(self.tmp, exist_ok=True)
-            if not self.home and self.dot.startswith(self.root + "/"):
-                _write_once(os.path.join(self.dot, ".gitignore"), _IGNORED)
-            _write_once(os.path.join(self.home or self.dot, "CACHEDIR.TAG"), _TAG)
+            top = self.home or self.dot
+            if top.startswith(self.root.rstrip("/") + "/"):
+                _write_once(os.path.join(top, ".gitignore"), _IGNORED)
+            _write_once(os.path.join(top, "CACHEDIR.TAG"), _TAG)
         except OSError as error:
             if os.path.isdir(self.tmp):
                 self.need_writable()
@@ -247,7 +248,7 @@ def _named(dot: str, root: str) -> Workspace:
     try:
         os.makedirs(dot, exist_ok=True)
         known = roots.read(dot)
-        if os.path.dirname(dot) != top and (known is None or known.path != top):
+        if dot != os.path.join(top, DOT) and (known is None or known.path != top):
             roots.note(dot, top)
     except OSError as error:
         if not os.path.isdir(dot):

@@ -8,6 +8,7 @@ import re
 import click
 
 from gg import config
+from gg.errors import UsageError
 from gg.workspace import Workspace
 
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -28,7 +29,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     """
     from gg.housekeeping import tidy
 
-    age, size = _age(max_age), config.size(max_size, "--max-size") if max_size else None
+    age, size = _age(max_age), _size(max_size) if max_size else None
     found = Workspace.find()
     home = config.cache_home() if found is None else found.home
     store = os.path.join(home, "store") if found is None else found.store
@@ -45,6 +46,13 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     for path in done.forgotten:
         click.echo(f"{'would forget' if dry_run else 'forgot'} {path}, which is gone")
     return 0
+
+
+def _size(text: str) -> int:
+    try:
+        return config.size(text, "--max-size")
+    except UsageError:
+        raise click.BadParameter(f"{text!r} is no size", param_hint="--max-size") from None
 
 
 def _age(text: str) -> float:

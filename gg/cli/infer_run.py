@@ -64,10 +64,12 @@ def infer(
     end_soon()
     started = time.time()
     store = DirectoryStore(os.fsencode(workspace.store))
+    if not os.path.exists(workspace.history):
+        _remove_lost(workspace, store)
     ledger = Ledger(workspace.dot, told)
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
-        build.start(arguments, config.given_environment())
+        build.start(arguments, _environment(workspace))
         from gg.reading import Reading
         from gg.record.session import Session  # while the build reads its makefiles
 
@@ -104,6 +106,23 @@ def _has_path() -> bool:
     except OSError:
         return False
     return True
+
+
+def _environment(workspace: Workspace) -> dict[str, str]:
+    """What gg-infer was given. A GG_DIR that is relative would name another directory in each that the build works in."""
+    given = dict(config.given_environment())
+    return {**given, "GG_DIR": workspace.dot} if config.gg_dir() else given
+
+
+def _remove_lost(workspace: Workspace, store: Store) -> None:
+    """When a tree is recorded in for the first time there may be placeholders that nobody can force: they must not stay."""
+    from gg import lost
+
+    removed = lost.remove(workspace, store)
+    if removed:
+        first = os.path.relpath(os.fsdecode(removed[0]), workspace.root)
+        more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
+        _tell(f"placeholders that no store knows were removed, to be made again: {first}{more}")
 
 
 def _tell(text: str) -> None:

@@ -145,6 +145,37 @@ def test_a_second_mount_of_the_tree(small: Project) -> None:
     assert small.gg("status").stdout.startswith(b"workspace " + os.fsencode(small.root) + b", ")
 
 
+@pytest.mark.parametrize("how", ["cache removed", "another user", "another machine"])
+def test_placeholders_that_no_store_knows_are_made_again(small: Project, how: str) -> None:
+    """Nobody can force them, and make would take them for made."""
+    small.write("Makefile", "p: m.o sub/n.o\n\tgcc $^ -o $@\n%.o: %.c\n\tgcc -c $< -o $@\n")
+    small.write("sub/n.c", "int n;\n")
+    expected, _ = small.plain()
+    small.infer()
+    if how == "cache removed":
+        small.forget()
+    else:
+        small.env["HOME"] = str(small.root.parent / "another")
+        os.mkdir(small.env["HOME"])
+    small.force(status=69)
+    told = small.infer().stderr
+    assert b"gg: placeholders that no store knows were removed, to be made again: " in told
+    assert b" and 2 more\n" in told
+    small.force()
+    small.assert_tree(expected)
+    assert b"removed" not in small.infer().stderr
+
+
+def test_placeholders_of_a_workspace_inside_stay(small: Project) -> None:
+    inner = Project(small.root / "inner", small.env)
+    inner.write("i.c", "int i;\n")
+    inner.gg("init", "--in-tree")
+    inner.infer("gcc", "-c", "i.c")
+    assert b"no store knows" not in small.infer("gcc", "-c", "m.c").stderr
+    assert is_placeholder(inner.path("i.o"))
+    inner.force()
+
+
 # Where state is
 
 
@@ -209,6 +240,22 @@ def test_gg_dir_is_that_directory(small: Project, where: str) -> None:
     assert small.gg("status").stdout.startswith(b"workspace " + os.fsencode(small.root) + b", ")
     small.gg("clean")
     assert not place.exists()
+
+
+def test_a_relative_gg_dir_is_the_same_in_all_directories(small: Project) -> None:
+    small.write("sub/n.c", "int n;\n")
+    small.write("Makefile", f"all:\n\tgcc -c m.c\n\tcd sub && {SCRIPTS}/gg status && gcc -c n.c\n")
+    small.env["GG_DIR"] = "state"
+    assert f"workspace {small.root}, ".encode() in small.infer().stdout
+    small.force()
+    assert small.placeholders() == []
+    assert not small.path("sub/state").exists()
+
+
+def test_a_cache_in_the_tree_is_not_seen_by_git(small: Project) -> None:
+    committed(small)
+    small.env["XDG_CACHE_HOME"] = str(small.path(".cache"))
+    assert small.infer("sh", "-c", "git status --porcelain; gcc -c m.c").stdout == b""
 
 
 def test_gg_dir_with_other_things_in_it_is_refused(small: Project) -> None:
