@@ -80,6 +80,27 @@ def everybody() -> Iterator[int]:
     return (int(name) for name in os.listdir("/proc") if name.isdigit())
 
 
+def started(pid: int) -> int:
+    """When it was started, in ticks since the machine was: with its number, it is it and no other."""
+    return int(_read(b"/proc/%d/stat" % pid).rpartition(b")")[2].split()[19])
+
+
+def words(pid: int) -> tuple[bytes, ...]:
+    """Its arguments, its name first."""
+    return tuple(_words(pid)[:-1])
+
+
+def directory(pid: int) -> bytes:
+    """The directory that it is in."""
+    return os.readlink(b"/proc/%d/cwd" % pid)
+
+
+def environment(pid: int, name: bytes) -> bytes:
+    """A variable that it was started with; empty for one that it was not."""
+    found = _read(b"/proc/%d/environ" % pid).split(b"\0")
+    return next((each[len(name) + 1 :] for each in found if each.startswith(name + b"=")), b"")
+
+
 def same_terminal(pid: int) -> bool:
     """Has it the terminal that this process has?"""
     return _stat(pid)[4] == _stat(os.getpid())[4] != b"0"

@@ -26,6 +26,7 @@ from gg.record.protocol import Op, Request
 if TYPE_CHECKING:
     from gg.ledger import Ledger
     from gg.record.audience import Audience
+    from gg.record.branches import Branches
     from gg.record.calls import Calls, Read
     from gg.record.rules import Rules
     from gg.record.world import World
@@ -101,6 +102,7 @@ class Recorder:
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._audience: Audience | None = None
+        self._branches: Branches | None = None
         self._limits = Limits()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
@@ -208,11 +210,15 @@ class Recorder:
         answer: Answer = model(call, self._world)
         if isinstance(answer, RunReal):
             return answer
-        why = doubt_of(answer, call) or self._limits.why_at_once(request.pid) or self._why_at_once(answer, request)
+        why = doubt_of(answer, call) or self._limits.why_at_once(request.pid) or self._why_at_once(answer, call, request)
         return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
 
-    def _why_at_once(self, draft: Draft, request: Request) -> str:
+    def _why_at_once(self, draft: Draft, call: Call, request: Request) -> str:
         """Why the call cannot wait, its outputs aside; empty if it can."""
+        return self._why_heard(draft, request) or self._why_told(draft, call, request)
+
+    def _why_heard(self, draft: Draft, request: Request) -> str:
+        """Why what it prints cannot wait; empty if it can."""
         if request.streams == self._passed_down:
             return ""
         if self._audience is None:
@@ -221,6 +227,16 @@ class Recorder:
             self._audience = Audience(protocol.streams(protocol.own_streams()))
         out, errors = protocol.streams(request.streams)
         return self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
+
+    def _why_told(self, draft: Draft, call: Call, request: Request) -> str:
+        """Why its status must be true, edits of files that are there aside; empty if it need not."""
+        if draft.work in IN_PLACE:
+            return ""
+        if self._branches is None:
+            from gg.record.branches import Branches
+
+            self._branches = Branches()
+        return self._branches.why_at_once(request.pid, call.argv)
 
     # A real run
 
