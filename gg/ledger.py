@@ -276,6 +276,15 @@ class Ledger:
                 self._standing = [thunk for thunk in self._standing if thunk not in gone]
                 self._rewrite([thunk for thunk in self._read_failed() if thunk not in gone])
 
+    def forget(self) -> None:
+        """Nobody is to be told of anything any more."""
+        self.load()
+        with self._lock:
+            self.told(list(self._owed))
+            if self.standing():
+                self._append([ThunkId(_BEGUN)])
+        self.close()
+
     def close(self) -> None:
         with self._lock:
             for recording in (*self._recordings, *([self._own] if self._own else ())):

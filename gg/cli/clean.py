@@ -20,6 +20,7 @@ def command(keep_records: bool, dry_run: bool, debug: bool) -> int:
     other workspaces use too, stays as it is (gg gc makes it smaller), unless it is this workspace's own (gg init --in-tree).
     """
     from gg.errors import StoreError
+    from gg.ledger import Ledger
 
     workspace = Workspace.need()
     paths = list(workspace.placeholders())
@@ -28,7 +29,9 @@ def command(keep_records: bool, dry_run: bool, debug: bool) -> int:
         if not dry_run:
             for path in paths:
                 os.unlink(path)
-            if not keep_records:
+            if keep_records:
+                Ledger(workspace.dot).forget()
+            else:
                 workspace.remove()
     except OSError as error:
         raise StoreError(f"cannot remove {error.filename}: {error.strerror}") from error

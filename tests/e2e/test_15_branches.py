@@ -29,8 +29,8 @@ def sources(project: Project) -> None:
         "CC=gcc; $CC -Wall -Werror m.c -o p || $CC m.c -o p",
         "try() { gcc -c $1.c; }; try opt || try m; gcc m.o -o p",
         "echo 'int f(void); int main(void) { return f(); }' > t.c; gcc t.c -o t || gcc m.c -o p",
-        "python3 -c 'import subprocess as s; s.call([\"gcc\", \"-c\", \"opt.c\"]) and s.call([\"gcc\", \"m.c\", \"-o\", \"p\"])'",
-        "python3 -c 'import os; os.system(\"gcc -c opt.c\") and os.system(\"gcc m.c -o p\")'",
+        'python3 -c \'import subprocess as s; s.call(["gcc", "-c", "opt.c"]) and s.call(["gcc", "m.c", "-o", "p"])\'',
+        'python3 -c \'import os; os.system("gcc -c opt.c") and os.system("gcc m.c -o p")\'',
         "make -f odd.mk",
         "make -i -f even.mk",
         "make -f deep.mk",
@@ -43,8 +43,11 @@ def test_a_build_that_can_do_without(script: str, project: Project) -> None:
     project.write("even.mk", "p: m.c\n\tgcc -c opt.c\n\tgcc m.c $$(ls opt.o 2>/dev/null) -o p\n")
     project.write("deep.mk", "p: m.c\n\t-$(MAKE) -f inner.mk\n\tgcc m.c $$(ls opt.o 2>/dev/null) -o p\n")
     project.write("inner.mk", "opt.o: opt.c\n\tgcc -c opt.c\n")
-    project.write("script", "#!/bin/sh\nfor f in opt m; do\n  gcc -Wall -Werror -c $f.c || gcc -c $f.c || echo no $f\ndone\ngcc m.o -o p\n")
-    expected, plain = project.plain("sh", "-c", script)
+    project.write(
+        "script",
+        "#!/bin/sh\nfor f in opt m; do\n  gcc -Wall -Werror -c $f.c || gcc -c $f.c || echo no $f\ndone\ngcc m.o -o p\n",
+    )
+    expected, _ = project.plain("sh", "-c", script)
     project.infer("sh", "-c", script)
     project.force()
     project.assert_tree(expected)

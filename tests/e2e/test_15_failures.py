@@ -380,3 +380,16 @@ def test_ninja_is_told_as_well(project: Project) -> None:
     assert (result.stdout + result.stderr).count(b"error: 'wrong'") == plain.stdout.count(b"error: 'wrong'")
     assert project.path("b.o").exists()
     assert not project.path("a.o").exists()
+
+
+def test_calls_that_nobody_wants_to_be_told_of(project: Project) -> None:
+    """`gg clean --keep-records` forgets them; `gg gc` does not drop what they need."""
+    project.write("a.c", "int a(void) { int unused; return 0; }\n")
+    script = ("sh", "-ec", "gcc -Wall -c a.c; rm a.o")
+    project.infer(*script)
+    project.path("a.c").write_text("int a(void) { return 0; }\n")
+    project.gg("gc", "--max-age", "0s")
+    assert b"unused variable" in project.force().stderr
+    project.infer("sh", "-ec", "gcc -Wall -DX -c a.c; rm a.o; gcc -c a.c")
+    project.gg("clean", "--keep-records")
+    assert project.force().text == ""
