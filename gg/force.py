@@ -119,9 +119,9 @@ class Forcer:
         """Evaluate and place. What is done is placed at once, so an interrupted force loses nothing."""
         self._ledger.load()
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
-        calls = self._owed(targets) if targets.everything else ()  # what nobody has kept counts too
-        self._elsewhere.update((name, []) for name in calls)
-        self._words = Words(self._ledger, self._observe, calls)
+        if targets.everything:  # what nobody has kept counts too
+            self._elsewhere.update((name, []) for name in self._owed(targets))
+        self._words = Words(self._ledger, self._observe, self._ledger.calls() if targets.everything else ())
         for path, known in targets.placeholders.items():
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
         self._bad = None
@@ -163,12 +163,10 @@ class Forcer:
         return Ended(outcome, len(ahead.values), outcome.interrupted)
 
     def _owed(self, targets: Targets) -> list[ThunkId]:
-        """The thunk of each call that nobody was told of yet, in the order of recording, and failures that stand. What has no
-        placeholder, and the store has lost, is let go.
-        """
-        owed = self._ledger.calls()
+        """What the ledger owes. What has no placeholder, and the store has lost, is let go."""
+        owed = self._ledger.owed()
         standing = {known.thunk for known in targets.placeholders.values()}
-        orphans = [Key(Kind.THUNK, name) for name in dict.fromkeys(owed) if name not in standing]
+        orphans = [Key(Kind.THUNK, name) for name in owed if name not in standing]
         lost = {key.digest for key in orphans} - {key.digest for key in self._store.has(orphans)} if orphans else set()
         if lost:
             self._ledger.told([name for name in owed if name in lost])

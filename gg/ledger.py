@@ -7,7 +7,8 @@ ledger/TIME-PID        what one recording has recorded, in its order; its record
 ledger/TIME-PID.told   the places in it (u32 each) of the calls whose end was told
 failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
 
-A record is 32 bytes for the thunk, u32 for the length of what follows, and the paths of its outputs, a NUL between them.
+A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints),
+and the paths of its outputs, a NUL between them.
 All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
 recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
 
@@ -30,6 +31,7 @@ from gg.core.ids import DIGEST_SIZE, ThunkId
 
 _LENGTH = struct.Struct("<I")
 _HEAD = DIGEST_SIZE + _LENGTH.size
+_UNHEARD = 1 << 31
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
 _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
 
@@ -50,9 +52,9 @@ class _Recording:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
-    def add(self, thunk: ThunkId, paths: bytes) -> int:
+    def add(self, thunk: ThunkId, paths: bytes, heard: bool) -> int:
         """Its place. OSError when there is no room, and then nothing is added."""
-        record = thunk + _LENGTH.pack(len(paths)) + paths
+        record = thunk + _LENGTH.pack(len(paths) | (0 if heard else _UNHEARD)) + paths
         written = os.write(self._fd, record)
         if written != len(record):
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
@@ -61,20 +63,20 @@ class _Recording:
         self._size += written
         return self.count - 1
 
-    def read(self) -> Iterator[tuple[int, ThunkId, bytes]]:
-        """Place, thunk and paths of each call that was not told of yet; (-1, thunk, b"") of the others."""
+    def read(self) -> Iterator[tuple[int, ThunkId, bytes, bool]]:
+        """Place, thunk and paths of each call that was not told of yet, and whether it is heard; of the others place -1."""
         with open(self.path, "rb") as file:
             data = file.read()
         told = self._told()
         at = 0
         self.count, self.told, self._size = 0, len(told), len(data)
         while at + _HEAD <= len(data):
-            end = at + _HEAD + _LENGTH.unpack_from(data, at + DIGEST_SIZE)[0]
+            length = _LENGTH.unpack_from(data, at + DIGEST_SIZE)[0]
+            end = at + _HEAD + (length & ~_UNHEARD)
             if end > len(data):
                 return
-            known = self.count in told
             thunk = ThunkId(data[at : at + DIGEST_SIZE])
-            yield (-1, thunk, b"") if known else (self.count, thunk, data[at + _HEAD : end])
+            yield -1 if self.count in told else self.count, thunk, data[at + _HEAD : end], length < _UNHEARD
             self.count += 1
             at = end
 
@@ -119,7 +121,8 @@ class Ledger:
         self._own_paths: list[bytes] = []
         self._recordings: list[_Recording] = []
         self._owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
-        self._heard: set[ThunkId] = set()
+        self._known: set[ThunkId] = set()
+        self._unheard: set[tuple[str, int]] = set()
         self._standing: list[ThunkId] = []
         self._failed: set[ThunkId] = set()
         self._loaded = False
@@ -138,12 +141,18 @@ class Ledger:
             if len(ids) * DIGEST_SIZE > _MANY:
                 self._rewrite(ids[len(ids) // 2 :])
 
-    def record(self, thunk: ThunkId, outputs: Sequence[bytes]) -> None:
-        """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down."""
+    def record(self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True) -> None:
+        """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down.
+
+        `heard`: somebody hears what it prints.
+        """
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            self._owed.setdefault(thunk, []).append((own, own.add(thunk, paths)))
+            place = own.add(thunk, paths, heard)
+            self._owed.setdefault(thunk, []).append((own, place))
+            if not heard:
+                self._unheard.add((own.path, place))
             self._own_paths.append(paths)
 
     def has_failed(self, thunk: ThunkId) -> bool:
@@ -210,8 +219,8 @@ class Ledger:
         dropped: list[int] = []
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
-            for place, thunk, joined in recording.read():
-                self._heard.add(thunk)
+            for place, thunk, joined, heard in recording.read():
+                self._known.add(thunk)
                 if place < 0:
                     continue
                 paths = joined.split(b"\0")
@@ -220,6 +229,8 @@ class Ledger:
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
+                    if not heard:
+                        self._unheard.add((recording.path, place))
             self._recordings.append(recording)
             if dropped:
                 recording.mark(dropped)
@@ -227,30 +238,32 @@ class Ledger:
         return owed
 
     def calls(self) -> list[ThunkId]:
-        """The thunk of each call that was not told of yet, in the order of recording, and failures that stand."""
+        """The thunk of each call that was not told of yet, in the order of recording, where somebody hears it."""
         with self._lock:
-            places = [(to.path, place, thunk) for thunk, owed in self._owed.items() for to, place in owed]
-            calls = [thunk for _, _, thunk in sorted(places)]
-            return [*calls, *(thunk for thunk in self._standing if thunk not in self._owed)]
+            return [thunk for path, place, thunk in self._places() if (path, place) not in self._unheard]
 
     def owed(self) -> list[ThunkId]:
-        """As `calls`, each thunk once."""
-        return list(dict.fromkeys(self.calls()))
+        """The thunks of all calls that were not told of yet, in the order of recording, and failures that stand."""
+        with self._lock:
+            return list(dict.fromkeys((*(thunk for _, _, thunk in self._places()), *self._standing)))
+
+    def _places(self) -> list[tuple[str, int, ThunkId]]:
+        return sorted((to.path, place, thunk) for thunk, owed in self._owed.items() for to, place in owed)
 
     def times(self, thunk: ThunkId) -> int | None:
-        """How many calls of it were not told of yet; None for one that the ledger has never heard of."""
+        """How many calls of it were not told of yet and are heard; None for one that was never in the ledger."""
         with self._lock:
             places = self._owed.get(thunk)
             if places:
-                return len(places)
-            return 0 if thunk in self._heard else None
+                return sum((to.path, place) not in self._unheard for to, place in places)
+            return 0 if thunk in self._known else None
 
     def told(self, thunks: Iterable[ThunkId]) -> None:
         """What came of all calls of these thunks was told."""
         marks: dict[_Recording, list[int]] = {}
         with self._lock:
             for thunk in thunks:
-                self._heard.add(thunk)
+                self._known.add(thunk)
                 for recording, place in self._owed.pop(thunk, ()):
                     marks.setdefault(recording, []).append(place)
             for recording, places in marks.items():

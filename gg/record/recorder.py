@@ -136,7 +136,7 @@ class Recorder:
             self._run_real(call, answer, request, reply)
             return
         try:
-            real = self._left(call, answer, request.umask)
+            real = self._left(call, answer, request)
         except (GGError, OSError) as error:
             status = error.exit_code if isinstance(error, GGError) else StoreError.exit_code
             reply(protocol.reply_exit(status, b"", os.fsencode(f"gg: {error}\n")))
@@ -282,11 +282,14 @@ class Recorder:
 
     # A thunk
 
-    def _left(self, call: Call, captured: Captured, umask: int) -> RunReal | None:
+    def _left(self, call: Call, captured: Captured, request: Request) -> RunReal | None:
         """Leave what stands for the outputs; why the call must run for real, where nothing can be left."""
         paths = [output.path for output in captured.outputs if not (output.soft or output.optional)]
+        heard = self._is_heard(request)
         try:
-            self._leaver.leave(call, captured, umask, lambda: self._ledger.record(captured.id, paths))
+            self._leaver.leave(
+                call, captured, request.umask, lambda: self._ledger.record(captured.id, paths, heard=heard)
+            )
         except CannotLeave as error:
             return RunReal(str(error), reads=captured.draft.inputs)
         new = self._capture.is_new(captured.id)
@@ -294,6 +297,12 @@ class Recorder:
         if self._listener:
             self._listener(call, captured)
         return None
+
+    def _is_heard(self, request: Request) -> bool:
+        """Whether what it prints goes anywhere. libtool compiles once more for a static library, with all of it dropped."""
+        if not self._passed_down or request.streams == self._passed_down:
+            return True
+        return protocol.streams(request.streams)[1].special != protocol.NULL
 
 
 def without_ours(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:

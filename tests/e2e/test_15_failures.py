@@ -393,3 +393,14 @@ def test_calls_that_nobody_wants_to_be_told_of(project: Project) -> None:
     project.infer("sh", "-ec", "gcc -Wall -DX -c a.c; rm a.o; gcc -c a.c")
     project.gg("clean", "--keep-records")
     assert project.force().text == ""
+
+
+def test_words_that_a_script_has_dropped_stay_dropped(project: Project) -> None:
+    """libtool compiles for a shared library, and once more for a static one with its output dropped."""
+    project.write("a.c", "int a(void) { int unused; return 0; }\n")
+    project.write("libtool", "gcc -Wall -fPIC -c $1 -o pic.o && gcc -Wall -c $1 -o a.o >/dev/null 2>&1\n")
+    _, plain = project.plain("bash", "./libtool", "a.c")
+    project.infer("bash", "./libtool", "a.c")
+    assert project.placeholders() == ["a.o", "pic.o"]
+    assert project.force().stderr == plain.stderr
+    assert project.force().stderr == b""
