@@ -210,7 +210,9 @@ class Recorder:
         answer: Answer = model(call, self._world)
         if isinstance(answer, RunReal):
             return answer
-        why = doubt_of(answer, call) or self._limits.why_at_once(request.pid) or self._why_at_once(answer, call, request)
+        why = (
+            doubt_of(answer, call) or self._limits.why_at_once(request.pid) or self._why_at_once(answer, call, request)
+        )
         return RunReal(why, reads=answer.inputs) if why else self._capture.capture(answer, call)
 
     def _why_at_once(self, draft: Draft, call: Call, request: Request) -> str:
