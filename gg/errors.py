@@ -6,7 +6,11 @@ exception: its own status is passed on. `gg.cli` alone prints these.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
+
+FREE_SOME = "free some, for example with: gg gc"
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class GGError(Exception):
@@ -97,3 +101,15 @@ class AccessError(SetupError):
     """Who we are is not known, or not allowed: no credentials, expired ones, no right. Exit status 77."""
 
     exit_code = 77
+
+
+def no_room(error: BaseException, place: str = "") -> StoreError | None:
+    """What to tell of an exception that means that nothing more can be written, `place` if it names none; else None."""
+    if isinstance(error, StoreError):
+        return error
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        name = error.filename if isinstance(error.filename, str) else place
+        return StoreError(f"cannot write{f' {name}' if name else ''}: {error.strerror}", hint=FREE_SOME)
+    if type(error).__module__ == "sqlite3" and ("full" in str(error) or "disk I/O" in str(error)):
+        return StoreError(f"cannot write{f' in {place}' if place else ''}: {error}", hint=FREE_SOME)
+    return None

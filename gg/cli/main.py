@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from gg.errors import GGError, Interrupted, StoreError, UsageError
+from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
 
 def run(action: Callable[[], int]) -> None:
@@ -40,6 +40,11 @@ def run(action: Callable[[], int]) -> None:
         if isinstance(error, FileNotFoundError) and _is_nowhere():
             _say("gg: the working directory is gone")
             leave(UsageError.exit_code)
+        full = no_room(error)
+        if full:
+            _say(f"gg: {full.what}")
+            _say(f"    {full.hint}")
+            leave(full.exit_code)
         _say(f"gg: internal error: {type(error).__name__}: {error}")
         _say("    this is a bug in gg; run the same command with --debug to see where")
         status = 70

@@ -17,7 +17,7 @@ from gg.core.slotted import replace
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills
-from gg.errors import GGError, InputChanged, MissingObject
+from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, StoreError, no_room
 from gg.execute.expand import Groups
 from gg.execute.jail import JailRefused
 from gg.execute.job import Isolation, Job, Ran
@@ -144,7 +144,7 @@ class LocalEngine:
             except JailRefused as error:
                 result = Failure(Fault.TOO_BIG, f"{error}; {error.hint}")
             except (OSError, GGError) as error:
-                result = Failure(Fault.INFRA, str(error))
+                result = Failure(Fault.INFRA, str(error), setup=no_room(error, self._tmp))
             except Exception as error:  # an attempt that is never answered would make the force wait for ever
                 result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
             if not self._closed:
@@ -359,8 +359,8 @@ class LocalEngine:
         there was no room for what it wrote.
         """
         if _NO_SPACE in ran.stderr and self._is_full():
-            message = f"no space left for what it writes in {self._tmp}: free some, for example with: gg gc"
-            return Failure(Fault.INFRA, message, ran.status, ran.stdout, ran.stderr)
+            full = StoreError(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
+            return Failure(Fault.INFRA, str(full), ran.status, ran.stdout, ran.stderr, setup=full)
         if ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _CHILD_KILLED):
             kills, self._oom_kills = self._oom_kills, oom_kills()
             if self._oom_kills > kills:
