@@ -22,7 +22,7 @@ _BATCH = 1000
 def make(root: Path, count: int) -> list[SandboxPath]:
     """The tree at `root`, with `count` placeholders in `out/`. The paths of the group's files."""
     (root / "out").mkdir(parents=True)
-    workspace = Workspace.create(str(root))
+    workspace = Workspace.new(str(root), in_tree=True)
     workspace.make()
     with DirectoryStore(os.fsencode(workspace.store)) as store:
         program, group = _program(workspace, store)

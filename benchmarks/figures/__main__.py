@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmarks import state
 from benchmarks.figures import forcing, overhead, recording
 from benchmarks.figures.setting import Figure, Setting
 from benchmarks.machine import machine
@@ -80,6 +81,7 @@ def main(argv: list[str] | None = None) -> int:
     gg = Path(found).absolute().parent if found else None
     setting = Setting(cache=args.cache.absolute(), gg=gg, jobs=args.jobs, repeats=args.repeats)
     setting.scratch.mkdir(parents=True, exist_ok=True)
+    state.keep_below(setting.scratch)
     about, figures = machine() | {"repeats": str(args.repeats), "jobs": str(args.jobs)}, []
     print(*(f"{name}: {value}" for name, value in about.items()), sep="\n")
     for name in args.figures or [name for name in FIGURES if name not in LONG]:

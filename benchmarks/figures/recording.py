@@ -1,8 +1,8 @@
 """Recording a build, against the same `make` with tools that only create their outputs.
 
 The null tools are the floor: make, the shell and what else the build runs, without any compiler. "First" starts
-with no `.gg`, on a machine where gg was used before (`~/.cache/gg`); "second" comes after `make clean`, with the `.gg` of
-the first.
+with nothing known of the build, on a machine where gg was used before; "second" comes after `make clean`, with what is known
+from the first.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def measure(setting: Setting, name: str) -> list[Figure]:
     limits = (MEMORY_LIMIT_MB, METADATA_LIMIT_MB) if name == "ffmpeg" else (None, None)
     figures.append(Figure(f"memory, recording {name}", median(memory), "MB", limits[0], "largest process of the build"))
     if metadata is not None:
-        whole = f".gg in all, blobs included: {_size(tree.directory / '.gg'):.1f} MB"
+        whole = f"state in all, blobs included: {_size(setting.scratch / 'state'):.1f} MB"
         figures.append(Figure(f"metadata, {name}", round(metadata / 1e6, 2), "MB", limits[1], whole))
     return figures
 

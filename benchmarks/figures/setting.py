@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import standin
+from benchmarks import standin, state
 from benchmarks.packages import recipe, sources, summary
 from benchmarks.timing import Ran, clean_environment, run
 
@@ -101,7 +101,8 @@ class Tree:
         (self._kept / ".configured").touch()
 
     def renew(self, setting: Setting) -> Path:
-        """A fresh work copy, without `.gg`; its directory."""
+        """A fresh work copy, of which gg knows nothing; its directory."""
+        state.forget()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.parent.mkdir(parents=True, exist_ok=True)
         setting.run(["cp", "-a", str(self._kept), str(self.directory)], setting.scratch, "copy")

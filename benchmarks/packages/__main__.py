@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+from benchmarks import state
 from benchmarks.machine import machine
 from benchmarks.packages import debian, far, recipe, report, share, sources, stages
 
@@ -99,6 +100,7 @@ def main(argv: list[str] | None = None) -> int:
         print("\n".join(known))
         return 0
     chosen = _chosen(args, known)
+    state.keep_below(args.cache)
     with far.engine(args.engine) as environment:
         setting = stages.Setting(
             cache=args.cache.absolute(),

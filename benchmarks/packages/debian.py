@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from benchmarks import state
 from benchmarks.packages import sources, summary, tree
 from benchmarks.packages.stages import Result, Setting
 from benchmarks.timing import clean_environment, run
@@ -32,6 +33,7 @@ class DebianPackage:
         self.result = Result(f"{name} (dpkg-buildpackage)", version)
 
     def unpack(self) -> None:
+        state.forget()
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         sources.unpack_debian(self.description, self.tree)

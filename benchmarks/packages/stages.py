@@ -15,7 +15,7 @@ import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks import standin
+from benchmarks import standin, state
 from benchmarks.packages import far, sources, summary, tree
 from benchmarks.packages.recipe import Recipe
 from benchmarks.packages.share import Share
@@ -117,6 +117,7 @@ class Package:
         return ran
 
     def _unpack(self) -> tree.Tree:
+        state.forget()
         sources.unpack(self.tarball, self.directory)
         return tree.snapshot(self.directory)
 
@@ -194,7 +195,7 @@ class Package:
             if leaf.kind is tree.Kind.LINK or os.fsdecode(path) in self.recipe.environments:
                 continue
             data = (self.directory / os.fsdecode(path)).read_bytes()
-            if b"/.gg/" in data or b"gg-shim" in data or b"GG_SOCKET" in data:
+            if b"/gg/workspaces/" in data or b"gg-shim" in data or b"GG_SOCKET" in data:
                 self.result.failures.append(f"gg left a trace in {os.fsdecode(path)}")
 
     def use(self, stage: str, plain: Again) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.packages.share import Share, shares
 from gg.core import placeholder
+from gg.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def is_placeholder(path: Path) -> bool:
 
 def shares_of(found: Summary, workspace: Path) -> dict[str, Share]:
     """Which share of the calls of the last recording became thunks, by class."""
-    calls = workspace / ".gg" / "calls.jsonl"
+    found_there = Workspace.find(str(workspace))
+    calls = Path(found_there.dot if found_there else workspace) / "calls.jsonl"
     lines = [json.loads(line) for line in calls.read_text(errors="replace").splitlines()] if calls.exists() else []
     return shares(found.by_work, [(line["tool"], line["argv"]) for line in lines if not line.get("probe", True)])

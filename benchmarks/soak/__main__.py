@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import state
 from benchmarks.packages import recipe, sources, summary, tree
 from benchmarks.soak.edits import Editor, Step
 from benchmarks.soak.subjects import SUBJECTS, Subject, make_small
@@ -54,7 +55,9 @@ class Soak:
         return self.subject.build.format(jobs=self.jobs)
 
     def prepare(self, cache: Path) -> None:
-        """Unpack and configure (or write) the sources, and keep a pristine copy of them."""
+        """Unpack and configure (or write) the sources, and keep a pristine copy of them. gg knows nothing of them."""
+        state.keep_below(self.scratch)
+        state.forget()
         shutil.rmtree(self.work.parent, ignore_errors=True)
         self.work.parent.mkdir(parents=True)
         if self.subject.recipe is None:

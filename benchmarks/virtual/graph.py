@@ -2,7 +2,7 @@
 
     python -m benchmarks.virtual.graph WORKSPACE FILE
 
-takes the `.gg` of a workspace in which all was recorded and forced. A thunk's seconds are its command's CPU time when it ran
+takes the state of a workspace in which all was recorded and forced. A thunk's seconds are its command's CPU time when it ran
 here, its wall time being the load's of that day as much as its own; a compile waits for nothing but its processor.
 """
 
