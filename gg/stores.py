@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gg import config
 from gg.core.slotted import replace
+from gg.errors import SetupError
 from gg.store.directory import DirectoryStore
 from gg.workspace import Workspace
 
@@ -31,8 +32,16 @@ def open_store(
     near = near or DirectoryStore(os.fsencode(workspace.store))
     if not settings.store:
         return near
+    needed = "lambda" in (*settings.engine, settings.fallback)
     try:
         remote = open_remote(workspace, settings)
+    except SetupError as error:  # what it needs is not installed
+        if not needed:
+            report(f"going on without the shared store: {error.what}")
+            return near
+        if not lent:
+            near.close()
+        raise
     except BaseException:
         if not lent:
             near.close()
@@ -53,6 +62,7 @@ def open_store(
         report=report,
         scratch=os.fsencode(workspace.tmp),
         lent=lent,
+        needed=needed,
     )
 
 

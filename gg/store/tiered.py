@@ -18,7 +18,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from gg.core.ids import BlobId
-from gg.errors import GGError, SetupError, StoreError
+from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
 from gg.store.base import CONTENT_ADDRESSED, Caps, Key, Kind, Store, Stored, blob_key
 from gg.store.gc import references
 
@@ -41,8 +41,11 @@ class Tiered:
         report: Callable[[str], None] = lambda text: None,
         scratch: bytes = b"",
         lent: bool = False,
+        needed: bool = True,
     ) -> None:
-        """`lent`: somebody else closes `near`."""
+        """`lent`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
+        or does not reach it, is to know; else it is done without.
+        """
         self.near = near
         self.far = far
         self.fetched = 0
@@ -51,6 +54,7 @@ class Tiered:
         self._report = report
         self._scratch = scratch
         self._lent = lent
+        self._needed = needed
         self._lock = threading.Lock()
         self._down = False
         self._hidden: set[Key] = set()
@@ -206,11 +210,13 @@ class Tiered:
             return otherwise
         try:
             return work()
-        except SetupError:
-            raise
-        except StoreError as error:
-            self._down = True
-            self._report(f"going on without the shared store: {error.what}")
+        except (SetupError, StoreError) as error:
+            if isinstance(error, SetupError) and (self._needed or not isinstance(error, (AccessError, Unreachable))):
+                raise
+            with self._lock:
+                told, self._down = self._down, True
+            if not told:
+                self._report(f"going on without the shared store: {error.what}")
             return otherwise
 
     def _pool(self) -> ThreadPoolExecutor:

@@ -139,3 +139,28 @@ def test_settings_that_somebody_else_has_put_above_are_not_believed(project: Pro
     os.chown(project.write("gg.toml", 'real = ["gcc"]\n'), 1234, 1234)
     project.run(SCRIPTS / "gg-infer", "gcc", "-c", "x.c", cwd=project.path("a"))
     assert is_placeholder(project.path("a/x.o"))
+
+
+_NO_ADDRESS = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+_NO_KEYS = {"AWS_EC2_METADATA_DISABLED": "true"}
+
+
+@pytest.mark.parametrize("environment", [_NO_ADDRESS, _NO_KEYS], ids=["unreachable", "no credentials"])
+def test_a_store_that_cannot_be_had_is_told_once_and_the_build_goes_on(
+    project: Project, environment: dict[str, str]
+) -> None:
+    project.env |= {**environment, "GG_STORAGE_URI": "s3://team/x?region=eu-west-1"}
+    project.write("x.c", "int x;\n")
+    project.write("y.c", "int y;\n")
+    told = project.infer("sh", "-c", "gcc -c x.c && gcc -c y.c && nm x.o && nm y.o").text
+    assert told.count("going on without the shared store") == 1, told
+    assert not project.placeholders()
+
+
+def test_without_the_extra_a_build_goes_on_without_the_shared_store(project: Project) -> None:
+    project.write("x.c", "int x;\n")
+    project.infer("gcc", "-c", "x.c")
+    project.env["GG_STORAGE_URI"] = "s3://team/x?region=eu-west-1"
+    told = without_extra(project, "gg-force").text
+    assert "going on without the shared store: a store in a bucket needs" in told
+    assert not project.placeholders()

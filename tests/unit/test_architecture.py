@@ -59,7 +59,7 @@ ALLOWED = {
     "composition": "config cost force ledger observe store stores workspace",
     "demand": "core errors outcome",
     "reading": "composition core demand errors observe outcome record targets workspace",
-    "stores": "aws config core deploy store trust workspace",
+    "stores": "aws config core deploy errors store trust workspace",
     "resolve": "core",
     "known": "core resolve store",
     "cone": "core errors execute narrow resolve store workspace",
