@@ -30,6 +30,11 @@ static const char archivers[] =
     " tar gtar bsdtar star pax cpio bsdcpio zip zipsplit 7z 7za 7zr 7zz rar zoo lha arj jar shar mksquashfs genisoimage "
     "mkisofs xorriso xorrisofs mkfs.ext4 mke2fs mkfs.erofs mkfs.jffs2 dpkg-deb rpmbuild ";
 
+/* Small programs that scripts start by the thousand; like those above, they are written in C. */
+static const char common[] =
+    " sed grep egrep fgrep awk mawk gawk expr cat tr cut sort uniq head tail wc echo printf mkdir dirname basename date uname env "
+    "true false sleep tee xargs id pwd seq cmp diff perl ";
+
 /* Programs that are many programs. */
 static const char holders[] = " busybox toybox coreutils ";
 
@@ -168,6 +173,14 @@ static int is_one_of(const char *list, pid_t pid)
     char line[4096];
     const char *at = line, *end = line + command_line(pid, line, sizeof line);
     return listed(list, name_in(&at, end));
+}
+
+int gg_is_well_known(const char *name)
+{
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (listed(known[i].names, name))
+            return 1;
+    return strncmp(name, "python", 6) == 0 || listed(common, name);
 }
 
 int gg_packs(void)

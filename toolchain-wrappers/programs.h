@@ -21,6 +21,9 @@ enum gg_sight {
  * programs, by its first operand. */
 enum gg_sight gg_sight_of(pid_t pid);
 
+/* Is a program of this name one of those that are known to ask the C library for all that they do with files? */
+int gg_is_well_known(const char *name);
+
 /* Is what `fd` is open on outside of the directory `root`, or on another mount? */
 int gg_is_outside(const char *root, int fd);
 

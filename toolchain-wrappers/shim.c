@@ -170,11 +170,12 @@ static int is_ours(const char *path)
     return end != NULL && slash != NULL && slash - path == end - self && memcmp(path, self, (size_t)(end - self)) == 0;
 }
 
-/* Before `path` is executed: placeholders that it reads will be forced, whatever program it is. 1 if it is watched. */
-static int watch(const char *path, char *const argv[])
+/* Before `path` is executed: placeholders that it reads will be forced, whatever program it is. 1 if it is watched. `must`: the
+ * interposer has found that it cannot reach this program. */
+static int watch(const char *path, char *const argv[], int must)
 {
     const char *socket_path = getenv("GG_SOCKET");
-    if (socket_path == NULL || is_ours(path) || gg_placeholder_at(path) || !gg_is_unreached(path))
+    if (socket_path == NULL || is_ours(path) || gg_placeholder_at(path) || !(must || gg_is_unreached(path)))
         return 0;
     if (gg_watch(socket_path) == 0)
         return setenv("GG_WATCHED", "1", 1) == 0;
@@ -212,7 +213,7 @@ static _Noreturn void become(const struct gg_reply *r)
             envp[have++] = at;
         envp[have] = NULL;
     }
-    if (watch(program, argv)) {
+    if (watch(program, argv, 0)) {
         envp[have++] = (char *)"GG_WATCHED=1";
         envp[have] = NULL;
     }
@@ -243,15 +244,15 @@ static _Noreturn void run_placeholder(char *argv[])
         _exit(STATUS_CANNOT_RUN);
     if (!hidden && !gg_placeholder_at(path))
         unsetenv(TRIED);
-    watch(path, argv + 2);
+    watch(path, argv + 2, 0);
     execv(path, argv + 2);
     SAY("cannot run ", path, ": ", why(errno));
     _exit(STATUS_CANNOT_RUN);
 }
 
-static _Noreturn void run_watched(const char *path, char *argv[])
+static _Noreturn void run_watched(const char *path, char *argv[], int must)
 {
-    watch(path, argv);
+    watch(path, argv, must);
     execv(path, argv);
     int error = errno;
     SAY("cannot run ", path, ": ", why(error));
@@ -263,7 +264,7 @@ static _Noreturn void run_alone(const char *path, char *argv[])
 {
     const char *program = gg_real_program(path, argv, here);
     if (program != NULL)
-        run_watched(program, argv);
+        run_watched(program, argv, 0);
     SAY(argv[0], ": command not found");
     _exit(STATUS_NOT_FOUND);
 }
@@ -283,10 +284,10 @@ int main(int argc, char *argv[])
     if (argc >= 3 && strcmp(argv[1], GG_PLACEHOLDER_FLAG) == 0)
         run_placeholder(argv);
     if (argc >= 4 && strcmp(argv[1], "--gg-watch") == 0)
-        run_watched(argv[2], argv + 3);
+        run_watched(argv[2], argv + 3, 1);
     if (argc >= 5 && strcmp(argv[1], "--gg-ignoring") == 0) {
         ignore(argv[2]);
-        run_watched(argv[3], argv + 4);
+        run_watched(argv[3], argv + 4, 0);
     }
     if (argc == 2 && strcmp(argv[1], "--gg-can-watch") == 0)
         return gg_watch("") != 0; /* gg doctor */

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from gg.record.rules import Rules
     from gg.record.world import World
 
+_SHIM = b"gg-shim"
 Reply = Callable[[bytes], None]
 Namer = Callable[[bytes, bytes, Sequence[bytes]], str | None]
 """A tool's canonical name, from the name it is called by, its file and argv. None: it has no model. Empty: it was only
@@ -173,6 +174,8 @@ class Recorder:
         """The arguments, the tool's own name not that of a shim: a driver looks for its parts beside it."""
         if request.argv and os.path.dirname(request.argv[0]) == self._shims:
             return (program, *request.argv[1:])
+        if request.path and os.path.basename(request.argv[0]) == _SHIM:  # valgrind names a program by its file
+            return (request.path, *request.argv[1:])
         return request.argv
 
     def _answer(self, call: Call, request: Request) -> Captured | RunReal:

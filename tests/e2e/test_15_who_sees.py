@@ -172,3 +172,56 @@ def test_what_its_owner_may_not_read_is_real(how: str, small: Project) -> None:
         small.infer(*call)
     small.forced()
     small.assert_tree(expected)
+
+
+OWN_CALLS = r"""
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#if defined(__x86_64__)
+static long call(long n, long a, long b, long c, long d)
+{
+    register long r10 __asm__("r10") = d;
+    __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b), "d"(c), "r"(r10) : "rcx", "r11", "memory");
+    return n;
+}
+#else
+static long call(long n, long a, long b, long c, long d)
+{
+    register long x8 __asm__("x8") = n, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c, x3 __asm__("x3") = d;
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3) : "memory");
+    return x0;
+}
+#endif
+int main(int n, char **v)
+{
+    struct stat st;
+    char bytes[9999];
+    call(SYS_newfstatat, AT_FDCWD, (long)v[1], (long)&st, 0);
+    long fd = call(SYS_openat, AT_FDCWD, (long)v[1], O_RDONLY, 0);
+    printf("%ld %ld\n", (long)st.st_size, call(SYS_read, fd, (long)bytes, sizeof bytes, 0));
+    return n != 2;
+}
+"""
+
+
+@pytest.mark.parametrize("options", ["-O0", "-O2", "-O2 -static", "-O2 -no-pie"])
+def test_a_program_with_system_calls_of_its_own_reads_real_files(options: str, small: Project) -> None:
+    small.write("own.c", OWN_CALLS)
+    small.same_as_plain(*script(small, f"gcc {options} own.c -o own", "gcc -c a.c", "./own a.o > out"), make=False)
+
+
+UNDER = {
+    "valgrind": "valgrind -q --trace-children=yes make -s 2> log; rm -f log",
+    "strace": "strace -f -o log make -s; rm log",
+    "gdb": "gdb -q -batch -iex 'set startup-with-shell on' -ex run --args make -s > log 2>&1; rm log",
+    "setarch": "setarch -R make -s",
+    "env -i": "env -i PATH=/usr/bin:/bin /usr/bin/make -s",
+}
+
+
+@pytest.mark.parametrize("how", UNDER)
+def test_a_make_below_another_program(how: str, small: Project) -> None:
+    small.write("Makefile", "p: a.o\n\tgcc -o p a.o\na.o: a.c\n\tgcc -c a.c\n")
+    small.same_as_plain(*script(small, UNDER[how], "./p || echo $? > out"), make=False)

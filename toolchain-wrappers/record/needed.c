@@ -6,9 +6,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../raw.h"
-
 #include "../go.h"
+#include "../raw.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -21,39 +20,58 @@
 
 #define DEPTH_MAX 8
 
+/* An ELF file, of which parts are read when they are asked for, to where they would be in a mapping of the whole. It is not
+ * mapped itself: somebody may cut it meanwhile, and reading a mapping past the end kills. */
 struct image {
-    const char *bytes;
-    size_t size;
+    int fd;
+    char *bytes;
+    size_t size, head; /* how much has been read of the beginning */
     char origin[PATH_MAX]; /* the directory that holds it */
 };
 
-static int map_image(struct image *image, int dir, const char *path)
+static const void *within(const struct image *image, uint64_t at, uint64_t size)
+{
+    if (at > image->size || size > image->size - at)
+        return NULL;
+    if (at + size <= image->head)
+        return image->bytes + at;
+    return pread(image->fd, image->bytes + at, size, (off_t)at) == (ssize_t)size ? image->bytes + at : NULL;
+}
+
+static void close_image(struct image *image)
+{
+    munmap(image->bytes, image->size);
+    close(image->fd);
+}
+
+static int open_image(struct image *image, int dir, const char *path)
 {
     struct stat st;
     int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -1;
     void *bytes = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > (off_t)sizeof(ElfW(Ehdr))
-                      ? mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0)
+                      ? mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
                       : MAP_FAILED;
-    close(fd);
-    if (bytes == MAP_FAILED)
-        return -1;
-    image->bytes = bytes;
-    image->size = (size_t)st.st_size;
-    if (memcmp(bytes, ELFMAG, SELFMAG) != 0 ||
-        image->bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
-        gg_absolute(dir, path, image->origin) != 0) {
-        munmap(bytes, image->size);
+    if (bytes == MAP_FAILED) {
+        close(fd);
         return -1;
     }
+    image->fd = fd;
+    image->bytes = bytes;
+    image->size = (size_t)st.st_size;
+    image->head = 0;
+    size_t head = image->size < GG_HEAD ? image->size : GG_HEAD;
+    if (within(image, 0, head) == NULL || memcmp(bytes, ELFMAG, SELFMAG) != 0 ||
+        image->bytes[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32) ||
+        gg_absolute(dir, path, image->origin) != 0) {
+        close_image(image);
+        return -1;
+    }
+    image->head = head;
     *strrchr(image->origin, '/') = '\0';
     return 0;
-}
-
-static const void *within(const struct image *image, uint64_t at, uint64_t size)
-{
-    return at <= image->size && size <= image->size - at ? image->bytes + at : NULL;
 }
 
 static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint64_t address)
@@ -66,10 +84,48 @@ static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint
     return NULL;
 }
 
-/* Does a program make its system calls past the C library, if it has one? */
-static int escapes(const struct image *image)
+#define SMALL (32u << 10)
+#define CODE_MAX (1u << 20)
+
+/* Piece by piece, on the stack: fresh memory costs more than the reading. A piece begins with the end of the one before. */
+static int calls_within(const struct image *image, uint64_t at, uint64_t size)
 {
-    return segment(image, PT_INTERP, 0) == NULL || gg_is_go(image->bytes, image->size);
+    enum { BEFORE = 64, PIECE = 8192 };
+    _Alignas(8) char code[BEFORE + PIECE];
+    int (*calls)(const void *, size_t) = size <= SMALL ? gg_has_calls : gg_opens_by_itself;
+    size_t kept = 0;
+    for (ssize_t n; size > 0; at += (uint64_t)n, size -= (uint64_t)n) {
+        n = pread(image->fd, code + kept, size < PIECE ? size : PIECE, (off_t)at);
+        if (n <= 0)
+            return 0;
+        if (calls(code, kept + (size_t)n))
+            return 1;
+        size_t all = kept + (size_t)n;
+        kept = all < BEFORE ? all : BEFORE;
+        memmove(code, code + all - kept, kept);
+    }
+    return 0;
+}
+
+/* Are there system calls in a program's own code, such as open files? In a small one any counts: it may have a function for all.
+ * Beyond some size there are always bytes that look so. */
+static int has_own_calls(const struct image *image)
+{
+    const ElfW(Ehdr) *e = (const void *)image->bytes;
+    const ElfW(Phdr) *h = within(image, e->e_phoff, (uint64_t)e->e_phnum * sizeof *h);
+    for (unsigned i = 0; h != NULL && i < e->e_phnum; i++, h++)
+        if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && h->p_filesz <= CODE_MAX && calls_within(image, h->p_offset, h->p_filesz))
+            return 1;
+    return 0;
+}
+
+/* Does a program make its system calls past the C library, if it has one? */
+static int escapes(const struct image *image, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return segment(image, PT_INTERP, 0) == NULL ||
+           gg_is_go(image->bytes, image->head) ||
+           (!gg_is_well_known(slash != NULL ? slash + 1 : path) && has_own_calls(image));
 }
 
 /* Look for `name` in one directory of a search path, $ORIGIN expanded. 1 if it is there (and real now), 0, -1 failed.
@@ -112,34 +168,44 @@ static int try_list(const struct image *image, const char *list, const char *nam
     return 0;
 }
 
+/* The string at an offset in the table that begins at `strings`; NULL when there is none. */
+static const char *string_at(const struct image *image, uint64_t strings, uint64_t at)
+{
+    uint64_t from = strings + at, room = from < image->size ? image->size - from : 0;
+    for (uint64_t size = 64; strings != 0 && room > 0 && size <= 64 * 64; size *= 64) { /* nearly all are short */
+        const char *string = within(image, from, room < size ? room : size);
+        if (string != NULL && memchr(string, '\0', room < size ? room : size) != NULL)
+            return string;
+    }
+    return NULL;
+}
+
 static int force_needed(int dir, const char *path, const char *library_path, struct gg_program *program, int depth)
 {
     struct image image;
-    if (depth == 0 || map_image(&image, dir, path) != 0)
+    if (depth == 0 || open_image(&image, dir, path) != 0)
         return 0;
     if (program != NULL)
-        program->unreached = escapes(&image);
+        program->unreached = escapes(&image, path);
     int failed = 0;
-    const char *strings = NULL, *run_path = NULL;
+    const char *run_path = NULL;
+    uint64_t strings = 0;
     const ElfW(Phdr) *d = segment(&image, PT_DYNAMIC, 0);
     const ElfW(Dyn) *first = d == NULL ? NULL : within(&image, d->p_offset, d->p_filesz);
     const ElfW(Dyn) *end = first == NULL ? NULL : first + d->p_filesz / sizeof *first;
     for (const ElfW(Dyn) *e = first; e < end; e++) {
         const ElfW(Phdr) *load = e->d_tag == DT_STRTAB ? segment(&image, PT_LOAD, e->d_un.d_ptr) : NULL;
         if (load != NULL)
-            strings = within(&image, e->d_un.d_ptr - load->p_vaddr + load->p_offset, 1);
+            strings = e->d_un.d_ptr - load->p_vaddr + load->p_offset;
     }
-    size_t room = strings == NULL ? 0 : image.size - (size_t)(strings - image.bytes);
-    for (const ElfW(Dyn) *e = first; strings != NULL && e < end; e++)
-        if ((e->d_tag == DT_RUNPATH || (e->d_tag == DT_RPATH && run_path == NULL)) && e->d_un.d_val < room)
-            run_path = strings + e->d_un.d_val;
-    for (const ElfW(Dyn) *e = first; strings != NULL && e < end; e++) {
+    for (const ElfW(Dyn) *e = first; e < end; e++)
+        if (e->d_tag == DT_RUNPATH || (e->d_tag == DT_RPATH && run_path == NULL))
+            run_path = string_at(&image, strings, e->d_un.d_val);
+    for (const ElfW(Dyn) *e = first; e < end; e++) {
         char found[PATH_MAX];
-        if (e->d_tag != DT_NEEDED || e->d_un.d_val >= room)
+        const char *name = e->d_tag == DT_NEEDED ? string_at(&image, strings, e->d_un.d_val) : NULL;
+        if (name == NULL)
             continue;
-        const char *name = strings + e->d_un.d_val;
-        if (memchr(name, '\0', room - e->d_un.d_val) == NULL)
-            break;
         if (program != NULL && strncmp(name, "libasan.so", 10) == 0)
             program->sanitized = 1;
         int there;
@@ -157,7 +223,7 @@ static int force_needed(int dir, const char *path, const char *library_path, str
             break;
         }
     }
-    munmap((void *)(size_t)image.bytes, image.size);
+    close_image(&image);
     return failed ? -1 : 0;
 }
 
@@ -175,10 +241,10 @@ static int script_unreached(int dir, const char *path)
         return n > EI_CLASS && memcmp(line, ELFMAG, SELFMAG) == 0;
     char *name = line + 2 + strspn(line + 2, " \t");
     name[strcspn(name, " \t\r\n")] = '\0';
-    if (map_image(&image, AT_FDCWD, name) != 0)
+    if (open_image(&image, AT_FDCWD, name) != 0)
         return 0;
-    int unreached = escapes(&image);
-    munmap((void *)(size_t)image.bytes, image.size);
+    int unreached = escapes(&image, name);
+    close_image(&image);
     return unreached;
 }
 
