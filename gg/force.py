@@ -310,17 +310,23 @@ class Forcer:
             event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
             if isinstance(event, seen.ThunkFailed):
                 event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
-        if isinstance(event, (seen.ThunkFailed, seen.Diagnostics)) and b"\x1b" in event.stderr:
-            from gg.config import terminal_variables
-            from gg.core.colour import Look, shown, terminal_look
-
-            look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
-            event = event._replace(stderr=shown(event.stderr, look))
+        if isinstance(event, seen.ThunkFailed):
+            event = event._replace(stderr=self._fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
         if isinstance(event, seen.ThunkFailed):
             from gg.observe import wording
 
             self.failures.append(wording.in_list(event))
         self.sink(event)
+
+    def _fitting(self, words: bytes, name: ThunkId) -> bytes:
+        """What a thunk's command has printed, as it fits the place where it is shown."""
+        if b"\x1b" not in words:
+            return words
+        from gg.config import terminal_variables
+        from gg.core.colour import By, Look, shown, terminal_look
+
+        look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
+        return shown(words, look, By(self._ledger.by(name)))
 
     # Placing
 
@@ -390,7 +396,7 @@ class Forcer:
             words = None
             if reduction.stdout or reduction.stderr:
                 label = seen.label(outputs, self._prefix, self._outside)
-                words = seen.Diagnostics(label, reduction.stdout, reduction.stderr)
+                words = seen.Diagnostics(label, reduction.stdout, self._fitting(reduction.stderr, name))
             came.append((name, words, bool(placed or superseded)))
         self._ledger.mended([name for name, _, _ in came])
         self._words.settle(came)

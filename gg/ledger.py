@@ -7,8 +7,8 @@ ledger/TIME-PID        what one recording has recorded, in its order; its record
 ledger/TIME-PID.told   the places in it (u32 each) of the calls whose end was told
 failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
 
-A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints),
-and the paths of its outputs, a NUL between them.
+A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints;
+the seven below: who passes that on, `gg.core.colour.By`), and the paths of its outputs, a NUL between them.
 All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
 recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
 
@@ -30,8 +30,10 @@ from contextlib import suppress
 from gg.core.ids import DIGEST_SIZE, ThunkId
 
 _LENGTH = struct.Struct("<I")
+_LONGEST = 0xFFFFFF
 _HEAD = DIGEST_SIZE + _LENGTH.size
 _UNHEARD = 1 << 31
+_BY = 24
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
 _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
 
@@ -52,9 +54,11 @@ class _Recording:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
-    def add(self, thunk: ThunkId, paths: bytes, heard: bool) -> int:
+    def add(self, thunk: ThunkId, paths: bytes, heard: bool, by: int) -> int:
         """Its place. OSError when there is no room, and then nothing is added."""
-        record = thunk + _LENGTH.pack(len(paths) | (0 if heard else _UNHEARD)) + paths
+        if len(paths) > _LONGEST:
+            raise OSError(7, "Argument list too long", self.path)
+        record = thunk + _LENGTH.pack(len(paths) | by << _BY | (0 if heard else _UNHEARD)) + paths
         written = os.write(self._fd, record)
         if written != len(record):
             os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
@@ -63,20 +67,21 @@ class _Recording:
         self._size += written
         return self.count - 1
 
-    def read(self) -> Iterator[tuple[int, ThunkId, bytes, bool]]:
-        """Place, thunk and paths of each call that was not told of yet, and whether it is heard; of the others place -1."""
+    def read(self) -> Iterator[tuple[int, ThunkId, bytes, bool, int]]:
+        """Place, thunk and paths of each call that was not told of yet, whether it is heard and by whom; of others place -1."""
         with open(self.path, "rb") as file:
             data = file.read()
         told = self._told()
         at = 0
         self.count, self.told, self._size = 0, len(told), len(data)
         while at + _HEAD <= len(data):
-            length = _LENGTH.unpack_from(data, at + DIGEST_SIZE)[0]
-            end = at + _HEAD + (length & ~_UNHEARD)
+            (length,) = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
+            end = at + _HEAD + (length & _LONGEST)
             if end > len(data):
                 return
             thunk = ThunkId(data[at : at + DIGEST_SIZE])
-            yield -1 if self.count in told else self.count, thunk, data[at + _HEAD : end], length < _UNHEARD
+            heard, by = length < _UNHEARD, (length & ~_UNHEARD) >> _BY
+            yield -1 if self.count in told else self.count, thunk, data[at + _HEAD : end], heard, by
             self.count += 1
             at = end
 
@@ -123,6 +128,7 @@ class Ledger:
         self._owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
         self._known: set[ThunkId] = set()
         self._unheard: set[tuple[str, int]] = set()
+        self._by: dict[ThunkId, int] = {}
         self._standing: list[ThunkId] = []
         self._failed: set[ThunkId] = set()
         self._loaded = False
@@ -141,16 +147,17 @@ class Ledger:
             if len(ids) * DIGEST_SIZE > _MANY:
                 self._rewrite(ids[len(ids) // 2 :])
 
-    def record(self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True) -> None:
+    def record(self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True, by: int = 0) -> None:
         """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down.
 
-        `heard`: somebody hears what it prints.
+        `heard`: somebody hears what it prints. `by`: who passes that on (`gg.core.colour.By`).
         """
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            place = own.add(thunk, paths, heard)
+            place = own.add(thunk, paths, heard, by)
             self._owed.setdefault(thunk, []).append((own, place))
+            self._by[thunk] = by
             if not heard:
                 self._unheard.add((own.path, place))
             self._own_paths.append(paths)
@@ -219,7 +226,7 @@ class Ledger:
         dropped: list[int] = []
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
-            for place, thunk, joined, heard in recording.read():
+            for place, thunk, joined, heard, by in recording.read():
                 self._known.add(thunk)
                 if place < 0:
                     continue
@@ -229,6 +236,7 @@ class Ledger:
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
+                    self._by.setdefault(thunk, by)  # the latest recording comes first
                     if not heard:
                         self._unheard.add((recording.path, place))
             self._recordings.append(recording)
@@ -257,6 +265,10 @@ class Ledger:
             if places:
                 return sum((to.path, place) not in self._unheard for to, place in places)
             return 0 if thunk in self._known else None
+
+    def by(self, thunk: ThunkId) -> int:
+        """Who passes on what a call of it prints, as the recording of the last one has it (`gg.core.colour.By`)."""
+        return self._by.get(thunk, 0)
 
     def told(self, thunks: Iterable[ThunkId]) -> None:
         """What came of all calls of these thunks was told."""

@@ -6,6 +6,8 @@ compiler that may ask whether it prints to a terminal is told so whenever it run
 what is left of colours and links: `shown`. Without those it is what the compiler prints into a pipe, byte for byte. A
 terminal's width is not told: lines are as long as in a pipe.
 
+Who passes a call's words on counts too (`By`): a compiler that ninja runs sees no terminal, whatever ninja itself has.
+
 The mark says what hung on the answer. Colours that the command line asks for (`-fdiagnostics-color=always`) are shown
 everywhere, and GCC's links to its manual still on terminals alone.
 """
@@ -13,7 +15,7 @@ everywhere, and GCC's links to its manual still on terminals alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
 from gg.core.regex import regex
@@ -25,6 +27,7 @@ _MARK = b"\x1b_gg:%s\x1b\\"  # an application program command (ECMA-48): no term
 _MARKED = regex(rb"\x1b_gg:(c?l?)\x1b\\")
 _ESCAPE = b"\x1b"
 _COLOUR, _LINK = b"cl"
+_CONTROL = regex(rb"\x1b(?:\[[^a-zA-Z]*[a-zA-Z]?)?")  # as ninja takes it out
 _COLOURS = regex(rb"\x1b\[[\d;]*m(?:\x1b\[K)?")  # GCC ends each with "erase to the end of the line"
 _LINKS = regex(rb"\x1b\]8;[^\x07\x1b]*(?:\x07|\x1b\\)")
 _COLOURED = regex(rb"-fdiagnostics-color(?!=auto|=never)|color-diagnostics|-fansi-escape-codes")
@@ -51,6 +54,16 @@ class Look(Enum):
     LINKS_ST = "links, st"
 
 
+class By(IntEnum):
+    """Through whose hands a call's words come to where they are shown: nobody's, somebody's who shows them as they are,
+    or ninja's, which takes colours out where it shows none.
+    """
+
+    NOBODY = 0
+    SOMEBODY = 1
+    NINJA = 2
+
+
 def asks(thunk: Thunk) -> bytes:
     """What hangs on whether the thunk's command prints to a terminal, for `marked`; empty: it is not told that it does."""
     line = b"\0" + b"\0".join(thunk.argv)
@@ -64,8 +77,13 @@ def marked(words: bytes, asked: bytes) -> bytes:
     return _MARK % asked + words if asked and _ESCAPE in words else words
 
 
-def shown(words: bytes, look: Look) -> bytes:
+def shown(words: bytes, look: Look, by: By = By.NOBODY) -> bytes:
     """`words`, as they are kept, for a place that has this look."""
+    words = _shown(words, Look.PLAIN if by else look)
+    return _CONTROL.sub(b"", words) if by is By.NINJA and look is Look.PLAIN and _ESCAPE in words else words
+
+
+def _shown(words: bytes, look: Look) -> bytes:
     mark = _MARKED.search(words) if _ESCAPE in words else None
     if mark is None:
         return words

@@ -20,6 +20,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
+from gg.core.colour import By
 from gg.record import processes
 from gg.record.processes import descriptors, name_of, parent_of
 from gg.record.protocol import NULL, Stream, stream_of
@@ -30,6 +31,7 @@ _PASSES_ON: Mapping[bytes, tuple[int, ...]] = {
     **dict.fromkeys((b"tee", b"cat", b"less", b"more", b"most"), _ALL),
 }
 """Who only shows what it reads from a pipe, and by which of its descriptors."""
+_STRIPS = (b"ninja", b"ninja-build")
 _COLLECTS: Mapping[bytes, tuple[int, ...]] = {b"make": (1, 2), b"gmake": (1, 2)}
 """Who collects what commands print in a file without a name, and shows it: make --output-sync."""
 
@@ -51,6 +53,9 @@ TERMINAL = "it prints to another terminal"
 class Audience:
     """Answers for the calls of one session. `own`: what gg-infer was given for standard output and error."""
 
+    by = By.NOBODY
+    """Who passes on the errors of the call that was asked about last."""
+
     def __init__(self, own: tuple[Stream, ...]) -> None:
         self._own = {_key(stream) for stream in own if stream.mode}
         self._pipes = _pipes()
@@ -61,12 +66,15 @@ class Audience:
 
         `tried`: its caller may want to know no more than whether it works.
         """
+        self.by = By.NOBODY
         try:
             if tried and errors.special == NULL:
                 why = self._put_aside(pid, errors)
                 if why:
                     return why
-            return self._heard(pid, errors, 0) or (out != errors and self._heard(pid, out, 0)) or ""
+            why = self._heard(pid, out, 0) if out != errors else ""
+            self.by = By.NOBODY
+            return why or self._heard(pid, errors, 0)
         except OSError:
             return UNKNOWN
 
@@ -99,6 +107,7 @@ class Audience:
         name = name_of(process)
         if name not in table:
             return f"{os.fsdecode(name)} reads what it prints"
+        self.by = By.NINJA if name in _STRIPS or self.by is By.NINJA else By.SOMEBODY
         where = table[name] or [fd for fd, _ in descriptors(process) if processes.writes(process, fd)]
         for fd in where:
             why = self._heard(process, stream_of(os.stat(processes.descriptor(process, fd))), depth + 1)

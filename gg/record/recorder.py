@@ -103,6 +103,7 @@ class Recorder:
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._audience: Audience | None = None
+        self._by = 0  # of the call that is modelled: who passes on what it prints (`gg.core.colour.By`)
         self._branches: Branches | None = None
         self._limits = Limits()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
@@ -224,6 +225,7 @@ class Recorder:
 
     def _why_heard(self, draft: Draft, request: Request) -> str:
         """Why what it prints cannot wait; empty if it can."""
+        self._by = 0
         if request.streams == self._passed_down:
             return ""
         if self._audience is None:
@@ -231,7 +233,9 @@ class Recorder:
 
             self._audience = Audience(protocol.streams(protocol.own_streams()))
         out, errors = protocol.streams(request.streams)
-        return self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
+        why = self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
+        self._by = int(self._audience.by)
+        return why
 
     def _why_told(self, draft: Draft, call: Call, request: Request) -> str:
         """Why its status must be true, edits of files that are there aside; empty if it need not."""
@@ -293,7 +297,7 @@ class Recorder:
         heard = self._is_heard(request)
         try:
             self._leaver.leave(
-                call, captured, request.umask, lambda: self._ledger.record(captured.id, paths, heard=heard)
+                call, captured, request.umask, lambda: self._ledger.record(captured.id, paths, heard=heard, by=self._by)
             )
         except CannotLeave as error:
             return RunReal(str(error), reads=captured.draft.inputs)

@@ -225,3 +225,36 @@ def test_what_is_forced_while_the_build_runs(project: Project) -> None:
     piped = project.run("sh", "-c", line).stderr
     project.path("a.o").unlink()
     assert project.infer("--quiet", "sh", "-c", line).stderr == piped
+
+
+NINJA = """\
+rule cc
+  command = gcc -Wall %s -c $in -o $out
+build a.o: cc warns.c
+"""
+
+
+@pytest.mark.parametrize("option", ["", "-fdiagnostics-color=always"])
+@pytest.mark.parametrize("command", ["ninja", "make -sO a.o", "sh -c 'make -s a.o 2>&1 | cat >&2'"])
+def test_who_passes_it_on(project: Project, command: str, option: str) -> None:
+    """A compiler below ninja sees no terminal, and ninja takes colours out where it shows none."""
+    files(project)
+    project.write("build.ninja", NINJA % option)
+    project.env["CFLAGS"] = option
+    project.write("Makefile", "a.o: warns.c\n\tgcc -Wall $(CFLAGS) -c warns.c -o $@\n")
+    line = ["sh", "-c", f"{command} >&2"]
+    shown = _words(on_terminal(project, *line))
+    project.path("a.o").unlink()
+    piped = _words(project.run(*line).stderr)
+    project.path("a.o").unlink()
+    project.infer("--quiet", *line)
+    assert _words(forced_on_terminal(project)) == shown
+    project.path("a.o").unlink()
+    project.infer("--quiet", *line)
+    assert _words(project.force().stderr) == piped
+
+
+def _words(text: bytes) -> bytes:
+    """Without what ninja says."""
+    text = text.replace(b"\r", b"").replace(b"\x1b[K\n", b"\n")
+    return b"".join(line for line in text.splitlines(True) if b"[1/1] " not in line and b"[0/1] " not in line)
