@@ -167,3 +167,40 @@ def test_a_map_is_not_older_than_its_program(sources: Project) -> None:
     sources.infer("make")
     sources.force()
     sources.make("-q")
+
+
+CHANGED = {
+    "an owner, and made again": "gcc -c a.c; chown 1:2 a.o || true; cp -p a.o b.o; gcc -c a.c",
+    "a mode, edited": "gcc m.c -o p; chmod 4750 p; strip p; cp -p p q; chmod 600 q",
+    "an attribute": "gcc -c a.c; setfattr -n user.x -v 1 a.o || true; cp -a a.o d/; strip -g a.o",
+    "an archive of another mode": "gcc -c a.c; ar rc l.a a.o; chmod 600 l.a; gcc -c m.c; ar r l.a m.o; ranlib l.a",
+    "assembler text with two names": "gcc -S a.c; chmod 600 a.s; ln a.s b.s; gcc -S -O2 a.c; gcc -c a.s",
+    "times": "gcc m.c -o p; cp -p p q; touch -r p r; if [ p -nt q ] || [ q -nt r ] || [ r -nt p ]; then exit 3; fi",
+    "moved into a group's directory": "gcc -c a.c; chgrp 1 d || true; chmod g+s d; cp a.o d/; mv a.o d/b.o; gcc -c m.c -o d/m.o; "
+    "mkdir d/e; gcc -c m.c -o d/e/m.o; install -m 600 d/m.o d/i.o",
+    "umask 0": "umask 0; gcc -c -MD a.c; gcc m.c -o p; ar rc l.a a.o",
+    "a sticky directory": "chmod 1777 d; gcc -c a.c -o d/a.o; gcc -c -O2 a.c -o d/a.o; ar rc d/l.a d/a.o",
+    "a directory that is moved": "gcc -c a.c -o d/a.o; ln -s d e; gcc -c m.c -o e/m.o; mv d f; ln -sfn f e; cp -a f g; rm f/a.o",
+}
+
+
+def everything(project: Project) -> dict[str, tuple[object, ...]]:
+    found: dict[str, tuple[object, ...]] = {}
+    for path in project.root.rglob("*"):
+        link = os.readlink(path) if path.is_symlink() else ""
+        found[str(path.relative_to(project.root))] = (link,) if link or path.is_dir() else state(path)
+    return found
+
+
+@pytest.mark.parametrize("command", CHANGED.values(), ids=CHANGED)
+def test_what_is_done_to_placeholders(sources: Project, command: str) -> None:
+    sources.path("d").mkdir()
+    aside = sources.root.with_name("aside")
+    shutil.copytree(sources.root, aside)
+    sources.run("sh", "-ec", command)
+    expected = everything(sources)
+    shutil.rmtree(sources.root)
+    aside.rename(sources.root)
+    sources.infer("sh", "-ec", command)
+    sources.force()
+    assert everything(sources) == expected
