@@ -74,3 +74,22 @@ ROOMS = {
 @pytest.mark.parametrize("how", ROOMS)
 def test_another_mount_namespace(how: str, open_to_all: Project) -> None:
     says_the_same(open_to_all, "mkdir d e", ROOMS[how])
+
+
+SECURE = {
+    "cat": "secure a.o > out",
+    "dd": "secure if=a.o of=out 2> /dev/null",
+}
+
+
+@AS_ROOT
+@pytest.mark.parametrize("how", SECURE)
+def test_a_program_with_another_users_rights_is_told_of_real_files(how: str, open_to_all: Project) -> None:
+    """Nothing can be preloaded into it."""
+    open_to_all.write("a.c", "int f(void) { return 1; }\n")
+    make = f"cp /bin/{how} secure; chown nobody secure; chmod 4755 secure"
+    open_to_all.write("build.sh", f"{make}; gcc -c a.c; ./{SECURE[how]}; rm secure\n")
+    expected, _ = open_to_all.plain("sh", "build.sh")
+    assert "1 programs ran unwatched (secure)" in open_to_all.infer("sh", "build.sh").text
+    open_to_all.force()
+    open_to_all.assert_tree(expected)

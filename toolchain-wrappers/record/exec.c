@@ -183,13 +183,30 @@ static int start_unreached(struct start *s, const char *path, char *const argv[]
 
 static int start_with_less(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
 {
-    struct gg_program program = {0, 0};
+    struct gg_program program = {0, 0, 0};
     char **list = alloca(gg_keep_pointers(envp, nothing) * sizeof(char *));
     char *bytes = alloca(gg_less_bytes(envp));
     if (gg_force_path(dir, path) != 0 || gg_force_needed(dir, path, envp, &program) != 0)
         return -1;
     envp = gg_less(envp, list, bytes);
     return program.unreached ? start_unreached(s, path, argv, envp) : s->then(s, path, argv, envp);
+}
+
+/* A program that gets another user's rights has nothing preloaded, nor has what it starts, and a filter of the kernel's would keep
+ * it from getting them. What its arguments name is forced before, and the recorder is told. */
+static int before_privileged(int dir, const char *path, char *const argv[])
+{
+    struct gg_reply reply;
+    char full[PATH_MAX];
+    for (size_t i = 1; argv != NULL && argv[0] != NULL && argv[i] != NULL; i++) {
+        const char *equals = strchr(argv[i], '=');
+        if (gg_force_path(AT_FDCWD, argv[i]) != 0 || (equals != NULL && gg_force_path(AT_FDCWD, equals + 1) != 0))
+            return -1;
+    }
+    if (gg_absolute(dir, path, full) == 0 &&
+        gg_ask(gg_session()->socket, GG_UNWATCHED, 0, full, "/", argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+    return 0;
 }
 
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
@@ -205,11 +222,13 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     if (!(shim && gg_is_declared(variable + 13)) && gg_force_path(dir, path) != 0)
         return -1; /* a declared tool may be a placeholder, and stay one */
     if (!shim) {
-        struct gg_program program = {0, 0};
+        struct gg_program program = {0, 0, 0};
         if (gg_force_needed(dir, path, env, &program) != 0)
             return -1;
         if (program.unreached && gg_session()->socket != NULL)
             return start_unreached(s, path, argv, env);
+        if (program.privileged && gg_session()->socket != NULL && before_privileged(dir, path, argv) != 0)
+            return -1;
         return program.sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
     }
     size_t n = gg_keep_pointers(env, nothing) - 1, m = 0;

@@ -29,6 +29,13 @@ struct image {
     char origin[PATH_MAX]; /* the directory that holds it */
 };
 
+static int gains_rights(const struct image *image)
+{
+    struct stat st;
+    return fstat(image->fd, &st) == 0 && (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
+                                          ((st.st_mode & S_ISGID) && st.st_gid != getegid()));
+}
+
 static const void *within(const struct image *image, uint64_t at, uint64_t size)
 {
     if (at > image->size || size > image->size - at)
@@ -185,8 +192,10 @@ static int force_needed(int dir, const char *path, const char *library_path, str
     struct image image;
     if (depth == 0 || open_image(&image, dir, path) != 0)
         return 0;
-    if (program != NULL)
+    if (program != NULL) {
         program->unreached = escapes(&image, path);
+        program->privileged = gains_rights(&image);
+    }
     int failed = 0;
     const char *run_path = NULL;
     uint64_t strings = 0;

@@ -93,9 +93,10 @@ char *const *gg_less(char *const envp[], char **list, char *bytes);
 
 /* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
  * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
- * script: its interpreter) or of another word size, or one would see nothing, as with Go's programs. */
+ * script: its interpreter) or of another word size, or one would see nothing, as with Go's programs; it runs with another user's or group's rights, and is
+ * reached by nobody. */
 struct gg_program {
-    int sanitized, unreached;
+    int sanitized, unreached, privileged;
 };
 
 /* The same for the shared libraries that the ELF file needs and that are looked for where a build puts its own: along
