@@ -34,12 +34,17 @@ from gg.store.base import Store
 from gg.telling import Telling
 
 if TYPE_CHECKING:
+    from gg.alone import Alone
     from gg.observe import events as seen
     from gg.store.filedb import FileDB
 
 
 FINAL = frozenset({Fault.TOOL, Fault.CHANGED})
 """To try again changes nothing: the call must be recorded anew."""
+
+
+_LOOK_S = 0.05
+_OTHERS_S = 600.0  # for so long another process may run a thunk, then it is run here too
 
 
 class _Attempt(NamedTuple):
@@ -65,6 +70,7 @@ class Driver:
         outside: Callable[[bytes], bytes] = bytes,
         budget: Spending | None = None,
         mail: Mailbox | None = None,
+        alone: Alone | None = None,
     ) -> None:
         """`outside`: where on this machine is what a thunk calls by a path."""
         self._engines = {engine.name: engine for engine in engines}
@@ -73,6 +79,8 @@ class Driver:
         self._budget = budget
         self._over_budget = False
         self._mail = mail or Mailbox()
+        self._alone = alone
+        self._elsewhere: dict[ThunkId, float] = {}  # run by another process, and until when that is waited for
         self._cone = Cone(store, groups, files, outside)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, _Attempt] = {}
@@ -128,6 +136,9 @@ class Driver:
                 self._wait()
         finally:
             self._durations.flush()
+            self._elsewhere = {}
+            if self._alone:
+                self._alone.release_all()
         if self._setup is not None:
             raise self._setup
         return Outcome(
@@ -177,7 +188,13 @@ class Driver:
 
     def _wait(self) -> None:
         timeout = None if self._wake is None else max(0.0, self._wake - time.monotonic())
-        came = self._mail.take(timeout)
+        if self._elsewhere:
+            came = self._mail.take(_LOOK_S if timeout is None else min(timeout, _LOOK_S))
+            self._look_again()
+            if not came and (self._wake is None or time.monotonic() < self._wake):
+                return
+        else:
+            came = self._mail.take(timeout)
         if came:
             self._take(came)
             self._tell.progress(self._scheduler, time.monotonic(), self._known)
@@ -240,12 +257,38 @@ class Driver:
             memory=known.memory if known else 0,
         )
 
-    def _lookup(self, ids: Sequence[events.NodeId]) -> list[events.Event]:
+    def _look_again(self) -> None:
+        """Look for what another process has run, where it runs it no more or for too long."""
         now = time.monotonic()
+        names = [name for name, until in self._elsewhere.items() if now > until or self._is_free(name)]
+        for name in names:
+            del self._elsewhere[name]
+        if names:
+            self._step(*self._look(names))
+
+    def _is_free(self, name: ThunkId) -> bool:
+        return self._alone is None or self._alone.take(self._cone.resolve(name).id)
+
+    def _lookup(self, ids: Sequence[events.NodeId]) -> list[events.Event]:
+        """What is known of these. What another process runs right now is looked for later."""
+        names = [ThunkId(i) for i in ids if isinstance(i, bytes)]
+        free = [name for name in names if self._is_free(name)]
+        if len(free) < len(names):
+            if not self._elsewhere:
+                self._tell.waits()
+            until = time.monotonic() + _OTHERS_S
+            self._elsewhere.update((name, until) for name in set(names).difference(free))
+        return self._look(free) if free else []
+
+    def _look(self, names: Sequence[ThunkId]) -> list[events.Event]:
+        now = time.monotonic()
+        given = {name: self._cone.resolve(name).id for name in names}
         hits: list[ThunkId] = []
         misses: list[ThunkId] = []
         result: list[events.Event] = []
-        for name, answer, others in self._cone.lookup([ThunkId(i) for i in ids if isinstance(i, bytes)]):
+        for name, answer, others in self._cone.lookup(names):
+            if answer is not Known.MISS and self._alone:
+                self._alone.release(given[name])
             match answer:
                 case Known.HIT:
                     hits.append(name)
@@ -315,9 +358,11 @@ class Driver:
         ran: dict[ThunkId, tuple[AttemptId, Ran]] = {}
         failed: list[tuple[ThunkId, AttemptId, Failure]] = []
         told: list[events.Event] = []
+        over: list[Resolved] = []
         now = time.monotonic()
         for answer in answers:
             name, given = self._attempts.pop(answer.attempt)
+            over.append(given)
             if self._budget is not None:
                 self._budget.end(answer.attempt)
             attempt = AttemptId(answer.attempt)
@@ -328,6 +373,9 @@ class Driver:
             else:
                 ran[name] = (attempt, Ran(given, answer.result, answer.encoded))
         self._cone.record([each for _, each in ran.values()])
+        if self._alone:
+            for given in over:
+                self._alone.release(given.id)
         told += [self._ran_well(name, attempt, each, now) for name, (attempt, each) in ran.items()]
         if told:
             self._step(*told)

@@ -257,6 +257,7 @@ class Forcer:
             return self._driver or self._make_driver()
 
     def _make_driver(self) -> Driver:
+        from gg.alone import Alone
         from gg.core.policy import Policy
         from gg.driver import Driver
         from gg.engines.registry import make_engines
@@ -292,6 +293,7 @@ class Forcer:
             outside=self._outside,
             budget=budget,
             mail=self._box(),
+            alone=Alone(os.path.join(self._workspace.store, "running")),
         )
         if self._stopped:
             self._driver.stop()

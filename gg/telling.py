@@ -68,6 +68,9 @@ class Telling:
         if failure.fault not in (Fault.TOOL, Fault.CHANGED, Fault.CANCELLED) and failure.setup is None:
             self.observe(seen.Note(f"{self.label(thunk)}: {failure.message} ({failure.fault.value})"))
 
+    def waits(self) -> None:
+        self.observe(seen.Note("another process forces some of this: its results are waited for"))
+
     def tripped(self, command: Tripped) -> None:
         what = (
             "still fails and is given up" if command.given_up else "fails again and again: it is left alone for a while"

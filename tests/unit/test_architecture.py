@@ -66,9 +66,10 @@ ALLOWED = {
     "outcome": "core engines errors resolve",
     "telling": "core engines observe outcome",
     "mailbox": "core engines",
-    "driver": "cone core durations engines errors execute mailbox observe outcome resolve store telling",
+    "alone": "core",
+    "driver": "alone cone core durations engines errors execute mailbox observe outcome resolve store telling",
     "names": "core errors workspace",
-    "force": "config core cost driver engines errors execute granted known ledger mailbox names observe outcome place "
+    "force": "alone config core cost driver engines errors execute granted known ledger mailbox names observe outcome place "
     "resolve rulefiles "
     "store targets undone words workspace",
     "ledger": "core",
