@@ -10,6 +10,7 @@ from gg.record.protocol import Request
 
 MOUNTS = "it sees other files by its paths (another mount namespace, or root)"
 USER = "another user runs it"
+GROUP = "another group runs it"
 HIDDEN = "its umask hides what it makes from its owner"
 
 
@@ -35,6 +36,8 @@ def why_real(request: Request) -> str:
         return MOUNTS
     if request.uid not in (-1, os.geteuid()):
         return USER
+    if request.gid not in (-1, os.getegid()):
+        return GROUP
     return HIDDEN if request.umask & stat.S_IRUSR else ""
 
 

@@ -61,7 +61,8 @@ class Op(IntEnum):
 class Request:
     """One request, as it arrived. `pid` is what the caller has for its own; `streams`: standard output and error (`streams`).
 
-    `away`: its paths are those of another mount namespace, or of another root. `uid`: the user whose process it is, if known.
+    `away`: its paths are those of another mount namespace, or of another root. `uid`, `gid`: the user
+    and group whose process it is, if known.
     """
 
     op: Op
@@ -74,9 +75,10 @@ class Request:
     streams: bytes = _NO_STREAMS
     away: bool = False
     uid: int = -1
+    gid: int = -1
 
 
-def parse_request(payload: bytes, pid: int = 0, uid: int = -1) -> Request:
+def parse_request(payload: bytes, pid: int = 0, uid: int = -1, gid: int = -1) -> Request:
     """The request in `payload` (without its length); FormatError when it is of another version or damaged.
 
     `pid`: the caller's number as this process has it, which in another namespace is not the caller's own.
@@ -95,7 +97,7 @@ def parse_request(payload: bytes, pid: int = 0, uid: int = -1) -> Request:
     argv = tuple(strings[2:-1])
     env = _environment(strings[-1])
     away = bool(flags & _AWAY)
-    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid)
+    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid, gid)
 
 
 @lru_cache(maxsize=64)

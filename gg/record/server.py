@@ -107,7 +107,7 @@ class Server:
 
     def _may_ask(self, connection: socket.socket) -> bool:
         """The same user, root, and other users' processes of this build: root's may give up its rights."""
-        pid, uid = _peer(connection)
+        pid, uid, _ = _peer(connection)
         if uid in (0, os.geteuid()):
             return True
         from gg.record.callers import belongs
@@ -190,10 +190,10 @@ class Server:
         connection.close()
 
 
-def _peer(connection: socket.socket) -> tuple[int, int]:
-    """The process that has called, 0 if it is in no namespace below this one, and its user."""
-    pid, uid = struct.unpack("<ii", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 8))
-    return pid, uid
+def _peer(connection: socket.socket) -> tuple[int, int, int]:
+    """The process that has called, 0 if it is in no namespace below this one, its user and its group."""
+    pid, uid, gid = struct.unpack("<iii", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return pid, uid, gid
 
 
 def _bound_to_no_directory(path: str) -> socket.socket | None:
