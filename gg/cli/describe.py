@@ -30,7 +30,7 @@ def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
     workspace = Workspace.need(directory)
     store = DirectoryStore(os.fsencode(workspace.store))
     try:
-        thunk_id, index = find(store, name)
+        thunk_id, index = find(store, name, workspace)
         thunk, reduction = load(store, thunk_id)
         report = describe(store, thunk_id, thunk, reduction, index, all_inputs=inputs)
     finally:
@@ -42,28 +42,54 @@ def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
     return 0
 
 
-def find(store: Store, name: str) -> tuple[ThunkId, int]:
-    """The thunk that `name` stands for, with the output's index; UnknownTarget when there is none."""
-    from gg.core.codec import decode_thunk
+def find(store: Store, name: str, workspace: Workspace) -> tuple[ThunkId, int]:
+    """The thunk that `name` stands for, with the output's index; UnknownTarget when there is none.
+
+    A file may be real by now, or be gone, as after a failure: the thunk is the last one that was to make it.
+    """
     from gg.core.ids import ThunkId, parse_digest
     from gg.errors import FormatError, UnknownTarget
-    from gg.store.base import Kind
 
     known = read_placeholder(os.fsencode(name))
     if known:
         return known.thunk, known.index
-    if os.path.exists(name):
-        path = os.path.realpath(os.fsencode(name))
-        for data in store.get([stored.key for stored in store.keys(Kind.THUNK)]).items():
-            thunk = decode_thunk(data[1])
-            for index, output in enumerate(thunk.outputs):
-                if output.path == path:
-                    return ThunkId(data[0].digest), index
-        raise UnknownTarget(f"{name}: a file that no recorded thunk makes")
-    try:
-        return ThunkId(parse_digest(name.removeprefix("T"))), 0
-    except FormatError:
-        raise UnknownTarget(f"{name}: no such file, and no thunk's hash") from None
+    there = os.path.exists(name)
+    if not there:
+        try:
+            return ThunkId(parse_digest(name.removeprefix("T"))), 0
+        except FormatError:
+            pass
+    found = _maker(store, os.path.realpath(os.fsencode(name)), workspace)
+    if found is None:
+        what = "a file that no recorded thunk makes" if there else "no such file, no thunk's hash, and nothing recorded"
+        raise UnknownTarget(f"{name}: {what}")
+    return found
+
+
+def _maker(store: Store, path: bytes, workspace: Workspace) -> tuple[ThunkId, int] | None:
+    """The thunk that was recorded last of those that make a file, whatever they call it."""
+    from gg import names
+    from gg.core.codec import decode_thunk
+    from gg.core.ids import ThunkId
+    from gg.ledger import Ledger
+    from gg.store.base import Kind
+
+    renaming = names.renaming(workspace) if os.path.exists(os.path.join(workspace.dot, "known-as")) else None
+    stored = sorted(store.keys(Kind.THUNK), key=lambda each: each.used, reverse=True)
+    found: dict[ThunkId, int] = {}
+    for start in range(0, len(stored), 256):
+        for key, data in store.get([each.key for each in stored[start : start + 256]]).items():
+            for index, output in enumerate(decode_thunk(data).outputs):
+                if path in (output.path, renaming.outside_path(output.path) if renaming else b""):
+                    found.setdefault(ThunkId(key.digest), index)
+    if not found:
+        return None
+    ledger = Ledger(workspace.dot)
+    ledger.load()
+    late = [name for name in ledger.calls() if name in found]
+    late = late or [name for name in found if ledger.has_failed(name)] or list(found)[:1]
+    ledger.close()
+    return late[-1], found[late[-1]]
 
 
 def load(store: Store, name: ThunkId) -> tuple[Thunk, Reduction | None]:

@@ -33,16 +33,51 @@ def command(name: str | None, calls: bool, debug: bool) -> int:
         _real_runs(Workspace.need(), calls)
         return 0
     from gg.cli.describe import find
+    from gg.errors import UnknownTarget
     from gg.store.directory import DirectoryStore
 
     workspace = Workspace.need(os.path.dirname(os.path.abspath(name)) if os.path.exists(name) else ".")
     store = DirectoryStore(os.fsencode(workspace.store))
     try:
-        for line in explain(store, find(store, name)[0]):
+        try:
+            thunk = find(store, name, workspace)[0]
+        except UnknownTarget:
+            real = _ran_for_real(workspace, name)
+            if not real:
+                raise
+            lines = real
+        else:
+            lines = [*_failed(workspace, thunk), *explain(store, thunk)]
+        for line in lines:
             click.echo(line)
     finally:
         store.close()
     return 0
+
+
+def _ran_for_real(workspace: Workspace, name: str) -> list[str]:
+    """What the last recording says of a file that one of its calls made for real."""
+    from gg import history
+
+    path, lines = os.path.realpath(name), []
+    stem = os.path.splitext(path)[0]
+    for call in history.calls(workspace):
+        argv, cwd = call.get("argv"), str(call.get("cwd"))
+        places = [os.path.realpath(os.path.join(cwd, str(word))) for word in argv[1:]] if isinstance(argv, list) else []
+        beside = [os.path.splitext(os.path.join(os.path.realpath(cwd), os.path.basename(place)))[0] for place in places]
+        if isinstance(argv, list) and (path in places or stem in beside):
+            lines.append(f"a call that names it ran for real: {call.get('why')}: {shlex.join(map(str, argv))}")
+    return lines
+
+
+def _failed(workspace: Workspace, name: ThunkId) -> list[str]:
+    from gg.ledger import Ledger
+
+    ledger = Ledger(workspace.dot)
+    ledger.load()
+    failed = ledger.has_failed(name)
+    ledger.close()
+    return ["it has failed when it was forced last: recording its call again runs it for real"] if failed else []
 
 
 def _real_runs(workspace: Workspace, every: bool) -> None:

@@ -164,3 +164,29 @@ def test_without_the_extra_a_build_goes_on_without_the_shared_store(project: Pro
     told = without_extra(project, "gg-force").text
     assert "going on without the shared store: a store in a bucket needs" in told
     assert not project.placeholders()
+
+
+def test_describe_and_explain_by_a_fixed_path(project: Project) -> None:
+    project.write("x.c", "int x;\n")
+    project.infer("--known-as", "/fixed/project", "gcc", "-c", "x.c")
+    project.force()
+    assert "makes /fixed/project/x.o" in project.gg("describe", "x.o").text
+    assert "its result is known" in project.gg("explain", "x.o").text
+
+
+def test_describe_and_explain_after_a_failure(project: Project) -> None:
+    project.write("x.c", "int x\n")
+    project.infer("gcc", "-c", "x.c")
+    project.force(status=1)
+    assert not project.path("x.o").exists()
+    assert "gcc -c x.c" in project.gg("describe", "x.o").text
+    assert "it has failed when it was forced last" in project.gg("explain", "x.o").text
+    assert "nothing recorded" in project.gg("describe", "y.o", status=66).text
+
+
+def test_explain_of_a_file_that_was_made_for_real(project: Project) -> None:
+    project.write("d.c", "const char *d = __DATE__;\n")
+    project.infer("gcc", "-c", "d.c")
+    said = project.gg("explain", "d.o").text
+    assert "ran for real" in said
+    assert "__DATE__" in said
