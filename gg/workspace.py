@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from gg.search import Search
 
 DOT = ".gg"
-_OWN_FILES = ("version", "tmp", "root")  # one of them is in each directory that is state
+_OWN_FILES = ("version", "tmp", "root", "deployment.json")  # one of them is in each directory that is state
 _IGNORED = "*\n"
 _TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
 
