@@ -37,6 +37,8 @@ class Outputs:
 
     def of(self, draft: Draft, call: Call, links: dict[bytes, Entry]) -> tuple[Output, ...]:
         """The outputs by their real names. `links` gets those on the way to them, which the command follows too."""
+        if draft.work is not Work.LINK and sum([len(scan.sources) for scan in draft.scans]) > 1:
+            raise NotCapturable("several sources: what is made of the others stays where one fails")
         return tuple([self._declare(writes, draft, call, links) for writes in draft.outputs])
 
     def _declare(self, writes: Writes, draft: Draft, call: Call, links: dict[bytes, Entry]) -> Output:

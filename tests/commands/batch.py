@@ -113,11 +113,20 @@ def _drive(directory: Path, cases: Sequence[Case], before: Sequence[str]) -> lis
         work.append({"cwd": os.path.join(top, case.cwd).decode("latin-1"), "run": run})
     jobs.write_text(json.dumps(work))
     results.unlink(missing_ok=True)
-    command = [*before, sys.executable, "-I", "-S", str(DRIVER), str(jobs), str(results), str(WORKERS)]
-    done = subprocess.run(command, cwd=directory, env=environment(), capture_output=True, check=False, timeout=SECONDS)
+    command = [*before, str(_ninja(directory)), "-S", str(DRIVER), str(jobs), str(results), str(WORKERS)]
+    env = environment() | {"PYTHONHOME": sys.base_prefix}
+    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, check=False, timeout=SECONDS)
     if done.returncode or not results.exists():
         raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stderr.decode(errors='replace')}")
     return [[(int(s), str(out), str(err)) for s, out, err in case] for case in json.loads(results.read_text())]
+
+
+def _ninja(directory: Path) -> Path:
+    """A Python that is called ninja: what that reads from its commands it prints, so calls whose words go there may wait."""
+    program = directory.with_name("ninja")
+    if not program.exists():
+        shutil.copy(os.path.realpath(sys.executable), program)
+    return program
 
 
 def plainly(directory: Path, cases: Sequence[Case], templates: Templates) -> list[Seen]:
@@ -129,12 +138,12 @@ def plainly(directory: Path, cases: Sequence[Case], templates: Templates) -> lis
 
 @dataclass(frozen=True, slots=True)
 class Through:
-    """A batch through gg: each case as seen after `gg-infer` and after `gg-force`; what `gg-force` wrote in all."""
+    """A batch through gg: each case as seen after `gg-infer` and after `gg-force`; what `gg-force` wrote in all, and its status."""
 
     inferred: list[Seen]
     forced: list[Files]
     said: bytes
-    again: dict[str, tuple[int, bytes]]
+    status: int
 
 
 def programs() -> Path:
@@ -171,18 +180,12 @@ def _all(file: IO[bytes]) -> bytes:
 
 
 def through_gg(directory: Path, cases: Sequence[Case], templates: Templates) -> Through:
-    """Record the cases in one `gg-infer`, force all, and force again, one by one, those that left a placeholder."""
+    """Record the cases in one `gg-infer`, and force all."""
     set_up(directory, cases, templates)
     outcomes = _drive(directory, cases, [str(programs() / "gg-infer")])
     inferred = [Seen(tuple(one), look(directory / case.name)) for case, one in zip(cases, outcomes, strict=True)]
-    _, said = _force(directory, "--keep-going")
-    forced, again = [look(directory / case.name) for case in cases], {}
-    for case, files in zip(cases, forced, strict=True):
-        left = placeholders(files)
-        if left:
-            top = os.fsencode(directory / case.name)
-            again[case.name] = _force(directory, *(os.path.join(top, path) for path in left))
-    return Through(inferred, forced, said, again)
+    status, said = _force(directory, "--keep-going")
+    return Through(inferred, [look(directory / case.name) for case in cases], said, status)
 
 
 def placeholders(files: Files) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Runs the command lines of many cases, as a build would: `python3 -I -S driver.py JOBS RESULTS WORKERS`.
+"""Runs the command lines of many cases, as a build would: `python3 -S driver.py JOBS RESULTS WORKERS`.
 
 JOBS is a JSON list of {"cwd": directory, "run": list of command lines}, strings in latin-1 (any byte can be one).
 Each case's command lines run in order until one fails; cases run side by side. RESULTS gets, for each case in order,
@@ -6,6 +6,7 @@ the list of [status, standard output, standard error] of those that ran. It impo
 """
 
 import json
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,7 @@ def _outcome(argv: list[bytes], cwd: bytes) -> Outcome:
 
 
 def main(jobs: str, results: str, workers: str) -> None:
+    os.environ.pop("PYTHONHOME", None)  # it was for this process alone
     with open(jobs, encoding="utf-8") as file:
         work = json.load(file)
     with ThreadPoolExecutor(int(workers)) as pool:
