@@ -42,9 +42,10 @@ class SoftFile:
     open: bool = False
 
     def find(self) -> bytes | None:
-        """Where the file is now, unchanged since it was written; None when it is gone or is another one."""
-        if self._is_at(self.path) or self._is_same(self.path):
-            return self.path
+        """Where the file is now, unchanged since it was written, and no link to it; None when it is gone or is another one."""
+        real = os.path.realpath(self.path) if os.path.islink(self.path) else self.path
+        if self._is_at(real) or self._is_same(real):
+            return real
         directory = os.path.dirname(self.path)
         try:
             with os.scandir(directory) as entries:
@@ -64,7 +65,7 @@ class SoftFile:
 
     def _is_same(self, path: bytes) -> bool:
         try:
-            with open(path, "rb") as file:
+            with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
                 return _digest(file.read(self.size + 1)) == self.text
         except OSError:
             return False

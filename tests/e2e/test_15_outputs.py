@@ -180,6 +180,8 @@ CHANGED = {
     "moved into a group's directory": "gcc -c a.c; chgrp 1 d || true; chmod g+s d; cp a.o d/; mv a.o d/b.o; gcc -c m.c -o d/m.o; "
     "mkdir d/e; gcc -c m.c -o d/e/m.o; install -m 600 d/m.o d/i.o",
     "a group of the caller's": f"{GROUP} gcc -c a.c; {GROUP} gcc m.c -o p; gcc -c m.c",
+    "a dependency file": "gcc -MD -c a.c; ln a.d b.d; gcc -MD -c m.c; mv m.d d/; ln -s d/m.d m.d; gcc -MD -c a.c -o n.o; "
+    "mv n.d x.d; ln -s x.d n.d",
     "umask 0": "umask 0; gcc -c -MD a.c; gcc m.c -o p; ar rc l.a a.o",
     "a sticky directory": "chmod 1777 d; gcc -c a.c -o d/a.o; gcc -c -O2 a.c -o d/a.o; ar rc d/l.a d/a.o",
     "a directory that is moved": "gcc -c a.c -o d/a.o; ln -s d e; gcc -c m.c -o e/m.o; mv d f; ln -sfn f e; cp -a f g; rm f/a.o",
