@@ -63,6 +63,25 @@ def register(home: str, path: str) -> str:
     return records
 
 
+def is_made_anew(records: str, path: str, *, closely: bool) -> bool:
+    """Whether the directory `path` is another one than when its records were noted: it was removed, and made again.
+
+    `closely`: by its time of birth too, for numbers are given again at once; that loads ctypes.
+    """
+    root = read(records)
+    if root is None or root.path != path:
+        return False
+    info = os.stat(path)
+    if (info.st_dev, info.st_ino) != (root.device, root.inode):
+        return True
+    return closely and root.born != 0 and _born(path) != root.born
+
+
+def renew(home: str, records: str, path: str) -> None:
+    """Note that the records are of the directory that is at `path` now. OSError."""
+    _write(home, records, path, os.stat(path))
+
+
 def forget(home: str, records: str) -> None:
     """Remove the records of a workspace. OSError."""
     import shutil

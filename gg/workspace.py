@@ -136,8 +136,20 @@ class Workspace:
         found = cls.find(start)
         if found is None or config.gg_dir():
             found = cls.new(start, tell)
+        elif found.home:
+            found._renew()
         found.make()
         return found
+
+    def _renew(self) -> None:
+        """Have nothing told of calls that were recorded in another directory, which was at this path before."""
+        from gg.ledger import Ledger
+
+        ledger = Ledger(self.dot)
+        with suppress(OSError):  # whoever writes next will tell
+            if roots.is_made_anew(self.dot, self.root, closely=ledger.owes()):
+                ledger.forget()
+                roots.renew(self.home, self.dot, self.root)
 
     @classmethod
     def new(

@@ -425,3 +425,15 @@ def test_a_store_that_has_grown_too_large_is_collected(small: Project) -> None:
     assert counts(small)["reduction"] == 1
     assert int((small.store / "grown").read_text().split()[0]) < 1 << 20
     assert b"is no size" in small.run(SCRIPTS / "gg-force", env={"GG_STORE_SIZE": "much"}, status=64).stderr
+
+
+def test_a_tree_that_is_made_again_is_told_nothing_of_the_old_one(project: Project) -> None:
+    """The calls of the old tree were never forced; the new tree is at the same path, and often has the same inode."""
+    project.write("old.c", '#warning "of the old tree"\nint old(void) { return nowhere; }\n')
+    project.infer("gcc", "-c", "old.c")
+    shutil.rmtree(project.root)
+    project.root.mkdir()
+    project.write("new.c", "int new(void) { return 0; }\n")
+    told = project.infer("gcc", "-c", "new.c").text + project.force().text
+    assert "old" not in told
+    assert project.placeholders() == []

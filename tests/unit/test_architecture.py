@@ -30,7 +30,7 @@ ALLOWED = {
     "native": "errors",
     "config": "core errors",
     "roots": "core",
-    "workspace": "config core errors outside roots search",
+    "workspace": "config core errors ledger outside roots search",
     "outside": "core",
     "helper": "",
     "search": "core errors helper native",
