@@ -200,7 +200,8 @@ class Ledger:
             self._loaded = True
             own = self._owed
             later = {path for joined in self._own_paths for path in joined.split(b"\0")}
-            owed = [self._load(name, later) for name in self._others()]
+            names = self._others()
+            owed = [self._load(name, later, earliest=name == names[-1]) for name in names]
             self._owed = {}
             for each in (*reversed(owed), own):
                 for thunk, places in each.items():
@@ -219,9 +220,9 @@ class Ledger:
         own = os.path.basename(self._own.path) if self._own else ""
         return sorted((name for name in names if name != own), reverse=True)
 
-    def _load(self, name: str, later: set[bytes]) -> dict[ThunkId, list[tuple[_Recording, int]]]:
+    def _load(self, file: str, later: set[bytes], *, earliest: bool) -> dict[ThunkId, list[tuple[_Recording, int]]]:
         """What a recording still owes. `later`: outputs of those after it, to which its own are added."""
-        recording = _Recording(os.path.join(self._directory, name))
+        recording = _Recording(os.path.join(self._directory, file))
         owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
         dropped: list[int] = []
         outputs: list[bytes] = []
@@ -230,9 +231,9 @@ class Ledger:
                 self._known.add(thunk)
                 if place < 0:
                     continue
-                paths = joined.split(b"\0")
-                outputs += paths
-                if later and not later.isdisjoint(paths):
+                if not earliest:
+                    outputs += joined.split(b"\0")
+                if later and not later.isdisjoint(joined.split(b"\0")):
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
@@ -256,12 +257,16 @@ class Ledger:
             return list(dict.fromkeys((*(thunk for _, _, thunk in self._places()), *self._standing)))
 
     def _places(self) -> list[tuple[str, int, ThunkId]]:
-        return sorted((to.path, place, thunk) for thunk, owed in self._owed.items() for to, place in owed)
+        places = [(to.path, place, thunk) for thunk, owed in self._owed.items() for to, place in owed]
+        places.sort()
+        return places
 
     def times(self, thunk: ThunkId) -> int | None:
         """How many calls of it were not told of yet and are heard; None for one that was never in the ledger."""
         with self._lock:
             places = self._owed.get(thunk)
+            if places and not self._unheard:
+                return len(places)
             if places:
                 return sum((to.path, place) not in self._unheard for to, place in places)
             return 0 if thunk in self._known else None
@@ -294,6 +299,8 @@ class Ledger:
 
     def mended(self, thunks: Iterable[ThunkId]) -> None:
         """These have succeeded."""
+        if not self._failed:
+            return
         with self._lock:
             gone = self._failed.intersection(thunks)
             if gone:
