@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Container, Sequence
 from typing import TYPE_CHECKING
 
+from gg.core.colour import Look, shown
 from gg.core.events import Caps, Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
@@ -358,10 +359,11 @@ class LocalEngine:
         """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran, or that
         there was no room for what it wrote.
         """
-        if _NO_SPACE in ran.stderr and self._is_full():
+        said = shown(ran.stderr, Look.PLAIN)
+        if _NO_SPACE in said and self._is_full():
             full = StoreError(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
             return Failure(Fault.INFRA, str(full), ran.status, ran.stdout, ran.stderr, setup=full)
-        if ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _CHILD_KILLED):
+        if ran.signal == signal.SIGKILL or any(text in said for text in _CHILD_KILLED):
             kills, self._oom_kills = self._oom_kills, oom_kills()
             if self._oom_kills > kills:
                 return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
