@@ -86,7 +86,7 @@ class LocalEngine:
         self._closed = False
         self._runners: list[Runner] = []
         self._threads: list[threading.Thread] = []
-        self._oom_kills = oom_kills()
+        self._oom_kills = [(time.time(), oom_kills())]  # what was counted, and when
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         """All is here."""
@@ -364,11 +364,18 @@ class LocalEngine:
             full = StoreError(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
             return Failure(Fault.INFRA, str(full), ran.status, ran.stdout, ran.stderr, setup=full)
         if ran.signal == signal.SIGKILL or any(text in said for text in _CHILD_KILLED):
-            kills, self._oom_kills = self._oom_kills, oom_kills()
-            if self._oom_kills > kills:
+            if self._memory_ran_out(ran.started):
                 return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
             return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
         return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
+
+    def _memory_ran_out(self, since: float) -> bool:
+        """Whether the kernel has killed for want of memory since then. Of several that are killed at once each is told so."""
+        with self._lock:
+            before = max(each for each in self._oom_kills if each[0] <= since or each == self._oom_kills[0])
+            now = (time.time(), oom_kills())
+            self._oom_kills = [*self._oom_kills[-64:], now]
+        return now[1] > before[1]
 
     def _is_full(self) -> bool:
         room = os.statvfs(self._tmp)

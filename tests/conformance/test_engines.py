@@ -226,3 +226,17 @@ def test_the_machine(tmp_path: Path) -> None:
     assert memory_total(str(tmp_path / "absent"), ()) is None
     assert oom_kills(str(vmstat)) == 3
     assert LocalSubject(tmp_path, Isolation.PATHMAP).engine().caps.memory_total == memory_total()
+
+
+def test_two_that_are_killed_at_once_for_want_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told so, though the first to be answered has seen both kills; who begins later is not."""
+    kills = [5]
+    monkeypatch.setattr("gg.engines.local.oom_kills", lambda: kills[0])
+    engine = LocalSubject(tmp_path, Isolation.PATHMAP).engine()
+    started = time.time()
+    kills[0] = 7
+    assert engine._memory_ran_out(started)
+    assert engine._memory_ran_out(started)
+    time.sleep(0.01)
+    assert not engine._memory_ran_out(time.time())
+    engine.close()

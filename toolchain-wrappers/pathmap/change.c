@@ -421,6 +421,27 @@ GG_EXPORT int setxattr(const char *path, const char *name, const void *value, si
     return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_setxattr, p.real, name, value, size, flags);
 }
 
+GG_EXPORT int lsetxattr(const char *path, const char *name, const void *value, size_t size, int flags)
+{
+    struct gg_place p;
+    int r = to_change(AT_FDCWD, path, GG_NOFOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_lsetxattr, p.real, name, value, size, flags);
+}
+
+GG_EXPORT int removexattr(const char *path, const char *name)
+{
+    struct gg_place p;
+    int r = to_change(AT_FDCWD, path, GG_FOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_removexattr, p.real, name);
+}
+
+GG_EXPORT int lremovexattr(const char *path, const char *name)
+{
+    struct gg_place p;
+    int r = to_change(AT_FDCWD, path, GG_NOFOLLOW, &p);
+    return r != 0 ? (r < 0 ? -1 : 0) : (int)syscall(SYS_lremovexattr, p.real, name);
+}
+
 #ifdef __GLIBC__
 GG_ALIAS("truncate") int truncate64(const char *path, off64_t size);
 

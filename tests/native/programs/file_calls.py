@@ -29,6 +29,8 @@ mkfifo: Act = os.mkfifo
 makedirs: Act = os.makedirs
 close: Act = os.close
 chdir: Act = os.chdir
+setxattr: Act = os.setxattr
+removexattr: Act = os.removexattr
 rmtree: Act = shutil.rmtree
 
 
@@ -210,6 +212,12 @@ show("long names", lambda: read("n" * 300))
 show("long paths", lambda: read("sub/../" * 700 + "a.txt"))
 show("empty", lambda: read(""))
 show("copy", lambda: (shutil.copy2("c.txt", "c2.txt"), read("c2.txt"), mode_of("c2.txt")))
+show("set attribute", lambda: (setxattr("c2.txt", "user.x", b"1"), os.getxattr("c2.txt", "user.x")))
+show("of the link itself", lambda: setxattr("c2.txt", "user.y", b"2", follow_symlinks=False))
+show("remove attribute", lambda: (removexattr("c2.txt", "user.x"), sorted(os.listxattr("c2.txt"))))
+show("remove without links", lambda: removexattr("c2.txt", "user.y", follow_symlinks=False))
+show("remove none", lambda: removexattr("c2.txt", "user.z"))
+show("remove of nothing", lambda: removexattr("nothing", "user.z"))
 show("shell", lambda: os.system("cat a.txt sub/made c.txt > all && cat all >&2"))
 show("all", lambda: read("all"))
 sys.stdout.flush()
