@@ -34,9 +34,7 @@ class Targets:
         """Files and directories (all placeholders below); UnknownTarget for what is not there."""
         targets = cls()
         for name in names:
-            path = os.fsencode(os.path.join(cwd, name))
-            if not path.startswith(b"/proc/"):  # another process's root, which a resolved name would leave
-                path = os.path.realpath(path)
+            path = _resolved(os.fsencode(os.path.join(cwd, name)))
             if os.path.isdir(path):
                 targets.placeholders.update(search(os.fsdecode(path)).found())
                 continue
@@ -54,9 +52,15 @@ class Targets:
 
     @classmethod
     def at(cls, paths: Sequence[bytes]) -> Targets:
-        """The placeholders among these files; what is none, or not there, needs nothing."""
-        known = ((path, read_placeholder(path)) for path in map(os.path.realpath, paths))
-        return cls({path: found for path, found in known if found})
+        """The placeholders among these files, and below these directories; what is none, or not there, needs nothing."""
+        targets = cls()
+        for path in map(_resolved, paths):
+            known = read_placeholder(path)
+            if known:
+                targets.placeholders[path] = known
+            elif os.path.isdir(path):
+                targets.placeholders.update(search(os.fsdecode(path)).found())
+        return targets
 
     @classmethod
     def all(cls, workspace: Workspace, search: Search | None = None) -> Targets:
@@ -65,3 +69,8 @@ class Targets:
         targets = cls({**(search or workspace.search()).found(), **outside}, everything=True)
         targets.out_of_reach += lost
         return targets
+
+
+def _resolved(path: bytes) -> bytes:
+    """Without links; below another process's root, which a resolved name would leave, as it is."""
+    return path if path.startswith(b"/proc/") else os.path.realpath(path)

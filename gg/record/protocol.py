@@ -12,7 +12,8 @@ request   u32 length of what follows
   flags         1 AWAY: the caller is in another mount namespace than the recorder, or below another root
   op 0 CALL     a tool was called. `path` is the program that the caller executed by name with a slash, as the
                 interposer saw it (`GG_EXEC_PATH`, which the shim takes out of the environment), or empty.
-  op 1 FORCE    a process is about to read the placeholder at `path` (absolute); argv holds that process's own
+  op 1 FORCE    a process is about to read the placeholder at `path` (absolute), or, where that is empty, nobody will see
+                what a program that is about to start reads: all of the workspace is forced; argv holds that process's own
                 argv[0]; envc is 0.
   op 2 UNWATCHED  a program was started, `path`, whose reads of placeholders nobody sees: linked statically, on a kernel
                 that does not tell of its calls. What its arguments name is forced before. Answered by EXIT 0.

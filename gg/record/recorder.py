@@ -277,7 +277,7 @@ class Recorder:
         def then(forced: Forced) -> None:
             reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
 
-        path = here(request, named(request.path, request.cwd))
+        path = here(request, named(request.path, request.cwd)) if request.path else self._world.root
         if self._rules.exact(path, lambda: reply(protocol.reply_ready()), self._force_one):
             return
         if not self._world.is_placeholder(path) and os.path.isfile(path):  # somebody else's, or made exact meanwhile

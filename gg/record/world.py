@@ -46,6 +46,7 @@ class World(LocalDisk):
         that other workspaces have too."""
         super().__init__()
         self._kept = Answers(answers, _run, common + b"/answers" if common else None) if answers else None
+        self.root = root
         self._root = root + b"/"
         self._renaming = renaming
         self.files = files

@@ -57,6 +57,8 @@ def test_another_user_takes_part(how: str, open_to_all: Project) -> None:
 UNSHARE = "unshare -rm sh -c"
 BWRAP = "bwrap --dev-bind / /"
 READ_ONLY = "bwrap --ro-bind / /"
+BARE = "bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64"
+BARE += " --proc /proc --dev /dev --tmpfs /tmp --bind . /b --chdir /b"
 ROOMS = {
     "tmpfs": f"{UNSHARE} 'mount -t tmpfs none d; cd d; gcc -c ../m.c; wc -c < m.o'",
     "elsewhere": f"{UNSHARE} 'mount --bind . d; gcc -c m.c; cd d; wc -c < m.o; gcc -o p m.o; ./p; echo $?'",
@@ -67,6 +69,7 @@ ROOMS = {
     "bwrap": f"gcc m.c -o p; gcc -c m.c; {BWRAP} --bind e d sh -c 'gcc -c m.c -o d/m.o; gcc d/m.o -o q; ./q; ./p; wc -c m.o'",
     "bwrap, read-only": f"gcc -c m.c; {READ_ONLY} --proc /proc --dev /dev sh -c 'wc -c m.o; cat m.o | wc -c'",
     "bwrap, by another name": f"gcc -c m.c; {READ_ONLY} --bind . /mnt --chdir /mnt sh -c 'wc -c m.o; gcc m.o -o p; ./p'",
+    "bwrap, without gg": f"gcc -c m.c; {BARE} sh -c 'wc -c m.o; gcc m.c -o p; ./p; echo $?; gcc m.o -o q; ./q'",
     "bwrap, network": f"gcc m.c -o p; {BWRAP} --proc /proc --unshare-all sh -c './p; echo $?; gcc m.c -o q; ./q; echo $?'",
 }
 

@@ -9,6 +9,7 @@
 #include <alloca.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -209,10 +210,34 @@ static int before_privileged(int dir, const char *path, char *const argv[])
     return 0;
 }
 
+/* In a sandbox that this process has entered there may be nothing of ours: what starts there runs plainly, so all that it might
+ * read is made before. Where not even the recorder answers, that is told. */
+static int is_bare(void)
+{
+    return gg_session()->socket != NULL && gg_session()->shim != NULL && gg_is_away() && access(gg_session()->shim, X_OK) != 0;
+}
+
+static void before_bare(const char *path, char *const argv[])
+{
+    struct gg_reply reply;
+    char line[PATH_MAX + 100];
+    if (gg_ask(gg_session()->socket, GG_FORCE, 0, "", "/", argv, NULL, &reply) == NULL) {
+        gg_reply_free(&reply);
+        return;
+    }
+    int n = snprintf(line, sizeof line, "gg: %s starts where gg cannot be reached: it may read placeholders\n", path);
+    gg_write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
+}
+
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
 {
     if (gg_session()->socket != NULL && gg_gets_less(path, argv, envp))
         return start_with_less(s, dir, path, argv, envp);
+    if (is_bare()) {
+        if (access(path, X_OK) == 0) /* else it is a try along PATH */
+            before_bare(path, argv);
+        return start_with_less(s, dir, path, argv, envp);
+    }
     const struct gg_kept *keep = gg_session()->bypass || gg_session()->socket == NULL ? nothing : kept;
     char **pointers = alloca((gg_keep_pointers(envp, keep) + 1) * sizeof(char *));
     char *bytes = alloca(gg_keep_bytes(envp, keep));
