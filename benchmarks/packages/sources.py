@@ -174,9 +174,14 @@ def unpack(tarball: Path, into: Path) -> None:
 
 def missing_dependencies(recipes: Iterable[Recipe]) -> tuple[str, ...]:
     """Debian packages that the recipes need and that are not installed."""
+    return missing_packages(name for recipe in recipes for name in recipe.depends)
+
+
+def missing_packages(names: Iterable[str]) -> tuple[str, ...]:
+    """Those Debian packages that are not installed."""
     if shutil.which("dpkg-query") is None:
         return ()
-    wanted = sorted({name for recipe in recipes for name in recipe.depends})
+    wanted = sorted(set(names))
     done = subprocess.run(
         ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *wanted],
         capture_output=True, text=True, check=False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,10 +62,10 @@ def parse(text: str) -> Summary:
     )
 
 
-def read(gg: Path, workspace: Path) -> Summary:
+def read(gg: Path, workspace: Path, env: Mapping[str, str] | None = None) -> Summary:
     """Ask `gg status --json` in the workspace; an empty summary when it fails."""
     done = subprocess.run(
-        [str(gg / "gg"), "status", "--json"], cwd=workspace, capture_output=True, text=True, check=False
+        [str(gg / "gg"), "status", "--json"], cwd=workspace, env=env, capture_output=True, text=True, check=False
     )
     return parse(done.stdout) if done.returncode == 0 else Summary()
 
