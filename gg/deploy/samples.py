@@ -24,7 +24,7 @@ _CXX += (
 )
 _CXX += " thread tuple type_traits typeinfo unordered_map unordered_set utility valarray variant vector"
 
-# What each binary utility is given; `{}` is a file with nothing in it. Those that print run for real, wherever they are.
+# What each binary utility is given; `{}` is a file that does not matter. Those that print run for real, wherever they are.
 _UTILITIES = {
     **dict.fromkeys(("ar", "gcc-ar", "llvm-ar"), ("rcs", "made.a", "{}.o")),
     **dict.fromkeys(("as",), ("-o", "made.o", "{}.s")),

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from gg import native
 from gg.config import without_settings
 from gg.core.codec import decode_group, decode_thunk
 from gg.core.ids import BlobId, GroupId
@@ -74,8 +75,12 @@ def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
     with tempfile.TemporaryDirectory(prefix="gg-sample-") as directory:
         root = os.path.realpath(directory)
         for name, text in wanted.files.items():
-            with open(os.path.join(root, name), "w", encoding="utf-8") as file:
-                file.write(text)
+            path = os.path.join(root, name)
+            if name.endswith(".o"):  # any ELF file: what strip and its like might refuse is not recorded
+                shutil.copyfile(native.shim(), path)
+            else:
+                with open(path, "w", encoding="utf-8") as file:
+                    file.write(text)
         os.mkdir(os.path.join(root, ".gg"))
         said = _record(root, wanted)
         with DirectoryStore(os.path.join(root, ".gg")) as store:
