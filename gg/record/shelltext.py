@@ -41,6 +41,12 @@ _PASSES_ON = (
     b"kill",
     b"break",
 )
+_REMEMBERS = (b"eval",)
+_FAILURE = regex(rb"(?:fail\w*|status|rc|ret\w*|err\w*|exit\w*|res|result|st|stat)=", 2)  # re.IGNORECASE
+_DESCENDS = (b"cd", b"make", b"gmake", b"test", b"[", b"echo", b":", b"true", b"set")
+"""What a makefile does for each of its directories: `(cd $d && make) || eval $failcom`, `|| fail=yes`, `|| case … esac`
+remember a failure, or end by it. That is how automake goes down, and nobody does another thing instead.
+"""
 _BEFORE = (b"exec", b"command", b"time", b"env", b"nice", b"ccache", b"distcc")
 _WORDS = (b"then", b"do", b"{", b"else")
 
@@ -67,6 +73,9 @@ class _Reader:
         self._words: list[bytes] = []
         self._pending: list[Command] = []  # before a `||` whose right side comes now
         self._negated = False
+        self._cases = 0  # that are open
+        self._pattern = False  # what comes is a pattern of a `case`
+        self._subject = False  # or what a `case` is about
 
     def read(self, text: bytes) -> None:
         for kind, token in _tokens(text):
@@ -79,8 +88,16 @@ class _Reader:
             self._close()
 
     def _word(self, word: bytes) -> None:
-        if self._words:
+        if self._pattern or self._subject:
+            self._case_word(word)
+        elif self._words:
             self._words.append(word)
+        elif word == b"case":
+            if not _descend(self._pending):
+                self.found += self._pending
+            self._pending, self._subject = [], True
+        elif word == b"esac" and self._cases:
+            self._cases -= 1
         elif word == b"!":
             self._negated = True
         elif word in (b"if", b"while", b"until", b"{"):
@@ -96,10 +113,24 @@ class _Reader:
                 self._stack.pop()
             else:
                 self._stack[-1].condition = False
-        elif not _ASSIGNMENT.match(word) and word not in _BEFORE:
+        elif _ASSIGNMENT.match(word):
+            if self._pending and _FAILURE.match(word) and _descend(self._pending):
+                self._pending = []
+        elif word not in _BEFORE:
             self._words.append(word)
 
+    def _case_word(self, word: bytes) -> None:
+        if self._subject and word == b"in":
+            self._subject, self._pattern = False, True
+            self._cases += 1
+        elif self._pattern and word == b"esac":
+            self._pattern = False
+            self._cases -= 1
+
     def _operator(self, op: bytes) -> None:
+        if self._pattern or self._subject:
+            self._pattern = self._pattern and op != b")"
+            return
         if op == b"(":
             if self._words:
                 self.functions.update(self._words)
@@ -108,6 +139,7 @@ class _Reader:
                 self._open(op)
             return
         self._end_command()
+        self._pattern = op == b";;" and self._cases > 0
         top = self._stack[-1]
         if op == b")":
             if top.opener == b"(":
@@ -126,7 +158,8 @@ class _Reader:
         top = self._stack[-1]
         top.last = command[0]
         if self._pending:
-            if command[0] not in _PASSES_ON:
+            remembered = command[0] in _REMEMBERS and _descend(self._pending)
+            if command[0] not in _PASSES_ON and not remembered:
                 self.found += self._pending
             self._pending = []
         top.commands.append(command)
@@ -160,6 +193,11 @@ class _Reader:
         top.last = group.last
         if top.condition:
             top.tested += group.every
+
+
+def _descend(commands: Sequence[Command]) -> bool:
+    """Whether all that these do is to have make build other directories."""
+    return all(os.path.basename(command[0]) in _DESCENDS for command in commands)
 
 
 def _tokens(text: bytes) -> Iterator[tuple[str, bytes]]:

@@ -112,8 +112,7 @@ COMMAND = "gcc ../m.c -o prog; gcc -MD -c ../a.c -o a.o; strip -g a.o; ar rc lib
 def test_a_directory_with_a_default_access_list(sources: Project, umask: str) -> None:
     directory = sources.path("d")
     directory.mkdir()
-    if shutil.which("setfacl") is None or subprocess.call(["setfacl", "-d", "-m", "u:1:rwx,g::rwx,o::-", directory]):
-        pytest.skip("no access lists here")
+    subprocess.run(["setfacl", "-d", "-m", "u:1:rwx,g::rwx,o::-", directory], check=True)
     two_ways(sources, directory, f"umask {umask}; {COMMAND}")
 
 

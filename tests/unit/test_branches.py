@@ -33,6 +33,22 @@ from gg.record.shelltext import ANY, may_be
         ("for i in a b; do gcc $i.c || die no; done", []),
         ("cat <<EOF\ngcc || ld\nEOF\ngcc x || :", ["gcc x"]),
         ("gcc a.c; gcc b.c && gcc c.c", []),
+        ("for d in a b; do (CDPATH=x && cd $d && make $t) || eval $failcom; done", []),
+        (
+            'for d in a; do (cd $d && make all) || case "$f" in *=*) exit 1;; *k*) fail=yes;; *) exit 1;; esac; done && test -z x',
+            [],
+        ),
+        ("for d in a b; do (cd $d; make) || fail=yes; done; exit $fail", []),
+        ("make -C sub || status=$?; echo", []),
+        ("case $x in *k*) gcc a.c;; a|b) gcc b.c || gcc c.c;; *) gcc d.c; esac; gcc e.c || :", ["gcc b.c", "gcc e.c"]),
+        (
+            "if case $x in ?) ;; *) echo no; exit 1;; esac; test $y = yes; then gcc a.c; fi",
+            ["echo no", "exit 1", "test ? = yes"],
+        ),
+        ("make -C sub || have=no; echo", ["make -C sub"]),
+        ("make all || make some", ["make all"]),
+        ("gcc -c opt.c || fail=1", ["gcc -c opt.c"]),
+        ("gcc -c opt.c || eval $no", ["gcc -c opt.c"]),
         ("echo 'if gcc || ld' # if gcc || ld", []),
     ],
 )
