@@ -31,7 +31,7 @@ class Search:
         """Every placeholder, by its path, which begins with the directory's own. To be asked once."""
         data = self._helper.read_all()
         status = self._helper.close()
-        if status:
+        if status or len(data) < 4:
             raise GGError(f"gg's own program gg-find ended with status {status} in {self._directory}")
         end = 4 + _FOUND.size * int.from_bytes(data[:4], "little")
         return dict(zip(data[end:].split(b"\0"), map(_placeholder, _FOUND.iter_unpack(data[4:end])), strict=False))

@@ -63,7 +63,7 @@ def test_the_worker_does_not_ask_its_own_processor(compiler: str, here: Deployed
     assert own["v.o"].data != plain["v.o"].data, "this machine's processor has more than the first"
     project.infer(*native.split(), "-c", "v.c")
     change_thunk(project, "v.o", b"GG_ELSEWHERE", told)
-    assert project.forced("--fallback", "never").ran == ["v.o"]
+    assert set(project.forced("--fallback", "never").ran) == {"v.o"}  # as it is now, and as it was recorded
     assert project.path("v.o").read_bytes() == plain["v.o"].data
 
 

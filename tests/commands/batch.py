@@ -113,7 +113,7 @@ def _drive(directory: Path, cases: Sequence[Case], before: Sequence[str]) -> lis
         work.append({"cwd": os.path.join(top, case.cwd).decode("latin-1"), "run": run})
     jobs.write_text(json.dumps(work))
     results.unlink(missing_ok=True)
-    command = [*before, str(_ninja(directory)), "-S", str(DRIVER), str(jobs), str(results), str(WORKERS)]
+    command = [*before, str(_samu(directory)), "-S", str(DRIVER), str(jobs), str(results), str(WORKERS)]
     env = environment() | {"PYTHONHOME": sys.base_prefix}
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, check=False, timeout=SECONDS)
     if done.returncode or not results.exists():
@@ -121,9 +121,9 @@ def _drive(directory: Path, cases: Sequence[Case], before: Sequence[str]) -> lis
     return [[(int(s), str(out), str(err)) for s, out, err in case] for case in json.loads(results.read_text())]
 
 
-def _ninja(directory: Path) -> Path:
-    """A Python that is called ninja: what that reads from its commands it prints, so calls whose words go there may wait."""
-    program = directory.with_name("ninja")
+def _samu(directory: Path) -> Path:
+    """A Python that is called samu, which prints what it reads from its commands: calls whose words go there may wait."""
+    program = directory.with_name("samu")
     if not program.exists():
         shutil.copy(os.path.realpath(sys.executable), program)
     return program

@@ -114,7 +114,7 @@ def test_a_script_of_an_interpreter(project: Project) -> None:
         project.write(name, text)
     project.write("Makefile", "all: out x.o\nout: data/a data/b\n\tperl generate.pl out\nx.o:\n\tperl other.pl\n")
     project.write("gg.toml", PERL)
-    assert project.same_as_plain().ran == ["out", "x.o"]
+    assert project.same_as_plain().ran == ["out"]  # what a script starts, whose table nobody wrote, it may act on
     assert project.path("out").read_text() == "A\nB\nE\n"
     for name, text in (("data/c", "C\n"), ("other/extra", "F\n")):
         project.path("out").unlink()
