@@ -307,13 +307,13 @@ class Forcer:
         return Budget(self._settings.budget, self._bill)
 
     def _observe(self, event: seen.Event) -> None:
+        if isinstance(event, seen.ThunkFailed):
+            event = event._replace(stderr=self._fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
         if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
             here = self._renaming.outside
             event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
             if isinstance(event, seen.ThunkFailed):
                 event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
-        if isinstance(event, seen.ThunkFailed):
-            event = event._replace(stderr=self._fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
         if isinstance(event, seen.ThunkFailed):
             from gg.observe import wording
 

@@ -14,7 +14,8 @@ from gg.core.regex import regex
 
 _PART = rb"\w.+~\x80-\xff-"  # what a file's name is likely to consist of
 _BEHIND = rb"(?=/|$|[^" + _PART + rb"]|\.(?![" + _PART + rb"]))"
-_BEFORE = rb"(^|[^/" + _PART + rb"])(--?[A-Za-z][\w-]*)?"
+_COLOUR = rb"\x1b\[[\d;]*[mK]"  # of a terminal: its last character is no part of a name
+_BEFORE = rb"(^|" + _COLOUR + rb"|[^/" + _PART + rb"])(--?[A-Za-z][\w-]*)?"
 
 
 class Renaming:

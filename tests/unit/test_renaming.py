@@ -57,3 +57,9 @@ def test_nothing_is_renamed_on_the_way_in_by_a_session_without_a_name() -> None:
     names = Renaming(b"/home/ann/tree", None, [b"/old"])
     assert names.inside_path(b"/home/ann/tree/x") == b"/home/ann/tree/x"
     assert names.outside_path(b"/old/x") == b"/home/ann/tree/x"
+
+
+def test_what_was_printed_in_colour() -> None:
+    here = Renaming(b"/home/ann/work", b"/fixed").outside
+    assert here(b"\x1b[01m\x1b[K/fixed/a.c:1:\x1b[m\x1b[K no") == b"\x1b[01m\x1b[K/home/ann/work/a.c:1:\x1b[m\x1b[K no"
+    assert here(b"K/fixed/a.c") == b"K/fixed/a.c"
