@@ -99,7 +99,7 @@ def test_a_lost_input_is_one_members(subject: LambdaSubject) -> None:
         answers.submit_all(subject.concat("a", "a"), subject.concat("b", "b", lost), subject.concat("c", "c"))
         found = answers.all(3)
     assert isinstance(found[1], Failure)
-    assert found[1].fault is Fault.MISSING_INPUT
+    assert found[1].fault is Fault.CHANGED
     assert [output(subject, found[n]) for n in (0, 2)] == [b"a", b"c"]
 
 
