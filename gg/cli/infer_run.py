@@ -27,6 +27,21 @@ if TYPE_CHECKING:
     from gg.store.base import Store
 
 
+def _step_aside(arguments: Sequence[str]) -> None:
+    """Become the command where it cannot be recorded, or is recorded already by the gg-infer that this one runs in."""
+    if config.recorder_socket():
+        from gg.cli.inside import become, is_recorded, leave_recording
+
+        if is_recorded():
+            become(arguments)
+        leave_recording()
+    if not _has_path():
+        from gg.cli.inside import become
+
+        _tell("this directory was removed, or its path is too long for the kernel: nothing is recorded")
+        become(arguments)
+
+
 def infer(
     arguments: Sequence[str],
     *,
@@ -41,17 +56,7 @@ def infer(
 
     Into `told` go the thunks that had failed before, and so ran at once.
     """
-    if config.recorder_socket():
-        from gg.cli.inside import become, is_recorded, leave_recording
-
-        if is_recorded():
-            become(arguments)
-        leave_recording()
-    if not _has_path():
-        from gg.cli.inside import become
-
-        _tell("this directory was removed, or its path is too long for the kernel: nothing is recorded")
-        become(arguments)
+    _step_aside(arguments)
     workspace = Workspace.create(tell=_tell)
     settings = _settings(workspace, trace, flags)
     declared, traced = _declared(workspace.root), _traced(settings)

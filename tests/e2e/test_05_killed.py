@@ -12,22 +12,13 @@ import pytest
 
 from gg.core import placeholder
 from tests.e2e.project import SCRIPTS, SECONDS, Project, Tree
+from tests.fuzz.kills import write_units
 
 UNITS = 6
 
 
 def units(project: Project, work: int = 150) -> None:
-    for i in range(UNITS):
-        body = "".join(f"int f{i}_{j}(int x) {{ return x * {j} + {i}; }}\n" for j in range(work))
-        project.write(f"u{i}.c", '#include "all.h"\n' + body)
-    project.write("all.h", "#define ALL 1\n")
-    project.write("main.c", "int f0_0(int); int main(void) { return f0_0(1); }\n")
-    objects = " ".join(f"u{i}.o" for i in range(UNITS))
-    project.write(
-        "Makefile",
-        f"prog: main.o lib.a\n\tgcc -o $@ main.o lib.a\nlib.a: {objects}\n\trm -f $@\n\tar rcs $@ $^\n"
-        "%.o: %.c\n\tgcc -O1 -g -MMD -c -o $@ $<\n-include *.d\n",
-    )
+    write_units(project, UNITS, work)
 
 
 def assert_no_half_file(project: Project, expected: Tree) -> None:

@@ -18,13 +18,11 @@ from pathlib import Path
 from gg.core import placeholder
 from tests.e2e.project import SCRIPTS, Project, Tree
 
-FUNCTIONS = 60
 
-
-def write_units(project: Project, units: int) -> None:
-    """`units` sources with a header, an archive and a program of them."""
+def write_units(project: Project, units: int, functions: int = 60) -> None:
+    """`units` sources of so many functions with a header, an archive and a program of them."""
     for i in range(units):
-        body = "".join(f"int f{i}_{j}(int x) {{ return x * {j} + {i}; }}\n" for j in range(FUNCTIONS))
+        body = "".join(f"int f{i}_{j}(int x) {{ return x * {j} + {i}; }}\n" for j in range(functions))
         project.write(f"u{i}.c", '#include "all.h"\n' + body)
     project.write("all.h", "#define ALL 1\n")
     project.write("main.c", "int f0_0(int); int main(void) { return f0_0(1); }\n")
