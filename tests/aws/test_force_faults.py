@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,13 +51,16 @@ class Build:
         self.project = project
         self.plain: Tree = project.plain("make")[0]
         project.infer("make")
+        self._kept = (project.root, Path(project.env["HOME"]))  # what gg knows of the build is in the home
         self._aside = project.root.with_name("recorded")
-        shutil.copytree(project.root, self._aside, symlinks=True)
+        for directory in self._kept:
+            shutil.copytree(directory, self._aside / directory.name, symlinks=True)
 
     def force(self, here: Deployed, *, fallback: str = "never") -> Forced:
-        """From the beginning, with functions that are whatever they have become."""
-        shutil.rmtree(self.project.root)
-        shutil.copytree(self._aside, self.project.root, symlinks=True)
+        """From the beginning, with functions that are whatever they have become; what earlier forces made is known to nobody."""
+        for directory in self._kept:
+            shutil.rmtree(directory)
+            shutil.copytree(self._aside / directory.name, directory, symlinks=True)
         self.project.env |= here.environment()
         return self.project.forced(*WIDE, "--fallback", fallback)
 
