@@ -6,11 +6,11 @@ import math
 
 from gg.core.events import AttemptId, Cancel, Fault, Sent, Tripped
 from gg.core.fleet import Engine
-from gg.core.policy import RULES, Next, after_memory, backoff, exhausted, hedge_after
+from gg.core.policy import RULES, Next, after_memory, backoff, budget, hedge_after, share_of_others
 from gg.core.queues import Due
 from gg.core.settle import BACKOFF
 from gg.core.starting import Starting
-from gg.core.states import Attempt, Node
+from gg.core.states import Attempt, Node, Trouble
 
 MAX_BUMPS = 8
 
@@ -61,6 +61,7 @@ class Attempting(Starting):
         node.attempts = ()
 
     def _worked(self, engine: Engine) -> None:
+        self._tally.judged(blamed=False)
         if engine.worked():
             self._replace_all()
 
@@ -71,6 +72,7 @@ class Attempting(Starting):
         if fault is Fault.THROTTLED:
             tripped = engine.throttled(self.now, attempt.id, attempt.started)
         elif RULES[fault].blames and attempt.live:
+            self._tally.judged(blamed=True)
             if attempt.batch is None or attempt.batch.blamed():
                 tripped = engine.faulted(self.now, attempt.id)
         elif fault in (Fault.TOOL, Fault.MEMORY, Fault.UNDECLARED):
@@ -94,6 +96,7 @@ class Attempting(Starting):
         elif RULES[fault].counts and not (fault is Fault.MISSING_INPUT and node.waiting):
             trouble.tries += 1
             trouble.faulted |= attempt.engine.bit
+        trouble.blamed += RULES[fault].blames
         trouble.timeouts += fault is Fault.TIMEOUT
         trouble.lost_workers += fault is Fault.LOST and attempt.batch is None
         bar = fault is Fault.TOO_BIG and not shared
@@ -103,10 +106,20 @@ class Attempting(Starting):
         if bar:
             trouble.barred |= attempt.engine.bit
 
+    def _used_up(self, trouble: Trouble) -> bool:
+        """Whether it has faulted too often for that to be bad luck, by how often others do."""
+        policy, tally = self.policy, self._tally
+        if trouble.tries < policy.max_attempts and trouble.lost_workers < policy.max_lost_workers:
+            return False
+        share = share_of_others(tally.gone_wrong, tally.answered, trouble.blamed)
+        return trouble.tries >= budget(policy, policy.max_attempts, share) or trouble.lost_workers >= budget(
+            policy, policy.max_lost_workers, share
+        )
+
     def _retry(self, node: Node, fault: Fault, attempt: AttemptId) -> None:
         """A node without attempts left: wait, run again now or later, or fail."""
         trouble = node.troubled()
-        if exhausted(self.policy, trouble.tries, trouble.lost_workers) or trouble.bumps > MAX_BUMPS:
+        if self._used_up(trouble) or trouble.bumps > MAX_BUMPS:
             self._fail(node, fault, attempt)
             return
         self._tally.retry(fault)

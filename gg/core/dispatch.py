@@ -7,7 +7,7 @@ import math
 from gg.core.attempts import Attempting
 from gg.core.events import Cancel, Eta, Fault
 from gg.core.fleet import Engine
-from gg.core.policy import exhausted, hedge_after, memory_for, place
+from gg.core.policy import hedge_after, memory_for, place
 from gg.core.queues import Due
 from gg.core.settle import READY
 from gg.core.states import Attempt, Node
@@ -76,7 +76,7 @@ class Dispatching(Attempting):
     def _may_hedge(self, node: Node) -> bool:
         """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
         trouble = node.trouble
-        used_up = trouble is not None and exhausted(self.policy, trouble.tries, trouble.lost_workers)
+        used_up = trouble is not None and self._used_up(trouble)
         most = self.policy.max_hedges
         return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
 

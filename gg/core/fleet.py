@@ -44,6 +44,7 @@ class Engine:
         "policy",
         "probe",
         "probe_at",
+        "proven",
         "running",
         "slots",
         "spreads",
@@ -63,6 +64,7 @@ class Engine:
         self.slots = 0
         self.up = False
         self.attempts = 0
+        self.proven = False  # it has run a command
         self.spreads: dict[int, Spread] = {}
         self.lag = Lag()
         self._reset(-math.inf)
@@ -171,6 +173,7 @@ class Engine:
     def worked(self) -> bool:
         """It has run a command, whatever came of it. True if that closes the breaker."""
         self.faults = self.throttles = 0
+        self.proven = True
         if self.window < self.slots:
             self.window = grown_window(self.window, self.policy.window_growth)
         closed = self.breaker is not Breaker.CLOSED

@@ -23,13 +23,14 @@ class Policy:
     """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
 
     `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the
-    worker gone, as the node may be what kills them. `max_free`: faults of a node that cost nothing, before they count.
-    `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a cancelled attempt may hold
-    its slot; also what is allowed beyond a deadline before an attempt counts as lost. `hedge_blind`: what an attempt may
-    take before it is a straggler while nothing is known of how long its like take. `max_hedges`: duplicates of a node at
-    once, and half of what it may have until it is tried again; each waits twice as long as the one before it. `width`:
-    attempts at once, of all engines together; None for what their slots allow. `batch_seconds`: how long attempts that share
-    an invocation may take in all.
+    worker gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts
+    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_free`: faults of a node that cost
+    nothing, before they count. `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a
+    cancelled attempt may hold its slot; also what is allowed beyond a deadline before an attempt counts as lost.
+    `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of how long its like take.
+    `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried again; each waits twice as long
+    as the one before it. `width`: attempts at once, of all engines together; None for what their slots allow.
+    `batch_seconds`: how long attempts that share an invocation may take in all.
     """
 
     keep_going: bool = False
@@ -38,6 +39,8 @@ class Policy:
     max_attempts: int = 4
     fallback_after: int = 2
     max_lost_workers: int = 3
+    most_attempts: int = 24
+    ill_luck: float = 1e-7
     max_free: int = 32
     max_lost_outputs: int = 4
     backoff: float = 0.5
@@ -75,16 +78,19 @@ class Next(Enum):
 
 @slotted()
 class Rule:
-    """How one fault is taken. `counts`: against the node's attempts. `blames`: held against the engine."""
+    """How one fault is taken. `counts`: against the node's attempts. `blames`: held against the engine. `ends`: with a node
+    that has failed so, the run ends as make does; else it is that node's bad luck, and others go on.
+    """
 
     next: Next
     counts: bool = False
     blames: bool = False
+    ends: bool = False
 
 
 RULES: Mapping[Fault, Rule] = MappingProxyType(
     {
-        Fault.TOOL: Rule(Next.FAIL),
+        Fault.TOOL: Rule(Next.FAIL, ends=True),
         Fault.INFRA: Rule(Next.LATER, counts=True, blames=True),
         Fault.LOST: Rule(Next.LATER, counts=True, blames=True),
         Fault.TIMEOUT: Rule(Next.LATER, counts=True, blames=True),
@@ -93,7 +99,7 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
         Fault.THROTTLED: Rule(Next.NOW),
         Fault.UNDECLARED: Rule(Next.NOW),
         Fault.MISSING_INPUT: Rule(Next.LATER, counts=True),
-        Fault.CHANGED: Rule(Next.FAIL),
+        Fault.CHANGED: Rule(Next.FAIL, ends=True),
         Fault.CANCELLED: Rule(Next.NOW),
         Fault.NO_ENGINE: Rule(Next.FAIL),
         Fault.CYCLE: Rule(Next.FAIL),
@@ -148,8 +154,24 @@ def backoff(base: float, cap: float, failures: int, seed: int) -> float:
     return full * (0.5 + 0.5 * jitter(seed * 64 + failures))
 
 
-def exhausted(policy: Policy, tries: int, lost_workers: int) -> bool:
-    return tries >= policy.max_attempts or lost_workers >= policy.max_lost_workers
+_TOLD = 20  # attempts of others that tell how often an attempt faults
+
+
+def share_of_others(faults: int, attempts: int, own: int) -> float:
+    """The share of attempts that fault, those of the node itself left out: `own` of them, which all did."""
+    others = attempts - own
+    return max(0, faults - own) / others if others >= _TOLD else 0.0
+
+
+def budget(policy: Policy, least: int, share: float) -> int:
+    """How many attempts of a node may fault when such a share of all do.
+
+    So many in a row by luck alone have a chance of `ill_luck`. `least` where hardly any fault: there it is the node's doing.
+    """
+    if share <= 0.0:
+        return least
+    by_luck = math.ceil(math.log(policy.ill_luck) / math.log(min(share, 0.9)))
+    return max(least, min(by_luck, policy.most_attempts))
 
 
 # Memory and size

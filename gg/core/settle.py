@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from gg.core.events import AttemptId, Command, Failed, Fault, Finished, How, Lookup, NodeId, Skipped
 from gg.core.graph import Graph
-from gg.core.policy import Policy
+from gg.core.policy import RULES, Policy
 from gg.core.states import LEGAL, OPEN, PAST_MASK, IllegalTransition, Node, State
 from gg.core.tally import Tally
 
@@ -49,6 +49,10 @@ class Settling:
         raise NotImplementedError
 
     def _rise(self, starts: Iterable[Node]) -> None:
+        raise NotImplementedError
+
+    def _has_worked(self) -> bool:
+        """Whether any engine has ever run a command: what goes wrong is not the set-up then."""
         raise NotImplementedError
 
     # States
@@ -158,7 +162,7 @@ class Settling:
         self._cancel_attempts(node)
         self._move(node, State.FAILED)
         self._out.append(Failed(node.id, fault, attempt))
-        if not self.policy.keep_going:
+        if not self.policy.keep_going and (RULES[fault].ends or not self._has_worked()):
             self._halted = True
         self._skip_users(node, node.id)
 

@@ -72,11 +72,12 @@ class EngineModel:
 
     `latency`: added to each attempt. `cold`: added when a new environment starts, and `cold_bytes` are fetched then.
     `bandwidth`: at which an attempt gets its inputs. `noise`: factor on each duration. `failures`, `losses`: shares of
-    the attempts that end, somewhere on their way, in an INFRA fault or with the worker gone. `stragglers`: share that
-    takes `straggler_factor` times as long. `ramp`, `limit`: attempts side by side beyond either are refused with
-    THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling is answered at once. `serial`: seconds of the
-    coordinator's own time for each attempt, one after the other. `whole`: bytes of memory that come with one processor;
-    attempts in a smaller memory class are slower by as much.
+    the attempts that end, somewhere on their way, in an INFRA fault or with the worker gone. `hangs`: share that ends at the
+    engine's own limit, in a TIMEOUT. `throttles`: share that is refused. `silent`: from when to when no answer comes; those
+    of that time come at its end. `stragglers`: share that takes `straggler_factor` times as long. `ramp`, `limit`: attempts
+    side by side beyond either are refused with THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling is
+    answered at once. `serial`: seconds of the coordinator's own time for each attempt, one after the other. `whole`: bytes
+    of memory that come with one processor; attempts in a smaller memory class are slower by as much.
     """
 
     name: EngineName
@@ -89,6 +90,9 @@ class EngineModel:
     noise: LogNormal = SAME
     failures: float = 0.0
     losses: float = 0.0
+    hangs: float = 0.0
+    throttles: float = 0.0
+    silent: tuple[float, float] = (0.0, 0.0)
     stragglers: float = 0.0
     straggler_factor: float = 10.0
     ramp: Ramp | None = None
@@ -148,7 +152,12 @@ class SimulatedEngine:
         limit = math.inf if model.limit is None else model.limit
         if model.ramp is not None:
             limit = min(limit, model.ramp.burst + model.ramp.rate * now)
-        return self.running < limit
+        return self.running < limit and not (model.throttles and self.rng.random() < model.throttles)
+
+    def heard(self, ends: float) -> float:
+        """When an answer that is sent at `ends` arrives."""
+        start, end = self.model.silent
+        return end if start <= ends < end else ends
 
     def run(
         self, seconds: float, input_size: int, deadline: float | None, memory: int = 0, attempts: int = 1
@@ -169,7 +178,9 @@ class SimulatedEngine:
         self.calls += 1
         self.peak = max(self.peak, self.running)
         fault = self._luck()
-        if fault is not None:
+        if fault is Fault.TIMEOUT:
+            took = model.caps.max_seconds or took
+        elif fault is not None:
             took *= rng.random()
         elif deadline is not None and took > deadline:
             took, fault = deadline, Fault.TIMEOUT
@@ -182,12 +193,14 @@ class SimulatedEngine:
 
     def _luck(self) -> Fault | None:
         model = self.model
-        if not (model.failures or model.losses):
+        if not (model.failures or model.losses or model.hangs):
             return None
         luck = self.rng.random()
         if luck < model.failures:
             return Fault.INFRA
-        return Fault.LOST if luck < model.failures + model.losses else None
+        if luck < model.failures + model.losses:
+            return Fault.LOST
+        return Fault.TIMEOUT if luck < model.failures + model.losses + model.hangs else None
 
     def ended(self, seconds: float, fault: Fault | None) -> None:
         self.running -= 1
@@ -307,7 +320,7 @@ class Simulator:
         starts = (command, *command.more)
         if not engine.accepts(self.now):
             engine.refused += 1
-            ends = self.now + engine.model.latency.draw(engine.rng)
+            ends = engine.heard(self.now + engine.model.latency.draw(engine.rng))
             for start in starts:
                 self._under_way[start.attempt] = _UnderWay(engine, self.now, ends, Fault.THROTTLED, accepted=False)
                 self._later(ends, Faulted(ends, start.attempt, Fault.THROTTLED))
@@ -318,7 +331,7 @@ class Simulator:
         limits = [start.deadline for start in starts if start.deadline is not None]
         deadline = sum(limits) if limits else None
         took, fault = engine.run(sum(seconds), size, deadline, command.memory, len(starts))
-        ends = self._sent(engine.model.serial * len(starts)) + took
+        ends = engine.heard(self._sent(engine.model.serial * len(starts)) + took)
         for start, own in zip(starts, seconds, strict=True):
             share = took * own / sum(seconds)
             self._under_way[start.attempt] = _UnderWay(engine, self.now, ends, fault, first=start is command)

@@ -46,6 +46,9 @@ class Starting(Settling):
         self._homeless_since: float | None = None
         self._stopped = False
 
+    def _has_worked(self) -> bool:
+        return any(engine.proven for engine in self._fleet)
+
     # Ready nodes
 
     def _enqueue(self, node: Node) -> None:

@@ -68,11 +68,23 @@ WORKS = tuple(Work)
 class Trouble:
     """What went wrong with a node so far. Most nodes never need one."""
 
-    __slots__ = ("barred", "bumps", "faulted", "free", "last", "lost_outputs", "lost_workers", "timeouts", "tries")
+    __slots__ = (
+        "barred",
+        "blamed",
+        "bumps",
+        "faulted",
+        "free",
+        "last",
+        "lost_outputs",
+        "lost_workers",
+        "timeouts",
+        "tries",
+    )
 
     def __init__(self) -> None:
         self.last: Fault | None = None
         self.tries = 0  # counted faults
+        self.blamed = 0  # faults that are held against engines
         self.free = 0  # faults that cost no attempt
         self.bumps = 0  # steps up in memory
         self.timeouts = 0

@@ -14,11 +14,13 @@ class Tally:
 
     __slots__ = (
         "actual",
+        "answered",
         "became",
         "busy",
         "dropped",
         "expected",
         "faults",
+        "gone_wrong",
         "hedges",
         "hedges_lost",
         "hedges_won",
@@ -37,6 +39,7 @@ class Tally:
         self.retries: dict[Fault, int] = {}
         self.unchanged = self.hedges = self.hedges_won = self.hedges_lost = 0
         self.late = self.lost_again = self.trips = self.dropped = 0
+        self.answered = self.gone_wrong = 0  # attempts that tell how well engines work, and those that they failed at
         self.busy = 0.0
         self.expected = self.actual = 0.0  # seconds, of the nodes that ran: how far expectations are off
 
@@ -55,6 +58,11 @@ class Tally:
 
     def fault(self, fault: Fault) -> None:
         self.faults[fault] = self.faults.get(fault, 0) + 1
+
+    def judged(self, *, blamed: bool) -> None:
+        """An attempt has run a command, or its engine has failed to."""
+        self.answered += 1
+        self.gone_wrong += blamed
 
     def retry(self, fault: Fault) -> None:
         self.retries[fault] = self.retries.get(fault, 0) + 1

@@ -21,15 +21,16 @@ from gg.core.policy import (
     admits,
     after_memory,
     backoff,
+    budget,
     cut_window,
     deadline,
-    exhausted,
     expected_seconds,
     grown_window,
     hedge_after,
     jitter,
     memory_for,
     place,
+    share_of_others,
 )
 from gg.core.thunk import Work
 
@@ -93,10 +94,18 @@ def test_blame(fault: Fault, next: Next, counts: bool, blames: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tries", "lost", "over"), [(0, 0, False), (3, 0, False), (4, 0, True), (2, 2, False), (3, 3, True)]
+    ("share", "most"), [(0.0, 4), (0.001, 4), (0.02, 5), (0.05, 6), (0.2, 11), (0.3, 14), (0.5, 24), (1.0, 24)]
 )
-def test_attempts_are_capped(tries: int, lost: int, over: bool) -> None:
-    assert exhausted(Policy(), tries, lost) is over
+def test_a_node_has_more_attempts_where_more_of_them_fault(share: float, most: int) -> None:
+    policy = Policy()
+    assert budget(policy, 4, share) == most
+    assert most in (4, policy.most_attempts) or share**most <= policy.ill_luck < share ** (most - 1)
+
+
+def test_what_a_node_does_itself_is_not_held_against_engines() -> None:
+    assert share_of_others(4, 4, 4) == 0.0, "nobody else has been tried"
+    assert share_of_others(4, 104, 4) == 0.0
+    assert share_of_others(24, 104, 4) == pytest.approx(0.2)
 
 
 @given(failures=st.integers(1, 1000), seed=st.integers(0, 1 << 40))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.scheduler import build
 from gg.core.events import Caps, Fault, NodeSpec, Ramp
 from gg.core.policy import Policy
 from gg.core.simulator import EngineModel, LogNormal, simulate
+from tests.unit.schedule_rig import Rig
 
 LAMBDA = EngineModel(
     name="lambda",
@@ -129,3 +132,36 @@ def test_with_width_to_spare_the_path_is_what_is_left() -> None:
     nodes = build(2000)
     run = simulate(nodes, [nodes[-1].id], [EngineModel(name="lambda", slots=10_000)])
     assert run.makespan == pytest.approx(run.path)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_thousand_under_faults_are_all_done(seed: int) -> None:
+    """A tenth throttled, a twentieth each refused, hung and lost, a fiftieth corrupt: no thunk is given up by ill luck."""
+    bad = replace(LAMBDA, slots=100, caps=Caps(max_seconds=60.0), throttles=0.1, failures=0.07, hangs=0.05, losses=0.05)
+    run = simulate(sleepers(1000, 1.0), range(1000), [bad], Policy(fallback=None), seed=seed)
+    assert run.summary.finished == 1000
+    assert run.summary.attempts <= 1500
+
+
+@pytest.mark.parametrize("share", [0.2, 0.3, 0.4])
+def test_attempts_grow_with_the_share_of_faults(share: float) -> None:
+    bad = replace(LAMBDA, failures=share)
+    run = simulate(sleepers(2000, 1.0), range(2000), [bad], Policy(fallback=None), seed=3)
+    assert run.summary.finished == 2000
+    assert run.summary.attempts <= 2000 / (1 - share) * 1.15
+
+
+def test_a_bad_node_is_given_up_and_others_go_on() -> None:
+    rig = Rig(Policy(fallback=None))
+    rig.up("lambda", 2)
+    rig.add(good="", bad="", above="bad", other="good", top="above other")
+    rig.want("top", "other")
+    rig.ran(rig.start_of("good").attempt)
+    for _ in range(4):
+        rig.fault(rig.start_of("bad").attempt, Fault.INFRA)
+        if rig.state("bad") == "BACKOFF":
+            rig.sleep()
+    assert rig.state("bad") == "FAILED"
+    rig.ran(rig.start_of("other").attempt)
+    assert rig.summary is not None
+    assert (rig.summary.finished, rig.summary.failed, rig.summary.skipped, rig.summary.dropped) == (2, 1, 2, 0)
