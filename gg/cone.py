@@ -239,9 +239,13 @@ class Cone:
                 dep = self.became.pop(dep)
                 lost.append(dep)
         if lost:
-            self._store.delete([Key(Kind.REDUCTION, self.resolve(dep).id) for dep in lost])
-            self.forget_resolved()
+            self.forget(lost)
         return lost
+
+    def forget(self, names: Sequence[ThunkId]) -> None:
+        """What is known of these leads to bytes that are nowhere: their results are none."""
+        self._store.delete([Key(Kind.REDUCTION, self.resolve(name).id) for name in names])
+        self.forget_resolved()
 
     def record(self, ran: Sequence[Ran]) -> None:
         """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""

@@ -10,7 +10,6 @@ has reductions written.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from gg.core.scheduler import Scheduler
 from gg.core.thunk import File, OutputOf, Thunk
 from gg.durations import Durations
 from gg.engines.base import Answer, Engine, Failure, Start
-from gg.errors import GGError
+from gg.errors import GGError, NoRoom, SetupError
 from gg.execute.expand import Groups
 from gg.mailbox import Came, Mailbox, Sent, Wanted
 from gg.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled, Spending
@@ -94,8 +93,9 @@ class Driver:
         self._counted: set[ThunkId] = set()
         self._stop = False
         self._setup: GGError | None = None
+        self._ending: list[events.Event] = []  # for the next step
         for engine in engines:
-            self._step(events.EngineUp(time.monotonic(), engine.name, engine.slots, engine.caps))
+            self._step(events.EngineUp(self._mail.now(), engine.name, engine.slots, engine.caps))
 
     # The outside
 
@@ -159,12 +159,31 @@ class Driver:
         self._add(roots)
         self._tell.total(len(self._cone.thunks) + self._known)
         self._done = None  # who joins after the last answer, and before anybody has looked, is waited for
-        self._step(events.Want(time.monotonic(), tuple(roots), again=True))
+        self._step(events.Want(self._mail.now(), tuple(roots), again=True))
 
     def stop(self) -> None:
         """Cancel everything; `force` returns soon after. Safe in a signal handler."""
         self._stop = True
         self._mail.stop()
+
+    def end(self, error: GGError) -> None:
+        """Start nothing more, and have `force` raise `error`. What runs is paid for and let end, unless nothing that it brings
+        could be kept. From the driver's own thread.
+        """
+        if self._setup is None:
+            self._setup = error
+            finish = not isinstance(error, NoRoom)
+            if finish and self._attempts:
+                self._tell.ends(error, len(self._attempts))
+            self._ending.append(events.Stop(self._mail.now(), finish=finish))
+
+    def lose(self, names: Sequence[ThunkId]) -> None:
+        """Bytes that these made were to be there, and are not: they run again. From `finished` alone."""
+        self._cone.forget(names)
+        self._settled.difference_update(names)
+        ran = sum([name in self._uncounted for name in names])
+        self._ran, self._cached = self._ran - ran, self._cached - (len(names) - ran)
+        self._ending.append(events.Lost(self._mail.now(), tuple(names)))
 
     def thunk(self, name: ThunkId) -> Thunk:
         """The thunk of this id, loaded if need be."""
@@ -187,34 +206,33 @@ class Driver:
     # The loop
 
     def _wait(self) -> None:
-        timeout = None if self._wake is None else max(0.0, self._wake - time.monotonic())
+        timeout = None if self._wake is None else max(0.0, self._wake - self._mail.now())
         if self._elsewhere:
             came = self._mail.take(_LOOK_S if timeout is None else min(timeout, _LOOK_S))
             self._look_again()
-            if not came and (self._wake is None or time.monotonic() < self._wake):
-                return
         else:
             came = self._mail.take(timeout)
         if came:
             self._take(came)
-            self._tell.progress(self._scheduler, time.monotonic(), self._known)
-        else:
+            self._tell.progress(self._scheduler, self._mail.now(), self._known)
+        elif self._wake is not None and self._mail.now() >= self._wake:
             self._wake = None
-            self._step(events.Tick(time.monotonic()))
+            self._step(events.Tick(self._mail.now()))
 
     def _take(self, came: Sequence[Came]) -> None:
         self._answered([each for each in came if isinstance(each, Answer)])
         for each in came:
             if each is None:
-                self._step(events.Stop(time.monotonic()))
+                self._step(events.Stop(self._mail.now()))
             elif isinstance(each, Sent):
-                self._step(events.Sent(time.monotonic(), each.attempts))
+                self._step(events.Sent(self._mail.now(), each.attempts))
             elif isinstance(each, Wanted):
                 self._mail.taken.add(each.ticket)
                 self._want([each.root])
 
     def _step(self, *pending: events.Event) -> None:
-        while pending:
+        while pending or self._ending:
+            pending, self._ending = (*pending, *self._ending), []
             commands = self._scheduler.steps(pending)
             self._finish([command for command in commands if isinstance(command, events.Finished)])
             self._fail([command for command in commands if isinstance(command, (events.Failed, events.Skipped))])
@@ -241,7 +259,7 @@ class Driver:
         new = self._cone.load(ids)
         if new:
             specs = tuple(self._spec(i, self._cone.thunks[i]) for i in new)
-            self._step(events.Add(time.monotonic(), specs))
+            self._step(events.Add(self._mail.now(), specs))
 
     def _spec(self, name: ThunkId, thunk: Thunk) -> NodeSpec:
         known = self._durations.of(thunk)
@@ -259,7 +277,7 @@ class Driver:
 
     def _look_again(self) -> None:
         """Look for what another process has run, where it runs it no more or for too long."""
-        now = time.monotonic()
+        now = self._mail.now()
         names = [name for name, until in self._elsewhere.items() if now > until or self._is_free(name)]
         for name in names:
             del self._elsewhere[name]
@@ -276,17 +294,22 @@ class Driver:
         if len(free) < len(names):
             if not self._elsewhere:
                 self._tell.waits()
-            until = time.monotonic() + _OTHERS_S
+            until = self._mail.now() + _OTHERS_S
             self._elsewhere.update((name, until) for name in set(names).difference(free))
         return self._look(free) if free else []
 
     def _look(self, names: Sequence[ThunkId]) -> list[events.Event]:
-        now = time.monotonic()
+        now = self._mail.now()
         given = {name: self._cone.resolve(name).id for name in names}
         hits: list[ThunkId] = []
         misses: list[ThunkId] = []
         result: list[events.Event] = []
-        for name, answer, others in self._cone.lookup(names):
+        try:
+            found = self._cone.lookup(names)
+        except SetupError as error:  # the team's store lets us in no more
+            self.end(error)
+            return []
+        for name, answer, others in found:
             if answer is not Known.MISS and self._alone:
                 self._alone.release(given[name])
             match answer:
@@ -327,7 +350,7 @@ class Driver:
         if not refused:
             return []
         self._over_budget = True
-        now = time.monotonic()
+        now = self._mail.now()
         return [events.Stop(now, finish=True), *[events.Faulted(now, each, Fault.CANCELLED) for each in refused]]
 
     def _begin(self, command: events.Start) -> Start | None:
@@ -359,7 +382,7 @@ class Driver:
         failed: list[tuple[ThunkId, AttemptId, Failure]] = []
         told: list[events.Event] = []
         over: list[Resolved] = []
-        now = time.monotonic()
+        now = self._mail.now()
         for answer in answers:
             name, given = self._attempts.pop(answer.attempt)
             over.append(given)
@@ -394,8 +417,7 @@ class Driver:
 
     def _faulted(self, name: ThunkId, attempt: AttemptId, failure: Failure, now: float) -> None:
         if failure.setup is not None and self._setup is None:
-            self._setup = failure.setup
-            self._step(events.Stop(now))
+            self.end(failure.setup)
         if name in self._settled:  # a duplicate whose other attempt gave the value
             self._step(events.Faulted(now, attempt, failure.fault))
             return

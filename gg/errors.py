@@ -42,6 +42,10 @@ class StoreError(GGError):
     exit_code = 74
 
 
+class NoRoom(StoreError):
+    """Nothing more can be written: a full disk, a quota. Exit status 74."""
+
+
 class FormatError(GGError):
     """Bytes that are not what their place says: damaged, truncated, or of a newer version. Exit status 65."""
 
@@ -109,7 +113,7 @@ def no_room(error: BaseException, place: str = "") -> StoreError | None:
         return error
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         name = error.filename if isinstance(error.filename, str) else place
-        return StoreError(f"cannot write{f' {name}' if name else ''}: {error.strerror}", hint=FREE_SOME)
+        return NoRoom(f"cannot write{f' {name}' if name else ''}: {error.strerror}", hint=FREE_SOME)
     if type(error).__module__ == "sqlite3" and ("full" in str(error) or "disk I/O" in str(error)):
-        return StoreError(f"cannot write{f' in {place}' if place else ''}: {error}", hint=FREE_SOME)
+        return NoRoom(f"cannot write{f' in {place}' if place else ''}: {error}", hint=FREE_SOME)
     return None

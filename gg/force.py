@@ -11,7 +11,7 @@ from gg.core.ids import BlobId, ThunkId
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made, Output, Reduction
-from gg.errors import GGError, Interrupted
+from gg.errors import GGError, Interrupted, MissingObject
 from gg.known import Found, Known
 from gg.ledger import Ledger
 from gg.observe import events as seen
@@ -105,6 +105,7 @@ class Forcer:
         self._placer = Placer(workspace.tmp, workspace.root)
         self._undone = Undone(self._ledger, store, self._placer, self._outside)
         self._under_way: list[_Result] = []
+        self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -219,7 +220,7 @@ class Forcer:
 
     def _force_known(self, roots: Iterable[ThunkId]) -> Known:
         """Place what needs nothing but to be placed."""
-        known = Known(self._store, roots, self._is_there)
+        known, self._lacking = Known(self._store, roots, self._is_there), []
         self._observe(seen.Started(total=len(known)))
         try:
             for batch in known.find():
@@ -230,6 +231,8 @@ class Forcer:
                 self._begin(results)
         finally:
             self._end()
+        for name in self._lacking:
+            del known.values[name]
         return known
 
     def _is_there(self, path: bytes, blob: BlobId) -> bool:
@@ -241,10 +244,16 @@ class Forcer:
             return False
 
     def _take(self, batch: Sequence[Found]) -> list[_Result]:
-        """What to place of what was known."""
-        for name, outputs, reduction, _ in batch:
-            self._observe(self._done(name, outputs, reduction))
-        return [self._result(n, o, r, r.outputs, paths) for n, o, r, paths in batch]
+        """What to place of what was known, as far as its bytes can be had: the rest is as good as unknown."""
+        results: list[_Result] = []
+        for name, outputs, reduction, paths in batch:
+            try:
+                results.append(self._result(name, outputs, reduction, reduction.outputs, paths))
+            except MissingObject:
+                self._lacking.append(name)
+            else:
+                self._observe(self._done(name, outputs, reduction))
+        return results
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
         seconds = reduction.usage.wall_ns / 1e9
@@ -333,11 +342,21 @@ class Forcer:
     # Placing
 
     def _finished(self, settled: Sequence[Settled]) -> None:
+        results: list[_Result] = []
+        lost: list[ThunkId] = []
         try:
-            self._begin([self._result(s.name, s.thunk.outputs, s.reduction, s.values, _NOWHERE) for s in settled])
+            for each in settled:
+                try:
+                    results.append(self._result(each.name, each.thunk.outputs, each.reduction, each.values, _NOWHERE))
+                except MissingObject:  # the team's store has lost or damaged what it said to have
+                    lost.append(each.name)
+            self._begin(results)
             self._end()
         except GGError as error:
             self._cannot_place([s.name for s in settled], error)
+        if lost:
+            assert self._driver
+            self._driver.lose(lost)
 
     def _cannot_place(self, names: Sequence[ThunkId], error: GGError) -> None:
         """It ends a force; who is served is told, and others go on."""
@@ -346,7 +365,7 @@ class Forcer:
             return
         self._bad = self._bad or error
         assert self._driver
-        self._driver.stop()
+        self._driver.end(error)
 
     def _result(
         self,

@@ -7,6 +7,7 @@ import queue
 from collections.abc import Sequence
 from contextlib import suppress
 
+from gg.awake import LOOK_S, Awake
 from gg.core.events import AttemptId
 from gg.core.ids import ThunkId
 from gg.core.named import NamedTuple
@@ -33,11 +34,12 @@ Came = Answer | Sent | Wanted | None
 
 
 class Mailbox:
-    """Anybody puts, one takes."""
+    """Anybody puts, one takes, by its clock: `now`."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Came] = queue.SimpleQueue()
         self._tickets = itertools.count()
+        self.now = Awake().now
         self.taken: set[int] = set()  # the tickets of what was wanted and is looked after
 
     def answer(self, answer: Answer) -> None:
@@ -57,13 +59,15 @@ class Mailbox:
         self._queue.put(None)
 
     def take(self, timeout: float | None) -> list[Came]:
-        """All that has come, but not more than is well dealt with together; nothing when nothing comes in time.
+        """All that has come, but not more than is well dealt with together; nothing when nothing comes within `timeout`, or a
+        second.
 
         Answers are dealt with many at a time, for each costs a transaction otherwise.
         """
         try:
-            came = [self._queue.get(timeout=timeout)]
+            came = [self._queue.get(timeout=LOOK_S if timeout is None else min(timeout, LOOK_S))]
         except queue.Empty:
+            self.now()
             return []
         with suppress(queue.Empty):
             while len(came) < _AT_ONCE:

@@ -6,6 +6,7 @@ the tool itself decided about execution. `toolchain-wrappers/place/` does it, a 
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from gg import native
 from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made
-from gg.errors import StoreError
+from gg.errors import NoRoom, StoreError
 from gg.helper import Helper
 
 _ITEM = struct.Struct("<IIQqqI32s")
@@ -127,7 +128,8 @@ class Placer:
 
 
 def _cannot(path: bytes, error: int) -> StoreError:
-    return StoreError(
+    kind = NoRoom if error in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    return kind(
         f"cannot write {os.fsdecode(path)}: {os.strerror(error)}",
         hint="what was forced is kept in the store: mend this and run gg-force again",
     )

@@ -9,6 +9,7 @@ from gg.core.events import Fault, Tripped
 from gg.core.ids import ThunkId
 from gg.core.thunk import Thunk
 from gg.engines.base import Failure
+from gg.errors import GGError
 from gg.observe import events as seen
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ class Telling:
 
     def waits(self) -> None:
         self.observe(seen.Note("another process forces some of this: its results are waited for"))
+
+    def ends(self, error: GGError, running: int) -> None:
+        from gg.observe.wording import count
+
+        self.observe(seen.Note(f"{error.what}: nothing more is started, {count(running, 'attempt')} under way let end"))
 
     def tripped(self, command: Tripped) -> None:
         what = (

@@ -16,6 +16,8 @@ MOST_BODY = 64 << 20  # bytes; a pack has 32 MiB or comes in ranges, a reply of 
 _MOST_HEAD = 64 << 10
 _MOST_INTERIM = 16
 _MOST_CHUNK_LINE = 4096
+_LATE_S = 2.0
+_READING_S = 2.0
 
 
 class Reply(NamedTuple):
@@ -249,10 +251,15 @@ class Connection(asyncio.Protocol):
         self._timer = self._loop.call_at(until, self._check_idle)
 
     def _check_idle(self) -> None:
-        """Wait on while bytes move in either direction."""
+        """Wait on while bytes move in either direction. Woken far too late, this process was stopped, or its machine asleep:
+        what came meanwhile is read first.
+        """
+        late = self._loop.time() - self._timer.when() if self._timer is not None else 0.0
         self._timer = None
         if self._waiter is None or self._waiter.done():
             return
+        if late > _LATE_S:
+            self._moved = max(self._moved, self._loop.time() - self._idle_s + _READING_S)
         transport = self._transport
         unsent = transport.get_write_buffer_size() if transport is not None else 0
         if unsent and unsent != self._unsent:

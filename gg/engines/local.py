@@ -18,7 +18,7 @@ from gg.core.slotted import replace
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.base import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills
-from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, StoreError, no_room
+from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
 from gg.execute.expand import Groups
 from gg.execute.jail import JailRefused
 from gg.execute.job import Isolation, Job, Ran
@@ -361,7 +361,7 @@ class LocalEngine:
         """
         said = shown(ran.stderr, Look.PLAIN)
         if _NO_SPACE in said and self._is_full():
-            full = StoreError(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
+            full = NoRoom(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
             return Failure(Fault.INFRA, str(full), ran.status, ran.stdout, ran.stderr, setup=full)
         if ran.signal == signal.SIGKILL or any(text in said for text in _CHILD_KILLED):
             if self._memory_ran_out(ran.started):

@@ -25,7 +25,7 @@ from blake3 import blake3
 from gg.core.ids import BlobId
 from gg.core.named import NamedTuple
 from gg.core.ticks import time_settled
-from gg.errors import StoreError
+from gg.errors import FREE_SOME, NoRoom, StoreError
 
 _HASHED_AT_ONCE = 1 << 18
 _CHUNK = 1 << 20
@@ -179,8 +179,8 @@ def trouble(action: str, path: bytes, error: OSError) -> StoreError:
     """What to tell a person about an OSError."""
     hint = ""
     if error.errno in _NO_SPACE:
-        hint = "free some space on that file system, for example with: gg gc"
-    elif error.errno in _NO_RIGHT:
+        return NoRoom(f"cannot {action} {os.fsdecode(path)}: {error.strerror}", hint=FREE_SOME)
+    if error.errno in _NO_RIGHT:
         hint = "check who owns it and whether it is writable"
     return StoreError(f"cannot {action} {os.fsdecode(path)}: {error.strerror or error}", hint=hint)
 

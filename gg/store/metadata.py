@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from blake3 import blake3
 
-from gg.errors import FormatError, GGError, StoreError
+from gg.errors import FREE_SOME, FormatError, GGError, NoRoom, StoreError
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
 from gg.store.closing import close
 from gg.store.files import Signature
@@ -268,7 +268,7 @@ class Metadata:
                     hint=f"remove {name}* (files are kept in blobs/), then record again with gg-infer",
                 )
             case 13:  # FULL
-                return StoreError(f"no space to write {name}", hint="free some space, for example with: gg gc")
+                return NoRoom(f"no space to write {name}", hint=FREE_SOME)
             case 8:  # READONLY
                 return StoreError(f"{name} is not writable", hint="check who owns it and whether it is writable")
             case _:

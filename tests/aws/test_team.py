@@ -107,6 +107,28 @@ def test_results_of_strangers_are_left_alone(environment: dict[str, str], tmp_pa
     assert f"gg key trust them:{str(ann.public).partition(':')[2]}" in done.stderr
 
 
+@pytest.mark.parametrize("damage", ["gone", "other"])
+def test_damaged_packs_are_as_if_nobody_had_forced(
+    damage: str, seaweed_server: Seaweed, environment: dict[str, str], tmp_path: Path
+) -> None:
+    """The first force of a fresh checkout runs what it cannot have, with or without a key; who has one heals it for others."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first = Checkout(tmp_path, "ann", environment, ann)
+    assert ran(first.build()) == 3
+    made = (first.tree / "prog").read_bytes()
+    client, bucket = seaweed_server.client(), environment["GG_STORAGE_URI"].split("/")[2]
+    for each in client.list_objects_v2(Bucket=bucket, Prefix="team/packs/")["Contents"]:
+        data = client.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
+        client.delete_object(Bucket=bucket, Key=each["Key"])
+        if damage != "gone":
+            client.put_object(Bucket=bucket, Key=each["Key"], Body=os.urandom(len(data)))
+    for name, key, runs in (("reader", None, 3), ("bob", bob, 3), ("cay", None, 0)):
+        fresh = Checkout(tmp_path, name, environment, key, ann, bob)
+        done = fresh.build()
+        assert (done.returncode, ran(done)) == (0, runs), done.stderr
+        assert (fresh.tree / "prog").read_bytes() == made
+
+
 def test_a_bucket_that_is_not_there_is_an_error(environment: dict[str, str], tmp_path: Path) -> None:
     wrong = {**environment, "GG_STORAGE_URI": "s3://no-such-bucket/x?region=us-east-1"}
     done = Checkout(tmp_path, "ann", wrong, secret_key("ann")).build()

@@ -6,9 +6,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
+from gg.awake import Awake
 from gg.core.events import Caps, Fault
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
@@ -16,6 +18,7 @@ from gg.core.policy import Policy
 from gg.core.thunk import Work
 from gg.driver import Driver
 from gg.engines.base import Engine, Failure, Start
+from gg.errors import AccessError, GGError, NoRoom
 from gg.execute.expand import Groups
 from gg.known import Known
 from gg.observe import events as seen
@@ -256,6 +259,112 @@ def test_what_cannot_be_paid_is_not_begun_and_what_was_is_kept(bench: Bench) -> 
     assert bench.driver(again, budget=Purse(9)).force([all_of_them], bench.note).status == 0
     assert len(again.started) == 3
     assert bench.value(all_of_them) == b"abcde"
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(AccessError("the AWS session has expired"), 2), (NoRoom("cannot write store.db: no space left"), 1)],
+)
+def test_what_is_paid_for_is_let_end_when_the_set_up_turns_out_wrong(bench: Bench, error: GGError, kept: int) -> None:
+    """Unless its answer could not be kept. Nothing is begun afterwards, and what is wrong is told.
+
+    Of the attempts the first goes well, the second takes its time, and the third finds what is wrong.
+    """
+
+    def trouble(start: Start) -> Failure | Hang | None:
+        match len(engine.started):
+            case 2:
+                threading.Timer(0.2, lambda: engine.release(start.attempt) if engine.hanging else None).start()
+                return HANG
+            case 3:
+                return Failure(Fault.INFRA, "no", setup=error)
+        return None
+
+    names = [bench.graph.thunk(name, ["concat", name]) for name in "abcde"]
+    engine = bench.engine(trouble)
+    with pytest.raises(type(error)):
+        bench.force(bench.graph.thunk("all", ["concat"], *names), engine=engine)
+    assert bench.finished == bench.names(engine)[:kept]
+    assert len(engine.started) == 3
+    told = [event.text for event in bench.seen if isinstance(event, seen.Note)]
+    assert len(told) == kept - 1
+    assert all("1 attempt under way let end" in text for text in told), told
+
+
+def test_a_store_that_lets_nobody_in_any_more(bench: Bench) -> None:
+    """Its refusal comes when something is looked up, while another thunk runs: that one is let end."""
+    a, b = (bench.graph.thunk(name, ["concat", name]) for name in "ab")
+    c = bench.graph.thunk("c", ["concat"], a)
+    engine = bench.engine(lambda start: HANG if start.id == b else None)
+    driver = bench.driver(engine)
+    lookup = driver._cone.lookup
+
+    def refuse(names: Sequence[ThunkId]) -> Any:
+        if c in names:
+            threading.Timer(0.1, lambda: engine.release(engine.hanging[0])).start()
+            raise AccessError("the AWS session has expired")
+        return lookup(names)
+
+    driver._cone.lookup = refuse  # type: ignore[method-assign]
+    with pytest.raises(AccessError):
+        driver.force([b, c], bench.note)
+    assert bench.finished == ["a", "b"]
+
+
+def test_bytes_that_cannot_be_had_after_all_are_made_again(bench: Bench) -> None:
+    """Who places a known result finds that its bytes are nowhere, though the store says that it has them."""
+    a, b, c = chain(bench)
+    bench.force(c)
+    engine = bench.engine()
+    driver = bench.driver(engine)
+    damaged = {b}
+
+    def note(settled: Sequence[Settled]) -> None:
+        lost = [each.name for each in settled if each.name in damaged]
+        damaged.difference_update(lost)
+        bench.note([each for each in settled if each.name not in lost])
+        if lost:
+            driver.lose(lost)
+
+    bench.finished = []
+    outcome = driver.force([a, b, c], note)
+    assert (outcome.status, outcome.ran, outcome.cached) == (0, 1, 2)
+    assert bench.names(engine) == ["b"]
+    assert sorted(bench.finished) == ["a", "b", "c"]
+
+
+def test_a_process_that_was_stopped_reads_what_has_come_before_it_looks_at_the_clock(bench: Bench) -> None:
+    """A minute passes in which nothing runs here; the answer comes just after. It is not given up, nor duplicated."""
+    real = time.monotonic
+    asleep = 0.0
+
+    def stop(start: Start) -> Hang:
+        def wake() -> None:
+            nonlocal asleep
+            asleep = 600.0
+            time.sleep(0.5)
+            engine.release(start.attempt)
+
+        threading.Timer(0.2, wake).start()
+        return HANG
+
+    engine = bench.engine(stop, caps=Caps(max_seconds=10.0))
+    engine._serve = lambda: serve(engine)  # type: ignore[method-assign]
+    driver = bench.driver(engine, policy=Policy(keep_going=True))
+    driver._mail.now = Awake(lambda: real() + asleep).now
+    a = bench.graph.thunk("a", ["concat", "x"])
+    outcome = driver.force([a], bench.note)
+    assert (outcome.status, outcome.summary.attempts, outcome.summary.hedges) == (0, 1, 0)
+    assert outcome.summary.faults == {}
+
+
+def serve(engine: FakeEngine) -> None:
+    """As the engine does, but what hangs does so beyond its deadline."""
+    while engine._waiting:
+        start, post = engine._waiting.popleft()
+        engine.started.append(start)
+        assert engine._trouble(start) is HANG
+        engine._hanging[start.attempt] = (start, post)
 
 
 def test_nothing_is_begun_without_money(bench: Bench) -> None:

@@ -27,10 +27,9 @@ from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.inputs import Inputs, Shipping
 from gg.engines.awslambda.parts import Call, Came, Made, Part, Result, own_size, portions
 from gg.engines.awslambda.plugins import Plugins
-from gg.engines.awslambda.replies import Replies, same_as_inputs
+from gg.engines.awslambda.replies import Replies, failure_of, same_as_inputs
 from gg.engines.awslambda.room import Room
 from gg.engines.base import Answer, Failure, Post, Start
-from gg.errors import GGError, InputChanged, MissingObject, SetupError
 from gg.execute.expand import Groups
 from gg.granted import Granted
 from gg.store.base import Key, Store, blob_key
@@ -215,7 +214,7 @@ class LambdaEngine:
         except asyncio.CancelledError:
             result = Failure(Fault.CANCELLED, "cancelled")
         except Exception as error:
-            result = _failed(error)
+            result = failure_of(error)
         if isinstance(result, Came):
             if not self._came:
                 asyncio.get_running_loop().call_soon(self._settle)
@@ -248,7 +247,7 @@ class LambdaEngine:
                 return Failure(Fault.CANCELLED, "another attempt of it has been answered")
             return await self._asking.part(start, ahead)
         except Exception as error:
-            return _failed(error)
+            return failure_of(error)
 
     async def _is_late(self, start: Start) -> bool:
         """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
@@ -283,8 +282,8 @@ class LambdaEngine:
         try:
             if items:
                 self._store.put(items)
-        except GGError as error:
-            trouble = Failure(Fault.INFRA, str(error))
+        except Exception as error:
+            trouble = failure_of(error)
         for call, start, result in judged:
             if isinstance(result, Failure) or trouble is None:
                 if isinstance(result, Made) and result.elsewhere and start.attempt in call.waiting:
@@ -316,7 +315,7 @@ class LambdaEngine:
         except asyncio.CancelledError:
             result = Failure(Fault.CANCELLED, "cancelled")
         except Exception as error:
-            result = _failed(error)
+            result = failure_of(error)
         self._answer(call, start, result)
 
     async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
@@ -328,14 +327,3 @@ class LambdaEngine:
             found = await asyncio.get_running_loop().run_in_executor(None, remote.bring, left)
             left -= found
         return left
-
-
-def _failed(error: Exception) -> Failure:
-    """An attempt that is never answered would make the force wait for ever, so every exception is an answer."""
-    if isinstance(error, InputChanged):
-        return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
-    if isinstance(error, MissingObject):
-        return Failure(Fault.MISSING_INPUT, str(error))
-    if isinstance(error, GGError):
-        return Failure(Fault.INFRA, str(error), setup=error if isinstance(error, SetupError) else None)
-    return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")

@@ -16,7 +16,7 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.parts import Came, Made, Part, Result
 from gg.engines.base import Failure, Start
-from gg.errors import FormatError
+from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
 from gg.execute.expand import Groups
 from gg.granted import Granted
 from gg.store.base import Key, Kind, Store, blob_key
@@ -71,7 +71,7 @@ class Replies:
         except FormatError as error:
             return [Failure(Fault.INFRA, f"a damaged reply: {error}")] * len(came.parts)
         except Exception as error:  # an attempt that is never answered would make the force wait for ever
-            return [Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")] * len(came.parts)
+            return [failure_of(error)] * len(came.parts)
 
     def _all(self, came: Came) -> list[Result]:
         reply = came.reply
@@ -149,6 +149,20 @@ class Replies:
         elif reduction.engine != self._name:
             encoded = ran_on(encoded, self._name)
         return Made(reduction._replace(engine=self._name), encoded, here, made - outputs.keys())
+
+
+def failure_of(error: Exception) -> Failure:
+    """What an exception means for an attempt. A full disk here ends the run: no reply could be kept."""
+    if isinstance(error, InputChanged):
+        return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
+    if isinstance(error, MissingObject):
+        return Failure(Fault.MISSING_INPUT, str(error))
+    if isinstance(error, GGError):
+        setup = error if isinstance(error, (SetupError, NoRoom)) else None
+        return Failure(Fault.INFRA, str(error), setup=setup)
+    if full := no_room(error):
+        return Failure(Fault.INFRA, str(full), setup=full)
+    return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
 
 
 def _outputs(reply: Reply) -> dict[BlobId, bytes]:
