@@ -20,6 +20,7 @@ _COMMANDS = {
     "describe": ("gg.cli.describe", "Say what a placeholder, thunk or file is."),
     "status": ("gg.cli.status", "What is recorded and not forced yet, and how the last runs went."),
     "explain": ("gg.cli.explain", "Why a call ran for real, or why a thunk had to run."),
+    "verify": ("gg.cli.verify", "Run again what made a file, and say which thunks are not deterministic."),
     "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
     "key": ("gg.cli.key", "The keys that shared results are signed with, and those that are trusted."),
     "deploy": ("gg.cli.deploy", "Put the worker into an AWS account."),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gg.store.base import Store
 
 _CLOCKS = frozenset({"__DATE__", "__TIME__"})
+TELLS_THE_TIME = "__DATE__ or __TIME__ is the time of compiling"
 
 
 @slotted()
@@ -59,9 +60,14 @@ class Capture:
         store: Store,
         renaming: Renaming | None = None,
         recall: bytes | None = None,
+        *,
+        clocks: bool = False,
     ) -> None:
-        """`recall`: the file of what earlier sessions found out."""
+        """`recall`: the file of what earlier sessions found out. `clocks`: what tells the time is captured too, for a
+        repetition at another time.
+        """
         self._world = world
+        self._clocks = clocks
         self._canon = world.canon
         self._shelf = Shelf(store, world)
         self._outputs = Outputs(world, self._canon, store)
@@ -209,8 +215,8 @@ class Capture:
         hazards = closure.hazards
         if "__TIMESTAMP__" in hazards:
             raise NotCapturable("__TIMESTAMP__ is a source's own time")
-        if hazards & _CLOCKS and b"SOURCE_DATE_EPOCH" not in draft.env:
-            raise NotCapturable("__DATE__ or __TIME__ is the time of compiling")
+        if hazards & _CLOCKS and b"SOURCE_DATE_EPOCH" not in draft.env and not self._clocks:
+            raise NotCapturable(TELLS_THE_TIME)
         if closure.unresolved:
             return self._ask_compiler(scan, draft, call, closure)
         return closure

@@ -79,6 +79,9 @@ ALLOWED = {
     "undone": "core ledger outcome place record store workspace",
     "words": "core ledger observe",
     "rulefiles": "core errors ninja place record store workspace",
+    "formats": "core",
+    "compare": "composition config core cost driver engines errors execute files formats history known models names observe "
+    "outcome record resolve store workspace",
 }
 
 # Single modules that another area may know besides, and why.

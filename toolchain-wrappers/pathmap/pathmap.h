@@ -6,6 +6,7 @@
  *   walk.c     from what a program calls a path to a `struct place`, by declared links and the overlay
  *   overlay.c  where changes go: creating, copying up, hiding, directories merged for listing
  *   terminal.c whether standard error is one
+ *   clock.c    the time of day, for a repetition at another time
  *   open.c stat.c change.c exec.c    the C library's functions, each a few lines over the above
  *
  * Everything works on the stack and by raw system calls: no malloc, no locks held, no thread-local state. So it is

@@ -1,0 +1,1 @@
+"""Other people's file formats, from bytes to values. Nothing here trusts what it reads."""
