@@ -6,6 +6,7 @@ in a mount namespace: nothing is made in the machine's own `/`. NIX_PATH's nixpk
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import functools
 import hashlib
@@ -27,9 +28,10 @@ from benchmarks.packages import recipe, sources
 
 HERE = Path(__file__).parent
 MINI = HERE / "mini"
+ROOT = HERE.parent.parent
 ENTER = HERE / "enter.sh"
 SECONDS = 600.0
-WHEELS = ("blake3", "click", "msgpack", "rich", "cryptography", "zstandard")
+WHEELS = ("blake3", "boto3", "click", "msgpack", "rich", "cryptography", "zstandard")
 """What gg needs of others, as `nix/package.nix` names it."""
 
 _CONFIGURATION = """\
@@ -68,12 +70,17 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, seconds: float = SECONDS
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    typed: str = "",
+    seconds: float = SECONDS,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command in the world, which is made ready first; its output is kept."""
+    """Run a command in the world, which is made ready first; its output is kept. `typed` is its input."""
     ready()
     return subprocess.run(
-        entered(argv), cwd=cwd or MINI, env=environment(env), stdin=subprocess.DEVNULL, capture_output=True,
+        entered(argv), cwd=cwd or MINI, env=environment(env), input=typed, capture_output=True,
         text=True, errors="replace", timeout=seconds, check=False,
     )  # fmt: skip
 
@@ -87,8 +94,16 @@ def build(*arguments: str, env: Mapping[str, str] | None = None) -> list[str]:
 
 def source(package: str) -> Path:
     """Debian's upstream tarball of a package, fetched once; from then on the small nixpkgs has it."""
+    ready()
     with _locked(home()):
-        return sources.fetch(home(), recipe.load()[package])
+        tarball = sources.fetch(home(), recipe.load()[package])
+        _link(tarball, _nixpkgs() / "download" / tarball.name)
+        return tarball
+
+
+def _link(file: Path, to: Path) -> None:
+    if not to.exists():
+        os.link(file, to)
 
 
 @functools.cache
@@ -96,6 +111,21 @@ def nixpkgs() -> Path:
     """The small nixpkgs with what it takes from this machine: a directory of its own for each state of `mini/`."""
     ready()
     return _nixpkgs()
+
+
+@functools.cache
+def checkout() -> Path:
+    """A clone, of which a flake can be: gg's sources and `nix/` as they are in the working tree."""
+    ready()
+    copy = Path(tempfile.mkdtemp(prefix="gg-checkout-")) / "gg"
+    copy.mkdir()
+    atexit.register(shutil.rmtree, copy.parent, ignore_errors=True)
+    for part in ("gg", "toolchain-wrappers", "nix"):
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "LICENSE", copy)
+    for words in (["init", "--quiet"], ["add", "."]):
+        subprocess.run(["git", "-C", str(copy), *words], check=True)
+    return copy
 
 
 @functools.cache
@@ -122,6 +152,10 @@ def _lay_out_nixpkgs(into: Path) -> None:
     aside = into.with_name(into.name + ".new")
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(MINI, aside)
+    shutil.copytree(home() / "wheels", aside / "wheels", copy_function=os.link)
+    (aside / "download").mkdir()
+    for tarball in (home() / "download").glob("*.orig.tar.*"):
+        _link(tarball, aside / "download" / tarball.name)
     (aside / "machine.nix").write_text(_machine())
     aside.rename(into)
 
@@ -129,7 +163,7 @@ def _lay_out_nixpkgs(into: Path) -> None:
 def _machine() -> str:
     """`machine.nix`: Debian's state, the tests' Python and what it has installed, and where sources are."""
     python = Path(sysconfig.get_path("stdlib")).name
-    wheels = "".join(f"    {name} = {home()}/wheels/{name};\n" for name in _closure(WHEELS))
+    wheels = "".join(f"    {name} = ./wheels/{name};\n" for name in _closure(WHEELS))
     needed = " ".join(f'"{name}"' for name in _closure(WHEELS) if name not in WHEELS)
     return f"""{{
   debian = "{debian()}";
@@ -140,7 +174,7 @@ def _machine() -> str:
 {wheels}  }};
   source = name:
     let
-      directory = {home()}/download;
+      directory = ./download;
       isOne = file: builtins.match "${{name}}_.*[.]orig[.]tar[.](gz|bz2|xz)" file != null;
     in
     directory + "/${{builtins.head (builtins.filter isOne (builtins.attrNames (builtins.readDir directory)))}}";

@@ -73,22 +73,29 @@ let
         phases = "buildPhase";
         buildPhase = "export >$out";
       });
-    bashInteractive = derivation {
-      name = "bash-interactive";
-      inherit system;
+    # Some of the bootstrap's programs, as a package that has these alone.
+    some = name: programs: derivation {
+      inherit name system programs;
       builder = bash final;
-      args = [ "-c" "PATH=${final.bootstrap}/bin; mkdir -p $out/bin; ln -s ${bash final} $out/bin/bash; exit 0" ];
+      args = [ "-c" ''
+        PATH=${final.bootstrap}/bin
+        mkdir -p $out/bin
+        for p in $programs; do ln -s ${final.bootstrap}/bin/$p $out/bin/; done
+        exit 0
+      '' ];
     };
+    bashInteractive = final.some "bash-interactive" [ "bash" ];
 
-    # Python, as nixpkgs calls it
-    python3 = {
+    # Python
+    python3 = final.some "python3" [ "python3" machine.pythonName ] // {
+      interpreter = "${final.bootstrap}/bin/python3";
       sitePackages = "lib/${machine.pythonName}/site-packages";
-      pkgs = builtins.mapAttrs (name: src: derivation {
+      pkgs = { toPythonModule = package: package; } // builtins.mapAttrs (name: src: derivation {
         inherit name system src;
         builder = bash final;
         args = [ ./wheel.sh ];
         tools = final.bootstrap;
-      }) machine.wheels // { toPythonModule = x: x; };
+      }) machine.wheels;
       withPackages = f: derivation {
         name = "python3-env";
         inherit system;
@@ -98,8 +105,8 @@ let
         packages = f final.python3.pkgs ++ map (name: final.python3.pkgs.${name}) machine.needed;
       };
     };
-    cmake = final.bootstrap; # has what these are, with all else
-    glibc = { static = final.bootstrap; };
+    cmake = final.some "cmake" [ "cmake" ];
+    glibc = { static = final.some "glibc-static" [ ]; }; # the compiler's wrapper knows where it is
 
     # Packages: small ones of the tests' own, and some from Debian's sources
     words = final.mkDerivation { name = "words-1"; src = ./words; buildInputs = [ final.count ]; };

@@ -5,6 +5,6 @@ site=$out/lib/$(basename $tools/bin/python3.*)/site-packages
 mkdir -p $site
 cp -r $src/. $site/
 chmod -R u+w $out
-rm -rf $site/bin
+rm -rf $site/bin $site/version-*
 find $site -name '*.so' -exec patchelf --set-rpath $tools/libc/lib:$tools/lib {} \;
 exit 0

@@ -1,0 +1,91 @@
+"""gg in nix's shells: what is built there through gg has the bytes that it has without."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.nix import world
+
+_PLAIN = "mkdir at && cd at && unpackPhase && cd $sourceRoot && configurePhase && buildPhase"
+_GG = (
+    "mkdir at && cd at && unpackPhase && cd $sourceRoot && ggConfigurePhase && ggBuildPhase && gg explain && gg status"
+)
+_TYPED = "mkdir at && cd at && unpackPhase && cd $sourceRoot && configurePhase && gg-infer make -j8 && gg-force && gg explain"
+_SHELL = """
+let pkgs = import {nixpkgs} {{ overlays = [ (import {checkout}/nix/overlay.nix) ]; }};
+in pkgs.ggShell {{ inputsFrom = [ pkgs.{package} ]; jobs = 2; }}
+"""
+_FLAKE = """
+{{
+  inputs.nixpkgs.url = "path:{nixpkgs}";
+  inputs.gg = {{ url = "git+file://{checkout}?dir=nix"; inputs.nixpkgs.follows = "nixpkgs"; }};
+  outputs = {{ self, nixpkgs, gg }}:
+    let pkgs = import nixpkgs {{ system = "x86_64-linux"; overlays = [ gg.overlays.default ]; }}; in {{
+      devShells.x86_64-linux.default = pkgs.ggShell {{ inputsFrom = [ pkgs.{package} ]; jobs = 2; }};
+    }};
+}}
+"""
+SHELLS = {
+    "nix-shell": ["nix-shell", "--run"],
+    "pure": ["nix-shell", "--pure", "--run"],
+    "develop": ["script", "--quiet", "--return", "--command", "nix develop", "/dev/null"],  # at a terminal
+}
+
+
+def shell(directory: Path, package: str) -> None:
+    """Write a `shell.nix` and a flake for the package."""
+    names = {"nixpkgs": world.nixpkgs(), "checkout": world.checkout(), "package": package}
+    (directory / "shell.nix").write_text(_SHELL.format(**names))
+    (directory / "flake.nix").write_text(_FLAKE.format(**names))
+
+
+def say(how: str, script: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Say a script in such a shell, as one would type it there."""
+    if how == "develop":
+        done = world.run(SHELLS[how], cwd=directory, typed=f"({script}); exit $?\n")
+    else:
+        done = world.run([*SHELLS[how], script], cwd=directory)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def same(plain: Path, other: Path) -> int:
+    """Files of a plain build that the other one has too, with the same bytes: objects, archives, libraries, programs."""
+    compared = 0
+    for file in sorted(path for path in plain.rglob("*") if path.is_file() and not path.is_symlink()):
+        data = file.read_bytes()
+        if data.startswith((b"\x7fELF", b"!<arch>")):
+            assert (other / file.relative_to(plain)).read_bytes() == data, file
+            compared += 1
+    return compared
+
+
+def compare(how: str, directory: Path, typed: str) -> tuple[int, str]:
+    """Build plainly, then by gg at the same path, which debug information may have; files that are equal, what gg printed."""
+    say(how, _PLAIN, directory)
+    (directory / "at").rename(directory / "plain")
+    done = say(how, typed, directory)
+    return same(directory / "plain", directory / "at"), done.stdout
+
+
+@pytest.mark.parametrize("how", SHELLS)
+def test_same_bytes_in_a_shell(how: str, tmp_path: Path) -> None:
+    shell(tmp_path, "words")
+    compared, told = compare(how, tmp_path, _GG)
+    assert "0 calls ran for real" in told
+    assert compared == 4
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("how", SHELLS)
+@pytest.mark.parametrize("package", ["zlib", "hello", "mosh"])
+def test_packages_in_a_shell(how: str, package: str, tmp_path: Path) -> None:
+    world.source(package)
+    shell(tmp_path, package)
+    compared, told = compare(how, tmp_path, _TYPED)
+    assert compared > 20
+    assert "every call of the last gg-infer became a thunk" in told
