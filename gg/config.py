@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Mapping
 
+from gg.core.named import NamedTuple
 from gg.core.slotted import names_of, replace, slotted
 from gg.errors import UsageError
 
@@ -14,7 +15,6 @@ ENGINES = ("local", "lambda")
 _ISOLATIONS = ("pathmap", "namespace")
 MOST_OF_A_PATH = 460
 """Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
-_TABLES = ("tool",)
 
 
 @slotted(kw_only=True)
@@ -43,6 +43,20 @@ class Settings:
     def width(self) -> int:
         """How many attempts may run at once."""
         return self.jobs or len(os.sched_getaffinity(0))
+
+
+class Held(NamedTuple):
+    """What the workspace's `gg.toml` at `path` says and does not count, for this user has not allowed it.
+
+    `said`: names and values as they are in the file, `[tool]` tables under `tool`. `settings`: what holds if it did count.
+    `owner`: the user who put the file where nothing of it counts; else None.
+    """
+
+    path: str
+    digest: str
+    said: Mapping[str, object]
+    settings: Settings
+    owner: int | None
 
 
 _ENVIRONMENT = {
@@ -216,13 +230,72 @@ def home() -> str:
 
 def load(workspace_root: str | None, **flags: object) -> Settings:
     """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
-    settings = Settings()
-    for place in _places(workspace_root):
-        settings = _merge(settings, _file(place), place)
+    settings = _of_files(workspace_root)[0]
     settings = _merge(settings, {k: os.environ[v] for k, v in _ENVIRONMENT.items() if os.environ.get(v)}, "environment")
     settings = _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
     _check_engines(settings)
     return settings
+
+
+def held(workspace_root: str | None) -> Held | None:
+    """What the workspace's settings file says beyond what is harmless, where this user has not allowed it."""
+    return _of_files(workspace_root)[1]
+
+
+def given(flags: Mapping[str, object]) -> set[str]:
+    """The settings that the command line or the environment has."""
+    return {k for k, v in _ENVIRONMENT.items() if os.environ.get(v)} | {k for k, v in flags.items() if v is not None}
+
+
+def allowed_here() -> tuple[str, ...]:
+    """`GG_TRUST`: digests of what is allowed, or `all`, for machines on which nobody is asked (CI)."""
+    return tuple(os.environ.get("GG_TRUST", "").replace(",", " ").split())
+
+
+def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
+    """What the user's own file and the workspace's say, and what of the latter does not count."""
+    own = os.path.join(home(), "gg.toml")
+    settings = _merge(Settings(), _file(own)[0], own)
+    place, owner = _nearest(workspace_root) if workspace_root else (None, None)
+    if place is None or place == own:
+        return settings, None
+    try:
+        values, tables = _file(place)
+        whole = _merge(settings, values, place)
+    except UsageError:
+        if owner is None:
+            raise
+        return settings, None  # whoever it belongs to must not be able to stop others by a mistake
+    said = {
+        **(_beyond_harmless(settings, whole, values) if owner is None else values),
+        **({"tool": tables} if tables else {}),
+    }
+    digest = _digest(said) if said else ""
+    if not said or _is_allowed(digest):
+        return whole, None
+    counted = {name: getattr(whole, name) for name in values if name not in said}
+    return replace(settings, **counted) if counted else settings, Held(place, digest, said, whole, owner)
+
+
+def _beyond_harmless(before: Settings, after: Settings, values: Mapping[str, object]) -> dict[str, object]:
+    from gg.harmless import is_harmless
+
+    return {n: value for n, value in values.items() if not is_harmless(n, getattr(before, n), getattr(after, n))}
+
+
+def _digest(said: Mapping[str, object]) -> str:
+    """Of what a file says, however it is written."""
+    import json
+
+    from blake3 import blake3
+
+    return str(blake3(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest())
+
+
+def _is_allowed(digest: str) -> bool:
+    from gg import allowed
+
+    return bool({"all", digest} & set(allowed_here())) or allowed.is_allowed(home(), "settings", digest)
 
 
 def _check_engines(settings: Settings) -> None:
@@ -234,109 +307,45 @@ def _check_engines(settings: Settings) -> None:
 
 
 def tools(workspace_root: str | None) -> list[tuple[str, Mapping[str, object]]]:
-    """The `[tool.NAME]` tables: each settings file that has some, the user's own first, and what it says."""
-    found = [(place, _tables(place)) for place in _places(workspace_root)]
+    """The `[tool.NAME]` tables that count: each settings file that has some, the user's own first, and what it says."""
+    own = os.path.join(home(), "gg.toml")
+    place = _nearest(workspace_root)[0] if workspace_root else None
+    found = [(own, _file(own)[1])]
+    if place is not None and place != own and not held(workspace_root):
+        found.append((place, _file(place)[1]))
     return [(place, tables) for place, tables in found if tables]
 
 
-def _places(workspace_root: str | None) -> list[str]:
-    """The settings files that count: the user's own, then the nearest at or above the workspace's directory."""
-    places = [os.path.join(home(), "gg.toml")]
-    nearest = _nearest(workspace_root) if workspace_root else None
-    return [*places, nearest] if nearest and nearest not in places else places
-
-
-def _nearest(root: str) -> str | None:
-    """The `gg.toml` at or above `root`. One above is only believed where nobody else could have put it."""
+def _nearest(root: str) -> tuple[str, int | None] | tuple[None, None]:
+    """The `gg.toml` at or above `root`; and its owner, if it is above and somebody else can have put it there."""
     path = os.path.join(root, "gg.toml")
     if os.path.exists(path):
-        return path
+        return path, None
     believed = {0, os.geteuid(), os.stat(root).st_uid} if os.path.isdir(root) else set()
     while (above := os.path.dirname(root)) != root:
         root, path = above, os.path.join(above, "gg.toml")
         try:
-            if (
-                os.stat(path).st_uid in believed
-                and os.stat(root).st_uid in believed
-                and not os.stat(root).st_mode & 0o002
-            ):
-                return path
+            owners = [os.lstat(path).st_uid, os.stat(path).st_uid, os.stat(root).st_uid]
+            open_to_all = os.stat(root).st_mode & 0o002
         except OSError:
             continue
-    return None
+        strangers = [owner for owner in owners if owner not in believed]
+        return path, strangers[0] if strangers else owners[0] if open_to_all else None
+    return None, None
 
 
-def _tables(path: str) -> Mapping[str, object]:
-    tables = _read(path).get("tool", {})
-    if not isinstance(tables, dict):
-        raise UsageError(
-            f"{path}: unknown setting 'tool'",
-            hint="[tool.NAME] is a table, which declares what a tool reads and writes",
-        )
-    return tables
+def _file(path: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """The settings and the `[tool]` tables in a file. UsageError for a name or a type that is wrong."""
+    if not os.path.lexists(path):
+        return {}, {}
+    from gg.settings_file import read
 
-
-def _file(path: str) -> Mapping[str, object]:
-    """The settings in a file. UsageError for a name or a type that is wrong."""
-    _tables(path)
-    found: dict[str, object] = {}
-    for key, value in _read(path).items():
-        name = key.replace("-", "_")
-        if key not in _TABLES:
-            found[name] = value
-            _check_file_type(name, value, path)
-    return found
-
-
-def _check_file_type(name: str, value: object, path: str) -> None:
-    """TOML has types: `keep_going = "maybe"` and `jobs = true` are mistakes."""
-    if name not in names_of(Settings):
-        tables = value if isinstance(value, list) else [value]
-        raise _unknown(name, path, table=any(isinstance(each, dict) for each in tables))
-    default = getattr(Settings(), name)
-    if isinstance(default, bool):
-        kind, right = "true or false", isinstance(value, bool)
-    elif isinstance(default, int):
-        kind, right = "a whole number", isinstance(value, int) and not isinstance(value, bool)
-    elif isinstance(default, float):
-        kind, right = "a number", isinstance(value, (int, float)) and not isinstance(value, bool)
-    elif isinstance(default, tuple):
-        texts = value if isinstance(value, list) else [value]
-        kind, right = "a string, or a list of strings", all(isinstance(text, str) for text in texts)
-    else:
-        kind, right = "a string", isinstance(value, str)
-    if not right:
-        raise UsageError(f"{path}: {name} cannot be {value!r}", hint=f"it is {kind}")
-
-
-def _unknown(name: str, place: str, *, table: bool = False) -> UsageError:
-    from gg.core.nearest import known_names
-
-    settings = sorted(names_of(Settings))
-    if not table:
-        return UsageError(f"{place}: unknown setting {name!r}", hint=known_names(name, settings))
-    hint = known_names(name, _TABLES) + "; settings are not in a table, they come before the first one"
-    return UsageError(f"{place}: unknown table {name!r}", hint=hint)
-
-
-def _read(path: str) -> Mapping[str, object]:
-    try:
-        with open(path, "rb") as file:
-            import tomllib
-
-            return tomllib.load(file)
-    except (FileNotFoundError, NotADirectoryError):  # a home may be /dev/null
-        return {}
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: {error}", hint="mend the file or move it away") from error
+    return read(path, {name: getattr(Settings(), name) for name in names_of(Settings)})
 
 
 def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:
-    known = names_of(Settings)
     changed: dict[str, object] = {}
     for name, value in values.items():
-        if name not in known:
-            raise _unknown(name, place)
         changed[name] = _converted(name, value, getattr(settings, name), place)
     if changed:
         settings = replace(settings, **changed)

@@ -125,10 +125,12 @@ def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
 
 def store_place(text: str) -> StoreUri:
     """The store that an option or a setting names; with nothing but defaults when none is named."""
+    from gg.cli.consent import settle
     from gg.store.s3.uri import StoreUri, parse
 
     found = Workspace.find()
-    named = text or config.load(found.root if found else None).store
+    flags = {"store": text or None}
+    named = settle(found.root if found else None, flags, ("store",)).store
     if not named:
         return StoreUri("")
     return parse(named if "://" in named else f"s3://{named}")

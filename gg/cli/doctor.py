@@ -165,6 +165,10 @@ def _team() -> Iterator[Finding]:
 
     workspace = Workspace.find()
     settings = config.load(workspace.root if workspace else None)
+    if held := config.held(workspace.root if workspace else None):
+        from gg.cli.consent import line
+
+        yield Finding("note", line(held))
     if workspace is None or not settings.store:
         return
     try:

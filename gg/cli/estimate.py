@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gg import config
 from gg.cost.models import ASSUMED
 from gg.observe.wording import count, dollars, seconds
 
@@ -23,6 +22,7 @@ _COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "r
 
 def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engine: str | None, **flags: object) -> int:
     """Print the estimate; exit status 0."""
+    from gg.cli.consent import settle
     from gg.cost.estimate import rows
     from gg.engines.registry import NAMES, check_names
     from gg.estimate import what_and_where
@@ -30,7 +30,7 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     from gg.workspace import Workspace
 
     workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
-    settings = config.load(workspace.root, engine=engine, **flags)
+    settings = settle(workspace.root, {"engine": engine, **flags})
     check_names(settings)
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
     graph, place = what_and_where(workspace, settings, wanted)

@@ -15,7 +15,7 @@ from gg.ledger import Ledger
 from gg.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from gg.errors import GGError
     from gg.observe.events import Event, RunFinished, ThunkFailed
@@ -70,7 +70,7 @@ def force(
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
     workspace = _workspace(targets)
     search = None if targets else workspace.search()
-    settings = config.load(workspace.root, **flags)
+    settings = _settings(workspace.root, flags)
     if settings.store or settings.trusted:
         from gg.stores import check
 
@@ -99,6 +99,15 @@ def force(
     if wanted.out_of_reach and not status:
         raise _left(wanted.out_of_reach)
     return status
+
+
+def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:
+    """The settings that count, once the user was asked for those of a workspace that do not yet."""
+    if config.held(root):
+        from gg.cli.consent import settle
+
+        return settle(root, flags)
+    return config.load(root, **flags)
 
 
 def _keep_small(store: bytes, size: int) -> None:

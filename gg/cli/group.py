@@ -23,6 +23,7 @@ _COMMANDS = {
     "verify": ("gg.cli.verify", "Run again what made a file, and say which thunks are not deterministic."),
     "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
     "key": ("gg.cli.key", "The keys that shared results are signed with, and those that are trusted."),
+    "trust": ("gg.cli.trust", "Let this workspace's gg.toml say more than harmless settings."),
     "deploy": ("gg.cli.deploy", "Put the worker into an AWS account."),
     "undeploy": ("gg.cli.undeploy", "Take it out again."),
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from gg.composition import Composition
     from gg.core.renaming import Renaming
-    from gg.models.declared import Declarations
+    from gg.models.declared import Declarations, Declared
     from gg.observe.events import Event
     from gg.reading import Reading
     from gg.record.compdb import CompilationDatabase
@@ -172,7 +172,7 @@ def _compose(
 
 
 def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, object]) -> config.Settings:
-    settings = config.load(workspace.root, **flags)
+    settings = _allowed(workspace.root, flags)
     if trace and not settings.trace:
         settings = replace(settings, trace=config.TRACED)
     if settings.store or settings.trusted:
@@ -180,6 +180,15 @@ def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, obje
 
         check(settings)
     return settings
+
+
+def _allowed(root: str, flags: Mapping[str, object]) -> config.Settings:
+    """The settings that count, once the user was asked for those of a workspace that do not yet."""
+    if config.held(root):
+        from gg.cli.consent import settle
+
+        return settle(root, flags)
+    return config.load(root, **flags)
 
 
 def _database() -> CompilationDatabase:
@@ -209,10 +218,19 @@ def _traced(settings: config.Settings) -> Declarations | None:
 def _declared(root: str) -> Declarations | None:
     """The tools that the settings files declare, None when there are none; UsageError for a table that is wrong."""
     tables = config.tools(root)
+    held = config.held(root)
+    if held and held.owner is None and isinstance(wrong := held.said.get("tool"), dict):
+        _read_tables([(held.path, wrong)])  # told at once, whether or not it will count
     if not tables:
         return None
+    from gg.models.declared import Declarations
+
+    return Declarations(_read_tables(tables))
+
+
+def _read_tables(tables: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[Declared, ...]:
     from gg.errors import UsageError
-    from gg.models.declared import BadTable, Declarations, Declared, read
+    from gg.models.declared import BadTable, read
 
     found: dict[str, Declared] = {}
     try:
@@ -220,4 +238,4 @@ def _declared(root: str) -> Declarations | None:
             found |= {declared.name: declared for declared in read(table, place)}
     except BadTable as error:
         raise UsageError(str(error), hint=error.hint) from error
-    return Declarations(tuple(found.values()))
+    return tuple(found.values())

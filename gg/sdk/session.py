@@ -15,6 +15,7 @@ from gg.sdk.values import Blob, Out, Output, Result, Thunk
 from gg.store.base import Key, Kind
 
 if TYPE_CHECKING:
+    from gg.config import Held, Settings
     from gg.sdk.programs import Programs
     from gg.sdk.service import Service
 
@@ -24,6 +25,9 @@ Input = Blob | Output | Thunk
 
 class Session:
     """Thunks in the workspace at or above `path`, which is made there if there is none. Close it, or use `with`.
+
+    What the workspace's own gg.toml says beyond harmless settings counts only if the user has allowed it (gg trust); else there
+    is a warning.
 
     `settings` are those of gg.toml: `jobs`, `engine`, `isolation`, `retries`, … Methods may be called from any thread.
     Errors are `gg.errors.GGError`s, each with what to do about it.
@@ -37,6 +41,8 @@ class Session:
         self._workspace = Workspace.create(os.fspath(path))
         names = {key: ",".join(v) if isinstance(v, (list, tuple)) else v for key, v in settings.items()}
         self._settings = config.load(self._workspace.root, **names)
+        if held := config.held(self._workspace.root):
+            _warn(held, self._settings, config.given(names))
         self._store = DirectoryStore(os.fsencode(self._workspace.store))
         self._programs: Programs | None = None
         self._service: Service | None = None
@@ -164,6 +170,16 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _warn(held: Held, settings: Settings, given: set[str]) -> None:
+    import warnings
+
+    from gg.harmless import need_place
+
+    need_place(held, settings, given)
+    names = ", ".join(held.said)
+    warnings.warn(f"{held.path!r}: not counted until allowed by gg trust: {names}", stacklevel=3)
 
 
 class _Making:

@@ -86,6 +86,11 @@ class Project:
             path.chmod(mode)
         return path
 
+    def settings(self, text: str) -> Path:
+        """A gg.toml that this user has allowed to say what it says."""
+        self.env["GG_TRUST"] = "all"
+        return self.write("gg.toml", text)
+
     def path(self, name: str) -> Path:
         return self.root / name
 

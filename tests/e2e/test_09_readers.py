@@ -120,7 +120,7 @@ def test_sixteen_readers_of_one_placeholder_have_one_force(answer: Project) -> N
 def slow(project: Project) -> str:
     """A tool that takes its time; what it makes is a placeholder until then."""
     tool = project.write("slowly", '#!/bin/sh\nsleep 2\necho done > "$1"\n', 0o755)
-    project.write("gg.toml", '[tool.slowly]\noperands = ["output"]\nprograms = ["/bin/sh", "sleep"]\n')
+    project.settings('[tool.slowly]\noperands = ["output"]\nprograms = ["/bin/sh", "sleep"]\n')
     return str(tool)
 
 

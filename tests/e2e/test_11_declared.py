@@ -46,7 +46,7 @@ def calculator(project: Project) -> None:
 
 def test_parser_generators_become_thunks(project: Project) -> None:
     calculator(project)
-    project.write("gg.toml", PARSERS)
+    project.settings(PARSERS)
     project.same_as_plain()
     assert b'"bison"' in project.gg("status", "--json").stdout
     assert project.gg("explain").stdout.split(b"\n")[1:] == [b""], "only the question ran"
@@ -75,7 +75,7 @@ def own_generator(project: Project, call: str) -> None:
 
 def test_a_tool_that_the_build_makes_is_deferred_with_it(project: Project) -> None:
     own_generator(project, "./bin/gen")
-    project.write("gg.toml", '[tool.gen]\nnames = ["*/bin/gen"]\noperands = ["value", "input", "output"]\n')
+    project.settings('[tool.gen]\nnames = ["*/bin/gen"]\noperands = ["value", "input", "output"]\n')
     expected, _ = project.plain()
     project.infer()
     assert is_placeholder(project.path("bin/gen"))
@@ -89,7 +89,7 @@ def test_a_tool_that_the_build_makes_is_deferred_with_it(project: Project) -> No
 
 def test_the_same_by_its_base_name_and_through_a_script(project: Project) -> None:
     own_generator(project, "sh -c 'exec \"$$@\"' - $(CURDIR)/bin/gen")
-    project.write("gg.toml", '[tool.gen]\noperands = ["value", "input", "output"]\n')
+    project.settings('[tool.gen]\noperands = ["value", "input", "output"]\n')
     assert project.same_as_plain().ran == ["bin/gen", "out.txt", "out2.txt"]
 
 
@@ -113,7 +113,7 @@ def test_a_script_of_an_interpreter(project: Project) -> None:
     for name, text in (("data/a", "A\n"), ("data/b", "B\n"), ("other/extra", "E\n"), ("x.c", "int x;\n")):
         project.write(name, text)
     project.write("Makefile", "all: out x.o\nout: data/a data/b\n\tperl generate.pl out\nx.o:\n\tperl other.pl\n")
-    project.write("gg.toml", PERL)
+    project.settings(PERL)
     assert project.same_as_plain().ran == ["out"]  # what a script starts, whose table nobody wrote, it may act on
     assert project.path("out").read_text() == "A\nB\nE\n"
     for name, text in (("data/c", "C\n"), ("other/extra", "F\n")):
@@ -126,8 +126,8 @@ def test_a_script_of_an_interpreter(project: Project) -> None:
 
 
 def test_tables_that_make_no_sense(project: Project) -> None:
-    project.write("gg.toml", '[tool.x]\noptions.outputs = ["-o:"]\n')
+    project.settings('[tool.x]\noptions.outputs = ["-o:"]\n')
     told = project.infer("true", status=64).stderr.decode()
     assert f"{project.root}/gg.toml: [tool.x] options: unknown role 'outputs'" in told
-    project.write("gg.toml", "tool = 3\n")
+    project.settings("tool = 3\n")
     assert b"unknown setting" in project.infer("true", status=64).stderr

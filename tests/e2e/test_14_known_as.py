@@ -202,9 +202,7 @@ def test_what_finds_things_by_its_own_path(project: Project, fixed: Path) -> Non
 
 def test_what_was_not_declared_is_found(project: Project, fixed: Path) -> None:
     """A tool that reads more than its table says: a file by its own name, one that is not made yet, a directory."""
-    project.write(
-        "gg.toml", '[tool.join]\nnames = ["*/join.sh"]\noperands = ["output", "input"]\nprograms = ["cat", "ls"]\n'
-    )
+    project.settings('[tool.join]\nnames = ["*/join.sh"]\noperands = ["output", "input"]\nprograms = ["cat", "ls"]\n')
     project.write("join.sh", '#!/bin/sh\ncat "$2" more/text made.o > "$1"; ls "$PWD/more" >> "$1"\n', 0o755)
     project.write("more/text", "more\n")
     project.write("input", "input\n")

@@ -15,7 +15,7 @@ operands = ["input", "output"]
 def slow_tool(project: Project, seconds: float) -> None:
     """A tool of the build that takes its time."""
     project.write("slowly", f'#!/bin/sh\nsleep {seconds}\ncp "$1" "$2"\n', 0o755)
-    project.write("gg.toml", SLOWLY)
+    project.settings(SLOWLY)
 
 
 def test_a_quick_reader_does_not_wait_for_a_slow_one(project: Project) -> None:

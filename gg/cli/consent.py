@@ -1,0 +1,91 @@
+"""Settings of a workspace that this user has not allowed: shown and asked for on a terminal, else told in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Collection, Iterator, Mapping
+
+from gg import allowed, config
+from gg.allowed import Allowance
+from gg.harmless import need_place
+
+
+def settle(root: str | None, flags: Mapping[str, object], needed: Collection[str] = ()) -> config.Settings:
+    """The settings that count, once the user was asked. SetupError where work would go elsewhere than the workspace says.
+
+    `needed`: settings that nothing can be done without.
+    """
+    held = config.held(root)
+    if held is not None:
+        _check(held)
+        if _may_ask(held):
+            ask(held)
+            held = config.held(root)
+    settings = config.load(root, **flags)
+    if held is not None:
+        need_place(held, settings, config.given(flags), needed)
+        _tell(held)
+    return settings
+
+
+def ask(held: config.Held) -> bool:
+    """Show what is held and ask whether it counts from now on. The answer is remembered."""
+    sys.stderr.write("\n".join(("gg: " + _head(held), *shown(held), "Is this to count? [y/N] ")))
+    sys.stderr.flush()
+    yes = sys.stdin.readline().strip().lower() in ("y", "yes")
+    answer(held, yes=yes)
+    return yes
+
+
+def answer(held: config.Held, *, yes: bool) -> None:
+    allowed.allow(config.home(), Allowance("settings" if yes else "refused", held.digest, held.path))
+
+
+def shown(held: config.Held) -> Iterator[str]:
+    """What is held, a line each. Nothing in it reaches a terminal raw: who wrote it may be anybody."""
+    for name, value in held.said.items():
+        if name != "tool" or not isinstance(value, Mapping):
+            yield f"    {name} = {_text(value)}"
+            continue
+        for tool, table in value.items():
+            yield f"    [tool.{_text(tool)[1:-1]}]"
+            rows = table.items() if isinstance(table, Mapping) else [("", table)]
+            yield from (f"        {_text(key)[1:-1]} = {_text(each)}" for key, each in rows)
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, default=str)
+
+
+def _head(held: config.Held) -> str:
+    if held.owner is not None:
+        return f"{_text(held.path)[1:-1]} belongs to another user ({held.owner}). It says:"
+    return f"{_text(held.path)[1:-1]} says what reaches out of this tree, or declares tools:"
+
+
+def _may_ask(held: config.Held) -> bool:
+    """Somebody is there who sees the question, and has not said no."""
+    asked = sys.stdin.isatty() and sys.stderr.isatty()
+    return asked and not allowed.is_allowed(config.home(), "refused", held.digest)
+
+
+def _tell(held: config.Held) -> None:
+    sys.stderr.write(f"gg: {line(held)}\n")
+
+
+def line(held: config.Held) -> str:
+    """That it does not count, in one line."""
+    name = _text(os.path.relpath(held.path))[1:-1]
+    whose = f" of another user ({held.owner})" if held.owner is not None else ""
+    names = ", ".join("[tool]" if name == "tool" else name for name in held.said)
+    return f"{name}{whose}: not counted until allowed by gg trust: {names}"
+
+
+def _check(held: config.Held) -> None:
+    """UsageError for a value that can be none, as if it counted already."""
+    if held.owner is None and (held.settings.store or held.settings.trusted):
+        from gg.stores import check
+
+        check(held.settings)
