@@ -25,9 +25,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gg.models.base import Lexer, Scan, SearchPath
+from gg.formats.make_rule import prerequisites
+from gg.models.drafts import Lexer, Scan, SearchPath
 from gg.models.includes import LocalDisk, Scanner, Signature
-from gg.models.includes.rule import prerequisites
 
 _JOINED = (b"-I", b"-D", b"-iquote", b"-isystem", b"-idirafter", b"-include", b"-imacros")
 

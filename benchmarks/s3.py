@@ -25,18 +25,18 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 from gg.aws.http import Client, Endpoint
-from gg.aws.session import FixedKeys
+from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId
-from gg.execute.expand import Groups
+from gg.run.expand import Groups
+from gg.share.s3.packer import Input
+from gg.share.s3.ship import Shipper, inputs
 from gg.store.base import Kind, blob_key
 from gg.store.directory import DirectoryStore
-from gg.store.s3.packer import Input
-from gg.store.s3.ship import Shipper, inputs
-from tests.aws.s3 import place_on, secret_key
-from tests.aws.seaweed import seaweed
 from tests.commands.batch import programs
+from tests.servers.s3 import place_on, secret_key
+from tests.servers.seaweed import seaweed
 
 _ANSWER = """
 import asyncio

@@ -25,7 +25,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
-from gg.core.events import (
+from gg.core.thunk import Work
+from gg.schedule.events import (
     Add,
     Caps,
     Command,
@@ -41,8 +42,7 @@ from gg.core.events import (
     WakeAt,
     Want,
 )
-from gg.core.scheduler import Scheduler
-from gg.core.thunk import Work
+from gg.schedule.scheduler import Scheduler
 
 BATCH = 1000
 

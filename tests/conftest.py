@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.aws.seaweed import Seaweed
+    from tests.servers.seaweed import Seaweed
 
 
 _caches = count()
@@ -18,7 +18,7 @@ _caches = count()
 @pytest.fixture(scope="session")
 def seaweed_server() -> Iterator[Seaweed]:
     """An S3 server for the whole session: make a bucket of your own in it."""
-    from tests.aws.seaweed import seaweed
+    from tests.servers.seaweed import seaweed
 
     with seaweed() as server:
         yield server

@@ -31,10 +31,10 @@ from pathlib import Path
 from benchmarks.coordinator.workload import make, tell
 from benchmarks.machine import machine
 from benchmarks.timing import clean_environment, run
-from tests.aws.functions_for_tests import create
-from tests.aws.lambda_service.client import LambdaService, beside, lambda_service
-from tests.aws.lambda_service.config import Config, Limits
-from tests.aws.seaweed import REGION, Seaweed, seaweed
+from tests.servers.functions_for_tests import create
+from tests.servers.lambda_service.client import LambdaService, beside, lambda_service
+from tests.servers.lambda_service.config import Config, Limits
+from tests.servers.seaweed import REGION, Seaweed, seaweed
 
 FUNCTION = f"gg-worker-{'arm64' if os.uname().machine == 'aarch64' else os.uname().machine}-1769"
 

@@ -6,15 +6,15 @@ import json
 import os
 from pathlib import Path
 
-from gg import native
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, SandboxPath, sandbox_path
 from gg.core.placeholder import Writer
 from gg.core.thunk import Directory, File, Group, Output, Symlink, Thunk, Work
-from gg.sdk.programs import Programs
+from gg.host import native_programs as native
+from gg.sdk.program_files import Programs
 from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 _BATCH = 1000
 

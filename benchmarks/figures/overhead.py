@@ -149,7 +149,7 @@ def shim(setting: Setting) -> list[Figure]:
     """The shim against an empty static program, with a recorder that answers at once."""
     if setting.gg is None:
         return []
-    from gg import native
+    from gg.host import native_programs as native
 
     where = _directory(setting, "shim")
     (where / "empty.c").write_text("int main(void) { return 0; }\n")

@@ -21,9 +21,9 @@ def engine(name: str) -> Iterator[Environment | None]:
     if name == "local":
         yield None
         return
-    from tests.aws.deployed import deployed
-    from tests.aws.s3 import secret_key
-    from tests.aws.seaweed import seaweed
+    from tests.servers.deployed import deployed
+    from tests.servers.s3 import secret_key
+    from tests.servers.seaweed import seaweed
 
     key = secret_key("benchmark")
     with seaweed() as server, deployed(server, memory="1769,3008") as here:

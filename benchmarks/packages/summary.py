@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.packages.share import Share, shares
 from gg.core import placeholder
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

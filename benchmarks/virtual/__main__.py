@@ -20,11 +20,11 @@ from typing import Any
 from benchmarks.machine import machine
 from benchmarks.scheduler import build, drive
 from benchmarks.virtual.graph import Recorded, decode
-from gg.core.simulator import Simulator
-from gg.cost.estimate import Place, Row, rows
+from gg.cost.forecast import Place, Row, rows
 from gg.cost.meter import Cost
 from gg.cost.models import ASSUMED, MB, lambda_model
 from gg.cost.prices import HOME, prices
+from gg.schedule.simulator import Simulator
 
 FFMPEG = Path(__file__).with_name("ffmpeg.graph")
 ORIGINAL = {

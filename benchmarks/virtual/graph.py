@@ -17,21 +17,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgpack
 
-from gg.cone import Cone
-from gg.core.events import NodeSpec
 from gg.core.ids import ThunkId
 from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
-from gg.cost.estimate import Graph, known_or_guessed
+from gg.cost.forecast import Graph, known_or_guessed
 from gg.cost.models import OUTPUT
-from gg.estimate import Sizes
-from gg.execute.expand import Groups
-from gg.known import Known
+from gg.estimate.weighted_graph import Sizes
+from gg.force.already_known import Known
+from gg.force.cone import Cone
+from gg.run.expand import Groups
+from gg.schedule.events import NodeSpec
 from gg.store.base import Kind
 from gg.store.directory import DirectoryStore
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from gg.store.filedb import FileDB
+    from gg.host.filedb import FileDB
 
 _WORKS = tuple(Work)
 _VERSION = 1

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 
 from blake3 import blake3
 
-from gg import config
+from gg.workspace import settings as config
 
 _MOST = 64
 _NAME = "endpoints.json"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gg import config
 from gg.aws.sign import Credentials
+from gg.workspace import settings as config
 
 _NOT_ALONE = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CREDENTIAL_EXPIRATION")
 _TOKENS = ("AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN")  # in the order in which botocore looks

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg clean", context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +20,7 @@ def command(keep_records: bool, dry_run: bool, debug: bool) -> int:
     other workspaces use too, stays as it is (gg gc makes it smaller), unless it is this workspace's own (gg init --in-tree).
     """
     from gg.errors import StoreError
-    from gg.ledger import Ledger
+    from gg.workspace.ledger import Ledger
 
     workspace = Workspace.need()
     paths = list(workspace.placeholders())

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg-collect", context_settings={"help_option_names": ["-h", "--help"]})
@@ -14,9 +14,9 @@ from gg.workspace import Workspace
 @click.argument("files", nargs=-1, required=True, type=click.Path())
 def command(files: tuple[str, ...], debug: bool) -> int:
     """Copy each FILE's bytes into the store of this workspace and print its hash."""
-    from gg.custom import blob_text
     from gg.errors import UnknownTarget
-    from gg.files import hash_file
+    from gg.host.trees import hash_file
+    from gg.sdk.custom import blob_text
     from gg.store.directory import DirectoryStore
 
     workspace = Workspace.need()

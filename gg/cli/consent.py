@@ -7,9 +7,10 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 
-from gg import allowed, config
-from gg.allowed import Allowance
-from gg.harmless import need_place
+from gg.workspace import allowed
+from gg.workspace import settings as config
+from gg.workspace.allowed import Allowance
+from gg.workspace.harmless import need_place
 
 
 def settle(root: str | None, flags: Mapping[str, object], needed: Collection[str] = ()) -> config.Settings:
@@ -86,6 +87,6 @@ def line(held: config.Held) -> str:
 def _check(held: config.Held) -> None:
     """UsageError for a value that can be none, as if it counted already."""
     if held.owner is None and (held.settings.store or held.settings.trusted):
-        from gg.stores import check
+        from gg.share.command_store import check
 
         check(held.settings)

@@ -45,8 +45,8 @@ def parse(arguments: Sequence[str]) -> Request | None:
 
 def create(request: Request) -> str:
     """Make the thunk; its reference."""
-    from gg.custom import Maker
     from gg.errors import UsageError
+    from gg.sdk.custom import Maker
 
     links: list[str] = []
     for item in request.options["link"]:

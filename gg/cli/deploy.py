@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gg import config
-from gg.workspace import Workspace
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from gg.aws.session import Session
-    from gg.deploy.calls import Done
+    from gg.aws.setup import Session
+    from gg.deploy.aws_calls import Done
     from gg.deploy.layers import Choice
     from gg.deploy.package import Package
     from gg.deploy.wanted import Wanted
-    from gg.store.s3.uri import StoreUri
+    from gg.share.s3.uri import StoreUri
 
 _DAY_S = 86400
 _VERBS = {"make": "+", "change": "~", "keep": "=", "remove": "-", "lack": "!"}
@@ -64,8 +64,8 @@ def command(
     name: str, expire_days: int | None, layer: str | None, debug: bool,
 ) -> int:  # fmt: skip
     """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
-    from gg.aws.errors import need_extra
-    from gg.aws.session import Session
+    from gg.aws.failures import need_extra
+    from gg.aws.setup import Session
     from gg.deploy import apply, package
     from gg.deploy.runtimes import choose, choose_architecture
     from gg.deploy.wanted import Wanted, checked, costs
@@ -126,7 +126,7 @@ def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
 def store_place(text: str) -> StoreUri:
     """The store that an option or a setting names; with nothing but defaults when none is named."""
     from gg.cli.consent import settle
-    from gg.store.s3.uri import StoreUri, parse
+    from gg.share.s3.uri import StoreUri, parse
 
     found = Workspace.find()
     flags = {"store": text or None}
@@ -150,7 +150,7 @@ def say(done: Iterable[Done]) -> None:
 
 
 def _show_policies(wanted: Wanted) -> None:
-    from gg.deploy import policy
+    from gg.deploy import permissions as policy
 
     click.echo(f"Who may take the role {wanted.role_name}:")
     click.echo(json.dumps(policy.trust(wanted), indent=2))

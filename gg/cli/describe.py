@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gg.workspace import Workspace, read_placeholder
+from gg.workspace.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -68,11 +68,11 @@ def find(store: Store, name: str, workspace: Workspace) -> tuple[ThunkId, int]:
 
 def _maker(store: Store, path: bytes, workspace: Workspace) -> tuple[ThunkId, int] | None:
     """The thunk that was recorded last of those that make a file, whatever they call it."""
-    from gg import names
     from gg.core.codec import decode_thunk
     from gg.core.ids import ThunkId
-    from gg.ledger import Ledger
     from gg.store.base import Kind
+    from gg.workspace import known_as as names
+    from gg.workspace.ledger import Ledger
 
     renaming = names.renaming(workspace) if os.path.exists(os.path.join(workspace.dot, "known-as")) else None
     stored = sorted(store.keys(Kind.THUNK), key=lambda each: each.used, reverse=True)
@@ -115,7 +115,7 @@ def describe(
 ) -> dict[str, object]:
     """Everything that a person may want to know, in terms that JSON has."""
     from gg.core.thunk import File, OutputOf, Symlink
-    from gg.execute.expand import Groups, all_entries
+    from gg.run.expand import Groups, all_entries
 
     nodes = Groups(store).below(thunk.groups)
     lines: list[str] = []

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import click
 
 from gg.errors import GGError
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 _SPACE = 1 << 30
 
@@ -44,7 +44,7 @@ def _asked(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
 
 
 def _native() -> Iterator[Finding]:
-    from gg import native
+    from gg.host import native_programs as native
 
     for find in (
         native.shim,
@@ -62,7 +62,7 @@ def _native() -> Iterator[Finding]:
 
 
 def _compilers() -> Iterator[Finding]:
-    from gg.models.names import tool_name
+    from gg.models.tool_names import tool_name
 
     found: list[str] = []
     for name in ("gcc", "g++", "clang", "ld", "ar", "as", "nasm"):
@@ -74,7 +74,7 @@ def _compilers() -> Iterator[Finding]:
 
 def _preload() -> Iterator[Finding]:
     """Static programs are out of a preloaded library's sight: name those that builds use most."""
-    from gg.core.elf import read_dynamic
+    from gg.formats.elf import read_dynamic
 
     for name in ("make", "sh", "bash", "ninja", "cmake", "python3"):
         path = shutil.which(name)
@@ -93,7 +93,7 @@ def _preload() -> Iterator[Finding]:
 
 def _watch() -> Iterator[Finding]:
     """What static programs read is seen through the kernel."""
-    from gg import native
+    from gg.host import native_programs as native
 
     try:
         can = subprocess.run([native.shim(), "--gg-can-watch"], check=False).returncode == 0
@@ -108,7 +108,7 @@ def _watch() -> Iterator[Finding]:
 
 def _namespaces() -> Iterator[Finding]:
     """Whether a program can be run in a jail: the shim, which is static and ends at once, has one to itself."""
-    from gg import native
+    from gg.host import native_programs as native
 
     try:
         jail, shim = native.jail(), native.shim()
@@ -149,7 +149,7 @@ def _workspace() -> Iterator[Finding]:
 
 def _home() -> Iterator[Finding]:
     """Where the state of a new workspace would be."""
-    from gg import config
+    from gg.workspace import settings as config
 
     usual, home = config.state_homes()[0], config.cache_home()
     if home == usual:
@@ -160,8 +160,8 @@ def _home() -> Iterator[Finding]:
 
 def _team() -> Iterator[Finding]:
     """The team's store, if one is set: whether it answers, and who signs."""
-    from gg import config
-    from gg.stores import keyring, open_remote
+    from gg.share.command_store import keyring, open_remote
+    from gg.workspace import settings as config
 
     workspace = Workspace.find()
     settings = config.load(workspace.root if workspace else None)

@@ -14,7 +14,7 @@ from gg.cost.models import ASSUMED
 from gg.observe.wording import count, dollars, seconds
 
 if TYPE_CHECKING:
-    from gg.cost.estimate import Graph, Place, Row
+    from gg.cost.forecast import Graph, Place, Row
 
 _WIDTHS = (100, 500, 1000)
 _COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "requests", "S3", "out", "cold", "peak")
@@ -23,11 +23,11 @@ _COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "r
 def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engine: str | None, **flags: object) -> int:
     """Print the estimate; exit status 0."""
     from gg.cli.consent import settle
-    from gg.cost.estimate import rows
+    from gg.cost.forecast import rows
     from gg.engines.registry import NAMES, check_names
-    from gg.estimate import what_and_where
-    from gg.targets import Targets
-    from gg.workspace import Workspace
+    from gg.estimate.weighted_graph import what_and_where
+    from gg.workspace.targets import Targets
+    from gg.workspace.workspace import Workspace
 
     workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
     settings = settle(workspace.root, {"engine": engine, **flags})

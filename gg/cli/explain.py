@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -57,7 +57,7 @@ def command(name: str | None, calls: bool, debug: bool) -> int:
 
 def _ran_for_real(workspace: Workspace, name: str) -> list[str]:
     """What the last recording says of a file that one of its calls made for real."""
-    from gg import history
+    from gg.workspace import history
 
     path, lines = os.path.realpath(name), []
     stem = os.path.splitext(path)[0]
@@ -71,7 +71,7 @@ def _ran_for_real(workspace: Workspace, name: str) -> list[str]:
 
 
 def _failed(workspace: Workspace, name: ThunkId) -> list[str]:
-    from gg.ledger import Ledger
+    from gg.workspace.ledger import Ledger
 
     ledger = Ledger(workspace.dot)
     ledger.load()
@@ -81,7 +81,7 @@ def _failed(workspace: Workspace, name: ThunkId) -> list[str]:
 
 
 def _real_runs(workspace: Workspace, every: bool) -> None:
-    from gg import history
+    from gg.workspace import history
 
     reasons: Counter[tuple[str, str, bool]] = Counter()
     for call in history.calls(workspace):
@@ -102,12 +102,12 @@ def _real_runs(workspace: Workspace, every: bool) -> None:
 
 def explain(store: Store, name: ThunkId) -> list[str]:
     """Lines that say whether a thunk's result is known, and what is new in it if not."""
-    from gg import narrow
     from gg.cli.describe import load
     from gg.core.codec import decode_thunk
     from gg.core.ids import ThunkId
     from gg.core.thunk import OutputOf
-    from gg.execute.expand import Groups
+    from gg.run import narrow
+    from gg.run.expand import Groups
     from gg.store.base import Key, Kind, get_one
 
     thunk, reduction = load(store, name)
@@ -132,7 +132,7 @@ def explain(store: Store, name: ThunkId) -> list[str]:
 
 
 def _differences(groups: object, old: Thunk, new: Thunk) -> list[str]:
-    from gg.execute.expand import Groups
+    from gg.run.expand import Groups
 
     assert isinstance(groups, Groups)
     before, after = groups.files(old), groups.files(new)

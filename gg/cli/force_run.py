@@ -10,16 +10,17 @@ from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from gg import config, history
-from gg.ledger import Ledger
-from gg.workspace import Workspace
+from gg.workspace import history
+from gg.workspace import settings as config
+from gg.workspace.ledger import Ledger
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gg.errors import GGError
-    from gg.observe.events import Event, RunFinished, ThunkFailed
-    from gg.targets import Targets
+    from gg.observe.build_events import Event, RunFinished, ThunkFailed
+    from gg.workspace.targets import Targets
 
 
 _FLAGS = {"-q": "quiet", "--quiet": "quiet", "-k": "keep_going", "--keep-going": "keep_going", "--json": "as_json"}
@@ -72,11 +73,11 @@ def force(
     search = None if targets else workspace.search()
     settings = _settings(workspace.root, flags)
     if settings.store or settings.trusted:
-        from gg.stores import check
+        from gg.share.command_store import check
 
         check(settings)
     from gg.observe.choose import choose
-    from gg.targets import Targets
+    from gg.workspace.targets import Targets
 
     started, cpu = time.time(), time.process_time()
     wanted = Targets.all(workspace, search) if search else Targets.named(targets, os.getcwd())
@@ -136,7 +137,7 @@ def _workspace(targets: Sequence[str]) -> Workspace:
 
 def _is_copied(targets: Sequence[str]) -> bool:
     from gg.errors import UnknownTarget
-    from gg.targets import Targets
+    from gg.workspace.targets import Targets
 
     try:
         return bool(Targets.named(targets or ["."], os.getcwd()).placeholders)
@@ -153,7 +154,7 @@ def _left(paths: Sequence[bytes]) -> GGError:
 
 
 def _holding(held: list[ThunkFailed], see: Callable[[Event], None]) -> Callable[[Event], None]:
-    from gg.observe.events import ThunkFailed
+    from gg.observe.build_events import ThunkFailed
 
     def keep(event: Event) -> None:
         if isinstance(event, ThunkFailed):
@@ -173,8 +174,8 @@ def _force(
     terminal: bool,
 ) -> tuple[int, dict[str, Any]]:
     """Force; the exit status, and what `RunFinished` says of it. `terminal`: what tools print is shown on one."""
-    from gg.composition import Composition
-    from gg.store.closing import end_soon
+    from gg.force.composition import Composition
+    from gg.host.closing import end_soon
 
     end_soon()
     composition = Composition(workspace, settings, observe)
@@ -192,9 +193,9 @@ def _force(
 
 def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:
     """BudgetError when this is estimated to cost more than it may. Where several engines share the work, nobody can tell."""
-    from gg.cost.estimate import rows
+    from gg.cost.forecast import rows
     from gg.errors import BudgetError
-    from gg.estimate import what_and_where
+    from gg.estimate.weighted_graph import what_and_where
     from gg.observe.wording import dollars
 
     graph, place = what_and_where(workspace, settings, wanted)
@@ -207,7 +208,7 @@ def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets
 
 
 def _finished(workspace: Workspace, counts: dict[str, Any], wall: float, cpu: float) -> RunFinished:
-    from gg.observe.events import RunFinished
+    from gg.observe.build_events import RunFinished
 
     nothing = {"ran": 0, "cached": 0, "failed": 0, "skipped": 0, "placed": 0, "busy": 0.0, "retries": {}}
     return RunFinished(**{**nothing, **counts}, wall=wall, cpu=cpu, real=history.real_runs(workspace))

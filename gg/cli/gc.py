@@ -7,9 +7,9 @@ import re
 
 import click
 
-from gg import config
 from gg.errors import UsageError
-from gg.workspace import Workspace
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
@@ -27,7 +27,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     What is remembered of workspaces whose directories were removed goes too. Builds may go on meanwhile: what was used in the
     last two hours stays, or since before the oldest gg that runs was started.
     """
-    from gg.housekeeping import tidy
+    from gg.force.housekeeping import tidy
 
     age, size = _age(max_age), _size(max_size) if max_size else None
     found = Workspace.find()

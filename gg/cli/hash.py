@@ -12,10 +12,10 @@ import click
 @click.argument("file", type=click.Path())
 def command(file: str, debug: bool) -> int:
     """Print what gg-create-thunk calls FILE: V, the BLAKE3 digest, a colon, the size in bytes."""
-    from gg.custom import blob_text, thunk_text
     from gg.errors import UnknownTarget
-    from gg.files import hash_file
-    from gg.workspace import read_placeholder
+    from gg.host.trees import hash_file
+    from gg.sdk.custom import blob_text, thunk_text
+    from gg.workspace.workspace import read_placeholder
 
     known = read_placeholder(os.fsencode(file))
     if known:

@@ -8,22 +8,22 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gg import config
-from gg.core.slotted import replace
-from gg.ledger import Ledger
-from gg.workspace import Workspace
+from gg.light.slotted import replace
+from gg.workspace import settings as config
+from gg.workspace.ledger import Ledger
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gg.composition import Composition
     from gg.core.renaming import Renaming
-    from gg.models.declared import Declarations, Declared
-    from gg.observe.events import Event
-    from gg.reading import Reading
+    from gg.force.composition import Composition
+    from gg.force.reading import Reading
+    from gg.models.declared.tables import Declarations, Declared
+    from gg.observe.build_events import Event
     from gg.record.compdb import CompilationDatabase
-    from gg.record.launch import Build
-    from gg.record.session import Session
+    from gg.record.launching.launch import Build
+    from gg.record.recording import Session
     from gg.store.base import Store
 
 
@@ -62,8 +62,8 @@ def infer(
     declared, traced = _declared(workspace.root), _traced(settings)
     renaming = _renaming(workspace, settings.known_as)
     database = _database() if compile_commands else None
-    from gg.record.launch import Build
-    from gg.store.closing import end_soon
+    from gg.host.closing import end_soon
+    from gg.record.launching.launch import Build
     from gg.store.directory import DirectoryStore
 
     end_soon()
@@ -75,8 +75,8 @@ def infer(
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
         build.start(arguments, _environment(workspace))
-        from gg.reading import Reading
-        from gg.record.session import Session  # while the build reads its makefiles
+        from gg.force.reading import Reading
+        from gg.record.recording import Session  # while the build reads its makefiles
 
         ledger.begin()
         reading = Reading(partial(_compose, workspace, store, settings, ledger, quiet))
@@ -121,7 +121,7 @@ def _environment(workspace: Workspace) -> dict[str, str]:
 
 def _remove_lost(workspace: Workspace, store: Store) -> None:
     """When a tree is recorded in for the first time there may be placeholders that nobody can force: they must not stay."""
-    from gg import lost
+    from gg.workspace import lost
 
     removed = lost.remove(workspace, store)
     if removed:
@@ -154,10 +154,10 @@ def _compose(
     observe: Callable[[Event], None],
 ) -> Composition:
     """What forces what the build reads. What tools print is shown where this command prints."""
-    from gg.composition import Composition
-    from gg.observe.base import Output, Sink
+    from gg.force.composition import Composition
     from gg.observe.meanwhile import Meanwhile
     from gg.observe.quiet import Quiet
+    from gg.observe.sink import Output, Sink
 
     out, err = Output(sys.stdout.buffer), Output(sys.stderr.buffer)
     show: Sink = Quiet(out, err) if quiet else Meanwhile(out, err, progress=sys.stderr.isatty())
@@ -176,7 +176,7 @@ def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, obje
     if trace and not settings.trace:
         settings = replace(settings, trace=config.TRACED)
     if settings.store or settings.trusted:
-        from gg.stores import check
+        from gg.share.command_store import check
 
         check(settings)
     return settings
@@ -201,7 +201,7 @@ def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:
     """How thunks call the workspace; UsageError for a name that cannot serve."""
     if not (known_as or os.path.exists(os.path.join(workspace.dot, "known-as"))):
         return None
-    from gg import names
+    from gg.workspace import known_as as names
 
     return names.recording(workspace, known_as, os.environ.get("PWD", ""))
 
@@ -210,7 +210,7 @@ def _traced(settings: config.Settings) -> Declarations | None:
     """The commands that are remembered whole, by their names; None when there are none."""
     if not settings.trace:
         return None
-    from gg.models.declared import Declarations, Declared
+    from gg.models.declared.tables import Declarations, Declared
 
     return Declarations([Declared("trace", settings.trace)])
 
@@ -223,14 +223,14 @@ def _declared(root: str) -> Declarations | None:
         _read_tables([(held.path, wrong)])  # told at once, whether or not it will count
     if not tables:
         return None
-    from gg.models.declared import Declarations
+    from gg.models.declared.tables import Declarations
 
     return Declarations(_read_tables(tables))
 
 
 def _read_tables(tables: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[Declared, ...]:
     from gg.errors import UsageError
-    from gg.models.declared import BadTable, read
+    from gg.models.declared.tables import BadTable, read
 
     found: dict[str, Declared] = {}
     try:

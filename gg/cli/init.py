@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg-init")

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gg import config
 from gg.errors import NotExecutable, ToolMissing
-from gg.workspace import Workspace
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 
 def leave_recording() -> None:
@@ -40,7 +40,7 @@ def is_recorded() -> bool:
 
 def become(command: Sequence[str]) -> NoReturn:
     """Be `command`, as if `gg-infer` had not been said. ToolMissing or NotExecutable when it cannot be run."""
-    from gg.record import inherited
+    from gg.record.launching import inherited
 
     ignored = inherited.ignored_signals()
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGCHLD):

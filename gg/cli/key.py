@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gg import config
+from gg.workspace import settings as config
 
 
 class _KeyCommand(click.Command):
@@ -17,7 +17,7 @@ class _KeyCommand(click.Command):
         self.params.append(click.Option(["--debug"], is_flag=True, hidden=True, expose_value=False))
 
     def invoke(self, ctx: click.Context) -> Any:
-        from gg.aws.errors import need_extra
+        from gg.aws.failures import need_extra
 
         need_extra("gg key", "cryptography")
         return super().invoke(ctx)
@@ -40,7 +40,7 @@ def command() -> None:
 @click.argument("name", default="default")
 def new(name: str) -> int:
     """Make a key to sign with, called NAME; print its public half."""
-    from gg import trust
+    from gg.share import keys as trust
 
     click.echo(trust.new(config.home(), name).public)
     return 0
@@ -51,8 +51,8 @@ def new(name: str) -> int:
 @click.option("--secret", is_flag=True, help="Print the secret half, for GG_KEY on a machine without a home.")
 def show(name: str | None, secret: bool) -> int:
     """Print the public half of the key that signs, or of the one called NAME."""
-    from gg import trust
     from gg.errors import UsageError
+    from gg.share import keys as trust
 
     home = config.home()
     keys = trust.secrets(home)
@@ -67,9 +67,9 @@ def show(name: str | None, secret: bool) -> int:
 @command.command("list")
 def list_() -> int:
     """List your own keys and those you trust; `*` is the one that signs."""
-    from gg import trust
-    from gg.stores import keyring
-    from gg.workspace import Workspace
+    from gg.share import keys as trust
+    from gg.share.command_store import keyring
+    from gg.workspace.workspace import Workspace
 
     workspace = Workspace.find()
     settings = config.load(workspace.root if workspace else None)
@@ -90,7 +90,7 @@ def list_() -> int:
 @click.argument("key")
 def trust_(key: str) -> int:
     """Use results that are signed by KEY, written NAME:BASE64 as `gg key show` prints it."""
-    from gg import trust
+    from gg.share import keys as trust
 
     found = trust.parse_public(key)
     fresh = trust.trust(config.home(), found)
@@ -102,8 +102,8 @@ def trust_(key: str) -> int:
 @click.argument("key")
 def distrust(key: str) -> int:
     """Use the results of KEY, a name or NAME:BASE64, no more."""
-    from gg import trust
     from gg.errors import UsageError
+    from gg.share import keys as trust
 
     gone = trust.distrust(config.home(), key)
     if not gone:

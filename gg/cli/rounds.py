@@ -15,12 +15,12 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gg.observe.base import Output
 from gg.observe.quiet import Quiet
+from gg.observe.sink import Output
 from gg.observe.wording import count
 
 if TYPE_CHECKING:
-    from gg.observe.events import ThunkFailed
+    from gg.observe.build_events import ThunkFailed
 
 _MOST = 10  # rounds; one more is rarely needed
 _MAKES = ("make", "gmake", "remake", "bmake", "ninja", "ninja-build", "samu", "scons", "waf")
@@ -90,8 +90,8 @@ def infer_and_force(arguments: Sequence[str], *, flags: dict[str, Any], **how: A
     """As `gg-infer --force`. `flags`: settings for both; `how`: what else `infer` takes."""
     from gg.cli.force_run import force
     from gg.cli.infer_run import infer
-    from gg.ledger import Ledger
-    from gg.workspace import Workspace
+    from gg.workspace.ledger import Ledger
+    from gg.workspace.workspace import Workspace
 
     quiet = bool(how.get("quiet"))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import click
 
-from gg.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg status", context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,9 +17,9 @@ from gg.workspace import Workspace
 @click.option("--debug", is_flag=True, hidden=True)
 def command(as_json: bool, debug: bool) -> int:
     """Say how many placeholders wait to be forced, how big the store is, and how the last runs went."""
-    from gg import history
     from gg.store.base import Kind
     from gg.store.directory import DirectoryStore
+    from gg.workspace import history
 
     workspace = Workspace.need()
     waiting = sorted(os.path.relpath(os.fsdecode(path), workspace.root) for path in workspace.placeholders())

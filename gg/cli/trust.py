@@ -7,9 +7,10 @@ import sys
 
 import click
 
-from gg import allowed, config
 from gg.errors import UsageError
-from gg.workspace import Workspace
+from gg.workspace import allowed
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg trust", context_settings={"help_option_names": ["-h", "--help"]})

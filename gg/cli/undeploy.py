@@ -6,8 +6,8 @@ import platform
 
 import click
 
-from gg import config
-from gg.workspace import Workspace
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 
 @click.command("gg undeploy", context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,8 +38,8 @@ def command(
     debug: bool,
 ) -> int:
     """Remove the functions, their layer and logs, and the role; the bucket, which holds results, only if told so."""
-    from gg.aws.errors import need_extra
-    from gg.aws.session import Session
+    from gg.aws.failures import need_extra
+    from gg.aws.setup import Session
     from gg.cli.deploy import say, store_place
     from gg.deploy import apply
     from gg.deploy.found import remember

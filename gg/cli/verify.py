@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gg import config
 from gg.errors import Interrupted, UnknownTarget, UsageError
-from gg.workspace import Workspace
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gg.compare.verify import Finding, Report
+    from gg.compare.again import Finding, Report
     from gg.core.ids import ThunkId
-    from gg.observe.events import ThunkFailed
+    from gg.observe.build_events import ThunkFailed
 
 DIFFERS = 1
 
@@ -52,7 +52,7 @@ def command(
     settings = config.load(workspace.root, jobs=jobs, store=store)
     where = tuple(dict.fromkeys(name for name in engines.split(",") if name)) if engines else settings.engine
     _check(where)
-    from gg.compare.verify import verify
+    from gg.compare.again import verify
 
     roots, files = _roots(workspace, targets)
     report = verify(
@@ -80,10 +80,10 @@ def _check(engines: Sequence[str]) -> None:
 
 def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId], list[bytes]]:
     """The thunks that make the targets, and the files among them that no thunk makes; UnknownTarget where nothing is known."""
-    from gg import history
     from gg.cli.describe import find
     from gg.record.capture import TELLS_THE_TIME
     from gg.store.directory import DirectoryStore
+    from gg.workspace import history
 
     told = any(call.get("why") == TELLS_THE_TIME for call in history.calls(workspace))
     roots: dict[ThunkId, None] = {}

@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gg import history
 from gg.core.ids import ThunkId
-from gg.core.named import NamedTuple
-from gg.models.base import Call, RunReal, Tool
+from gg.light.named import NamedTuple
+from gg.models.drafts import Call, RunReal, Tool
 from gg.record.capture import TELLS_THE_TIME, Capture, Captured
 from gg.record.world import World
+from gg.workspace import history
 
 if TYPE_CHECKING:
+    from gg.host.filedb import FileDB
     from gg.store.base import Store
-    from gg.store.filedb import FileDB
-    from gg.workspace import Workspace
+    from gg.workspace.workspace import Workspace
 
 
 class Dated(NamedTuple):
@@ -36,7 +36,7 @@ def dated(workspace: Workspace, store: Store, files: FileDB, environment: Mappin
     calls = [call for call in history.calls(workspace) if call.get("why") == TELLS_THE_TIME]
     if not calls:
         return []
-    from gg.models.registry import MODELS
+    from gg.models.by_tool import MODELS
     from gg.record.finder import Finder
 
     world = World(os.fsencode(workspace.root), files, store, _refuse)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from gg.core.slotted import slotted
 from gg.formats import archive, sections
 from gg.formats.sections import Elf, Section, Symbol
+from gg.light.slotted import slotted
 
 _MOST = 12  # differences that are told of one file
 _SHOWN = 60  # characters of a string

@@ -17,26 +17,26 @@ from typing import TYPE_CHECKING
 from gg.compare.apart import Apart
 from gg.core.codec import encode_thunk, thunk_id
 from gg.core.ids import ThunkId
-from gg.core.named import NamedTuple
-from gg.core.policy import Policy
-from gg.core.slotted import replace
+from gg.core.resolve import Values, resolve
 from gg.core.thunk import Made, Reduction, Thunk
-from gg.driver import Driver
 from gg.engines.registry import make_engines
-from gg.execute.expand import Groups
-from gg.outcome import Outcome, Settled
-from gg.resolve import Values, resolve
+from gg.force.driver import Driver
+from gg.force.outcome import Outcome, Settled
+from gg.light.named import NamedTuple
+from gg.light.slotted import replace
+from gg.run.expand import Groups
+from gg.schedule.policy import Policy
 from gg.store.base import Key, Kind
 
 if TYPE_CHECKING:
-    from gg.config import Settings
     from gg.core.renaming import Renaming
     from gg.cost.budget import Budget
     from gg.cost.meter import Bill
-    from gg.engines.base import Failure
+    from gg.engines.engine import Failure
+    from gg.host.filedb import FileDB
     from gg.store.base import Store
-    from gg.store.filedb import FileDB
-    from gg.workspace import Workspace
+    from gg.workspace.settings import Settings
+    from gg.workspace.workspace import Workspace
 
 CLOCK_S = 400 * 86400 + 5 * 3600 + 7 * 60 + 11
 """How far the clock is moved: another year, month, day, weekday, hour, minute and second."""

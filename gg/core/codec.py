@@ -56,9 +56,9 @@ from gg.core.columns import (
     typed,
 )
 from gg.core.ids import DIGEST_SIZE, BlobId, GroupId, SandboxPath, ThunkId
-from gg.core.named import NamedTuple
 from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk, Work
 from gg.errors import FormatError
+from gg.light.named import NamedTuple
 
 _THUNK, _GROUP = "gg-thunk", "gg-group"
 _FILE, _EXECUTABLE, _OUTPUT, _LINK, _DIRECTORY = b"fxold"

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from enum import Enum, IntEnum
 from typing import TYPE_CHECKING
 
-from gg.core.regex import regex
+from gg.light.regex import regex
 
 if TYPE_CHECKING:
     from gg.core.thunk import Thunk

@@ -10,8 +10,8 @@ from typing import NewType
 
 from blake3 import blake3
 
-from gg.core.named import NamedTuple
 from gg.errors import FormatError
+from gg.light.named import NamedTuple
 
 DIGEST_SIZE = 32
 

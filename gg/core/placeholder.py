@@ -1,7 +1,7 @@
 """The small file that stands for an output not made yet.
 
 Always 256 bytes, so that a size tells most files apart without reading them. The C programs read the same layout
-(`toolchain-wrappers/placeholder.h`):
+(`toolchain-wrappers/common/placeholder.h`):
 
   0     `#!` and a program that forces this file and executes it again, when the kernel is asked to run it; newline; where
         there is room, what a person who opens the file is told; spaces and a newline
@@ -12,7 +12,7 @@ Always 256 bytes, so that a size tells most files apart without reading them. Th
 from __future__ import annotations
 
 from gg.core.ids import ThunkId
-from gg.core.named import NamedTuple
+from gg.light.named import NamedTuple
 
 SIZE = 256
 _MAGIC_AT = 160

@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 
 from gg.core.ids import SandboxPath
-from gg.core.regex import regex
+from gg.light.regex import regex
 
 _PART = rb"\w.+~\x80-\xff-"  # what a file's name is likely to consist of
 _BEHIND = rb"(?=/|$|[^" + _PART + rb"]|\.(?![" + _PART + rb"]))"

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import Enum
 
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
-from gg.core.named import NamedTuple
+from gg.light.named import NamedTuple
 
 
 class File(NamedTuple):

@@ -6,10 +6,10 @@ left to run to their end, for Lambda bills them whether or not anybody listens, 
 
 from __future__ import annotations
 
-from gg.core.policy import expected_seconds
 from gg.core.thunk import Work
 from gg.cost.meter import Bill
 from gg.cost.models import SLOWNESS
+from gg.schedule.policy import expected_seconds
 
 
 class Budget:

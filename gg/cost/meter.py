@@ -12,8 +12,8 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 
-from gg.core.named import NamedTuple
 from gg.cost.prices import FREE_DISK_MB, Prices, prices
+from gg.light.named import NamedTuple
 
 _BILLED = re.compile(rb"Billed Duration: (\d+) ms\tMemory Size: (\d+) MB")
 _TAIL = 1024  # characters of base64 from the end: the REPORT line comes last

@@ -5,9 +5,9 @@ Nothing here was measured on AWS by us. Times are seconds, sizes are bytes, rate
 
 from __future__ import annotations
 
-from gg.core.events import Caps, Ramp
-from gg.core.named import NamedTuple
-from gg.core.simulator import EngineModel, LogNormal
+from gg.light.named import NamedTuple
+from gg.schedule.events import Caps, Ramp
+from gg.schedule.simulator import EngineModel, LogNormal
 
 MB = 1 << 20
 RESERVE = 192 * MB  # of a function's memory that its commands do not get, as in gg.worker.handler
@@ -20,7 +20,7 @@ SLOWNESS = 1.25
 NOISE = LogNormal(1.0, 0.15)
 STRAGGLERS, DRAG = 0.01, 3.0
 RAMP = Ramp(1000, 100.0)
-BATCH, CALL = 16, 0.0005  # as in gg.engines.awslambda.engine
+BATCH, CALL = 16, 0.0005  # as in gg.engines.awslambda.lambda_engine
 SERIAL = 0.0006
 UPLINK = 12.5e6
 PACKED = 0.31
@@ -40,7 +40,9 @@ class Assumed(NamedTuple):
 
 
 ASSUMED = (
-    Assumed("duration", "as remembered; else guessed", "each thunk's last run here, by what it makes (gg.durations)"),
+    Assumed(
+        "duration", "as remembered; else guessed", "each thunk's last run here, by what it makes (gg.store.durations)"
+    ),
     Assumed(
         "Lambda's processor",
         f"{SLOWNESS} times this machine's time; one from {ONE_CPU_MB} MB on, a share below",
@@ -69,7 +71,9 @@ ASSUMED = (
     Assumed(
         "new environments", "1,000 at once, then 100 a second", "AWS, Lambda developer guide, scaling behavior (2026)"
     ),
-    Assumed("short thunks", f"up to {BATCH} share an invocation, 0.2 s in all", "gg's own scheduler (gg.core.policy)"),
+    Assumed(
+        "short thunks", f"up to {BATCH} share an invocation, 0.2 s in all", "gg's own scheduler (gg.schedule.policy)"
+    ),
     Assumed("coordinator", "0.6 ms a thunk, one after the other", "gg's own budget of CPU (gg/DESIGN.md)"),
     Assumed(
         "sending tools and headers first",

@@ -11,7 +11,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from gg.core.named import NamedTuple
+from gg.light.named import NamedTuple
 
 HOME = "us-east-1"
 FREE_DISK_MB = 512

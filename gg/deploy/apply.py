@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gg import __version__
-from gg.deploy import bucket, functions, role
-from gg.deploy.calls import Calls, Done
+from gg.deploy import functions, role
+from gg.deploy import make_bucket as bucket
+from gg.deploy.aws_calls import Calls, Done
 from gg.deploy.found import Deployment, Function
 from gg.deploy.layers import STAYS, Choice, Layers
 from gg.deploy.package import Package
 from gg.deploy.wanted import Account, Wanted
 
 if TYPE_CHECKING:
-    from gg.aws.session import Session
+    from gg.aws.setup import Session
 
 
 def account(session: Session) -> Account:

@@ -7,12 +7,12 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from gg.deploy.calls import Calls
+from gg.deploy.aws_calls import Calls
 from gg.deploy.functions import listed
 from gg.errors import FormatError, SetupError
 
 if TYPE_CHECKING:
-    from gg.aws.session import Session
+    from gg.aws.setup import Session
 
 _FILE, _VERSION = "deployment.json", 1
 

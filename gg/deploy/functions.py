@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gg.deploy.calls import Calls, Done, Refusal
+from gg.deploy.aws_calls import Calls, Done, Refusal
 from gg.deploy.wanted import HANDLER, Wanted, log_group
 from gg.errors import StoreError
 

@@ -1,6 +1,6 @@
 """A Lambda layer that holds toolchains, each object a file named by its digest; what is in it, its limits, its zip. Pure.
 
-Workers find them below /opt/gg/objects (`gg.worker.layer`). The layer's own name is by content: a digest of its objects'
+Workers find them below /opt/gg/objects (`gg.worker.layer_objects`). The layer's own name is by content: a digest of its objects'
 names, which are digests themselves, so that nothing needs to be read or packed to see that it is there already.
 """
 

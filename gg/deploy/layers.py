@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any, NamedTuple
 
-from gg.deploy.calls import Calls, Done
+from gg.deploy.aws_calls import Calls, Done
 from gg.deploy.functions import arns_of, is_ours, listed
 from gg.deploy.layer import MOST_DIRECT, Layer, megabytes
 from gg.deploy.wanted import Wanted

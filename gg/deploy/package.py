@@ -17,12 +17,12 @@ import zipfile
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gg import native
 from gg.deploy.closure import modules
 from gg.deploy.runtimes import Runtime
 from gg.deploy.wanted import HANDLER
 from gg.deploy.wheels import Packed, fetch, unpack
 from gg.errors import StoreError
+from gg.host import native_programs as native
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _LIMIT = 50 << 20

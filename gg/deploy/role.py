@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from urllib.parse import unquote
 
-from gg.deploy import policy
-from gg.deploy.calls import Calls, Done
-from gg.deploy.policy import Document
+from gg.deploy import permissions as policy
+from gg.deploy.aws_calls import Calls, Done
+from gg.deploy.permissions import Document
 from gg.deploy.wanted import Wanted
 
 _POLICY = "gg-worker"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gg.errors import UsageError
-from gg.models.names import COMPILERS, tool_name
+from gg.models.tool_names import COMPILERS, tool_name
 
 _C = "assert ctype errno fcntl float inttypes limits locale math pthread setjmp signal stdarg stdbool stddef stdint stdio"
 _C += " stdlib string strings sys/mman sys/socket sys/stat sys/time sys/types sys/wait time unistd wchar"

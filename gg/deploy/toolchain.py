@@ -11,16 +11,16 @@ import tempfile
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gg import native
-from gg.config import without_settings
 from gg.core.codec import decode_group, decode_thunk
 from gg.core.ids import BlobId, GroupId
 from gg.core.thunk import Entry, File, Group, Thunk
 from gg.deploy.samples import Sample, sample
 from gg.errors import StoreError, UsageError
+from gg.host import native_programs as native
+from gg.host.files import read_file
 from gg.store.base import Key, Kind, Store
 from gg.store.directory import DirectoryStore
-from gg.store.files import read_file
+from gg.workspace.settings import without_settings
 
 _INFER = "from gg.cli.main import infer; infer()"
 _TIMEOUT_S = 300

@@ -6,20 +6,20 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.config import ENGINES, Settings
-from gg.core.slotted import replace
-from gg.engines.base import Engine
+from gg.engines.engine import Engine
 from gg.errors import UsageError
+from gg.light.slotted import replace
+from gg.workspace.settings import ENGINES, Settings
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
-    from gg.engines.awslambda.engine import LambdaEngine
-    from gg.engines.local import LocalEngine
-    from gg.execute.expand import Groups
+    from gg.engines.awslambda.lambda_engine import LambdaEngine
+    from gg.engines.local.local_engine import LocalEngine
+    from gg.host.filedb import FileDB
+    from gg.run.expand import Groups
     from gg.store.base import Store
-    from gg.store.filedb import FileDB
-    from gg.workspace import Workspace
+    from gg.workspace.workspace import Workspace
 
 NAMES = ENGINES
 
@@ -105,8 +105,8 @@ def _make(
             renaming=renaming,
             report=report,
         )
-    from gg.engines.local import LocalEngine
-    from gg.execute.job import Isolation
+    from gg.engines.local.local_engine import LocalEngine
+    from gg.run.job import Isolation
 
     alone = settings.engine == ("local",)
     local = LocalEngine(

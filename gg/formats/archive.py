@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gg.core.slotted import slotted
+from gg.light.slotted import slotted
 
 _MAGIC, _THIN = b"!<arch>\n", b"!<thin>\n"
 _HEAD = 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from gg.core.slotted import slotted
+from gg.light.slotted import slotted
 
 _MAGIC = b"\x7fELF"
 _NOBITS, _SYMTAB, _DYNSYM = 8, 2, 11

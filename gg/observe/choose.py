@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from gg.observe.base import Output, Several, Sink
+from gg.observe.sink import Output, Several, Sink
 
 
 def choose(

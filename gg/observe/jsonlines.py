@@ -1,6 +1,6 @@
 """One JSON object a line on standard output, for other programs. Version 1.
 
-Each object has `event` (the class of `gg.observe.events` in lower case with hyphens: "thunk-done") and `t`, seconds
+Each object has `event` (the class of `gg.observe.build_events` in lower case with hyphens: "thunk-done") and `t`, seconds
 since the sink was made; the fields are those of the event. "started" also has `version` and `time`, seconds since 1970.
 
 JSON has no bytes. Text and bytes that are valid UTF-8 stand as a string; any other is under its name with `_base64`
@@ -17,8 +17,8 @@ import os
 import re
 import time
 
-from gg.observe.base import Clock, Output
-from gg.observe.events import Event, Progress, Started
+from gg.observe.build_events import Event, Progress, Started
+from gg.observe.sink import Clock, Output
 
 VERSION = 1
 _EVERY = 0.5  # seconds between progress objects

@@ -9,10 +9,10 @@ from __future__ import annotations
 import time
 
 from gg.observe import wording
-from gg.observe.base import Clock, Output
-from gg.observe.events import Event, Note, Progress
+from gg.observe.build_events import Event, Note, Progress
 from gg.observe.plain import EVERY, Notes
 from gg.observe.quiet import Quiet
+from gg.observe.sink import Clock, Output
 
 
 class Meanwhile(Quiet):

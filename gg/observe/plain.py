@@ -6,8 +6,7 @@ import time
 from typing import assert_never
 
 from gg.observe import wording
-from gg.observe.base import Clock, Output
-from gg.observe.events import (
+from gg.observe.build_events import (
     Diagnostics,
     Event,
     Note,
@@ -19,6 +18,7 @@ from gg.observe.events import (
     ThunkFailed,
     ThunkStarted,
 )
+from gg.observe.sink import Clock, Output
 
 EVERY = 5.0  # seconds between progress lines
 _NOTES = 1.0  # seconds between notes: an outage makes thousands

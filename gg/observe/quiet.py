@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from gg.observe import wording
-from gg.observe.base import Output
-from gg.observe.events import Diagnostics, Event, RunFinished, ThunkFailed
+from gg.observe.build_events import Diagnostics, Event, RunFinished, ThunkFailed
+from gg.observe.sink import Output
 
 
 class Quiet:

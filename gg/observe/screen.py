@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gg.observe import wording
-from gg.observe.events import Event, Progress, Started, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe.build_events import Event, Progress, Started, ThunkDone, ThunkFailed, ThunkStarted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 
 from gg.observe import wording
-from gg.observe.base import Clock, Output
-from gg.observe.events import Diagnostics, Event, Note, RunFinished, Started, ThunkFailed
+from gg.observe.build_events import Diagnostics, Event, Note, RunFinished, Started, ThunkFailed
 from gg.observe.plain import Notes
 from gg.observe.screen import Screen, State
+from gg.observe.sink import Clock, Output
 
 APPEARS = 0.4  # seconds after the start
 _EVERY = 0.125  # seconds between pictures

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from gg.errors import UsageError
-from gg.observe.base import Clock
-from gg.observe.events import Event, Note, Progress, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe.build_events import Event, Note, Progress, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe.sink import Clock
 
 _GG = 0  # the process row of gg itself
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from gg.observe.events import Progress, RunFinished, ThunkFailed
+from gg.observe.build_events import Progress, RunFinished, ThunkFailed
 
 _ITEMS = (
     ("lambda_time", "Lambda time"),

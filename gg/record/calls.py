@@ -12,8 +12,8 @@ from collections.abc import Sequence, Set
 from contextlib import suppress
 from typing import IO
 
-from gg.core.named import NamedTuple
-from gg.core.slotted import field, slotted
+from gg.light.named import NamedTuple
+from gg.light.slotted import field, slotted
 
 
 class Read(NamedTuple):

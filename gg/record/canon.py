@@ -4,7 +4,7 @@ A thunk declares files at their real names and declares each link that was follo
 what the command will look at.
 
 Directories are remembered, and believed while nothing on the way has become another thing: each component is still no
-link, or a link with the same target (a *trail*, `gg.record.look`). One system call a component tells that, as no
+link, or a link with the same target (a *trail*, `gg.record.many_looks`). One system call a component tells that, as no
 signature could: a link that is made anew in the same tick may have the inode and the times of the one before. What lies
 below a stable prefix is not looked at again.
 """
@@ -20,7 +20,7 @@ from gg.core.ids import SandboxPath
 from gg.core.thunk import Symlink
 
 if TYPE_CHECKING:
-    from gg.record.look import Trail
+    from gg.record.many_looks import Trail
 
 _MAX_LINKS = 40  # Linux follows as many before ELOOP (path_resolution(7))
 
@@ -73,7 +73,7 @@ class Canon:
 
     def trail(self, paths: Iterable[bytes]) -> Trail:
         """What the ways to these directories look like, or that they are not there."""
-        from gg.record.look import MISSING, Trail
+        from gg.record.many_looks import MISSING, Trail
 
         steps: dict[bytes, bytes] = {}
         for path in paths:
@@ -93,7 +93,7 @@ class Canon:
         return False
 
     def _find(self, path: bytes) -> tuple[bytes, Links, Trail]:
-        from gg.record.look import Trail
+        from gg.record.many_looks import Trail
 
         links: dict[bytes, Symlink] = {}
         steps: dict[bytes, bytes] = {}

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import encode_thunk, thunk_id
 from gg.core.ids import GroupId, SandboxPath, ThunkId
-from gg.core.slotted import slotted
 from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symlink, Thunk
-from gg.models.base import Call, Draft, RunReal, Scan
-from gg.record.depfile import listed
+from gg.light.slotted import slotted
+from gg.models.drafts import Call, Draft, RunReal, Scan
+from gg.record.depfiles.depfile import listed
 from gg.record.outputs import NotCapturable, Outputs, check_apart, check_members, edited, named
 from gg.record.shelf import Shelf
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.models.includes import Closure, Cluster, Scanner
-    from gg.record.look import Trail
-    from gg.record.notes import Notes
+    from gg.record.many_looks import Trail
+    from gg.record.recall.notes import Notes
     from gg.record.renamed import Renamer
     from gg.record.world import World
     from gg.store.base import Store
@@ -147,8 +147,8 @@ class Capture:
     def _open_notes(self, draft: Draft) -> Notes | None:
         """What earlier sessions found out, when a scan is first asked for."""
         if self._memory is not None and draft.scans:
-            from gg.record.notes import Notes
-            from gg.record.recall import Recall
+            from gg.record.recall.notes import Notes
+            from gg.record.recall.recall import Recall
 
             recall = Recall(self._memory, self._about, self._world, self._canon)
             self._notes = Notes(recall, self._world, self._canon, lambda: self._scanner, self._started)

@@ -9,7 +9,7 @@ import json
 import os
 
 from gg.core.thunk import Work
-from gg.models.base import Call
+from gg.models.drafts import Call
 from gg.record.capture import Captured
 
 _COMPILES = (Work.COMPILE, Work.ASSEMBLE, Work.PREPROCESS)

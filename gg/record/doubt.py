@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from gg.core.regex import regex
-from gg.models.base import Call, Draft
+from gg.light.regex import regex
+from gg.models.drafts import Call, Draft
 
 # A directory of the build may be called proc or dev, as in the kernel's sources: what is below it tells them apart.
 _OWN = regex(rb"/(?:proc/(?:\.?/)*(?:self|thread-self|\d+)|dev/(?:\.?/)*(?:fd|stdin|stdout|stderr|tty))(?![\w.-])")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gg.core.thunk import File, OutputOf, Thunk, Work
 
 if TYPE_CHECKING:
-    from gg.models.base import Probe
+    from gg.models.drafts import Probe
 
 ELF, ARCHIVE = b"\x7fELF", b"!<arch>\n"
 OBJECTS = (b".o", b".lo", b".os", b".obj", b".pico", b".po")

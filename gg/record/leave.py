@@ -14,18 +14,18 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import Work
-from gg.record.depfile import render
+from gg.light.named import NamedTuple
+from gg.record.depfiles.depfile import render
+from gg.record.depfiles.softfiles import marked
 from gg.record.newfiles import NewFile, NewFiles, attribute_names
-from gg.record.softfiles import marked
 
 if TYPE_CHECKING:
-    from gg.models.base import Call
+    from gg.models.drafts import Call
     from gg.record.capture import Captured
-    from gg.record.rules import Rules
-    from gg.record.softfiles import SoftFiles
+    from gg.record.depfiles.rules import Rules
+    from gg.record.depfiles.softfiles import SoftFiles
     from gg.record.world import World
 
 

@@ -2,7 +2,7 @@
 
 A directory gives its new files a group (set-group-id), an access list, a label, a quota's project and flags; but only to
 those that begin in it. So a file is begun there, without a name (`O_TMPFILE`). In a directory that gives nothing, which
-is nearly any, it may as well begin in a quiet part of the same disk (`gg.store.scratch`) and be moved, which saves ext4
+is nearly any, it may as well begin in a quiet part of the same disk (`gg.host.scratch`) and be moved, which saves ext4
 from passing over the inodes that a `make clean` has just freed.
 """
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gg.core.codec import decode_thunk
 from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Directory, Entry, Output, Work
-from gg.models.base import Call, Draft, Writes
+from gg.models.drafts import Call, Draft, Writes
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:

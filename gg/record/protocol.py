@@ -28,7 +28,7 @@ reply     u32 length of what follows
   kind 3 FAILED (answers FORCE) i32 status, u32 0, u32 m, m bytes for standard error: it could not be forced
 
 Where the recorder is gone, or answers nonsense, the shim runs the real tool, and gg-force makes the placeholders that are
-read (`toolchain-wrappers/alone.c`). `cwd` is empty where the working directory has been removed.
+read (`toolchain-wrappers/shim/no_recorder.c`). `cwd` is empty where the working directory has been removed.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
-from gg.core.named import NamedTuple
-from gg.core.slotted import slotted
 from gg.errors import FormatError
+from gg.light.named import NamedTuple
+from gg.light.slotted import slotted
 
 VERSION = 2
 _HEAD = struct.Struct("<BBHIIII64s")

@@ -10,26 +10,26 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gg.core.slotted import slotted
 from gg.errors import GGError, StoreError
-from gg.models.base import Answer, Call, Draft, Model, RunReal, Tool
-from gg.models.names import LAUNCHERS
+from gg.light.slotted import slotted
+from gg.models.drafts import Answer, Call, Draft, Model, RunReal, Tool
+from gg.models.tool_names import LAUNCHERS
 from gg.record import protocol
-from gg.record.callers import here, why_real
 from gg.record.capture import Capture, Captured
-from gg.record.launchers import is_launcher, launched
+from gg.record.hearers.callers import here, why_real
+from gg.record.launching.launchers import is_launcher, launched
+from gg.record.launching.limits import Limits
 from gg.record.leave import CannotLeave, Leaver
-from gg.record.limits import Limits
 from gg.record.outputs import IN_PLACE, joined, named
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
-    from gg.ledger import Ledger
-    from gg.record.audience import Audience
-    from gg.record.branches import Branches
     from gg.record.calls import Calls, Read
-    from gg.record.rules import Rules
+    from gg.record.depfiles.rules import Rules
+    from gg.record.hearers.audience import Audience
+    from gg.record.hearers.branches import Branches
     from gg.record.world import World
+    from gg.workspace.ledger import Ledger
 
 _SHIM = b"gg-shim"
 Reply = Callable[[bytes], None]
@@ -229,7 +229,7 @@ class Recorder:
         if request.streams == self._passed_down:
             return ""
         if self._audience is None:
-            from gg.record.audience import Audience
+            from gg.record.hearers.audience import Audience
 
             self._audience = Audience(protocol.streams(protocol.own_streams()))
         out, errors = protocol.streams(request.streams)
@@ -242,7 +242,7 @@ class Recorder:
         if draft.work in IN_PLACE:
             return ""
         if self._branches is None:
-            from gg.record.branches import Branches
+            from gg.record.hearers.branches import Branches
 
             self._branches = Branches()
         return self._branches.why_at_once(request.pid, call.argv)

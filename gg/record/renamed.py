@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from gg.core.ids import BlobId, GroupId, sandbox_path
-from gg.core.named import NamedTuple
-from gg.core.regex import regex
 from gg.core.renaming import Renaming
 from gg.core.thunk import Entry, File, Group, OutputOf, Symlink, Thunk, Work
+from gg.light.named import NamedTuple
+from gg.light.regex import regex
 
 _AT_RUN_TIME = (b"LD_LIBRARY_PATH", b"LD_RUN_PATH")
 _PROFILES = (b"-fprofile", b"-fauto-profile", b"-fcs-profile", b"--coverage", b"-coverage", b"-ftest-coverage")

@@ -110,7 +110,7 @@ class Server:
         pid, uid, _ = _peer(connection)
         if uid in (0, os.geteuid()):
             return True
-        from gg.record.callers import belongs
+        from gg.record.hearers.callers import belongs
 
         return belongs(pid, self._room)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gg.record.look import Paths
+    from gg.record.many_looks import Paths
 
 _SEARCHES = (b"PATH", b"COMPILER_PATH", b"GCC_EXEC_PREFIX")
 
@@ -28,7 +28,7 @@ class Tools:
         """Watch those of `paths` that may change, from now on."""
         new = list(dict.fromkeys(p for p in paths if p not in self._watched and not self._stable(p)))
         if new:
-            from gg.record.look import Paths
+            from gg.record.many_looks import Paths
 
             known = self._paths.known() if self._paths else b""
             self._watched.update(dict.fromkeys(new))
@@ -43,7 +43,7 @@ class Tools:
         directories = [d for value in search[1:] for d in value.split(b":") if d.startswith(b"/")]
         moving = [d for d in directories if not self._stable(d.rstrip(b"/") + b"/")]
         if moving:
-            from gg.models.driver.environment import HELPERS
+            from gg.models.driver.variables import HELPERS
 
             self.watch([d + b"/" + name for d in moving for name in HELPERS])
         self.watch([program])

@@ -12,19 +12,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.placeholder import SIZE, Placeholder
-from gg.core.slotted import replace
-from gg.models.base import Completed, PathKind
+from gg.light.slotted import replace
+from gg.models.drafts import Completed, PathKind
 from gg.models.includes.disk import LocalDisk, Signature
-from gg.record.answers import Answers
 from gg.record.canon import Canon
+from gg.record.recall.answers import Answers
 from gg.record.tools import Tools
-from gg.workspace import read_placeholder
+from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
-    from gg.models.linking import Recorded
+    from gg.host.filedb import FileDB, FileInfo
+    from gg.models.linking.entry import Recorded
     from gg.store.base import Store
-    from gg.store.filedb import FileDB, FileInfo
 
 STABLE = (b"/usr/", b"/lib/", b"/lib64/", b"/lib32/", b"/bin/", b"/sbin/", b"/nix/store/", b"/gnu/store/", b"/etc/")
 
@@ -198,7 +198,7 @@ class World(LocalDisk):
         if known is None:
             from gg.core.codec import decode_thunk
             from gg.core.thunk import File, OutputOf
-            from gg.models.linking import Recorded
+            from gg.models.linking.entry import Recorded
             from gg.store.base import Key, Kind, get_one
 
             data = get_one(self._store, Key(Kind.THUNK, name))

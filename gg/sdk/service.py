@@ -1,6 +1,6 @@
 """Forces for a session: thunks come in at any time, and each gives its future a result.
 
-One driver serves the session (`gg.demand`), so what one thunk has made is known to the next.
+One driver serves the session (`gg.force.demand`), so what one thunk has made is known to the next.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
-from gg.composition import Composition
-from gg.config import Settings
 from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, ThunkId
-from gg.core.slotted import replace
-from gg.demand import Demand, NotDone
 from gg.errors import GGError, MissingObject, UsageError
-from gg.observe import events as seen
-from gg.outcome import Outcome, Settled
+from gg.force.composition import Composition
+from gg.force.demand import Demand, NotDone
+from gg.force.outcome import Outcome, Settled
+from gg.light.slotted import replace
+from gg.observe import build_events as seen
 from gg.sdk.values import Result, Thunk, ThunkFailed, Value
 from gg.store.base import Store
-from gg.workspace import Workspace
+from gg.workspace.settings import Settings
+from gg.workspace.workspace import Workspace
 
 _Asked = tuple[Thunk, "Future[Result]"]
 

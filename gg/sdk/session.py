@@ -15,9 +15,9 @@ from gg.sdk.values import Blob, Out, Output, Result, Thunk
 from gg.store.base import Key, Kind
 
 if TYPE_CHECKING:
-    from gg.config import Held, Settings
-    from gg.sdk.programs import Programs
+    from gg.sdk.program_files import Programs
     from gg.sdk.service import Service
+    from gg.workspace.settings import Held, Settings
 
 Argument = str | bytes | os.PathLike[str] | Blob | Out | Output | Thunk
 Input = Blob | Output | Thunk
@@ -34,9 +34,9 @@ class Session:
     """
 
     def __init__(self, path: str | os.PathLike[str] = ".", **settings: object) -> None:
-        from gg import config
         from gg.store.directory import DirectoryStore
-        from gg.workspace import Workspace
+        from gg.workspace import settings as config
+        from gg.workspace.workspace import Workspace
 
         self._workspace = Workspace.create(os.fspath(path))
         names = {key: ",".join(v) if isinstance(v, (list, tuple)) else v for key, v in settings.items()}
@@ -58,7 +58,7 @@ class Session:
 
     def file(self, path: str | os.PathLike[str], name: str = "") -> Blob:
         """A file's bytes as they are now, as an input called `name` (the file's own name if empty)."""
-        from gg.files import hash_file
+        from gg.host.trees import hash_file
 
         place = os.fsencode(path)
         try:
@@ -87,7 +87,7 @@ class Session:
         by its name; `gg.out(name)` is an output. `inputs` and `outputs` are those that no argument names. The
         environment is PATH, and what is given.
 
-        A `dynamic` command may make further thunks itself (gg-create-thunk, `gg.custom`) and write their placeholders as
+        A `dynamic` command may make further thunks itself (gg-create-thunk, `gg.sdk.custom`) and write their placeholders as
         its outputs. It needs this workspace for that, so it runs on this machine whatever the engine.
         """
         if not command:
@@ -99,7 +99,7 @@ class Session:
         argv = [argv0, *(making.argument(argument) for argument in command[1:])]
         making.outputs.update(dict.fromkeys(outputs))
         variables = {"PATH": os.defpath, **(environment or {})}
-        from gg.custom import assemble
+        from gg.sdk.custom import assemble
 
         name, encoded = assemble(
             program=program,
@@ -119,7 +119,7 @@ class Session:
         if isinstance(program, Out):
             raise UsageError("the program of a thunk cannot be its own output")
         if self._programs is None:
-            from gg.sdk.programs import Programs
+            from gg.sdk.program_files import Programs
 
             self._programs = Programs(self._workspace, self._store)
         found, entries = self._programs.find(os.fsencode(program), environment)
@@ -148,7 +148,7 @@ class Session:
 
     def placeholder(self, thunk: Thunk, path: str | os.PathLike[str]) -> None:
         """Write a placeholder of the first output to `path`, for `gg-force`, or as what a dynamic thunk makes."""
-        from gg.custom import write_placeholder
+        from gg.sdk.custom import write_placeholder
 
         write_placeholder(os.fspath(path), thunk.id)
 
@@ -175,7 +175,7 @@ class Session:
 def _warn(held: Held, settings: Settings, given: set[str]) -> None:
     import warnings
 
-    from gg.harmless import need_place
+    from gg.workspace.harmless import need_place
 
     need_place(held, settings, given)
     names = ", ".join(held.said)
@@ -186,7 +186,7 @@ class _Making:
     """The inputs and outputs of one thunk while its command is read."""
 
     def __init__(self) -> None:
-        from gg.custom import inside
+        from gg.sdk.custom import inside
 
         self.path = inside
         self.entries: dict[bytes, Entry] = {}

@@ -29,9 +29,9 @@ from typing import Protocol
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
-from gg.core.named import NamedTuple
-from gg.core.slotted import slotted
 from gg.errors import FormatError, MissingObject, StoreError
+from gg.light.named import NamedTuple
+from gg.light.slotted import slotted
 
 
 class Kind(IntEnum):

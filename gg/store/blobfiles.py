@@ -23,11 +23,8 @@ from contextlib import contextmanager
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, BlobId
-from gg.core.named import NamedTuple
 from gg.core.ticks import time_settled
-from gg.store import growth
-from gg.store.base import Key, Kind, SourceChanged, Stored
-from gg.store.files import (
+from gg.host.files import (
     Signature,
     aside,
     copy_fd,
@@ -39,8 +36,11 @@ from gg.store.files import (
     trouble,
     write_fd,
 )
+from gg.host.scratch import Scratch, left, remove_left
+from gg.light.named import NamedTuple
+from gg.store import growth
+from gg.store.base import Key, Kind, SourceChanged, Stored
 from gg.store.metadata import FRESH_S, Metadata
-from gg.store.scratch import Scratch, left, remove_left
 
 MTIME_NS = 1_000_000_000
 _EXECUTABLE = b"x"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gg.core.ids import BlobId
-from gg.core.slotted import replace
+from gg.light.slotted import replace
 from gg.store.base import Caps, Key, Kind, Store, Stored
 from gg.store.wrapper import Wrapper
 

@@ -25,9 +25,9 @@ from contextlib import suppress
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
+from gg.host.files import trouble, write_whole
 from gg.store.base import Caps, Key, Kind, Stored, check_put
 from gg.store.blobfiles import BlobFiles
-from gg.store.files import trouble, write_whole
 from gg.store.metadata import Metadata
 
 VERSION = 1
@@ -73,11 +73,11 @@ class DirectoryStore:
         return found
 
     def peek(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        """Of objects that are no blobs: see `gg.store.gc.Collectable`."""
+        """Of objects that are no blobs: see `gg.store.collection.Collectable`."""
         return self._metadata.get(keys, peek=True)
 
     def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
-        """See `gg.store.gc.Collectable`."""
+        """See `gg.store.collection.Collectable`."""
         self._need_writable()
         blobs, others = _apart(keys)
         used = self._metadata.drop_unused(others, before) if others else set()
@@ -87,11 +87,11 @@ class DirectoryStore:
         return used
 
     def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
-        """See `gg.store.gc.Collectable`."""
+        """See `gg.store.collection.Collectable`."""
         return self._metadata.news(mark)
 
     def opened(self) -> float:
-        """See `gg.store.gc.Collectable`."""
+        """See `gg.store.collection.Collectable`."""
         return math.inf if self._lock is None else _oldest(self._lock)
 
     def put(self, items: Mapping[Key, bytes]) -> None:

@@ -10,8 +10,8 @@ from threading import Lock
 
 from gg.core.ids import BlobId
 from gg.errors import StoreError
+from gg.host.files import write_whole
 from gg.store.base import Caps, Key, Kind, SourceChanged, Stored, blob_key, check_put
-from gg.store.files import write_whole
 
 Before = Callable[[str, Sequence[Key]], None]
 Alter = Callable[[Key, bytes], bytes]

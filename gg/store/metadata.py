@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from blake3 import blake3
 
 from gg.errors import FREE_SOME, FormatError, GGError, NoRoom, StoreError
+from gg.host.closing import close
+from gg.host.files import Signature
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
-from gg.store.closing import close
-from gg.store.files import Signature
 
 if TYPE_CHECKING:
     import sqlite3
@@ -124,7 +124,7 @@ class Metadata:
             self._change(lambda db: db.executemany("DELETE FROM object WHERE key = ?", rows))
 
     def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
-        """See `gg.store.gc.Collectable`."""
+        """See `gg.store.collection.Collectable`."""
         by_name = {_name(key): key for key in keys}
         used: set[Key] = set()
 
@@ -139,7 +139,7 @@ class Metadata:
         return used
 
     def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
-        """See `gg.store.gc.Collectable`. A mark is the number of a row that stays, so new ones have higher numbers."""
+        """See `gg.store.collection.Collectable`. A mark is the number of a row that stays, so new ones have higher numbers."""
         if self._read_only:
             return 0, {}
         if mark < 0:

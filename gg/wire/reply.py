@@ -8,7 +8,7 @@
   results    one for each task, in order:
                [0, reduction, missing]        it succeeded: a reduction as `gg.core.codec` has it, reads included
                [1, status, stdout, stderr, [wall, cpu, memory], missing]    the command failed
-               [2, fault, message, lacking]   it did not run: a value of `gg.core.events.Fault`; objects that no place had,
+               [2, fault, message, lacking]   it did not run: a value of `gg.schedule.events.Fault`; objects that no place had,
                                               a byte of kind and 32 of digest each
              missing: paths that were asked for and that are not declared, each ended by NUL
   codec      0 the objects as they are, 1 as one zstd frame
@@ -27,10 +27,10 @@ from typing import Any, cast
 
 from msgpack import packb
 
-from gg.core.events import Fault
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
-from gg.core.named import NamedTuple
 from gg.core.thunk import Usage
+from gg.light.named import NamedTuple
+from gg.schedule.events import Fault
 from gg.wire.request import RAW, VERSION, ZSTD, WrongVersion, _damaged, _unpacked
 
 TAG = "gg-reply"

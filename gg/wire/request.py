@@ -3,7 +3,7 @@
   request   "gg-request", 2, store, packs, limits, directories, tasks, codec, objects, engine
   store     where objects are: [endpoint, bucket, prefix, region], all empty when everything is in the request
   packs     [digests, sizes, tails] of the packs that hold what the tasks read: 32 bytes each, the size of the pack, and how
-            many bytes at its end hold its index (`gg.store.s3.pack`); what is in none stands by itself
+            many bytes at its end hold its index (`gg.share.s3.pack`); what is in none stands by itself
   limits    [bytes of memory, most bytes of an output in the reply, of all of them]; 0 for no limit
   directories   paths that are directories at home and are not declared, each ended by NUL
   tasks     [thunk, extra, milliseconds] each, to be run in this order: a resolved thunk as `gg.core.codec` has it, files that
@@ -22,9 +22,9 @@ from collections.abc import Sequence
 from msgpack import packb, unpackb
 
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
-from gg.core.named import NamedTuple
 from gg.core.thunk import File
 from gg.errors import FormatError
+from gg.light.named import NamedTuple
 
 VERSION = 2
 TAG = "gg-request"

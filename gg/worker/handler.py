@@ -10,7 +10,7 @@ import base64
 import os
 from typing import Protocol
 
-from gg.worker.s3 import S3, environment_credentials
+from gg.worker.fetching import S3, environment_credentials
 from gg.worker.serve import Worker
 
 _RESERVE = 192 << 20  # bytes of the function's memory for the interpreter and the runtime

@@ -8,9 +8,9 @@ from typing import Protocol
 from gg.core.codec import decode_group
 from gg.core.ids import GroupId
 from gg.core.thunk import File
-from gg.execute.expand import Groups
+from gg.run.expand import Groups
 from gg.store.base import Key, Kind, blob_key
-from gg.worker.cache import Cache
+from gg.worker.disk_cache import Cache
 
 
 class Source(Protocol):

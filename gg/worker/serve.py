@@ -21,17 +21,17 @@ import zstandard
 
 import gg
 from gg.core.codec import decode_thunk
-from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.errors import GGError
-from gg.execute.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
-from gg.execute.job import Job, Ran
-from gg.execute.process import Killed
-from gg.files import hash_file
+from gg.host.trees import hash_file
+from gg.run.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
+from gg.run.job import Job, Ran
+from gg.run.process import Killed
+from gg.schedule.events import Fault
+from gg.share.s3.pack import decompress
 from gg.store.base import Key, blob_key
-from gg.store.s3.pack import decompress
 from gg.wire.reply import (
     CacheUse,
     Refused,
@@ -48,8 +48,8 @@ from gg.wire.reply import (
     Worker as Who,
 )
 from gg.wire.request import RAW, ZSTD, Limits, Pack, Place, Request, Task, WrongVersion, decode_objects, decode_request
-from gg.worker.cache import Cache
-from gg.worker.layer import Layer
+from gg.worker.disk_cache import Cache
+from gg.worker.layer_objects import Layer
 from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
 
 _COMPRESS_FROM = 512  # bytes

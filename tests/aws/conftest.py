@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.deployed import Deployed
 from tests.e2e.project import Project
+from tests.servers.deployed import Deployed
 
 
 @pytest.fixture

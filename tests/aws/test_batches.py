@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.aws.functions_for_tests import create
-from tests.aws.lambda_service.client import LambdaService
-from tests.aws.pretended import FUNCTION, environment, made, pretended, recorded
-from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Forced, Project
+from tests.servers.functions_for_tests import create
+from tests.servers.lambda_service.client import LambdaService
+from tests.servers.pretended import FUNCTION, environment, made, pretended, recorded
+from tests.servers.seaweed import Seaweed
 
 UNITS = 600
 WIDE = 50

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from gg.cost.prices import prices
-from tests.aws.functions_for_tests import create
-from tests.aws.lambda_service.client import LambdaService, beside, lambda_service
-from tests.aws.seaweed import REGION, Seaweed
-from tests.aws.worker_zip import worker_zip
 from tests.e2e.project import SCRIPTS, Forced, Project
+from tests.servers.functions_for_tests import create
+from tests.servers.lambda_service.client import LambdaService, beside, lambda_service
+from tests.servers.seaweed import REGION, Seaweed
+from tests.servers.worker_zip import worker_zip
 
 UNITS = 12
 MEMORY, DISK = 1024, 1536

@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gg.aws.session import Session
+from gg.aws.setup import Session
 from gg.cli import deploy as deploy_command
 from gg.cli import undeploy as undeploy_command
-from gg.config import cache_home
 from gg.deploy import package
 from gg.deploy.found import look, remembered
 from gg.deploy.runtimes import choose, choose_architecture
 from gg.deploy.wanted import function_name
 from gg.errors import AccessError, GGError, SetupError, UsageError
-from tests.aws.cloud import Cloud, cloud
-from tests.aws.functions_for_tests import create, zipped
-from tests.aws.lambda_service.image import PYTHON
-from tests.aws.seaweed import Seaweed
+from gg.workspace.settings import cache_home
+from tests.servers.cloud import Cloud, cloud
+from tests.servers.functions_for_tests import create, zipped
+from tests.servers.lambda_service.image import PYTHON
+from tests.servers.seaweed import Seaweed
 
 _GOLDEN = Path(__file__).parents[1] / "golden" / "deploy-dry-run.txt"
 _CACHE = cache_home()  # of this user, not of a test: wheels are downloaded once
@@ -281,7 +281,7 @@ def test_the_zip_runs_in_the_sandbox(here: Cloud) -> None:
     with zipfile.ZipFile(out, "a") as archive:
         archive.writestr(
             probe,
-            "import blake3, msgpack, zstandard, gg.worker.handler, gg.execute.runner as runner\n"
+            "import blake3, msgpack, zstandard, gg.worker.handler, gg.run.runner as runner\n"
             "from gg import native\n"
             "def handler(event, context):\n"
             "    packed = zstandard.compress(msgpack.packb([blake3.blake3(b'x').digest()]))\n"
@@ -292,7 +292,7 @@ def test_the_zip_runs_in_the_sandbox(here: Cloud) -> None:
     create(client, "probe", code=out.getvalue())
     answer = client.invoke(FunctionName="probe", Payload=b"{}")
     assert json.loads(answer["Payload"].read()) == [
-        True, "/var/task/gg/execute/runner.py", "/var/task/gg/_native/libgg-pathmap.so"
+        True, "/var/task/gg/run/runner.py", "/var/task/gg/_native/libgg-pathmap.so"
     ]  # fmt: skip
     client.delete_function(FunctionName="probe")
 

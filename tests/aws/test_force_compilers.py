@@ -13,10 +13,10 @@ from gg.core import placeholder
 from gg.core.codec import decode_thunk, encode_thunk, thunk_id
 from gg.store.base import Key, Kind
 from gg.store.directory import DirectoryStore
-from tests.aws.deployed import Deployed, deployed
-from tests.aws.functions_for_tests import create, zipped
-from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Project
+from tests.servers.deployed import Deployed, deployed
+from tests.servers.functions_for_tests import create, zipped
+from tests.servers.seaweed import Seaweed
 
 SOURCES = {
     "part.h": "int part(int);\nint util(int);\n",

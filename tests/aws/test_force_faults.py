@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.aws.deployed import Deployed, bare_project, deployed
-from tests.aws.flaky import Flaky, flaky, sometimes
-from tests.aws.functions_for_tests import until
-from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Forced, Project, Tree
+from tests.servers.deployed import Deployed, bare_project, deployed
+from tests.servers.flaky import Flaky, flaky, sometimes
+from tests.servers.functions_for_tests import until
+from tests.servers.seaweed import Seaweed
 
 UNITS = 200
 PARTS = 4

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.cloud import cloud
-from tests.aws.deployed import Deployed, bare_project, deployed, wheels
-from tests.aws.seaweed import Seaweed
 from tests.e2e.project import Project
 from tests.e2e.test_06_fibonacci import programs, start
+from tests.servers.cloud import cloud
+from tests.servers.deployed import Deployed, bare_project, deployed, wheels
+from tests.servers.seaweed import Seaweed
 
 MAKEFILE = """CFLAGS = -O1 -g -Wall
 prog: main.o part.o lib.a ; $(CC) -o $@ main.o part.o lib.a

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.deployed import Deployed, deployed
-from tests.aws.functions_for_tests import create, zipped
-from tests.aws.seaweed import Seaweed
-from tests.aws.server import Answer, Server
+from tests.aws_client.test_aws_http import certificate, serving
 from tests.e2e.project import Project
-from tests.unit.test_aws_http import certificate, serving
+from tests.servers.deployed import Deployed, deployed
+from tests.servers.functions_for_tests import create, zipped
+from tests.servers.seaweed import Seaweed
+from tests.servers.server import Answer, Server
 
 __all__ = ["certificate"]
 

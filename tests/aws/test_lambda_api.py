@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.functions_for_tests import create, until, zipped
-from tests.aws.lambda_service.auth import Auth, Identity
-from tests.aws.lambda_service.client import ROLE, LambdaService, beside, lambda_service
-from tests.aws.lambda_service.config import Config, Limits
-from tests.aws.lambda_service.errors import Refused
-from tests.aws.lambda_service.http import Request
-from tests.aws.lambda_service.image import PYTHON
-from tests.aws.seaweed import Seaweed
+from tests.servers.functions_for_tests import create, until, zipped
+from tests.servers.lambda_service.auth import Auth, Identity
+from tests.servers.lambda_service.client import ROLE, LambdaService, beside, lambda_service
+from tests.servers.lambda_service.config import Config, Limits
+from tests.servers.lambda_service.errors import Refused
+from tests.servers.lambda_service.http import Request
+from tests.servers.lambda_service.image import PYTHON
+from tests.servers.seaweed import Seaweed
 
 _FIRST = Identity(access_key="AKIAFIRST", secret_key="first")
 _EXPIRED = Identity(access_key="ASIAEXPIRED", secret_key="old", token="token", expires=1.0)

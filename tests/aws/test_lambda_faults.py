@@ -13,11 +13,11 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from tests.aws.functions_for_tests import create, until
-from tests.aws.lambda_service.client import LambdaService, lambda_service
-from tests.aws.lambda_service.config import Config, Faults
-from tests.aws.lambda_service.faults import Trouble
-from tests.aws.lambda_service.limits import ACCOUNT, RESERVED
+from tests.servers.functions_for_tests import create, until
+from tests.servers.lambda_service.client import LambdaService, lambda_service
+from tests.servers.lambda_service.config import Config, Faults
+from tests.servers.lambda_service.faults import Trouble
+from tests.servers.lambda_service.limits import ACCOUNT, RESERVED
 
 _BODY = b'{"do": "echo", "text": "0123456789012345678901234567890123456789"}'
 _PATH = "/2015-03-31/functions/f/invocations"
@@ -25,7 +25,7 @@ _PATH = "/2015-03-31/functions/f/invocations"
 
 @pytest.fixture(scope="module", params=["sandbox", "fast"])
 def service(request: pytest.FixtureRequest) -> Iterator[LambdaService]:
-    worker = "tests.aws.lambda_service.fast:echo" if request.param == "fast" else ""
+    worker = "tests.servers.lambda_service.fast:echo" if request.param == "fast" else ""
     with lambda_service(Config(fast=worker)) as running:
         create(running.client(), Timeout=1)
         _invoke(running)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.aws.lambda_service.config import Limits
-from tests.aws.lambda_service.limits import ACCOUNT, RATE, RESERVED, Admission
+from tests.servers.lambda_service.config import Limits
+from tests.servers.lambda_service.limits import ACCOUNT, RATE, RESERVED, Admission
 
 
 def _enter(admission: Admission, number: int, now: float = 0.0, name: str = "f", *, warm: bool = False) -> list[str]:

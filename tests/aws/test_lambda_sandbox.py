@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.aws.functions_for_tests import create, until, zipped
-from tests.aws.lambda_service.client import LambdaService, lambda_service
+from tests.servers.functions_for_tests import create, until, zipped
+from tests.servers.lambda_service.client import LambdaService, lambda_service
 
 
 @pytest.fixture(scope="module")

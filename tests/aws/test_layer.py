@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.aws.deployed import Deployed, deployed
-from tests.aws.lambda_service.config import Config
-from tests.aws.seaweed import REGION, Seaweed
-from tests.aws.server import Answer, Seen, Server, pass_on
 from tests.e2e.project import Project
+from tests.servers.deployed import Deployed, deployed
+from tests.servers.lambda_service.config import Config
+from tests.servers.seaweed import REGION, Seaweed
+from tests.servers.server import Answer, Seen, Server, pass_on
 
 HELLO = '#include <stdio.h>\nint main(void) { printf("hello\\n"); return 0; }\n'
 SOURCES = {

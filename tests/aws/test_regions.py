@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.lambda_service.client import LambdaService
-from tests.aws.pretended import FUNCTION, environment, made, pretended, recorded
-from tests.aws.regions import Regions, regions
-from tests.aws.seaweed import REGION, Seaweed
 from tests.e2e.project import Forced, Project
+from tests.servers.lambda_service.client import LambdaService
+from tests.servers.pretended import FUNCTION, environment, made, pretended, recorded
+from tests.servers.regions import Regions, regions
+from tests.servers.seaweed import REGION, Seaweed
 
 OTHER = "eu-west-1"
 UNITS = 60

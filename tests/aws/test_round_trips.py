@@ -16,20 +16,20 @@ from pathlib import Path
 import pytest
 
 from benchmarks.coordinator.workload import tell
-from gg import native
 from gg.core.codec import decode_thunk, encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath
 from gg.core.placeholder import Writer
 from gg.core.thunk import File, Group, Thunk, Work
+from gg.host import native_programs as native
 from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
-from tests.aws.flaky import flaky
-from tests.aws.functions_for_tests import create
-from tests.aws.lambda_service.client import LambdaService, beside, lambda_service
-from tests.aws.lambda_service.config import Config
-from tests.aws.seaweed import REGION, Seaweed
-from tests.aws.server import Seen
 from tests.e2e.project import Project
+from tests.servers.flaky import flaky
+from tests.servers.functions_for_tests import create
+from tests.servers.lambda_service.client import LambdaService, beside, lambda_service
+from tests.servers.lambda_service.config import Config
+from tests.servers.seaweed import REGION, Seaweed
+from tests.servers.server import Seen
 
 UNITS, HEADERS = 2400, 1000
 BATCH = 16  # thunks an invocation, at most

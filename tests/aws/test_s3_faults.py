@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import BlobId
+from gg.share.s3 import bucket as bucket_module
+from gg.share.s3.pack import blob_name, pack_name
+from gg.share.s3.remote import Remote
 from gg.store.base import Key, Kind, TransientStoreError, blob_key
-from gg.store.s3 import bucket as bucket_module
-from gg.store.s3.pack import blob_name, pack_name
-from gg.store.s3.remote import Remote
-from tests.aws.flaky import Flaky, flaky, sometimes
-from tests.aws.s3 import Place, place_on, secret_key
-from tests.aws.seaweed import Seaweed
 from tests.conformance.store_suite import objects, path_bytes, record
+from tests.servers.flaky import Flaky, flaky, sometimes
+from tests.servers.s3 import Place, place_on, secret_key
+from tests.servers.seaweed import Seaweed
 
 KEY = secret_key()
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from gg.aws import errors
-from gg.aws.session import Session
+from gg.aws import failures as errors
+from gg.aws.setup import Session
 from gg.errors import AccessError, GGError, SetupError, Unreachable, UsageError
-from gg.store.s3 import bucket as bucket_module
-from gg.store.s3.remote import Remote
-from gg.store.s3.store import S3Store
-from gg.store.s3.uri import DAY_S, StoreUri, parse
-from gg.trust import Keyring
-from tests.aws.seaweed import Seaweed
-from tests.aws.server import Answer, Seen, Server
+from gg.share.keys import Keyring
+from gg.share.s3 import bucket as bucket_module
+from gg.share.s3.remote import Remote
+from gg.share.s3.store import S3Store
+from gg.share.s3.uri import DAY_S, StoreUri, parse
+from tests.aws_client.test_aws_http import certificate, serving
 from tests.conformance.store_suite import objects
-from tests.unit.test_aws_http import certificate, serving
+from tests.servers.seaweed import Seaweed
+from tests.servers.server import Answer, Seen, Server
 
 __all__ = ["certificate"]
 
@@ -220,7 +220,7 @@ def test_proxies(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_buckets_are_addressed_as_boto_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gg.store.s3.bucket import Bucket
+    from gg.share.s3.bucket import Bucket
 
     def address(where: str) -> tuple[str, str]:
         found = Bucket.open(parse(where), Session("eu-west-1"))

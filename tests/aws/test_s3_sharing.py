@@ -14,19 +14,19 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.errors import MissingObject, StoreError
+from gg.share.keys import SecretKey
+from gg.share.s3 import journal, log
+from gg.share.s3.pack import Writer, blob_name, pack_name
+from gg.share.s3.packer import Input, Packed, Source
+from gg.share.s3.remote import Remote
+from gg.share.s3.ship import Shipper
+from gg.share.s3.store import S3Store
+from gg.share.s3.uri import DAY_S
 from gg.store.base import Key, Kind, SourceChanged, blob_key, get_one, put_blobs
 from gg.store.memory import MemoryStore
-from gg.store.s3 import journal, log
-from gg.store.s3.pack import Writer, blob_name, pack_name
-from gg.store.s3.packer import Input, Packed, Source
-from gg.store.s3.remote import Remote
-from gg.store.s3.ship import Shipper
-from gg.store.s3.store import S3Store
-from gg.store.s3.uri import DAY_S
-from gg.trust import SecretKey
-from tests.aws.s3 import Place, place_on, secret_key
-from tests.aws.seaweed import Seaweed
 from tests.conformance.store_suite import objects, record
+from tests.servers.s3 import Place, place_on, secret_key
+from tests.servers.seaweed import Seaweed
 
 ANN, BOB = secret_key("ann"), secret_key("bob")
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.aws.seaweed import Seaweed, seaweed
+from tests.servers.seaweed import Seaweed, seaweed
 
 
 def _refused(error: pytest.ExceptionInfo[ClientError]) -> str:
@@ -67,7 +67,8 @@ def test_two_servers_run_side_by_side_and_are_gone_afterwards(seaweed_server: Se
 
 
 def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
-    script = "from tests.aws.seaweed import seaweed; import sys\nwith seaweed(sys.argv[1]) as s: print(s.pid, flush=True); input()"
+    script = "from tests.servers.seaweed import seaweed; import sys\n"
+    script += "with seaweed(sys.argv[1]) as s: print(s.pid, flush=True); input()"
     owner = subprocess.Popen(
         [sys.executable, "-c", script, str(tmp_path)],
         stdin=subprocess.PIPE,

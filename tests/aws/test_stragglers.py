@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tests.aws.pretended import environment, made, pretended, recorded
-from tests.aws.seaweed import Seaweed
+from tests.servers.pretended import environment, made, pretended, recorded
+from tests.servers.seaweed import Seaweed
 
 UNITS, TIMEOUT_S = 150, 120
 

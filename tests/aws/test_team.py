@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gg.trust import SecretKey
-from tests.aws.s3 import secret_key
-from tests.aws.seaweed import REGION, Seaweed
+from gg.share.keys import SecretKey
 from tests.commands.batch import programs
+from tests.servers.s3 import secret_key
+from tests.servers.seaweed import REGION, Seaweed
 
 MAKEFILE = "prog: main.o util.o\n\tgcc -o $@ $^\n%.o: %.c util.h\n\tgcc -g -O2 -c -o $@ $<\n"
 

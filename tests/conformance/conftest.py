@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.lambda_service.client import LambdaService, lambda_service
-from tests.aws.lambda_service.config import Config
+from tests.servers.lambda_service.client import LambdaService, lambda_service
+from tests.servers.lambda_service.config import Config
 from tests.support.lambda_subject import LambdaSubject
 
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from gg.core.events import Fault
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File, Reduction
-from gg.engines.base import Answer, Engine, Failure, Start
+from gg.engines.engine import Answer, Engine, Failure, Start
+from gg.schedule.events import Fault
 from gg.store.base import Store, read_blob
 from tests.support.thunks import Graph
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, Output, Symlink, Thunk, Work
-from gg.execute.expand import Groups
-from gg.execute.job import Isolation, Job, Ran
-from gg.execute.runner import Runner
-from gg.files import hash_file
+from gg.host.trees import hash_file
+from gg.run.expand import Groups
+from gg.run.job import Isolation, Job, Ran
+from gg.run.runner import Runner
 from gg.store.memory import MemoryStore
 from tests.native.maps import declared
 

@@ -19,11 +19,11 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
+from gg.host.closing import SMALL
+from gg.host.files import Signature
 from gg.store import blobfiles, metadata
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs, read_blob
-from gg.store.closing import SMALL
 from gg.store.directory import DirectoryStore
-from gg.store.files import Signature
 from tests.conformance.store_suite import objects, path_bytes, record
 
 ROOT = Path(__file__).parents[2]
@@ -302,7 +302,7 @@ def test_a_collection_wants_the_store_for_itself(place: Path, store: DirectorySt
 _LEFT = """
         import os, sys
         from gg.store.base import Key, Kind, put_blobs
-        from gg.store.closing import end_soon
+        from gg.host.closing import end_soon
         from gg.store.directory import DirectoryStore
         end_soon()
         for number in range(int(sys.argv[2])):
@@ -510,8 +510,8 @@ def test_sqlite_is_loaded_only_when_needed(place: Path) -> None:
         from gg.core.ids import BlobId
         from gg.store.base import put_blobs
         from gg.store.directory import DirectoryStore
-        import gg.store.cache, gg.store.memory, gg.store.metered, gg.store.retry, gg.store.verify, gg.store.gc
-        import gg.store.filedb
+        import gg.store.cache, gg.store.memory, gg.store.metered, gg.store.retry, gg.store.verified, gg.store.collection
+        import gg.host.filedb
         DirectoryStore(sys.argv[1]).close()
         print("sqlite3" in sys.modules)
     """

@@ -12,14 +12,14 @@ import pytest
 from gg.core.ids import SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import File, Reduction
-from gg.engines.base import Engine
-from gg.engines.local import LocalEngine
+from gg.engines.engine import Engine
+from gg.engines.local.local_engine import LocalEngine
 from gg.engines.machine import memory_total, oom_kills
-from gg.execute.expand import Groups
-from gg.execute.job import Isolation
+from gg.host.filedb import FileDB
+from gg.run.expand import Groups
+from gg.run.job import Isolation
 from gg.store.base import read_blob
 from gg.store.directory import DirectoryStore
-from gg.store.filedb import FileDB
 from gg.store.memory import MemoryStore
 from tests.conformance.engine_suite import Answers, EngineSuite, PretendedCommands, Subject
 from tests.support.fake_engine import FakeEngine
@@ -231,7 +231,7 @@ def test_the_machine(tmp_path: Path) -> None:
 def test_two_that_are_killed_at_once_for_want_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is told so, though the first to be answered has seen both kills; who begins later is not."""
     kills = [5]
-    monkeypatch.setattr("gg.engines.local.oom_kills", lambda: kills[0])
+    monkeypatch.setattr("gg.engines.local.local_engine.oom_kills", lambda: kills[0])
     engine = LocalSubject(tmp_path, Isolation.PATHMAP).engine()
     started = time.time()
     kills[0] = 7

@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from gg.core.events import Fault
 from gg.core.thunk import Reduction
-from gg.engines.base import Failure
+from gg.engines.engine import Failure
+from gg.schedule.events import Fault
 from gg.store.base import blob_key
-from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import EngineSuite
+from tests.servers.lambda_service.client import LambdaService
 from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from gg.core.events import Fault
 from gg.core.ids import ThunkId
 from gg.core.thunk import Reduction
-from gg.engines.base import Failure, Start
-from tests.aws.functions_for_tests import until
-from tests.aws.lambda_service.client import LambdaService
+from gg.engines.engine import Failure, Start
+from gg.schedule.events import Fault
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
+from tests.servers.functions_for_tests import until
+from tests.servers.lambda_service.client import LambdaService
 from tests.support.lambda_subject import LambdaSubject
 
 

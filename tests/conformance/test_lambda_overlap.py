@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.core.thunk import File, Group
-from gg.engines.base import Failure
+from gg.engines.engine import Failure
 from gg.store.base import Key, Kind, blob_key
 from gg.wire.request import Pack, Place
-from tests.aws.functions_for_tests import until
-from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import PATIENCE, EngineSuite
+from tests.servers.functions_for_tests import until
+from tests.servers.lambda_service.client import LambdaService
 from tests.support.lambda_subject import LambdaSubject, Together
 
 output = EngineSuite.output

@@ -10,9 +10,9 @@ import pytest
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File
-from gg.execute.jail import JailRefused
-from gg.execute.job import Isolation, Job
-from gg.files import hash_file
+from gg.host.trees import hash_file
+from gg.run.jail import JailRefused
+from gg.run.job import Isolation, Job
 from tests.conformance.runner_suite import CASES, Bench, Case, Result
 
 BY_NAME = {case.name: case for case in CASES}
@@ -119,7 +119,7 @@ def test_without_namespaces_a_static_program_is_refused(tmp_path: Path, monkeypa
     refusing = tmp_path / "jail"
     refusing.write_text("#!/bin/sh\necho 'gg-jail: namespaces are refused here: no' >&2\nexit 124\n")
     refusing.chmod(0o755)
-    monkeypatch.setattr("gg.native.jail", lambda: refusing)
+    monkeypatch.setattr("gg.host.native_programs.jail", lambda: refusing)
     (bench.project / "s.c").write_text("int main(void) { return 0; }\n")
     subprocess.run(["gcc", "-static", "-o", "s", "s.c"], cwd=bench.project, check=True)
     with pytest.raises(JailRefused, match="namespaces are refused"):

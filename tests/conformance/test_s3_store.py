@@ -9,9 +9,9 @@ import pytest
 
 from gg.aws.sign import Credentials
 from gg.store.base import Store
-from tests.aws.s3 import Place, moto_server, place_on, secret_key
-from tests.aws.seaweed import Seaweed
 from tests.conformance.store_suite import StoreSuite
+from tests.servers.s3 import Place, moto_server, place_on, secret_key
+from tests.servers.seaweed import Seaweed
 
 
 @pytest.fixture(scope="session")

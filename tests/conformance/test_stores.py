@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from gg.share.tiered import Tiered
 from gg.store.base import Store
 from gg.store.cache import Cache
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
 from gg.store.metered import Metered
 from gg.store.retry import Retry
-from gg.store.tiered import Tiered
-from gg.store.verify import Verify
+from gg.store.verified import Verify
 from gg.store.wrapper import Wrapper
 from tests.conformance.store_suite import StoreSuite
 

@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gg import roots
 from gg.core import placeholder
+from gg.workspace import roots
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 SECONDS = 120.0  # no command of a test takes this long, however busy the machine

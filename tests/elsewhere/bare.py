@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import gg
-from gg import native
+from gg.host import native_programs as native
 
 TASK, LANG = "/var/task", "/var/lang"
 _PACKAGES = ("blake3", "msgpack", "zstandard")

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import zstandard
 
-from gg.cone import Cone
 from gg.core.codec import encode_thunk
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.core.reduction import decode_reduction
 from gg.core.thunk import File, Reduction, Thunk
-from gg.execute.expand import Groups
-from gg.files import hash_file
+from gg.force.cone import Cone
+from gg.host.filedb import FileDB
+from gg.host.trees import hash_file
+from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.store.filedb import FileDB
 from gg.wire.reply import Reply, Result, Succeeded, asked, decode_outputs, decode_reply
 from gg.wire.request import ZSTD, Limits, Request, Task, decode_objects, encode_objects, encode_request
 from tests.elsewhere.bare import Bare

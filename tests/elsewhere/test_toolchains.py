@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 
 from gg.core.colour import Look, shown
-from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import Directory, File, Output, Symlink, Thunk, Work
-from gg.files import hash_file
+from gg.host.trees import hash_file
+from gg.schedule.events import Fault
 from gg.store.base import blob_key, read_blob
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
 from gg.wire.reply import Refused, Succeeded, ToolFailed
-from gg.workspace import read_placeholder
+from gg.workspace.workspace import read_placeholder
 from tests.e2e.project import Project
 from tests.elsewhere.bare import Bare
 from tests.elsewhere.remote import Remote

@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Completed, Depfile, Draft, PathKind, Scan, Tool, Writes
 from gg.models.binutils import MODELS
-from gg.models.linking import Recorded
+from gg.models.drafts import Answer, Call, Completed, Depfile, Draft, PathKind, Scan, Tool, Writes
+from gg.models.linking.entry import Recorded
 
 CWD = b"/w"
 ENV = {b"PATH": b"/usr/local/bin:/usr/bin", b"LANG": b"de_DE.UTF-8", b"HOME": b"/root", b"MAKEFLAGS": b"-j"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, Scan, SearchPath, Tool, Writes
+from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, Scan, SearchPath, Tool, Writes
 from gg.models.driver.model import VERSION, DriverModel, Role
 from tests.models.binutils_probe import FakeProbe
 

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from gg.models.base import Draft
+from gg.models.drafts import Draft
 from gg.models.driver.model import DriverModel
 from tests.models.test_driver_truth import _call, _Probe, _workspace
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping, Sequence
 
-from gg.models.base import Lexer, Scan, SearchPath
+from gg.models.drafts import Lexer, Scan, SearchPath
 from gg.models.includes import Closure, Scanner, Signature, Stamp
 
 

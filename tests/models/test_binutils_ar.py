@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Draft, RunReal
 from gg.models.binutils.thin import is_dateless, makes_thin, member_names, thin_members
-from gg.models.linking import Recorded
+from gg.models.drafts import Draft, RunReal
+from gg.models.linking.entry import Recorded
 from tests.models.binutils_probe import AR_HELP_DATED, FakeProbe, answer, draft
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Depfile, Draft, Lexer, RunReal, Scan, SearchPath, Writes
+from gg.models.drafts import Depfile, Draft, Lexer, RunReal, Scan, SearchPath, Writes
 from tests.models.binutils_probe import FakeProbe, answer, draft
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import RunReal, Writes
+from gg.models.drafts import RunReal, Writes
 from tests.models.binutils_probe import FakeProbe, answer, draft
 
 

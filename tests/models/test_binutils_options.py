@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from gg.models.binutils.ar import ar_table, ranlib_table
 from gg.models.binutils.common import environment, expand, split_words
-from gg.models.binutils.edit import objcopy_table, strip_table
 from gg.models.binutils.gas import as_table
+from gg.models.binutils.in_place import objcopy_table, strip_table
 from gg.models.binutils.ldtable import linker_table
 from gg.models.binutils.nasm import environment_args, nasm_table, yasm_table
 from gg.models.binutils.options import Arg, Style, Unmodelled, parse, read_table

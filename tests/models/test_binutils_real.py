@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from gg.models.base import Call, Draft, Lexer, RunReal, Tool
 from gg.models.binutils import MODELS
+from gg.models.drafts import Call, Draft, Lexer, RunReal, Tool
 from tests.models.binutils_probe import DiskProbe
 
 SOURCES = {

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Completed, Draft, PathKind, RunReal, Tool
-from gg.models.declared import BadTable, Declarations, matcher, read, spelling
-from gg.models.declared_line import Line, Word
-from gg.models.declared_model import models, quoted
-from gg.models.declared_paths import fill, matching
+from gg.models.declared.line import Line, Word
+from gg.models.declared.paths import fill, matching
+from gg.models.declared.tables import BadTable, Declarations, matcher, read, spelling
+from gg.models.declared.tool_model import models, quoted
+from gg.models.drafts import Answer, Call, Completed, Draft, PathKind, RunReal, Tool
 
 BISON = """
 [tool.bison]
@@ -305,6 +305,6 @@ def test_a_pattern_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     is_directory = lambda path: disk.kind(path) is PathKind.DIRECTORY  # noqa: E731
     assert len(matching(b"/d/*", disk.list_directory, is_directory)) == 9
     assert matching(b"/d/?", disk.list_directory, is_directory) == matching(b"/d/**", disk.list_directory, is_directory)
-    monkeypatch.setattr("gg.models.declared_paths._MOST_FILES", 5)
+    monkeypatch.setattr("gg.models.declared.paths._MOST_FILES", 5)
     with pytest.raises(OSError, match="more than 5"):
         matching(b"/d/*", disk.list_directory, is_directory)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from gg.models.base import Draft
+from gg.models.drafts import Draft
 from gg.models.driver.accepted import QUESTION
 from gg.models.driver.certain import SINCE, certain, words
 from gg.models.driver.flags import CLANG, GCC

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Depfile, Draft, Lexer, Scan, SearchPath, Writes
+from gg.models.drafts import Depfile, Draft, Lexer, Scan, SearchPath, Writes
 from gg.models.driver.model import DriverModel
 from tests.models.driver_probe import (
     CWD,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Draft, Writes
+from gg.models.drafts import Draft, Writes
 from tests.models.driver_probe import PLAIN, SYSTEM, FakeFacts, answer, draft, machine, scan, words
 
 CRT = "/usr/lib/crt1.o"

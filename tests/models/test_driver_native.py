@@ -10,11 +10,11 @@ import pytest
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Thunk, Work
-from gg.execute.processor import arguments, needs_home
 from gg.models.driver.flags import CLANG, GCC
-from gg.models.driver.native import elsewhere
 from gg.models.driver.parse import parse
+from gg.models.driver.this_cpu import elsewhere
 from gg.models.toolchain import facts
+from gg.run.processor import arguments, needs_home
 from tests.models.toolchain_probes import DiskProbe
 
 X86 = b"x86_64-linux-gnu"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gg.models.base import Draft, RunReal
+from gg.models.drafts import Draft, RunReal
 from tests.models.driver_probe import FakeFacts, answer, machine
 
 QUESTIONS = [

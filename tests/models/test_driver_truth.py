@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.models.base import Call, Completed, Draft, PathKind, Tool
+from gg.models.drafts import Call, Completed, Draft, PathKind, Tool
 from gg.models.driver.model import DriverModel
 from tests.models.binutils_probe import DiskProbe
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from gg.models.base import Lexer, SearchPath
-from gg.models.base import Scan as Request
+from gg.models.drafts import Lexer, SearchPath
+from gg.models.drafts import Scan as Request
 from gg.models.includes import Scanner
 from tests.models.includes_disk import MemoryDisk, paths, request
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from gg.formats.make_rule import prerequisites
 from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, expand, lookup, of_command_line
-from gg.models.includes.rule import prerequisites
 
 C_TABLE: list[tuple[str, bytes, bytes]] = [
     ("quoted", b'#include "a.h"\n', b"Qa.h"),

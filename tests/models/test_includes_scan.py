@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from gg.models.base import Lexer
+from gg.models.drafts import Lexer
 from gg.models.includes import Closure, Cluster, Scanner
 from tests.models.includes_disk import MemoryDisk, paths, request, scan
 

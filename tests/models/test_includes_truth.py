@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from gg.formats.make_rule import prerequisites
 from gg.models.includes import Closure, LocalDisk, Scanner
-from gg.models.includes.rule import prerequisites
 from tests.models.includes_disk import request
 
 _DIRECTORIES = ("", "p", "p/q", "r", "r/s", "t", "link", "t/up")

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 
 from gg.core.thunk import Work
-from gg.models.base import Depfile, Draft, RunReal, Writes
 from gg.models.binutils.ldscript import Script, read_script
 from gg.models.binutils.needed import soname_in
-from gg.models.linking import Linked, Recorded, default_search_dirs, default_sysroot, flavour_of, resolve
+from gg.models.drafts import Depfile, Draft, RunReal, Writes
+from gg.models.linking.entry import Linked, Recorded, default_search_dirs, default_sysroot, flavour_of, resolve
 from tests.models.binutils_probe import FakeProbe, answer, words
 from tests.models.elf_files import I386, build_elf
 

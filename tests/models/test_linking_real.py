@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.models.linking import default_search_dirs, default_sysroot, flavour_of, resolve
+from gg.models.linking.entry import default_search_dirs, default_sysroot, flavour_of, resolve
 from tests.models.binutils_probe import DiskProbe
 
 SOURCES = {

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gg.models.names import LAUNCHERS, NAMES, tool_name
-from gg.models.registry import MODELS, model_for
+from gg.models.by_tool import MODELS, model_for
+from gg.models.tool_names import LAUNCHERS, NAMES, tool_name
 
 CALLED = {
     "gcc": "gcc gcc-12 gcc-4.9 x86_64-linux-gnu-gcc arm-none-eabi-gcc avr-gcc i686-w64-mingw32-gcc xtensa-esp32-elf-gcc"

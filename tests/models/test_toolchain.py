@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gg.models.base import Completed
-from gg.models.toolchain import CompilerFacts, facts, linkline, program_files, real_compiler, transcript
-from gg.models.toolchain.loader import parse_cache
+from gg.models.drafts import Completed
+from gg.models.linking import linkline
+from gg.models.linking.loader import parse_cache
+from gg.models.toolchain import CompilerFacts, facts, program_files, real_compiler, transcript
 from gg.models.toolchain.programs import shebang
 from gg.models.toolchain.view import question_env
 from tests.models.elf_files import EXECUTABLE, I386, build_elf

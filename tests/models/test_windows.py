@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gg.models.base import Draft, RunReal, Writes
-from gg.models.linking import Linked, makes_windows, resolve
+from gg.models.drafts import Draft, RunReal, Writes
+from gg.models.linking.entry import Linked, makes_windows, resolve
 from tests.models.binutils_probe import FakeProbe
 from tests.models.driver_probe import FakeFacts, answer
 

@@ -7,7 +7,7 @@ import posixpath
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from gg.models.base import Completed, PathKind
+from gg.models.drafts import Completed, PathKind
 
 
 class DiskProbe:

@@ -1,4 +1,4 @@
-"""Path maps for tests: written as the docstring of gg.execute.pathmap says, and read back."""
+"""Path maps for tests: written as the docstring of gg.run.pathmap says, and read back."""
 
 from __future__ import annotations
 

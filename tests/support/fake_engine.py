@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
-from gg.core.events import Caps, Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
-from gg.engines.base import Answer, Failure, Post, Start
+from gg.engines.engine import Answer, Failure, Post, Start
+from gg.schedule.events import Caps, Fault
 from gg.store.base import Store, blob_key
 
 

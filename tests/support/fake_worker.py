@@ -10,14 +10,14 @@ import base64
 from collections.abc import Mapping
 
 from gg.core.codec import decode_thunk
-from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
-from gg.store.s3.pack import decompress
+from gg.schedule.events import Fault
+from gg.share.s3.pack import decompress
 from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
 from gg.wire.request import RAW, Task, decode_objects, decode_request
-from tests.aws.lambda_service.fast import Sleep
+from tests.servers.lambda_service.fast import Sleep
 
 _USAGE = Usage(1_000_000, 1_000_000, 1 << 20)
 _FOREVER_S = 600.0

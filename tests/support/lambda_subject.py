@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gg.aws.errors import Asked
+from gg.aws.failures import Asked
 from gg.aws.http import Client, Endpoint
-from gg.aws.session import FixedKeys
+from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, Writer
@@ -15,14 +15,14 @@ from gg.core.thunk import Reduction
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.engine import LambdaEngine, Remote
-from gg.engines.awslambda.functions import Function
-from gg.engines.base import Engine, Failure, Start
-from gg.execute.expand import Groups
+from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.lambda_engine import LambdaEngine, Remote
+from gg.engines.engine import Engine, Failure, Start
+from gg.host.filedb import FileDB
+from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
-from gg.store.filedb import FileDB
-from tests.aws.lambda_service.client import LambdaService
 from tests.conformance.engine_suite import Answers, PretendedCommands
+from tests.servers.lambda_service.client import LambdaService
 from tests.support.thunks import Graph
 
 ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")

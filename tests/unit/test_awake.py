@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gg.awake import Awake
+from gg.host.awake import Awake
 
 
 def test_time_in_which_nothing_ran_does_not_pass() -> None:

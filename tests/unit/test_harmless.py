@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from gg import allowed, config
-from gg.allowed import Allowance
-from gg.core.slotted import names_of
 from gg.errors import SetupError, UsageError
-from gg.harmless import ASKED, HARMLESS, need_place
+from gg.light.slotted import names_of
+from gg.workspace import allowed
+from gg.workspace import settings as config
+from gg.workspace.allowed import Allowance
+from gg.workspace.harmless import ASKED, HARMLESS, need_place
 
 KEY = "ann:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

@@ -5,7 +5,7 @@
  * loader; and what the loader brought in is looked up afterwards, which marks or reports it.
  */
 #define _GNU_SOURCE
-#include "../exec_family.h"
+#include "../common/exec_family.h"
 #include "pathmap.h"
 
 #include <alloca.h>

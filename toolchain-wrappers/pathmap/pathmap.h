@@ -1,6 +1,6 @@
 /* The path map: what one thunk sees of the file system, inside the thunk's own processes.
  *
- * The format of the map, and what is promised of it, is the docstring of gg/execute/pathmap.py. The parts:
+ * The format of the map, and what is promised of it, is the docstring of gg/run/pathmap.py. The parts:
  *
  *   map.c      the file itself: loading, the table of records, marks, the report
  *   walk.c     from what a program calls a path to a `struct place`, by declared links and the overlay

@@ -1,4 +1,4 @@
-/* gg-place ASIDE TOP: puts made files where their placeholders stand. `gg/place.py` starts it, tells it which on standard
+/* gg-place ASIDE TOP: puts made files where their placeholders stand. `gg/force/placing.py` starts it, tells it which on standard
  * input, and reads on standard output what came of them. A process and not a library, for it then works while Python does.
  *
  *   directory.c  the directory that is worked in, and its times
@@ -26,8 +26,8 @@
 #define _GNU_SOURCE
 #include "place.h"
 
-#include "../placeholder.h"
-#include "../wire.h"
+#include "../common/placeholder.h"
+#include "../common/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../placeholder.h"
-#include "../raw.h"
+#include "../common/placeholder.h"
+#include "../common/raw.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../exec_family.h"
-#include "../wire.h"
+#include "../common/exec_family.h"
+#include "../common/wire.h"
 
 #include <alloca.h>
 #include <errno.h>

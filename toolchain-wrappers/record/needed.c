@@ -6,8 +6,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../go.h"
-#include "../raw.h"
+#include "../common/go.h"
+#include "../common/raw.h"
 
 #include <elf.h>
 #include <errno.h>

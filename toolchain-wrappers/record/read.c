@@ -5,10 +5,10 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../raw.h"
+#include "../common/raw.h"
 
-#include "../placeholder.h"
-#include "../wire.h"
+#include "../common/placeholder.h"
+#include "../common/wire.h"
 
 #include <dlfcn.h>
 #include <errno.h>

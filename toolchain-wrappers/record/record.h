@@ -32,7 +32,7 @@
 #include <spawn.h>
 #include <stddef.h>
 
-#include "../programs.h"
+#include "../common/programs.h"
 
 #define GG_EXPORT __attribute__((visibility("default")))
 #define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))

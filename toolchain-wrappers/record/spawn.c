@@ -6,7 +6,7 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../raw.h"
+#include "../common/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>

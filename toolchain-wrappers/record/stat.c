@@ -5,7 +5,7 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../placeholder.h"
+#include "../common/placeholder.h"
 
 #include <dirent.h>
 #include <errno.h>

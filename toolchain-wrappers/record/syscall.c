@@ -4,8 +4,8 @@
 #define _GNU_SOURCE
 #include "record.h"
 
-#include "../exec_family.h"
-#include "../raw.h"
+#include "../common/exec_family.h"
+#include "../common/raw.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* Which programs are modelled tools: the rules of gg/models/names.py, by hand. A name too many costs a question to the
+/* Which programs are modelled tools: the rules of gg/models/tool_names.py, by hand. A name too many costs a question to the
  * recorder, which runs the program; a name too few costs a compile that is not recorded. */
 #define _GNU_SOURCE
 #include "record.h"

@@ -2,7 +2,7 @@
 #define _GNU_SOURCE
 #include "trace.h"
 
-#include "../wire.h"
+#include "../common/wire.h"
 
 #include <errno.h>
 #include <fcntl.h>

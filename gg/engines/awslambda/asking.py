@@ -8,21 +8,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gg.aws.errors import Asked
+from gg.aws.failures import Asked
 from gg.aws.http import Client
 from gg.aws.trouble import NoAnswer
 from gg.core.codec import encode_thunk
-from gg.core.events import Fault
 from gg.core.ids import SandboxPath
-from gg.core.slotted import replace
 from gg.cost.meter import Meter, billed
-from gg.engines.awslambda.functions import Function, choose, invocation_path
+from gg.engines.awslambda.deployed_functions import Function, choose, invocation_path
 from gg.engines.awslambda.inputs import Inputs
-from gg.engines.awslambda.outcome import from_answer, from_silence, maybe_ran
+from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.parts import Came, Part
-from gg.engines.base import Failure, Start
+from gg.engines.engine import Failure, Start
 from gg.errors import AccessError
-from gg.execute.processor import needs_home
+from gg.light.slotted import replace
+from gg.run.processor import needs_home
+from gg.schedule.events import Fault
 from gg.wire.reply import Reply, asked
 from gg.wire.request import RAW, ZSTD, Pack, Place, Request, Task, encode_objects, encode_request
 

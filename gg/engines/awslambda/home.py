@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
-from gg.core.named import NamedTuple
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File
 from gg.core.ticks import time_settled
-from gg.granted import Granted
-from gg.workspace import read_placeholder
+from gg.light.named import NamedTuple
+from gg.workspace.granted import Granted
+from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
-    from gg.store.filedb import FileDB
+    from gg.host.filedb import FileDB
 
 
 class Found(NamedTuple):

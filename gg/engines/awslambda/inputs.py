@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from gg.core.ids import GroupId
-from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
 from gg.errors import GGError, InputChanged, SetupError
-from gg.execute.expand import Groups
+from gg.light.named import NamedTuple
+from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.request import Pack
 
@@ -30,7 +30,7 @@ _Bundle = asyncio.Future[frozenset[Pack]]
 
 
 class Input(Protocol):
-    """As `gg.store.s3.packer` has it."""
+    """As `gg.share.s3.packer` has it."""
 
     @property
     def key(self) -> Key: ...

@@ -12,8 +12,8 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from gg.aws.errors import Asked
-from gg.engines.awslambda.functions import Function
+from gg.aws.failures import Asked
+from gg.engines.awslambda.deployed_functions import Function
 
 _HELD_S = 600.0
 _NAME, _DEPLOYED = "functions.json", "deployment.json"

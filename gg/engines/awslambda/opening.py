@@ -8,33 +8,33 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gg.aws.errors import Asked
+from gg.aws.failures import Asked
 from gg.aws.http import Client
 from gg.aws.loop import LoopThread
-from gg.aws.session import Session
+from gg.aws.setup import Session
 from gg.aws.sign import Scope
-from gg.config import Settings
-from gg.core.named import NamedTuple
 from gg.cost.meter import Bill, Tariff
 from gg.cost.prices import prices
 from gg.deploy.found import regions
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.engine import NAME, LambdaEngine
-from gg.engines.awslambda.functions import Function, find
+from gg.engines.awslambda.deployed_functions import Function, find
 from gg.engines.awslambda.inputs import no_store
+from gg.engines.awslambda.lambda_engine import NAME, LambdaEngine
 from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import GGError
-from gg.execute.expand import Groups
-from gg.granted import Granted
+from gg.light.named import NamedTuple
+from gg.run.expand import Groups
+from gg.share.s3.store import S3Store
+from gg.share.tiered import Tiered
 from gg.store.base import Store
-from gg.store.s3.store import S3Store
-from gg.store.tiered import Tiered
+from gg.workspace.granted import Granted
+from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
-    from gg.store.filedb import FileDB
-    from gg.workspace import Workspace
+    from gg.host.filedb import FileDB
+    from gg.workspace.workspace import Workspace
 
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 

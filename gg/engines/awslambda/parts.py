@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Iterator, Sequence
 
 from gg.core.ids import BlobId, SandboxPath
-from gg.core.named import NamedTuple
 from gg.core.thunk import File, Reduction
 from gg.engines.awslambda.inputs import MOST, SMALL, Own
-from gg.engines.base import Failure, Post, Start
+from gg.engines.engine import Failure, Post, Start
+from gg.light.named import NamedTuple
 from gg.store.base import Key
 from gg.wire.reply import Reply
 from gg.wire.request import Pack

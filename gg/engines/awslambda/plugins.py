@@ -11,9 +11,9 @@ from __future__ import annotations
 import struct
 
 from gg.core.ids import GroupId, SandboxPath
-from gg.core.named import NamedTuple
 from gg.core.thunk import File, Thunk
-from gg.execute.expand import Groups, Node
+from gg.light.named import NamedTuple
+from gg.run.expand import Groups, Node
 from gg.store.base import Key, Store, blob_key
 
 _DIRECTORY = b"/bfd-plugins/"

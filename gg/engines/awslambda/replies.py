@@ -8,22 +8,22 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gg.core.events import Fault
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import decode_reduction, ran_on
 from gg.core.thunk import File
 from gg.cost.meter import Meter
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.parts import Came, Made, Part, Result
-from gg.engines.base import Failure, Start
+from gg.engines.engine import Failure, Start
 from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
-from gg.execute.expand import Groups
-from gg.granted import Granted
+from gg.run.expand import Groups
+from gg.schedule.events import Fault
+from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.store.s3.pack import decompress
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
 from gg.wire.reply import Result as Answer
 from gg.wire.request import RAW
+from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 
 from gg.core.ids import BlobId, GroupId
 from gg.core.thunk import File
+from gg.share.s3.packer import Input
+from gg.share.s3.remote import Remote
+from gg.share.s3.ship import Shipper, inputs
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.store.s3.packer import Input
-from gg.store.s3.remote import Remote
-from gg.store.s3.ship import Shipper, inputs
 from gg.wire.request import Pack, Place
 
 

@@ -5,7 +5,7 @@ Each is loaded when its tool is first called: most builds call three of them.
 
 from __future__ import annotations
 
-from gg.models.base import Answer, Call, Model, Probe
+from gg.models.drafts import Answer, Call, Model, Probe
 
 
 def _ar(call: Call, probe: Probe) -> Answer:
@@ -21,13 +21,13 @@ def _ranlib(call: Call, probe: Probe) -> Answer:
 
 
 def _objcopy(call: Call, probe: Probe) -> Answer:
-    from gg.models.binutils.edit import objcopy
+    from gg.models.binutils.in_place import objcopy
 
     return objcopy(call, probe)
 
 
 def _strip(call: Call, probe: Probe) -> Answer:
-    from gg.models.binutils.edit import strip
+    from gg.models.binutils.in_place import strip
 
     return strip(call, probe)
 
@@ -57,7 +57,7 @@ def _yasm(call: Call, probe: Probe) -> Answer:
 
 
 def _show(call: Call, probe: Probe) -> Answer:
-    from gg.models.binutils.show import show
+    from gg.models.binutils.printing import show
 
     return show(call, probe)
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from gg.core.slotted import slotted
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Draft, PathKind, Probe, RunReal, Writes
+from gg.light.slotted import slotted
 from gg.models.binutils.common import (
     VERSION,
     absolute,
@@ -27,6 +26,7 @@ from gg.models.binutils.common import (
 )
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
 from gg.models.binutils.thin import is_dateless, recall, thin_members
+from gg.models.drafts import Answer, Call, Draft, PathKind, Probe, RunReal, Writes
 from gg.models.toolchain import program_files
 
 # `op` letters choose the operation, `mod` ones change it; l and --record-libdeps take a text for the archive itself.

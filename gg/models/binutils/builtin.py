@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gg.core.regex import regex
-from gg.models.base import Probe
+from gg.light.regex import regex
 from gg.models.binutils.common import question_env
+from gg.models.drafts import Probe
 
 _NO_ENV: Mapping[bytes, bytes] = {}
 _SEARCH_DIR = regex(rb'SEARCH_DIR\("([^"]*)"\)')

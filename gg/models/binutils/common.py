@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from gg.core.regex import regex
-from gg.models.base import Call, PathKind, Probe, RunReal
+from gg.light.regex import regex
 from gg.models.binutils.options import Unmodelled
+from gg.models.drafts import Call, PathKind, Probe, RunReal
 from gg.models.toolchain import locale_files, program_files
 
 VERSION = "1"

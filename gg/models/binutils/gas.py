@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 from gg.models.binutils.common import (
     VERSION,
     directory_name,
@@ -18,6 +17,7 @@ from gg.models.binutils.common import (
     trial,
 )
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 
 # From `as --help` of binutils 2.40 for x86 and the manual's "Machine Dependencies" for the others, whose options that
 # start with -m and -x name no file. `--` and a missing operand mean standard input.

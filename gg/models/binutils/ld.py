@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Draft, Probe, RunReal
 from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of, makes_windows
 from gg.models.binutils.common import VERSION, environment, is_trial, question_env, text, tools, trial
-from gg.models.binutils.resolve import resolve
+from gg.models.binutils.link_search import resolve
+from gg.models.drafts import Answer, Call, Draft, Probe, RunReal
 
 # What the linkers read of the environment beside what all the tools do: LD_RUN_PATH stands in for -rpath, LDEMULATION
 # for -m; COLLECT_… and COMPILER_PATH are for the compiler that the LTO plugin starts.

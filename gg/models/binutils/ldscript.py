@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from gg.core.regex import regex
-from gg.core.slotted import slotted
+from gg.light.regex import regex
+from gg.light.slotted import slotted
 
 _TOKEN = regex(rb'/\*.*?\*/|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
 _GROUPS = frozenset((b"INPUT", b"GROUP", b"AS_NEEDED", b"STARTUP"))

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 from gg.models.binutils.common import VERSION, absolute, environment, is_trial, tools, trial
 from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 
 # `rule` is the -M family, taken apart in `_rules`.
 _NASM = """

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gg.core.elf import Dynamic
-from gg.core.slotted import field, slotted
-from gg.models.base import PathKind, Probe
+from gg.formats.elf import Dynamic
+from gg.light.slotted import field, slotted
 from gg.models.binutils.common import absolute
-from gg.models.binutils.look import Target, dynamic
+from gg.models.binutils.linked_file import Target, dynamic
 from gg.models.binutils.thin import recall
+from gg.models.drafts import PathKind, Probe
 
 _CONFIG = b"/etc/ld.so.conf"
 _SHELL = b"/bin/sh"

@@ -16,8 +16,8 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
-from gg.core.named import NamedTuple
-from gg.core.slotted import slotted
+from gg.light.named import NamedTuple
+from gg.light.slotted import slotted
 
 OPERAND = "operand"
 

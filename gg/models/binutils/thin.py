@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from gg.core.slotted import slotted
-from gg.models.base import Probe
+from gg.light.slotted import slotted
+from gg.models.drafts import Probe
 
 ARCH = b"!<arch>\n"
 THIN = b"!<thin>\n"

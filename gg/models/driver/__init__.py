@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gg.models.base import Answer, Call, Model, Probe
-from gg.models.names import COMPILERS
+from gg.models.drafts import Answer, Call, Model, Probe
+from gg.models.tool_names import COMPILERS
 
 if TYPE_CHECKING:
     from gg.models.driver.model import DriverModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gg.core.slotted import slotted
+from gg.light.slotted import slotted
 from gg.models.binutils.gas import as_table
 from gg.models.binutils.options import Unmodelled, parse
 from gg.models.driver.command import Command

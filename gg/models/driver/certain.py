@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from gg.core.regex import regex
+from gg.light.regex import regex
 from gg.models.driver.flags import CLANG, GCC
 
 SINCE = {GCC: (8,), CLANG: (7,)}

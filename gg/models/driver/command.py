@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from gg.core.slotted import field, slotted
+from gg.light.slotted import field, slotted
 from gg.models.driver.languages import Language
 
 

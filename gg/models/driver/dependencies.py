@@ -8,7 +8,7 @@ it. Both quote the operands of -MQ and the default for make, and leave those of 
 
 from __future__ import annotations
 
-from gg.models.base import Depfile
+from gg.models.drafts import Depfile
 from gg.models.driver.command import Command, Source, Stage
 from gg.models.driver.flags import CLANG
 from gg.models.driver.naming import base, stem, with_suffix

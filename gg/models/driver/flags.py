@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from enum import Enum, Flag, auto
 
-from gg.core.slotted import slotted
+from gg.light.slotted import slotted
 
 
 class Arity(Enum):

@@ -6,8 +6,8 @@ The suffixes are those of GCC (gcc.cc, `default_compilers`, and the `lang-specs.
 
 from __future__ import annotations
 
-from gg.core.slotted import slotted
-from gg.models.base import Lexer
+from gg.light.slotted import slotted
+from gg.models.drafts import Lexer
 
 
 @slotted()

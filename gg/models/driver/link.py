@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from gg.core.slotted import replace
-from gg.models.base import Call, Probe
+from gg.light.slotted import replace
+from gg.models.drafts import Call, Probe
 from gg.models.driver.command import Command
 from gg.models.driver.naming import program_output
-from gg.models.linking import Linked, default_search_dirs, default_sysroot, flavour_of, makes_windows, resolve
+from gg.models.linking.entry import Linked, default_search_dirs, default_sysroot, flavour_of, makes_windows, resolve
 
 # Stands for the objects that the driver makes of its own sources, so that the resolver sees something to link.
 _OWN_OBJECT = b"gg-own-object.o"

@@ -15,17 +15,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from gg.core.regex import regex
-from gg.core.slotted import slotted
 from gg.core.thunk import Work
-from gg.models.base import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, RunReal, Scan, SearchPath, Writes
+from gg.light.regex import regex
+from gg.light.slotted import slotted
 from gg.models.binutils.common import expand
 from gg.models.binutils.options import Unmodelled
+from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, RunReal, Scan, SearchPath, Writes
 from gg.models.driver.accepted import Accepted, AcceptFacts
 from gg.models.driver.assembler import for_assembler
 from gg.models.driver.command import Command, Source, Stage
 from gg.models.driver.dependencies import depfile
-from gg.models.driver.environment import Environments, kept, refusal
 from gg.models.driver.flags import CLANG, GCC
 from gg.models.driver.link import Line, resolve_link
 from gg.models.driver.naming import beside, main_output
@@ -34,6 +33,7 @@ from gg.models.driver.precompiled import precompiled_headers
 from gg.models.driver.profile import profiles
 from gg.models.driver.refusals import Refused, check, question, run_real
 from gg.models.driver.searchpath import HeaderFacts, SearchPaths
+from gg.models.driver.variables import Environments, kept, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +149,7 @@ class DriverModel:
     @property
     def _tools(self) -> Toolchain:
         if self._toolchain is None:
-            from gg.models.driver.tools import RealToolchain
+            from gg.models.driver.real_toolchain import RealToolchain
 
             self._toolchain = RealToolchain()
         return self._toolchain
@@ -286,7 +286,7 @@ class DriverModel:
 
 def _native(job: _Job, env: dict[bytes, bytes]) -> None:
     """Note what the options with `native` mean on this machine, in one line, and how to have that on another."""
-    from gg.models.driver.native import elsewhere
+    from gg.models.driver.this_cpu import elsewhere
 
     flags = tuple(word for word in job.command.kept if word.startswith(b"-m"))
     meaning = job.facts.expand_native(flags)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gg.models.base import PathKind, Probe, SearchPath
+from gg.models.drafts import PathKind, Probe, SearchPath
 from gg.models.driver.command import Command
 from gg.models.driver.flags import CLANG
 

@@ -7,7 +7,7 @@ GCC reads, for each source, BASE.gcda: below the current directory as $PWD names
 
 from __future__ import annotations
 
-from gg.models.base import PathKind, Probe
+from gg.models.drafts import PathKind, Probe
 from gg.models.driver.command import Command
 from gg.models.driver.flags import CLANG
 from gg.models.driver.naming import base

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gg.models.base import Call, PathKind, Probe, RunReal
+from gg.models.drafts import Call, PathKind, Probe, RunReal
 from gg.models.driver.command import Command, Stage, text
-from gg.models.driver.environment import HELPERS
 from gg.models.driver.trial import is_trial
+from gg.models.driver.variables import HELPERS
 
 
 class Refused(Exception):

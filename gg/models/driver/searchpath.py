@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from gg.core.slotted import slotted
-from gg.models.base import Call, PathKind, Probe, SearchPath
+from gg.light.slotted import slotted
+from gg.models.drafts import Call, PathKind, Probe, SearchPath
 from gg.models.driver.command import Command
 
 _ENVIRONMENT = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from gg.core.slotted import replace, slotted
+from gg.light.slotted import replace, slotted
 from gg.models.driver.flags import ROWS, Arity, Effect, Marks
 
 if TYPE_CHECKING:

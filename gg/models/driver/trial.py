@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gg.core.regex import regex
+from gg.light.regex import regex
 
 _NAMES = regex(
     rb"(?:\A|[/\0])(?:"

@@ -13,7 +13,7 @@ __all__ = ["Closure", "Cluster", "Computed", "Disk", "Header", "LocalDisk", "Sca
 
 if TYPE_CHECKING:
     from gg.models.includes.disk import Disk, LocalDisk, Signature, Stamp
-    from gg.models.includes.graph import Cluster, Header
+    from gg.models.includes.include_graph import Cluster, Header
     from gg.models.includes.scanner import Closure, Scanner
     from gg.models.includes.unit import Computed
 

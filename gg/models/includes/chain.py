@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from gg.core.slotted import slotted
-from gg.models.base import SearchPath
+from gg.light.slotted import slotted
+from gg.models.drafts import SearchPath
 from gg.models.includes.tree import Directory
 
 

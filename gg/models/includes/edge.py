@@ -1,4 +1,4 @@
-"""One name, looked up once in one working directory and search path (`gg.models.includes.resolve`)."""
+"""One name, looked up once in one working directory and search path (`gg.models.includes.lookup`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from gg.models.includes.chain import Place
-    from gg.models.includes.graph import Node
-    from gg.models.includes.resolve import Context
+    from gg.models.includes.include_graph import Node
+    from gg.models.includes.lookup import Context
     from gg.models.includes.tree import Directory
 
 # Positions of nodes that were not found on the search path. `#include_next` in a source, or in a file that was named by

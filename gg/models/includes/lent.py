@@ -20,8 +20,8 @@ from gg.models.includes.tree import Directory, Tree
 
 if TYPE_CHECKING:
     from gg.models.includes.edge import Edge
-    from gg.models.includes.graph import Cluster
-    from gg.models.includes.resolve import Context
+    from gg.models.includes.include_graph import Cluster
+    from gg.models.includes.lookup import Context
 
 # The form under which the lender is asked for what is still not found where its directories start.
 _FORM = {b"Q": b"B", b"B": b"B", b"N": b"B", b"M": b"B", b"f": b"B", b"F": b"F"}

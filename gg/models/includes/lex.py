@@ -22,7 +22,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gg.core.regex import regex
+from gg.light.regex import regex
 
 _BLANK = rb"[ \t\f\v\r\0]"
 _WS = rb"(?:" + _BLANK + rb"|/\*.*?\*/)*"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gg.core.regex import regex
+from gg.light.regex import regex
 from gg.models.includes.lex import assembler, encode, spliced
 
 _GAS_COMPUTED = regex(

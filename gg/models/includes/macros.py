@@ -14,8 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from gg.core.regex import regex
-from gg.core.slotted import slotted
+from gg.light.regex import regex
+from gg.light.slotted import slotted
 from gg.models.includes.lex import spliced, without_comments
 
 _WS = rb"[ \t\f\v\r]"

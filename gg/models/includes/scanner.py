@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import chain
 
-from gg.core.slotted import replace, slotted
-from gg.models.base import Scan, SearchPath
+from gg.formats.make_rule import prerequisites
+from gg.light.slotted import replace, slotted
+from gg.models.drafts import Scan, SearchPath
 from gg.models.includes.chain import Place
 from gg.models.includes.disk import Disk
-from gg.models.includes.files import Files
-from gg.models.includes.graph import Cluster, Header
+from gg.models.includes.include_graph import Cluster, Header
+from gg.models.includes.lexed_files import Files
+from gg.models.includes.lookup import HAZARDS, SYSTEM_HAZARDS, Context
 from gg.models.includes.macros import lookup, of_command_line
-from gg.models.includes.resolve import HAZARDS, SYSTEM_HAZARDS, Context
-from gg.models.includes.rule import prerequisites
 from gg.models.includes.tree import Tree
 from gg.models.includes.unit import Computed, Unit
 

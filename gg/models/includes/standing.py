@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from gg.models.includes.edge import Edge
-    from gg.models.includes.resolve import Context
+    from gg.models.includes.lookup import Context
     from gg.models.includes.tree import Directory
     from gg.models.includes.unit import Unit
 

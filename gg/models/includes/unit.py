@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import chain
 
-from gg.core.slotted import slotted
-from gg.models.base import Lexer, Scan
+from gg.light.slotted import slotted
+from gg.models.drafts import Lexer, Scan
 from gg.models.includes.edge import SOURCE, Edge
-from gg.models.includes.files import GAS, NASM, C, FileState
-from gg.models.includes.graph import Cluster, Header, Node
+from gg.models.includes.include_graph import Cluster, Header, Node
+from gg.models.includes.lexed_files import GAS, NASM, C, FileState
+from gg.models.includes.lookup import Context
 from gg.models.includes.macros import expand
-from gg.models.includes.resolve import Context
 
 _KINDS = {Lexer.C: C, Lexer.GAS: GAS, Lexer.NASM: NASM}
 # GNU compilers on Linux with glibc include it before all else (TARGET_C_PREINCLUDE in gcc/config/glibc-c.h).

@@ -6,8 +6,8 @@ lazily, each once a probe object; nothing is kept that outlives it. See `Compile
 
 from __future__ import annotations
 
+from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
 from gg.models.toolchain.compiler import CompilerFacts, facts
-from gg.models.toolchain.linkline import INPUTS, OUTPUT, LinkLine
 from gg.models.toolchain.locales import converters, locale_files
 from gg.models.toolchain.masquerade import real_compiler
 from gg.models.toolchain.programs import program_files

@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from gg.core.regex import regex
-from gg.models.base import Probe
-from gg.models.toolchain import linkline, transcript
-from gg.models.toolchain.linkline import INPUTS, OUTPUT, LinkLine
-from gg.models.toolchain.native import expansion, is_native
+from gg.light.regex import regex
+from gg.models.drafts import Probe
+from gg.models.linking import linkline
+from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
+from gg.models.toolchain import transcript
+from gg.models.toolchain.cpu_flags import expansion, is_native
 from gg.models.toolchain.programs import Machine, machine, shebang
 from gg.models.toolchain.transcript import Transcript
 from gg.models.toolchain.view import question_env, search_path

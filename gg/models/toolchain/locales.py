@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gg.models.base import PathKind, Probe
+from gg.models.drafts import PathKind, Probe
 from gg.models.toolchain.programs import machine
 from gg.models.toolchain.view import View
 

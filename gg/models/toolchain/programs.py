@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from gg.core.regex import regex
-from gg.models.base import Probe
-from gg.models.toolchain.loader import Loader
+from gg.light.regex import regex
+from gg.models.drafts import Probe
+from gg.models.linking.loader import Loader
 from gg.models.toolchain.view import View, question_env, search_path
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from gg.core.regex import regex
-from gg.core.slotted import slotted
+from gg.light.regex import regex
+from gg.light.slotted import slotted
 
 Command = tuple[bytes, ...]
 

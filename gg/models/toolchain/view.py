@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from gg.core.elf import Dynamic, ReadPart, read_dynamic_file
-from gg.models.base import PathKind, Probe
+from gg.formats.elf import Dynamic, ReadPart, read_dynamic_file
+from gg.models.drafts import PathKind, Probe
 
 ListDirectory = Callable[[bytes], tuple[bytes, ...]]
 

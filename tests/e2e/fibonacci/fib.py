@@ -9,7 +9,7 @@ if number < 2:
     with open("out", "w") as file:
         file.write(str(number))
 else:
-    from gg.custom import Maker
+    from gg.sdk.custom import Maker
 
     fib, add = os.environ["FIB_FUNCTION_HASH"], os.environ["ADD_FUNCTION_HASH"]
     environment = [f"FIB_FUNCTION_HASH={fib}", f"ADD_FUNCTION_HASH={add}"]

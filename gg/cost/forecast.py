@@ -1,0 +1,162 @@
+"""What a force would take and cost, by running the real scheduler under virtual time. Pure: a graph goes in, rows come out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from statistics import median
+
+from gg.core.thunk import Work
+from gg.cost import models
+from gg.cost.meter import Cost, Usage, cost
+from gg.cost.prices import FREE_DISK_MB, Prices
+from gg.light.named import NamedTuple
+from gg.schedule.events import NodeId, NodeSpec
+from gg.schedule.policy import DEFAULT_SECONDS, Policy
+from gg.schedule.simulator import EngineModel, EngineUse, simulate
+
+_MOST_RUNS = 5
+_NODES = 5000  # simulated at most for one row, unless one run needs more
+_ENOUGH = 3  # durations from which a guess is made
+
+
+class Guess(NamedTuple):
+    """How many thunks of a kind were never seen, and what each is taken to last. `learnt`: the median of those seen."""
+
+    thunks: int
+    seconds: float
+    learnt: bool
+
+
+class Graph(NamedTuple):
+    """What is to be forced. `guessed` by kind of work. `cold_bytes`: tools and headers that an environment fetches before
+    its first thunk; `to_send`: those that are not in the store yet, `first` of them before anything can run. All as they
+    are, not packed.
+    """
+
+    nodes: tuple[NodeSpec, ...]
+    roots: tuple[NodeId, ...]
+    guessed: Mapping[str, Guess] = {}
+    cold_bytes: int = 0
+    to_send: int = 0
+    first: int = 0
+
+
+class Place(NamedTuple):
+    """Where it would run: Lambda's prices and functions there, and this machine. `more`: further regions with functions like
+    those of the first, at their own prices.
+    """
+
+    prices: Prices
+    architecture: str
+    memory_mb: tuple[int, ...]
+    disk_mb: int
+    processors: int
+    memory: int
+    more: tuple[Prices, ...] = ()
+
+
+class Row(NamedTuple):
+    """One engine at one width. `seconds`: the median of `runs`, which were `fastest` to `slowest`; `path`: the longest
+    chain on this machine's durations, `sending`: what of `seconds` goes by before anything can run.
+    """
+
+    engine: str
+    width: int
+    seconds: float
+    fastest: float
+    slowest: float
+    runs: int
+    cost: Cost
+    usage: Usage
+    cold: int
+    peak: int
+    path: float
+    work: float
+    sending: float
+
+
+def known_or_guessed(nodes: Sequence[NodeSpec]) -> tuple[tuple[NodeSpec, ...], dict[str, Guess]]:
+    """The nodes with a duration each, and how the lacking ones were filled in: by the median of their kind, if a few of it
+    are known, else by the scheduler's own expectation.
+    """
+    known: dict[Work, list[float]] = {}
+    lacking: dict[Work, int] = {}
+    for node in nodes:
+        if node.seconds is None:
+            lacking[node.work] = lacking.get(node.work, 0) + 1
+        else:
+            known.setdefault(node.work, []).append(node.seconds)
+    guesses: dict[str, Guess] = {}
+    for work, count in lacking.items():
+        seen = known.get(work, [])
+        learnt = len(seen) >= _ENOUGH
+        guesses[work.value] = Guess(count, median(seen) if learnt else DEFAULT_SECONDS[work], learnt)
+    filled = [n if n.seconds is not None else n._replace(seconds=guesses[n.work.value].seconds) for n in nodes]
+    return tuple(filled), guesses
+
+
+def rows(graph: Graph, engines: Iterable[str], widths: Sequence[int], place: Place) -> list[Row]:
+    """A row for each engine and width; this machine has but one, its processors."""
+    found: list[Row] = []
+    for engine in engines:
+        if engine == "local":
+            width = min(place.processors, max(widths))
+            found.append(_row(graph, "local", [models.local_model(width, place.memory)], width, place, 0.0))
+            continue
+        sending = graph.first * models.PACKED / models.UPLINK
+        for width in widths:
+            model = models.lambda_model(width, place.memory_mb, int(graph.cold_bytes * models.PACKED))
+            others = [replace(model, name=f"{model.name}/{each.region}") for each in place.more]
+            found.append(_row(graph, engine, [model, *others], width, place, sending))
+    return found
+
+
+def _row(graph: Graph, engine: str, engines: Sequence[EngineModel], width: int, place: Place, sending: float) -> Row:
+    """`engines`: one, or one for each region, which the width is for together, as in a force."""
+    policy = Policy(width=width) if len(engines) > 1 else None
+    count = max(1, min(_MOST_RUNS, _NODES // max(1, len(graph.nodes))))
+    runs = sorted(
+        [simulate(graph.nodes, graph.roots, engines, policy, seed=seed) for seed in range(1, count + 1)],
+        key=lambda run: run.makespan,
+    )
+    middle = runs[len(runs) // 2]
+    uses = [middle.engines[model.name] for model in engines]
+    usage, paid = Usage(), Cost()
+    if engine != "local":
+        for use, prices in zip(uses, (place.prices, *place.more), strict=True):
+            part = _usage(graph if use is uses[0] else graph._replace(to_send=0), use, place)
+            usage, paid = usage.plus(part), paid.plus(cost(part, prices, place.architecture))
+    return Row(
+        engine=engine,
+        width=width,
+        seconds=sending + middle.makespan,
+        fastest=sending + runs[0].makespan,
+        slowest=sending + runs[-1].makespan,
+        runs=count,
+        cost=paid,
+        usage=usage,
+        cold=sum([use.cold for use in uses]),
+        peak=min(width, sum([use.peak for use in uses])),
+        path=middle.path,
+        work=middle.work,
+        sending=sending,
+    )
+
+
+def _usage(graph: Graph, use: EngineUse, place: Place) -> Usage:
+    by_class = {mb * models.MB - models.RESERVE: mb for mb in place.memory_mb}
+    milliseconds = {by_class[size]: int(seconds * 1000) for size, seconds in use.inside.items()}
+    total = sum(milliseconds.values())
+    if not use.attempts:
+        return Usage()
+    packs = -(-int(graph.to_send * models.PACKED) // models.PACK)
+    return Usage(
+        invocations=use.calls,
+        milliseconds=total,
+        mb_ms=sum(mb * took for mb, took in milliseconds.items()),
+        disk_mb_ms=total * max(0, place.disk_mb - FREE_DISK_MB),
+        put=packs + 2 + int(use.attempts * models.PUT_SHARE),
+        get=use.cold * models.COLD_GETS,
+        out=use.attempts * models.OUTPUT,
+    )

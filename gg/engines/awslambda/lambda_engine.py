@@ -1,0 +1,329 @@
+"""Runs thunks in AWS Lambda functions: one attempt is one invocation, or short ones share one.
+
+All is done in one event loop in a thread of its own; `submit` hands over and returns. An attempt waits until its groups
+have been sent, is encoded, invoked, and its reply checked: outputs against their digests, what was asked for in vain
+against what is here. The engine never retries and counts nothing: throttling is answered as THROTTLED, and the scheduler,
+which knows Lambda's ramp from `Caps`, holds back.
+
+Which attempts share an invocation is the scheduler's to say. Each has an answer of its own; what befalls the invocation
+is a fault of all of them. A member that is cancelled is answered at once, and the rest goes on.
+
+Thousands are under way at once, so what has to do with the store is done for many together: the sources of attempts that
+begin are read in one go, and so are the outputs written of all replies that one turn of the loop has brought.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from gg.aws.loop import LoopThread
+from gg.engines.awslambda.asking import Asking, Region
+from gg.engines.awslambda.home import Home
+from gg.engines.awslambda.inputs import Inputs, Shipping
+from gg.engines.awslambda.parts import Call, Came, Made, Part, Result, own_size, portions
+from gg.engines.awslambda.plugins import Plugins
+from gg.engines.awslambda.replies import Replies, failure_of, same_as_inputs
+from gg.engines.awslambda.room import Room
+from gg.engines.engine import Answer, Failure, Post, Start
+from gg.light.named import NamedTuple
+from gg.run.expand import Groups
+from gg.schedule.events import Caps, Fault, Ramp
+from gg.store.base import Key, Store, blob_key
+from gg.workspace.granted import Granted
+
+if TYPE_CHECKING:
+    from gg.core.ids import BlobId, ThunkId
+    from gg.core.renaming import Renaming
+    from gg.core.thunk import Thunk
+    from gg.host.filedb import FileDB
+    from gg.wire.request import Place
+
+_RAMP = Ramp(burst=1000, rate=100.0)
+_OVERHEAD_S = 0.15
+_BATCH = 16
+_CALL_S = 0.0005  # of this machine's processor, for an invocation (benchmarks.coordinator)
+_SOME = 64  # attempts that begin together
+_IN_FLIGHT = 256 << 20  # bytes of inputs
+NAME = "lambda"
+_ANNOUNCE_S = 0.25  # what is answered sooner need not be announced
+_HEDGE_WAIT_S = 0.05
+
+
+class _Handed(NamedTuple):
+    """Attempts that were submitted together, and who is to be told."""
+
+    start: Start
+    post: Post
+
+
+class Remote(Shipping, Protocol):
+    """What the engine asks of the store between."""
+
+    @property
+    def place(self) -> Place: ...
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]: ...
+
+    def gone(self, keys: Sequence[Key]) -> None: ...
+
+
+class LambdaEngine:
+    """See the head of this module."""
+
+    def __init__(
+        self,
+        region: Region,
+        *,
+        store: Store,
+        groups: Groups,
+        files: Callable[[], FileDB],
+        remote: Remote | None,
+        slots: int,
+        ramp: Ramp | None = _RAMP,
+        renaming: Renaming | None = None,
+        granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
+    ) -> None:
+        self.name = region.name
+        self.slots = slots
+        self.caps = Caps(
+            memory_classes=tuple(f.memory for f in region.functions),
+            max_seconds=min(f.seconds for f in region.functions),
+            overhead=_OVERHEAD_S,
+            ramp=ramp,
+            announces=True,
+            batch=_BATCH,
+            call=_CALL_S,
+        )
+        home = Home(files, renaming.outside_path if renaming else bytes, granted)
+        self._region = region
+        self._store = store
+        self._remote = remote
+        self._inputs = Inputs(store, groups, remote)
+        self._plugins = Plugins(store, groups)
+        place = (lambda: remote.place) if remote is not None else None
+        self._asking = Asking(region, self._inputs, self._plugins, home, place)
+        self._replies = Replies(
+            region.name,
+            store=store,
+            groups=groups,
+            home=home,
+            meter=region.meter,
+            remote=remote,
+            renaming=renaming,
+            granted=granted,
+            forget=self._inputs.forget,
+        )
+        self._loop = LoopThread("lambda")
+        self._new: deque[_Handed | Sequence[Thunk]] = deque()
+        self._came: list[tuple[Call, Came]] = []
+        self._room = Room(_IN_FLIGHT)
+        self._woken = False
+        self._calls: dict[int, Call] = {}  # by attempts that have no answer
+        self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
+        self._sent: list[Start] = []  # and not announced yet
+        self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop.start(region.warm())
+
+    # The outside
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        unlike = {(t.groups, t.program): t for t in thunks if t.groups}  # as `Plugins` tells them apart
+        if unlike:
+            self._hand_over(list(unlike.values()))
+
+    def submit(self, start: Start, post: Post) -> None:
+        self._hand_over(_Handed(start, post))
+
+    def cancel(self, attempt: int) -> None:
+        self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
+
+    def close(self) -> None:
+        """Connections are dropped; what runs in functions ends there by itself, and nobody hears of it."""
+        self._closed = True
+        self._loop.run(self._end())
+        self._inputs.close()
+        self._loop.close()
+
+    def _hand_over(self, item: _Handed | Sequence[Thunk]) -> None:
+        self._new.append(item)
+        if not self._woken:  # one wake-up for all that comes until the loop looks
+            self._woken = True
+            self._loop.loop().call_soon_threadsafe(self._take_new)
+
+    @property
+    def under_way(self) -> int:
+        """Attempts that were begun and not answered."""
+        return len(self._calls)
+
+    # In the loop
+
+    def _take_new(self) -> None:
+        """Begin some of what is new; the rest in the loop's next turn, so that the first are on their way by then."""
+        self._woken = False
+        starts: list[Start] = []
+        calls: list[Call] = []
+        while self._new and len(starts) < _SOME:
+            item = self._new.popleft()
+            if isinstance(item, _Handed):
+                for portion in portions(item.start):
+                    calls.append(Call(portion, item.post))
+                    starts += portion
+            else:
+                self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
+        ahead = self._inputs.read_ahead([start.thunk for start in starts])
+        self._asked_for.update([start.id for start in starts])
+        for call in calls:
+            self._calls.update(dict.fromkeys(call.waiting, call))
+            call.task = self._begin(self._run(call, ahead))
+        if self._new and not self._woken:
+            self._woken = True
+            asyncio.get_running_loop().call_soon(self._take_new)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _cancel(self, attempt: int) -> None:
+        while attempt not in self._calls and self._new:
+            self._take_new()  # it may be among those that nobody has looked at
+        call = self._calls.get(attempt)
+        if call is not None:
+            start = next(each for each in call.starts if each.attempt == attempt)
+            self._answer(call, start, Failure(Fault.CANCELLED, "cancelled"))
+            if not call.waiting and call.task is not None:
+                call.task.cancel()
+
+    async def _end(self) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._calls.clear()
+        await self._region.close()
+
+    async def _run(self, call: Call, ahead: Mapping[Key, bytes]) -> None:
+        """Up to its reply, which is dealt with together with others, or up to its failure."""
+        try:
+            result = await self._ask(call, ahead)
+        except asyncio.CancelledError:
+            result = Failure(Fault.CANCELLED, "cancelled")
+        except Exception as error:
+            result = failure_of(error)
+        if isinstance(result, Came):
+            if not self._came:
+                asyncio.get_running_loop().call_soon(self._settle)
+            self._came.append((call, result))
+        elif result is not None:
+            for start in call.starts:
+                self._answer(call, start, result)
+
+    async def _ask(self, call: Call, ahead: Mapping[Key, bytes]) -> Came | Failure | None:
+        """None: each has been answered already."""
+        taken = await self._room.take(sum([own_size(start) for start in call.starts]))
+        try:
+            parts: list[Part] = []
+            for start in call.starts:
+                part = await self._part(start, ahead)
+                if isinstance(part, Failure):
+                    self._answer(call, start, part)
+                else:
+                    parts.append(part)
+            parts = [part for part in parts if part.handed.attempt in call.waiting]
+            if not parts:
+                return None
+            return await self._asking.ask(parts, lambda: self._was_sent(parts))
+        finally:
+            self._room.give(taken)
+
+    async def _part(self, start: Start, ahead: Mapping[Key, bytes]) -> Part | Failure:
+        try:
+            if start.hedge and await self._is_late(start):
+                return Failure(Fault.CANCELLED, "another attempt of it has been answered")
+            return await self._asking.part(start, ahead)
+        except Exception as error:
+            return failure_of(error)
+
+    async def _is_late(self, start: Start) -> bool:
+        """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
+        await asyncio.sleep(_HEDGE_WAIT_S)
+        return self._asked_for[start.id] < 2
+
+    def _was_sent(self, parts: Sequence[Part]) -> None:
+        if not self._sent:
+            asyncio.get_running_loop().call_later(_ANNOUNCE_S, self._announce)
+        self._sent += [part.handed for part in parts]
+
+    def _announce(self) -> None:
+        """Say what was sent and has no answer yet, many at once: the clocks of stragglers start here."""
+        sent, self._sent = self._sent, []
+        waiting = [start for start in sent if start.attempt in self._calls]
+        if waiting and waiting[0].sent is not None and not self._closed:
+            waiting[0].sent([start.attempt for start in waiting])
+
+    # Replies
+
+    def _settle(self) -> None:
+        """Judge the replies that have come, store what they brought, and answer."""
+        came, self._came = self._came, []
+        judged: list[tuple[Call, Start, Result]] = []
+        items: dict[Key, bytes] = {}
+        for call, each in came:
+            for part, result in zip(each.parts, self._replies.judge(each), strict=True):
+                judged.append((call, part.handed, result))
+                if isinstance(result, Made):
+                    items.update(result.outputs)
+        trouble: Failure | None = None
+        try:
+            if items:
+                self._store.put(items)
+        except Exception as error:
+            trouble = failure_of(error)
+        for call, start, result in judged:
+            if isinstance(result, Failure) or trouble is None:
+                if isinstance(result, Made) and result.elsewhere and start.attempt in call.waiting:
+                    call.task = self._begin(self._complete(call, start, result))
+                else:
+                    self._answer(call, start, result)
+            else:
+                self._answer(call, start, trouble)
+
+    def _answer(self, call: Call, start: Start, result: Result) -> None:
+        """The one answer of an attempt; what comes later is nobody's."""
+        post = call.waiting.pop(start.attempt, None)
+        if post is None:
+            return
+        del self._calls[start.attempt]
+        self._asked_for[start.id] -= 1
+        if not self._closed:
+            if isinstance(result, Failure):
+                post(Answer(start.attempt, result))
+            else:
+                post(Answer(start.attempt, result.reduction, result.encoded))
+
+    async def _complete(self, call: Call, start: Start, made: Made) -> None:
+        """Fetch the outputs that the worker has put into the store; others run meanwhile."""
+        result: Result
+        try:
+            absent = await self._bring(made.elsewhere, same_as_inputs(start))
+            result = Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived") if absent else made
+        except asyncio.CancelledError:
+            result = Failure(Fault.CANCELLED, "cancelled")
+        except Exception as error:
+            result = failure_of(error)
+        self._answer(call, start, result)
+
+    async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
+        """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""
+        here = self._store.has([blob_key(blob) for blob in blobs & same])
+        left = {blob for blob in blobs if blob_key(blob) not in here}
+        if left and self._remote is not None:
+            remote = self._remote
+            found = await asyncio.get_running_loop().run_in_executor(None, remote.bring, left)
+            left -= found
+        return left

@@ -1,0 +1,98 @@
+"""What an engine is: a place where thunks run.
+
+An engine gives exactly one `Answer` for each `submit`, from any thread. It never retries, never writes reductions and
+never counts slots: the scheduler does the first and the last, the driver the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gg.core.ids import SandboxPath, ThunkId
+from gg.core.placeholder import Placeholder
+from gg.core.thunk import File, Reduction, Thunk
+from gg.errors import GGError
+from gg.light.named import NamedTuple
+from gg.light.slotted import slotted
+from gg.schedule.events import Caps, Fault
+
+
+class Start(NamedTuple):
+    """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
+
+    `more`: attempts that are to run after it in the same place (`Caps.batch`), each with an answer of its own.
+    `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
+    one of them is answered. `sent`: whom an engine tells that attempts are where they are to run (`Caps.announces`).
+    """
+
+    attempt: int
+    id: ThunkId
+    thunk: Thunk
+    extra: tuple[File, ...] = ()
+    deadline: float | None = None
+    memory: int = 0
+    encoded: bytes = b""
+    hedge: bool = False
+    sent: Callable[[Sequence[int]], None] | None = None
+    more: tuple[Start, ...] = ()
+
+
+@slotted()
+class Failure:
+    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output.
+
+    `setup`: what the user has to mend before anything can run there; it ends the whole run.
+    """
+
+    fault: Fault
+    message: str
+    status: int = 0
+    stdout: bytes = b""
+    stderr: bytes = b""
+    needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
+    extra: tuple[File, ...] = ()
+    setup: GGError | None = None
+
+
+class Answer(NamedTuple):
+    """The end of an attempt: a reduction whose blobs are in the store, or a failure.
+
+    `encoded`: the reduction as `gg.core.codec` has it, or nothing.
+    """
+
+    attempt: int
+    result: Reduction | Failure
+    encoded: bytes = b""
+
+
+Post = Callable[[Answer], None]
+
+
+class Engine(Protocol):
+    """Exactly one Answer for each submit(), and each in its `more`; any thread may post."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def slots(self) -> int:
+        """How many attempts it takes at once."""
+        ...
+
+    @property
+    def caps(self) -> Caps: ...
+
+    def expect(self, thunks: Sequence[Thunk]) -> None:
+        """These may be submitted soon, their groups with them: begin to have those where they will run. Never blocks."""
+        ...
+
+    def submit(self, start: Start, post: Post) -> None: ...
+
+    def cancel(self, attempt: int) -> None:
+        """Stop it if it still runs; it is answered all the same."""
+        ...
+
+    def close(self) -> None:
+        """Stop all that runs and free everything; nothing is posted afterwards."""
+        ...

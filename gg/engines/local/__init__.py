@@ -1,0 +1,1 @@
+"""Thunks run by processes of this machine."""

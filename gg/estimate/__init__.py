@@ -1,0 +1,1 @@
+"""What a force would take and cost, before it."""

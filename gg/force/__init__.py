@@ -1,0 +1,1 @@
+"""Placeholders become files."""

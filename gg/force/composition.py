@@ -1,0 +1,78 @@
+"""How store, engines, settings and bill come together: in one way for gg-force, gg-infer and the SDK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gg.force.forcer import Forcer
+from gg.observe.build_events import Note
+from gg.share.command_store import open_store, remote_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gg.cost.meter import Bill
+    from gg.observe.build_events import Event
+    from gg.store.base import Store
+    from gg.workspace.ledger import Ledger
+    from gg.workspace.settings import Settings
+    from gg.workspace.workspace import Workspace
+
+
+class Composition:
+    """What forces in one workspace: the workspace's store with the team's behind it, and engines. Close it when done.
+
+    `near`: the workspace's store, where the caller has it open; closing that one stays the caller's business. `ledger`: that of the
+    recording which this is a part of.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: Settings,
+        observe: Callable[[Event], None],
+        near: Store | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self._lent = near
+        self.store = open_store(workspace, settings, lambda text: observe(Note(text)), near)
+        try:
+            self.bill = _bill(self.store) if self.store is not near and _may_spend(settings) else None
+            self.forcer = Forcer(workspace, self.store, settings, observe, self.bill, ledger)
+        except BaseException:
+            self._close_store()
+            raise
+
+    def spent(self) -> dict[str, Any]:
+        """What `RunFinished` says of what was spent, by field; nothing when nothing was."""
+        if self.bill is None or not any(self.bill.usage):
+            return {}
+        cost = self.bill.cost
+        return {"usage": self.bill.usage._asdict(), "cost": {**cost._asdict(), "total": cost.total}}
+
+    def close(self) -> None:
+        """End what runs, flush what is to be shared, and let go of the store."""
+        try:
+            self.forcer.close()
+        finally:
+            self._close_store()
+
+    def _close_store(self) -> None:
+        if self.store is not self._lent:
+            self.store.close()
+
+
+def _may_spend(settings: Settings) -> bool:
+    return bool(settings.store) or "lambda" in (*settings.engine, settings.fallback)
+
+
+def _bill(store: Store) -> Bill | None:
+    """For what the team's store is asked from here, and for what engines are to add."""
+    remote = remote_of(store)
+    if remote is None:
+        return None
+    from gg.cost.meter import Bill
+
+    bill = Bill()
+    bill.follow(lambda: remote.where.region or remote.bucket.region, lambda: remote.traffic)
+    return bill

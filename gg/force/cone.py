@@ -1,0 +1,273 @@
+"""The thunks of a force in memory: what they depend on, what they have become, and which results are known.
+
+A thunk is *resolved* once every output of another thunk among its inputs is a blob; it is looked up under the id that
+it has then, so it is found again whenever its inputs come out equal (cutoff). Failing that it is looked up by what
+earlier runs of it really read (`gg.run.narrow`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from gg.core import placeholder
+from gg.core.codec import decode_thunk
+from gg.core.ids import SandboxPath, ThunkId
+from gg.core.placeholder import Placeholder
+from gg.core.reduction import decode_reduction, encode_reduction
+from gg.core.resolve import Resolved, Values, resolve
+from gg.core.thunk import File, Made, OutputOf, Reduction, Thunk
+from gg.errors import MissingObject
+from gg.light.named import NamedTuple
+from gg.run.expand import Groups
+from gg.run.narrow import Narrow
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.workspace.workspace import read_placeholder
+
+if TYPE_CHECKING:
+    from gg.host.filedb import FileDB
+
+
+class Answer(Enum):
+    """What a lookup found. GREW: it must first be known what some undeclared inputs of an earlier run are by now."""
+
+    HIT = "hit"
+    MISS = "miss"
+    BECAME = "became"
+    GREW = "grew"
+
+
+class Ran(NamedTuple):
+    """What came of a resolved thunk, with its encoding if that is known."""
+
+    given: Resolved
+    reduction: Reduction
+    encoded: bytes = b""
+
+
+class Cone:
+    """Everything that is known of the thunks being forced. No engine, no scheduling: only the store is asked."""
+
+    def __init__(
+        self, store: Store, groups: Groups, files: Callable[[], FileDB], outside: Callable[[bytes], bytes] = bytes
+    ) -> None:
+        """`outside`: where on this machine is what a thunk calls by a path."""
+        self._store = store
+        self._groups = groups
+        self._files = files
+        self._outside = outside
+        self.thunks: dict[ThunkId, Thunk] = {}
+        self.values: dict[ThunkId, Values] = {}
+        self.reductions: dict[ThunkId, Reduction] = {}
+        self.grown: dict[ThunkId, tuple[OutputOf, ...]] = {}
+        self.became: dict[ThunkId, ThunkId] = {}
+        self.read: Mapping[ThunkId, bytes] = {}  # thunks that somebody else has read from the store
+        self._encoded: dict[ThunkId, bytes] = {}
+        self._resolved: dict[ThunkId, Resolved] = {}
+        self._narrow = Narrow(store, groups)
+
+    # The graph
+
+    def load(self, ids: Iterable[ThunkId]) -> list[ThunkId]:
+        """Thunks of these ids and of all below them into memory; the new ones, dependencies first.
+
+        Those below that have a value already are left out, and what is below them.
+        """
+        order: list[ThunkId] = []
+        wanted = [i for i in dict.fromkeys(ids) if i not in self.thunks]
+        while wanted:
+            found = self._store.get([Key(Kind.THUNK, i) for i in wanted if i not in self.read])
+            below: dict[ThunkId, None] = {}
+            for each in wanted:
+                data = self.read.get(each) or found.get(Key(Kind.THUNK, each))
+                if data is None:
+                    raise MissingObject(
+                        f"thunk {each.hex()} is not in the store",
+                        hint="its placeholder was made elsewhere or its record is lost: run gg-infer again, or remove it first",
+                    )
+                thunk = self.thunks[each] = decode_thunk(data)
+                self._encoded[each] = data
+                order.append(each)
+                below.update(dict.fromkeys(thunk.dependencies()))
+            wanted = [i for i in below if i not in self.thunks and i not in self.values]
+        order.reverse()
+        return order
+
+    def resolve(self, name: ThunkId) -> Resolved:
+        """The thunk with every output of another replaced by the blob that it is."""
+        known = self._resolved.get(name)
+        if known:
+            return known
+        more = self.grown.get(name, ())
+        resolved = resolve(name, self.thunks[name], self._encoded[name], self.values, more)
+        self._resolved[name] = resolved
+        return resolved
+
+    def grow(self, name: ThunkId, entries: Sequence[OutputOf]) -> tuple[ThunkId, ...]:
+        """`name` turned out to read these outputs of other thunks too; the thunks it now waits for besides."""
+        known = {e.path: e for e in self.grown.get(name, ())}
+        known.update({e.path: e for e in entries})
+        self.grown[name] = tuple(known.values())
+        self._resolved.pop(name, None)
+        return tuple(dict.fromkeys(e.thunk for e in entries))
+
+    def below(self, name: ThunkId) -> list[ThunkId]:
+        """The thunks whose outputs it reads, and the one that it became."""
+        found = [*self.thunks[name].dependencies(), *(entry.thunk for entry in self.grown.get(name, ()))]
+        return [*found, self.became[name]] if name in self.became else found
+
+    def forget_resolved(self) -> None:
+        """Outputs are made again and may come out otherwise."""
+        self._resolved.clear()
+
+    def before(self, name: ThunkId) -> dict[SandboxPath, Made]:
+        """What the outputs of a thunk were, as far as that is known, of those that it was to change in place."""
+        thunk = self.thunks[name]
+        paths = {output.path for output in thunk.outputs}
+        found: dict[SandboxPath, Made] = {}
+        for entry in thunk.entries:
+            if entry.path in paths and isinstance(entry, File):
+                found[entry.path] = Made(entry.blob, entry.executable)
+            elif entry.path in paths and isinstance(entry, OutputOf) and entry.thunk in self.values:
+                made = self.values[entry.thunk][entry.index]
+                if made is not None:
+                    found[entry.path] = made
+        return found
+
+    # Results
+
+    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]]:
+        """Whether a result is known for each thunk, all of whose inputs are; with the other thunks that matter to it."""
+        candidates = self._candidates(names)
+        answers: list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]] = []
+        for name in names:
+            reduction = candidates.get(name)
+            if reduction is None:
+                answers.append((name, Answer.MISS, ()))
+            elif new := self._extra_placeholders(name, reduction):
+                answers.append((name, Answer.GREW, self.grow(name, new)))
+            elif not self._extra_hold(name, reduction):
+                answers.append((name, Answer.MISS, ()))
+            else:
+                other = self.took(name, reduction)
+                answers.append((name, Answer.BECAME, (other,)) if other else (name, Answer.HIT, ()))
+        return answers
+
+    def _candidates(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
+        """Reductions under the thunks' resolved ids, or found by narrowing, whose blobs are in the store."""
+        keys = {n: Key(Kind.REDUCTION, self.resolve(n).id) for n in names}
+        found = self._store.get(list(keys.values()))
+        candidates: dict[ThunkId, Reduction] = {}
+        for name in names:
+            if data := found.get(keys[name]):
+                candidates[name] = decode_reduction(data, None)
+        candidates |= self._narrowed([name for name in names if name not in candidates])
+        blobs = {blob_key(m.blob) for r in candidates.values() for m in r.outputs if m}
+        there = self._store.has(list(blobs)) if blobs else set()
+        return {n: r for n, r in candidates.items() if all(m is None or blob_key(m.blob) in there for m in r.outputs)}
+
+    def _narrowed(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
+        """Reductions that hold though the thunks' ids are new; they are recorded under those ids too."""
+        resolved = {name: self.resolve(name) for name in names}
+        thunks = {each.id: each.thunk for each in resolved.values()}
+        found = self._narrow.find(thunks) if thunks else {}
+        if found:
+            self._store.put(self._reductions({name: (thunks[name], known) for name, known in found.items()}))
+        return {name: found[each.id] for name, each in resolved.items() if each.id in found}
+
+    def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:
+        """Files that an earlier run read undeclared and that are placeholders now: to be forced before we can tell."""
+        have = {e.path for e in self.grown.get(name, ())}
+        found: list[OutputOf] = []
+        for path, _ in reduction.extra_inputs:
+            if path not in have:
+                known = read_placeholder(self._outside(path))
+                if known:
+                    found.append(OutputOf(path, known.thunk, known.index))
+        return tuple(found)
+
+    def _extra_hold(self, name: ThunkId, reduction: Reduction) -> bool:
+        """Whether what was read undeclared still has the same bytes."""
+        if not reduction.extra_inputs:
+            return True
+        forced = {e.path: self.values[e.thunk][e.index] for e in self.grown.get(name, ())}
+        for path, blob in reduction.extra_inputs:
+            if path in forced:
+                made = forced[path]
+                if made is None or made.blob != blob:
+                    return False
+                continue
+            try:
+                if self._files().digest(self._outside(path)).blob != blob:
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def took(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
+        """Remember a reduction; the thunk that a dynamic one turned into, if it did."""
+        self.reductions[name] = reduction
+        self.values[name] = reduction.outputs
+        if not self.thunks[name].dynamic:
+            return None
+        first = self._placeholders_of(reduction.outputs[:1]).get(0)
+        if first is None:
+            return None
+        other = first.thunk
+        self.became[name] = other
+        return other
+
+    def follow(self, name: ThunkId) -> Values:
+        """The value of a thunk that became others: what their outputs are, for each output that stands for one."""
+        own = self.values[name]
+        known = {i: p for i, p in self._placeholders_of(own).items() if p.thunk in self.values}
+        self.values[name] = tuple(
+            self.values[known[i].thunk][known[i].index] if i in known else made for i, made in enumerate(own)
+        )
+        return self.values[name]
+
+    def lost(self, name: ThunkId) -> list[ThunkId]:
+        """The thunks whose outputs `name` reads and the store has lost; they are forgotten, to be forced again."""
+        lost: list[ThunkId] = []
+        for dep in (*self.thunks[name].dependencies(), *(e.thunk for e in self.grown.get(name, ()))):
+            blobs = [blob_key(m.blob) for m in self.values.get(dep, ()) if m]
+            if len(self._store.has(blobs)) == len(set(blobs)):
+                continue
+            lost.append(dep)
+            while dep in self.became:  # the one that it became at last has made the bytes
+                dep = self.became.pop(dep)
+                lost.append(dep)
+        if lost:
+            self.forget(lost)
+        return lost
+
+    def forget(self, names: Sequence[ThunkId]) -> None:
+        """What is known of these leads to bytes that are nowhere: their results are none."""
+        self._store.delete([Key(Kind.REDUCTION, self.resolve(name).id) for name in names])
+        self.forget_resolved()
+
+    def record(self, ran: Sequence[Ran]) -> None:
+        """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""
+        if ran:
+            items = self._narrow.remember({each.given.id: (each.given.thunk, each.given.encoded) for each in ran})
+            items |= self._reductions({r.given.id: (r.given.thunk, r.reduction) for r in ran if not r.encoded})
+            items.update((Key(Kind.REDUCTION, each.given.id), each.encoded) for each in ran if each.encoded)
+            self._store.put(items)
+
+    def _reductions(self, found: Mapping[ThunkId, tuple[Thunk, Reduction]]) -> dict[Key, bytes]:
+        universe = self._groups.universe
+        return {
+            Key(Kind.REDUCTION, name): encode_reduction(reduction, universe(thunk))
+            for name, (thunk, reduction) in found.items()
+        }
+
+    def _placeholders_of(self, outputs: Values) -> dict[int, Placeholder]:
+        found: dict[int, Placeholder] = {}
+        for index, made in enumerate(outputs):
+            if made and made.blob.size == placeholder.SIZE:
+                data = self._store.get([blob_key(made.blob)]).get(blob_key(made.blob))
+                known = placeholder.parse(data) if data else None
+                if known:
+                    found[index] = known
+        return found

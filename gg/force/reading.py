@@ -1,0 +1,208 @@
+"""Forces what a build reads while it is recorded: each reader is answered as soon as its own files are real.
+
+All readers are served by one driver (`gg.force.demand`), so what two of them need is made once, and nobody waits for another's.
+Everyone who asks is answered: where this breaks, which is a bug, by a failure, and `broken` then holds the exception.
+
+A file that could not be made is gone, as after a command that has failed, and its reader is told to look again. Only one
+that is still a placeholder is a failure of the reader's. What tools print is shown where gg-infer itself prints, as in a
+plain build, and not where the reader does.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from gg.errors import GGError
+from gg.record.calls import Read
+from gg.record.recorder import Forced
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.core.placeholder import Placeholder
+    from gg.force.composition import Composition
+    from gg.force.demand import Demand
+    from gg.force.outcome import Outcome
+    from gg.observe.build_events import Event
+
+Then = Callable[[Forced], None]
+Compose = Callable[[Callable[["Event"], None]], "Composition"]
+
+
+class _Reader:
+    """One who waits for files."""
+
+    def __init__(self, name: bytes, paths: Sequence[bytes], then: Then) -> None:
+        self.name = name
+        self.paths = paths
+        self.then: Then | None = then
+        self.left: set[ThunkId] = set()
+        self.thunks = 0
+        self.since = time.monotonic()
+
+
+class Reading:
+    """Of one recording. `compose(observe)` makes what forces, when the first reader comes."""
+
+    def __init__(self, compose: Compose) -> None:
+        self.broken: Exception | None = None
+        self.reads: list[Read] = []
+        self.forced: set[bytes] = set()
+        self._compose = compose
+        self._composition: Composition | None = None
+        self._early: list[ThunkId] = []  # wanted while what forces was being made
+        self._tickets: dict[int, int] = {}
+        self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
+        self._failures: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._made: Demand[_Reader] | None = None  # most builds read nothing
+
+    def force(self, paths: Sequence[bytes], then: Then, reader: bytes = b"") -> None:
+        """Force the placeholders among `paths`, then call `then`, from any thread. `reader`: the program that waits."""
+        from gg.workspace.targets import Targets
+
+        if self.broken is not None:
+            then(self._is_broken(paths))
+            return
+        placeholders = Targets.at(paths).placeholders
+        waiting = _Reader(reader, list(placeholders), then)
+        with self._lock:
+            for path, known in placeholders.items():
+                self._elsewhere.setdefault(known.thunk, []).append((path, known))
+                waiting.left.add(known.thunk)
+        if not placeholders:
+            then(Forced())
+        for root in list(waiting.left):
+            if not self._demand.ask(root, waiting):
+                self._answer(waiting, GGError("the recording is over"))
+
+    @property
+    def _demand(self) -> Demand[_Reader]:
+        with self._lock:
+            if self._made is None:
+                from gg.force.demand import Demand
+
+                self._made = Demand(self, "gg-reading")
+            return self._made
+
+    def now(self, paths: Sequence[bytes]) -> None:
+        """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
+        done: list[Forced] = []
+        over = threading.Event()
+
+        def then(forced: Forced) -> None:
+            done.append(forced)
+            over.set()
+
+        self.force(paths, then, b"gg-infer")
+        over.wait()
+        if done[0].status:
+            raise OSError(f"cannot be forced: {os.fsdecode(done[0].stderr.strip())}")
+
+    def spent(self) -> Mapping[str, object]:
+        """What the engines have cost, as `RunFinished` has it."""
+        return self._composition.spent() if self._composition else {}
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+        if self._composition is not None:
+            self._composition.close()
+
+    # What the demand has done, in its thread
+
+    def run(self, roots: Sequence[ThunkId]) -> Outcome | None:
+        try:
+            composition = self._composition or self._begin()
+            return composition.forcer.serve(roots, self._elsewhere, self)
+        except GGError:
+            raise
+        except Exception as error:
+            self.broken = error
+            raise
+
+    def _begin(self) -> Composition:
+        composition = self._compose(self._see)
+        with self._lock:
+            self._composition = composition
+            self._tickets = {-2 - at: composition.forcer.want(root) for at, root in enumerate(self._early)}
+        return composition
+
+    def want(self, root: ThunkId) -> int:
+        with self._lock:
+            if self._composition is not None:
+                return self._composition.forcer.want(root)
+            self._early.append(root)
+            return -1 - len(self._early)
+
+    def took(self, ticket: int) -> bool:
+        ticket = self._tickets.get(ticket, ticket)
+        return self._composition is not None and self._composition.forcer.took(ticket)
+
+    def stop(self) -> None:
+        if self._composition is not None:
+            self._composition.forcer.stop()
+
+    def fail(self, one: _Reader, error: GGError) -> None:
+        self._answer(one, error)
+
+    # What the forcer tells
+
+    def placed(self, names: Sequence[ThunkId]) -> None:
+        """These thunks are done, and their files in their places."""
+        self.forced.update(names)
+        for name in names:
+            for one in self._demand.take(name):
+                one.left.discard(name)
+                one.thunks += self._composition.forcer.ran_below(name) if self._composition else 0
+                if not one.left:
+                    self._answer(one)
+
+    def given_up(self, names: Sequence[tuple[ThunkId, ThunkId]]) -> None:
+        """These thunks, each with the one that failed, will not be done."""
+        for name, cause in names:
+            for one in self._demand.take(name):
+                self._answer(one, status=self._failures.get(cause.hex(), 75))
+
+    def unplaced(self, names: Sequence[ThunkId], error: GGError) -> None:
+        """The files of these thunks could not be put in their places."""
+        for name in names:
+            for one in self._demand.take(name):
+                self._answer(one, error)
+
+    def _see(self, event: Event) -> None:
+        from gg.observe.build_events import ThunkFailed
+
+        if isinstance(event, ThunkFailed):
+            self._failures[event.id] = event.status or 75
+
+    def _answer(self, one: _Reader, error: GGError | None = None, status: int = 0) -> None:
+        """Answer a reader, once."""
+        with self._lock:
+            then, one.then = one.then, None
+        if then is None:
+            return
+        path = os.fsdecode(one.paths[0])
+        self.reads.append(Read(os.fsdecode(one.name), path, one.thunks, time.monotonic() - one.since))
+        then(self._told(one, error, status))
+
+    def _told(self, one: _Reader, error: GGError | None, status: int) -> Forced:
+        if error is not None:
+            hint = f"\n    {error.hint}" if error.hint else ""
+            return Forced(error.exit_code, os.fsencode(f"gg: {error.what}{hint}\n"))
+        if not status:
+            return Forced()
+        from gg.workspace.workspace import read_placeholder
+
+        left = [path for path in one.paths if read_placeholder(path) is not None]
+        return (
+            Forced(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left)) if left else Forced()
+        )
+
+    def _is_broken(self, paths: Sequence[bytes]) -> Forced:
+        why = f"{type(self.broken).__name__}: {self.broken}"
+        names = b" ".join(paths)
+        return Forced(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))

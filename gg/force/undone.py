@@ -1,0 +1,90 @@
+"""What becomes of the outputs of thunks that have no value: as if the command had failed when it was called.
+
+A placeholder goes, as compilers remove what they had begun to write; so do those of what needs it, which would not have
+been begun. Were they to stay, make would take them for done, and no other flag, mended source or compiler would ever
+have them made. A file that was to be changed in place is again what it was before.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg.core.codec import decode_thunk, outline_thunk
+from gg.core.placeholder import Placeholder
+from gg.force.outcome import Broken
+from gg.force.placing import Item
+from gg.store.base import Key, Kind
+from gg.workspace.workspace import read_placeholder
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.force.placing import Placer
+    from gg.store.base import Store
+    from gg.workspace.ledger import Ledger
+
+_BATCH = 256
+
+
+class Undone:
+    """Takes placeholders away. `outside`: where on this machine is what a thunk calls by a path."""
+
+    def __init__(self, ledger: Ledger, store: Store, placer: Placer, outside: Callable[[bytes], bytes]) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._placer = placer
+        self._outside = outside
+
+    def take(
+        self, broken: Sequence[Broken], elsewhere: Mapping[ThunkId, Sequence[tuple[bytes, Placeholder]]]
+    ) -> list[ThunkId]:
+        """Take away what stands for these, and for all recorded calls that need them; those thunks.
+
+        `elsewhere`: placeholders that were found, wherever they are by now. A kill in between leaves some of them, and the
+        calls in the ledger: the next force meets the failure again.
+        """
+        failed = [each.name for each in broken if each.failure]
+        if failed:
+            self._ledger.failed(failed)
+        every = [*broken, *self._users({each.name for each in broken})]
+        self._placer.put([item for each in every for item in self._items(each, elsewhere.get(each.name, ()))])
+        names = [each.name for each in every]
+        self._remove_rules(names)
+        return names
+
+    def _users(self, bad: set[ThunkId]) -> Iterator[Broken]:
+        """The recorded calls, of those nobody was told of, that need what is broken; in their order."""
+        owed = [name for name in self._ledger.owed() if name not in bad]
+        for start in range(0, len(owed), _BATCH):
+            keys = [Key(Kind.THUNK, name) for name in owed[start : start + _BATCH]]
+            found = self._store.get(keys)
+            for name, key in zip(owed[start:], keys, strict=False):
+                if key in found and not bad.isdisjoint(outline_thunk(found[key]).dependencies):
+                    bad.add(name)
+                    yield Broken(name, decode_thunk(found[key]), None, {})
+
+    def _items(self, broken: Broken, elsewhere: Iterable[tuple[bytes, Placeholder]]) -> list[Item]:
+        """What is to be placed over its placeholders."""
+        where = dict(elsewhere)
+        for index, output in enumerate(broken.thunk.outputs):
+            path = self._outside(output.path)
+            if not output.soft and read_placeholder(path) == (broken.name, index):
+                where[path] = Placeholder(broken.name, index)
+        found: list[Item] = []
+        for path, known in where.items():
+            made = broken.before.get(broken.thunk.outputs[known.index].path)
+            source = self._store.path(made.blob) if made else None
+            found.append(Item(path, source or b"", made if source else None, known))
+        return found
+
+    def _remove_rules(self, thunks: Sequence[ThunkId]) -> None:
+        """Remove the dependency files that were written for make when these were recorded, where they still are."""
+        from gg.record.depfiles.softfiles import SoftFiles
+
+        for soft in SoftFiles(self._store).of(thunks).values():
+            path = soft.find()
+            if path is not None:
+                with suppress(OSError):
+                    os.unlink(path)

@@ -1,0 +1,70 @@
+"""What tools have printed, shown once for each recorded call, in the order in which the calls were made.
+
+Thunks are done in another order than they were recorded in. So what comes early waits until all calls before it are
+settled, or the force is over. Failures do not wait, and are told elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from gg.observe import build_events as seen
+
+if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
+    from gg.workspace.ledger import Ledger
+
+
+class Words:
+    """Of one force. What was told is struck out of `ledger`."""
+
+    def __init__(self, ledger: Ledger, observe: Callable[[seen.Event], None], calls: Sequence[ThunkId] = ()) -> None:
+        """`calls` are settled in this force, and their words come in this order."""
+        self._ledger = ledger
+        self._observe = observe
+        self._calls = calls
+        self._left = Counter(calls)
+        self._next = 0
+        self._settled: dict[ThunkId, seen.Diagnostics | None] = {}
+
+    def settle(self, came: Iterable[tuple[ThunkId, seen.Diagnostics | None, bool]]) -> None:
+        """Thunks are settled: with what they have printed, and whether a file of theirs was placed. Of those that the ledger
+        has never heard of, it is the file that has their words shown.
+        """
+        silent: list[ThunkId] = []
+        for name, words, placed in came:
+            times = self._ledger.times(name)
+            if words is None or name not in self._left:
+                silent.append(name)
+            if words is not None and name not in self._left:
+                for _ in range(bool(placed) if times is None else times):
+                    self._observe(words)
+            self._settled[name] = words
+        self._ledger.told(silent)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        told: list[ThunkId] = []
+        while self._next < len(self._calls) and self._calls[self._next] in self._settled:
+            told += self._say(self._calls[self._next])
+            self._next += 1
+        if told:
+            self._ledger.told(told)
+
+    def _say(self, name: ThunkId) -> list[ThunkId]:
+        """Show what a call has printed; its thunk, if it had words and this was the last call of it."""
+        words = self._settled[name]
+        if words is None:
+            return []
+        self._observe(words)
+        self._left[name] -= 1
+        return [] if self._left[name] else [name]
+
+    def end(self) -> None:
+        """The force is over: what waits for calls that were not settled waits no more."""
+        told = [name for name in self._calls[self._next :] if name in self._settled for name in self._say(name)]
+        self._next = len(self._calls)
+        if told:
+            self._ledger.told(told)

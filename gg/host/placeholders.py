@@ -1,0 +1,41 @@
+"""The placeholders below a directory, looked for by a program of its own while whoever asked goes on.
+
+`toolchain-wrappers/find/find.c` says how, and in which form it answers.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+
+from gg.core.placeholder import Placeholder
+from gg.errors import GGError
+from gg.host import native_programs as native
+from gg.host.helper import Helper
+
+_FOUND = struct.Struct("<32sI")
+
+
+class Search:
+    """Begins at once. `.gg`, `.git`, symbolic links and the directories `without` are not entered.
+
+    Those are absolute paths that begin with the directory's own.
+    """
+
+    def __init__(self, directory: str, without: Sequence[str] = ()) -> None:
+        self._directory = directory
+        self._helper = Helper(native.finder(), *map(os.fsencode, (directory, *without)))
+
+    def found(self) -> dict[bytes, Placeholder]:
+        """Every placeholder, by its path, which begins with the directory's own. To be asked once."""
+        data = self._helper.read_all()
+        status = self._helper.close()
+        if status or len(data) < 4:
+            raise GGError(f"gg's own program gg-find ended with status {status} in {self._directory}")
+        end = 4 + _FOUND.size * int.from_bytes(data[:4], "little")
+        return dict(zip(data[end:].split(b"\0"), map(_placeholder, _FOUND.iter_unpack(data[4:end])), strict=False))
+
+
+def _placeholder(fields: tuple[object, ...]) -> Placeholder:
+    return Placeholder._make(fields)

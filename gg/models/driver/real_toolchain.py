@@ -1,0 +1,31 @@
+"""The toolchain as it really is, in the shape in which the drivers' model asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gg.models import toolchain
+from gg.models.drafts import Probe
+
+if TYPE_CHECKING:
+    from gg.models.driver.model import Facts
+
+
+class RealToolchain:
+    """Asks the compilers themselves."""
+
+    output = toolchain.OUTPUT
+
+    def facts(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> Facts:
+        return toolchain.facts(probe, program, env)
+
+    def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]:
+        return toolchain.program_files(probe, program, env)
+
+    def locale_files(
+        self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
+    ) -> tuple[bytes, ...]:
+        """What libc opens by itself: for the locale, and what iconv may load."""
+        found = toolchain.locale_files(probe, env, program)
+        return (*found, *toolchain.converters(probe, program)) if converters else found

@@ -1,0 +1,442 @@
+"""Where a name leads: the search that the compiler would do, remembered, in one working directory and search path.
+
+A *context* is one (working directory, search path). In it each (name, form, includer's directory) is looked up once;
+the `Edge` that results is shared by all files that say the same, and is dropped when a directory that it missed the
+name in gets it, or when a file that it led to changes. What was made of it (nodes' targets, clusters) goes with it.
+
+The order of the search is that of GNU cpp (`libcpp/files.c`): for the quoted form the directory of the including file,
+as named, then the search path (`gg.models.includes.chain`). What `#include_next` sees depends on where the including
+file was found. Directories and unreadable files of the right name are passed over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from gg.models.drafts import SearchPath
+from gg.models.includes.chain import Place, lasting, lay_out
+from gg.models.includes.disk import Disk
+from gg.models.includes.edge import ABSOLUTE, HERE, SOURCE, Edge, stripped
+from gg.models.includes.include_graph import Cluster, Header, Node, condense
+from gg.models.includes.lent import Lent
+from gg.models.includes.lexed_files import GAS, NASM, C, Files
+from gg.models.includes.standing import Standing
+from gg.models.includes.tree import Directory, Tree
+
+_LEAF = ""
+# The lexer for the file that a directive leads to; a letter that is missing here leads to a file that is only read.
+_KIND = {b"Q": C, b"B": C, b"N": C, b"M": C, b"f": C, b"G": GAS, b"P": NASM}
+_UNLISTED = frozenset((b"H", b"I", b"J", b"K"))
+_BRACKET = frozenset(b"BIFf")
+_NEXT = frozenset(b"NMJK")
+_FIRST = {b"N": b"Q", b"M": b"B", b"J": b"H", b"K": b"I"}
+_NO_NAME = frozenset(b"!CcXUO")
+HAZARDS = {ord("D"): 1, ord("T"): 2, ord("S"): 4}
+SYSTEM_HAZARDS = 3  # how far a system header's bits are shifted
+
+
+class Context:
+    """All that is known in one working directory and search path.
+
+    `lender` gives the context that shares the end of this one's search path; a lender itself has none.
+    """
+
+    def __init__(
+        self,
+        cwd: bytes,
+        search: SearchPath,
+        disk: Disk,
+        tree: Tree,
+        files: Files,
+        lender: Callable[[Iterable[Place]], Context] | None = None,
+    ) -> None:
+        self.cwd = cwd
+        self._lender = lender
+        self._search = search
+        self._disk = disk
+        self._tree = tree
+        self._files = files
+        self._bits: dict[tuple[bytes, bytes, bool], int] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: a directory that names were followed through is another one now."""
+        self._watched: dict[Directory, None] = {}
+        self._paths: list[bytes] = []
+        self._stamps: list[object] = []
+        self._unsettled = False
+        self._odd: dict[bytes, tuple[object, list[Edge]]] = {}
+        self._nodes: dict[tuple[bytes, str, int], Node] = {}
+        self._headers: dict[tuple[bytes, bytes, bool, bool], Header] = {}
+        self._sources: dict[bytes, Directory] = {}
+        self._brackets: dict[bytes, Edge] = {}
+        self._locals: dict[bytes, dict[bytes, Edge]] = {}
+        self._nexts: dict[int, dict[bytes, Edge]] = {}
+        self._clusters: set[Cluster] = set()
+        self.standing = Standing()
+        self.dead = 0  # bits of files whose clusters no longer hold
+        self.unsure = False  # an answer was found wrong since `settle`
+        self._anew = False
+        self._through: list[bytes] = []
+        self._generation = self._tree.generation
+        self._cwd = self._tree.locate(self.cwd, self._through)
+        self.watch(self._cwd)
+        self._chain, self._bracket = lay_out(self._search, self._search_directory)
+        self.directories = tuple(dict.fromkeys([*(place.directory.path for place in self._chain), *self._through]))
+        self._steady = len(self._paths)
+        self._lent: Lent | None = None
+        self._shared = len(self._chain)
+        if self._lender is not None and any(lasting(place) for place in self._chain):
+            self._lent = Lent(self, self._chain, self._lender, self._tree)
+            self._shared = self._lent.positions[0]
+
+    def _search_directory(self, name: bytes) -> Directory:
+        directory = self._tree.locate(name if name.startswith(b"/") else self.cwd + b"/" + name, self._through)
+        self.watch(directory)
+        return directory
+
+    # What may change
+
+    def watch(self, directory: Directory) -> None:
+        if directory.volatile and directory not in self._watched:
+            self._watched[directory] = None
+            self._paths.append(directory.path)
+            self._stamps.append(directory.stamp)
+            self._unsettled = self._unsettled or not directory.trusted
+
+    def odd(self, path: bytes, edge: Edge) -> None:
+        known = self._odd.get(path)
+        if known is None:
+            known = self._odd[path] = (self._what(path), [])
+        known[1].append(edge)
+
+    def _what(self, path: bytes) -> tuple[bool, bool]:
+        signature = self._disk.signatures([path])[0]
+        directory = signature is None and self._disk.stamps([path])[0] is not None
+        return directory, signature is not None and self._disk.readable(path)
+
+    def refresh(self) -> None:
+        """Look at all directories whose names mattered so far; what no longer holds is dropped."""
+        stamps = self._disk.stamps(self._paths)
+        if self._unsettled or stamps != self._stamps:
+            self._tree.refresh(list(self._watched), stamps)
+            self._stamps = list(stamps)
+            self._unsettled = any(not directory.trusted for directory in self._watched)
+        for path, (what, edges) in list(self._odd.items()):
+            if self._what(path) != what:
+                del self._odd[path]
+                for edge in edges:
+                    edge.stale()
+
+    def settle(self) -> bool:
+        """Drop the clusters that no longer hold; whether anything was found wrong since the last call."""
+        wrong = self.unsure
+        self.unsure = False
+        if self._anew or self._generation != self._tree.generation:
+            self.reset()
+            return True
+        if self.dead:
+            self.standing.drop(self.dead)
+            gone = [cluster for cluster in self._clusters if cluster.mask & self.dead]
+            self._clusters.difference_update(gone)
+            for cluster in gone:
+                for node in cluster.members:
+                    node.cluster = None
+            self.dead = 0
+        return wrong
+
+    def watched(self) -> list[Directory]:
+        """The directories whose names answers depend on, and that may change."""
+        return list(self._watched)
+
+    def has_odd(self) -> bool:
+        """Whether something is there that is not what it was looked for as."""
+        return bool(self._odd)
+
+    def start_anew(self, lent: Lent) -> None:
+        """Something that was taken from a lender may no longer hold."""
+        if lent is self._lent:
+            self._anew = self.unsure = True
+
+    def lasting(self) -> bool:
+        """Whether all that was looked at stays as it is for the session, but for what the search path itself needs."""
+        return len(self._paths) == self._steady and not self._odd
+
+    def drop(self, node: Node) -> None:
+        """`node`'s file has changed or gone."""
+        if self._nodes.get(node.key) is node:
+            del self._nodes[node.key]
+            self.dead |= node.bit
+            self.unsure = True
+            for edge in node.users:
+                edge.stale()
+
+    # Nodes
+
+    def source(self, name: bytes, kind: str) -> Node:
+        """The node of a source named on the command line; FileNotFoundError if it cannot be read."""
+        head, slash, base = name.rpartition(b"/")
+        directory = self._sources.get(head + slash)
+        if directory is None:
+            full = head if name.startswith(b"/") else self.cwd + slash + head
+            directory = self._sources[head + slash] = self._tree.locate(full, self._through)
+            self.watch(directory)
+        node = self._node(Place(directory, head + slash, False, SOURCE), base, directory, head + slash, kind, True)
+        if node is None:
+            raise FileNotFoundError(2, "no such source", directory.join(base))
+        return node
+
+    def _node(
+        self, place: Place, base: bytes, directory: Directory, prefix: bytes, kind: str, listed: bool
+    ) -> Node | None:
+        """The node of the file `base` in `directory`; None if there is no such file."""
+        path = directory.join(base)
+        state = self._files.get(path)
+        if state is None:
+            return None
+        position = place.position
+        if kind != C or (position != SOURCE and not any(d[0] in _NEXT for d in self._files.lexed(state, C))):
+            position = HERE if kind else -int(listed)
+        node = self._nodes.get((path, kind, position))
+        if node is None:
+            header = self._header(self._display(place, prefix + base, directory), path, place.system, listed)
+            node = Node(self, (path, kind, position), state, header, directory, self._bit(header))
+            self._nodes[node.key] = node
+            state.nodes.append(node)
+        return node
+
+    def _display(self, place: Place, name: bytes, directory: Directory) -> bytes:
+        """`name` as the compiler prints it: in a system directory the real name instead, if that is shorter.
+
+        (-fcanonical-system-headers, which is GCC's default; a header that is itself a link is not followed here.)
+        """
+        if place.system:
+            real = self._tree.real(directory).rstrip(b"/") + name[name.rfind(b"/") :]
+            if len(real) < len(name):
+                return real
+        return stripped(name)
+
+    def _header(self, display: bytes, path: bytes, system: bool, listed: bool) -> Header:
+        key = (display, path, system, listed)
+        header = self._headers.get(key)
+        if header is None:
+            header = self._headers[key] = Header(display, path, system, listed)
+        return header
+
+    def _bit(self, header: Header) -> int:
+        # Clusters of a context and of its lender meet in one mask: the one has the odd bits, the other the even ones.
+        number = self._bits.setdefault((header.path, header.display, header.listed), len(self._bits))
+        return 1 << 2 * number + (self._lender is None)
+
+    def leaf(self, path: bytes, display: bytes) -> Cluster | None:
+        """A cluster of one file that is only read; None if there is none. For what the compiler itself has listed."""
+        head, _, base = path.rpartition(b"/")
+        directory = self._tree.locate(head, self._through)
+        node = self._node(
+            Place(directory, b"", False, 0), base, directory, display[: len(display) - len(base)], _LEAF, True
+        )
+        return self.cluster(node) if node is not None else None
+
+    def cluster(self, node: Node) -> Cluster:
+        """The cluster of `node`, made now if need be, with all that it reaches."""
+        if node.cluster is None and node.context is not self:
+            return node.context.cluster(node)
+        if node.cluster is None:
+            self._clusters.update(condense(node, self._follow))
+        assert node.cluster is not None
+        return node.cluster
+
+    # Edges
+
+    def _follow(self, node: Node) -> Iterator[Node]:
+        """The nodes that `node` includes, each looked up when it is its turn: the first to find a file names it."""
+        if node.targets is not None:
+            yield from node.targets
+            return
+        edges: list[Edge] = []
+        targets: list[Node] = []
+        aliases: list[Header] = []
+        through: list[bytes] = []
+        for edge in self._edges(node) if node.kind else ():
+            edge.users.append(node)
+            edges.append(edge)
+            targets += edge.targets
+            yield from edge.targets
+            for target in edge.targets:
+                if edge.display and edge.display != target.header.display:
+                    aliases.append(self._header(edge.display, target.header.path, target.header.system, True))
+            if edge.through:
+                through += edge.through
+        if not any(edge.dead for edge in edges):
+            node.targets = targets
+        node.edges = edges if node.position == SOURCE else []
+        node.aliases = tuple(aliases)
+        node.through = tuple(through)
+        if self._lender is None:
+            node.wants = frozenset(edge.key[1:].partition(b"/")[0] for edge in edges if not edge.beside())
+
+    def _edges(self, node: Node) -> Iterator[Edge]:
+        directives = self._files.lexed(node.state, node.kind)
+        brackets = self._brackets
+        local = self._local(node)
+        computed: list[bytes] = []
+        for directive in directives:
+            form = directive[0]
+            if form in _BRACKET:
+                edge = brackets.get(directive)
+            elif form in _NO_NAME:
+                if form == 33:
+                    bits = sum(HAZARDS[letter] for letter in directive[1:])
+                    node.hazards = bits << SYSTEM_HAZARDS if node.header.system else bits
+                else:
+                    computed.append(directive)
+                continue
+            elif form in _NEXT:
+                edge = None
+            else:
+                edge = local.get(directive)
+            yield edge if edge is not None else self.edge(node, directive)
+        node.computed = tuple(computed)
+
+    def _local(self, node: Node) -> dict[bytes, Edge]:
+        """What was looked up for files beside `node`, by the name of their directory as it is displayed."""
+        shown = node.header.display
+        prefix = shown[: shown.rfind(b"/") + 1]
+        local = self._locals.get(prefix)
+        if local is None:
+            local = self._locals[prefix] = {}
+        return local
+
+    def edge(self, node: Node, directive: bytes) -> Edge:
+        """What `directive` in `node` leads to."""
+        form = directive[:1]
+        if form[0] in _NEXT and node.position < HERE:
+            directive = _FIRST[form] + directive[1:]
+            form = directive[:1]
+        if form[0] in _BRACKET:
+            table = self._brackets
+        elif form[0] in _NEXT:
+            table = self._nexts.setdefault(self._position(node), {})
+        else:
+            table = self._local(node)
+        known = table.get(directive)
+        if known is not None:
+            return known
+        return self._make(table, directive, self._places(node, directive))
+
+    def _position(self, node: Node) -> int:
+        """Where on this search path `node` was found."""
+        if self._lent is None or node.context is self or node.position < 0:
+            return node.position
+        return self._lent.positions[node.position]
+
+    def forced(self, name: bytes, kind: str) -> Edge:
+        """What -include NAME leads to."""
+        directive = (b"f" if kind == C else b"P") + name
+        here = Place(self._cwd, b"./", False, HERE)
+        edge = self._brackets.get(directive) or self._make(self._brackets, directive, [here, *self._chain])
+        edge.loose = True
+        return edge
+
+    def implicit(self, name: bytes) -> Edge:
+        """What <name> leads to, which the compiler includes on its own."""
+        edge = self.bracket(b"B" + name)
+        edge.loose = True
+        return edge
+
+    def bracket(self, directive: bytes) -> Edge:
+        """What a directive leads to that does not look beside the file it is in."""
+        return self._brackets.get(directive) or self._make(self._brackets, directive, self._chain[self._bracket :])
+
+    def _places(self, node: Node, directive: bytes) -> list[Place]:
+        """The directories to search, in order."""
+        form = directive[:1]
+        if form[0] in _NEXT:
+            return self._chain[self._position(node) + 1 :]
+        if form in b"BFI":
+            return self._chain[self._bracket :]
+        shown = node.header.display
+        beside = Place(node.directory, shown[: shown.rfind(b"/") + 1], node.header.system, HERE)
+        if form in b"AGPL":
+            return [Place(self._cwd, b"", False, HERE), *self._chain, beside]
+        return [beside, *self._chain]
+
+    def _make(self, table: dict[bytes, Edge], directive: bytes, places: list[Place]) -> Edge:
+        edge = table[directive] = Edge(self, table, directive)
+        form = directive[:1]
+        name = directive[1:]
+        targets: tuple[Node, ...]
+        if form in b"AGPL":
+            # The assemblers differ in whether they look beside the including file, and when: both are taken.
+            found = [self._first(edge, name, form, places[:-1]), self._first(edge, name, form, places[-1:])]
+            targets = tuple(dict.fromkeys(node for node in found if node is not None))
+        else:
+            node = self._first(edge, name, form, places)
+            targets = (node,) if node is not None else ()
+        edge.targets = targets
+        for node in targets:
+            if node.context is self:
+                node.users.append(edge)
+        return edge
+
+    def _first(self, edge: Edge, name: bytes, form: bytes, places: Iterable[Place]) -> Node | None:
+        kind = _KIND.get(form, _LEAF)
+        listed = form not in _UNLISTED
+        head, slash, base = name.rpartition(b"/")
+        if base in (b"", b".", b".."):
+            return None
+        if name.startswith(b"/"):
+            directory = self._tree.locate(head, edge.through)
+            self.watch(directory)
+            places = [Place(directory, b"", False, ABSOLUTE)]
+            parts: list[bytes] = []
+        else:
+            parts = head.split(b"/") if head else []
+        for place in places:
+            if self._lent is not None and place.position == self._shared:
+                lent = self._lent.ask(name, form)
+                if lent is not None:
+                    edge.display = lent.display
+                    edge.through += lent.through
+                    edge.tried += lent.tried
+                    return lent.targets[0] if lent.targets else None
+            here: Directory | None = place.directory
+            if parts:
+                here = self._tree.enter(place.directory, parts, edge, edge.through)
+            if here is None:
+                continue
+            edge.tried.append((here, place))
+            if not self._tree.has(here, base, edge):
+                continue
+            node = self._node(place, base, here, place.prefix + head + slash, kind, listed)
+            if node is None:
+                if here.volatile:
+                    edge.odd(here.join(base))
+                continue
+            if listed:
+                edge.display = self._display(place, place.prefix + name, here)
+            return node
+        return None
+
+    def precompiled(self, edge: Edge) -> list[Node]:
+        """Each NAME.gch where NAME was looked for, which is a file or a directory of them. Looked at in each scan.
+
+        The compiler takes one for the first header that a source or the command line includes, so only the edges of
+        sources are asked. What has none (nearly all) must cost nothing: `Directory.plain` sees to that.
+        """
+        found: list[Node] = []
+        for directory, place in edge.tried:
+            if directory.plain or directory.stamp is None:
+                continue
+            base = edge.key[edge.key.rfind(b"/") + 1 :] if b"/" in edge.key else edge.key[1:]
+            name = base + b".gch"
+            path = directory.join(name)
+            if name not in directory.names if directory.names is not None else not self._disk.exists(path):
+                continue
+            prefix = place.prefix + edge.key[1 : len(edge.key) - len(base)]
+            inner = self._tree.at(path)
+            names = [name] if inner.stamp is None else sorted(self._disk.names(path))
+            where = (directory, prefix) if inner.stamp is None else (inner, prefix + name + b"/")
+            nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
+            found += [node for node in nodes if node is not None]
+        return found

@@ -1,0 +1,1 @@
+"""What a linker reads and writes, from its command line."""

@@ -1,0 +1,1 @@
+"""Who hears what a call prints, and who branches on its status."""

@@ -1,0 +1,1 @@
+"""How the command that is recorded is started."""

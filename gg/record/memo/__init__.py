@@ -1,0 +1,1 @@
+"""Whole commands remembered by what they looked at."""

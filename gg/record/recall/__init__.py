@@ -1,0 +1,1 @@
+"""Calls answered from what earlier sessions found out."""

@@ -1,0 +1,166 @@
+"""One run of `gg-infer`: the recorder, its socket, and the command whose tools are recorded."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from gg.core.placeholder import Writer
+from gg.host import native_programs as native
+from gg.host.filedb import Common, FileDB
+from gg.host.scratch import Scratch
+from gg.record.calls import Calls
+from gg.record.capture import Capture, Captured
+from gg.record.depfiles.rules import Rules
+from gg.record.depfiles.softfiles import SoftFiles
+from gg.record.finder import Finder
+from gg.record.leave import Leaver
+from gg.record.newfiles import NewFiles
+from gg.record.recorder import ForceService, Namer, Recorder, without_ours
+from gg.record.world import STABLE, World
+from gg.store.base import Store
+from gg.workspace import history
+from gg.workspace.outside import Journal
+
+if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
+    from gg.models.declared.tables import Declarations
+    from gg.models.drafts import Call, Model
+    from gg.record.memo.memo_calls import Traced
+    from gg.record.protocol import Request
+    from gg.workspace.ledger import Ledger
+    from gg.workspace.workspace import Workspace
+
+
+class Session:
+    """Everything that one `gg-infer` needs; `run` it once, then `close`."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: Store,
+        forces: ForceService,
+        ledger: Ledger,
+        always_real: frozenset[str] = frozenset(),
+        *,
+        listener: Callable[[Call, Captured], None] | None = None,
+        declared: Declarations | None = None,
+        traced: Declarations | None = None,
+        renaming: Renaming | None = None,
+        common: str | None = None,
+    ) -> None:
+        """`common`: the directory of what a user's workspaces have in common, files of the system and answers of tools."""
+        from gg.models.by_tool import MODELS
+
+        self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
+        self._workspace = workspace
+        self._store = store
+        shared = os.fsencode(common) if common else None
+        self._files = FileDB(os.fsencode(workspace.dot), Common(shared, STABLE) if shared else None)
+        self._forces = forces
+        shims = os.fsencode(workspace.shims)
+        answers = os.fsencode(os.path.join(workspace.dot, "answers"))
+        self._world = World(
+            os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming, shared
+        )
+        self._soft = SoftFiles(store)
+        self._rules = Rules(store, self._world.is_placeholder)
+        self._scratch = Scratch(os.fsencode(workspace.tmp))
+        self._finder = Finder(shims, self._world.stable)
+        self._new_files = NewFiles(os.fsencode(workspace.tmp), self._scratch.path())
+        writer, journal = Writer(os.fsencode(native.shim())), Journal(workspace.dot, workspace.root)
+        recall = os.fsencode(os.path.join(workspace.dot, "recall"))
+        self._capture = Capture(self._world, store, renaming, recall)
+        self._recorder = Recorder(
+            world=self._world,
+            capture=self._capture,
+            models={**MODELS, **_declared_models(declared)},
+            names=_namer(declared),
+            real=self._finder.find,
+            leaver=Leaver(self._new_files, writer, self._world, self._soft, self._rules, journal.note),
+            calls=self.calls,
+            rules=self._rules,
+            ledger=ledger,
+            forces=self._forces,
+            shims=shims,
+            always_real=always_real,
+            listener=listener,
+        )
+        self._traced = self._tracing(traced, shims) if traced else None
+
+    def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
+        """Answer one call of the build."""
+        if self._traced is not None and request.cwd and self._traced.handle(request, reply):
+            return
+        self._recorder.handle(request, reply)
+
+    def _tracing(self, patterns: Declarations, shims: bytes) -> Traced:
+        from gg.record.memo.memo_calls import Traced
+        from gg.record.memo.whole_commands import Memo
+
+        return Traced(
+            memo=Memo(self._store, self._files, os.fsencode(self._workspace.tmp)),
+            patterns=patterns,
+            find=self._finder.find,
+            clean=lambda env: without_ours(env, shims),
+            calls=self.calls,
+            tracer=native.tracer(),
+        )
+
+    def note(self, command: Sequence[str], status: int, started: float) -> None:
+        """Write the run to the workspace's history. `started` in seconds since the epoch.
+
+        Raises what broke the forcer, if it broke: the build's status says nothing then.
+        """
+        self.calls.were_read(self._forces.reads, self._forces.forced)
+        line = {
+            "what": "infer",
+            "time": started,
+            "wall": time.time() - started,
+            "command": list(command),
+            "status": status,
+            **self.calls.summary(),
+            "recalled": self._capture.recalled,
+        }
+        history.append(self._workspace, line)
+        if self._forces.broken is not None:
+            raise self._forces.broken
+
+    def close(self) -> None:
+        self._soft.flush()
+        self._rules.close(os.fsencode(self._workspace.root))
+        self._capture.close()
+        self._world.flush()
+        self._files.flush()
+        self._files.close()
+        self._store.flush()
+        self._new_files.close()
+        self._scratch.close()
+        self.calls.close()
+
+
+def _namer(declared: Declarations | None) -> Namer:
+    from gg.models.tool_names import tool_name
+
+    def known(called: bytes, program: bytes, argv: Sequence[bytes]) -> str | None:
+        return tool_name(os.path.basename(called))
+
+    def known_or_declared(called: bytes, program: bytes, argv: Sequence[bytes]) -> str | None:
+        assert declared
+        table = declared.find(called, program, argv)
+        if table is not None:
+            return table.name
+        name = known(called, program, argv)
+        return "" if name is None and (declared.called(called) or declared.called(program)) else name
+
+    return known_or_declared if declared else known
+
+
+def _declared_models(declared: Declarations | None) -> dict[str, Model]:
+    if not declared:
+        return {}
+    from gg.models.declared.tool_model import models
+
+    return models(declared)

@@ -1,0 +1,1 @@
+"""One thunk, run with its inputs visible and nothing else."""

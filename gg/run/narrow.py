@@ -1,0 +1,146 @@
+"""Finding a reduction by what a command really read.
+
+A thunk declares a superset of what it may read, so an edit of a header that it includes under an `#if` gives it a new
+id though its result cannot differ. For each *shape* (the thunk without the bytes of its inputs) the store keeps the
+last few thunks that ran. A new thunk takes the reduction of an old one when
+
+  - both declare the same paths,
+  - every file that the old one opened has the same bytes in the new one, and
+  - so has every program and shared library, for those are loaded by the system and not seen being opened.
+
+The first makes the second enough: in its sandbox a command sees declared paths only, so what the old command looked
+for and did not find was not declared then, is not declared now, and will not be found either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from blake3 import blake3
+
+from gg.core.codec import decode_thunk
+from gg.core.ids import ThunkId
+from gg.core.reduction import decode_reduction
+from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk
+from gg.run.expand import Groups
+from gg.store.base import Key, Kind, Store
+
+_KEEP = 6
+
+
+def shape(thunk: Thunk) -> bytes:
+    """32 bytes that name the command without the bytes of its inputs."""
+    parts = (
+        b"shape",
+        thunk.model.encode(),
+        thunk.program,
+        thunk.cwd,
+        *thunk.argv,
+        b"\1",
+        *(piece for pair in thunk.env for piece in pair),
+        b"\1",
+        *(output.path for output in thunk.outputs),
+        b"\1",
+        *(e.path + b"\0" + e.target for e in thunk.entries if isinstance(e, Symlink)),
+        b"",
+    )
+    return blake3(b"\0".join(parts)).digest()
+
+
+class Narrow:
+    """Finds in a store, and remembers there what has run. Each shape is looked up once."""
+
+    def __init__(self, store: Store, groups: Groups) -> None:
+        self._store = store
+        self._groups = groups
+        self._lists: dict[ThunkId, tuple[Key, bytes]] = {}  # of thunks that were looked up, and have not run since
+
+    def find(self, wanted: Mapping[ThunkId, Thunk]) -> dict[ThunkId, Reduction]:
+        """Reductions of other thunks that hold for these resolved ones too."""
+        self._look(wanted)
+        found: dict[ThunkId, Reduction] = {}
+        for name, thunk in wanted.items():
+            ids = [each for each in _ids(self._lists[name][1]) if each != name]
+            if ids and (known := self._match(thunk, ids)) is not None:
+                found[name] = known
+        return found
+
+    def remember(self, ran: Mapping[ThunkId, tuple[Thunk, bytes]]) -> dict[Key, bytes]:
+        """The records to put, so that `find` meets these resolved thunks (here with their encodings): the thunks, and
+        the lists of their shapes.
+        """
+        self._look({name: thunk for name, (thunk, _) in ran.items()})
+        items: dict[Key, bytes] = {}
+        for name, (_, encoded) in ran.items():
+            key, known = self._lists.pop(name)
+            ids = [name, *(each for each in _ids(items.get(key, known)) if each != name)]
+            items[key] = b"".join(ids[:_KEEP])
+            items[Key(Kind.THUNK, name)] = encoded
+        return items
+
+    def _look(self, thunks: Mapping[ThunkId, Thunk]) -> None:
+        keys = {name: Key(Kind.ALIAS, shape(t)) for name, t in thunks.items() if name not in self._lists}
+        found = self._store.get(list(keys.values())) if keys else {}
+        self._lists.update((name, (key, found.get(key, b""))) for name, key in keys.items())
+
+    def _match(self, thunk: Thunk, ids: Sequence[ThunkId]) -> Reduction | None:
+        thunks = self._store.get([Key(Kind.THUNK, each) for each in ids])
+        named = {_last(word) for word in thunk.argv}
+        changes: dict[Key, list[File]] = {}
+        for each in ids:
+            data = thunks.get(Key(Kind.THUNK, each))
+            changed = self._changed(thunk, decode_thunk(data)) if data is not None else None
+            # What the command line names is read, as is what is loaded: the reduction would only say so.
+            if changed is not None and not any(_is_loaded(file) or _last(file.path) in named for file in changed):
+                changes[Key(Kind.REDUCTION, each)] = changed
+        reductions = self._store.get(list(changes)) if changes else {}
+        for key, changed in changes.items():
+            if key in reductions:
+                reduction = decode_reduction(reductions[key], self._groups.universe(thunk))
+                if reduction.reads is not None and not {file.path for file in changed}.intersection(reduction.reads):
+                    return reduction
+        return None
+
+    def _changed(self, thunk: Thunk, old: Thunk) -> list[File] | None:
+        """The files of `old` that have other bytes in `thunk`; None when the two do not declare the same."""
+        if any(isinstance(e, OutputOf) for e in old.entries):
+            return None
+        if thunk.groups == old.groups and (own := _own_changed(thunk, old)) is not None:
+            return own
+        groups = self._groups
+        new_files, old_files = groups.files(thunk), groups.files(old)
+        if new_files.keys() != old_files.keys():
+            return None
+        if _links_and_directories(groups, old) != _links_and_directories(groups, thunk):
+            return None
+        return [file for path, file in old_files.items() if new_files[path] != file]
+
+
+def _own_changed(thunk: Thunk, old: Thunk) -> list[File] | None:
+    """As `_changed`, of two with the same groups, which then need not be looked into; None when it is not so plain."""
+    new_entries, old_entries = ({e.path: e for e in each.entries} for each in (thunk, old))
+    if new_entries.keys() != old_entries.keys():
+        return None
+    changed = [e for path, e in old_entries.items() if new_entries[path] != e]
+    if not all(isinstance(e, File) and isinstance(new_entries[e.path], File) for e in changed):
+        return None
+    return [e for e in changed if isinstance(e, File)]
+
+
+def _ids(joined: bytes) -> list[ThunkId]:
+    return [ThunkId(joined[i : i + 32]) for i in range(0, len(joined), 32)]
+
+
+def _last(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
+
+
+def _is_loaded(file: File) -> bool:
+    return file.executable or b".so" in bytes(file.path)
+
+
+def _links_and_directories(groups: Groups, thunk: Thunk) -> set[Symlink | Directory]:
+    found = {e for e in thunk.entries if isinstance(e, (Symlink, Directory))}
+    for node in groups.below(thunk.groups):
+        found.update([e for e in node.entries if isinstance(e, (Symlink, Directory))])
+    return found

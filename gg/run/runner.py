@@ -1,0 +1,202 @@
+"""Runs one thunk with only its declared inputs visible.
+
+With the path map (`toolchain-wrappers/pathmap/`) the command runs on the host's own file system, and a preloaded library
+answers for every path: declared files are read where they are or in the store, all writing goes to an overlay in the
+scratch directory, an undeclared file is reported. With namespaces (`gg.run.jail`) the command sees a root that
+holds nothing else. A program that cannot be kept to the path map, because it is linked statically, runs in such a root
+too, whatever was asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+
+from gg.core.colour import TERMINAL, TERMINFO, asks, marked
+from gg.core.ids import SandboxPath
+from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk
+from gg.host import native_programs as native
+from gg.host.trees import empty_tree, remove_tree
+from gg.run import pathmap
+from gg.run.expand import Groups
+from gg.run.job import Isolation, Job, Ran
+from gg.run.process import Slot
+from gg.run.report import Report, link_inside
+from gg.run.start import Command, Programs
+
+LOADER_FAILED = b"error while loading shared libraries"
+_PLAIN_TMP = b"/tmp"
+_PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
+_NO_TERMINFO = tuple(map(pathmap.absent, TERMINFO))
+Shown = File | Symlink | Directory
+
+
+class Runner:
+    """Runs jobs one after the other in one scratch directory. One object a slot; `cancel` comes from any thread."""
+
+    def __init__(self, scratch: str, groups: Groups) -> None:
+        self._scratch = scratch
+        self._groups = groups
+        self._overlay = os.path.join(scratch, "w")
+        self._gone = os.path.join(scratch, "gone")
+        self._tmp = os.path.join(scratch, "tmp")
+        self._listings = os.path.join(scratch, "ls")
+        self._report = Report(os.fsencode(os.path.join(scratch, "report")))
+        self._programs = Programs()
+        self._map = os.path.join(scratch, "map")
+        for directory in (self._overlay, self._gone, self._tmp):
+            os.makedirs(directory, exist_ok=True)
+        self._preload = os.fsencode(native.pathmap_library())
+        self._passed = [pathmap.passed(p) for p in (os.fsencode(self._tmp), *_PASSED)]
+        self._slot = Slot()
+        self._flags = 0
+
+    def run(self, job: Job) -> Ran:
+        """Run to the end. OSError when the host refuses something, JailRefused for a jail, Killed after `cancel`."""
+        self._clear()
+        if job.isolation is Isolation.PATHMAP:
+            ran = self._run_mapped(job)
+            if ran is not None and not ran.static:
+                return ran
+        return self._run_jailed(job)
+
+    def _run_jailed(self, job: Job) -> Ran:
+        from gg.run.jail import run_in_jail
+
+        ran = run_in_jail(job, self._groups, self._slot, self._scratch)
+        ran.stdout, ran.stderr = self._said(ran.stdout), self._said(ran.stderr)
+        if ran.status and LOADER_FAILED in ran.stderr:
+            # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
+            self._clear()
+            seen = self._run_mapped(job)
+            if seen is not None:
+                ran.missing = (*ran.missing, *seen.undeclared)
+        return ran
+
+    def cancel(self) -> None:
+        self._slot.cancel()
+
+    def begin(self) -> None:
+        """Before the runs of another attempt: `kill` meant the last one."""
+        self._slot.begin()
+
+    def kill(self) -> None:
+        self._slot.kill()
+
+    def close(self) -> None:
+        self._slot.close()
+        remove_tree(self._scratch)
+
+    # The path map
+
+    def _run_mapped(self, job: Job) -> Ran | None:
+        """None if the path map cannot work in the program, which then has not been started."""
+        thunk = job.thunk
+        nodes = self._groups.below(thunk.groups)
+        own: list[Shown] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
+        if job.moved:
+            own += [e for node in nodes for e in node.entries if e.path in job.moved]
+        targets = [self._target(job, e) for e in own]
+        places = {e.path: target for e, target in zip(own, targets, strict=True) if target}
+        command = self._command(thunk, own, places)
+        if not command.mapped:
+            return None
+        records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
+        records += [node.records for node in nodes]
+        read = {e.path for e in own}
+        hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
+        asked = asks(thunk)
+        if asked:
+            hidden += _NO_TERMINFO
+        flags = self._flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses)
+        map_file = pathmap.MapFile(
+            self._map,
+            flags=flags | (pathmap.TERMINAL * bool(asked)),
+            scratch=os.fsencode(self._scratch),
+            report=self._report.path,
+            records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed), *command.records],
+        )
+        env = dict(thunk.env)
+        env[b"LD_PRELOAD"] = self._preload
+        env[b"GG_MAP"] = os.fsencode(self._map)
+        env[b"TMPDIR"] = os.fsencode(self._tmp)
+        if asked:
+            env.update(TERMINAL)
+        env.update(job.env)
+        env.update(command.env)
+        done = self._slot.run(command.program, command.argv, env, self._directory(thunk.cwd))
+        observed = map_file.observed()
+        entries: list[Shown] = list(own)
+        for node in nodes:
+            entries.extend(node.entries)
+        limit = len(entries)
+        reads = [entries[i] for i in observed.used if i < limit]
+        reported = self._report.read()
+        lacking: tuple[SandboxPath, ...] = ()
+        if len(command.needs) > 2:  # a script: its interpreter was started past the path map
+            lacking = command.lacking({e.path: e for e in entries})
+        return Ran(
+            status=done.status,
+            stdout=self._said(done.stdout),
+            stderr=marked(self._said(done.stderr), asked),
+            usage=done.usage,
+            written=dict(self._written()) if observed.wrote else {},
+            removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
+            reads=tuple(e for e in reads if isinstance(e, File)),
+            undeclared=(*reported.undeclared, *lacking),
+            missing=reported.missing,
+            started=done.started,
+            signal=done.signal,
+            mapped=frozenset(places),
+            static=reported.static,
+        )
+
+    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
+        """How to start it here. `own`: the entries that are its own, `places`: where the bytes of those are."""
+        return self._programs.command(thunk, places)
+
+    def _directory(self, cwd: bytes) -> bytes:
+        """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
+        if os.path.isdir(cwd):
+            return cwd
+        place = os.fsencode(self._overlay) + cwd
+        os.makedirs(place, exist_ok=True)
+        return place
+
+    def _said(self, text: bytes) -> bytes:
+        """What it has printed, with its temporary files where a plain command's are."""
+        return text.replace(os.fsencode(self._tmp), _PLAIN_TMP) if text else text
+
+    @staticmethod
+    def _target(job: Job, entry: Shown) -> bytes:
+        if isinstance(entry, File):
+            place = job.moved.get(entry.path) or job.place(entry)
+            return os.fsencode(place) if place else b""
+        return b""
+
+    def _written(self) -> Iterator[tuple[SandboxPath, tuple[str, bool]]]:
+        prefix = len(os.fsencode(self._overlay))
+        for path in _walk(self._overlay, keep_prefix=True):
+            place = link_inside(path[:prefix], path)
+            if place is not None:
+                yield SandboxPath(path[prefix:]), (os.fsdecode(place), bool(os.stat(place).st_mode & 0o100))
+
+    def _clear(self) -> None:
+        """Remove what the last job left, its directories too: they would be there for the next, and are not declared."""
+        for directory in (self._overlay, self._gone, self._listings, self._tmp):
+            empty_tree(directory)
+        self._report.clear()
+
+
+def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:
+    """Every file below `top`, as a path below it (with a leading slash) or as it is."""
+    base = os.fsencode(top)
+    stack = [base]
+    while stack:
+        directory = stack.pop()
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(entry.path)
+                else:
+                    yield entry.path if keep_prefix else entry.path[len(base) :]

@@ -1,0 +1,1 @@
+"""When to run what, and where: pure, under any clock."""

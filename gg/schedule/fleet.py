@@ -1,0 +1,237 @@
+"""The scheduler's view of an engine: how many attempts it may be given now, and whether it can be trusted.
+
+Four limits, the smallest counts. *Slots* are what the engine says it has. The *window* is halved when the engine
+throttles, at most once for all the attempts that were under way then, and grows with each success. The *ramp* is a
+token bucket for going wider than ever before: an environment that exists may be used again at once. The *breaker*
+opens after many faults in a row, lets one probe through when its cooldown has passed, closes at any success, and
+gives the engine up after several failed probes.
+
+A cancelled attempt holds its slot until the engine has answered: a process that is being killed still runs.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+from gg.schedule.events import AttemptId, Caps, EngineName
+from gg.schedule.policy import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Policy, Spread, backoff, cut_window, grown_window
+
+
+class Breaker(Enum):
+    CLOSED = "closed"
+    OPEN = "open"
+    PROBING = "probing"
+    GIVEN_UP = "given up"
+
+
+class Engine:
+    """One engine's slots, window, bucket and breaker. Every method that takes `now` takes seconds."""
+
+    __slots__ = (
+        "attempts",
+        "bit",
+        "breaker",
+        "caps",
+        "cut_at",
+        "failed_probes",
+        "faults",
+        "held_until",
+        "lag",
+        "memory_used",
+        "name",
+        "passed",
+        "policy",
+        "probe",
+        "probe_at",
+        "proven",
+        "running",
+        "slots",
+        "spreads",
+        "throttles",
+        "tokens",
+        "tokens_at",
+        "up",
+        "warm",
+        "window",
+    )
+
+    def __init__(self, name: EngineName, index: int, policy: Policy) -> None:
+        self.name = name
+        self.bit = 1 << index
+        self.policy = policy
+        self.caps = Caps()
+        self.slots = 0
+        self.up = False
+        self.attempts = 0
+        self.proven = False  # it has run a command
+        self.spreads: dict[int, Spread] = {}
+        self.lag = Lag()
+        self._reset(-math.inf)
+
+    def _reset(self, now: float) -> None:
+        self.running = 0
+        self.memory_used = 0
+        self.passed = 0  # attempts started past a node that waits for memory
+        self.window = math.inf
+        self.cut_at = -math.inf
+        self.held_until = -math.inf
+        self.throttles = 0  # cuts since the last success
+        self.faults = 0  # since the last success
+        self.breaker = Breaker.CLOSED
+        self.failed_probes = 0
+        self.probe: AttemptId | None = None
+        self.probe_at = -math.inf
+        self.warm = 0
+        self.tokens = 0.0
+        self.tokens_at = now
+
+    def come_up(self, now: float, slots: int, caps: Caps) -> None:
+        self._reset(now)
+        self.up, self.slots, self.caps = True, slots, caps
+        self.tokens = float(caps.ramp.burst) if caps.ramp else 0.0
+
+    def go_down(self) -> None:
+        self.up = False
+        self._reset(-math.inf)
+
+    @property
+    def usable(self) -> bool:
+        return self.up and self.breaker is not Breaker.GIVEN_UP
+
+    @property
+    def tripped(self) -> bool:
+        return self.breaker is not Breaker.CLOSED
+
+    # Room
+
+    def room(self, now: float) -> int:
+        """How many attempts it may be given at this time."""
+        if not self.up or now < self.held_until:
+            return 0
+        if self.breaker is not Breaker.CLOSED:
+            return self._room_for_probe(now)
+        slots = self.slots
+        room = (slots if self.window >= slots else int(self.window)) - self.running
+        if room > 0 and self.caps.ramp is not None:
+            room = min(room, max(0, self.warm - self.running) + int(self._tokens(now)))
+        return room if room > 0 else 0
+
+    def _room_for_probe(self, now: float) -> int:
+        ready = self.breaker is Breaker.OPEN and now >= self.probe_at
+        return int(ready and self.running < self.slots)
+
+    def _tokens(self, now: float) -> float:
+        ramp = self.caps.ramp
+        if ramp is None:
+            return math.inf
+        return min(float(ramp.burst), self.tokens + (now - self.tokens_at) * ramp.rate)
+
+    def opens_at(self, now: float) -> float | None:
+        """The time at which it may have room again with no answer coming in; None if only an answer can help."""
+        if not self.usable:
+            return None
+        if now < self.held_until:
+            return self.held_until
+        if self.breaker is Breaker.OPEN:
+            return self.probe_at if now < self.probe_at else None
+        ramp = self.caps.ramp
+        if ramp is None or self.breaker is not Breaker.CLOSED or self.running < self.warm:
+            return None
+        if self.running >= min(self.slots, self.window) or ramp.rate <= 0:
+            return None
+        missing = min(max(1.0, 0.05 * ramp.rate), float(ramp.burst)) - self._tokens(now)
+        return now + missing / ramp.rate + 1e-9 if missing > 0 else None
+
+    def fits(self, memory: int) -> bool:
+        total = self.caps.memory_total
+        return total is None or self.running == 0 or self.memory_used + memory <= total
+
+    # Attempts
+
+    def started(self, now: float, attempt: AttemptId, memory: int) -> None:
+        if self.breaker is Breaker.OPEN:
+            self.breaker, self.probe = Breaker.PROBING, attempt
+        if self.caps.ramp is not None and self.running >= self.warm:
+            self.tokens, self.tokens_at = self._tokens(now) - 1.0, now
+        self.running += 1
+        self.attempts += 1
+        self.memory_used += memory
+        if self.running > self.warm:
+            self.warm = self.running
+
+    def joined(self) -> None:
+        """One more attempt shares the slot of one that was started."""
+        self.attempts += 1
+
+    def ended(self, memory: int) -> None:
+        self.running -= 1
+        self.memory_used -= memory
+
+    # Trust
+
+    def worked(self) -> bool:
+        """It has run a command, whatever came of it. True if that closes the breaker."""
+        self.faults = self.throttles = 0
+        self.proven = True
+        if self.window < self.slots:
+            self.window = grown_window(self.window, self.policy.window_growth)
+        closed = self.breaker is not Breaker.CLOSED
+        if closed:
+            self.breaker, self.probe, self.failed_probes = Breaker.CLOSED, None, 0
+        return closed
+
+    def faulted(self, now: float, attempt: AttemptId) -> bool:
+        """It failed to run a command. True if the breaker opens, or gives up, now."""
+        self.faults += 1
+        if self.breaker is Breaker.PROBING and self.probe == attempt:
+            return self._probe_failed(now)
+        if self.breaker is Breaker.CLOSED:
+            limit = self.policy.breaker_faults + self.policy.breaker_share * self.running
+            return self.faults >= limit and self._open(now)
+        return False
+
+    def throttled(self, now: float, attempt: AttemptId, started: float) -> bool:
+        """It refused an attempt. True if that was once too often, and the breaker opens or gives up."""
+        if self.breaker is Breaker.PROBING and self.probe == attempt:
+            return self._probe_failed(now)
+        if started < self.cut_at or self.breaker is not Breaker.CLOSED:
+            return False
+        self.throttles += 1
+        self.window = cut_window(self.window, self.running + 1)
+        self.warm = min(self.warm, self.running)
+        policy = self.policy
+        seed = self.attempts
+        self.held_until = now + backoff(policy.throttle_hold, policy.throttle_cap, self.throttles, seed)
+        self.cut_at = self.held_until
+        return self.throttles >= policy.throttle_trip and self._open(now)
+
+    def unsure(self, attempt: AttemptId) -> None:
+        """The probe ended and says nothing about the engine: the next attempt is the probe."""
+        if self.probe == attempt and self.breaker is Breaker.PROBING:
+            self.breaker, self.probe = Breaker.OPEN, None
+
+    def _open(self, now: float) -> bool:
+        self.breaker = Breaker.OPEN
+        self.probe = None
+        wait = backoff(self.policy.breaker_cooldown, self.policy.breaker_cap, self.failed_probes + 1, self.attempts)
+        self.probe_at = now + wait
+        return True
+
+    def _probe_failed(self, now: float) -> bool:
+        self.failed_probes += 1
+        if self.failed_probes >= self.policy.breaker_probes:
+            self.breaker, self.probe = Breaker.GIVEN_UP, None
+            return True
+        self._open(now)
+        return False
+
+    # History
+
+    def spread(self, kind: int) -> Spread:
+        """Of the nodes of one kind of work; `kind` is odd when their durations are remembered (`Node.kind`)."""
+        spread = self.spreads.get(kind)
+        if spread is None:
+            spread = self.spreads[kind] = Spread(PRIOR_KNOWN if kind & 1 else PRIOR_UNKNOWN)
+            spread.mean = math.log(self.caps.slowness)
+        return spread

@@ -1,0 +1,388 @@
+"""Every choice that the scheduler makes, as pure functions of numbers and capabilities.
+
+Times are seconds, memory is bytes. Nothing here knows a node's state or an engine's name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from types import MappingProxyType
+from typing import Protocol, TypeVar
+
+from gg.core.thunk import Work
+from gg.light.slotted import slotted
+from gg.schedule.events import Caps, EngineName, Fault
+
+MIB = 1 << 20
+
+
+@slotted(kw_only=True)
+class Policy:
+    """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
+
+    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the
+    worker gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts
+    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_free`: faults of a node that cost
+    nothing, before they count. `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a
+    cancelled attempt may hold its slot; also what is allowed beyond a deadline before an attempt counts as lost.
+    `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of how long its like take.
+    `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried again; each waits twice as long
+    as the one before it. `width`: attempts at once, of all engines together; None for what their slots allow.
+    `batch_seconds`: how long attempts that share an invocation may take in all.
+    """
+
+    keep_going: bool = False
+    lookup: bool = True
+    fallback: EngineName | None = "local"
+    max_attempts: int = 4
+    fallback_after: int = 2
+    max_lost_workers: int = 3
+    most_attempts: int = 24
+    ill_luck: float = 1e-7
+    max_free: int = 32
+    max_lost_outputs: int = 4
+    backoff: float = 0.5
+    backoff_cap: float = 30.0
+    hedge: bool = True
+    hedge_multiple: float = 2.0
+    hedge_floor: float = 2.0
+    hedge_blind: float = 30.0
+    max_hedges: int = 3
+    deadline_multiple: float = 10.0
+    deadline_floor: float = 60.0
+    cancel_grace: float = 30.0
+    patience: float = 30.0
+    breaker_faults: int = 8
+    breaker_share: float = 0.1
+    breaker_cooldown: float = 5.0
+    breaker_cap: float = 60.0
+    breaker_probes: int = 5
+    throttle_trip: int = 8
+    throttle_hold: float = 0.25
+    throttle_cap: float = 20.0
+    window_growth: float = 0.25
+    max_passed: int = 16
+    width: int | None = None
+    batch_seconds: float = 0.2
+
+
+class Next(Enum):
+    """What becomes of a node whose attempt faulted."""
+
+    FAIL = 0
+    NOW = 1
+    LATER = 2
+
+
+@slotted()
+class Rule:
+    """How one fault is taken. `counts`: against the node's attempts. `blames`: held against the engine. `ends`: with a node
+    that has failed so, the run ends as make does; else it is that node's bad luck, and others go on.
+    """
+
+    next: Next
+    counts: bool = False
+    blames: bool = False
+    ends: bool = False
+
+
+RULES: Mapping[Fault, Rule] = MappingProxyType(
+    {
+        Fault.TOOL: Rule(Next.FAIL, ends=True),
+        Fault.INFRA: Rule(Next.LATER, counts=True, blames=True),
+        Fault.LOST: Rule(Next.LATER, counts=True, blames=True),
+        Fault.TIMEOUT: Rule(Next.LATER, counts=True, blames=True),
+        Fault.MEMORY: Rule(Next.NOW),
+        Fault.TOO_BIG: Rule(Next.NOW),
+        Fault.THROTTLED: Rule(Next.NOW),
+        Fault.UNDECLARED: Rule(Next.NOW),
+        Fault.MISSING_INPUT: Rule(Next.LATER, counts=True),
+        Fault.CHANGED: Rule(Next.FAIL, ends=True),
+        Fault.CANCELLED: Rule(Next.NOW),
+        Fault.NO_ENGINE: Rule(Next.FAIL),
+        Fault.CYCLE: Rule(Next.FAIL),
+    }
+)
+
+DEFAULT_SECONDS: Mapping[Work, float] = MappingProxyType(
+    {
+        Work.COMPILE: 1.0,
+        Work.ASSEMBLE: 0.1,
+        Work.LINK: 2.0,
+        Work.ARCHIVE: 0.2,
+        Work.EDIT: 0.1,
+        Work.PREPROCESS: 0.1,
+        Work.OTHER: 1.0,
+    }
+)
+"""Durations of what was never seen. Only their order matters much, and the first results correct them (`Spread`)."""
+
+DEFAULT_MEMORY: Mapping[Work, int] = MappingProxyType(
+    {
+        Work.COMPILE: 256 * MIB,
+        Work.ASSEMBLE: 64 * MIB,
+        Work.LINK: 512 * MIB,
+        Work.ARCHIVE: 64 * MIB,
+        Work.EDIT: 64 * MIB,
+        Work.PREPROCESS: 64 * MIB,
+        Work.OTHER: 256 * MIB,
+    }
+)
+"""What is set aside of a shared memory for what was never seen."""
+
+
+def expected_seconds(work: Work, remembered: float | None) -> float:
+    return DEFAULT_SECONDS[work] if remembered is None else max(remembered, 0.001)
+
+
+# Retrying
+
+
+def jitter(seed: int) -> float:
+    """A number in [0, 1) that depends on `seed` alone, well spread over neighbouring seeds (SplitMix64's finaliser)."""
+    z = (seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return float((z ^ (z >> 31)) >> 11) / (1 << 53)
+
+
+def backoff(base: float, cap: float, failures: int, seed: int) -> float:
+    """Seconds to wait after the `failures`-th failure: doubling up to a cap, of which half is jitter."""
+    full = min(cap, base * 2.0 ** min(failures - 1, 60))
+    return full * (0.5 + 0.5 * jitter(seed * 64 + failures))
+
+
+_TOLD = 20  # attempts of others that tell how often an attempt faults
+
+
+def share_of_others(faults: int, attempts: int, own: int) -> float:
+    """The share of attempts that fault, those of the node itself left out: `own` of them, which all did."""
+    others = attempts - own
+    return max(0, faults - own) / others if others >= _TOLD else 0.0
+
+
+def budget(policy: Policy, least: int, share: float) -> int:
+    """How many attempts of a node may fault when such a share of all do.
+
+    So many in a row by luck alone have a chance of `ill_luck`. `least` where hardly any fault: there it is the node's doing.
+    """
+    if share <= 0.0:
+        return least
+    by_luck = math.ceil(math.log(policy.ill_luck) / math.log(min(share, 0.9)))
+    return max(least, min(by_luck, policy.most_attempts))
+
+
+# Memory and size
+
+
+def memory_for(caps: Caps, work: Work, need: int) -> int:
+    """What an attempt is given: the smallest class that holds `need`, or its share of a shared memory, or 0."""
+    if caps.memory_classes:
+        return next((size for size in caps.memory_classes if size >= need), caps.memory_classes[-1])
+    if caps.memory_total is not None:
+        return min(need or DEFAULT_MEMORY[work], caps.memory_total)
+    return 0
+
+
+def after_memory(caps: Caps, given: int, need: int) -> tuple[int, bool]:
+    """After an attempt was killed for want of memory: the need to assume next, and whether this engine is out of it.
+
+    One machine is tried once more with the command alone on it. Beyond an engine's largest class the need doubles,
+    so that only engines with more are left.
+    """
+    if caps.memory_classes:
+        larger = (size for size in caps.memory_classes if size > max(given, need))
+        return next(larger, 2 * max(given, need)), False
+    if caps.memory_total is not None and given < caps.memory_total:
+        return caps.memory_total, False
+    return 2 * max(given, need, 512 * MIB), True
+
+
+def admits(caps: Caps, work: Work, seconds: float, memory: int, input_size: int) -> bool:
+    """Whether an engine can run such a node at all. A shared memory admits everything: what is too big runs alone."""
+    return (
+        (caps.works is None or work in caps.works)
+        and (caps.max_input is None or input_size <= caps.max_input)
+        and (not caps.memory_classes or memory <= caps.memory_classes[-1])
+        and (caps.max_seconds is None or seconds * caps.slowness <= caps.max_seconds)
+    )
+
+
+# Placing
+
+
+class Candidate(Protocol):
+    """What placing asks of an engine. `tripped`: its circuit breaker is open."""
+
+    @property
+    def name(self) -> EngineName: ...
+    @property
+    def caps(self) -> Caps: ...
+    @property
+    def bit(self) -> int: ...
+    @property
+    def usable(self) -> bool: ...
+    @property
+    def tripped(self) -> bool: ...
+
+
+@slotted(frozen=False)
+class Demand:
+    """What placing asks of a node. `faulted` and `barred` are sets of engines, as bits."""
+
+    work: Work
+    seconds: float
+    memory: int
+    input_size: int
+    engines: tuple[EngineName, ...]
+    tries: int = 0
+    faulted: int = 0
+    barred: int = 0
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+def able(demand: Demand, engines: Sequence[C]) -> list[C]:
+    """The engines that could run it, up or not, reserve or not."""
+    return [
+        e
+        for e in engines
+        if not e.bit & demand.barred
+        and (not demand.engines or e.name in demand.engines)
+        and admits(e.caps, demand.work, demand.seconds, demand.memory, demand.input_size)
+    ]
+
+
+def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]:
+    """The engines that may take a node now, the best first.
+
+    First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that
+    faulted on it are left out as long as there are others, of which the fallback is the last. It also helps when no
+    other can, or when the circuit breakers of all others are open.
+    """
+    usable = [e for e in able(demand, engines) if e.usable]
+    if len(usable) == 1 and not usable[0].caps.reserve:
+        return (usable[0],)
+    first = [e for e in usable if not e.caps.reserve or e.name in demand.engines]
+    spare = [e for e in usable if e.name == policy.fallback and e not in first]
+    if demand.tries >= policy.fallback_after:
+        fresh = [e for e in first if not e.bit & demand.faulted]
+        help = [e for e in spare if not e.bit & demand.faulted]
+        if fresh or help:
+            return (*by_expected_end(demand, fresh), *by_expected_end(demand, help))
+    if all(e.tripped for e in first):
+        return (*by_expected_end(demand, spare), *by_expected_end(demand, first))
+    return by_expected_end(demand, first)
+
+
+def by_expected_end(demand: Demand, engines: Sequence[C]) -> tuple[C, ...]:
+    if len(engines) < 2:
+        return tuple(engines)
+    return tuple(sorted(engines, key=lambda e: e.caps.overhead + e.caps.slowness * demand.seconds))
+
+
+def batch_size(policy: Policy, caps: Caps, late: float, ready: int, width: int) -> int:
+    """How many of `ready` nodes, each of which takes `late` seconds at most, are best run one after the other in one go.
+
+    Where `width` at once are fewer than wait, nodes would queue for slots anyway. Else, with all in batches of k, the last is
+    sent after ready/k calls and takes k times `late`: the sum is least where k is the root of ready * call / late. So none
+    shares an invocation while it costs more to wait for the others than it saves this machine.
+    """
+    most = min(caps.batch, ready, int(policy.batch_seconds / late))
+    return max(1, min(most, max(ready // width, math.isqrt(int(ready * caps.call / late)))))
+
+
+# Durations, stragglers and deadlines
+
+
+class Spread:
+    """How real durations relate to expected ones: the logarithm of their ratio, taken as normal.
+
+    Compile times are skewed to the right, so their logarithm is the better scale; mean and variance are kept as by
+    Welford (1962). It starts from a prior of `weight` samples, so that the first few results do not decide alone.
+    """
+
+    __slots__ = ("count", "mean", "prior", "square")
+
+    def __init__(self, sigma: float, weight: float = 5.0) -> None:
+        self.count = self.prior = weight
+        self.mean = 0.0
+        self.square = sigma * sigma * weight
+
+    def observe(self, ratio: float) -> None:
+        x = math.log(ratio if ratio > 1e-6 else 1e-6)
+        self.count += 1.0
+        delta = x - self.mean
+        self.mean += delta / self.count
+        self.square += delta * (x - self.mean)
+
+    @property
+    def seen(self) -> bool:
+        """Whether there were more than a few real ones."""
+        return self.count > self.prior + 2.0
+
+    def quantile(self, z: float = 1.645) -> float:
+        """The ratio that a share of the attempts stays below; `z` in standard deviations, 1.645 for 95 %."""
+        return math.exp(self.mean + z * math.sqrt(self.square / self.count))
+
+
+class Lag:
+    """What passes between an attempt's sending and its answer besides the work: the way, a cold start, and how far behind
+    a busy machine is with reading answers. Mean and mean deviation, as TCP has them for its timeout (Jacobson 1988).
+    """
+
+    __slots__ = ("deviation", "mean")
+
+    def __init__(self) -> None:
+        self.mean = self.deviation = 0.0
+
+    def observe(self, seconds: float) -> None:
+        off = seconds - self.mean
+        self.mean += 0.125 * off
+        self.deviation += 0.25 * (abs(off) - self.deviation)
+
+    def bound(self) -> float:
+        """What few exceed."""
+        return self.mean + 4.0 * self.deviation
+
+
+PRIOR_KNOWN = 0.5
+PRIOR_UNKNOWN = 1.0
+"""Standard deviations of the logarithm: durations remembered from another run, and mere defaults."""
+
+
+def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hedges: int = 0) -> float:
+    """How long an attempt may run before it is a straggler; `quantile_seconds`: what 95 % of its like stay below.
+
+    `known`: its own duration is remembered, or some of its like were seen. To duplicate what takes its time is paid for,
+    so after `hedges` duplicates the wait has doubled as often.
+    """
+    floor = policy.hedge_floor if known else policy.hedge_blind
+    return max(floor, policy.hedge_multiple * quantile_seconds) * 2.0 ** min(hedges, 30)
+
+
+def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
+    """How long an attempt may run. None on one machine: there a command that hangs is the user's to see, as under make.
+
+    Elsewhere it follows from history, doubles with each timeout, and is the engine's own limit for what was never seen.
+    """
+    if not caps.independent or not known:
+        return caps.max_seconds
+    wanted = max(policy.deadline_floor, policy.deadline_multiple * quantile_seconds) * 2.0 ** min(timeouts, 30)
+    return wanted if caps.max_seconds is None else min(wanted, caps.max_seconds)
+
+
+# The congestion window of an engine (additive increase, multiplicative decrease; Chiu and Jain 1989)
+
+
+def cut_window(window: float, running: int) -> float:
+    """The window after the engine refused: half of what was running."""
+    return max(1.0, min(window, float(running)) / 2.0)
+
+
+def grown_window(window: float, growth: float) -> float:
+    """The window after one success: about one more, or a share `growth` more, for each window's worth of successes."""
+    return window + max(1.0 / window, growth)

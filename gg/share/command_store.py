@@ -1,0 +1,120 @@
+"""The store that a command uses: the workspace's own, and the team's behind it if one is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gg.errors import SetupError
+from gg.light.slotted import replace
+from gg.store.directory import DirectoryStore
+from gg.workspace import settings as config
+from gg.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.share.keys import Keyring
+    from gg.share.s3.remote import Remote
+    from gg.store.base import Store
+
+Report = Callable[[str], None]
+
+
+def open_store(
+    workspace: Workspace, settings: config.Settings, report: Report = lambda text: None, near: Store | None = None
+) -> Store:
+    """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that.
+
+    `near`: the workspace's store, where the caller has it open already; closing the result leaves that one open.
+    """
+    settings = _with_store(workspace, settings)
+    lent = near is not None
+    near = near or DirectoryStore(os.fsencode(workspace.store))
+    if not settings.store:
+        return near
+    needed = "lambda" in (*settings.engine, settings.fallback)
+    try:
+        remote = open_remote(workspace, settings)
+    except SetupError as error:  # what it needs is not installed
+        if not needed:
+            report(f"going on without the shared store: {error.what}")
+            return near
+        if not lent:
+            near.close()
+        raise
+    except BaseException:
+        if not lent:
+            near.close()
+        raise
+    from gg.share.s3.store import S3Store
+    from gg.share.tiered import Tiered
+
+    share = settings.share and remote.where.writable
+    if share and remote.keyring.own is None:
+        report(
+            "results are not shared: there is no key to sign them with (gg key new; or share = false, to say no more)"
+        )
+        share = False
+    return Tiered(
+        near,
+        S3Store(remote, report=report),
+        share=share,
+        report=report,
+        scratch=os.fsencode(workspace.tmp),
+        lent=lent,
+        needed=needed,
+    )
+
+
+def check(settings: config.Settings) -> None:
+    """UsageError for a store or a key that can be none, whether or not anything will need it."""
+    if settings.store:
+        from gg.share.s3 import uri
+
+        uri.parse(settings.store)
+    if settings.trusted:
+        from gg.share import keys as trust
+
+        for text in settings.trusted:
+            trust.parse_public(text)
+
+
+def _with_store(workspace: Workspace, settings: config.Settings) -> config.Settings:
+    """For the lambda engine, where nothing else is said: the store that its functions were deployed with."""
+    if settings.store or "lambda" not in (*settings.engine, settings.fallback):
+        return settings
+    from gg.deploy.found import remembered
+
+    return replace(settings, store=next((each.store for each in remembered(workspace.dot) if each.store), ""))
+
+
+def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
+    """The store that `settings.store` names, remembered in the workspace. No request is made yet."""
+    from blake3 import blake3
+
+    from gg.aws.failures import need_extra
+    from gg.share.s3 import uri
+
+    where = uri.parse(settings.store)
+    need_extra("a store in a bucket")
+    from gg.share.s3.remote import Remote
+
+    name = blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)
+    return Remote(where, os.path.join(os.fsencode(workspace.dot), b"remote-%s.db" % name.encode()), keyring(settings))
+
+
+def keyring(settings: config.Settings) -> Keyring:
+    """The key to sign with and those to trust: the user's own, and the workspace's gg.toml's."""
+    from gg.share import keys as trust
+
+    home = config.home()
+    keys = [*trust.trusted(home), *map(trust.parse_public, settings.trusted)]
+    return trust.Keyring.of(trust.own(home, config.secret_key()), keys)
+
+
+def remote_of(store: Store) -> Remote | None:
+    """The team's store behind `store`, if there is one."""
+    from gg.share.s3.store import S3Store
+    from gg.share.tiered import Tiered
+
+    return store.far.remote if isinstance(store, Tiered) and isinstance(store.far, S3Store) else None

@@ -1,0 +1,308 @@
+"""A bucket as the few operations that the store is made of: each retried, paced, and its errors made clear.
+
+Names are object keys below the store's prefix. An operation ends with its result, or with SetupError (set-up is wrong),
+TransientStoreError (it did not pass after all tries) or StoreError.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import email.utils
+import html
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from gg.aws import failures as errors
+from gg.aws.connection import MOST_BODY
+from gg.aws.http import Client, Endpoint, KeySource, Reply
+from gg.aws.setup import Session
+from gg.aws.sign import Scope, query_string, quote_path
+from gg.aws.trouble import Cause, NoAnswer
+from gg.errors import GGError, SetupError, StoreError, Unreachable
+from gg.light.named import NamedTuple
+from gg.share.s3.limit import Adaptive, pause
+from gg.share.s3.uri import StoreUri
+from gg.store.base import TransientStoreError
+
+PART = 16 << 20
+_MOST_LISTING = 8 << 20  # bytes; a page has a thousand names of at most 1,024 bytes
+_MOST_LISTED = 1_000_000
+_TRIES = 8
+_FIRST_TRIES = 3  # of a connection, before any was ever made
+_RIGHTS = {"GET": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}
+_VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "POST": "write", "DELETE": "delete in"}
+
+
+class Listed(NamedTuple):
+    """An object as a listing has it."""
+
+    name: str
+    size: int
+
+
+class Bucket:
+    """The objects of one store. All methods run in one event loop. `sleep` takes seconds."""
+
+    def __init__(
+        self,
+        where: StoreUri,
+        endpoint: Endpoint,
+        region: str,
+        keys: KeySource,
+        *,
+        path_style: bool = True,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self.where = where
+        self.region = region
+        self._base = "" if not path_style else f"/{where.bucket}"
+        if not path_style:
+            endpoint = endpoint._replace(host=f"{where.bucket}.{endpoint.host}")
+        self._keys = keys
+        self._client = Client(endpoint, Scope(region, "s3"), keys, limit=64)
+        self.limit = Adaptive(time.monotonic)
+        self._reached = False
+        self.retried = 0
+        self.calls: dict[str, int] = {}
+        self.received = 0
+        self.server_time: float | None = None
+        """What the server's clock said, in seconds since the epoch, when it last listed; None if it did not tell."""
+
+    @classmethod
+    def open(cls, where: StoreUri, session: Session) -> Bucket:
+        """The bucket as this user reaches it. Takes its time: botocore is loaded."""
+        endpoint = session.endpoint_of(where.endpoint) if where.endpoint else session.endpoint("s3")
+        style = session.s3_addressing()
+        amazon = re.search(r"\.amazonaws\.com(\.cn)?$", endpoint.host) is not None
+        path_style = style == "path" or (style != "virtual" and (not amazon or "." in where.bucket))
+        return cls(where, endpoint, session.region(), session, path_style=path_style)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    # Objects
+
+    async def get(self, name: str, span: tuple[int, int] | None = None, *, most: int = MOST_BODY) -> bytes | None:
+        """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there. Trouble if there are more than
+        `most` bytes.
+        """
+        headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
+        reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most)
+        if reply.status in (404, 416):
+            return None
+        if span is None:
+            return reply.body
+        body = reply.body if reply.status == 206 else reply.body[span[0] : span[1]]
+        return body if len(body) == span[1] - span[0] else None
+
+    async def put(self, name: str, body: bytes | Sequence[bytes], *, unique: bool = True) -> float | None:
+        """Write an object whole; when its lifecycle ends in seconds since the epoch, if the bucket tells.
+
+        `unique`: an object that is there already is left as it is, for its name says what is in it.
+        """
+        headers = {"If-None-Match": "*"} if unique else {}
+        reply = await self._ask("PUT", name, headers=headers, body=body, calm=(412,))
+        return _expiry(reply.headers)
+
+    async def put_large(self, name: str, read: Callable[[int, int], bytes], size: int) -> float | None:
+        """Write an object in parts. `read(offset, length)` gives its bytes."""
+        begun = await self._ask("POST", name, query="uploads=")
+        upload = _tag(begun.body, "UploadId")
+        try:
+            parts = await asyncio.gather(
+                *[
+                    self._part(name, upload, n + 1, read, at, min(PART, size - at))
+                    for n, at in enumerate(range(0, size, PART))
+                ]
+            )
+            listed = "".join(
+                [
+                    f"<Part><PartNumber>{n}</PartNumber><ETag>{html.escape(tag)}</ETag></Part>"
+                    for n, tag in enumerate(parts, 1)
+                ]
+            )
+            text = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>"
+            reply = await self._ask("POST", name, query=query_string([("uploadId", upload)]), body=text.encode())
+            return _expiry(reply.headers)
+        except BaseException:
+            await asyncio.shield(self._abort(name, upload))
+            raise
+
+    async def touch(self, name: str) -> bool:
+        """Begin the object's life anew, by a copy onto itself in the bucket. False if it is not there."""
+        source = quote_path(f"/{self.where.bucket}/{self.where.name(name)}")
+        headers = {"x-amz-copy-source": source, "x-amz-metadata-directive": "REPLACE"}
+        reply = await self._ask("PUT", name, headers=headers, calm=(404,))
+        return reply.status != 404
+
+    async def list(self, prefix: str, after: str = "") -> list[Listed]:
+        """The objects whose names begin with `prefix` and come after `after`, in order. Names are below the store's prefix."""
+        found: list[Listed] = []
+        token = ""
+        skip = len(self.where.name(""))
+        while True:
+            pairs = [("list-type", "2"), ("prefix", self.where.name(prefix))]
+            pairs += [("start-after", self.where.name(after))] if after else []
+            pairs += [("continuation-token", token)] if token else []
+            reply = await self._ask(
+                "GET", None, query=query_string(pairs), ends=b"</ListBucketResult>", most=_MOST_LISTING
+            )
+            self.server_time = _date(reply.headers)
+            last = found[-1].name if found else after
+            page = [Listed(name[skip:], size) for name, size in _contents(reply.body) if name[skip:].startswith(prefix)]
+            found += [one for one in page if one.name > last]
+            token = html.unescape(_tag(reply.body, "NextContinuationToken"))
+            if not token:
+                return found
+            if not page or page[-1].name <= last or len(found) > _MOST_LISTED:  # it would go round for ever
+                trouble = errors.not_s3(self._asked("GET"))
+                raise TransientStoreError(trouble.what, hint=trouble.hint)
+
+    async def delete(self, names: Sequence[str]) -> None:
+        """Take objects away; those that are not there are no error."""
+        from hashlib import md5
+
+        for start in range(0, len(names), 1000):
+            keys = [html.escape(self.where.name(name)) for name in names[start : start + 1000]]
+            listed = "".join([f"<Object><Key>{key}</Key></Object>" for key in keys])
+            body = f"<Delete><Quiet>true</Quiet>{listed}</Delete>".encode()
+            digest = base64.b64encode(md5(body, usedforsecurity=False).digest()).decode()
+            reply = await self._ask(
+                "POST", None, query="delete=", headers={"Content-MD5": digest}, body=body, verb="DELETE"
+            )
+            if b"<Error>" in reply.body:
+                raise errors.from_reply(reply._replace(status=403), self._asked("DELETE"))
+
+    async def _part(
+        self, name: str, upload: str, number: int, read: Callable[[int, int], bytes], at: int, size: int
+    ) -> str:
+        query = query_string([("partNumber", str(number)), ("uploadId", upload)])
+        reply = await self._ask("PUT", name, query=query, body=lambda: read(at, size))
+        return reply.headers.get("etag", "")
+
+    async def _abort(self, name: str, upload: str) -> None:
+        try:
+            await self._ask("DELETE", name, query=query_string([("uploadId", upload)]), calm=(404,))
+        except (StoreError, SetupError):
+            pass  # the bucket's lifecycle removes uploads that were not completed
+
+    # Requests
+
+    async def _ask(
+        self,
+        method: str,
+        name: str | None,
+        *,
+        query: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes | Sequence[bytes] | Callable[[], bytes] = b"",
+        calm: Sequence[int] = (),
+        verb: str = "",
+        ends: bytes = b"",
+        most: int = MOST_BODY,
+    ) -> Reply:
+        """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other; a success must
+        end with `ends`, or it was cut short.
+        """
+        path = self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
+        failures = 0
+        while True:
+            try:
+                async with self.limit:
+                    parts = body() if callable(body) else body
+                    reply = await self._once(method, path or "/", query, headers, parts, most)
+            except NoAnswer as error:
+                found = errors.from_no_answer(error)
+                last = _FIRST_TRIES if not self._reached and error.cause in (Cause.NAME, Cause.CONNECT) else _TRIES
+            else:
+                self._reached = True
+                refused = reply.status >= 300 or (method == "POST" and b"<Error>" in reply.body and not verb)
+                whole = refused or reply.body.rstrip().endswith(ends)
+                if whole and (not refused or (reply.status in calm and errors.code_of(reply) != "NoSuchBucket")):
+                    self.limit.went_well()
+                    return reply
+                asked = self._asked(verb or method)
+                found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
+                last = _TRIES
+            failures += 1
+            self._give_up(found, failures, last)
+            self.retried += 1
+            await asyncio.sleep(pause(failures))
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Mapping[str, str] | None,
+        body: bytes | Sequence[bytes],
+        most: int,
+    ) -> Reply:
+        kind = _kind(method, query)
+        self.calls[kind] = self.calls.get(kind, 0) + 1
+        reply = await self._client.request(
+            method, path, query=query, headers=headers, body=body, most=most, repeat=True
+        )
+        self.received += len(reply.body)
+        return reply
+
+    def _give_up(self, found: GGError, failures: int, last: int) -> None:
+        """Raise what was found, unless it is worth another try."""
+        if not isinstance(found, errors.Passing):
+            raise found
+        if found.throttled:
+            self.limit.slow_down()
+        if failures >= last:
+            if not self._reached:
+                raise Unreachable(found.what, hint=found.hint)
+            raise TransientStoreError(f"{found.what} (tried {failures} times)", hint=found.hint or "try again later")
+
+    def _asked(self, method: str) -> errors.Asked:
+        key = self._keys.current()
+        return errors.Asked(
+            f"{_VERBS.get(method, 'use')} {self.where}",
+            f"{_RIGHTS.get(method, 's3:*')} on arn:aws:s3:::{self.where.bucket}/{self.where.name('*')}",
+            self._client.endpoint.name,
+            self.region,
+            key.access_key if key else "",
+        )
+
+
+def _kind(method: str, query: str) -> str:
+    """The method, but for requests that S3 prices otherwise: listing like putting, deleting not at all."""
+    if method == "GET" and "list-type=" in query:
+        return "LIST"
+    return "DELETE" if query == "delete=" else method
+
+
+def _tag(text: bytes, name: str) -> str:
+    found = re.search(rf"<{name}>([^<]*)</{name}>".encode(), text)
+    return found[1].decode(errors="replace") if found else ""
+
+
+def _contents(listing: bytes) -> list[tuple[str, int]]:
+    """The names of objects and their sizes; what has no such size, or no such name, is no object of ours."""
+    found: list[tuple[str, int]] = []
+    for entry in re.findall(rb"<Contents>(.*?)</Contents>", listing, re.DOTALL):
+        size = re.search(rb"<Size>(\d{1,15})</Size>", entry)
+        if size:
+            found.append((html.unescape(_tag(entry, "Key")), int(size[1])))
+    return found
+
+
+def _date(headers: Mapping[str, str]) -> float | None:
+    """What the Date of an answer says; None where there is none that can be read."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _expiry(headers: Mapping[str, str]) -> float | None:
+    found = re.search(r'expiry-date="([^"]*)"', headers.get("x-amz-expiration", ""))
+    try:
+        return email.utils.parsedate_to_datetime(found[1]).timestamp() if found else None
+    except ValueError:
+        return None

@@ -1,0 +1,325 @@
+"""What the remote store holds, as this machine remembers it: an SQLite database that is a memory and nothing more.
+
+It is filled from the log. What it says may have become wrong (a lifecycle rule took an object away): the read that finds
+so forgets it here, and it is sent again when it is next wanted. Damaged or of another version, it is thrown away and read
+anew from the log.
+
+An object has a *life*, from when it was put until the bucket's lifecycle rule may remove it. It counts as there for the
+first nine tenths, so that nothing that a build relies on goes away under it; in the second half of its life whoever wants
+it renews it first (`stale`).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any
+
+from gg.core.ids import DIGEST_SIZE
+from gg.errors import FormatError, StoreError
+from gg.light.named import NamedTuple
+from gg.share.s3.log import Entry, Signed
+from gg.store.base import Key, Kind, Stored
+
+VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS pack (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, contents BLOB NOT NULL,
+    born REAL NOT NULL, expires REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS object (
+    key BLOB PRIMARY KEY, pack INTEGER NOT NULL, size INTEGER NOT NULL, stamp INTEGER NOT NULL,
+    born REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS object_pack ON object (pack);
+CREATE TABLE IF NOT EXISTS record (
+    key BLOB NOT NULL, signer BLOB NOT NULL, stamp INTEGER NOT NULL, data BLOB, PRIMARY KEY (key, signer)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS suspect (name BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS loose (name TEXT PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS synced (id INTEGER PRIMARY KEY CHECK (id = 0), time REAL NOT NULL);
+"""
+_ALONE, _GONE = 0, -1
+_MANY = 500
+_SAFE_SHARE, _FRESH_SHARE = 0.9, 0.5
+_MEMO_S = 600.0
+_PUT_OBJECT = """
+INSERT INTO object VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
+pack = excluded.pack, size = excluded.size, stamp = excluded.stamp, born = excluded.born, expires = excluded.expires
+WHERE excluded.stamp > stamp
+"""
+_PUT_RECORD = """
+INSERT INTO record VALUES (?, ?, ?, ?) ON CONFLICT (key, signer) DO UPDATE SET
+stamp = excluded.stamp, data = excluded.data WHERE excluded.stamp > stamp
+"""
+_PUT_PACK = """
+INSERT INTO pack (digest, size, contents, born, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET
+born = max(born, excluded.born), expires = max(expires, excluded.expires) RETURNING id
+"""
+
+
+class Place(NamedTuple):
+    """Where a remote object is. `pack`: the pack's digest, empty for an object of its own; `size` is the whole pack's (or
+    the object's own), `tail` the bytes at the pack's end that hold its index.
+    """
+
+    pack: bytes
+    size: int
+    tail: int
+
+
+class Pack(NamedTuple):
+    """A pack in the catalog; `contents` is its index as encoded."""
+
+    digest: bytes
+    size: int
+    contents: bytes
+
+
+class Catalog:
+    """The catalog at `path`. `clock` gives seconds since the epoch. Thread-safe."""
+
+    def __init__(self, path: bytes, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._db = self._open()
+        self._memo: dict[Key, Place] = {}
+        self._memo_ends = 0.0
+        row = self._db.execute("SELECT time FROM synced").fetchone()
+        self._synced: float | None = row[0] if row else None
+
+    # The log
+
+    def synced(self) -> None:
+        """All that the log had now was taken in."""
+        self._synced = self._clock()
+        with self._lock, self._db:
+            self._db.execute("INSERT OR REPLACE INTO synced VALUES (0, ?)", (self._synced,))
+
+    def is_as_of(self, seconds: float) -> bool:
+        """Whether the log was taken in less than so many seconds ago, by whichever process of this machine."""
+        return self._synced is not None and 0 <= self._clock() - self._synced < seconds
+
+    def keep(self, name: str, data: bytes) -> None:
+        """Keep the bytes of an entry, so that it can be bundled without being read again."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR REPLACE INTO loose VALUES (?, ?)", (name, data))
+
+    def kept(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The bytes of those of these entries that were kept."""
+        return dict(self._select("SELECT name, data FROM loose WHERE name IN", names))
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Entries of other names were bundled."""
+        with self._lock, self._db:
+            gone = [row for row in self._db.execute("SELECT name FROM loose").fetchall() if row[0] not in names]
+            self._db.executemany("DELETE FROM loose WHERE name = ?", gone)
+
+    # Filling
+
+    def apply(self, entries: Iterable[tuple[Sequence[str], Signed]], trusted: Collection[bytes] = ()) -> int:
+        """Take in entries of the log, with the names under which they were read; how many had a signature that is wrong.
+
+        `trusted`: the keys whose owners may say that something is gone. What is said to be there is tried when it is read.
+        """
+        wrong = 0
+        with self._lock, self._db:
+            for names, (entry, signer) in entries:
+                self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(name,) for name in names])
+                self._apply_objects(entry if signer in trusted else entry._replace(gone=()))
+                if signer is None:
+                    wrong += 1
+                elif signer:
+                    rows = [(_name(key), signer, entry.stamp, data) for key, data in entry.records]
+                    self._db.executemany(_PUT_RECORD, rows)
+        return wrong
+
+    def _apply_objects(self, entry: Entry) -> None:
+        from gg.share.s3.pack import decode_index
+
+        born = entry.stamp / 1e6
+        for note in entry.packs:
+            try:
+                members = decode_index(note.contents, note.size).members
+            except FormatError:
+                continue  # whoever wrote this entry: what it says is in the pack cannot be read
+            row = (note.digest, note.size, note.contents, born, float(note.expires))
+            (pack,) = self._db.execute(_PUT_PACK, row).fetchone()
+            rows = [(_name(key), pack, m.size, entry.stamp, born, note.expires) for key, m in members.items()]
+            self._db.executemany(_PUT_OBJECT, rows)
+        alone = [(_name(o.key), _ALONE, o.size, entry.stamp, born, float(o.expires)) for o in entry.alone]
+        self._db.executemany(_PUT_OBJECT, alone)
+        if entry.gone:
+            self._memo.clear()
+        gone = [(_name(key), _GONE, 0, entry.stamp, born, born) for key in entry.gone]
+        self._db.executemany(_PUT_OBJECT, gone)
+
+    def mark_seen(self, names: Iterable[str]) -> None:
+        with self._lock, self._db:
+            self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(name,) for name in names])
+
+    def seen(self, names: Sequence[str]) -> set[str]:
+        """Those of `names` that were taken in."""
+        return {name for (name,) in self._select("SELECT name FROM seen WHERE name IN", names)}
+
+    def last_seen(self) -> str:
+        """The latest name that was taken in; empty if none was."""
+        with self._lock:
+            (name,) = self._db.execute("SELECT max(name) FROM seen").fetchone()
+        return name or ""
+
+    # Asking
+
+    def has(self, keys: Collection[Key]) -> set[Key]:
+        """Those that are there, and will be for a while."""
+        now = self._clock()
+        by_name = {_name(key): key for key in keys}
+        rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
+        return {by_name[name] for name, pack, born, expires in rows if pack != _GONE and _is_safe(born, expires, now)}
+
+    def places(self, keys: Collection[Key]) -> dict[Key, Place]:
+        """Where objects are, those included whose life is about to end: they may still be there."""
+        by_name = {_name(key): key for key in keys}
+        query = (
+            "SELECT o.key, o.size, p.digest, p.size, length(p.contents) FROM object o LEFT JOIN pack p ON p.id = o.pack"
+        )
+        rows = self._select(query + f" WHERE o.pack != {_GONE} AND o.key IN", list(by_name))
+        return {
+            by_name[name]: Place(b"", size, 0) if pack is None else Place(pack, pack_size, length + 16)
+            for name, size, pack, pack_size, length in rows
+        }
+
+    def stale(self, keys: Collection[Key]) -> set[Key]:
+        """Those that are there and in the second half of their life: to be renewed by who wants them."""
+        now = self._clock()
+        by_name = {_name(key): key for key in keys}
+        rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
+        return {
+            by_name[name]
+            for name, pack, born, expires in rows
+            if pack != _GONE and _is_safe(born, expires, now) and now > born + _FRESH_SHARE * (expires - born)
+        }
+
+    def fresh(self, keys: Collection[Key]) -> dict[Key, Place]:
+        """Where those are that are there and in the first half of their life.
+
+        Answered from memory when asked again: a coordinator asks it of each input of each thunk.
+        """
+        with self._lock:
+            memo, now = self._memo, self._clock()
+            if now > self._memo_ends:
+                memo.clear()
+                self._memo_ends = now + _MEMO_S
+            unknown = [key for key in keys if key not in memo]
+            if unknown:
+                stale = self.stale(unknown)
+                there = [key for key in self.has(unknown) if key not in stale]
+                memo.update(self.places(there))
+            return {key: memo[key] for key in keys if key in memo}
+
+    def pack(self, digest: bytes) -> Pack | None:
+        with self._lock:
+            row = self._db.execute("SELECT digest, size, contents FROM pack WHERE digest = ?", (digest,)).fetchone()
+        return None if row is None else Pack(*row)
+
+    def records(self, keys: Collection[Key], trusted: Collection[bytes]) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
+        """What trusted signers say of `keys`; and who, not trusted, says something of those of which they do not."""
+        by_name = {_name(key): key for key in keys}
+        best: dict[Key, tuple[int, bytes | None]] = {}
+        others: dict[Key, bytes] = {}
+        rows = self._select("SELECT key, signer, stamp, data FROM record WHERE key IN", list(by_name))
+        for name, signer, stamp, data in rows:
+            key = by_name[name]
+            if signer not in trusted:
+                others[key] = signer
+            elif key not in best or stamp > best[key][0]:
+                best[key] = (stamp, data)
+        found = {key: data for key, (_, data) in best.items() if data is not None}
+        return found, {key: signer for key, signer in others.items() if key not in found}
+
+    def keys(self, kind: Kind, trusted: Collection[bytes]) -> Iterator[Stored]:
+        bounds = (bytes([kind]), bytes([kind + 1]))
+        with self._lock:
+            objects = self._db.execute(
+                "SELECT key, size, born FROM object WHERE key >= ? AND key < ? AND pack != ?", (*bounds, _GONE)
+            ).fetchall()
+            rows = self._db.execute(
+                "SELECT key, signer, stamp, data FROM record WHERE key >= ? AND key < ? ORDER BY stamp", bounds
+            ).fetchall()
+        for name, size, born in objects:
+            yield Stored(Key(kind, name[1:]), size, born)
+        latest = {name: (stamp, data) for name, signer, stamp, data in rows if signer in trusted}
+        for name, (stamp, data) in latest.items():
+            if data is not None:
+                yield Stored(Key(kind, name[1:]), len(data), stamp / 1e6)
+
+    # Forgetting
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """These are not there, or not sound."""
+        with self._lock, self._db:
+            self._memo.clear()
+            self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
+
+    def forget_pack(self, digest: bytes) -> None:
+        """The pack is not there, or not whole, nor is what was in it."""
+        with self._lock, self._db:
+            self._memo.clear()
+            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
+            self._db.execute("DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE digest = ?)", (digest,))
+            self._db.execute("DELETE FROM pack WHERE digest = ?", (digest,))
+
+    def suspect(self, digest: bytes) -> None:
+        """What stands under this name is damaged: whoever puts it again must not leave it as it is."""
+        with self._lock, self._db:
+            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
+
+    def is_suspect(self, digest: bytes) -> bool:
+        with self._lock:
+            return self._db.execute("SELECT 1 FROM suspect WHERE name = ?", (digest,)).fetchone() is not None
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _select(self, query: str, values: Sequence[str] | Sequence[bytes]) -> list[Any]:
+        """Rows of a query that ends with IN, for any number of values."""
+        found: list[Any] = []
+        with self._lock:
+            for start in range(0, len(values), _MANY):
+                part = values[start : start + _MANY]
+                found += self._db.execute(f"{query} ({','.join('?' * len(part))})", part).fetchall()
+        return found
+
+    def _open(self) -> sqlite3.Connection:
+        for again in (False, True):
+            db = sqlite3.connect(os.fsdecode(self._path), timeout=60.0, check_same_thread=False)
+            try:
+                (version,) = db.execute("PRAGMA user_version").fetchone()
+                if version in (0, VERSION):
+                    db.execute("PRAGMA journal_mode=WAL")
+                    db.execute("PRAGMA synchronous=NORMAL")
+                    db.executescript(_SCHEMA + f"PRAGMA user_version={VERSION};")
+                    return db
+            except sqlite3.OperationalError as error:
+                db.close()
+                raise StoreError(f"cannot use {os.fsdecode(self._path)}: {error}") from error
+            except sqlite3.DatabaseError as error:
+                if again:
+                    raise StoreError(f"cannot use {os.fsdecode(self._path)}: {error}") from error
+            db.close()
+            for suffix in (b"", b"-wal", b"-shm"):
+                if os.path.exists(self._path + suffix):
+                    os.unlink(self._path + suffix)
+        raise StoreError(f"cannot use {os.fsdecode(self._path)}", hint="remove it; it is only a memory")
+
+
+def _is_safe(born: float, expires: float, now: float) -> bool:
+    return now < born + _SAFE_SHARE * (expires - born)
+
+
+def _name(key: Key) -> bytes:
+    assert len(key.digest) == DIGEST_SIZE
+    return bytes([key.kind]) + key.digest

@@ -1,0 +1,190 @@
+"""The log at work: reading what is new into the catalog, writing what was put, and bundling entries when they are many.
+
+Readers list the log from an hour before the last name that they know, for entries of several writers do not come in order;
+S3 refuses clocks that are off by more than 15 minutes. An entry that was bundled and deleted while it was about to be read
+is met again in the bundle. The bytes of entries that were written or read here are kept until they are in a bundle, so
+that bundling costs two requests and not one for each entry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gg.errors import FormatError, GGError, StoreError
+from gg.share.keys import Keyring, valid
+from gg.share.s3 import log
+from gg.share.s3.bucket import Bucket, Listed
+from gg.share.s3.catalog import Catalog
+
+_MARGIN_US = 3_600_000_000
+_AHEAD_US = 900_000_000  # S3 refuses clocks that are off by more
+_TAKEN_AT_ONCE = 256  # objects of the log, and bytes, that are held before they are in the catalog
+_HELD = 2 * log.MOST_OBJECT
+_MANY = 48
+_LARGE_BUNDLE = 8 << 20
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the log's reader has met. `wrong`: entries with a signature that does not fit; `damaged`: with other bytes, or with
+    another time than their name says, or than can be.
+    """
+
+    read: int = 0
+    written: int = 0
+    wrong: int = 0
+    damaged: int = 0
+
+
+class Journal:
+    """The log of one store. All methods run in one event loop. `clock` gives seconds since the epoch."""
+
+    def __init__(
+        self, bucket: Bucket, catalog: Catalog, keyring: Keyring, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._bucket = bucket
+        self._catalog = catalog
+        self._keyring = keyring
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._stamp = 0
+        self._loose: set[str] = set()
+        self.counts = Counts()
+
+    async def sync(self, *, older_s: float = 0.0) -> bool:
+        """Take in what others have written, unless that was done within `older_s` seconds; whether it was done."""
+        async with self._lock:
+            if self._catalog.is_as_of(older_s):
+                return False
+            for _ in range(3):
+                if await self._read_new():
+                    break
+            self._catalog.synced()
+            return True
+
+    async def publish(self, entry: log.Entry) -> None:
+        """Write one entry, with the time that it is; several, if it is large. It is in the catalog then too."""
+        if entry.records and self._keyring.own is None:
+            raise StoreError("there is no key to sign results with", hint="make one with: gg key new")
+        for part in log.split(entry):
+            await self._publish(part)
+        if len(self._loose) > _MANY:
+            await self._bundle()
+
+    async def _publish(self, entry: log.Entry) -> None:
+        self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
+        entry = entry._replace(stamp=self._stamp)
+        own = self._keyring.own if entry.records or entry.gone else None
+        signer = own.public.raw if own is not None else b""
+        data = log.encode(entry, None if own is None else lambda text: (signer, own.sign(text)))
+        name = log.entry_name(entry.stamp, data)
+        await self._bucket.put(name, data)
+        self._catalog.apply([([name], log.Signed(entry, signer))], {signer})
+        self.counts.written += 1
+        self._keep(name, data)
+
+    # Reading
+
+    async def _read_new(self) -> bool:
+        """One round; False if an object went away between listing and reading."""
+        last = log.stamp_of(self._catalog.last_seen())
+        oldest = int((self._clock() - self._bucket.where.expire_s) * 1e6)
+        after = max(last - _MARGIN_US, oldest) if last else oldest
+        listed = [one for one in await self._bucket.list(log.PREFIX, log.stamp_name(after)) if self._may_be_ours(one)]
+        known = self._catalog.seen([one.name for one in listed])
+        fresh = [one for one in listed if one.name not in known]
+        bundles = [one for one in fresh if log.is_bundle(one.name)]
+        complete = await self._take(bundles)
+        known = self._catalog.seen([one.name for one in fresh])
+        complete &= await self._take([one for one in fresh if one.name not in known])
+        self._loose = {one.name for one in listed if not log.is_bundle(one.name) or one.size < _LARGE_BUNDLE}
+        self._catalog.keep_only(self._loose)
+        return complete
+
+    def _may_be_ours(self, one: Listed) -> bool:
+        """Not what names a time that has not come: taken in, it would hide all that comes before that time."""
+        return log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
+
+    def _latest(self) -> int:
+        """The latest time, in microseconds, that an entry can have: by the server's clock, or ours if that is ahead."""
+        return int(max(self._bucket.server_time or 0.0, self._clock()) * 1e6) + _AHEAD_US
+
+    def _keep(self, name: str, data: bytes) -> None:
+        if self._bucket.where.writable and len(data) < _LARGE_BUNDLE:
+            self._loose.add(name)
+            self._catalog.keep(name, data)
+
+    async def _take(self, listed: list[Listed]) -> bool:
+        """Have all of these in the catalog, a few at a time; False if one was not there any more."""
+        complete, batch, size = True, list[Listed](), 0
+        for one in listed:
+            if batch and (len(batch) >= _TAKEN_AT_ONCE or size + one.size > _HELD):
+                complete &= await self._take_batch(batch)
+                batch, size = [], 0
+            batch.append(one)
+            size += one.size
+        return complete & await self._take_batch(batch)
+
+    async def _take_batch(self, listed: list[Listed]) -> bool:
+        found = await asyncio.gather(*[self._bucket.get(one.name, most=log.MOST_OBJECT) for one in listed])
+        complete = True
+        for one, data in zip(listed, found, strict=True):
+            if data is None:
+                complete = False
+            elif not log.is_named(one.name, data):
+                self.counts.damaged += 1
+            else:
+                self.counts.read += 1
+                self._keep(one.name, data)
+                for opened in self._opened(one.name, data):  # one by one: each is let go before the next is opened
+                    self.counts.wrong += self._catalog.apply([opened], self._keyring.trusted)
+        return complete
+
+    def _opened(self, name: str, data: bytes) -> Iterator[tuple[list[str], log.Signed]]:
+        """What is in an object of the log. What cannot be decoded is of a newer version, or of nobody's: passed over."""
+        try:
+            pairs = log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
+        except FormatError:
+            pairs = []
+        known = self._catalog.seen([inner for inner, _ in pairs])
+        self._catalog.mark_seen([name])
+        latest = self._latest()
+        for inner, bytes_ in pairs:
+            if inner in known or log.stamp_of(inner) > latest:
+                continue
+            try:
+                signed = log.decode(bytes_, valid)
+            except FormatError:
+                self._catalog.mark_seen([inner])
+                continue
+            if signed.entry.stamp == log.stamp_of(inner):
+                yield [inner], signed
+            else:
+                self.counts.damaged += 1
+                self._catalog.mark_seen([inner])
+
+    # Bundling
+
+    async def _bundle(self) -> None:
+        """Put the loose entries into one object. Trouble is not ours to report: the log is whole with or without it."""
+        names = sorted(self._loose)
+        self._loose = set()
+        try:
+            kept = self._catalog.kept(names)
+            others = [name for name in names if name not in kept]
+            found = dict(zip(others, await asyncio.gather(*[self._bucket.get(n) for n in others]), strict=True))
+            pairs: dict[str, bytes] = {}
+            whole = [(n, data) for n in names if (data := kept.get(n) or found[n]) and log.is_named(n, data)]
+            for name, data in whole:
+                pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
+            bundle = log.encode_bundle(sorted(pairs.items()))
+            name = log.entry_name(max(map(log.stamp_of, pairs)), bundle) + "-b"
+            await self._bucket.put(name, bundle)
+            self._catalog.mark_seen([name])
+            await self._bucket.delete([name for name, _ in whole])
+            self._catalog.keep_only(())
+        except (GGError, ValueError):
+            return

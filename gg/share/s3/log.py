@@ -1,0 +1,211 @@
+"""The store's log: what was put, one *entry* for each batch, as objects whose names sort by time. Pure; version 1.
+
+An entry says which packs there are and what is in them, which objects stand alone, what is gone, and holds the records
+(reductions, aliases) themselves. Reading the log from where one stopped tells all that is new in a listing and a few gets,
+whatever it is; nothing is asked for key by key.
+
+  entry    b"gg-log-1", then msgpack [public key, signature, body], both empty when unsigned
+  body     one zstd frame of msgpack [stamp, packs, alone, gone, records]
+           stamp: microseconds since the epoch; packs: [digest, size, expiry, index]; alone, gone: objects as columns;
+           records: [kind and digest, bytes or nil]
+  bundle   b"gg-logs1", then msgpack of [name, entry] pairs: entries as they were, so each keeps its own signature
+  name     log/STAMP-DIGEST, 15 hexadecimal digits and 32 of the BLAKE3 digest of the bytes; `-b` after it for a bundle
+
+The signature is over magic and body. What is content-addressed needs none: it is compared with its key when it is read.
+Records are believed if the key is trusted; of several that are, the latest stamp counts. The stamp is signed too, so nobody
+can bring back an old record by giving it a new name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from blake3 import blake3
+from msgpack import packb
+
+from gg.core.bounded import Reader
+from gg.core.ids import DIGEST_SIZE
+from gg.errors import FormatError
+from gg.light.named import NamedTuple
+from gg.share.s3.pack import decompress
+from gg.store.base import Key, Kind
+
+PREFIX = "log/"
+_ENTRY, _BUNDLE = b"gg-log-1", b"gg-logs1"
+MOST_RECORDS = 4 << 20
+"""bytes of records in one entry: whoever has more writes several entries."""
+MOST_OBJECT = 24 << 20
+"""bytes of an entry or a bundle; a larger one is nobody's of ours."""
+_MOST_BODY = 16 << 20
+_MOST_ITEMS = 1 << 16
+_PUBLIC, _SIGNATURE = 32, 64
+_LONGEST_NAME = 64
+_HEX = frozenset("0123456789abcdef")
+_KINDS = {int(kind): kind for kind in Kind}
+
+Sign = Callable[[bytes], tuple[bytes, bytes]]
+Check = Callable[[bytes, bytes, bytes], bool]
+
+
+class PackNote(NamedTuple):
+    """A pack: its name, its size in bytes, when its life ends (seconds since the epoch), its index as encoded."""
+
+    digest: bytes
+    size: int
+    expires: int
+    contents: bytes
+
+
+class Alone(NamedTuple):
+    """An object that is in no pack."""
+
+    key: Key
+    size: int
+    expires: int
+
+
+class Entry(NamedTuple):
+    """What one batch has changed. A record with None for its bytes is one that was deleted."""
+
+    stamp: int
+    packs: tuple[PackNote, ...] = ()
+    alone: tuple[Alone, ...] = ()
+    gone: tuple[Key, ...] = ()
+    records: tuple[tuple[Key, bytes | None], ...] = ()
+
+
+class Signed(NamedTuple):
+    """An entry as it was read. `signer`: the public key whose signature is right; empty when it has none, None when it is
+    wrong.
+    """
+
+    entry: Entry
+    signer: bytes | None
+
+
+def encode(entry: Entry, sign: Sign | None) -> bytes:
+    """The bytes of an entry. `sign(data)` gives the public key and the signature."""
+    from zstandard import ZstdCompressor
+
+    columns = [
+        entry.stamp,
+        [list(pack) for pack in entry.packs],
+        [[_name(one.key), one.size, one.expires] for one in entry.alone],
+        [_name(key) for key in entry.gone],
+        [[_name(key), data] for key, data in entry.records],
+    ]
+    body = ZstdCompressor(level=5).compress(packb(columns))
+    signer, signature = sign(_ENTRY + body) if sign is not None else (b"", b"")
+    return _ENTRY + bytes(packb([signer, signature, body]))
+
+
+def decode(data: bytes, check: Check) -> Signed:
+    """The entry that `encode` made `data` of; FormatError for anything else. `check(key, signature, data)`."""
+    if not data.startswith(_ENTRY) or len(data) > MOST_OBJECT:
+        raise FormatError("an entry of the store's log is damaged")
+    outer = Reader(data[len(_ENTRY) :], "an entry of the store's log")
+    outer.array(3, 3)
+    signer: bytes | None = outer.octets()
+    signature, body = outer.octets(), outer.octets()
+    outer.end()
+    if signer and not (
+        len(signer) == _PUBLIC and len(signature) == _SIGNATURE and check(signer, signature, _ENTRY + body)
+    ):
+        signer = None
+    reader = Reader(decompress(body, _MOST_BODY), "an entry of the store's log")
+    reader.array(5, 5)
+    entry = Entry(
+        stamp=reader.number(),
+        packs=tuple([_pack(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        alone=tuple([_alone(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        gone=tuple([_key(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+        records=tuple([_record(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
+    )
+    reader.end()
+    return Signed(entry, signer)
+
+
+def split(entry: Entry) -> list[Entry]:
+    """`entry`, or several that say the same, each small enough to be read; what has objects comes first."""
+    parts: list[Entry] = []
+    records: list[tuple[Key, bytes | None]] = []
+    size = 0
+    first = entry._replace(records=())
+    for key, data in entry.records:
+        more = len(data or b"") + DIGEST_SIZE
+        if records and (size + more > MOST_RECORDS or len(records) >= _MOST_ITEMS):
+            parts.append(first._replace(records=tuple(records)))
+            first, records, size = Entry(entry.stamp), [], 0
+        records.append((key, data))
+        size += more
+    return [*parts, first._replace(records=tuple(records))]
+
+
+def entry_name(stamp: int, data: bytes) -> str:
+    """What an entry is called, below the store's prefix."""
+    return f"{PREFIX}{stamp:015x}-{blake3(data).hexdigest(length=16)}"
+
+
+def stamp_name(stamp: int) -> str:
+    """What sorts before every entry of that time."""
+    return f"{PREFIX}{max(stamp, 0):015x}"
+
+
+def stamp_of(name: str) -> int:
+    """The time in a name, 0 if there is none."""
+    digits = name.removeprefix(PREFIX)[:15]
+    return int(digits, 16) if len(digits) == 15 and _HEX.issuperset(digits) else 0
+
+
+def is_bundle(name: str) -> bool:
+    return name.endswith("-b")
+
+
+def is_named(name: str, data: bytes) -> bool:
+    """Whether an object of the log has the bytes that its name says."""
+    return name.removesuffix("-b").rpartition("-")[2] == blake3(data).hexdigest(length=16)
+
+
+def encode_bundle(entries: Sequence[tuple[str, bytes]]) -> bytes:
+    return _BUNDLE + bytes(packb([list(pair) for pair in entries]))
+
+
+def decode_bundle(data: bytes) -> list[tuple[str, bytes]]:
+    """The entries in a bundle whose names are theirs; FormatError if it is none."""
+    if not data.startswith(_BUNDLE) or len(data) > MOST_OBJECT:
+        raise FormatError("a bundle of the store's log is damaged")
+    reader = Reader(data[len(_BUNDLE) :], "a bundle of the store's log")
+    pairs: list[tuple[str, bytes]] = []
+    for _ in range(reader.array(0, _MOST_ITEMS)):
+        reader.array(2, 2)
+        name, entry = reader.text(_LONGEST_NAME), reader.octets()
+        if is_named(name, entry):
+            pairs.append((name, entry))
+    reader.end()
+    return pairs
+
+
+def _name(key: Key) -> bytes:
+    return bytes([key.kind]) + key.digest
+
+
+def _pack(reader: Reader) -> PackNote:
+    reader.array(4, 4)
+    return PackNote(reader.digest(), reader.number(), reader.number(), reader.octets())
+
+
+def _alone(reader: Reader) -> Alone:
+    reader.array(3, 3)
+    return Alone(_key(reader), reader.number(), reader.number())
+
+
+def _record(reader: Reader) -> tuple[Key, bytes | None]:
+    reader.array(2, 2)
+    return _key(reader), reader.octets_or_none()
+
+
+def _key(reader: Reader) -> Key:
+    raw = reader.octets(DIGEST_SIZE + 1)
+    if raw[0] not in _KINDS:
+        raise reader.damaged()
+    return Key(_KINDS[raw[0]], raw[1:])

@@ -1,0 +1,256 @@
+"""A remote store at work: bucket, catalog, log, reader and sender in one event loop, opened when first used."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from gg.aws.loop import LoopThread
+from gg.aws.setup import Session
+from gg.core.ids import BlobId
+from gg.errors import StoreError
+from gg.share.keys import Keyring
+from gg.share.s3.bucket import Bucket
+from gg.share.s3.catalog import Catalog
+from gg.share.s3.journal import Journal
+from gg.share.s3.log import Alone, Entry, PackNote
+from gg.share.s3.pack import blob_name, pack_name
+from gg.share.s3.packer import Input, Packed, Source, plan
+from gg.share.s3.reader import Reader
+from gg.share.s3.uri import StoreUri
+from gg.store.base import Key, blob_key
+
+T = TypeVar("T")
+
+_RESYNC_S = 30.0
+_RESYNC_FEW_S = 600.0
+_MANY = 8  # objects
+_PACKS_AT_ONCE = 4
+_SINGLE = 64 << 20
+Records = Sequence[tuple[Key, bytes | None]]
+
+
+class Remote:
+    """The store at `where`, remembered in the database `catalog`. Thread-safe from outside.
+
+    `clock` gives seconds since the epoch; `open_bucket` is for tests.
+    """
+
+    def __init__(
+        self,
+        where: StoreUri,
+        catalog: bytes,
+        keyring: Keyring,
+        *,
+        clock: Callable[[], float] = time.time,
+        open_bucket: Callable[[], Bucket] | None = None,
+    ) -> None:
+        self.where = where
+        self.keyring = keyring
+        self._clock = clock
+        self._open_bucket = open_bucket or (lambda: Bucket.open(where, Session(where.region)))
+        self._loop = LoopThread("gg store")
+        self._lock = threading.Lock()
+        self.catalog = Catalog(catalog, clock=clock)
+        self._bucket: Bucket | None = None
+        self._closed = False
+
+    def run(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do `work` in the loop, with the bucket open."""
+        self.open()
+
+        async def started() -> T:
+            return await work()
+
+        return self._loop.run(started())
+
+    def open(self) -> None:
+        """Have the bucket at hand; SetupError when the set-up is wrong."""
+        with self._lock:
+            if self._closed:
+                raise StoreError("the store is closed")
+            if self._bucket is None:
+                self._bucket = self._open_bucket()
+                self.journal = Journal(self._bucket, self.catalog, self.keyring, clock=self._clock)
+                self.reader = Reader(self._bucket, self.catalog)
+                self._sending: dict[Key, asyncio.Future[None]] = {}
+                self._pending: dict[Key, Alone] = {}
+
+    @property
+    def bucket(self) -> Bucket:
+        self.open()
+        assert self._bucket is not None
+        return self._bucket
+
+    @property
+    def requests(self) -> int:
+        """Requests made so far."""
+        return sum(self._bucket.calls.values()) if self._bucket is not None else 0
+
+    @property
+    def traffic(self) -> tuple[Mapping[str, int], int]:
+        """Requests made so far by kind, LIST among them, and the bytes that they have brought."""
+        bucket = self._bucket
+        return (dict(bucket.calls), bucket.received) if bucket is not None else ({}, 0)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            bucket = self._bucket
+        if bucket is not None:
+            self._loop.run(bucket.close())
+        self._loop.close()
+        self.catalog.close()
+
+    # Reading; all from here on runs in the loop
+
+    def is_current(self, asked: int) -> bool:
+        """Whether what is known of the log is new enough for a question of so many objects; needs no bucket.
+
+        Of a few it may be older: to ask for what others may have made of them takes as long as many a compile.
+        """
+        return self.catalog.is_as_of(_patience(asked))
+
+    async def sync(self, asked: int = _MANY) -> None:
+        """Know what others have put, as of half a minute ago or less when many objects are asked for."""
+        await self.journal.sync(older_s=_patience(asked))
+
+    async def known(self, keys: Collection[Key]) -> set[Key]:
+        """Those of these content-addressed objects that are there."""
+        found = self.catalog.has(keys)
+        if len(found) < len(set(keys)):
+            await self.sync(len(keys))
+            found = self.catalog.has(keys)
+        return found
+
+    async def get(self, keys: Collection[Key]) -> dict[Key, bytes]:
+        """The content-addressed objects that are there and sound."""
+        if len(self.catalog.places(keys)) < len(set(keys)):
+            await self.sync(len(keys))
+        return await self.reader.get(keys)
+
+    # Writing
+
+    async def put(
+        self,
+        groups: Mapping[str, Sequence[Input]],
+        source: Source,
+        *,
+        records: Records = (),
+        gone: Iterable[Key] = (),
+    ) -> None:
+        """Have these objects there, then these records. Objects that are there already are not sent; old ones renewed."""
+        await self.journal.sync(older_s=float("inf"))
+        entry = Entry(0, gone=tuple(gone), records=tuple(records))
+        sent, claimed = await self._send(groups, source)
+        try:
+            entry = entry._replace(packs=tuple(sent), alone=tuple(self._pending.values()))
+            if entry != Entry(0):
+                self._pending = {}
+                await self.journal.publish(entry)
+        finally:
+            for key in claimed:
+                done = self._sending.pop(key)
+                if not done.done():
+                    done.set_result(None)
+
+    def learn(self, blobs: Iterable[BlobId]) -> None:
+        """Workers say that they have put these blobs. Told to others with the next entry."""
+        now = self._clock()
+        alone = {blob_key(blob): Alone(blob_key(blob), blob.size, int(now + self.where.expire_s)) for blob in blobs}
+        self._pending.update(alone)
+        from gg.share.s3.log import Signed
+
+        self.catalog.apply([([], Signed(Entry(int(now * 1e6), alone=tuple(alone.values())), b""))])
+
+    async def _send(self, groups: Mapping[str, Sequence[Input]], source: Source) -> tuple[list[PackNote], list[Key]]:
+        """Send what is missing, as packs; these, and the keys that nobody else sends meanwhile."""
+        renewed = await self._renew([item.key for items in groups.values() for item in items])
+        claimed: list[Key] = []
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                missing = self._missing(groups)
+                others = [self._sending[key] for key in missing if key in self._sending and key not in claimed]
+                mine = [key for key in missing if key not in self._sending]
+                done = loop.create_future()
+                self._sending.update(dict.fromkeys(mine, done))
+                claimed += mine
+                if not others:
+                    break
+                await asyncio.wait(others)
+            wanted = set(claimed)
+            chosen = {name: [item for item in items if item.key in wanted] for name, items in groups.items()}
+            return renewed + await self._upload(plan(chosen), source), claimed
+        except BaseException:
+            for key in claimed:
+                future = self._sending.pop(key)
+                if not future.done():
+                    future.set_result(None)
+            raise
+
+    def _missing(self, groups: Mapping[str, Sequence[Input]]) -> list[Key]:
+        keys = {item.key for items in groups.values() for item in items}
+        there = self.catalog.has(keys)
+        return [key for key in keys if key not in there]
+
+    async def _renew(self, keys: Collection[Key]) -> list[PackNote]:
+        """Give what is old and wanted a new life: a copy onto itself, one request a pack and no bytes."""
+        places = self.catalog.places(self.catalog.stale(keys))
+        notes: list[PackNote] = []
+        expires = int(self._clock() + self.where.expire_s)
+        for digest in {place.pack for place in places.values() if place.pack}:
+            pack = self.catalog.pack(digest)
+            if pack is not None and await self.bucket.touch(pack_name(digest)):
+                notes.append(PackNote(digest, pack.size, expires, pack.contents))
+            else:
+                self.catalog.forget_pack(digest)
+        for key, place in places.items():
+            if not place.pack:
+                if await self.bucket.touch(blob_name(key.digest)):
+                    self._pending[key] = Alone(key, place.size, expires)
+                else:
+                    self.catalog.forget([key])
+        return notes
+
+    async def _upload(self, packs: list[list[Input]], source: Source) -> list[PackNote]:
+        """Pack and send, a few at a time: while one is sent the next is compressed."""
+        gate = asyncio.Semaphore(_PACKS_AT_ONCE)
+
+        async def one(items: list[Input]) -> PackNote:
+            async with gate:
+                packed = await asyncio.to_thread(source.pack, items)
+                try:
+                    return await self._upload_pack(packed)
+                finally:
+                    packed.file.close()
+
+        jobs = [asyncio.ensure_future(one(items)) for items in packs]
+        try:
+            return list(await asyncio.gather(*jobs))
+        except BaseException:
+            for job in jobs:
+                job.cancel()
+            await asyncio.gather(*jobs, return_exceptions=True)
+            raise
+
+    async def _upload_pack(self, packed: Packed) -> PackNote:
+        digest, contents = packed.sealed
+        name = pack_name(digest)
+        unique = not self.catalog.is_suspect(digest)
+        if contents.size <= _SINGLE:
+            packed.file.seek(0)
+            expires = await self.bucket.put(name, packed.file.read(), unique=unique)
+        else:
+            fd = packed.file.fileno()
+            expires = await self.bucket.put_large(name, lambda at, size: os.pread(fd, size, at), contents.size)
+        end = int(expires or self._clock() + self.where.expire_s)
+        return PackNote(digest, contents.size, end, contents.encoded)
+
+
+def _patience(asked: int) -> float:
+    return _RESYNC_S if asked >= _MANY else _RESYNC_FEW_S

@@ -1,0 +1,69 @@
+"""Having a thunk's inputs there before it runs elsewhere: few packs, by affinity, and only what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from gg.core.ids import BlobId
+from gg.core.thunk import File
+from gg.share.s3.catalog import Place
+from gg.share.s3.packer import Input, Source
+from gg.share.s3.remote import Remote
+from gg.store.base import Key, Store, blob_key
+
+_SYSTEM = (b"/usr/", b"/lib", b"/opt/", b"/nix/store/", b"/gnu/store/", b"/etc/")
+
+
+class Shipper:
+    """Sends objects of the local `store` (or files, for what it does not hold) to `remote`. Thread-safe."""
+
+    def __init__(self, remote: Remote, store: Store | None) -> None:
+        self._remote = remote
+        self._source = Source(store)
+
+    def ensure(self, groups: Mapping[str, Sequence[Input]]) -> dict[Key, Place]:
+        """Have all of `groups` there, sending what is missing; where each object is.
+
+        The groups' names mean nothing; their order and that of their objects is kept. MissingObject for what is neither in
+        the store nor in its file, SourceChanged for a file with other bytes.
+        """
+        keys = {item.key for items in groups.values() for item in items}
+        places = self._remote.catalog.fresh(keys)
+        if len(places) < len(keys):
+            self._remote.run(lambda: self._remote.put(groups, self._source))
+            places = self.places(keys)
+        return places
+
+    def places(self, keys: Collection[Key]) -> dict[Key, Place]:
+        """Where those of `keys` are that are there, as far as is remembered: no request is made."""
+        return self._remote.catalog.places(self._remote.catalog.has(keys))
+
+    def learn(self, blobs: Iterable[BlobId]) -> None:
+        """Workers say that they have put these blobs alone."""
+        found = list(blobs)
+
+        async def work() -> None:
+            self._remote.learn(found)
+
+        self._remote.run(work)
+
+
+def affinity(file: File) -> str:
+    """The group in which a file is best sent: what a worker wants together with it."""
+    path = bytes(file.path)
+    system = path.startswith(_SYSTEM)
+    if system and (file.executable or b".so" in path or (b"/gcc/" in path and not path.endswith(b".h"))):
+        return "toolchain"
+    return "system" if system else "project"
+
+
+def inputs(files: Iterable[File], root: bytes = b"") -> dict[str, list[Input]]:
+    """Files as groups to send, each with the path where its bytes are found if the store has them not.
+
+    Blobs of the workspace, below `root`, are in the store: their files may have been edited since.
+    """
+    groups: dict[str, list[Input]] = {"toolchain": [], "system": [], "project": []}
+    for file in files:
+        kept = root and file.path.startswith(root + b"/")
+        groups[affinity(file)].append(Input(blob_key(file.blob), file.blob.size, b"" if kept else bytes(file.path)))
+    return groups

@@ -1,0 +1,58 @@
+"""Where a store is: `s3://bucket/prefix?region=R`, as `GG_STORAGE_URI` and `store` in gg.toml have it."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from gg.errors import UsageError
+from gg.light.named import NamedTuple
+
+DAY_S = 86400.0
+_HINT = "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS and &mode=read"
+_OPTIONS = {"region", "expire", "mode", "endpoint"}
+
+
+class StoreUri(NamedTuple):
+    """A place in a bucket. `prefix` is without slashes at its ends. `expire_s`: after how many seconds the bucket's own
+    lifecycle rule may take objects away. `writable`: whether anything is put there.
+    """
+
+    bucket: str
+    prefix: str = ""
+    region: str = ""
+    endpoint: str = ""
+    expire_s: float = 30 * DAY_S
+    writable: bool = True
+
+    def name(self, path: str) -> str:
+        """The object key of `path` below the prefix."""
+        return f"{self.prefix}/{path}" if self.prefix else path
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+def parse(text: str) -> StoreUri:
+    """The place that `text` names; UsageError for what is none."""
+    parts = urlsplit(text)
+    if parts.scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
+        raise UsageError(f"{text!r} is no store", hint=_HINT)
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise UsageError(f"{text!r}: there is no option {unknown[0]!r}", hint=_HINT)
+    days = options.get("expire", "30")
+    if not re.fullmatch(r"\d{1,5}(\.\d+)?", days) or float(days) <= 0:
+        raise UsageError(f"{text!r}: expire is a number of days", hint=_HINT)
+    mode = options.get("mode", "write")
+    if mode not in ("read", "write"):
+        raise UsageError(f"{text!r}: mode is read or write", hint=_HINT)
+    return StoreUri(
+        bucket=parts.netloc,
+        prefix=unquote(parts.path).strip("/"),
+        region=options.get("region", ""),
+        endpoint=options.get("endpoint", ""),
+        expire_s=float(days) * DAY_S,
+        writable=mode == "write",
+    )

@@ -1,0 +1,271 @@
+"""The workspace's own store in front of a team's: what others have forced is found, what is forced here is shared.
+
+Everything is put into the local store first and at once. Results (reductions, and what finds them again: aliases, thunks,
+groups) are shared in the background, their blobs before them, so that a record that others can see never leads to nothing.
+What only the team's store has is fetched in the background as soon as it is known to be wanted, and kept.
+
+A build never fails because the team's store has trouble: it is told once, and left alone from then on. Set-up that is wrong
+is another matter (SetupError): the user asked for a store that cannot be had. What is deleted is deleted here, and not
+looked for over there by this process again; a team's store forgets by age alone.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from gg.core.ids import BlobId
+from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
+from gg.store.base import CONTENT_ADDRESSED, Caps, Key, Kind, Store, Stored, blob_key
+from gg.store.collection import references
+
+T = TypeVar("T")
+
+_SHARE_EVERY = 256  # records
+_BATCH = 16 << 20
+_PREFETCH = 32 << 20
+
+
+class Tiered:
+    """`near` in front of `far`. `share`: whether results go to `far`. `report(text)` is told of trouble, once a kind."""
+
+    def __init__(
+        self,
+        near: Store,
+        far: Store,
+        *,
+        share: bool = True,
+        report: Callable[[str], None] = lambda text: None,
+        scratch: bytes = b"",
+        lent: bool = False,
+        needed: bool = True,
+    ) -> None:
+        """`lent`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
+        or does not reach it, is to know; else it is done without.
+        """
+        self.near = near
+        self.far = far
+        self.fetched = 0
+        self.shared = 0
+        self._share = share and far.caps.writable
+        self._report = report
+        self._scratch = scratch
+        self._lent = lent
+        self._needed = needed
+        self._lock = threading.Lock()
+        self._down = False
+        self._hidden: set[Key] = set()
+        self._records: dict[Key, bytes] = {}
+        self._with: dict[Key, None] = {}
+        self._coming: dict[Key, Future[None]] = {}
+        self._worker: ThreadPoolExecutor | None = None
+        self._sending: list[Future[None]] = []
+
+    @property
+    def caps(self) -> Caps:
+        return self.near.caps
+
+    # Reading
+
+    def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+        found = self.near.get(keys)
+        absent = self._absent(keys, found)
+        if absent:
+            self._await(absent)
+            found.update(self.near.get([key for key in absent if key in self._coming]))
+            found.update(self._fetch([key for key in absent if key not in found]))
+        return found
+
+    def has(self, keys: Sequence[Key]) -> set[Key]:
+        """Blobs that only the far store has are on their way when this returns: whoever asks will want them."""
+        found = self.near.has(keys)
+        absent = self._absent(keys, found)
+        if absent:
+            there = self._ask(lambda: self.far.has(absent), set[Key]())
+            self._prefetch([key for key in there if key.kind is Kind.BLOB])
+            found |= there
+        return found
+
+    def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
+        path = self.near.path(blob, executable=executable)
+        key = blob_key(blob)
+        if path is None and self._absent([key], ()):
+            self._await([key])
+            path = self.near.path(blob, executable=executable)
+            if path is None and self._fetch_file(blob):
+                path = self.near.path(blob, executable=executable)
+        return path
+
+    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
+        return self.near.paths(blobs)
+
+    def fetch_files(self, files: Mapping[bytes, BlobId]) -> set[bytes]:
+        written = self.near.fetch_files(files)
+        left = {path: blob for path, blob in files.items() if path not in written}
+        wanted = self._absent([blob_key(blob) for blob in left.values()], ())
+        if wanted:
+            for blob in {blob for blob in left.values() if blob_key(blob) in wanted}:
+                self._await([blob_key(blob)])
+                if not self.near.has([blob_key(blob)]):
+                    self._fetch_file(blob)
+            written |= self.near.fetch_files(left)
+        return written
+
+    def keys(self, kind: Kind) -> Iterator[Stored]:
+        """Those of the near store."""
+        return self.near.keys(kind)
+
+    # Writing
+
+    def put(self, items: Mapping[Key, bytes]) -> None:
+        self.near.put(items)
+        with self._lock:
+            self._hidden.difference_update(items)
+            if self._share and not self._down:
+                self._with.update({key: None for key in items if key.kind in CONTENT_ADDRESSED})
+                self._records.update({key: data for key, data in items.items() if key.kind not in CONTENT_ADDRESSED})
+        if len(self._records) >= _SHARE_EVERY:
+            self._begin_sharing()
+
+    def put_files(self, files: Mapping[BlobId, bytes], *, consume: bool = False) -> None:
+        self.near.put_files(files, consume=consume)
+        self._hidden.difference_update([blob_key(blob) for blob in files])
+
+    def delete(self, keys: Sequence[Key]) -> None:
+        self.near.delete(keys)
+        with self._lock:
+            self._hidden.update(keys)
+            for key in keys:
+                self._records.pop(key, None)
+                self._with.pop(key, None)
+
+    def flush(self) -> None:
+        """Until everything is shared, or cannot be."""
+        self.near.flush()
+        self._begin_sharing()
+        while self._sending:
+            self._sending.pop().result()
+        self._ask(self.far.flush, None)
+
+    def tidy(self) -> int:
+        return self.near.tidy()
+
+    def close(self) -> None:
+        try:
+            if self._worker is not None:
+                self._worker.shutdown(cancel_futures=True)
+            self.far.close()
+        finally:
+            if not self._lent:
+                self.near.close()
+
+    # The far store
+
+    def _absent(self, keys: Sequence[Key], found: Container[Key]) -> list[Key]:
+        """What the far store is to be asked for."""
+        if self._down:
+            return []
+        return [key for key in dict.fromkeys(keys) if key not in found and key not in self._hidden]
+
+    def _fetch(self, keys: list[Key]) -> dict[Key, bytes]:
+        found: dict[Key, bytes] = self._ask(lambda: self.far.get(keys), {}) if keys else {}
+        if found:
+            self.fetched += len(found)
+            self.near.put(found)
+        return found
+
+    def _fetch_file(self, blob: BlobId) -> bool:
+        """Fetch one blob, from file to file when it is large."""
+        if blob.size <= _PREFETCH or not self._scratch:
+            return bool(self._fetch([blob_key(blob)]))
+        path = b"%s/far%d-%s" % (self._scratch, os.getpid(), blob.digest.hex().encode())
+        if not self._ask(lambda: self.far.fetch_files({path: blob}), set[bytes]()):
+            return False
+        self.fetched += 1
+        self.near.put_files({blob: path}, consume=True)
+        if os.path.exists(path):
+            os.unlink(path)
+        return True
+
+    def _prefetch(self, keys: list[Key]) -> None:
+        with self._lock:
+            fresh = [key for key in keys if key not in self._coming]
+            if fresh:
+                future = self._pool().submit(self._bring, fresh)
+                self._coming.update(dict.fromkeys(fresh, future))
+
+    def _bring(self, keys: list[Key]) -> None:
+        for start in range(0, len(keys), 200):
+            self._fetch(keys[start : start + 200])
+
+    def _await(self, keys: Sequence[Key]) -> None:
+        for future in {self._coming[key] for key in keys if key in self._coming}:
+            future.result()
+
+    def _ask(self, work: Callable[[], T], otherwise: T) -> T:
+        if self._down:
+            return otherwise
+        try:
+            return work()
+        except (SetupError, StoreError) as error:
+            if isinstance(error, SetupError) and (self._needed or not isinstance(error, (AccessError, Unreachable))):
+                raise
+            with self._lock:
+                told, self._down = self._down, True
+            if not told:
+                self._report(f"going on without the shared store: {error.what}")
+            return otherwise
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(2, thread_name_prefix="gg shared store")
+        return self._worker
+
+    # Sharing
+
+    def _begin_sharing(self) -> None:
+        with self._lock:
+            records, self._records = self._records, {}
+            beside, self._with = self._with, {}
+            if records:
+                self._sending.append(self._pool().submit(self._send, records, list(beside)))
+
+    def _send(self, records: dict[Key, bytes], beside: list[Key]) -> None:
+        try:
+            self._ask(lambda: self._send_all(records, beside), None)
+        except GGError as error:
+            self._share = False
+            self._report(f"results are not shared: {error.what}")
+
+    def _send_all(self, records: dict[Key, bytes], beside: list[Key]) -> None:
+        """What the records lead to, then they themselves."""
+        wanted = dict.fromkeys(key for key in beside if key.kind is not Kind.BLOB)
+        for record, data in records.items():
+            wanted.update(dict.fromkeys(references(record, data)))
+        self._add_groups(wanted)
+        there = self.far.has(list(wanted))
+        batch: dict[Key, bytes] = {}
+        size = 0
+        missing = [key for key in wanted if key not in there]
+        for start in range(0, len(missing), 64):
+            for key, data in self.near.get(missing[start : start + 64]).items():
+                if size and size + len(data) > _BATCH:
+                    self.far.put(batch)
+                    batch, size = {}, 0
+                batch[key] = data
+                size += len(data)
+        self.far.put({**batch, **records})
+        self.shared += sum(key.kind is Kind.REDUCTION for key in records)
+
+    def _add_groups(self, wanted: dict[Key, None]) -> None:
+        """The groups of the thunks among `wanted`, and all below them: who narrows by these thunks needs them."""
+        frontier = [key for key in wanted if key.kind in (Kind.THUNK, Kind.GROUP)]
+        while frontier:
+            below: dict[Key, None] = {}
+            for key, data in self.near.get(frontier).items():
+                below.update(dict.fromkeys(one for one in references(key, data) if one.kind is Kind.GROUP))
+            frontier = [key for key in below if key not in wanted]
+            wanted.update(dict.fromkeys(frontier))

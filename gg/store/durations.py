@@ -1,0 +1,62 @@
+"""How long thunks took and how much memory they used, remembered for the next build's priorities.
+
+Keyed by what a thunk makes, not by its id: an edited source has a new id and is likely to take as long as before. All of
+it is one record in the store, about 20 bytes a thunk.
+"""
+
+from __future__ import annotations
+
+import msgpack
+from blake3 import blake3
+
+from gg.core.thunk import Thunk, Usage
+from gg.light.named import NamedTuple
+from gg.store.base import Key, Kind, Store, get_one
+
+_KEY = Key(Kind.ALIAS, blake3(b"durations\0").digest())
+_MEMORY_UNIT = 1 << 20
+
+
+class Known(NamedTuple):
+    """What a thunk took last: seconds of wall time, bytes of peak memory."""
+
+    seconds: float
+    memory: int
+
+
+class Durations:
+    """The memory of one store. Loaded when first asked, written by `flush`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._table: dict[bytes, list[int]] | None = None
+        self._changed: dict[bytes, list[int]] = {}
+
+    def of(self, thunk: Thunk) -> Known | None:
+        if self._table is None:
+            self._table = self._load()
+        found = self._table.get(_name(thunk)) if self._table else None
+        return Known(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
+
+    def ran(self, thunk: Thunk, usage: Usage) -> None:
+        """Remember what an attempt took."""
+        self._changed[_name(thunk)] = [usage.wall_ns // 1_000_000, usage.memory // _MEMORY_UNIT]
+
+    def flush(self) -> None:
+        """Add what is new to what the store holds by now; another process's figures for other thunks stay."""
+        if self._changed:
+            self._table = self._load() | self._changed
+            self._store.put({_KEY: msgpack.packb([1, self._table])})
+            self._changed = {}
+
+    def _load(self) -> dict[bytes, list[int]]:
+        data = get_one(self._store, _KEY)
+        if data is None:
+            return {}
+        version, table = msgpack.unpackb(data, strict_map_key=False)
+        return table if version == 1 else {}
+
+
+def _name(thunk: Thunk) -> bytes:
+    path = thunk.outputs[0].path if thunk.outputs else b""
+    return blake3(thunk.work.value.encode() + b"\0" + path).digest(8)

@@ -1,0 +1,327 @@
+"""Objects from S3, for a worker: packs and blobs by ranged, concurrent, signed requests of the standard library alone.
+
+Of a pack whose index is not known yet, the tail is read, or all of it if it is small. What is wanted of it is then fetched in
+ranges, several at once; if that is most of it, all of it is, and kept. What is in no pack stands by itself.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, quote_path, sign
+from gg.errors import FormatError
+from gg.share.s3.pack import Index, blob_name, extract_each, open_block, pack_name, read_tail
+from gg.store.base import Key, Kind
+from gg.wire.request import Pack, Place
+from gg.worker.disk_cache import Cache
+
+T = TypeVar("T")
+
+_AT_ONCE = 8
+_UNPACKING = threading.Semaphore(2)  # a processor or two is there, and memory for a few blocks
+_BATCH = 8 << 20
+_SMALL_PACK = 2 << 20
+_MOST = 0.6  # share of a pack from which on all of it is fetched
+_SPAN = 4 << 20
+_LARGE = 8 << 20  # bytes of a member from which on it is written as it comes, a range at a time
+_LARGE_SPAN = 16 << 20
+_TRIES = 4
+_PAUSE_S = 0.1
+_TIMEOUT_S = 30.0
+_PART = 1 << 20
+
+
+class S3:
+    """One environment's view of S3: connections and indexes of packs are kept between requests. Thread-safe.
+
+    `credentials` is asked before each request. `endpoint` is where S3 is if a request does not say; empty: AWS's own.
+    """
+
+    def __init__(self, credentials: Callable[[], Credentials], endpoint: str = "") -> None:
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "fetch")
+        self._local = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
+        self._indexes: dict[bytes, Index] = {}
+        self._context: ssl.SSLContext | None = None
+        self.requests = self.puts = 0
+
+    def connect(self, place: Place, packs: tuple[Pack, ...]) -> Objects:
+        """What one request of the coordinator names."""
+        return Objects(self, place, packs)
+
+    def each(self, work: Callable[[T], None], items: Collection[T]) -> None:
+        """Do `work` for all, several at once; the first exception, when all are over."""
+        futures: list[Future[None]] = [self._pool.submit(work, item) for item in items]
+        errors = [error for future in futures if (error := future.exception()) is not None]
+        if errors:
+            raise errors[0]
+
+    def index(self, digest: bytes) -> Index | None:
+        return self._indexes.get(digest)
+
+    def learn(self, digest: bytes, index: Index) -> None:
+        self._indexes[digest] = index
+
+    def get(self, place: Place, name: str, span: tuple[int, int] | None = None) -> bytes | None:
+        """An object or a range of it; None if it is not there. OSError after several tries."""
+        headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
+        status, data = self._patiently(place, "GET", name, headers, b"")
+        if status in (200, 206):
+            if span is not None and status == 200:
+                data = data[span[0] : span[1]]
+            return data
+        if status in (403, 404, 416):  # 403 is what S3 says of a missing object to whoever may not list
+            return None
+        raise OSError(f"S3 answers {status} for {name}")
+
+    def put(self, place: Place, name: str, data: bytes) -> None:
+        """Put an object unless it is there. OSError after several tries."""
+        headers = {"If-None-Match": "*", "Content-Length": str(len(data))}
+        status, _ = self._patiently(place, "PUT", name, headers, data)
+        if status not in (200, 409, 412):
+            raise OSError(f"S3 answers {status} when {name} is put")
+
+    def _patiently(
+        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, bytes]:
+        for left in reversed(range(_TRIES)):
+            try:
+                status, data = self._once(place, method, name, headers, body)
+                if status < 500 and status != 429:
+                    return status, data
+                trouble = f"S3 answers {status}"
+            except (OSError, http.client.HTTPException) as error:
+                self._drop()
+                trouble = f"{type(error).__name__}: {error}"
+            if left:
+                time.sleep(_PAUSE_S * 2 ** (_TRIES - left))
+        raise OSError(f"{method} {name}: {trouble}")
+
+    def _once(self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        url, path = self._where(place, name)
+        connection = self._connection(url)
+        sent = {"Host": urlsplit(url).netloc, **headers}
+        payload = payload_hash([body]) if body else EMPTY_SHA256
+        scope = Scope(place.region, "s3")
+        sent |= sign(self._credentials(), scope, method=method, path=path, headers=sent, payload=payload)
+        self.requests += 1
+        self.puts += method == "PUT"
+        connection.request(method, path, body or None, sent)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+
+    def _where(self, place: Place, name: str) -> tuple[str, str]:
+        key = f"{place.prefix}/{name}" if place.prefix else name
+        endpoint = place.endpoint or self._endpoint
+        if endpoint:
+            return endpoint, quote_path(f"{urlsplit(endpoint).path.rstrip('/')}/{place.bucket}/{key}")
+        if "." in place.bucket:  # no certificate covers it
+            return f"https://s3.{place.region}.amazonaws.com", quote_path(f"/{place.bucket}/{key}")
+        return f"https://{place.bucket}.s3.{place.region}.amazonaws.com", quote_path(f"/{key}")
+
+    def _connection(self, url: str) -> http.client.HTTPConnection:
+        known: tuple[str, http.client.HTTPConnection] | None = getattr(self._local, "connection", None)
+        if known is None or known[0] != url:
+            self._drop()
+            known = self._local.connection = (url, self._opened(url))
+            self._all.append(known[1])
+        return known[1]
+
+    def _opened(self, url: str) -> http.client.HTTPConnection:
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        if parts.scheme != "https":
+            return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S)
+        if self._context is None:
+            self._context = ssl.create_default_context()
+        return http.client.HTTPSConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S, context=self._context)
+
+    def _drop(self) -> None:
+        known = getattr(self._local, "connection", None)
+        if known is not None:
+            known[1].close()
+            self._all.remove(known[1])
+            self._local.connection = None
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        for connection in self._all:
+            connection.close()
+
+
+class Objects:
+    """The source of one request."""
+
+    def __init__(self, s3: S3, place: Place, packs: tuple[Pack, ...]) -> None:
+        self._s3 = s3
+        self._place = place
+        self._packs = packs
+        self._begun = s3.requests, s3.puts
+
+    @property
+    def requests(self) -> int:
+        return self._s3.requests - self._begun[0]
+
+    @property
+    def puts(self) -> int:
+        return self._s3.puts - self._begun[1]
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        """Put those of `keys` that can be had into the cache, and what comes with them. OSError."""
+        wanted = set(keys)
+        left = self._open_all(wanted, cache)
+        parts: list[Callable[[], None]] = []
+        for pack in self._packs:
+            index = self._s3.index(pack.digest)
+            here = left & index.members.keys() if index else set()
+            if index and here:
+                left -= here
+                parts += self._parts(pack, index, self._chosen(pack, index, here, cache), cache)
+        self._s3.each(lambda part: part(), parts)
+        alone = [key for key in wanted if key.kind is Kind.BLOB and not cache.have(key)]
+        self._s3.each(lambda key: self._fetch_alone(key, cache), alone)
+
+    def _open_all(self, wanted: set[Key], cache: Cache) -> set[Key]:
+        """Know what is in the packs; what of `wanted` is not here yet. Where a layer has the toolchain, the small packs,
+        which are taken whole, have all that is left more often than not: then nobody asks for the others' indexes."""
+        unknown = [pack for pack in self._packs if self._s3.index(pack.digest) is None]
+        small = [pack for pack in unknown if pack.size <= _SMALL_PACK] if cache.layered else []
+        self._s3.each(lambda pack: self._open(pack, cache), small)
+        left = {key for key in wanted if not cache.have(key)}
+        if left:
+            self._s3.each(lambda pack: self._open(pack, cache), [pack for pack in unknown if pack not in small])
+            left = {key for key in left if not cache.have(key)}
+        return left
+
+    def _open(self, pack: Pack, cache: Cache) -> None:
+        """Know what is in a pack; a small one is taken whole. One that is gone or damaged is left out."""
+        name = pack_name(pack.digest)
+        whole = pack.size <= _SMALL_PACK
+        data = self._s3.get(self._place, name, None if whole else (pack.size - pack.tail, pack.size))
+        try:
+            index = read_tail(data, pack.size) if data is not None else None
+            if not isinstance(index, Index):
+                return
+            if whole and data is not None and _size(index) <= cache.room:
+                self._keep(index, list(index.members), {0: data}, cache)
+        except FormatError:
+            return
+        self._s3.learn(pack.digest, index)
+
+    @staticmethod
+    def _chosen(pack: Pack, index: Index, wanted: set[Key], cache: Cache) -> list[Key]:
+        """All of a pack if most of it is wanted and there is room for it."""
+        size = sum(block.length for block in index.blocks_of(wanted))
+        whole = size >= _MOST * pack.size and _size(index) <= cache.room
+        return [key for key in index.members if not cache.have(key)] if whole else list(wanted)
+
+    def _parts(self, pack: Pack, index: Index, keys: Collection[Key], cache: Cache) -> Iterator[Callable[[], None]]:
+        """What is to be done for these members, the large ones first."""
+        small = [key for key in keys if index.members[key].size < _LARGE]
+        for key in sorted(set(keys) - set(small), key=lambda k: -index.members[k].size):
+            yield partial(self._fetch_large, pack, index, key, cache)
+        for span, found in _ranges(index, small):
+            yield partial(self._fetch_range, pack, index, span, found, cache)
+
+    def _fetch_large(self, pack: Pack, index: Index, key: Key, cache: Cache) -> None:
+        """One member, without ever having it in memory. One that is damaged is left out."""
+        try:
+            cache.put_parts(key, self._opened(pack, index, key))
+        except FormatError:
+            pass
+
+    def _opened(self, pack: Pack, index: Index, key: Key) -> Iterator[bytes]:
+        """A member's bytes, a block at a time; FormatError where one is damaged or gone."""
+        member = index.members[key]
+        for start, end in index.spans([key], most=_LARGE_SPAN):
+            data = self._s3.get(self._place, pack_name(pack.digest), (start, end)) or b""
+            for block in index.blocks_of([key]):
+                if start <= block.start < end:
+                    raw = open_block(block, data[block.start - start : block.start - start + block.length])
+                    if raw is None:
+                        raise FormatError("a block is damaged")
+                    begin = max(member.start - block.raw_start, 0)
+                    yield raw[begin : member.start + member.size - block.raw_start]
+
+    def _fetch_range(
+        self, pack: Pack, index: Index, span: tuple[int, int], keys: Collection[Key], cache: Cache
+    ) -> None:
+        data = self._s3.get(self._place, pack_name(pack.digest), span)
+        if data is not None:
+            self._keep(index, keys, {span[0]: data}, cache)
+
+    def _fetch_alone(self, key: Key, cache: Cache) -> None:
+        data = self._s3.get(self._place, blob_name(key.digest))
+        if data is not None:
+            try:
+                cache.put(key, data)
+            except FormatError:  # damaged: as good as not there
+                pass
+
+    @staticmethod
+    def _keep(index: Index, keys: Collection[Key], fetched: dict[int, bytes], cache: Cache) -> None:
+        with _UNPACKING:
+            for batch in _batches(index, keys):
+                for key, data in extract_each(index, batch, fetched):
+                    cache.put(key, data)
+
+    def put_file(self, key: Key, path: str) -> None:
+        """Put a blob from a file; it is there when this returns. OSError."""
+        with open(path, "rb") as file:
+            data = file.read()
+        self._s3.put(self._place, blob_name(key.digest), data)
+
+
+def _size(index: Index) -> int:
+    return sum(member.size for member in index.members.values())
+
+
+def _ranges(index: Index, keys: Collection[Key]) -> list[tuple[tuple[int, int], Collection[Key]]]:
+    """What to fetch, and the members to take out of it."""
+    spans = index.spans(keys, most=_SPAN)
+    if len(spans) == 1:
+        return [(spans[0], keys)]
+    by_span: list[list[Key]] = [[] for _ in spans]
+    for key in keys:  # a member that goes over the end of a range is fetched by itself, with all its blocks
+        blocks = index.blocks_of([key])
+        for span, found in zip(spans, by_span, strict=True):
+            if blocks and span[0] <= blocks[0].start < span[1]:
+                found.append(key)
+    whole = [
+        (span[0], max([span[1], *(b.start + b.length for key in found for b in index.blocks_of([key]))]))
+        for span, found in zip(spans, by_span, strict=True)
+    ]
+    return [(span, found) for span, found in zip(whole, by_span, strict=True) if found]
+
+
+def _batches(index: Index, keys: Collection[Key]) -> Iterator[list[Key]]:
+    """Members in the order of the stream, so many at a time that their blocks are few megabytes: memory is dear here."""
+    batch: list[Key] = []
+    size = 0
+    for key in sorted(keys, key=lambda k: index.members[k].start):
+        if batch and size + index.members[key].size > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(key)
+        size += index.members[key].size
+    if batch:
+        yield batch
+
+
+def environment_credentials() -> Credentials:
+    """The role's, as Lambda puts them into the environment."""
+    env = os.environ
+    return Credentials(
+        env.get("AWS_ACCESS_KEY_ID", ""), env.get("AWS_SECRET_ACCESS_KEY", ""), env.get("AWS_SESSION_TOKEN", "")
+    )

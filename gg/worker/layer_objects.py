@@ -1,0 +1,51 @@
+"""Objects that came with the environment: files in a directory that nobody can write to, named as in the worker's cache.
+
+They are used where they stand, so what is wanted of them needs neither a request nor room. Their bytes are hashed when they
+are first asked for, and never again: nobody pays for what is not used, and what is damaged is as good as not there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from gg.host.trees import hash_file
+
+
+class Layer:
+    """`directory` need not exist. Thread-safe."""
+
+    def __init__(self, directory: str = "") -> None:
+        try:
+            names = os.listdir(directory) if directory else []
+        except OSError:
+            names = []
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._unseen = set(names)
+        self.there = bool(names)
+        self._sound: dict[str, str] = {}
+        self.damaged = 0
+
+    def find(self, name: str) -> str | None:
+        """Where this object stands; None if it is not here, for a name always the same answer."""
+        place = self._sound.get(name)
+        if place is None and self._unseen:
+            with self._lock:
+                place = self._sound.get(name)
+                if place is None and name in self._unseen:
+                    self._unseen.discard(name)
+                    place = self._look(name)
+        return place
+
+    def _look(self, name: str) -> str | None:
+        place = f"{self._directory}/{name}"
+        try:
+            sound = hash_file(place).digest.hex() == name.partition(".")[0]
+            if sound and (not name.endswith(".x") or os.access(place, os.X_OK)):
+                self._sound[name] = place
+                return place
+        except OSError:
+            pass
+        self.damaged += 1
+        return None

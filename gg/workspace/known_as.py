@@ -1,0 +1,94 @@
+"""Under which names a workspace's thunks have it: the setting `known_as`, and what it was in former sessions.
+
+`known-as`, among its records, holds a line for each name that was ever used, the latest first, for placeholders live on when a
+setting is changed, and whoever forces them may have another environment than who recorded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+
+from gg.core.renaming import Renaming
+from gg.errors import UsageError
+from gg.workspace.workspace import Workspace
+
+_NAME = re.compile(r"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
+
+
+def renaming(workspace: Workspace) -> Renaming | None:
+    """How the workspace's thunks call it; None if they have it where it is, as by default."""
+    return _renaming(workspace, None, _used(workspace))
+
+
+def recording(workspace: Workspace, known_as: str, logical: str = "") -> Renaming | None:
+    """The same for a session that records, with `known_as` as the setting has it, which is remembered.
+
+    `logical`: the current directory as the shell calls it. UsageError for a name that cannot serve.
+    """
+    used = _used(workspace)
+    if known_as:
+        _check(workspace, known_as)
+    if known_as and used[:1] != [known_as]:
+        used = [known_as, *(name for name in used if name != known_as)]
+        _remember(workspace, used)
+    return _renaming(workspace, known_as or None, used, _alias(workspace.root, logical))
+
+
+def _renaming(
+    workspace: Workspace, known_as: str | None, used: Sequence[str], aliases: Sequence[bytes] = ()
+) -> Renaming | None:
+    names = [name for name in used if name != workspace.root]
+    if not names:
+        return None
+    for name in names:
+        if os.path.lexists(name):
+            raise UsageError(
+                f"thunks of this workspace know it as {name}, and that is another thing on this machine",
+                hint="choose another path for known_as, record again, or move that away",
+            )
+    now = os.fsencode(known_as) if known_as and known_as != workspace.root else None
+    return Renaming(os.fsencode(workspace.root), now, [os.fsencode(name) for name in names], aliases)
+
+
+def _check(workspace: Workspace, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"known_as is {name!r}", hint="an absolute path of plain letters and digits, such as /src/project"
+        )
+    top = workspace.root
+    if name != top and (f"{top}/".startswith(f"{name}/") or f"{name}/".startswith(f"{top}/")):
+        raise UsageError(
+            f"known_as is {name}, and the workspace {top}",
+            hint="neither may be inside of the other: choose another path",
+        )
+
+
+def _path(workspace: Workspace) -> str:
+    return os.path.join(workspace.dot, "known-as")
+
+
+def _used(workspace: Workspace) -> list[str]:
+    try:
+        with open(_path(workspace), encoding="utf-8") as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+
+
+def _remember(workspace: Workspace, names: Sequence[str]) -> None:
+    aside = os.path.join(workspace.tmp, f"names{os.getpid()}")
+    with open(aside, "w", encoding="utf-8") as file:
+        file.write("".join(f"{name}\n" for name in names))
+    os.replace(aside, _path(workspace))
+
+
+def _alias(root: str, logical: str) -> list[bytes]:
+    """What the shell's name for the current directory calls the workspace, if that leads there by links."""
+    path = logical if os.path.isabs(logical) else root
+    while path != os.path.dirname(path):
+        if os.path.realpath(path) == root:
+            return [os.fsencode(path)] if path != root else []
+        path = os.path.dirname(path)
+    return []

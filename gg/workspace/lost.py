@@ -1,0 +1,54 @@
+"""Placeholders whose thunks are in no store any more, as after `rm -rf ~/.cache`, or in a tree from another machine.
+
+Nobody can force them, and make takes them for what it has made. So whoever first records in a tree removes them: the build then
+makes them again.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg.errors import GGError
+from gg.store.base import Key, Kind
+from gg.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from gg.core.placeholder import Placeholder
+    from gg.store.base import Store
+
+
+def remove(workspace: Workspace, store: Store) -> list[bytes]:
+    """Remove the placeholders of the workspace that no store knows; their paths. `store` is the workspace's."""
+    found = workspace.placeholders()
+    lost = _unknown(found, store)
+    for directory in {os.path.dirname(path) for path in lost}:
+        inner = Workspace.find(os.fsdecode(directory))
+        if inner is not None and inner.store != workspace.store:  # a workspace of its own, with a store of its own
+            inside = {path: known for path, known in lost.items() if os.path.dirname(path) == directory}
+            lost = {path: known for path, known in lost.items() if path not in inside} | _unknown_there(inner, inside)
+    removed = []
+    for path in lost:
+        with suppress(OSError):
+            os.unlink(path)
+            removed.append(path)
+    return removed
+
+
+def _unknown(found: Mapping[bytes, Placeholder], store: Store) -> dict[bytes, Placeholder]:
+    keys = {Key(Kind.THUNK, known.thunk) for known in found.values()}
+    missing = keys - store.has(list(keys)) if keys else keys
+    return {path: known for path, known in found.items() if Key(Kind.THUNK, known.thunk) in missing}
+
+
+def _unknown_there(workspace: Workspace, found: Mapping[bytes, Placeholder]) -> dict[bytes, Placeholder]:
+    from gg.store.directory import DirectoryStore
+
+    try:
+        with DirectoryStore(os.fsencode(workspace.store), read_only=True) as store:
+            return _unknown(found, store)
+    except GGError:  # nobody can tell: they stay
+        return {}

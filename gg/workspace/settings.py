@@ -1,0 +1,401 @@
+"""Settings: flags over environment over `gg.toml` in the workspace over the user's own file. The environment is read here alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+
+from gg.errors import UsageError
+from gg.light.named import NamedTuple
+from gg.light.slotted import names_of, replace, slotted
+
+ENGINES = ("local", "lambda")
+"""Those that exist (`gg.engines.registry`)."""
+_ISOLATIONS = ("pathmap", "namespace")
+MOST_OF_A_PATH = 460
+"""Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
+
+
+@slotted(kw_only=True)
+class Settings:
+    """What a run is told. `jobs` 0 means one a processor; `budget` in dollars, 0 for no limit; `store_size` in bytes, 0 for
+    no limit."""
+
+    jobs: int = 0
+    engine: tuple[str, ...] = ("local",)
+    fallback: str = "local"
+    isolation: str = "pathmap"
+    keep_going: bool = False
+    retries: int = 4
+    memory: int = 0
+    real: tuple[str, ...] = ()
+    store: str = ""
+    share: bool = True
+    trusted: tuple[str, ...] = ()
+    trace: tuple[str, ...] = ()
+    functions: str = "gg-worker"
+    regions: tuple[str, ...] = ()
+    known_as: str = ""
+    budget: float = 0.0
+    store_size: int = 20 << 30
+
+    def width(self) -> int:
+        """How many attempts may run at once."""
+        return self.jobs or len(os.sched_getaffinity(0))
+
+
+class Held(NamedTuple):
+    """What the workspace's `gg.toml` at `path` says and does not count, for this user has not allowed it.
+
+    `said`: names and values as they are in the file, `[tool]` tables under `tool`. `settings`: what holds if it did count.
+    `owner`: the user who put the file where nothing of it counts; else None.
+    """
+
+    path: str
+    digest: str
+    said: Mapping[str, object]
+    settings: Settings
+    owner: int | None
+
+
+_ENVIRONMENT = {
+    "jobs": "GG_JOBS",
+    "engine": "GG_ENGINE",
+    "fallback": "GG_FALLBACK",
+    "isolation": "GG_ISOLATION",
+    "keep_going": "GG_KEEP_GOING",
+    "retries": "GG_RETRIES",
+    "memory": "GG_MEMORY",
+    "real": "GG_REAL",
+    "store": "GG_STORAGE_URI",
+    "share": "GG_SHARE",
+    "trusted": "GG_TRUSTED",
+    "trace": "GG_TRACE",
+    "functions": "GG_FUNCTIONS",
+    "regions": "GG_REGIONS",
+    "known_as": "GG_KNOWN_AS",
+    "budget": "GG_BUDGET",
+    "store_size": "GG_STORE_SIZE",
+}
+
+
+_RECORDINGS = frozenset(
+    f"GG_{name}"
+    for name in ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE")
+)
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
+
+TRACED = ("configure", "cmake", "meson")
+"""What `--trace` alone is about."""
+
+
+def gg_dir() -> str:
+    """`GG_DIR`, the directory in which the workspace's state is to be; empty when it is not set."""
+    return os.environ.get("GG_DIR", "")
+
+
+def recorder_socket() -> str:
+    """`GG_SOCKET`: set inside a command that is being recorded."""
+    return os.environ.get("GG_SOCKET", "")
+
+
+def outside_environment() -> dict[str, str]:
+    """The environment that this process was given, without what a recording that it is part of has put there."""
+    env = given_environment()
+    shims = env.get("GG_SHIMS")
+    if shims and "PATH" in env:
+        env["PATH"] = os.pathsep.join(part for part in env["PATH"].split(os.pathsep) if part != shims)
+    return {name: value for name, value in env.items() if name not in _RECORDINGS}
+
+
+def is_interposed() -> bool:
+    """Is the interposer loaded into this process, and can it be left behind?"""
+    return "libgg-record.so" in os.environ.get("LD_PRELOAD", "") and "GG_OUTSIDE" not in os.environ
+
+
+def go_outside() -> None:
+    """Have the environment of a process that no recording knows of."""
+    env = outside_environment()
+    os.environ.clear()
+    os.environ.update(env)
+
+
+def given_environment() -> dict[str, str]:
+    """The environment that this process was given, for the command that is recorded.
+
+    Where the locale is C, Python sets LC_CTYPE as it starts (PEP 538): that is taken out again.
+    """
+    env = dict(os.environ)
+    if env.get("LC_CTYPE") in _COERCED:
+        try:
+            with open("/proc/self/environ", "rb") as file:
+                given = file.read()
+        except OSError:
+            given = b""
+        if b"\0LC_CTYPE=" not in b"\0" + given:
+            del env["LC_CTYPE"]
+    return env
+
+
+def secret_key() -> str:
+    """`GG_KEY`: the text of a secret key to sign results with, for machines without a home; empty when it is not set."""
+    return os.environ.get("GG_KEY", "")
+
+
+def lambda_role() -> str:
+    """`GG_LAMBDA_ROLE`: the ARN of a role for gg deploy to use instead of making one; empty when it is not set."""
+    return os.environ.get("GG_LAMBDA_ROLE", "")
+
+
+def aws_variables() -> dict[str, str]:
+    """The variables of the environment that AWS's own library looks at."""
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def terminal_variables() -> dict[str, str]:
+    """What the environment says of the terminal."""
+    names = ("TERM", "COLORTERM", "GCC_URLS", "TERM_URLS")
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def has_proxies() -> bool:
+    """Whether the environment names any proxy."""
+    names = [name.lower() for name, value in os.environ.items() if value]
+    return any(name.endswith("_proxy") and name != "no_proxy" for name in names)
+
+
+def without_settings(home: str) -> dict[str, str]:
+    """The environment of a command for which none of gg's settings holds; `home`: a directory in which there are none."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GG_")}
+    return {**kept, "XDG_CONFIG_HOME": home}
+
+
+def cache_home() -> str:
+    """Where gg keeps what can be had again, the state of workspaces included: the first of `state_homes` that can be written.
+
+    A path at which nothing can be made where there is none.
+    """
+    return next((path for path in state_homes() if _usable(path)), "/dev/null/gg")
+
+
+def state_homes() -> tuple[str, ...]:
+    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; and below TMPDIR, for whoever has no home to write to."""
+    spare = os.path.join(_absolute("TMPDIR") or "/tmp", f"gg-{os.geteuid()}")
+    cache = _absolute("XDG_CACHE_HOME") or (os.path.join(top, ".cache") if (top := user_home()) else "")
+    return (os.path.join(cache, "gg"), spare) if cache else (spare,)
+
+
+def user_home() -> str:
+    """The user's home directory, absolute; empty when nobody tells."""
+    named = os.environ.get("HOME", "") or os.path.expanduser("~")
+    return named if os.path.isabs(named) else ""
+
+
+def _absolute(name: str) -> str:
+    value = os.environ.get(name, "")
+    return value if os.path.isabs(value) else ""
+
+
+def _usable(path: str) -> bool:
+    """Whether state can be kept there: a directory of this user's, or a path at which one can be made."""
+    if len(os.fsencode(path)) > MOST_OF_A_PATH:
+        return False
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return _can_be_made(path)
+    if path == state_homes()[-1] and (
+        not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o77
+    ):
+        return False  # where everybody may write, somebody else may have made it
+    return os.access(path, os.W_OK | os.X_OK)
+
+
+def _can_be_made(path: str) -> bool:
+    """Not in a home directory that does not exist: it is named so that nothing is kept there (/homeless-shelter)."""
+    top = user_home()
+    if os.path.lexists(path) or (top and path.startswith(top.rstrip("/") + "/") and not os.path.isdir(top)):
+        return False
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    return os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
+
+
+def home() -> str:
+    """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg."""
+    return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "gg")
+
+
+def load(workspace_root: str | None, **flags: object) -> Settings:
+    """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
+    settings = _of_files(workspace_root)[0]
+    settings = _merge(settings, {k: os.environ[v] for k, v in _ENVIRONMENT.items() if os.environ.get(v)}, "environment")
+    settings = _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
+    _check_engines(settings)
+    return settings
+
+
+def held(workspace_root: str | None) -> Held | None:
+    """What the workspace's settings file says beyond what is harmless, where this user has not allowed it."""
+    return _of_files(workspace_root)[1]
+
+
+def given(flags: Mapping[str, object]) -> set[str]:
+    """The settings that the command line or the environment has."""
+    return {k for k, v in _ENVIRONMENT.items() if os.environ.get(v)} | {k for k, v in flags.items() if v is not None}
+
+
+def allowed_here() -> tuple[str, ...]:
+    """`GG_TRUST`: digests of what is allowed, or `all`, for machines on which nobody is asked (CI)."""
+    return tuple(os.environ.get("GG_TRUST", "").replace(",", " ").split())
+
+
+def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
+    """What the user's own file and the workspace's say, and what of the latter does not count."""
+    own = os.path.join(home(), "gg.toml")
+    settings = _merge(Settings(), _file(own)[0], own)
+    place, owner = _nearest(workspace_root) if workspace_root else (None, None)
+    if place is None or place == own:
+        return settings, None
+    try:
+        values, tables = _file(place)
+        whole = _merge(settings, values, place)
+    except UsageError:
+        if owner is None:
+            raise
+        return settings, None  # whoever it belongs to must not be able to stop others by a mistake
+    said = {
+        **(_beyond_harmless(settings, whole, values) if owner is None else values),
+        **({"tool": tables} if tables else {}),
+    }
+    digest = _digest(said) if said else ""
+    if not said or _is_allowed(digest):
+        return whole, None
+    counted = {name: getattr(whole, name) for name in values if name not in said}
+    return replace(settings, **counted) if counted else settings, Held(place, digest, said, whole, owner)
+
+
+def _beyond_harmless(before: Settings, after: Settings, values: Mapping[str, object]) -> dict[str, object]:
+    from gg.workspace.harmless import is_harmless
+
+    return {n: value for n, value in values.items() if not is_harmless(n, getattr(before, n), getattr(after, n))}
+
+
+def _digest(said: Mapping[str, object]) -> str:
+    """Of what a file says, however it is written."""
+    import json
+
+    from blake3 import blake3
+
+    return str(blake3(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest())
+
+
+def _is_allowed(digest: str) -> bool:
+    from gg.workspace import allowed
+
+    return bool({"all", digest} & set(allowed_here())) or allowed.is_allowed(home(), "settings", digest)
+
+
+def _check_engines(settings: Settings) -> None:
+    for name in (*settings.engine, *([] if settings.fallback == "never" else [settings.fallback])):
+        if name not in ENGINES:
+            raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(ENGINES)}")
+    if not settings.engine:
+        raise UsageError("no engine is named", hint=f"one of, or several: {', '.join(ENGINES)}")
+
+
+def tools(workspace_root: str | None) -> list[tuple[str, Mapping[str, object]]]:
+    """The `[tool.NAME]` tables that count: each settings file that has some, the user's own first, and what it says."""
+    own = os.path.join(home(), "gg.toml")
+    place = _nearest(workspace_root)[0] if workspace_root else None
+    found = [(own, _file(own)[1])]
+    if place is not None and place != own and not held(workspace_root):
+        found.append((place, _file(place)[1]))
+    return [(place, tables) for place, tables in found if tables]
+
+
+def _nearest(root: str) -> tuple[str, int | None] | tuple[None, None]:
+    """The `gg.toml` at or above `root`; and its owner, if it is above and somebody else can have put it there."""
+    path = os.path.join(root, "gg.toml")
+    if os.path.exists(path):
+        return path, None
+    believed = {0, os.geteuid(), os.stat(root).st_uid} if os.path.isdir(root) else set()
+    while (above := os.path.dirname(root)) != root:
+        root, path = above, os.path.join(above, "gg.toml")
+        try:
+            owners = [os.lstat(path).st_uid, os.stat(path).st_uid, os.stat(root).st_uid]
+            open_to_all = os.stat(root).st_mode & 0o002
+        except OSError:
+            continue
+        strangers = [owner for owner in owners if owner not in believed]
+        return path, strangers[0] if strangers else owners[0] if open_to_all else None
+    return None, None
+
+
+def _file(path: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
+    """The settings and the `[tool]` tables in a file. UsageError for a name or a type that is wrong."""
+    if not os.path.lexists(path):
+        return {}, {}
+    from gg.workspace.settings_file import read
+
+    return read(path, {name: getattr(Settings(), name) for name in names_of(Settings)})
+
+
+def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:
+    changed: dict[str, object] = {}
+    for name, value in values.items():
+        changed[name] = _converted(name, value, getattr(settings, name), place)
+    if changed:
+        settings = replace(settings, **changed)
+        _check(settings, changed, place)
+    return settings
+
+
+def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:
+    """UsageError for a value that cannot be, whether or not anything will need it."""
+    if settings.isolation not in _ISOLATIONS:
+        raise UsageError(f"{place}: isolation is {settings.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
+    if settings.jobs < 0 or settings.retries < 1:
+        raise UsageError(f"{place}: jobs and retries are positive numbers")
+    if settings.memory < 0:
+        raise UsageError(f"{place}: memory is a number of bytes")
+    if not 0 <= settings.budget < float("inf") or ("budget" in changed and not settings.budget):
+        raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
+
+
+def size(text: str, place: str) -> int:
+    """Bytes, of a number with a unit if it has one: 500M, 10G. UsageError."""
+    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
+    if number[-1:] in tuple("kmgt"):
+        number, unit = number[:-1], 1 << 10 * (1 + "kmgt".index(number[-1]))
+    try:
+        if float(number) >= 0:
+            return int(float(number) * unit)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{place}: {text!r} is no size", hint="bytes, or a number and a unit: 500M, 10G")
+
+
+def _converted(name: str, value: object, default: object, place: str) -> object:
+    try:
+        if isinstance(default, bool):
+            if isinstance(value, str):
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            return bool(value)
+        if name == "store_size":
+            return size(str(value), place)
+        if isinstance(default, int):
+            return int(str(value))
+        if isinstance(default, float):
+            return float(str(value))
+        if isinstance(default, tuple):
+            if isinstance(value, str):
+                return tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, (list, tuple)):
+                return tuple(str(part) for part in value)
+            raise ValueError
+        return str(value)
+    except (ValueError, KeyError):
+        raise UsageError(f"{place}: {name} cannot be {value!r}") from None

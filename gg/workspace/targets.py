@@ -1,0 +1,76 @@
+"""What a person asks to have forced: names of files, or everything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gg.core.placeholder import Placeholder
+from gg.errors import UnknownTarget
+from gg.workspace.workspace import Workspace, read_placeholder, search
+
+if TYPE_CHECKING:
+    from gg.host.placeholders import Search
+
+
+class Targets:
+    """Placeholders by absolute path, and the files named that are real already.
+
+    `everything`: all that is recorded in the workspace, so calls whose output nobody has kept are evaluated too.
+    `out_of_reach`: files that have placeholders of theirs where none can be forced.
+    """
+
+    __slots__ = ("everything", "out_of_reach", "placeholders", "real")
+
+    def __init__(self, placeholders: dict[bytes, Placeholder] | None = None, *, everything: bool = False) -> None:
+        self.everything = everything
+        self.placeholders = placeholders if placeholders is not None else {}
+        self.real: list[bytes] = []
+        self.out_of_reach: list[bytes] = []
+
+    @classmethod
+    def named(cls, names: Sequence[str], cwd: str) -> Targets:
+        """Files and directories (all placeholders below); UnknownTarget for what is not there."""
+        targets = cls()
+        for name in names:
+            path = _resolved(os.fsencode(os.path.join(cwd, name)))
+            if os.path.isdir(path):
+                targets.placeholders.update(search(os.fsdecode(path)).found())
+                continue
+            known = read_placeholder(path)
+            if known:
+                targets.placeholders[path] = known
+            elif os.path.isfile(path):
+                targets.real.append(path)
+            else:
+                raise UnknownTarget(
+                    f"{name}: no such file",
+                    hint="name a file that gg-infer has left a placeholder for, or none to force all of them",
+                )
+        return targets
+
+    @classmethod
+    def at(cls, paths: Sequence[bytes]) -> Targets:
+        """The placeholders among these files, and below these directories; what is none, or not there, needs nothing."""
+        targets = cls()
+        for path in map(_resolved, paths):
+            known = read_placeholder(path)
+            if known:
+                targets.placeholders[path] = known
+            elif os.path.isdir(path):
+                targets.placeholders.update(search(os.fsdecode(path)).found())
+        return targets
+
+    @classmethod
+    def all(cls, workspace: Workspace, search: Search | None = None) -> Targets:
+        """All that a build left, below the root and elsewhere. `search`: one that has begun."""
+        outside, lost = workspace.noted_outside()
+        targets = cls({**(search or workspace.search()).found(), **outside}, everything=True)
+        targets.out_of_reach += lost
+        return targets
+
+
+def _resolved(path: bytes) -> bytes:
+    """Without links; below another process's root, which a resolved name would leave, as it is."""
+    return path if path.startswith(b"/proc/") else os.path.realpath(path)

@@ -1,0 +1,344 @@
+"""The workspace: a directory tree that a build runs in, and where its state is, outside of the tree.
+
+A state home (`~/.cache/gg`; `gg.workspace.settings.state_homes`) has
+
+store/             the directory store of all workspaces of this user: blobs, thunks, groups, reductions
+files.db, answers  what is known of the system's files, and what tools said of themselves
+workspaces/<id>/   the records of one workspace, found by its path (`gg.workspace.roots`)
+
+and the records of a workspace are
+
+root               the directory that they are about
+tmp/               files being written, scratch of attempts; cleared when nobody uses it
+answers            what compilers said of themselves in earlier sessions
+recall             what sources were found to read in earlier sessions
+files.db           digests of the tree's files
+shims/             symbolic links to the shim, one for each tool name seen on PATH
+history.jsonl      a line for each gg-infer and gg-force
+
+Who wants it otherwise has records and store together in one directory: `GG_DIR`, or `.gg/` at the top of the tree, if there
+is one (`gg init --in-tree`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from gg.core import placeholder
+from gg.core.placeholder import Placeholder
+from gg.errors import StoreError, UsageError
+from gg.light.slotted import slotted
+from gg.workspace import roots
+from gg.workspace import settings as config
+
+if TYPE_CHECKING:
+    from gg.host.placeholders import Search
+
+DOT = ".gg"
+_OWN_FILES = ("version", "tmp", "root", "deployment.json")  # one of them is in each directory that is state
+_IGNORED = "*\n"
+_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
+
+
+@slotted()
+class Workspace:
+    """A workspace. `root`, its directory, is absolute and free of symbolic links.
+
+    `dot`: the directory of its records; never assume that it is in the tree. `store`: of the directory store, which other
+    workspaces use too. `home`: the state home, empty where records and store are in a directory of their own. `common`: of
+    what is known of the system's files and tools.
+    """
+
+    root: str
+    dot: str
+    store: str
+    home: str = ""
+
+    @property
+    def tmp(self) -> str:
+        return os.path.join(self.dot, "tmp")
+
+    @property
+    def shims(self) -> str:
+        return os.path.join(self.dot, "shims")
+
+    @property
+    def history(self) -> str:
+        return os.path.join(self.dot, "history.jsonl")
+
+    @property
+    def common(self) -> str:
+        return self.home or config.cache_home()
+
+    @classmethod
+    def at(cls, root: str, dot: str) -> Workspace:
+        """The workspace whose records and store are both in the directory `dot`."""
+        return cls(root, dot, dot)
+
+    @classmethod
+    def kept_in(cls, home: str, root: str, records: str) -> Workspace:
+        return cls(root, records, os.path.join(home, "store"), home)
+
+    @classmethod
+    def every(cls, home: str) -> Iterator[Workspace]:
+        """All workspaces of a state home whose directories are there."""
+        for records, root in roots.every(home):
+            if os.path.isdir(root.path):
+                yield cls.kept_in(home, root.path, records)
+
+    @classmethod
+    def find(cls, start: str = ".") -> Workspace | None:
+        """The nearest workspace at or above `start`; the one that `GG_DIR` names goes before."""
+        named, here = config.gg_dir(), os.path.realpath(start)
+        if named:
+            dot = os.path.realpath(named)
+            return cls.at(_root_of(dot, here), dot) if _is_state(dot) else None
+        homes, first = config.state_homes(), here
+        while True:
+            if here == first or not _swallows(here):
+                found = cls._here(here, homes)
+                if found is not None:
+                    return found
+            above = os.path.dirname(here)
+            if above == here:
+                return None
+            here = above
+
+    @classmethod
+    def _here(cls, path: str, homes: tuple[str, ...]) -> Workspace | None:
+        dot = os.path.join(path, DOT)
+        if os.path.isdir(dot) and _is_state(dot) and _is_own(dot):
+            return cls.at(path, dot)
+        found = [cls.kept_in(home, path, records) for home in homes if (records := roots.find(home, path))]
+        return max(found, key=_last_used) if len(found) > 1 else next(iter(found), None)
+
+    @classmethod
+    def need(cls, start: str = ".") -> Workspace:
+        """`find`, or UsageError with what to do."""
+        found = cls.find(start)
+        if found is None:
+            raise UsageError(
+                "no workspace here: nothing was recorded in this directory or above it",
+                hint="record a build first: gg-infer make",
+            )
+        return found
+
+    @classmethod
+    def create(cls, start: str = ".", tell: Callable[[str], None] = lambda text: None) -> Workspace:
+        """The workspace at or above `start`, made at `start` when there is none. StoreError when it cannot be made.
+
+        `tell(text)` is called where its state has to be at an unusual place.
+        """
+        found = cls.find(start)
+        if found is None or config.gg_dir():
+            found = cls.new(start, tell)
+        elif found.home:
+            found._renew()
+        found.make()
+        return found
+
+    def _renew(self) -> None:
+        """Have nothing told of calls that were recorded in another directory, which was at this path before."""
+        from gg.workspace.ledger import Ledger
+
+        ledger = Ledger(self.dot)
+        with suppress(OSError):  # whoever writes next will tell
+            if roots.is_made_anew(self.dot, self.root, closely=ledger.owes()):
+                ledger.forget()
+                roots.renew(self.home, self.dot, self.root)
+
+    @classmethod
+    def new(
+        cls, start: str = ".", tell: Callable[[str], None] = lambda text: None, *, in_tree: bool = False
+    ) -> Workspace:
+        """A workspace whose directory is `start` itself; its records and store are not made yet. StoreError, UsageError."""
+        named, root = config.gg_dir(), os.path.realpath(start)
+        if named:
+            return _named(os.path.realpath(named), root)
+        if in_tree:
+            return cls.at(root, os.path.join(root, DOT))
+        home = config.cache_home()
+        usual = config.state_homes()[0]
+        try:
+            os.makedirs(home, mode=0o700, exist_ok=True)
+            made = cls.kept_in(home, root, roots.register(home, root))
+        except OSError as error:
+            tell(f"gg's state is in {root}/{DOT}: no other place can be written ({error.strerror})")
+            return cls.at(root, os.path.join(root, DOT))
+        if home != usual:
+            tell(f"gg's state is in {home}: {usual} cannot be written")
+        return made
+
+    def make(self) -> None:
+        """Have the directory of records and what is in it; StoreError when it cannot be made."""
+        try:
+            os.makedirs(self.tmp, exist_ok=True)
+            top = self.home or self.dot
+            if top.startswith(self.root.rstrip("/") + "/"):
+                _write_once(os.path.join(top, ".gitignore"), _IGNORED)
+            _write_once(os.path.join(top, "CACHEDIR.TAG"), _TAG)
+        except OSError as error:
+            if os.path.isdir(self.tmp):
+                self.need_writable()
+            raise StoreError(
+                f"cannot make {self.dot}: {error.strerror}",
+                hint="gg needs a place to write: set GG_DIR or XDG_CACHE_HOME",
+            ) from error
+        self.need_writable()
+        self.remove_scratch()
+
+    def remove_scratch(self) -> None:
+        """Remove what processes that are no more have left in `tmp`; names there carry a process's number."""
+        for name in os.listdir(self.tmp):
+            number = re.match(r"(?:[a-z]+|\.gg-)(\d+)", name)
+            if number and not os.path.exists(f"/proc/{number[1]}"):
+                full = os.path.join(self.tmp, name)
+                if name.endswith(".in"):
+                    _remove_near(full)
+                with suppress(OSError):
+                    _remove(full)
+
+    def need_writable(self) -> None:
+        """StoreError when nothing can be written among the records."""
+        if not os.access(self.tmp, os.W_OK):
+            raise StoreError(
+                f"cannot write in {self.dot}", hint="gg needs a place to write: set GG_DIR or XDG_CACHE_HOME"
+            )
+
+    def remove(self) -> None:
+        """Remove the records, and the store where no other workspace uses it. OSError."""
+        if self.home:
+            roots.forget(self.home, self.dot)
+        else:
+            import shutil
+
+            shutil.rmtree(self.dot)
+
+    def search(self) -> Search:
+        """Begins to look for the placeholders below the root."""
+        return search(self.root, self.dot)
+
+    def placeholders(self) -> dict[bytes, Placeholder]:
+        """Every placeholder below the root, by its absolute path; state, `.git` and symbolic links are not entered. Those
+        that a build left elsewhere too.
+        """
+        return {**self.search().found(), **self.noted_outside()[0]}
+
+    def noted_outside(self) -> tuple[dict[bytes, Placeholder], list[bytes]]:
+        """Placeholders that a search of the tree may miss, and paths of such that nobody can look at now."""
+        if not os.path.exists(os.path.join(self.dot, "outside")):
+            return {}, []
+        from gg.workspace.outside import look
+
+        return look(self.dot)
+
+
+def search(directory: str, dot: str = "") -> Search:
+    """Begins to look for the placeholders below `directory`. State of gg's is not entered, nor is `dot`."""
+    from gg.host.placeholders import Search
+
+    places = {dot, config.gg_dir(), *config.state_homes()}
+    inside = (os.path.realpath(place) for place in places if place)
+    return Search(directory, sorted(place for place in inside if place.startswith(directory.rstrip("/") + "/")))
+
+
+def _named(dot: str, root: str) -> Workspace:
+    """The workspace with its state in `dot`, as GG_DIR has it, for somebody who works in `root`."""
+    if len(os.fsencode(dot)) > config.MOST_OF_A_PATH:
+        raise UsageError(f"the path of GG_DIR is too long for a database: {dot}", hint="name a shorter one")
+    if os.path.isdir(dot) and not _is_state(dot):
+        raise UsageError(
+            f"GG_DIR is {dot}, which holds other things than gg's state", hint="name a directory of its own"
+        )
+    top = _root_of(dot, root)
+    if top != root and not f"{root}/".startswith(f"{top.rstrip('/')}/"):
+        top = root
+    try:
+        os.makedirs(dot, exist_ok=True)
+        known = roots.read(dot)
+        if dot != os.path.join(top, DOT) and (known is None or known.path != top):
+            roots.note(dot, top)
+    except OSError as error:
+        if not os.path.isdir(dot):
+            raise StoreError(f"cannot make {dot}: {error.strerror}", hint="GG_DIR is to be a directory") from error
+    return Workspace.at(top, dot)
+
+
+def _root_of(dot: str, here: str) -> str:
+    """The directory of the workspace whose state is in `dot`; `here` where nothing tells."""
+    known = roots.read(dot)
+    if known is not None and os.path.isdir(known.path):
+        return known.path
+    return os.path.dirname(dot) if os.path.basename(dot) == DOT else here
+
+
+def _is_state(dot: str) -> bool:
+    """Whether a directory holds state of gg's, or nothing yet."""
+    try:
+        return any(os.path.lexists(os.path.join(dot, name)) for name in _OWN_FILES) or not os.listdir(dot)
+    except OSError:
+        return False
+
+
+def _is_own(dot: str) -> bool:
+    """Whether a directory is this user's, and SQLite can open what is in it."""
+    return os.stat(dot).st_uid == os.geteuid() and len(os.fsencode(dot)) <= config.MOST_OF_A_PATH
+
+
+def _last_used(workspace: Workspace) -> float:
+    """When the last run ended: a directory may have records in two homes, made with HOME and without."""
+    try:
+        return os.stat(workspace.history).st_mtime
+    except OSError:
+        return 0.0
+
+
+def _swallows(path: str) -> bool:
+    """Whether a directory is no workspace for what is below: the root, a home, where everybody may write."""
+    if path in ("/", os.path.realpath(config.user_home() or "/")):
+        return True
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
+
+
+def _write_once(path: str, text: str) -> None:
+    if not os.path.lexists(path):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+
+
+def _remove_near(note: str) -> None:
+    """Remove what a gg-place that was killed may have left beside a path. `note` is the file in which it said where."""
+    with suppress(OSError), open(note, "rb") as file:
+        name = os.fsencode(os.path.basename(note).removesuffix(".in"))
+        os.unlink(os.path.join(file.read(), b".gg-" + name))
+
+
+def _remove(path: str) -> None:
+    if os.path.isdir(path):
+        import shutil
+
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def read_placeholder(path: bytes, size: int | None = None) -> Placeholder | None:
+    """The placeholder at `path`; None when the file is another one or is not there."""
+    try:
+        if size is None:
+            size = os.stat(path).st_size
+        if size != placeholder.SIZE:
+            return None
+        with open(path, "rb", buffering=0) as file:
+            return placeholder.parse(file.read(placeholder.SIZE + 1))
+    except OSError:
+        return None

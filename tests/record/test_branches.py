@@ -1,0 +1,88 @@
+"""Whose failure sends a shell or a make another way: their texts, read as far as that takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from gg.record.hearers import shelltext
+from gg.record.hearers.makefile import Makefiles
+from gg.record.hearers.shelltext import ANY, may_be
+
+
+@pytest.mark.parametrize(
+    ("text", "commands"),
+    [
+        ("gcc -Werror a.c -o p || gcc a.c -o p", ["gcc -Werror a.c -o p"]),
+        ("gcc a.c 2>/dev/null || gcc b.c", ["gcc a.c"]),
+        ("gcc -c a.c || exit 1; gcc b.c", []),
+        ("gcc a.c || { echo no; exit 1; }", []),
+        ("gcc a.c || { echo no; }", ["gcc a.c"]),
+        ("gcc a.c || (echo no; false)", []),
+        ("if gcc -c x.c; then echo y; fi", ["gcc -c x.c"]),
+        ("if gcc -MT x; then mv a b; else rm -f q; exit 1; fi", []),
+        ("if test -f x; then gcc -c a.c; fi", ["test -f x"]),
+        ("! gcc a.c", ["gcc a.c"]),
+        ("cd x && gcc a.c || true", ["cd x", "gcc a.c"]),
+        ("(cd x; gcc a.c) || :", ["cd x", "gcc a.c"]),
+        ("while gcc *.c; do foo; done; cc y.c", ["gcc ?.c"]),
+        ("f() { gcc $1; }\nf a.c || f b.c\n", ["?"]),
+        ('"$CC" -c "$f.c" || echo "$f failed" >> log', ["? -c ?.c"]),
+        ("for i in a b; do gcc $i.c || die no; done", []),
+        ("cat <<EOF\ngcc || ld\nEOF\ngcc x || :", ["gcc x"]),
+        ("gcc a.c; gcc b.c && gcc c.c", []),
+        ("for d in a b; do (CDPATH=x && cd $d && make $t) || eval $failcom; done", []),
+        (
+            'for d in a; do (cd $d && make all) || case "$f" in *=*) exit 1;; *k*) fail=yes;; *) exit 1;; esac; done && test -z x',
+            [],
+        ),
+        ("for d in a b; do (cd $d; make) || fail=yes; done; exit $fail", []),
+        ("make -C sub || status=$?; echo", []),
+        ("case $x in *k*) gcc a.c;; a|b) gcc b.c || gcc c.c;; *) gcc d.c; esac; gcc e.c || :", ["gcc b.c", "gcc e.c"]),
+        (
+            "if case $x in ?) ;; *) echo no; exit 1;; esac; test $y = yes; then gcc a.c; fi",
+            ["echo no", "exit 1", "test ? = yes"],
+        ),
+        ("make -C sub || have=no; echo", ["make -C sub"]),
+        ("make all || make some", ["make all"]),
+        ("gcc -c opt.c || fail=1", ["gcc -c opt.c"]),
+        ("gcc -c opt.c || eval $no", ["gcc -c opt.c"]),
+        ("echo 'if gcc || ld' # if gcc || ld", []),
+    ],
+)
+def test_what_a_shell_tests(text: str, commands: list[str]) -> None:
+    assert [b" ".join(c).replace(ANY, b"?").decode() for c in shelltext.tested(text.encode())] == commands
+
+
+def test_a_call_that_may_be_a_command() -> None:
+    argv = (b"/usr/bin/gcc", b"-c", b"a.c", b"-o", b"a.o")
+    assert may_be((b"gcc", b"-c", ANY + b".c"), argv)
+    assert may_be((ANY,), argv)
+    assert not may_be((b"gcc", b"-c", b"b.c"), argv)
+    assert not may_be((b"ld", ANY), argv)
+
+
+@pytest.mark.parametrize(
+    ("text", "ignored", "kept"),
+    [
+        ("all:\n\t-gcc -c opt.c\n\tgcc -c a.c\n", "gcc -c opt.c", "gcc -c a.c"),
+        ("all:\n\t-$(CC) $(CFLAGS) -c $<\n", "cc -O2 -c x.c", "gcc -c x.c"),
+        ("CC = clang -m32\nall: ; @-$(CC) -c $<\n", "clang -m32 -c x.c", "clang -c x.c"),
+        ("clean:\n\t-rm -f *.o\n\t-$(RM) $(OBJS)\n", "", "gcc -c x.c"),
+        ("all:\n\t-@cd sub && gcc -c \\\n\t  'a b.c'\n", "cd sub && gcc -c a b.c", "gcc -c x.c"),
+        (".IGNORE:\nall:\n\tgcc -c x.c\n", "gcc -c x.c", ""),
+        ("include more.mk\n", "gcc -c more.c", "gcc -c x.c"),
+    ],
+)
+def test_what_a_make_ignores(text: str, ignored: str, kept: str, tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(text)
+    (tmp_path / "more.mk").write_text("x:\n\t-gcc -c more.c\n")
+    found = Makefiles().ignored([b"make"], bytes(tmp_path))
+
+    def matches(line: str) -> bool:
+        return any(re.fullmatch(pattern, line.encode()) for pattern in found)
+
+    assert matches(ignored) or not ignored
+    assert not matches(kept) or not kept

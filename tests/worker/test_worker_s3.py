@@ -1,0 +1,148 @@
+"""A worker's view of S3, over a server on loopback: packs whole and in ranges, blobs alone, trouble that passes."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gg.aws.sign import Credentials
+from gg.core.ids import BlobId
+from gg.share.s3.pack import Sealed, Writer, blob_name, pack_name
+from gg.store.base import Key, blob_key
+from gg.wire.request import Pack, Place
+from gg.worker.disk_cache import Cache
+from gg.worker.fetching import S3
+from tests.servers.server import Answer, Seen, Server
+
+PLACE = Place("", "bucket", "pre", "eu-north-1")
+
+
+class Bucket:
+    """Objects by name; answers as S3 does. `trouble` is what is answered first."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.trouble: list[Answer] = []
+
+    def respond(self, seen: Seen) -> Answer:
+        if self.trouble:
+            return self.trouble.pop()
+        name = seen.target.removeprefix("/bucket/pre/")
+        if seen.method == "PUT":
+            return Answer(412) if name in self.objects else self._put(name, seen.body)
+        data = self.objects.get(name)
+        if data is None:
+            return Answer(404)
+        span = {k.lower(): v for k, v in seen.headers.items()}.get("range", "").removeprefix("bytes=")
+        if not span:
+            return Answer(200, data)
+        first, last = map(int, span.split("-"))
+        return Answer(206, data[first : last + 1])
+
+    def _put(self, name: str, data: bytes) -> Answer:
+        self.objects[name] = data
+        return Answer()
+
+    def pack(self, *members: bytes) -> tuple[Pack, Sealed]:
+        out = io.BytesIO()
+        writer = Writer(out)
+        for data in members:
+            writer.add(blob_key(BlobId.of(data)), data)
+        sealed = writer.seal()
+        self.objects[pack_name(sealed.digest)] = out.getvalue()
+        return Pack(sealed.digest, sealed.contents.size, sealed.contents.tail), sealed
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def server(bucket: Bucket) -> Iterator[Server]:
+    with Server(bucket.respond) as running:
+        yield running
+
+
+@pytest.fixture
+def s3(server: Server) -> Iterator[S3]:
+    made = S3(lambda: Credentials("key", "secret", "token"), server.url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(str(tmp_path / "objects"), 1 << 30)
+
+
+def keys(*members: bytes) -> list[Key]:
+    return [blob_key(BlobId.of(data)) for data in members]
+
+
+def test_a_small_pack_comes_whole(bucket: Bucket, s3: S3, cache: Cache) -> None:
+    pack, _ = bucket.pack(b"one", b"two")
+    s3.connect(PLACE, (pack,)).fetch(keys(b"one"), cache)
+    assert cache.get(keys(b"two")[0]) == b"two"
+    assert s3.requests == 1
+
+
+def test_of_a_large_pack_what_is_wanted(bucket: Bucket, s3: S3, cache: Cache) -> None:
+    members = [os.urandom(700_000 + i) for i in range(8)] + [os.urandom(9_000_000)]
+    pack, _ = bucket.pack(*members)
+    source = s3.connect(PLACE, (pack,))
+    source.fetch(keys(members[2], members[6]), cache)
+    assert [cache.get(k) for k in keys(members[2], members[6])] == [members[2], members[6]]
+    assert not cache.have(keys(members[8])[0])
+    assert source.requests <= 4
+    again = s3.connect(PLACE, (pack,))
+    again.fetch(keys(members[8]), cache)
+    assert cache.get(keys(members[8])[0]) == members[8]
+    assert [cache.get(k) for k in keys(*members)] == members, "it was most of the pack, so all of it came"
+
+
+def test_alone_and_nowhere(bucket: Bucket, s3: S3, cache: Cache) -> None:
+    bucket.objects[blob_name(keys(b"alone")[0].digest)] = b"alone"
+    bucket.objects[blob_name(keys(b"damaged")[0].digest)] = b"other"
+    s3.connect(PLACE, ()).fetch(keys(b"alone", b"damaged", b"nowhere"), cache)
+    assert [cache.have(k) for k in keys(b"alone", b"damaged", b"nowhere")] == [True, False, False]
+
+
+def test_a_pack_that_is_gone_or_damaged_is_left_out(bucket: Bucket, s3: S3, cache: Cache) -> None:
+    gone, _ = bucket.pack(b"gone")
+    damaged, sealed = bucket.pack(b"damaged" * 10)
+    del bucket.objects[pack_name(gone.digest)]
+    name = pack_name(sealed.digest)
+    bucket.objects[name] = bucket.objects[name][:12] + b"XXXX" + bucket.objects[name][16:]
+    s3.connect(PLACE, (gone, damaged)).fetch(keys(b"gone", b"damaged" * 10), cache)
+    assert not [k for k in keys(b"gone", b"damaged" * 10) if cache.have(k)]
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(503), Answer(500), Answer(raw=b"", close=True), Answer(raw=b"HTTP/1.1 2", close=True)]
+)
+def test_trouble_passes(answer: Answer, bucket: Bucket, s3: S3, cache: Cache) -> None:
+    pack, _ = bucket.pack(b"one")
+    bucket.trouble = [answer]
+    s3.connect(PLACE, (pack,)).fetch(keys(b"one"), cache)
+    assert cache.get(keys(b"one")[0]) == b"one"
+
+
+def test_trouble_that_stays_is_told(bucket: Bucket, s3: S3, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gg.worker.fetching._PAUSE_S", 0.0)
+    pack, _ = bucket.pack(b"one")
+    bucket.trouble = [Answer(503)] * 10
+    with pytest.raises(OSError, match="503"):
+        s3.connect(PLACE, (pack,)).fetch(keys(b"one"), cache)
+
+
+def test_outputs_are_put_once(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"made")
+    source = s3.connect(PLACE, ())
+    for _ in range(2):
+        source.put_file(keys(b"made")[0], str(tmp_path / "out"))
+    assert bucket.objects == {blob_name(keys(b"made")[0].digest): b"made"}

@@ -1,0 +1,80 @@
+"""What may be touched on the word of somebody else."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gg.workspace.granted import Granted
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A workspace in a home, with links that lead out of it."""
+    root = tmp_path.resolve() / "home" / "work"
+    (root / "sub" / ".git").mkdir(parents=True)
+    (root / ".git").mkdir()
+    (root / "a.c").write_text("int a;\n")
+    (root.parent / ".bashrc").write_text("secret\n")
+    (root.parent / ".ssh").mkdir()
+    (root.parent / ".ssh" / "id").write_text("secret\n")
+    (root / "out").symlink_to(root.parent)
+    (root / "rc").symlink_to(root.parent / ".bashrc")
+    tools = root.parent / "opt" / "gcc"
+    (tools / "bin").mkdir(parents=True)
+    (tools / "lib").mkdir()
+    for name in ("bin/gcc", "lib/specs"):
+        (tools / name).write_text("x")
+    return root
+
+
+def granted(root: Path) -> Granted:
+    return Granted(os.fsencode(root), os.fsencode(root.parent))
+
+
+@pytest.mark.parametrize("name", ["a.o", "sub/a.gcno", "sub/new", "gg.toml.d", ".gitignore"])
+def test_what_a_build_writes(root: Path, name: str) -> None:
+    assert granted(root).may_write(os.fsencode(root / name))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../.bashrc", "..", "out/.bashrc", "out/new", ".git/hooks/pre-commit", "sub/.git/config", ".gg/store/x", "gg.toml",
+        "sub/gg.toml", "sub/../../.bashrc", "sub//x", "./x", "a\0b", "",
+    ],
+)  # fmt: skip
+def test_what_nobody_elsewhere_has_written(root: Path, name: str) -> None:
+    assert not granted(root).may_write(os.fsencode(root) + b"/" + os.fsencode(name))
+
+
+@pytest.mark.parametrize("path", [b"relative", b"/etc/cron.d/x", b"/", b""])
+def test_what_lies_elsewhere_is_not_written(root: Path, path: bytes) -> None:
+    assert not granted(root).may_write(path)
+
+
+@pytest.mark.parametrize("name", ["a.c", "../opt/gcc/lib/specs"])
+def test_what_workers_may_have(root: Path, name: str) -> None:
+    tool = os.fsencode(root.parent / "opt" / "gcc" / "bin" / "gcc")
+    assert granted(root).may_read(os.path.normpath(os.fsencode(root / name)), tool)
+
+
+@pytest.mark.parametrize("name", ["rc", "out/.bashrc", "out/.ssh/id", ".git/config", "../.bashrc", "../.ssh/id"])
+def test_what_stays_at_home(root: Path, name: str) -> None:
+    """The tool of a home's own bin/ does not open that home."""
+    (root / ".git" / "config").write_text("token\n")
+    (root.parent / "bin").mkdir()
+    (root.parent / "bin" / "gcc").write_text("x")
+    path = os.path.normpath(os.fsencode(root / name))
+    assert not granted(root).may_read(path)
+    assert not granted(root).may_read(path, os.fsencode(root.parent / "bin" / "gcc"))
+    assert not granted(root).may_read(path, b"/usr/bin/gcc")
+
+
+def test_the_systems_files() -> None:
+    everybody = Granted(b"/nowhere/at/all", b"/root")
+    assert everybody.may_read(b"/usr/include/stdio.h")
+    assert not everybody.may_read(b"/etc/shadow")
+    assert not everybody.may_read(b"/proc/self/environ/x")
