@@ -1,0 +1,1 @@
+"""What a thunk is, as values and as bytes."""

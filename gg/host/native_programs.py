@@ -14,7 +14,7 @@ from gg.errors import ToolMissing
 
 
 def _find(name: str) -> str:
-    for directory in (os.path.dirname(__file__), *(os.path.join(entry, "gg") for entry in sys.path)):
+    for directory in (os.path.dirname(os.path.dirname(__file__)), *(os.path.join(entry, "gg") for entry in sys.path)):
         path = os.path.join(directory, "_native", name)
         if os.path.exists(path):
             return os.path.abspath(path)

@@ -1,0 +1,1 @@
+"""A command line in, a draft of a thunk out."""

@@ -1,0 +1,1 @@
+"""Answers a build's calls, and makes thunks of them."""

@@ -1,0 +1,1 @@
+"""Objects by their key on this disk."""

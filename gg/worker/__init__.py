@@ -1,0 +1,1 @@
+"""Runs thunks where an engine sent them, with the standard library alone."""

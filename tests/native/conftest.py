@@ -43,13 +43,14 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     built = Native(
         where / "gg-shim", where / "libgg-record.so", where / "libgg-pathmap.so", where / "gg-jail", where / "gg-trace"
     )
-    family = SOURCES / "exec_family.c"
-    shared = [SOURCES / name for name in ("wire.c", "programs.c", "outside.c")]
-    cc(*_FLAGS, "-static", "-o", built.shim, SOURCES / "shim.c", SOURCES / "alone.c", SOURCES / "watch.c", *shared)
+    common = SOURCES / "common"
+    family = common / "exec_family.c"
+    shared = [common / name for name in ("wire.c", "programs.c", "outside.c")]
+    cc(*_FLAGS, "-static", "-o", built.shim, *sorted((SOURCES / "shim").glob("*.c")), *shared)
     cc(*_LIBRARY, "-o", built.record, family, *shared, *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))
-    cc(*_FLAGS, "-static", "-o", built.jail, SOURCES / "jail.c")
-    cc(*_FLAGS, "-static", "-o", built.trace, SOURCES / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))
+    cc(*_FLAGS, "-static", "-o", built.jail, SOURCES / "jail" / "jail.c")
+    cc(*_FLAGS, "-static", "-o", built.trace, common / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))
     return built
 
 

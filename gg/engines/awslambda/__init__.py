@@ -1,0 +1,1 @@
+"""Thunks run by AWS Lambda functions."""

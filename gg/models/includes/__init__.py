@@ -1,7 +1,7 @@
 """The include scanner: from sources and a search path to all the files that a compiler can read, without running one.
 
 `lex` and `lexasm` turn a file into directives, `macros` knows what a macro can name, `disk` is what may be asked of
-the world, `tree` and `files` remember it, `chain` and `resolve` search as the compiler does, `graph` condenses what
+the world, `tree` and `lexed_files` remember it, `chain` and `lookup` search as the compiler does, `include_graph` condenses what
 includes what, `unit` and `scanner` put a scan's answer together.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gg.models.includes.scanner import Closure, Scanner
     from gg.models.includes.unit import Computed
 
-_MODULES = {"graph": ("Cluster", "Header"), "scanner": ("Closure", "Scanner"), "unit": ("Computed",)}
+_MODULES = {"include_graph": ("Cluster", "Header"), "scanner": ("Closure", "Scanner"), "unit": ("Computed",)}
 
 
 def __getattr__(name: str) -> object:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 _NOTHING, _NOT_YET = bytes(PACKED_SIZE), b"\xff" * PACKED_SIZE
-_CODE = ("core", "models/includes", "record")
+_CODE = ("core", "formats", "host", "models/includes", "record")
 
 Leads = tuple[bytes, list[list[bytes]]] | None  # a directory's real name and the links on the way; None: not there
 
@@ -244,11 +244,11 @@ def _fingerprint() -> bytes:
     from gg import __version__
 
     found = [__version__.encode()]
-    top = os.path.dirname(os.path.dirname(__file__))
-    for directory in _CODE:
-        with os.scandir(os.path.join(top, directory)) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.endswith(".py"):
-                    info = entry.stat()
-                    found.append(f"{entry.name} {info.st_mtime_ns} {info.st_size}".encode())
+    top = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
+    for room in _CODE:
+        for directory, _, names in os.walk(os.path.join(top, room)):
+            for name in sorted(names):
+                if name.endswith(".py"):
+                    info = os.stat(os.path.join(directory, name))
+                    found.append(f"{name} {info.st_mtime_ns} {info.st_size}".encode())
     return blake3(b"\0".join(found)).digest()
