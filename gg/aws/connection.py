@@ -238,7 +238,8 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _too_long(self) -> None:
-        self._garbled(f"an answer of more than {self._most} bytes")
+        self._fail(Cause.TOO_LONG, f"an answer of more than {self._most} bytes")
+        self.close()
 
     def _watch(self, until: float) -> None:
         """Look no later than at `until` whether anything moves. The timer of one exchange serves those after it too: to set

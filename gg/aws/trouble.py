@@ -16,6 +16,7 @@ class Cause(Enum):
     LOST = "connection lost"
     TIMEOUT = "no answer in time"
     GARBLED = "no HTTP"
+    TOO_LONG = "too long an answer"
 
 
 class NoAnswer(Exception):

@@ -18,7 +18,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
@@ -44,6 +44,7 @@ from gg.store.metadata import FRESH_S, Metadata
 
 MTIME_NS = 1_000_000_000
 _EXECUTABLE = b"x"
+_HEX = frozenset(b"0123456789abcdef")
 _SMALL = 1 << 20
 _TRIES = 3
 _WRITER_PAUSES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)  # seconds; forking to executing takes less
@@ -199,12 +200,18 @@ class BlobFiles:
         return True
 
     def keys(self) -> Iterator[Stored]:
-        """All blobs; the size counts an executable copy, last use is the file's access time (see `relatime`)."""
+        """All blobs; the size counts an executable copy, last use is the file's access time (see `relatime`). What else lies
+        there is nobody's of ours.
+        """
         for fan in _listed(self._blobs):
-            with os.scandir(fan.path) as entries:
-                found = {entry.name: entry.stat() for entry in entries}
+            if not fan.is_dir(follow_symlinks=False):
+                continue
+            found: dict[bytes, os.stat_result] = {}
+            for entry in _listed(fan.path):
+                with suppress(FileNotFoundError):
+                    found[entry.name] = entry.stat(follow_symlinks=False)
             for name, st in found.items():
-                if len(name) == 64:
+                if len(name) == 64 and _HEX.issuperset(name) and stat.S_ISREG(st.st_mode):
                     copy = found.get(name + b".x")
                     size = st.st_size + (copy.st_size if copy is not None else 0)
                     used = max(st.st_atime, copy.st_atime if copy is not None else 0.0)

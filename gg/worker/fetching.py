@@ -38,6 +38,7 @@ _TRIES = 4
 _PAUSE_S = 0.1
 _TIMEOUT_S = 30.0
 _PART = 1 << 20
+_MOST_OBJECT = 1 << 30  # bytes: of what a request names only the digest, somebody else may have put any number
 
 
 class S3:
@@ -73,10 +74,14 @@ class S3:
     def learn(self, digest: bytes, index: Index) -> None:
         self._indexes[digest] = index
 
-    def get(self, place: Place, name: str, span: tuple[int, int] | None = None) -> bytes | None:
-        """An object or a range of it; None if it is not there. OSError after several tries."""
+    def get(
+        self, place: Place, name: str, span: tuple[int, int] | None = None, most: int = _MOST_OBJECT
+    ) -> bytes | None:
+        """An object or a range of it; None if it is not there, or has more than `most` bytes. OSError after several tries."""
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-        status, data = self._patiently(place, "GET", name, headers, b"")
+        status, data = self._patiently(place, "GET", name, headers, b"", most if span is None else span[1])
+        if len(data) > most:
+            return None
         if status in (200, 206):
             if span is not None and status == 200:
                 data = data[span[0] : span[1]]
@@ -86,18 +91,28 @@ class S3:
         raise OSError(f"S3 answers {status} for {name}")
 
     def put(self, place: Place, name: str, data: bytes) -> None:
-        """Put an object unless it is there. OSError after several tries."""
-        headers = {"If-None-Match": "*", "Content-Length": str(len(data))}
-        status, _ = self._patiently(place, "PUT", name, headers, data)
+        """Put an object unless it is there with these bytes. OSError after several tries."""
+        headers = {"Content-Length": str(len(data))}
+        status, _ = self._patiently(place, "PUT", name, {"If-None-Match": "*", **headers}, data)
+        if status in (409, 412) and not self._has_bytes(place, name, data):
+            status, _ = self._patiently(place, "PUT", name, headers, data)
         if status not in (200, 409, 412):
             raise OSError(f"S3 answers {status} when {name} is put")
 
+    def _has_bytes(self, place: Place, name: str, data: bytes) -> bool:
+        """Whether the object that is there has these bytes and no more: somebody may have put others under this name."""
+        for start in range(0, len(data) + 1, _LARGE_SPAN):
+            part = data[start : start + _LARGE_SPAN]
+            if (self.get(place, name, (start, start + _LARGE_SPAN)) or b"") != part:
+                return False
+        return True
+
     def _patiently(
-        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes
+        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes, most: int = _PART
     ) -> tuple[int, bytes]:
         for left in reversed(range(_TRIES)):
             try:
-                status, data = self._once(place, method, name, headers, body)
+                status, data = self._once(place, method, name, headers, body, most)
                 if status < 500 and status != 429:
                     return status, data
                 trouble = f"S3 answers {status}"
@@ -108,7 +123,10 @@ class S3:
                 time.sleep(_PAUSE_S * 2 ** (_TRIES - left))
         raise OSError(f"{method} {name}: {trouble}")
 
-    def _once(self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+    def _once(
+        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes, most: int
+    ) -> tuple[int, bytes]:
+        """Status and body, of which no more than `most` bytes and one are read."""
         url, path = self._where(place, name)
         connection = self._connection(url)
         sent = {"Host": urlsplit(url).netloc, **headers}
@@ -119,7 +137,10 @@ class S3:
         self.puts += method == "PUT"
         connection.request(method, path, body or None, sent)
         answer = connection.getresponse()
-        return answer.status, answer.read()
+        data = answer.read(most + 1)
+        if len(data) > most:
+            self._drop()  # what is left of it is nobody's
+        return answer.status, data
 
     def _where(self, place: Place, name: str) -> tuple[str, str]:
         key = f"{place.prefix}/{name}" if place.prefix else name
@@ -208,7 +229,8 @@ class Objects:
         """Know what is in a pack; a small one is taken whole. One that is gone or damaged is left out."""
         name = pack_name(pack.digest)
         whole = pack.size <= _SMALL_PACK
-        data = self._s3.get(self._place, name, None if whole else (pack.size - pack.tail, pack.size))
+        span = None if whole else (pack.size - pack.tail, pack.size)
+        data = self._s3.get(self._place, name, span, _SMALL_PACK if whole else _MOST_OBJECT)
         try:
             index = read_tail(data, pack.size) if data is not None else None
             if not isinstance(index, Index):

@@ -114,7 +114,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 )
 def test_what_is_without_bounds_is_no_answer(raw: bytes) -> None:
     with Server(lambda _: Answer(raw=raw, close=True)) as server:
-        assert cause_of(here(server), most=1000) is Cause.GARBLED
+        assert cause_of(here(server), most=1000) in (Cause.GARBLED, Cause.TOO_LONG)
 
 
 def test_head_has_no_body() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gg.core.ids import BlobId, GroupId
 from gg.core.thunk import File
+from gg.share.s3.catalog import Place as Where
 from gg.share.s3.packer import Input
 from gg.share.s3.remote import Remote
 from gg.share.s3.ship import Shipper, inputs
@@ -33,11 +34,11 @@ class S3Shipping:
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
         wanted = inputs(files, self._root)
         wanted["groups"] = [self._group(each) for each in groups]
-        return {Pack(*place) for place in self._shipper.ensure(wanted).values() if place.pack}
+        return _packs(self._shipper.ensure(wanted))
 
     def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
         places = self._shipper.places(keys)
-        return {Pack(*place) for place in places.values() if place.pack}, set(keys) - places.keys()
+        return _packs(places), set(keys) - places.keys()
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
         """Fetch blobs that workers have put into the local store; those that are there and sound."""
@@ -55,3 +56,7 @@ class S3Shipping:
         key = Key(Kind.GROUP, group)
         data = self._near.get([key]).get(key, b"")
         return Input(key, len(data))
+
+
+def _packs(places: Mapping[Key, Where]) -> set[Pack]:
+    return {Pack(place.pack, place.size, place.tail) for place in places.values() if place.pack}

@@ -64,6 +64,7 @@ class Bucket:
         self._client = Client(endpoint, Scope(region, "s3"), keys, limit=64)
         self.limit = Adaptive(time.monotonic)
         self._reached = False
+        self._has_read = False
         self.retried = 0
         self.calls: dict[str, int] = {}
         self.received = 0
@@ -85,26 +86,73 @@ class Bucket:
     # Objects
 
     async def get(self, name: str, span: tuple[int, int] | None = None, *, most: int = MOST_BODY) -> bytes | None:
-        """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there. Trouble if there are more than
-        `most` bytes.
+        """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there, has more than `most` bytes, or
+        cannot be read though others can.
         """
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
-        reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most)
-        if reply.status in (404, 416):
+        reply = await self._read(name, headers, most)
+        if reply is None or reply.status == 416:
             return None
         if span is None:
             return reply.body
         body = reply.body if reply.status == 206 else reply.body[span[0] : span[1]]
         return body if len(body) == span[1] - span[0] else None
 
+    async def whole(self, name: str, *, most: int) -> bytes | None:
+        """An object of a size that nobody can be believed about, in parts, as large as the server says that it is; None if it
+        is not there, or has more than `most` bytes.
+        """
+        reply = await self._read(name, {"Range": f"bytes=0-{PART - 1}"}, MOST_BODY)
+        if reply is None:
+            return None
+        if reply.status == 416:  # there is no first byte
+            return b""
+        size = _whole_size(reply)
+        if size <= len(reply.body):
+            return reply.body
+        if size > most:
+            return None
+        spans = [(at, min(at + PART, size)) for at in range(len(reply.body), size, PART)]
+        parts = await asyncio.gather(*[self.get(name, span) for span in spans])
+        return None if None in parts else b"".join([reply.body, *[part for part in parts if part is not None]])
+
     async def put(self, name: str, body: bytes | Sequence[bytes], *, unique: bool = True) -> float | None:
         """Write an object whole; when its lifecycle ends in seconds since the epoch, if the bucket tells.
 
-        `unique`: an object that is there already is left as it is, for its name says what is in it.
+        `unique`: its name says what is in it, so one that is there already, and has these bytes as far as the server tells, is
+        left as it is.
         """
         headers = {"If-None-Match": "*"} if unique else {}
         reply = await self._ask("PUT", name, headers=headers, body=body, calm=(412,))
+        if reply.status == 412 and not await self._has_bytes(name, body):
+            reply = await self._ask("PUT", name, body=body)
         return _expiry(reply.headers)
+
+    async def _has_bytes(self, name: str, body: bytes | Sequence[bytes]) -> bool:
+        """Whether the object that is there has the size, and the tag if that is a digest, of these bytes. One whose tag is
+        another kind of digest (it was encrypted with a customer's key) is taken for different: it is sent once more.
+        """
+        from hashlib import md5
+
+        parts = [body] if isinstance(body, bytes) else body
+        reply = await self._ask("HEAD", name, calm=(404,))
+        if reply.status == 404 or reply.headers.get("content-length") != str(sum(map(len, parts))):
+            return False
+        tag = reply.headers.get("etag", "").strip('"')
+        digest = md5(usedforsecurity=False)
+        for part in parts:
+            digest.update(part)
+        return "-" in tag or tag == digest.hexdigest()
+
+    async def _read(self, name: str, headers: Mapping[str, str], most: int) -> Reply | None:
+        """The answer, which may be that there is no such range; None if this object is not there or cannot be had."""
+        try:
+            reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most, lone=True)
+        except _Unsound:
+            return None
+        if reply.status < 300:
+            self._has_read = True
+        return reply if reply.status in (200, 206, 416) else None
 
     async def put_large(self, name: str, read: Callable[[int, int], bytes], size: int) -> float | None:
         """Write an object in parts. `read(offset, length)` gives its bytes."""
@@ -202,9 +250,10 @@ class Bucket:
         verb: str = "",
         ends: bytes = b"",
         most: int = MOST_BODY,
+        lone: bool = False,
     ) -> Reply:
         """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other; a success must
-        end with `ends`, or it was cut short.
+        end with `ends`, or it was cut short. `lone`: what is wrong with this object alone is `_Unsound`.
         """
         path = self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
         failures = 0
@@ -214,6 +263,8 @@ class Bucket:
                     parts = body() if callable(body) else body
                     reply = await self._once(method, path or "/", query, headers, parts, most)
             except NoAnswer as error:
+                if lone and error.cause is Cause.TOO_LONG:
+                    raise _Unsound from error
                 found = errors.from_no_answer(error)
                 last = _FIRST_TRIES if not self._reached and error.cause in (Cause.NAME, Cause.CONNECT) else _TRIES
             else:
@@ -223,6 +274,8 @@ class Bucket:
                 if whole and (not refused or (reply.status in calm and errors.code_of(reply) != "NoSuchBucket")):
                     self.limit.went_well()
                     return reply
+                if lone and whole and self._is_its_own(reply):
+                    raise _Unsound
                 asked = self._asked(verb or method)
                 found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
                 last = _TRIES
@@ -230,6 +283,14 @@ class Bucket:
             self._give_up(found, failures, last)
             self.retried += 1
             await asyncio.sleep(pause(failures))
+
+    def _is_its_own(self, reply: Reply) -> bool:
+        """Whether a refusal is about this object: archived, encrypted with a key of somebody's, closed to us where others are
+        not. Whoever writes to the bucket can put such ones there.
+        """
+        code = errors.code_of(reply)
+        own = code in ("InvalidObjectState", "InvalidRequest") or code.startswith("KMS.")
+        return own or (code == "AccessDenied" and self._has_read)
 
     async def _once(
         self,
@@ -268,6 +329,16 @@ class Bucket:
             self.region,
             key.access_key if key else "",
         )
+
+
+class _Unsound(Exception):
+    """An object that cannot be had, though the bucket is well."""
+
+
+def _whole_size(reply: Reply) -> int:
+    """Of the object that an answer has the first bytes of."""
+    total = reply.headers.get("content-range", "").rpartition("/")[2]
+    return int(total) if reply.status == 206 and total.isascii() and total.isdigit() else len(reply.body)
 
 
 def _kind(method: str, query: str) -> str:

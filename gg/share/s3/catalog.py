@@ -1,8 +1,8 @@
 """What the remote store holds, as this machine remembers it: an SQLite database that is a memory and nothing more.
 
-It is filled from the log. What it says may have become wrong (a lifecycle rule took an object away): the read that finds
-so forgets it here, and it is sent again when it is next wanted. Damaged or of another version, it is thrown away and read
-anew from the log.
+It is filled from the log. What it says may be wrong: a lifecycle rule took an object away, somebody has lied. The read that
+finds so forgets that place here and goes to another one, if there is any; else the object is sent again when it is next
+wanted. Damaged or of another version, the catalog is thrown away and read anew from the log.
 
 An object has a *life*, from when it was put until the bucket's lifecycle rule may remove it. It counts as there for the
 first nine tenths, so that nothing that a build relies on goes away under it; in the second half of its life whoever wants
@@ -18,20 +18,23 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any
 
+from blake3 import blake3
+
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError, StoreError
 from gg.light.named import NamedTuple
 from gg.share.s3.log import Entry, Signed
 from gg.store.base import Key, Kind, Stored
 
-VERSION = 1
+VERSION = 2
+_ALONE, _GONE = 0, -1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS pack (
-    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, size INTEGER NOT NULL, contents BLOB NOT NULL,
-    born REAL NOT NULL, expires REAL NOT NULL);
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL, said BLOB NOT NULL, size INTEGER NOT NULL, contents BLOB NOT NULL,
+    UNIQUE (digest, said));
 CREATE TABLE IF NOT EXISTS object (
-    key BLOB PRIMARY KEY, pack INTEGER NOT NULL, size INTEGER NOT NULL, stamp INTEGER NOT NULL,
-    born REAL NOT NULL, expires REAL NOT NULL) WITHOUT ROWID;
+    key BLOB NOT NULL, pack INTEGER NOT NULL, size INTEGER NOT NULL, stamp INTEGER NOT NULL, trusted INTEGER NOT NULL,
+    born REAL NOT NULL, expires REAL NOT NULL, PRIMARY KEY (key, pack)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS object_pack ON object (pack);
 CREATE TABLE IF NOT EXISTS record (
     key BLOB NOT NULL, signer BLOB NOT NULL, stamp INTEGER NOT NULL, data BLOB, PRIMARY KEY (key, signer)) WITHOUT ROWID;
@@ -40,33 +43,39 @@ CREATE TABLE IF NOT EXISTS seen (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS loose (name TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS synced (id INTEGER PRIMARY KEY CHECK (id = 0), time REAL NOT NULL);
 """
-_ALONE, _GONE = 0, -1
 _MANY = 500
 _SAFE_SHARE, _FRESH_SHARE = 0.9, 0.5
 _MEMO_S = 600.0
-_PUT_OBJECT = """
-INSERT INTO object VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET
-pack = excluded.pack, size = excluded.size, stamp = excluded.stamp, born = excluded.born, expires = excluded.expires
-WHERE excluded.stamp > stamp
+_PUT_OBJECT = f"""
+INSERT INTO object SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+WHERE NOT EXISTS (SELECT 1 FROM object WHERE key = ?1 AND pack = {_GONE} AND stamp >= ?4)
+ON CONFLICT (key, pack) DO UPDATE SET
+size = excluded.size, stamp = excluded.stamp, trusted = excluded.trusted, born = excluded.born, expires = excluded.expires
+WHERE excluded.trusted > trusted OR (excluded.trusted = trusted AND excluded.stamp > stamp)
+"""
+_PUT_GONE = f"""
+INSERT INTO object SELECT ?1, {_GONE}, 0, ?2, 1, 0, 0 WHERE true
+ON CONFLICT (key, pack) DO UPDATE SET stamp = max(stamp, excluded.stamp)
 """
 _PUT_RECORD = """
 INSERT INTO record VALUES (?, ?, ?, ?) ON CONFLICT (key, signer) DO UPDATE SET
 stamp = excluded.stamp, data = excluded.data WHERE excluded.stamp > stamp
 """
 _PUT_PACK = """
-INSERT INTO pack (digest, size, contents, born, expires) VALUES (?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET
-born = max(born, excluded.born), expires = max(expires, excluded.expires) RETURNING id
+INSERT INTO pack (digest, said, size, contents) VALUES (?, ?, ?, ?) ON CONFLICT (digest, said) DO UPDATE SET
+size = excluded.size RETURNING id
 """
 
 
 class Place(NamedTuple):
-    """Where a remote object is. `pack`: the pack's digest, empty for an object of its own; `size` is the whole pack's (or
-    the object's own), `tail` the bytes at the pack's end that hold its index.
+    """Where a remote object is said to be. `pack`: the pack's digest, empty for an object of its own; `size` is the whole
+    pack's (or the object's own), `tail` the bytes at the pack's end that hold its index. `number`: what this catalog has it by.
     """
 
     pack: bytes
     size: int
     tail: int
+    number: int = 0
 
 
 class Pack(NamedTuple):
@@ -122,13 +131,14 @@ class Catalog:
     def apply(self, entries: Iterable[tuple[Sequence[str], Signed]], trusted: Collection[bytes] = ()) -> int:
         """Take in entries of the log, with the names under which they were read; how many had a signature that is wrong.
 
-        `trusted`: the keys whose owners may say that something is gone. What is said to be there is tried when it is read.
+        `trusted`: the keys whose owners may say that something is gone. What others say to be there is tried when it is read,
+        after what these say.
         """
         wrong = 0
         with self._lock, self._db:
-            for names, (entry, signer) in entries:
+            for names, (entry, signer, _) in entries:
                 self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(name,) for name in names])
-                self._apply_objects(entry if signer in trusted else entry._replace(gone=()))
+                self._apply_objects(entry, signer in trusted)
                 if signer is None:
                     wrong += 1
                 elif signer:
@@ -136,25 +146,26 @@ class Catalog:
                     self._db.executemany(_PUT_RECORD, rows)
         return wrong
 
-    def _apply_objects(self, entry: Entry) -> None:
+    def _apply_objects(self, entry: Entry, trusted: bool) -> None:
         from gg.share.s3.pack import decode_index
 
-        born = entry.stamp / 1e6
+        stamp, born = entry.stamp, entry.stamp / 1e6
         for note in entry.packs:
             try:
                 members = decode_index(note.contents, note.size).members
             except FormatError:
                 continue  # whoever wrote this entry: what it says is in the pack cannot be read
-            row = (note.digest, note.size, note.contents, born, float(note.expires))
-            (pack,) = self._db.execute(_PUT_PACK, row).fetchone()
-            rows = [(_name(key), pack, m.size, entry.stamp, born, note.expires) for key, m in members.items()]
+            said = blake3(b"%d %s" % (note.size, note.contents)).digest(length=16)
+            (pack,) = self._db.execute(_PUT_PACK, (note.digest, said, note.size, note.contents)).fetchone()
+            rows = [(_name(key), pack, m.size, stamp, trusted, born, note.expires) for key, m in members.items()]
             self._db.executemany(_PUT_OBJECT, rows)
-        alone = [(_name(o.key), _ALONE, o.size, entry.stamp, born, float(o.expires)) for o in entry.alone]
+        alone = [(_name(o.key), _ALONE, o.size, stamp, trusted, born, float(o.expires)) for o in entry.alone]
         self._db.executemany(_PUT_OBJECT, alone)
-        if entry.gone:
+        if entry.gone and trusted:
             self._memo.clear()
-        gone = [(_name(key), _GONE, 0, entry.stamp, born, born) for key in entry.gone]
-        self._db.executemany(_PUT_OBJECT, gone)
+            gone = [(_name(key), stamp) for key in entry.gone]
+            self._db.executemany("DELETE FROM object WHERE key = ? AND stamp <= ?", gone)
+            self._db.executemany(_PUT_GONE, gone)
 
     def mark_seen(self, names: Iterable[str]) -> None:
         with self._lock, self._db:
@@ -180,15 +191,21 @@ class Catalog:
         return {by_name[name] for name, pack, born, expires in rows if pack != _GONE and _is_safe(born, expires, now)}
 
     def places(self, keys: Collection[Key]) -> dict[Key, Place]:
-        """Where objects are, those included whose life is about to end: they may still be there."""
+        """Where objects are, those included whose life is about to end: they may still be there. Of several places of one
+        that which a trusted key names counts, then the latest; it is for whoever finds nothing there to `misplaced` it.
+        """
         by_name = {_name(key): key for key in keys}
         query = (
-            "SELECT o.key, o.size, p.digest, p.size, length(p.contents) FROM object o LEFT JOIN pack p ON p.id = o.pack"
+            "SELECT o.key, o.trusted, o.stamp, o.pack, o.size, p.digest, p.size, length(p.contents) "
+            "FROM object o LEFT JOIN pack p ON p.id = o.pack"
         )
-        rows = self._select(query + f" WHERE o.pack != {_GONE} AND o.key IN", list(by_name))
+        best: dict[bytes, tuple[Any, ...]] = {}
+        for row in self._select(query + f" WHERE o.pack != {_GONE} AND o.key IN", list(by_name)):
+            if row[0] not in best or row[1:3] > best[row[0]][1:3]:
+                best[row[0]] = row
         return {
-            by_name[name]: Place(b"", size, 0) if pack is None else Place(pack, pack_size, length + 16)
-            for name, size, pack, pack_size, length in rows
+            by_name[name]: Place(b"", size, 0, number) if pack is None else Place(pack, pack_size, length + 16, number)
+            for name, _, _, number, size, pack, pack_size, length in best.values()
         }
 
     def stale(self, keys: Collection[Key]) -> set[Key]:
@@ -196,11 +213,9 @@ class Catalog:
         now = self._clock()
         by_name = {_name(key): key for key in keys}
         rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
-        return {
-            by_name[name]
-            for name, pack, born, expires in rows
-            if pack != _GONE and _is_safe(born, expires, now) and now > born + _FRESH_SHARE * (expires - born)
-        }
+        there = [row for row in rows if row[1] != _GONE and _is_safe(row[2], row[3], now)]
+        fresh = {name for name, _, born, expires in there if now <= born + _FRESH_SHARE * (expires - born)}
+        return {by_name[name] for name, *_ in there if name not in fresh}
 
     def fresh(self, keys: Collection[Key]) -> dict[Key, Place]:
         """Where those are that are there and in the first half of their life.
@@ -219,9 +234,9 @@ class Catalog:
                 memo.update(self.places(there))
             return {key: memo[key] for key in keys if key in memo}
 
-    def pack(self, digest: bytes) -> Pack | None:
+    def pack(self, number: int) -> Pack | None:
         with self._lock:
-            row = self._db.execute("SELECT digest, size, contents FROM pack WHERE digest = ?", (digest,)).fetchone()
+            row = self._db.execute("SELECT digest, size, contents FROM pack WHERE id = ?", (number,)).fetchone()
         return None if row is None else Pack(*row)
 
     def records(self, keys: Collection[Key], trusted: Collection[bytes]) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
@@ -243,7 +258,8 @@ class Catalog:
         bounds = (bytes([kind]), bytes([kind + 1]))
         with self._lock:
             objects = self._db.execute(
-                "SELECT key, size, born FROM object WHERE key >= ? AND key < ? AND pack != ?", (*bounds, _GONE)
+                "SELECT key, max(size), max(born) FROM object WHERE key >= ? AND key < ? AND pack != ? GROUP BY key",
+                (*bounds, _GONE),
             ).fetchall()
             rows = self._db.execute(
                 "SELECT key, signer, stamp, data FROM record WHERE key >= ? AND key < ? ORDER BY stamp", bounds
@@ -263,13 +279,20 @@ class Catalog:
             self._memo.clear()
             self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
 
-    def forget_pack(self, digest: bytes) -> None:
-        """The pack is not there, or not whole, nor is what was in it."""
+    def misplaced(self, keys: Iterable[Key], place: Place) -> None:
+        """These are not at that place, or not sound."""
         with self._lock, self._db:
             self._memo.clear()
-            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
-            self._db.execute("DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE digest = ?)", (digest,))
-            self._db.execute("DELETE FROM pack WHERE digest = ?", (digest,))
+            rows = [(_name(key), place.number) for key in keys]
+            self._db.executemany("DELETE FROM object WHERE key = ? AND pack = ?", rows)
+
+    def forget_pack(self, place: Place) -> None:
+        """The pack is not there, or not whole, or not what was said, nor is what was in it."""
+        with self._lock, self._db:
+            self._memo.clear()
+            self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (place.pack,))
+            self._db.execute("DELETE FROM object WHERE pack = ?", (place.number,))
+            self._db.execute("DELETE FROM pack WHERE id = ?", (place.number,))
 
     def suspect(self, digest: bytes) -> None:
         """What stands under this name is damaged: whoever puts it again must not leave it as it is."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gg.errors import FormatError, GGError, StoreError
@@ -25,6 +25,9 @@ _TAKEN_AT_ONCE = 256  # objects of the log, and bytes, that are held before they
 _HELD = 2 * log.MOST_OBJECT
 _MANY = 48
 _LARGE_BUNDLE = 8 << 20
+_MOST_BUNDLE = 16 << 20
+_MOST_OPENED, _MOST_GROWTH = 16 << 20, 8
+"""bytes that are made of one object of the log: so many, and so many times its own."""
 
 
 @dataclass(slots=True)
@@ -51,7 +54,7 @@ class Journal:
         self._clock = clock
         self._lock = asyncio.Lock()
         self._stamp = 0
-        self._loose: set[str] = set()
+        self._loose: dict[str, int] = {}  # names and sizes
         self.counts = Counts()
 
     async def sync(self, *, older_s: float = 0.0) -> bool:
@@ -77,7 +80,7 @@ class Journal:
     async def _publish(self, entry: log.Entry) -> None:
         self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
         entry = entry._replace(stamp=self._stamp)
-        own = self._keyring.own if entry.records or entry.gone else None
+        own = self._keyring.own
         signer = own.public.raw if own is not None else b""
         data = log.encode(entry, None if own is None else lambda text: (signer, own.sign(text)))
         name = log.entry_name(entry.stamp, data)
@@ -100,21 +103,22 @@ class Journal:
         complete = await self._take(bundles)
         known = self._catalog.seen([one.name for one in fresh])
         complete &= await self._take([one for one in fresh if one.name not in known])
-        self._loose = {one.name for one in listed if not log.is_bundle(one.name) or one.size < _LARGE_BUNDLE}
+        self._loose = {one.name: one.size for one in listed if one.size < _LARGE_BUNDLE}
         self._catalog.keep_only(self._loose)
         return complete
 
     def _may_be_ours(self, one: Listed) -> bool:
-        """Not what names a time that has not come: taken in, it would hide all that comes before that time."""
-        return log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
+        """Not what names no time, or one that has not come: taken in, it would hide all that comes before that time."""
+        return 0 < log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
 
     def _latest(self) -> int:
-        """The latest time, in microseconds, that an entry can have: by the server's clock, or ours if that is ahead."""
-        return int(max(self._bucket.server_time or 0.0, self._clock()) * 1e6) + _AHEAD_US
+        """The latest time, in microseconds, that an entry can have: by the server's clock, or ours if it tells none."""
+        there = self._bucket.server_time
+        return int((self._clock() if there is None else there) * 1e6) + _AHEAD_US
 
     def _keep(self, name: str, data: bytes) -> None:
         if self._bucket.where.writable and len(data) < _LARGE_BUNDLE:
-            self._loose.add(name)
+            self._loose[name] = len(data)
             self._catalog.keep(name, data)
 
     async def _take(self, listed: list[Listed]) -> bool:
@@ -145,21 +149,20 @@ class Journal:
 
     def _opened(self, name: str, data: bytes) -> Iterator[tuple[list[str], log.Signed]]:
         """What is in an object of the log. What cannot be decoded is of a newer version, or of nobody's: passed over."""
-        try:
-            pairs = log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
-        except FormatError:
-            pairs = []
+        pairs = _entries(name, data)
         known = self._catalog.seen([inner for inner, _ in pairs])
         self._catalog.mark_seen([name])
         latest = self._latest()
+        left = _MOST_OPENED + _MOST_GROWTH * len(data)
         for inner, bytes_ in pairs:
-            if inner in known or log.stamp_of(inner) > latest:
+            if inner in known or not 0 < log.stamp_of(inner) <= latest:
                 continue
             try:
-                signed = log.decode(bytes_, valid)
+                signed = log.decode(bytes_, valid, left)
             except FormatError:
                 self._catalog.mark_seen([inner])
                 continue
+            left -= signed.size
             if signed.entry.stamp == log.stamp_of(inner):
                 yield [inner], signed
             else:
@@ -170,21 +173,46 @@ class Journal:
 
     async def _bundle(self) -> None:
         """Put the loose entries into one object. Trouble is not ours to report: the log is whole with or without it."""
-        names = sorted(self._loose)
-        self._loose = set()
+        names, self._loose = _first(self._loose), {}
         try:
             kept = self._catalog.kept(names)
             others = [name for name in names if name not in kept]
             found = dict(zip(others, await asyncio.gather(*[self._bucket.get(n) for n in others]), strict=True))
             pairs: dict[str, bytes] = {}
-            whole = [(n, data) for n in names if (data := kept.get(n) or found[n]) and log.is_named(n, data)]
-            for name, data in whole:
-                pairs.update(log.decode_bundle(data) if log.is_bundle(name) else [(name, data)])
+            bundled: list[str] = []
+            for name in names:
+                data = kept.get(name) or found.get(name)
+                inner = _entries(name, data) if data and log.is_named(name, data) else []
+                if inner:
+                    pairs.update(inner)
+                    bundled.append(name)
+            if len(bundled) < 2:
+                return
             bundle = log.encode_bundle(sorted(pairs.items()))
             name = log.entry_name(max(map(log.stamp_of, pairs)), bundle) + "-b"
             await self._bucket.put(name, bundle)
             self._catalog.mark_seen([name])
-            await self._bucket.delete([name for name, _ in whole])
+            await self._bucket.delete(bundled)
             self._catalog.keep_only(())
         except (GGError, ValueError):
             return
+
+
+def _first(sizes: Mapping[str, int]) -> list[str]:
+    """The first names, as many as one bundle may hold."""
+    names: list[str] = []
+    size = 0
+    for name in sorted(sizes):
+        size += sizes[name]
+        if names and size > _MOST_BUNDLE:
+            break
+        names.append(name)
+    return names
+
+
+def _entries(name: str, data: bytes) -> list[tuple[str, bytes]]:
+    """What is in an object of the log; nothing where that cannot be told."""
+    try:
+        return log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
+    except FormatError:
+        return []

@@ -76,11 +76,12 @@ class Entry(NamedTuple):
 
 class Signed(NamedTuple):
     """An entry as it was read. `signer`: the public key whose signature is right; empty when it has none, None when it is
-    wrong.
+    wrong. `size`: of its body in bytes, unpacked.
     """
 
     entry: Entry
     signer: bytes | None
+    size: int = 0
 
 
 def encode(entry: Entry, sign: Sign | None) -> bytes:
@@ -99,8 +100,10 @@ def encode(entry: Entry, sign: Sign | None) -> bytes:
     return _ENTRY + bytes(packb([signer, signature, body]))
 
 
-def decode(data: bytes, check: Check) -> Signed:
-    """The entry that `encode` made `data` of; FormatError for anything else. `check(key, signature, data)`."""
+def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
+    """The entry that `encode` made `data` of; FormatError for anything else, and for one whose body has more than `most`
+    bytes. `check(key, signature, data)`.
+    """
     if not data.startswith(_ENTRY) or len(data) > MOST_OBJECT:
         raise FormatError("an entry of the store's log is damaged")
     outer = Reader(data[len(_ENTRY) :], "an entry of the store's log")
@@ -112,7 +115,8 @@ def decode(data: bytes, check: Check) -> Signed:
         len(signer) == _PUBLIC and len(signature) == _SIGNATURE and check(signer, signature, _ENTRY + body)
     ):
         signer = None
-    reader = Reader(decompress(body, _MOST_BODY), "an entry of the store's log")
+    raw = decompress(body, min(most, _MOST_BODY))
+    reader = Reader(raw, "an entry of the store's log")
     reader.array(5, 5)
     entry = Entry(
         stamp=reader.number(),
@@ -122,7 +126,7 @@ def decode(data: bytes, check: Check) -> Signed:
         records=tuple([_record(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
     )
     reader.end()
-    return Signed(entry, signer)
+    return Signed(entry, signer, len(raw))
 
 
 def split(entry: Entry) -> list[Entry]:
@@ -152,9 +156,11 @@ def stamp_name(stamp: int) -> str:
 
 
 def stamp_of(name: str) -> int:
-    """The time in a name, 0 if there is none."""
-    digits = name.removeprefix(PREFIX)[:15]
-    return int(digits, 16) if len(digits) == 15 and _HEX.issuperset(digits) else 0
+    """The time in a name, 0 if it is none of the log's."""
+    digits = name.removeprefix(PREFIX).removesuffix("-b")
+    if len(digits) != 48 or digits[15] != "-" or not _HEX.issuperset(digits[:15] + digits[16:]):
+        return 0
+    return int(digits[:15], 16)
 
 
 def is_bundle(name: str) -> bool:

@@ -263,7 +263,8 @@ def decode_index(encoded: bytes, size: int) -> Index:
     raw_lengths = reader.numbers(len(codecs), len(codecs))
     reader.end()
     fits = len(MAGIC) + sum(lengths) + len(encoded) + FOOTER_SIZE == size <= MOST_NUMBER
-    if not fits or sum(sizes) != sum(raw_lengths) or max(raw_lengths, default=0) > MOST_RAW:
+    fits &= all(length <= raw <= MOST_RAW for length, raw in zip(lengths, raw_lengths, strict=True))
+    if not fits or sum(sizes) != sum(raw_lengths):
         raise reader.damaged()
     keys = [Key(_KINDS[kind], digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]) for i, kind in enumerate(kinds)]
     members = dict(zip(keys, _members(sizes), strict=True))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping
 from functools import partial
 
 from blake3 import blake3
@@ -22,6 +22,9 @@ from gg.share.s3.pack import blob_name, pack_name
 from gg.store.base import Key, matches
 
 _INDEXES = 64
+_PLACES = 3
+"""of one object that are tried: whoever writes to the bucket can name any number."""
+_MOST_ALONE = 1 << 30
 
 
 class Reader:
@@ -30,118 +33,133 @@ class Reader:
     def __init__(self, bucket: Bucket, catalog: Catalog) -> None:
         self._bucket = bucket
         self._catalog = catalog
-        self._indexes: dict[bytes, pack.Index] = {}
+        self._indexes: dict[int, pack.Index] = {}
 
     async def get(self, keys: Collection[Key]) -> dict[Key, bytes]:
         """Those of `keys` that are there and sound."""
-        places = self._catalog.places(keys)
-        by_pack: dict[bytes, list[Key]] = {}
+        found: dict[Key, bytes] = {}
+        left = list(keys)
+        for _ in range(_PLACES):
+            places = self._catalog.places(left)
+            if not places:
+                break
+            found.update(await self._get(places))
+            left = [key for key in places if key not in found]
+            if not left:
+                break
+        return found
+
+    async def _get(self, places: Mapping[Key, Place]) -> dict[Key, bytes]:
+        """Those that are where they are said to be; the others are forgotten to be there."""
+        by_pack: dict[Place, list[Key]] = {}
         alone: list[tuple[Key, Place]] = []
         for key, place in places.items():
             if place.pack:
-                by_pack.setdefault(place.pack, []).append(key)
+                by_pack.setdefault(place, []).append(key)
             else:
                 alone.append((key, place))
         found = await asyncio.gather(
-            *[self._from_pack(digest, members) for digest, members in by_pack.items()],
+            *[self._from_pack(place, members) for place, members in by_pack.items()],
             *[self._alone(key, place) for key, place in alone],
         )
         return {key: data for part in found for key, data in part.items()}
 
-    def index(self, digest: bytes) -> pack.Index | None:
-        """What is in a pack of the catalog."""
-        known = self._indexes.get(digest)
+    def index(self, place: Place) -> pack.Index | None:
+        """What is said to be in a pack; None, and the pack is forgotten, where that cannot be."""
+        known = self._indexes.get(place.number)
         if known is None:
-            row = self._catalog.pack(digest)
-            if row is None:
-                return None
+            row = self._catalog.pack(place.number)
             try:
-                known = pack.decode_index(row.contents, row.size)
+                known = pack.decode_index(row.contents, row.size) if row is not None else None
             except FormatError:
-                self._catalog.forget_pack(digest)
+                pass
+            if known is None:
+                self._catalog.forget_pack(place)
                 return None
             while len(self._indexes) >= _INDEXES:
                 del self._indexes[next(iter(self._indexes))]
-            self._indexes[digest] = known
+            self._indexes[place.number] = known
         return known
 
-    async def span(self, digest: bytes, start: int, end: int) -> bytes | None:
+    async def span(self, place: Place, start: int, end: int) -> bytes | None:
         """A range of a pack; None, and the pack is forgotten, if it is not there or is shorter."""
-        data = await self._bucket.get(pack_name(digest), (start, end))
+        data = await self._bucket.get(pack_name(place.pack), (start, end))
         if data is None:
-            self._catalog.forget_pack(digest)
+            self._catalog.forget_pack(place)
         return data
 
-    def spoiled(self, digest: bytes, keys: Collection[Key]) -> None:
+    def spoiled(self, place: Place, keys: Collection[Key]) -> None:
         """These members of a pack were read and were not sound."""
-        self._catalog.suspect(digest)
-        self._catalog.forget(keys)
+        self._catalog.suspect(place.pack)
+        self._catalog.misplaced(keys, place)
 
-    async def _from_pack(self, digest: bytes, keys: list[Key]) -> dict[Key, bytes]:
-        index = self.index(digest)
+    async def _from_pack(self, place: Place, keys: list[Key]) -> dict[Key, bytes]:
+        index = self.index(place)
         if index is None:
             return {}
         found: dict[Key, bytes] = {}
         for _ in range(2):  # once more: what a proxy garbled may come whole
             left = [key for key in keys if key not in found]
             spans = index.spans(left)
-            parts = await asyncio.gather(*[self.span(digest, start, end) for start, end in spans])
+            parts = await asyncio.gather(*[self.span(place, start, end) for start, end in spans])
             fetched = {start: part for (start, _), part in zip(spans, parts, strict=True) if part is not None}
             found.update(await asyncio.to_thread(pack.extract, index, left, fetched))
             if len(found) == len(keys) or len(fetched) < len(spans):
                 return found
-        self.spoiled(digest, [key for key in keys if key not in found])
+        self.spoiled(place, [key for key in keys if key not in found])
         return found
 
     async def _alone(self, key: Key, place: Place) -> dict[Key, bytes]:
-        name = blob_name(key.digest)
-        starts = range(0, place.size, PART)
+        data = None
         for _ in range(2):
-            if len(starts) > 1:
-                spans = [(start, min(start + PART, place.size)) for start in starts]
-                parts = await asyncio.gather(*[self._bucket.get(name, span) for span in spans])
-                data = None if None in parts else b"".join([part for part in parts if part is not None])
-            else:
-                data = await self._bucket.get(name)
+            data = await self._bucket.whole(blob_name(key.digest), most=_MOST_ALONE)
             if data is None:
                 break
             if matches(key, data):
                 return {key: data}
         if data is not None:
             self._catalog.suspect(key.digest)
-        self._catalog.forget([key])
+        self._catalog.misplaced([key], place)
         return {}
 
     async def write_to(self, blob: BlobId, key: Key, fd: int) -> bool:
         """Write a large blob to a file without holding it in memory; False if it is missing or not sound."""
-        place = self._catalog.places([key]).get(key)
-        index = self.index(place.pack) if place is not None and place.pack else None
-        if place is None or (index is None and place.pack):
+        for _ in range(_PLACES):
+            place = self._catalog.places([key]).get(key)
+            if place is None:
+                return False
+            if await self._write_from(place, blob, key, fd):
+                return True
+            if place.pack:
+                self.spoiled(place, [key])
+            else:
+                self._catalog.misplaced([key], place)
+        return False
+
+    async def _write_from(self, place: Place, blob: BlobId, key: Key, fd: int) -> bool:
+        index = self.index(place) if place.pack else None
+        if index is None and place.pack:
             return False
         hasher = blake3()
         size = 0
-        async for part in self._parts(key, place, index):
+        async for part in self._parts(blob, key, place, index):
             await asyncio.to_thread(hasher.update, part)
             await asyncio.to_thread(os.pwrite, fd, part, size)
             size += len(part)
-        if hasher.digest() == blob.digest and size == blob.size:
-            return True
-        if place.pack:
-            self.spoiled(place.pack, [key])
-        else:
-            self._catalog.forget([key])
-        return False
+        return hasher.digest() == blob.digest and size == blob.size
 
-    async def _parts(self, key: Key, place: Place, index: pack.Index | None) -> AsyncIterator[bytes]:
-        """The blob's bytes in order, the next few being fetched meanwhile. It ends where something is missing."""
+    async def _parts(self, blob: BlobId, key: Key, place: Place, index: pack.Index | None) -> AsyncIterator[bytes]:
+        """The blob's bytes in order, the next few being fetched meanwhile. It ends where something is missing, and never
+        gives more than the blob has.
+        """
         jobs: list[Callable[[], Coroutine[None, None, bytes | None]]]
         if index is not None:
             member = index.members.get(key)
-            blocks = index.blocks_of([key]) if member else []
-            jobs = [partial(self._block, place.pack, block, member) for block in blocks if member]
+            blocks = index.blocks_of([key]) if member and member.size == blob.size else []
+            jobs = [partial(self._block, place, block, member) for block in blocks if member]
         else:
             name = blob_name(key.digest)
-            spans = [(start, min(start + PART, place.size)) for start in range(0, place.size, PART)]
+            spans = [(start, min(start + PART, blob.size)) for start in range(0, blob.size, PART)]
             jobs = [partial(self._bucket.get, name, span) for span in spans]
         ahead: list[asyncio.Task[bytes | None]] = []
         try:
@@ -161,8 +179,8 @@ class Reader:
             for task in ahead:
                 task.cancel()
 
-    async def _block(self, digest: bytes, block: pack.Block, member: pack.Member) -> bytes | None:
-        data = await self.span(digest, block.start, block.start + block.length)
+    async def _block(self, place: Place, block: pack.Block, member: pack.Member) -> bytes | None:
+        data = await self.span(place, block.start, block.start + block.length)
         raw = None if data is None else await asyncio.to_thread(pack.open_block, block, data)
         if raw is None:
             return None

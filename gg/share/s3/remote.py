@@ -165,7 +165,7 @@ class Remote:
         self._pending.update(alone)
         from gg.share.s3.log import Signed
 
-        self.catalog.apply([([], Signed(Entry(int(now * 1e6), alone=tuple(alone.values())), b""))])
+        self.catalog.apply([([], Signed(Entry(int(now * 1e6), alone=tuple(alone.values())), b""))], {b""})
 
     async def _send(self, groups: Mapping[str, Sequence[Input]], source: Source) -> tuple[list[PackNote], list[Key]]:
         """Send what is missing, as packs; these, and the keys that nobody else sends meanwhile."""
@@ -203,12 +203,12 @@ class Remote:
         places = self.catalog.places(self.catalog.stale(keys))
         notes: list[PackNote] = []
         expires = int(self._clock() + self.where.expire_s)
-        for digest in {place.pack for place in places.values() if place.pack}:
-            pack = self.catalog.pack(digest)
-            if pack is not None and await self.bucket.touch(pack_name(digest)):
-                notes.append(PackNote(digest, pack.size, expires, pack.contents))
+        for place in {place for place in places.values() if place.pack}:
+            pack = self.catalog.pack(place.number)
+            if pack is not None and await self.bucket.touch(pack_name(place.pack)):
+                notes.append(PackNote(place.pack, pack.size, expires, pack.contents))
             else:
-                self.catalog.forget_pack(digest)
+                self.catalog.forget_pack(place)
         for key, place in places.items():
             if not place.pack:
                 if await self.bucket.touch(blob_name(key.digest)):
