@@ -57,7 +57,7 @@ def infer(
     Into `told` go the thunks that had failed before, and so ran at once.
     """
     _step_aside(arguments)
-    workspace = Workspace.create(tell=_tell)
+    workspace = Workspace.create(tell=_say_nothing if quiet else _tell)
     settings = _settings(workspace, trace, flags)
     declared, traced = _declared(workspace.root), _traced(settings)
     renaming = _renaming(workspace, settings.known_as)
@@ -128,6 +128,10 @@ def _remove_lost(workspace: Workspace, store: Store) -> None:
         first = os.path.relpath(os.fsdecode(removed[0]), workspace.root)
         more = f" and {len(removed) - 1} more" if len(removed) > 1 else ""
         _tell(f"placeholders that no store knows were removed, to be made again: {first}{more}")
+
+
+def _say_nothing(text: str) -> None:
+    """What `--quiet` makes of words that are no error."""
 
 
 def _tell(text: str) -> None:

@@ -120,12 +120,15 @@ let
       pname = "mosh";
       version = "1.4.0";
       src = machine.source "mosh";
+      nativeBuildInputs = [ final.perl ];
       buildInputs = [ final.protobuf final.ncurses final.openssl final.zlib ];
     };
-    debianLibrary = name: packages: derivation {
+    perl = final.fromMachine "perl" ./perl.sh [ "perl-modules" ];
+    debianLibrary = name: packages: final.fromMachine name ./debian-library.sh packages;
+    fromMachine = name: script: packages: derivation {
       inherit name system packages;
       builder = "/bin/bash";
-      args = [ ./debian-library.sh ];
+      args = [ script ];
       tools = final.bootstrap;
       __noChroot = true;
       preferLocalBuild = true;
