@@ -504,6 +504,20 @@ def test_what_is_around_does_not_matter(place: Path) -> None:
         assert read_blob(store, BlobId.of(b"x")) == b"x"
 
 
+def test_foreign_names_among_the_blobs_are_passed_over(place: Path) -> None:
+    with DirectoryStore(place) as store:
+        (blob,) = put_blobs(store, [b"ours"])
+        fan = place / "blobs" / blob.hex[:2]
+        (fan / ("z" * 64)).write_bytes(b"no digest")
+        (fan / "0123").write_bytes(b"too short")
+        (fan / (blob.hex[:2] + "0" * 62)).mkdir()
+        (fan / (blob.hex[:2] + "1" * 62)).symlink_to("/nowhere")
+        (fan / b"\xff".decode(errors="surrogateescape")).write_bytes(b"")
+        (place / "blobs" / "README").write_text("no directory")
+        (place / "blobs" / "loop").symlink_to(".")
+        assert [one.key for one in store.keys(Kind.BLOB)] == [blob_key(blob)]
+
+
 def test_sqlite_is_loaded_only_when_needed(place: Path) -> None:
     code = """
         import sys

@@ -17,7 +17,7 @@ Choose = Callable[[Seen], str]
 
 
 class Flaky:
-    """Passes requests on, and does to each what `choose` says: one of FAULTS, or nothing."""
+    """Passes requests on, and does to each what `choose` says: one of FAULTS, a refusal (`403 AccessDenied`), or nothing."""
 
     FAULTS = ("reset", "lost", "slow", "503", "500", "truncated", "cut", "flipped", "other")
 
@@ -36,6 +36,9 @@ class Flaky:
             return Answer(503, SLOW_DOWN)
         if fault == "500":
             return Answer(500, b"<Error><Code>InternalError</Code></Error>")
+        status, _, code = fault.partition(" ")
+        if code:
+            return Answer(int(status), f"<Error><Code>{code}</Code></Error>".encode())
         answer = pass_on(seen, self.port, _KEPT)
         if fault == "lost":  # it was done, and nobody is told
             return Answer(raw=b"", close=True)

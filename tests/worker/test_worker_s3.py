@@ -33,7 +33,8 @@ class Bucket:
             return self.trouble.pop()
         name = seen.target.removeprefix("/bucket/pre/")
         if seen.method == "PUT":
-            return Answer(412) if name in self.objects else self._put(name, seen.body)
+            fresh = "if-none-match" in {k.lower() for k in seen.headers}
+            return Answer(412) if fresh and name in self.objects else self._put(name, seen.body)
         data = self.objects.get(name)
         if data is None:
             return Answer(404)
@@ -146,3 +147,25 @@ def test_outputs_are_put_once(bucket: Bucket, s3: S3, tmp_path: Path) -> None:
     for _ in range(2):
         source.put_file(keys(b"made")[0], str(tmp_path / "out"))
     assert bucket.objects == {blob_name(keys(b"made")[0].digest): b"made"}
+
+
+@pytest.mark.parametrize("wrong", [b"", b"other", b"right and more", b"righ"])
+def test_wrong_bytes_under_a_blobs_name_are_replaced(bucket: Bucket, s3: S3, tmp_path: Path, wrong: bytes) -> None:
+    """Else whoever can write to the bucket could have an output never arrive."""
+    (key,) = keys(b"right")
+    bucket.objects[blob_name(key.digest)] = wrong
+    path = tmp_path / "output"
+    path.write_bytes(b"right")
+    s3.connect(PLACE, ()).put_file(key, str(path))
+    assert bucket.objects[blob_name(key.digest)] == b"right"
+
+
+def test_an_object_that_is_larger_than_said_is_not_read(bucket: Bucket, s3: S3, cache: Cache) -> None:
+    pack, _ = bucket.pack(b"one")
+    bucket.objects[pack_name(pack.digest)] = bytes(40 << 20)
+    s3.connect(PLACE, (pack,)).fetch(keys(b"one"), cache)
+    assert not cache.have(keys(b"one")[0])
+    bucket.pack(b"two")
+    fine, _ = bucket.pack(b"two")
+    s3.connect(PLACE, (fine,)).fetch(keys(b"two"), cache)
+    assert cache.get(keys(b"two")[0]) == b"two"
