@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from gg.cli.made import made_by, workspace_of
 from gg.errors import Interrupted, UnknownTarget, UsageError
 from gg.workspace import settings as config
-from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gg.compare.again import Finding, Report
     from gg.core.ids import ThunkId
     from gg.observe.build_events import ThunkFailed
+    from gg.workspace.workspace import Workspace
 
 DIFFERS = 1
 
@@ -47,8 +48,7 @@ def command(
     Exit status: 0 when all came out the same, 1 when something did not, 75 when something could not be repeated, else as
     gg-force.
     """
-    first = os.path.abspath(targets[0])
-    workspace = Workspace.need(first if os.path.isdir(first) else os.path.dirname(first))
+    workspace = workspace_of(targets[0])
     settings = config.load(workspace.root, jobs=jobs, store=store)
     where = tuple(dict.fromkeys(name for name in engines.split(",") if name)) if engines else settings.engine
     _check(where)
@@ -80,7 +80,6 @@ def _check(engines: Sequence[str]) -> None:
 
 def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId], list[bytes]]:
     """The thunks that make the targets, and the files among them that no thunk makes; UnknownTarget where nothing is known."""
-    from gg.cli.describe import find
     from gg.record.capture import TELLS_THE_TIME
     from gg.store.directory import DirectoryStore
     from gg.workspace import history
@@ -91,10 +90,8 @@ def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId],
     store = DirectoryStore(os.fsencode(workspace.store))
     try:
         for name in targets:
-            if os.path.isdir(name):
-                raise UsageError(f"{name} is a directory", hint="name files that the build has made")
             try:
-                roots[find(store, name, workspace)[0]] = None
+                roots[made_by(store, workspace, name)[1]] = None
             except UnknownTarget:
                 if not (told and os.path.isfile(name)):
                     raise

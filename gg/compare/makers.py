@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
+from gg.core.thunk import File
+from gg.force.already_known import Known
 from gg.store.base import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gg.core.ids import BlobId, SandboxPath
+    from gg.core.thunk import Thunk
     from gg.store.base import Store
 
 _BATCH = 256
-_LATEST = 8  # thunks of one path that are looked into; there is one for each edit of what it is made of
+_LATEST = 64  # thunks of one path that are looked into; there is one for each edit of what it is made of
 
 
 def makers(store: Store, paths: Iterable[bytes]) -> dict[bytes, list[ThunkId]]:
@@ -34,3 +40,38 @@ def makers(store: Store, paths: Iterable[bytes]) -> dict[bytes, list[ThunkId]]:
                 if names is not None and len(names) < _LATEST:
                     names.append(ThunkId(key.digest))
     return found
+
+
+def maker_of(
+    store: Store, path: bytes, blob: BlobId, holds: Callable[[SandboxPath, BlobId], bool]
+) -> tuple[ThunkId, int] | None:
+    """The thunk that is known to have made these bytes there, and which of its outputs they are. `holds`: as of `Known`.
+
+    Where several have come to the same bytes it is the one whose sources are most like those that are there now.
+    """
+    names = makers(store, [path])[path]
+    known = Known(store, names, holds)
+    for _ in known.find():
+        pass
+    thunks = {name: decode_thunk(data) for name, data in known.encoded.items()}
+    found = [
+        (name, at)
+        for name in names
+        for at, made in enumerate(known.values.get(name, ()))
+        if made and made.blob == blob and thunks[name].outputs[at].path == path
+    ]
+    return min(found, key=lambda each: _changed(each[0], thunks, holds)) if len(found) > 1 else next(iter(found), None)
+
+
+def _changed(root: ThunkId, thunks: Mapping[ThunkId, Thunk], holds: Callable[[SandboxPath, BlobId], bool]) -> int:
+    """How many of the files that a thunk and those below it list themselves are not there, or have other bytes."""
+    files: set[tuple[SandboxPath, BlobId]] = set()
+    seen: set[ThunkId] = set()
+    stack = [root]
+    while stack:
+        name = stack.pop()
+        if name in thunks and name not in seen:
+            seen.add(name)
+            stack += thunks[name].dependencies()
+            files.update((entry.path, entry.blob) for entry in thunks[name].entries if isinstance(entry, File))
+    return sum(not holds(path, blob) for path, blob in files)

@@ -59,6 +59,11 @@ def finder() -> str:
     return _find("gg-find")
 
 
+def layer() -> str:
+    """The program that builds an exported derivation. ToolMissing if it was not built."""
+    return _find("gg-lay")
+
+
 def look_library() -> str:
     """The library that looks at many files in one call. ToolMissing if it was not built."""
     return _find("libgg-look.so")

@@ -1,0 +1,1 @@
+"""Graphs of thunks as other programs read them: nix, ninja, graphviz, JSON."""

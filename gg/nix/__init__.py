@@ -1,0 +1,1 @@
+"""What gg does for users of nix: archives, derivations, and running these."""
