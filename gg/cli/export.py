@@ -18,7 +18,7 @@ from gg.workspace import settings as config
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gg.export.graph import Graph
+    from gg.export.steps import Graph
     from gg.observe.build_events import Event
 
 FORMATS = ("nix", "ninja", "graphviz", "json")
@@ -74,7 +74,7 @@ def _writer(form: str) -> Callable[[Graph], str]:
 @contextmanager
 def _loaded(targets: Sequence[str]) -> Iterator[tuple[Graph, int]]:
     """The targets' graph with its store open, and the status of what failed."""
-    from gg.export.graph import load
+    from gg.export.steps import load
     from gg.force.composition import Composition
     from gg.observe.build_events import Note, ThunkFailed
     from gg.store.directory import DirectoryStore
@@ -103,7 +103,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[Graph, int]]:
 
 
 def _nix(graph: Graph, directory: str, batch: float | None) -> None:
-    from gg.export import nix
+    from gg.export import nix_expression as nix
 
     derivations, commands = nix.export(
         graph, directory, batch=nix.BATCH_S if batch is None else batch, content_addressed=_addresses_content()

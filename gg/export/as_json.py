@@ -7,7 +7,7 @@ import os
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import Entry, File, OutputOf, Symlink
-from gg.export.graph import Graph, Step
+from gg.export.steps import Graph, Step
 
 VERSION = 1
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gg.core.thunk import File, OutputOf, Work
-from gg.export.graph import Graph, Step
+from gg.export.steps import Graph, Step
 
 _COLOURS = {
     Work.COMPILE: "lightblue",

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File, OutputOf
-from gg.export.graph import CannotExport, Graph, Step
+from gg.export.steps import CannotExport, Graph, Step
 
 _HEAD = """\
 # Written by gg export ninja: the commands that the build ran, with what each reads.

@@ -76,7 +76,7 @@ def test_nothing_is_found_where_nothing_is_planted(project: Project) -> None:
 def test_what_is_planted_is_found(project: Project) -> None:
     """The time of compiling, an order by address, a random number of the shell, a year: each with section and symbol."""
     project.write("Makefile", _PLANTED)
-    project.write("gg.toml", _DECLARED)
+    project.settings(_DECLARED)
     project.write("main.c", "int main(void) { return 0; }\n")
     project.write("clean.c", "int clean(int x) { return x + __LINE__; }\n")
     project.write("date.c", 'const char stamp[] = "built on " __DATE__;\n')

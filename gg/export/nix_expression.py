@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import OutputOf
-from gg.export.graph import CannotExport, Graph, Step
 from gg.export.lay import Tree, Trees
+from gg.export.steps import CannotExport, Graph, Step
 from gg.host import native_programs as native
 
 BATCH_S = 0.05

@@ -139,7 +139,8 @@ def _step(settled: Settled, done: Mapping[ThunkId, Settled], made: _Made, root: 
     A thunk may be known twice, as it was recorded and with the bytes that it read: all who read what it makes read the same one.
     """
     declared = {entry.path for entry in settled.thunk.entries}
-    extra = [File(path, blob) for path, blob in settled.reduction.extra_inputs if path not in declared]
+    seen = [(path, blob) for path, blob in settled.reduction.extra_inputs if path not in declared]
+    extra = [File(path, blob, os.access(path, os.X_OK)) for path, blob in seen]
     entries: list[Entry] = []
     for entry in (*settled.thunk.entries, *extra):
         own = None
