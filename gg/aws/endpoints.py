@@ -75,7 +75,7 @@ def _write(path: str, table: Mapping[str, str]) -> None:
     """Best effort: a home that cannot be written to costs time, no more."""
     aside = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(aside, "w", encoding="utf-8") as file:
             json.dump(table, file)
         os.replace(aside, path)

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
 
+from gg.errors import StoreError
 from gg.workspace import allowed
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
@@ -41,7 +42,11 @@ def ask(held: config.Held) -> bool:
 
 
 def answer(held: config.Held, *, yes: bool) -> None:
-    allowed.allow(config.home(), Allowance("settings" if yes else "refused", held.digest, held.path))
+    home = config.kept_home()
+    if not home:
+        hint = f"set GG_TRUST={held.digest}"
+        raise StoreError(f"the answer cannot be remembered: {config.home()} cannot be written", hint=hint)
+    allowed.allow(home, Allowance("settings" if yes else "refused", held.digest, held.path))
 
 
 def shown(held: config.Held) -> Iterator[str]:
@@ -69,7 +74,7 @@ def _head(held: config.Held) -> str:
 def _may_ask(held: config.Held) -> bool:
     """Somebody is there who sees the question, and has not said no."""
     asked = sys.stdin.isatty() and sys.stderr.isatty()
-    return asked and not allowed.is_allowed(config.home(), "refused", held.digest)
+    return bool(asked and config.kept_home()) and not allowed.is_allowed(config.home(), "refused", held.digest)
 
 
 def _tell(held: config.Held) -> None:

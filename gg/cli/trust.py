@@ -15,12 +15,15 @@ from gg.workspace.workspace import Workspace
 
 @click.command("gg trust", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--yes", "-y", is_flag=True, help="Allow it without a question.")
+@click.option(
+    "--state", is_flag=True, help="Use the state in .gg/ here, whoever put it there: its results are believed."
+)
 @click.option("--list", "list_", is_flag=True, help="List what was allowed, and what was refused.")
 @click.option(
     "--remove", metavar="NAME", help="Allow it no more: a digest, a file or its directory, as --list has them."
 )
 @click.option("--debug", is_flag=True, hidden=True)
-def command(yes: bool, list_: bool, remove: str | None, debug: bool) -> int:
+def command(yes: bool, state: bool, list_: bool, remove: str | None, debug: bool) -> int:
     """Show what this workspace's gg.toml says beyond harmless settings, and let it count.
 
     That is where results come from and go to, whose keys are believed, where work runs, and which tools are declared. It is
@@ -30,6 +33,11 @@ def command(yes: bool, list_: bool, remove: str | None, debug: bool) -> int:
         return _list()
     if remove is not None:
         return _remove(remove)
+    if state:
+        from gg.workspace import in_tree
+
+        click.echo(f"allowed: {in_tree.allow(os.path.realpath('.'), config.home())}")
+        return 0
     found = Workspace.find()
     held = config.held(found.root if found else os.path.realpath("."))
     if held is None:

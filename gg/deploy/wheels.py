@@ -38,7 +38,8 @@ def fetch(runtime: Runtime, architecture: str, cache: str) -> list[str]:
         cache, f"{runtime.name}-{architecture}-" + "-".join(pin.replace("==", "-") for pin in pinned)
     )
     if not os.path.isdir(directory):
-        os.makedirs(cache, exist_ok=True)
+        os.makedirs(os.path.dirname(cache), mode=0o700, exist_ok=True)
+        os.makedirs(cache, mode=0o700, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="making-", dir=cache) as making:
             inside = os.path.join(making, "wheels")
             _download(pinned, runtime, architecture, inside)

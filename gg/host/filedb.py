@@ -188,7 +188,7 @@ class FileDB:
         """As `flush`, where there is no directory yet, and nobody who tidies up."""
         if self._database is not None and (self._new_files or self._new_lexed):
             with suppress(OSError):
-                os.makedirs(os.path.dirname(self._database), exist_ok=True)
+                os.makedirs(os.path.dirname(self._database), mode=0o700, exist_ok=True)
             self.prune() if len(self._rows or ()) > _MANY else self.flush()
 
     def prune(self) -> int:

@@ -48,10 +48,13 @@ class Server:
             os.unlink(self._path)
         if len(os.fsencode(self._path)) < 100:
             self._listener.bind(self._path)
+            os.chmod(self._path, 0o600)
             return
         directory = os.open(os.path.dirname(self._path), os.O_PATH | os.O_DIRECTORY)
         try:
-            self._listener.bind(f"/proc/self/fd/{directory}/{os.path.basename(self._path)}")
+            place = f"/proc/self/fd/{directory}/{os.path.basename(self._path)}"
+            self._listener.bind(place)
+            os.chmod(place, 0o600)
         finally:
             os.close(directory)
 

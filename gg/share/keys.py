@@ -174,7 +174,7 @@ def trust(home: str, key: PublicKey) -> bool:
         return False
     path = _trusted_path(home)
     try:
-        os.makedirs(home, exist_ok=True)
+        os.makedirs(home, mode=0o700, exist_ok=True)
         with open(path, "a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     except OSError as error:

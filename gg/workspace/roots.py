@@ -24,6 +24,7 @@ from blake3 import blake3
 from gg.light.named import NamedTuple
 
 _ID_SIZE = 8
+_MOST = 1 << 16  # bytes: a path and three numbers
 
 
 class Root(NamedTuple):
@@ -107,12 +108,19 @@ def every(home: str) -> Iterator[tuple[str, Root]]:
 def read(records: str) -> Root | None:
     """What is noted of the directory; None if nothing is, or nothing that can be read."""
     try:
-        with open(os.path.join(records, "root"), "rb", buffering=0) as file:
-            numbers, _, path = file.read().partition(b"\n")
+        fd = os.open(os.path.join(records, "root"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(fd, "rb", buffering=0) as file:
+            numbers, _, path = (file.read(_MOST) or b"").partition(b"\n")
         device, inode, born = map(int, numbers.split())
     except (OSError, ValueError):
         return None
     return Root(os.fsdecode(path), device, inode, born)
+
+
+def is_noted(records: str) -> bool:
+    """Whether a directory says of itself when it was made: it is the one that wrote so, no copy of it."""
+    root = read(records)
+    return root is not None and _is(root, records)
 
 
 def note(records: str, path: str) -> None:

@@ -228,6 +228,13 @@ def home() -> str:
     return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "gg")
 
 
+def kept_home() -> str:
+    """`home`, where what the user has answered can be kept there; else empty."""
+    path = home()
+    usable = os.access(path, os.W_OK | os.X_OK) if os.path.isdir(path) else os.path.isabs(path) and _can_be_made(path)
+    return path if usable else ""
+
+
 def load(workspace_root: str | None, **flags: object) -> Settings:
     """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
     settings = _of_files(workspace_root)[0]

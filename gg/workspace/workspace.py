@@ -16,8 +16,8 @@ files.db           digests of the tree's files
 shims/             symbolic links to the shim, one for each tool name seen on PATH
 history.jsonl      a line for each gg-infer and gg-force
 
-Who wants it otherwise has records and store together in one directory: `GG_DIR`, or `.gg/` at the top of the tree, if there
-is one (`gg init --in-tree`).
+Who wants it otherwise has records and store together in one directory: `GG_DIR`, or one in `.gg/` at the top of the tree, if he
+has put it there (`gg init --in-tree`; `gg.workspace.in_tree`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ if TYPE_CHECKING:
     from gg.host.placeholders import Search
 
 DOT = ".gg"
-_OWN_FILES = ("version", "tmp", "root", "deployment.json")  # one of them is in each directory that is state
 _IGNORED = "*\n"
-_TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
 
 
 @slotted()
@@ -96,8 +94,13 @@ class Workspace:
         """The nearest workspace at or above `start`; the one that `GG_DIR` names goes before."""
         named, here = config.gg_dir(), os.path.realpath(start)
         if named:
+            from gg.workspace.state_directory import is_state, need_plain
+
             dot = os.path.realpath(named)
-            return cls.at(_root_of(dot, here), dot) if _is_state(dot) else None
+            if not is_state(dot):
+                return None
+            need_plain(dot)
+            return cls.at(_root_of(dot, here), dot)
         homes, first = config.state_homes(), here
         while True:
             if here == first or not _swallows(here):
@@ -111,9 +114,8 @@ class Workspace:
 
     @classmethod
     def _here(cls, path: str, homes: tuple[str, ...]) -> Workspace | None:
-        dot = os.path.join(path, DOT)
-        if os.path.isdir(dot) and _is_state(dot) and _is_own(dot):
-            return cls.at(path, dot)
+        if os.path.lexists(os.path.join(path, DOT)) and (inside := _inside(path)):
+            return cls.at(path, inside)
         found = [cls.kept_in(home, path, records) for home in homes if (records := roots.find(home, path))]
         return max(found, key=_last_used) if len(found) > 1 else next(iter(found), None)
 
@@ -161,27 +163,40 @@ class Workspace:
         if named:
             return _named(os.path.realpath(named), root)
         if in_tree:
-            return cls.at(root, os.path.join(root, DOT))
+            return cls._in_tree(root)
+        from gg.workspace.state_directory import make_private
+
         home = config.cache_home()
         usual = config.state_homes()[0]
         try:
-            os.makedirs(home, mode=0o700, exist_ok=True)
+            make_private(home)
             made = cls.kept_in(home, root, roots.register(home, root))
         except OSError as error:
             tell(f"gg's state is in {root}/{DOT}: no other place can be written ({error.strerror})")
-            return cls.at(root, os.path.join(root, DOT))
+            return cls._in_tree(root)
+        if os.path.lexists(os.path.join(root, DOT)):
+            _tell_of_strange(root, tell)
         if home != usual:
             tell(f"gg's state is in {home}: {usual} cannot be written")
         return made
 
+    @classmethod
+    def _in_tree(cls, root: str) -> Workspace:
+        from gg.workspace import in_tree
+
+        return cls.at(root, in_tree.make(root, config.kept_home()))
+
     def make(self) -> None:
-        """Have the directory of records and what is in it; StoreError when it cannot be made."""
+        """Have the directory of records and what is in it, closed to others; StoreError when it cannot be made."""
+        from gg.workspace.state_directory import TAG, make_private
+
+        top = self.home or self.dot
         try:
+            make_private(top)
             os.makedirs(self.tmp, exist_ok=True)
-            top = self.home or self.dot
             if top.startswith(self.root.rstrip("/") + "/"):
                 _write_once(os.path.join(top, ".gitignore"), _IGNORED)
-            _write_once(os.path.join(top, "CACHEDIR.TAG"), _TAG)
+            _write_once(os.path.join(top, "CACHEDIR.TAG"), TAG)
         except OSError as error:
             if os.path.isdir(self.tmp):
                 self.need_writable()
@@ -214,10 +229,14 @@ class Workspace:
         """Remove the records, and the store where no other workspace uses it. OSError."""
         if self.home:
             roots.forget(self.home, self.dot)
-        else:
-            import shutil
+        elif os.path.basename(os.path.dirname(self.dot)) == DOT:
+            from gg.workspace import in_tree
 
-            shutil.rmtree(self.dot)
+            in_tree.remove(self.dot, config.home())
+        else:
+            from gg.workspace.state_directory import remove_own
+
+            remove_own(self.dot)
 
     def search(self) -> Search:
         """Begins to look for the placeholders below the root."""
@@ -249,17 +268,20 @@ def search(directory: str, dot: str = "") -> Search:
 
 def _named(dot: str, root: str) -> Workspace:
     """The workspace with its state in `dot`, as GG_DIR has it, for somebody who works in `root`."""
+    from gg.workspace.state_directory import is_state, make_private, need_plain
+
     if len(os.fsencode(dot)) > config.MOST_OF_A_PATH:
         raise UsageError(f"the path of GG_DIR is too long for a database: {dot}", hint="name a shorter one")
-    if os.path.isdir(dot) and not _is_state(dot):
+    if os.path.isdir(dot) and not is_state(dot):
         raise UsageError(
             f"GG_DIR is {dot}, which holds other things than gg's state", hint="name a directory of its own"
         )
+    need_plain(dot)
     top = _root_of(dot, root)
     if top != root and not f"{root}/".startswith(f"{top.rstrip('/')}/"):
         top = root
     try:
-        os.makedirs(dot, exist_ok=True)
+        make_private(dot)
         known = roots.read(dot)
         if dot != os.path.join(top, DOT) and (known is None or known.path != top):
             roots.note(dot, top)
@@ -277,17 +299,25 @@ def _root_of(dot: str, here: str) -> str:
     return os.path.dirname(dot) if os.path.basename(dot) == DOT else here
 
 
-def _is_state(dot: str) -> bool:
-    """Whether a directory holds state of gg's, or nothing yet."""
-    try:
-        return any(os.path.lexists(os.path.join(dot, name)) for name in _OWN_FILES) or not os.listdir(dot)
-    except OSError:
-        return False
+def _inside(root: str) -> str | None:
+    """The state that this user has in the tree at `root`; SQLite must be able to open it."""
+    from gg.workspace import in_tree
+    from gg.workspace.state_directory import need_plain
+
+    found = in_tree.find(root, config.kept_home())
+    if found is None or len(os.fsencode(found)) > config.MOST_OF_A_PATH:
+        return None
+    need_plain(found)
+    return found
 
 
-def _is_own(dot: str) -> bool:
-    """Whether a directory is this user's, and SQLite can open what is in it."""
-    return os.stat(dot).st_uid == os.geteuid() and len(os.fsencode(dot)) <= config.MOST_OF_A_PATH
+def _tell_of_strange(root: str, tell: Callable[[str], None]) -> None:
+    from gg.workspace import in_tree
+
+    if in_tree.is_strange(root):
+        tell(
+            f"the state in {os.path.join(root, DOT)!r} is not used: it was not put there by you (gg trust --state allows it)"
+        )
 
 
 def _last_used(workspace: Workspace) -> float:

@@ -104,7 +104,7 @@ class Answers:
         others = self._others or {}
         if self._common is not None and any(others.get(key) is not answer for key, answer in self._new.items()):
             with suppress(OSError):
-                os.makedirs(os.path.dirname(self._common), exist_ok=True)
+                os.makedirs(os.path.dirname(self._common), mode=0o700, exist_ok=True)
             _write(self._common, others, self._new)
         self._new = {}
 

@@ -1,0 +1,83 @@
+"""A directory that holds gg's state, wherever it is: who may enter, what in it is gg's own, and that nothing in it leads out.
+
+It may be named by mistake (GG_DIR), or lie in a tree that a stranger has filled. So it counts only if it looks like one, no link
+at its top is followed, and only names that gg gives are ever removed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from contextlib import suppress
+
+from gg.errors import StoreError
+
+TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
+_OWN = re.compile(
+    r"(store|files|remote-[0-9a-f]+)\.db(-wal|-shm|-journal)?"
+    r"|(history|calls)\.jsonl|(deployment|functions|endpoints)\.json"
+    r"|answers|blobs|failed|gate|grown|known-as|ledger|lock|outside|recall|root|running|shims|tmp|version|wheels"
+    r"|\.gitignore|CACHEDIR\.TAG"
+)
+_ASIDE = re.compile(r"\.?(?:[0-9]+|new|gg-.*)")  # what a file that is being written has behind its name
+
+
+def is_own(name: str) -> bool:
+    """Whether gg gives that name to something in a directory of state."""
+    found = _OWN.match(name)
+    return found is not None and (found.end() == len(name) or bool(_ASIDE.fullmatch(name, found.end())))
+
+
+def is_state(path: str) -> bool:
+    """Whether a directory holds state of gg's, or nothing yet: it is marked so, or has nothing else in it."""
+    try:
+        names = os.listdir(path)
+    except OSError:
+        return False
+    return all(map(is_own, names)) or ("CACHEDIR.TAG" in names and _is_marked(path))
+
+
+def _is_marked(path: str) -> bool:
+    try:
+        with open(
+            os.open(os.path.join(path, "CACHEDIR.TAG"), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb"
+        ) as file:
+            return file.read(len(TAG) + 1) == TAG.encode()
+    except OSError:
+        return False
+
+
+def make_private(path: str) -> None:
+    """Have the directory, and have it closed to all others. OSError."""
+    with suppress(FileExistsError):
+        os.makedirs(path, mode=0o700)
+    info = os.stat(path)
+    if info.st_mode & 0o77 and info.st_uid == os.geteuid():
+        os.chmod(path, stat.S_IMODE(info.st_mode) & ~0o77)
+
+
+def need_plain(path: str) -> None:
+    """StoreError where something in the directory leads somewhere else."""
+    for directory in (path, os.path.join(path, "blobs")):
+        with suppress(FileNotFoundError), os.scandir(directory) as entries:
+            links = [entry.path for entry in entries if entry.is_symlink() and is_own(entry.name) | (directory != path)]
+            if links:
+                raise StoreError(
+                    f"{links[0]!r} is a symbolic link, and none in gg's state is followed",
+                    hint=f"gg has not made it: remove it, or all of {path!r}",
+                )
+
+
+def remove_own(path: str) -> None:
+    """Remove what is gg's, and the directory if nothing else is in it. OSError."""
+    import shutil
+
+    for name in filter(is_own, os.listdir(path)):
+        full = os.path.join(path, name)
+        if stat.S_ISDIR(os.lstat(full).st_mode):
+            shutil.rmtree(full)
+        else:
+            os.unlink(full)
+    with suppress(OSError):
+        os.rmdir(path)
