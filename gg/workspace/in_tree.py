@@ -16,7 +16,7 @@ from contextlib import suppress
 from gg.errors import StoreError
 from gg.workspace import allowed, roots
 from gg.workspace.allowed import Allowance
-from gg.workspace.state_directory import TAG, is_own, is_state, make_private, remove_own
+from gg.workspace.state_directory import begin, is_own, is_state, remove_own
 
 DOT = ".gg"
 _NAME = re.compile(r"state-[0-9a-f]{16}")
@@ -57,9 +57,7 @@ def make(root: str, home: str) -> str:
         inode = _inode(dot)
         if inode is None:
             raise StoreError(f"{dot!r} is no directory", hint="gg keeps no state in the tree there: move it away")
-        make_private(dot)
-        _write_once(os.path.join(dot, ".gitignore"), "*\n")
-        _write_once(os.path.join(dot, "CACHEDIR.TAG"), TAG)
+        begin(dot, in_tree=True)
         name = f"state-{os.urandom(8).hex()}"
         path = os.path.join(dot, name)
         os.mkdir(path, 0o700)
@@ -115,8 +113,3 @@ def _inode(dot: str) -> int | None:
 
 def _says_when_it_was_made(path: str) -> bool:
     return os.lstat(path).st_uid == os.geteuid() and roots.is_noted(path)
-
-
-def _write_once(path: str, text: str) -> None:
-    with suppress(FileExistsError), open(path, "x", encoding="ascii") as file:
-        file.write(text)

@@ -57,6 +57,19 @@ def make_private(path: str) -> None:
         os.chmod(path, stat.S_IMODE(info.st_mode) & ~0o77)
 
 
+def begin(path: str, *, in_tree: bool) -> None:
+    """Have the directory, closed to others and marked as what it is; `in_tree`: git is to leave it alone. OSError."""
+    make_private(path)
+    if in_tree:
+        _write_once(os.path.join(path, ".gitignore"), "*\n")
+    _write_once(os.path.join(path, "CACHEDIR.TAG"), TAG)
+
+
+def _write_once(path: str, text: str) -> None:
+    with suppress(FileExistsError), open(path, "x", encoding="ascii") as file:
+        file.write(text)
+
+
 def need_plain(path: str) -> None:
     """StoreError where something in the directory leads somewhere else."""
     for directory in (path, os.path.join(path, "blobs")):

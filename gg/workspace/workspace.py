@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from gg.host.placeholders import Search
 
 DOT = ".gg"
-_IGNORED = "*\n"
 
 
 @slotted()
@@ -188,15 +187,13 @@ class Workspace:
 
     def make(self) -> None:
         """Have the directory of records and what is in it, closed to others; StoreError when it cannot be made."""
-        from gg.workspace.state_directory import TAG, make_private
-
         top = self.home or self.dot
         try:
-            make_private(top)
+            if not _is_ready(top):
+                from gg.workspace.state_directory import begin
+
+                begin(top, in_tree=top.startswith(self.root.rstrip("/") + "/"))
             os.makedirs(self.tmp, exist_ok=True)
-            if top.startswith(self.root.rstrip("/") + "/"):
-                _write_once(os.path.join(top, ".gitignore"), _IGNORED)
-            _write_once(os.path.join(top, "CACHEDIR.TAG"), TAG)
         except OSError as error:
             if os.path.isdir(self.tmp):
                 self.need_writable()
@@ -339,10 +336,12 @@ def _swallows(path: str) -> bool:
     return bool(mode & stat.S_ISVTX and mode & stat.S_IWOTH)
 
 
-def _write_once(path: str, text: str) -> None:
-    if not os.path.lexists(path):
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
+def _is_ready(top: str) -> bool:
+    """Whether a directory of state is closed to others, and marked as one."""
+    try:
+        return not os.stat(top).st_mode & 0o77 and os.path.lexists(os.path.join(top, "CACHEDIR.TAG"))
+    except OSError:
+        return False
 
 
 def _remove_near(note: str) -> None:
