@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import Entry, File, Group, Thunk
@@ -25,6 +27,7 @@ from gg.run.start import Command, through_links
 
 _SCRIPT_DEPTH = 5
 _MOST_LOADERS = 60
+_MOST_SAID = 32 << 20  # bytes: a reply has room for six million
 
 
 class Static(Exception):
@@ -58,16 +61,26 @@ class Elsewhere(Runner):
     """One slot. The blobs of a job's files must be where `place` says before `run`."""
 
     def __init__(
-        self, scratch: str, groups: PlacedGroups, place: Callable[[File], str], libraries: str, memory: int = 0
+        self,
+        scratch: str,
+        groups: PlacedGroups,
+        place: Callable[[File], str],
+        libraries: str,
+        memory: int = 0,
+        after: Callable[[], None] = lambda: None,
     ) -> None:
-        """`libraries`: a directory for links. `memory`: bytes of data that each process may have, 0 for no limit."""
+        """`libraries`: a directory for links. `memory`: bytes of data that each process may have, 0 for no limit. `after` is
+        called when a command is over, before anything that it left is looked at.
+        """
         super().__init__(scratch, groups)
         self._slot.memory = memory
+        self._slot.most_said = _MOST_SAID
+        self._slot.after = after
         self._flags = pathmap.ALIEN | pathmap.MISSES
         self._place = place
         self._libraries = Libraries(libraries, place)
         self._shared: dict[tuple[GroupId, ...], dict[SandboxPath, Entry]] = {}
-        self._records: dict[tuple[object, ...], tuple[tuple[bytes, ...], frozenset[SandboxPath]]] = {}
+        self._records: dict[tuple[object, ...], tuple[tuple[bytes, ...], frozenset[SandboxPath], frozenset[str]]] = {}
         self._lacking: frozenset[SandboxPath] = frozenset()
 
     def run(self, job: Job) -> Ran:
@@ -81,6 +94,24 @@ class Elsewhere(Runner):
         if ran.status and LOADER_FAILED in ran.stderr:  # the loader does not look through the path map
             ran.missing = (*ran.missing, *sorted(self._lacking))
         return ran
+
+    def doubt(self) -> None:
+        """A command ran that may have changed whatever it likes."""
+        self._libraries.doubt()
+
+    def libraries(self) -> set[bytes]:
+        """What is in the directory for links."""
+        return self._libraries.made()
+
+    def scratch(self) -> dict[str, Callable[[], set[bytes]]]:
+        """Directories that stay from one command to the next, and what stays in each."""
+        kept = {os.path.basename(os.fsencode(each)) for each in (self._overlay, self._gone, self._tmp)}
+        return {
+            self._scratch: lambda: (
+                kept | ({os.path.basename(os.fsencode(self._map))} if _is_plain(self._map) else set())
+            ),
+            **dict.fromkeys((self._overlay, self._gone, self._tmp), set),
+        }
 
     def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
         entries: ChainMap[SandboxPath, Entry] = ChainMap({e.path: e for e in own}, self._below(thunk.groups))
@@ -137,21 +168,24 @@ class Elsewhere(Runner):
         known = self._records.get(key)
         if known is not None:
             self._lacking = known[1]
+            self._libraries.have(known[2])
             return known[0]
         self._libraries.lacking.clear()
+        directories: set[str] = set()
         records = {loader: pathmap.loader(loader, libraries)}
         for path in [e.path for e in entries.values() if isinstance(e, File) and e.executable]:
             dynamic = self._libraries.dynamic(path, entries)
             if dynamic is None or not dynamic.interpreter or len(records) > _MOST_LOADERS:
                 continue
             directory = self._libraries.directory(path, dynamic.interpreter, entries, library_path)
+            directories.add(os.fsdecode(directory))
             records.setdefault(dynamic.interpreter, pathmap.loader(dynamic.interpreter, directory))
             if records[dynamic.interpreter] != pathmap.loader(dynamic.interpreter, directory):
                 records[path] = pathmap.loader(path, directory)
         if len(self._records) > 1024:
             self._records.clear()
         self._lacking = frozenset(self._libraries.lacking)
-        self._records[key] = tuple(records.values()), self._lacking
+        self._records[key] = tuple(records.values()), self._lacking, frozenset(directories)
         return self._records[key][0]
 
     def _below(self, groups: tuple[GroupId, ...]) -> dict[SandboxPath, Entry]:
@@ -171,3 +205,11 @@ class Elsewhere(Runner):
         place = os.fsencode(self._overlay) + cwd
         os.makedirs(place, exist_ok=True)
         return place
+
+
+def _is_plain(path: str) -> bool:
+    """Whether it is a file that has no other name: what is written to it is written nowhere else."""
+    with suppress(OSError):
+        info = os.lstat(path)
+        return stat.S_ISREG(info.st_mode) and info.st_nlink == 1
+    return False

@@ -9,6 +9,8 @@ it knows. The cache in /etc is not shipped: in its stead any declared library of
 from __future__ import annotations
 
 import os
+import stat
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -16,7 +18,9 @@ from blake3 import blake3
 
 from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Entry, File
+from gg.core.ticks import time_settled
 from gg.formats.elf import Dynamic, read_dynamic_file
+from gg.run.emptying import remove
 from gg.run.start import through_links
 
 _USUAL = (b"/lib64", b"/usr/lib64", b"/lib", b"/usr/lib", b"/usr/local/lib")
@@ -36,7 +40,11 @@ class Libraries:
         self._top = top
         self._place = place
         self._dynamics: dict[bytes, Dynamic | None] = {}
-        self._made: set[str] = set()
+        self._made: dict[
+            str, tuple[int, int] | None
+        ] = {}  # when its names last changed, if that can tell the next change
+        self._doubted: dict[str, tuple[int, int] | None] = {}
+        self._names: dict[str, dict[bytes, bytes]] = {}  # the links that a directory is to have
         self.lacking: set[SandboxPath] = set()  # where libraries were looked for that are not declared
 
     def directory(self, program: SandboxPath, interpreter: bytes, entries: Entries, path: bytes = b"") -> bytes:
@@ -45,10 +53,34 @@ class Libraries:
         names = sorted((name, os.fsencode(self._place(file))) for name, file in found.items())
         digest = blake3(b"".join([name + b"\0" + place + b"\0" for name, place in names])).hexdigest(length=16)
         directory = os.path.join(self._top, digest)
-        if directory not in self._made:
-            self._make(directory, names)
-            self._made.add(directory)
+        self._names.setdefault(directory, dict(names))
+        self.have((directory,))
         return os.fsencode(directory)
+
+    def have(self, directories: Iterable[str]) -> None:
+        """Directories that `directory` named, each with just its links."""
+        for directory in directories:
+            if directory not in self._made:
+                names = self._names[directory]
+                if _links(directory) != names:
+                    remove(directory)
+                    self._make(directory, names.items())
+                self._made[directory] = None
+
+    def doubt(self) -> None:
+        """A command ran that may have changed the links: only those stay that are as they were, or what they were."""
+        for directory, was in list(self._made.items()):
+            now = time.time_ns()
+            seen = _stamp(directory)
+            if (seen is None or seen != was) and _links(directory) != self._names[directory]:
+                remove(directory)
+                del self._made[directory]
+            else:
+                self._made[directory] = seen if seen and time_settled(seen[1], now) else None
+
+    def made(self) -> set[bytes]:
+        """The names of the directories that are there."""
+        return {os.fsencode(os.path.basename(directory)) for directory in self._made}
 
     def closure(
         self, program: SandboxPath, interpreter: bytes, entries: Entries, path: bytes = b""
@@ -152,6 +184,25 @@ class _Search:
     def _order(self, path: SandboxPath) -> tuple[int, bytes]:
         directory = os.path.dirname(path)
         return (self._usual.index(directory) if directory in self._usual else len(self._usual), path)
+
+
+def _stamp(directory: str) -> tuple[int, int] | None:
+    try:
+        info = os.lstat(directory)
+    except OSError:
+        return None
+    return (info.st_ino, info.st_ctime_ns)
+
+
+def _links(directory: str) -> dict[bytes, bytes] | None:
+    """The links in a directory, by name; None if it is not there or has anything else in it."""
+    try:
+        if not stat.S_ISDIR(os.lstat(directory).st_mode):
+            return None
+        top = os.fsencode(directory)
+        return {name: os.readlink(os.path.join(top, name)) for name in os.listdir(top)}
+    except OSError:
+        return None
 
 
 def _is_library(path: bytes) -> bool:

@@ -49,12 +49,14 @@ The report file is appended to, one `write` a record: a kind byte, a path, NUL.
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Sequence
 
 from gg.core.thunk import Directory, Entry, Symlink
 from gg.light.slotted import slotted
+from gg.run.report import read_scratch
 
 OBSERVE = 1
 MISSES = 2
@@ -119,8 +121,9 @@ class MapFile:
 
     def observed(self) -> Observed:
         """What was used, in the order of the records."""
-        with open(self._path, "rb", buffering=0) as file:
-            data = file.read(_MARKS_AT + self._count)
+        data = read_scratch(self._path, _MARKS_AT + self._count)
+        if len(data) < _MARKS_AT + self._count:
+            raise OSError(errno.EIO, "a command has damaged its own map", self._path)
         flags = data[_MARKS_AT:].translate(_READ)
         used: list[int] = []
         at = flags.find(1)

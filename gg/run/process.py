@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from gg.core.thunk import Usage
@@ -31,25 +31,32 @@ class Exit:
     started: float
 
 
+_MOST_SAID = 1 << 30  # bytes of output, or of error output
+
+
 class Killed(Exception):
     """The command was cancelled before or while it ran."""
 
 
+class TooMuch(Exception):
+    """The command has written more than can be kept."""
+
+
 class Slot:
-    """Runs one command at a time; its output goes to two anonymous files that are used again for the next.
+    """Runs one command at a time; its output goes to two anonymous files, which are its alone.
 
     `begin` starts a job, which may be several commands; `kill` ends that job, `cancel` all there will ever be.
     """
 
     def __init__(self) -> None:
-        self._out = os.memfd_create("stdout", os.MFD_CLOEXEC)
-        self._err = os.memfd_create("stderr", os.MFD_CLOEXEC)
         self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._lock = threading.Lock()
         self._pid = 0
         self._killed = False
         self._cancelled = False
         self.memory = 0  # bytes of data that each process may have; 0 for no limit
+        self.most_said = _MOST_SAID
+        self.after: Callable[[], None] = lambda: None  # called when a command is over, before what it left is looked at
 
     def begin(self) -> None:
         """Another job: what was killed before does not concern it."""
@@ -57,12 +64,29 @@ class Slot:
             self._killed = False
 
     def run(self, program: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes | str) -> Exit:
-        """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed."""
+        """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed,
+        TooMuch.
+        """
+        said = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
+        try:
+            return self._run(program, argv, env, cwd, said)
+        finally:
+            for fd in said:
+                os.close(fd)
+
+    def _run(
+        self,
+        program: bytes,
+        argv: Sequence[bytes],
+        env: Mapping[bytes, bytes],
+        cwd: bytes | str,
+        said: Sequence[int],
+    ) -> Exit:
         started, begun = time.time(), time.monotonic_ns()
         with self._lock:
             if self._killed or self._cancelled:
                 raise Killed
-            child = self._start(program, argv, env, cwd)
+            child = self._start(program, argv, env, cwd, said)
             self._pid = child.pid
             if self.memory:
                 _limit(child.pid, self.memory)
@@ -70,21 +94,27 @@ class Slot:
         with self._lock:  # until it is reaped nobody else can have its number
             self._pid = 0
             killed = self._killed or self._cancelled
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child.pid, signal.SIGKILL)  # what it has left in the background
         _, wait_status, used = os.wait4(child.pid, 0)
         code = os.waitstatus_to_exitcode(wait_status)
         child.returncode = code
         wall = time.monotonic_ns() - begun
-        out, err = self._take(self._out), self._take(self._err)
+        self.after()
         if killed:
             raise Killed
+        out, err = [self._take(fd) for fd in said]
         cpu = int((used.ru_utime + used.ru_stime) * 1e9)
         usage = Usage(wall, cpu, used.ru_maxrss * 1024)
         return Exit(code if code >= 0 else 128 - code, max(0, -code), out, err, usage, started)
 
     def _start(
-        self, program: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes | str
+        self,
+        program: bytes,
+        argv: Sequence[bytes],
+        env: Mapping[bytes, bytes],
+        cwd: bytes | str,
+        said: Sequence[int],
     ) -> subprocess.Popen[bytes]:
         for pause in (*_BUSY_PAUSES, None):
             try:
@@ -94,9 +124,9 @@ class Slot:
                     env=dict(env),
                     cwd=cwd,
                     stdin=self._null,
-                    stdout=self._out,
-                    stderr=self._err,
-                    close_fds=False,
+                    stdout=said[0],
+                    stderr=said[1],
+                    close_fds=True,
                     process_group=0,
                 )
             except OSError as error:
@@ -119,20 +149,18 @@ class Slot:
 
     def _kill(self) -> None:
         if self._pid:
-            with suppress(ProcessLookupError):
-                os.killpg(self._pid, signal.SIGKILL)
+            for kill in (os.killpg, os.kill):  # it may have joined another group
+                with suppress(ProcessLookupError, PermissionError):
+                    kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
-        for fd in (self._out, self._err, self._null):
-            os.close(fd)
+        os.close(self._null)
 
-    @staticmethod
-    def _take(fd: int) -> bytes:
+    def _take(self, fd: int) -> bytes:
         size = os.fstat(fd).st_size
-        data = os.pread(fd, size, 0) if size else b""
-        os.ftruncate(fd, 0)
-        os.lseek(fd, 0, os.SEEK_SET)
-        return data
+        if size > self.most_said:
+            raise TooMuch(f"it has printed {size} bytes")
+        return os.pread(fd, size, 0) if size else b""
 
 
 def _limit(pid: int, memory: int) -> None:

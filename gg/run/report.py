@@ -7,9 +7,12 @@ import stat
 from contextlib import suppress
 
 from gg.core.ids import SandboxPath, sandbox_path
+from gg.light.regex import regex
 from gg.light.slotted import slotted
 
 _LINKS = 40  # as Linux follows at most
+_MOST = 16 << 20  # bytes
+_LINE = regex(rb"(?<=\0)[UMS]/[^\0]*")
 
 
 @slotted()
@@ -37,27 +40,36 @@ class Report:
             pass
 
     def read(self) -> Reported:
-        try:
-            with open(self.path, "rb") as file:
-                lines = dict.fromkeys(file.read().split(b"\0"))
-        except FileNotFoundError:
-            return Reported()
+        """What is in it, whoever wrote it: a command may have put there whatever it likes."""
         kinds: dict[bytes, list[SandboxPath]] = {b"U": [], b"M": [], b"S": []}
-        for line in lines:
-            if line:
-                kinds[line[:1]].append(SandboxPath(line[1:]))
+        for line in dict.fromkeys(_LINE.findall(b"\0" + read_scratch(self.path, _MOST))):
+            kinds[line[:1]].append(SandboxPath(line[1:]))
         return Reported(tuple(kinds[b"U"]), tuple(kinds[b"M"]), tuple(kinds[b"S"]))
+
+
+def read_scratch(path: bytes | str, most: int) -> bytes:
+    """At most so many bytes of a file in a scratch directory; nothing of what is no file of its own, or not there."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    with open(fd, "rb", buffering=0) as file:
+        info = os.fstat(fd)
+        return file.read(min(info.st_size, most)) if stat.S_ISREG(info.st_mode) else b""
 
 
 def link_inside(root: bytes, path: bytes) -> bytes | None:
     """The regular file that a link at `path` leads to below `root`, its target taken as the command saw it.
 
-    None for one that leads to anything else: a link as such is no output, and what is outside is not the command's.
+    None for one that leads to anything else: a link as such is no output, and what is outside is not the command's. Nor is
+    what is reached through a directory that is a link itself: the kernel would take that out of `root`.
     """
-    for _ in range(_LINKS):
+    for turn in range(_LINKS):
         try:
             mode = os.lstat(path).st_mode
         except OSError:
+            return None
+        if turn and os.path.realpath(os.path.dirname(path)) != _plain(root, path):
             return None
         if stat.S_ISREG(mode):
             return path
@@ -65,3 +77,8 @@ def link_inside(root: bytes, path: bytes) -> bytes | None:
             return None
         path = root + sandbox_path(os.readlink(path), os.path.dirname(path[len(root) :]))
     return None
+
+
+def _plain(root: bytes, path: bytes) -> bytes:
+    """The directory of `path` below `root`, no link on the way from there taken."""
+    return os.path.realpath(root) + os.path.dirname(path[len(root) :]).rstrip(b"/")

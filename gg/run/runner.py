@@ -9,7 +9,9 @@ too, whatever was asked for.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 
 from gg.core.colour import TERMINAL, TERMINFO, asks, marked
@@ -83,8 +85,12 @@ class Runner:
     def kill(self) -> None:
         self._slot.kill()
 
-    def close(self) -> None:
+    def leave(self) -> None:
+        """Do no more here; the scratch directory stays for another one."""
         self._slot.close()
+
+    def close(self) -> None:
+        self.leave()
         remove_tree(self._scratch)
 
     # The path map
@@ -141,7 +147,7 @@ class Runner:
             stderr=marked(self._said(done.stderr), asked),
             usage=done.usage,
             written=dict(self._written()) if observed.wrote else {},
-            removed=tuple(SandboxPath(p) for p in _walk(self._gone)) if observed.wrote else (),
+            removed=tuple([SandboxPath(p) for p in _walk(self._gone)]) if observed.wrote else (),
             reads=tuple(e for e in reads if isinstance(e, File)),
             undeclared=(*reported.undeclared, *lacking),
             missing=reported.missing,
@@ -191,6 +197,10 @@ class Runner:
 def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:
     """Every file below `top`, as a path below it (with a leading slash) or as it is."""
     base = os.fsencode(top)
+    if not stat.S_ISDIR(os.lstat(base).st_mode):
+        raise NotADirectoryError(
+            errno.ENOTDIR, os.strerror(errno.ENOTDIR), top
+        )  # a command has put something in its place
     stack = [base]
     while stack:
         directory = stack.pop()

@@ -1,6 +1,6 @@
-"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 2.
+"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 3.
 
-  request   "gg-request", 2, store, packs, limits, directories, tasks, codec, objects, engine
+  request   "gg-request", 3, store, packs, limits, directories, tasks, codec, objects, engine, coordinator
   store     where objects are: [endpoint, bucket, prefix, region], all empty when everything is in the request
   packs     [digests, sizes, tails] of the packs that hold what the tasks read: 32 bytes each, the size of the pack, and how
             many bytes at its end hold its index (`gg.share.s3.pack`); what is in none stands by itself
@@ -11,6 +11,7 @@
   codec     0 the objects as they are, 1 as one zstd frame
   objects   [kind, bytes] pairs in one msgpack array: small inputs that are in no pack. Their digests are computed, not told
   engine    where reductions are to say that they were made
+  coordinator   bytes that name who asks, and that nobody else knows: what a worker has of another one it does not show
 
 A worker of another version says so in its reply and does nothing else, so the first two fields never change.
 """
@@ -26,7 +27,7 @@ from gg.core.thunk import File
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
 
-VERSION = 2
+VERSION = 3
 TAG = "gg-request"
 RAW, ZSTD = 0, 1
 
@@ -77,6 +78,7 @@ class Request(NamedTuple):
     codec: int = RAW
     objects: bytes = b"\x90"
     engine: str = ""
+    coordinator: bytes = b""
 
 
 class WrongVersion(FormatError):
@@ -120,6 +122,7 @@ def encode_request(request: Request) -> bytes:
             request.codec,
             request.objects,
             request.engine,
+            request.coordinator,
         ]
     )
     return data
@@ -141,6 +144,7 @@ def decode_request(data: bytes) -> Request:
             int(codec),
             bytes(objects),
             str(engine),
+            bytes(coordinator),
         ] if tag == TAG and codec in (RAW, ZSTD):
             return Request(
                 tasks=tuple([_task(task) for task in tasks]),
@@ -151,6 +155,7 @@ def decode_request(data: bytes) -> Request:
                 codec=codec,
                 objects=objects,
                 engine=engine,
+                coordinator=coordinator,
             )
     raise _damaged("request")
 

@@ -3,6 +3,10 @@
 A file is written aside, and renamed once its bytes have been hashed and found right: what is in the cache was verified.
 Nothing is believed of an earlier process: the directory is emptied at the start. For one thread, but for `put`.
 
+Commands run as the user who owns these files, and may change them. So after each (`doubt`) an object counts only if inode,
+ctime and size are those that it had when it was known to be right, else it is hashed anew. A ctime that the next change
+might share says nothing (`gg.core.ticks`): then too it is hashed.
+
 An executable is a file of its own, `HEX.x`: a mode belongs to the file, and an assembler's input must not look like a
 program because another thunk executes the same bytes.
 
@@ -13,15 +17,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import threading
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from blake3 import blake3
 
 from gg.core.thunk import File
+from gg.core.ticks import time_settled
 from gg.errors import FormatError
+from gg.host.files import hash_fd
 from gg.store.base import Key, Kind
 from gg.worker.layer_objects import Layer
 
@@ -41,6 +49,9 @@ class Cache:
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first
         self._total = 0
         self._aside = 0
+        self._sound: dict[str, tuple[int, int, int] | None] = {}  # what is right since the last command, and as what
+        self._doubted: dict[str, tuple[int, int, int] | None] = {}  # what was right before it
+        self._foreign: set[str] = set()  # another coordinator's
         self.evicted = 0
 
     def place(self, file: File) -> str:
@@ -50,10 +61,49 @@ class Cache:
     def have(self, key: Key, executable: bool = False) -> bool:
         """Whether it is here; if so it counts as used now."""
         name = _name(key) + ".x" if executable else _name(key)
-        if name in self._sizes:
+        if name in self._sizes and self._right(name):
             self._sizes.move_to_end(name)
             return True
         return self._layer.find(name) is not None
+
+    def doubt(self) -> None:
+        """A command ran that may have changed any of this."""
+        self._doubted.update(self._sound)
+        self._sound = {}
+
+    def names(self) -> Collection[bytes]:
+        """What belongs into the directory, and is no directory itself or the like."""
+        return {os.fsencode(name) for name in list(self._sizes) if _is_file(f"{self._directory}/{name}")}
+
+    def disown(self) -> None:
+        """All that is here is another coordinator's from now on, but for what is put again."""
+        self._foreign = set(self._sizes)
+
+    def remove_foreign(self, needed: Iterable[Key]) -> None:
+        """Remove what is another coordinator's, but for what is `needed`: who names a digest has seen the bytes."""
+        kept = {_name(key) for key in needed}
+        for name in [each for each in self._foreign if each.removesuffix(".x") not in kept]:
+            self._drop(name)
+        self._foreign = set()
+
+    def _right(self, name: str) -> bool:
+        """Whether the file is as it was when it was known to have the right bytes, or has them still; else it goes."""
+        if self._sound.get(name):
+            return True
+        now = time.time_ns()
+        path = f"{self._directory}/{name}"
+        try:
+            info = os.lstat(path)
+            seen = (info.st_ino, info.st_ctime_ns, info.st_size)
+            if info.st_size != self._sizes[name]:  # which costs nothing to tell, and hashing it might
+                raise FormatError("it was changed")
+            if name not in self._sound and self._doubted.pop(name, None) != seen and not _has_its_bytes(path, name):
+                raise FormatError("it was changed")
+            self._sound[name] = seen if time_settled(info.st_ctime_ns, now) else None
+            return True
+        except (OSError, FormatError):
+            self._drop(name)
+            return False
 
     def get(self, key: Key) -> bytes | None:
         """The bytes of an object that is here."""
@@ -71,9 +121,10 @@ class Cache:
         name = _name(key)
         if self._layer.find(name) or self._layer.find(name + ".x"):
             return
+        self._foreign -= {name, name + ".x"}
+        if name in self._sizes and self._right(name):
+            return
         with self._lock:
-            if name in self._sizes:
-                return
             self._aside += 1
             aside = f"{self._directory}/aside{self._aside}"
         try:
@@ -94,7 +145,7 @@ class Cache:
         plain, program = _name(key), _name(key) + ".x"
         source, target = (plain, program) if executable else (program, plain)
         fixed = self._layer.find(source)
-        if fixed is None and source not in self._sizes:
+        if fixed is None and not (source in self._sizes and self._right(source)):
             return False
         aside = f"{self._directory}/{target}.aside"
         if both or fixed:
@@ -140,18 +191,44 @@ class Cache:
         with self._lock:
             if name not in self._sizes:
                 self._sizes[name] = size
+                self._sound[name] = None  # right, and what it is will be seen when it is first used
                 self._total += size
 
     def _drop(self, name: str) -> None:
         self._forget(name)
-        os.unlink(f"{self._directory}/{name}")
+        with suppress(OSError):
+            os.unlink(f"{self._directory}/{name}")
 
     def _forget(self, name: str) -> None:
         with self._lock:
-            self._total -= self._sizes.pop(name)
+            self._total -= self._sizes.pop(name, 0)
+            self._sound.pop(name, None)
+            self._doubted.pop(name, None)
+            self._foreign.discard(name)
 
     def _at(self, name: str) -> str:
         return self._layer.find(name) or f"{self._directory}/{name}"
+
+
+def _is_file(path: str) -> bool:
+    with suppress(OSError):
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    return False
+
+
+def _has_its_bytes(path: str, name: str) -> bool:
+    """Whether a file has the bytes that its name tells; then its mode is put right too."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or hash_fd(fd).digest.hex() != name.partition(".")[0]:
+            return False
+        mode = 0o555 if name.endswith(".x") else 0o444
+        if stat.S_IMODE(info.st_mode) != mode:
+            os.fchmod(fd, mode)
+        return True
+    finally:
+        os.close(fd)
 
 
 def _name(key: Key) -> str:

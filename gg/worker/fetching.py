@@ -7,7 +7,6 @@ ranges, several at once; if that is most of it, all of it is, and kept. What is 
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
 import threading
 import time
@@ -339,11 +338,3 @@ def _batches(index: Index, keys: Collection[Key]) -> Iterator[list[Key]]:
         size += index.members[key].size
     if batch:
         yield batch
-
-
-def environment_credentials() -> Credentials:
-    """The role's, as Lambda puts them into the environment."""
-    env = os.environ
-    return Credentials(
-        env.get("AWS_ACCESS_KEY_ID", ""), env.get("AWS_SECRET_ACCESS_KEY", ""), env.get("AWS_SESSION_TOKEN", "")
-    )

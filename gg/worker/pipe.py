@@ -1,5 +1,6 @@
-"""A worker over a pipe: `python -m gg.worker.pipe DIRECTORY` reads requests from its standard input and answers on its
-standard output, each with its length in front, four bytes in network order. There is no store: all is in the requests.
+"""A worker over a pipe: `python -m gg.worker.pipe DIRECTORY [--alone]` reads requests from its standard input and answers on
+its standard output, each with its length in front, four bytes in network order. There is no store: all is in the requests.
+`--alone`: no other process of this user is to live on this host.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from gg.worker.serve import Worker
 _LENGTH = struct.Struct("!I")
 
 
-def serve(directory: str, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Until the input ends."""
-    worker = Worker(directory)
+def serve(directory: str, requests: BinaryIO, replies: BinaryIO, *, alone: bool = False) -> None:
+    """Until the input ends, or Spoilt."""
+    worker = Worker(directory, alone=alone)
     while head := requests.read(_LENGTH.size):
         data = worker.handle(requests.read(*_LENGTH.unpack(head)))
         replies.write(_LENGTH.pack(len(data)) + data)
@@ -24,4 +25,4 @@ def serve(directory: str, requests: BinaryIO, replies: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer)
+    serve(sys.argv[1], sys.stdin.buffer, sys.stdout.buffer, alone=sys.argv[2:] == ["--alone"])

@@ -3,8 +3,11 @@
     worker = Worker("/tmp/gg", connect)
     reply = worker.handle(request)
 
-Everything that can go wrong with a request is in its reply; what escapes as an exception is a fault of the worker itself.
-Requests are handled one after the other, as Lambda gives them to one environment.
+Everything that can go wrong with a request is in its reply; what escapes as an exception is a fault of the worker itself,
+and `Spoilt` says that its process must end. Requests are handled one after the other, as Lambda gives them to one environment.
+
+Between two tasks nothing of the first is left (`gg.worker.between`). Who asks is told apart too: when another coordinator
+does, what this worker has of the former one goes, but for what the new one names by its digest.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from gg.errors import GGError
 from gg.host.trees import hash_file
 from gg.run.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
 from gg.run.job import Job, Ran
-from gg.run.process import Killed
+from gg.run.process import Killed, TooMuch
 from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
 from gg.store.base import Key, blob_key
@@ -48,12 +51,15 @@ from gg.wire.reply import (
     Worker as Who,
 )
 from gg.wire.request import RAW, ZSTD, Limits, Pack, Place, Request, Task, WrongVersion, decode_objects, decode_request
+from gg.worker.between import Between, Spoilt
 from gg.worker.disk_cache import Cache
 from gg.worker.layer_objects import Layer
 from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
+from gg.worker.writable import Writable
 
 _COMPRESS_FROM = 512  # bytes
 _MOST_OBJECTS = 1 << 31  # bytes of what comes with a request, expanded: more is damage
+_OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
 _OUT_OF_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", b"bad_alloc", b"Killed signal")
 
 Connect = Callable[[Place, tuple[Pack, ...]], Source]
@@ -83,9 +89,9 @@ class _Books:
 
 
 class Worker:
-    """One environment. `connect` gives the source for what a request names. `memory`: bytes that commands may use.
+    """One environment, and this process's only purpose. `connect` gives the source for what a request names.
 
-    `layer`: a directory of objects that came with it.
+    `memory`: bytes that commands may use. `layer`: a directory of objects that came with it. `alone`: see `Between`.
     """
 
     def __init__(
@@ -96,17 +102,38 @@ class Worker:
         memory: int = 0,
         cache: int = 0,
         layer: str = "",
+        alone: bool = False,
     ) -> None:
-        os.makedirs(directory, exist_ok=True)
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._directory = directory
         self._connect = connect
         self._memory = memory
-        self._cache = Cache(os.path.join(directory, "objects"), cache, Layer(layer))
-        self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
-        self._inputs = Inputs(self._cache, self._groups)
-        scratch, libraries = os.path.join(directory, "run"), os.path.join(directory, "libraries")
-        self._runner = Elsewhere(scratch, self._groups, self._cache.place, libraries, memory)
+        self._between = Between(directory, alone=alone)
+        objects = os.path.join(directory, "objects")
+        self._cache = Cache(objects, cache, Layer(layer))
+        libraries = os.path.join(directory, "libraries")
+        os.makedirs(libraries, exist_ok=True)
+        self._begin(b"")
+        self._between.keep(
+            Writable(directory, lambda: _OWN),
+            Writable(objects, self._cache.names),
+            Writable(libraries, lambda: self._runner.libraries()),
+            *[Writable(path, keeps) for path, keeps in self._runner.scratch().items()],
+        )
+        self._between.restore()  # what an earlier process has left
         self._name = os.urandom(8).hex()
         self._requests = 0
+
+    def _begin(self, coordinator: bytes) -> None:
+        """Serve this one, and know nothing of any other."""
+        self._coordinator = coordinator
+        self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
+        self._inputs = Inputs(self._cache, self._groups)
+        scratch, libraries = os.path.join(self._directory, "run"), os.path.join(self._directory, "libraries")
+        self._runner = Elsewhere(
+            scratch, self._groups, self._cache.place, libraries, self._memory, after=self._between.end
+        )
+        self._cache.disown()
 
     def handle(self, data: bytes, seconds: float | None = None) -> bytes:
         """The reply to one request. `seconds`: how long there is until the platform ends this environment."""
@@ -114,6 +141,9 @@ class Worker:
             request = decode_request(data)
         except WrongVersion as error:
             return encode_wrong_version(f"this worker is of gg {gg.__version__}: {error}")
+        if request.coordinator != self._coordinator:
+            self._runner.leave()
+            self._begin(request.coordinator)
         self._requests += 1
         books = _Books(room=request.limits.reply)
         source = _Counted(self._connect(request.place, request.packs))
@@ -150,6 +180,8 @@ class Worker:
             return Refused(Fault.MISSING_INPUT, f"{error} is not declared", missing=error.paths)
         except Killed:
             return Refused(Fault.TIMEOUT, "took longer than its deadline")
+        except TooMuch as error:
+            return Refused(Fault.TOO_BIG, str(error))
         except (OSError, GGError) as error:
             return Refused(Fault.INFRA, f"worker: {error}")
 
@@ -159,7 +191,8 @@ class Worker:
             self._inputs.put(decode_objects(objects))
             self._requests_objects = request.objects
         own = [e for e in (*thunk.entries, *task.extra) if isinstance(e, File)]
-        self._inputs.bring(thunk.groups, own, source)
+        needed = self._inputs.bring(thunk.groups, own, source)
+        self._cache.remove_foreign(needed)
 
     _requests_objects: bytes = b""
 
@@ -169,13 +202,25 @@ class Worker:
         directories = tuple([Directory(path) for path in request.directories])
         job = Job(thunk=thunk, place=self._cache.place, extra=(*task.extra, *directories), observe=False)
         left = None if seconds is None else max(0.1, seconds - books.elapsed())
-        with books.span("exec"), self._deadline(task.milliseconds, left):
-            ran = self._runner.run(job)
-        if ran.status:
-            return self._failed(ran)
-        with books.span("upload"):
-            made = self._keep(ran, thunk, request.limits, source, books)
-        return Succeeded(self._reduction(thunk, ran, made, task.extra, request.engine), tuple(ran.missing))
+        try:
+            with books.span("exec"), self._deadline(task.milliseconds, left):
+                ran = self._runner.run(job)
+            if ran.status:
+                return self._failed(ran)
+            with books.span("upload"):
+                made = self._keep(ran, thunk, request.limits, source, books)
+            return Succeeded(self._reduction(thunk, ran, made, task.extra, request.engine), tuple(ran.missing))
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Have nothing left of a command that ran. Spoilt."""
+        self._between.restore()
+        try:
+            self._runner.doubt()
+        except OSError as error:
+            raise Spoilt(f"libraries that cannot be removed: {error}") from error
+        self._cache.doubt()
 
     @contextmanager
     def _deadline(self, milliseconds: int, seconds: float | None) -> Iterator[None]:
@@ -207,6 +252,8 @@ class Worker:
         made: dict[SandboxPath, Made] = {}
         seen: set[BlobId] = set()
         for path, (place, executable) in ran.written.items():
+            if os.stat(place).st_size > self._cache.limit:  # it has holes: nobody wrote all of it
+                raise TooMuch(f"its output {os.fsdecode(path)} has more bytes than there is room for")
             blob = hash_file(place)
             made[path] = Made(blob, executable)
             if blob not in seen:

@@ -141,7 +141,7 @@ def test_core_imports_no_outside_world() -> None:
 
 def test_the_environment_is_read_in_one_place() -> None:
     """gg's own settings: `gg.workspace.settings`. gg-infer hands its environment on as data; main asks if a shell completes."""
-    allowed = {"gg.workspace.settings", "gg.worker.handler", "gg.worker.fetching", "gg.cli.infer_run", "gg.cli.main"}
+    allowed = {"gg.workspace.settings", "gg.worker.handler", "gg.worker.hidden", "gg.cli.infer_run", "gg.cli.main"}
     wrong = {
         module
         for module, path in _modules().items()

@@ -33,6 +33,7 @@ REQUEST = Request(
     codec=ZSTD,
     objects=b"\x28\xb5",
     engine="lambda/eu-north-1",
+    coordinator=b"c" * 32,
 )
 REPLY = Reply(
     worker=Worker("0.1", "f00", True, 3 << 30),
@@ -53,8 +54,8 @@ def reply_of(data: bytes) -> Reply:
 @pytest.mark.parametrize(
     ("name", "encoded"),
     [
-        ("request-2.msgpack", requests.encode_request(REQUEST)),
-        ("reply-2.msgpack", replies.encode_reply(REPLY, b"request")),
+        ("request-3.msgpack", requests.encode_request(REQUEST)),
+        ("reply-3.msgpack", replies.encode_reply(REPLY, b"request")),
     ],
 )
 def test_golden_bytes(name: str, encoded: bytes) -> None:
@@ -77,8 +78,8 @@ def test_objects(objects: list[tuple[int, bytes]]) -> None:
 
 def test_another_version_is_told_from_damage() -> None:
     newer = unpackb(requests.encode_request(REQUEST))
-    newer[1] = 3
-    with pytest.raises(WrongVersion, match="version 3"):
+    newer[1] = 4
+    with pytest.raises(WrongVersion, match="version 4"):
         requests.decode_request(packb([*newer, "more"]))
     with pytest.raises(WrongVersion):
         reply_of(packb(["gg-reply", 7, {"anything": "else"}]))

@@ -126,9 +126,17 @@ class Asking:
     """Asks one region's functions. In the loop."""
 
     def __init__(
-        self, region: Region, inputs: Inputs, plugins: Plugins, home: Home, place: Callable[[], Place] | None
+        self,
+        region: Region,
+        inputs: Inputs,
+        plugins: Plugins,
+        home: Home,
+        place: Callable[[], Place] | None,
+        coordinator: bytes = b"",
     ) -> None:
+        """`coordinator`: see `gg.engines.coordinator`."""
         self._region = region
+        self._coordinator = coordinator
         self._inputs = inputs
         self._plugins = plugins
         self._home = home
@@ -177,6 +185,7 @@ class Asking:
                 codec=codec,
                 objects=data,
                 engine=region.name,
+                coordinator=self._coordinator,
             )
         )
         body = b'"' + base64.b64encode(request) + b'"'

@@ -85,6 +85,7 @@ class LambdaEngine:
         ramp: Ramp | None = _RAMP,
         renaming: Renaming | None = None,
         granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
+        coordinator: bytes = b"",
     ) -> None:
         self.name = region.name
         self.slots = slots
@@ -104,7 +105,7 @@ class LambdaEngine:
         self._inputs = Inputs(store, groups, remote)
         self._plugins = Plugins(store, groups)
         place = (lambda: remote.place) if remote is not None else None
-        self._asking = Asking(region, self._inputs, self._plugins, home, place)
+        self._asking = Asking(region, self._inputs, self._plugins, home, place, coordinator)
         self._replies = Replies(
             region.name,
             store=store,

@@ -22,6 +22,7 @@ from gg.engines.awslambda.inputs import no_store
 from gg.engines.awslambda.lambda_engine import NAME, LambdaEngine
 from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
+from gg.engines.coordinator import coordinator
 from gg.errors import GGError
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
@@ -78,6 +79,7 @@ def open_engines(
     found = _find(settings, session, names, listed, report)
     shipping = S3Shipping(remote, store.near, workspace.root)
     granted = Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~")))
+    asking = coordinator()
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME
@@ -102,6 +104,7 @@ def open_engines(
                 slots=width,
                 renaming=renaming,
                 granted=granted,
+                coordinator=asking,
             )
         )
     return engines

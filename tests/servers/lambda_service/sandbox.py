@@ -15,7 +15,6 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +26,12 @@ from tests.servers.lambda_service.runtimeapi import Answer, Call, RuntimeApi, fa
 _INIT_S, _WATCH_S, _LOG_TAIL = 10.0, 0.05, 64 << 10
 _FILES, _REMOVALS = 1024, 100
 _MB = 1 << 20
+_LAUNCH = """
+import os, sys
+variables = os.read(int(sys.argv[1]), 1 << 20)
+os.close(int(sys.argv[1]))
+os.execve(sys.argv[2], sys.argv[2:], dict(each.split(b"=", 1) for each in variables.split(b"\\0")))
+"""
 _LIBRARIES = "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:/var/task/lib:/opt/lib"
 
 
@@ -106,19 +111,21 @@ class Sandbox:
         groups = cell.make_groups(self.number, spec.memory_mb, spec.disk_mb, share_cpu=spec.share_cpu)
         variables = spec.variables(f"127.0.0.1:{self._api.port}", f"2026/01/01/[$LATEST]{self.number}")
         filter_fd = _as_file(seccomp.program())
+        variables_fd = _as_file(b"\0".join([f"{name}={value}".encode() for name, value in variables.items()]))
         try:
             self._process = await asyncio.create_subprocess_exec(
-                *_bubblewrap(spec, filter_fd, variables),
+                *_bubblewrap(spec, filter_fd, variables_fd),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 env={"PATH": os.defpath},
                 cwd=self._home,
-                pass_fds=(filter_fd,),
+                pass_fds=(filter_fd, variables_fd),
                 preexec_fn=lambda: _confine(groups),
             )
         finally:
             os.close(filter_fd)
+            os.close(variables_fd)
         self._cell = cell.Cell(self._process.pid, groups)
         self._reader = asyncio.create_task(self._read_log())
         self._exit = asyncio.create_task(self._process.wait())
@@ -259,8 +266,10 @@ def _as_file(data: bytes) -> int:
     return descriptor
 
 
-def _bubblewrap(spec: Spec, filter_fd: int, variables: Mapping[str, str]) -> list[str]:
-    """The command. The variables are for the runtime alone: LD_LIBRARY_PATH would turn bubblewrap's own loader astray."""
+def _bubblewrap(spec: Spec, filter_fd: int, variables_fd: int) -> list[str]:
+    """The command. The variables are for the runtime alone, which reads them from a descriptor: LD_LIBRARY_PATH would turn
+    bubblewrap's own loader astray, and whatever runs beside the runtime could see them in bubblewrap's arguments.
+    """
     devices = [part for name in DEVICES for part in ("--dev-bind", f"/dev/{name}", f"/dev/{name}")]
     layers = ["--ro-bind", str(spec.layers), "/opt"] if spec.layers else []
     return [
@@ -270,7 +279,8 @@ def _bubblewrap(spec: Spec, filter_fd: int, variables: Mapping[str, str]) -> lis
         *("--die-with-parent", "--new-session", "--seccomp", str(filter_fd)),
         *("--ro-bind", str(image()), "/", "--proc", "/proc", *devices),
         *("--ro-bind", str(spec.task), "/var/task", *layers),
-        *("--clearenv", *(part for name, value in variables.items() for part in ("--setenv", name, value))),
+        "--clearenv",
         *("--size", str(spec.disk_mb * _MB), "--tmpfs", "/tmp", "--chdir", "/var/task"),
+        *(f"/var/lang/bin/{PYTHON}", "-ISc", _LAUNCH, str(variables_fd)),
         *(f"/var/lang/bin/{PYTHON}", "-m", "awslambdaric", spec.handler),
     ]

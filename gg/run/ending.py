@@ -1,0 +1,61 @@
+"""Ends whatever a command has left running, however it tried to get away.
+
+This process must be a subreaper (`prctl(PR_SET_CHILD_SUBREAPER)`) with no child that is to stay. Then each process that a
+command began, also one that has a session of its own or whose parents are gone, descends from this process, and when the
+kernel says that there is no child there is none of them. Only children are signalled: until one is reaped nobody else has
+its number. As a child dies its children become ours.
+
+Who forks faster than that is met where `everybody` may be killed: one call of `kill(-1)` reaches all at once, for the
+kernel lets nobody fork while it goes through them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+
+_PAUSE_S = 0.0005
+
+
+def end_descendants(*, everybody: bool, seconds: float = 5.0) -> bool:
+    """Whether no descendant is left. `everybody`: no process of this user is to stay but this one, and it is not root."""
+    deadline = 0.0
+    while _reap():
+        now = time.monotonic()
+        deadline = deadline or now + seconds
+        if now > deadline:
+            return False
+        if everybody:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(-1, signal.SIGKILL)
+        else:
+            _kill_children()
+        time.sleep(_PAUSE_S)
+    return True
+
+
+def _reap() -> bool:
+    """Take note of those that are dead; whether there are others."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _kill_children() -> None:
+    for pid in _children():
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _children() -> list[int]:
+    """Each thread has its own."""
+    found: list[int] = []
+    for thread in os.listdir("/proc/self/task"):
+        with suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+            found += map(int, file.read().split())
+    return found

@@ -1,0 +1,190 @@
+"""Two users' commands on one warm function, the first of them hostile: nothing read, nothing changed, nothing left.
+
+`intruder.c` does one trick a row. Then another user asks the same environment: to look around, and to run an honest program.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from gg.core.codec import encode_thunk
+from gg.core.ids import SandboxPath
+from gg.core.reduction import decode_reduction
+from gg.core.thunk import File, Output, Thunk, Work
+from gg.host.trees import hash_file
+from gg.schedule.events import Fault
+from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, asked, decode_outputs, decode_reply
+from gg.wire.request import RAW, Request, Task, encode_objects, encode_request
+from tests.servers.functions_for_tests import create
+from tests.servers.lambda_service.client import LambdaService, lambda_service
+from tests.servers.lambda_service.config import Config
+from tests.servers.worker_zip import worker_zip
+
+HOSTILE, OTHER = b"h" * 32, b"o" * 32
+SECRET = "AKIDofthefunction"
+HERE = Path(__file__).parent
+MILLISECONDS = 1_500
+
+
+@dataclass
+class Users:
+    """The function, and the programs that are run there."""
+
+    service: LambdaService
+    programs: Path
+    client: Any = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = self.service.client()
+
+    def ask(self, coordinator: bytes, *tasks: Thunk) -> Reply | str:
+        """The reply, or the error that the function ended with."""
+        files = {f for task in tasks for f in task.entries if isinstance(f, File)}
+        request = encode_request(
+            Request(
+                tuple([Task(encode_thunk(task), (), MILLISECONDS) for task in tasks]),
+                objects=encode_objects([(0, Path(os.fsdecode(f.path)).read_bytes()) for f in files]),
+                coordinator=coordinator,
+            )
+        )
+        event = json.dumps(base64.b64encode(request).decode())
+        answer = self.client.invoke(FunctionName="f", Payload=event)
+        payload = json.loads(answer["Payload"].read())
+        if answer.get("FunctionError"):
+            return str(payload["errorMessage"])
+        return decode_reply(base64.b64decode(payload), asked(request))
+
+    def thunk(self, name: str, *arguments: str, also: tuple[str, ...] = ()) -> Thunk:
+        program = self.programs / name
+        paths = [program, *libraries(program), *[self.programs / each for each in also]]
+        return Thunk(
+            argv=tuple([os.fsencode(each) for each in (name, *arguments)]),
+            program=SandboxPath(os.fsencode(program)),
+            cwd=SandboxPath(os.fsencode(self.programs)),
+            env=((b"LC_ALL", b"C"),),
+            entries=tuple(sorted([declared(path) for path in paths], key=lambda f: f.path)),
+            groups=(),
+            outputs=tuple(
+                [Output(SandboxPath(os.fsencode(self.programs / n)), optional=True) for n in ("out", "out2")]
+            ),
+            work=Work.OTHER,
+            model="test/1",
+        )
+
+    def digest(self, name: str) -> str:
+        return hash_file(str(self.programs / name)).digest.hex()
+
+
+def declared(path: Path) -> File:
+    return File(SandboxPath(os.fsencode(path)), hash_file(str(path)), os.access(path, os.X_OK))
+
+
+def libraries(program: Path) -> list[Path]:
+    """The loader that a program names, and its C library."""
+    said = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout.split()
+    return [Path(word) for word in said if word.startswith("/")]
+
+
+@pytest.fixture(scope="module")
+def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
+    where = tmp_path_factory.mktemp("intruder").resolve()
+    subprocess.run(
+        ["cc", "-std=gnu11", "-O1", "-Wall", "-Werror", HERE / "intruder.c", "-o", where / "intruder"], check=True
+    )
+    (where / "honest.c").write_text('#include <stdio.h>\nint main(void) { puts("honest"); return 0; }\n')
+    subprocess.run(["cc", where / "honest.c", "-o", where / "honest"], check=True)
+    (where / "private").write_text("of the hostile user, but no business of the other's\n")
+    secret = (("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_SESSION_TOKEN", SECRET))
+    with lambda_service(Config(worker_environment=secret)) as service:
+        create(service.client(), code=worker_zip(), Handler="gg.worker.handler.handler", MemorySize=1024, Timeout=30)
+        yield Users(service, where)
+
+
+RUNS, ENDS = "runs", "ends"
+TRICKS = {
+    "environments": RUNS,
+    "memory": RUNS,
+    "poison": RUNS,
+    "swap": RUNS,
+    "replace": RUNS,
+    "plant": RUNS,
+    "files": RUNS,
+    "modes": Fault.INFRA,
+    "libraries": RUNS,
+    "map-link": RUNS,
+    "ipc": RUNS,
+    "queue": RUNS,
+    "outlive": RUNS,
+    "outrun": RUNS,
+    "multiply": RUNS,
+    "listen": RUNS,
+    "poison-later": RUNS,
+    "evade": Fault.TIMEOUT,
+    "lead-out": RUNS,
+    "overlay": ENDS,
+    "report": RUNS,
+    "lie": RUNS,
+    "map": Fault.INFRA,
+    "say-much": Fault.TOO_BIG,
+    "write-much": Fault.TOO_BIG,
+    "move-away": ENDS,
+    "limit-hard": ENDS,
+    "limit-soft": RUNS,
+    "slow-down": ENDS,
+    "output": RUNS,
+}
+"""What becomes of the hostile command itself: it runs, its environment ends with it, or it is refused."""
+
+
+@pytest.mark.parametrize("trick", TRICKS)
+def test_nothing_comes_over(users: Users, trick: str) -> None:
+    mine = [users.digest(name) for name in ("intruder", "honest")]
+    mine += [hash_file(str(path)).digest.hex() for path in libraries(users.programs / "honest")]
+    before = users.ask(HOSTILE, users.thunk("honest"))
+    assert isinstance(before, Reply)
+    began = time.monotonic()
+    reply = users.ask(HOSTILE, users.thunk("intruder", "do", trick, users.digest("honest"), also=("honest", "private")))
+    assert time.monotonic() - began < 15
+    check(reply, TRICKS[trick])
+    after = users.ask(OTHER, users.thunk("intruder", "look", *mine), users.thunk("honest"))
+    assert isinstance(after, Reply)
+    assert [words(result) for result in after.results] == [(0, b"", b""), (0, b"honest\n", b"")]
+    assert (after.worker.name == before.worker.name) == (TRICKS[trick] != ENDS), "the same environment, unless it ended"
+
+
+def check(reply: Reply | str, expected: str | Fault) -> None:
+    """The hostile command could try what it was to try, and got nothing for it."""
+    if expected == ENDS:
+        assert isinstance(reply, str), reply
+        assert "Runtime exited" in reply
+        return
+    assert isinstance(reply, Reply), reply
+    (result,) = reply.results
+    if isinstance(expected, Fault):
+        assert isinstance(result, Refused), result
+        assert result.fault is expected, result
+    else:
+        assert words(result) == (0, b"", b"")
+    for data in decode_outputs(reply.objects if reply.codec == RAW else zstandard.decompress(reply.objects)):
+        assert b"AWS_" not in data
+        assert b"Name:" not in data, "its /proc/self/status"
+
+
+def words(result: Result) -> tuple[int, bytes, bytes]:
+    """Status and what was printed."""
+    if isinstance(result, ToolFailed):
+        return result.status, result.stdout, result.stderr
+    assert isinstance(result, Succeeded), result
+    reduction = decode_reduction(result.reduction, None)
+    return 0, reduction.stdout, reduction.stderr
