@@ -112,7 +112,7 @@ def users(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Users]:
 
 
 RUNS, ENDS = "runs", "ends"
-TRICKS = {
+TRICKS: dict[str, str | Fault] = {
     "environments": RUNS,
     "memory": RUNS,
     "poison": RUNS,
