@@ -61,8 +61,8 @@ class MissingObject(GGError):
 class InputChanged(MissingObject):
     """An input that is not what it was when it was recorded, and no store has its bytes: only recording again helps."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(f"{path} has changed or gone since this was recorded", hint="run gg-infer again")
+    def __init__(self, path: str, *, hint: str = "run gg-infer again") -> None:
+        super().__init__(f"{path} has changed or gone since this was recorded", hint=hint)
 
 
 class BudgetError(GGError):

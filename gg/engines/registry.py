@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gg.host.filedb import FileDB
     from gg.run.expand import Groups
     from gg.store.base import Store
+    from gg.workspace.later import Later
     from gg.workspace.workspace import Workspace
 
 NAMES = ENGINES
@@ -40,11 +41,12 @@ def make_engines(
     workspace: Workspace,
     bill: Bill | None = None,
     renaming: Renaming | None = None,
+    later: Later | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Engine]:
     """The engines that the settings name, for a workspace, and the one to fall back on, in reserve.
 
-    What they spend goes on `bill`; `report(text)` is told of what has to be left out.
+    What they spend goes on `bill`; `later` tells what a thunk may not see; `report(text)` is told of what has to be left out.
 
     UsageError for one that does not exist; SetupError, AccessError for one that is not set up.
     """
@@ -61,6 +63,7 @@ def make_engines(
             workspace=workspace,
             bill=bill,
             renaming=renaming,
+            later=later,
             report=report,
         )
 
@@ -88,6 +91,7 @@ def _make(
     workspace: Workspace,
     bill: Bill | None,
     renaming: Renaming | None,
+    later: Later | None,
     report: Callable[[str], None],
 ) -> Sequence[LocalEngine | LambdaEngine]:
     """One, or one a region."""
@@ -103,6 +107,7 @@ def _make(
             workspace=workspace,
             bill=bill or Bill(),
             renaming=renaming,
+            later=later,
             report=report,
         )
     from gg.engines.local.local_engine import LocalEngine
@@ -119,5 +124,6 @@ def _make(
         isolation=Isolation(settings.isolation),
         memory=settings.memory,
         renaming=renaming,
+        later=later,
     )
     return [local]

@@ -37,7 +37,8 @@ class Found(NamedTuple):
 class Known:
     """The thunks at and below `roots`, as far as the store has them, `encoded`; `find` then fills `values`.
 
-    `holds` tells whether a file that was read undeclared is there with those bytes. Without it, none is.
+    `holds` tells whether a file that was read undeclared is there with those bytes. Without it, none is. `is_late`: whether it
+    may have come since the thunk was recorded, and so is not for it.
     """
 
     def __init__(
@@ -45,9 +46,11 @@ class Known:
         store: Store,
         roots: Iterable[ThunkId],
         holds: Callable[[SandboxPath, BlobId], bool] = lambda path, blob: False,
+        is_late: Callable[[ThunkId, SandboxPath], bool] = lambda name, path: False,
     ) -> None:
         self._store = store
         self._holds = holds
+        self._is_late = is_late
         self._outlines: dict[ThunkId, Outline] = {}
         self.encoded: dict[ThunkId, bytes] = {}
         self.values: dict[ThunkId, Values] = {}
@@ -106,8 +109,14 @@ class Known:
             Found(name, self._outlines[name].outputs, reduction, paths)
             for name, reduction in found
             if not (absent and any(made and made.blob in absent for made in reduction.outputs))
-            and (not reduction.extra_inputs or all(self._holds(*each) for each in reduction.extra_inputs))
+            and (
+                not reduction.extra_inputs
+                or all(self._holds(*each) and not self._is_late(name, each[0]) for each in reduction.extra_inputs)
+            )
         ]
+
+    def _extra_hold(self, name: ThunkId, reduction: Reduction) -> bool:
+        return all(self._holds(*each) and not self._is_late(name, each[0]) for each in reduction.extra_inputs)
 
     def _resolved(self, name: ThunkId) -> ThunkId:
         if not self._outlines[name].dependencies:

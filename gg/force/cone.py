@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gg.core import placeholder
@@ -27,6 +28,7 @@ from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.host.filedb import FileDB
+    from gg.workspace.later import Later
 
 
 class Answer(Enum):
@@ -50,13 +52,19 @@ class Cone:
     """Everything that is known of the thunks being forced. No engine, no scheduling: only the store is asked."""
 
     def __init__(
-        self, store: Store, groups: Groups, files: Callable[[], FileDB], outside: Callable[[bytes], bytes] = bytes
+        self,
+        store: Store,
+        groups: Groups,
+        files: Callable[[], FileDB],
+        outside: Callable[[bytes], bytes] = bytes,
+        later: Later | None = None,
     ) -> None:
-        """`outside`: where on this machine is what a thunk calls by a path."""
+        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded."""
         self._store = store
         self._groups = groups
         self._files = files
         self._outside = outside
+        self._later = later
         self.thunks: dict[ThunkId, Thunk] = {}
         self.values: dict[ThunkId, Values] = {}
         self.reductions: dict[ThunkId, Reduction] = {}
@@ -181,7 +189,7 @@ class Cone:
         have = {e.path for e in self.grown.get(name, ())}
         found: list[OutputOf] = []
         for path, _ in reduction.extra_inputs:
-            if path not in have:
+            if path not in have and not self._is_late(name, path):
                 known = read_placeholder(self._outside(path))
                 if known:
                     found.append(OutputOf(path, known.thunk, known.index))
@@ -199,11 +207,18 @@ class Cone:
                     return False
                 continue
             try:
-                if self._files().digest(self._outside(path)).blob != blob:
+                if self._is_late(name, path) or self._files().digest(self._outside(path)).blob != blob:
                     return False
             except OSError:
                 return False
         return True
+
+    def _is_late(self, name: ThunkId, path: SandboxPath) -> bool:
+        """Whether a file that an earlier run read undeclared has come since `name` was recorded."""
+        if self._later is None:
+            return False
+        thunk = self.thunks[name]
+        return self._later.late(name, thunk, path, partial(self._groups.directories, thunk)) is not None
 
     def took(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
         """Remember a reduction; the thunk that a dynamic one turned into, if it did."""

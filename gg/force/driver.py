@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from gg.force.alone import Alone
     from gg.host.filedb import FileDB
     from gg.observe import build_events as seen
+    from gg.workspace.later import Later
 
 
 FINAL = frozenset({Fault.TOOL, Fault.CHANGED})
@@ -70,8 +71,9 @@ class Driver:
         budget: Spending | None = None,
         mail: Mailbox | None = None,
         alone: Alone | None = None,
+        later: Later | None = None,
     ) -> None:
-        """`outside`: where on this machine is what a thunk calls by a path."""
+        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded."""
         self._engines = {engine.name: engine for engine in engines}
         self._tell = Telling(observe, os.fsencode(root) + b"/", outside)
         self._scheduler = Scheduler(policy or Policy())
@@ -80,7 +82,7 @@ class Driver:
         self._mail = mail or Mailbox()
         self._alone = alone
         self._elsewhere: dict[ThunkId, float] = {}  # run by another process, and until when that is waited for
-        self._cone = Cone(store, groups, files, outside)
+        self._cone = Cone(store, groups, files, outside, later)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, _Attempt] = {}
         self._failures: dict[ThunkId, Failure] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -220,7 +221,7 @@ class Forcer:
 
     def _force_known(self, roots: Iterable[ThunkId]) -> Known:
         """Place what needs nothing but to be placed."""
-        known, self._lacking = Known(self._store, roots, self._is_there), []
+        known, self._lacking = Known(self._store, roots, self._is_there, self._may_be_late), []
         self._observe(seen.Started(total=len(known)))
         try:
             for batch in known.find():
@@ -242,6 +243,19 @@ class Forcer:
             return read_placeholder(real) is None and self.files().digest(real).blob == blob
         except OSError:
             return False
+
+    def _may_be_late(self, name: ThunkId, path: bytes) -> bool:
+        """Whether the driver has to judge it, which knows the thunk (`gg.workspace.later`)."""
+        since, path = self._ledger.since(name), self._outside(path)
+        while since and path != b"/":
+            try:
+                info = os.lstat(path)
+            except OSError:
+                return True
+            if info.st_ctime_ns >= since and (path.startswith(self._prefix) or not stat.S_ISDIR(info.st_mode)):
+                return True
+            path = os.path.dirname(path)
+        return False
 
     def _take(self, batch: Sequence[Found]) -> list[_Result]:
         """What to place of what was known, as far as its bytes can be had: the rest is as good as unknown."""
@@ -271,9 +285,11 @@ class Forcer:
         from gg.force.driver import Driver
         from gg.run.expand import Groups
         from gg.schedule.policy import Policy
+        from gg.workspace.later import Later
 
         settings, store, groups = self._settings, self._store, Groups(self._store)
         budget = self._budget() if settings.budget else None
+        later = Later(self._ledger.since, self._ledger.made, self._prefix, self._outside)
         self._engines = make_engines(
             settings,
             store=store,
@@ -282,6 +298,7 @@ class Forcer:
             workspace=self._workspace,
             bill=self._bill,
             renaming=self._renaming,
+            later=later,
             report=lambda text: self._observe(seen.Note(text)),
         )
         several = sum(not engine.caps.reserve for engine in self._engines) > 1
@@ -300,6 +317,7 @@ class Forcer:
             policy=policy,
             root=self._workspace.root,
             outside=self._outside,
+            later=later,
             budget=budget,
             mail=self._box(),
             alone=Alone(os.path.join(self._workspace.store, "running")),

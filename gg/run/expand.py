@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -111,6 +112,16 @@ class Groups:
             for each in node.entries:
                 if isinstance(each, File):
                     found.setdefault(each.path, each)
+        return found
+
+    def directories(self, thunk: Thunk) -> set[SandboxPath]:
+        """Every directory that a thunk declares, or in which it declares something, and those above."""
+        found: set[SandboxPath] = set()
+        for entry in all_entries(thunk, self.below(thunk.groups)):
+            path = entry.path if isinstance(entry, Directory) else SandboxPath(os.path.dirname(entry.path))
+            while path not in found and path != b"/":
+                found.add(path)
+                path = SandboxPath(os.path.dirname(path))
         return found
 
     def universe(self, thunk: Thunk) -> tuple[SandboxPath, ...]:

@@ -24,7 +24,8 @@ class Job:
     `place(file)`: where the bytes of one of the thunk's own files are, or None for its own path. `moved`: the same for
     files of its groups that are not at their own path. `extra`: files and directories that are let in beside those declared,
     because an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
-    store), with `env` to tell it where that is; none is part of the thunk's identity. `libraries`: what the dynamic loader
+    store), with `env` to tell it where that is; none is part of the thunk's identity. `hidden`: paths that are not there for it,
+    whatever is on the disk. `libraries`: what the dynamic loader
     needs to start those. The path map takes note of libraries by itself; a jail must have them from the start.
     `misses`: what is neither declared nor there is reported too.
     """
@@ -34,6 +35,7 @@ class Job:
     moved: Mapping[SandboxPath, str] = field(default_factory=dict)
     extra: tuple[File | Directory, ...] = ()
     passed: tuple[bytes, ...] = ()
+    hidden: tuple[SandboxPath, ...] = ()
     libraries: tuple[bytes, ...] = ()
     env: Mapping[bytes, bytes] = field(default_factory=dict)
     isolation: Isolation = Isolation.PATHMAP
@@ -47,9 +49,9 @@ class Ran:
 
     `written`: files in the overlay, real path to (path in the overlay, executable). `removed`: declared files that it
     removed. `reads`: declared files that were opened; None when that could not be observed. `undeclared`: files that exist and
-    were asked for. `missing`: paths that were asked for and are not in the sandbox. `mapped`: declared files whose bytes
-    were read elsewhere than at their own path. `static`: programs that would have escaped the path map and so were not
-    run: the command must run in a jail.
+    were asked for; `directories`: those that were asked for undeclared, or listed. `missing`: paths
+    that were asked for and are not in the sandbox. `mapped`: declared files whose bytes were read elsewhere than at their
+    own path. `static`: programs that would have escaped the path map and so were not run: the command must run in a jail.
     """
 
     status: int
@@ -60,6 +62,7 @@ class Ran:
     removed: tuple[SandboxPath, ...] = ()
     reads: tuple[File, ...] | None = None
     undeclared: tuple[SandboxPath, ...] = ()
+    directories: tuple[SandboxPath, ...] = ()
     missing: tuple[SandboxPath, ...] = ()
     started: float = 0.0
     signal: int = 0

@@ -42,6 +42,7 @@ real is started in at SCRATCH/w + its path: inside, it has its own name. Directo
 The report file is appended to, one `write` a record: a kind byte, a path, NUL.
 
   U  an undeclared file that exists was asked for, or an undeclared directory was listed
+  D  an undeclared directory that exists was asked for, or a declared one was listed (flag OBSERVE)
   M  an undeclared path that does not exist was asked for (flag MISSES)
   S  a program that is linked statically (or 32 bits wide) was to be executed: it could not be kept to the map, and got
      EACCES. With WATCH it runs, and what it reads is not marked

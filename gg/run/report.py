@@ -12,16 +12,19 @@ from gg.light.slotted import slotted
 
 _LINKS = 40  # as Linux follows at most
 _MOST = 16 << 20  # bytes
-_LINE = regex(rb"(?<=\0)[UMS]/[^\0]*")
+_LINE = regex(rb"(?<=\0)[UMSD]/[^\0]*")
 
 
 @slotted()
 class Reported:
-    """Paths: `undeclared` were asked for and are there, `missing` are not, `static` are programs nobody sees into."""
+    """Paths: `undeclared` were asked for and are there, `directories` only as such, `missing` are not; `static` are programs
+    that nobody sees into.
+    """
 
     undeclared: tuple[SandboxPath, ...] = ()
     missing: tuple[SandboxPath, ...] = ()
     static: tuple[SandboxPath, ...] = ()
+    directories: tuple[SandboxPath, ...] = ()
 
 
 class Report:
@@ -41,10 +44,10 @@ class Report:
 
     def read(self) -> Reported:
         """What is in it, whoever wrote it: a command may have put there whatever it likes."""
-        kinds: dict[bytes, list[SandboxPath]] = {b"U": [], b"M": [], b"S": []}
+        kinds: dict[bytes, list[SandboxPath]] = {b"U": [], b"M": [], b"S": [], b"D": []}
         for line in dict.fromkeys(_LINE.findall(b"\0" + read_scratch(self.path, _MOST))):
             kinds[line[:1]].append(SandboxPath(line[1:]))
-        return Reported(tuple(kinds[b"U"]), tuple(kinds[b"M"]), tuple(kinds[b"S"]))
+        return Reported(tuple(kinds[b"U"]), tuple(kinds[b"M"]), tuple(kinds[b"S"]), tuple(kinds[b"D"]))
 
 
 def read_scratch(path: bytes | str, most: int) -> bytes:

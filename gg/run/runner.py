@@ -111,6 +111,7 @@ class Runner:
         records += [node.records for node in nodes]
         read = {e.path for e in own}
         hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
+        hidden += map(pathmap.absent, job.hidden)
         asked = asks(thunk)
         if asked:
             hidden += _NO_TERMINFO
@@ -150,6 +151,7 @@ class Runner:
             removed=tuple([SandboxPath(p) for p in _walk(self._gone)]) if observed.wrote else (),
             reads=tuple(e for e in reads if isinstance(e, File)),
             undeclared=(*reported.undeclared, *lacking),
+            directories=reported.directories,
             missing=reported.missing,
             started=done.started,
             signal=done.signal,

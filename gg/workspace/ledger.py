@@ -3,12 +3,14 @@
 A call counts, whether or not its output is still wanted: a check that removes its object, an intermediate file that make
 deletes, an object that is written over. So `gg-force` evaluates what the ledger holds, besides what placeholders stand for.
 
-ledger/TIME-PID        what one recording has recorded, in its order; its recorder holds it locked
-ledger/TIME-PID.told   the places in it (u32 each) of the calls whose end was told
+calls/TIME-PID         what one recording has recorded, in its order; its recorder holds it locked
+calls/TIME-PID.told    the places in it (u32 each) of the calls whose end was told
 failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
 
 A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints;
-the seven below: who passes that on, `gg.core.colour.By`), and the paths of its outputs, a NUL between them.
+the seven below: who passes that on, `gg.core.colour.By`), the paths of its outputs, a NUL between them, and when it was
+recorded, u64 in nanoseconds by the clock of file systems, so that what came later can be told (`gg.workspace.later`): no two
+calls of a recording have the same.
 All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
 recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
 
@@ -24,18 +26,33 @@ import struct
 import threading
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from gg.core.ids import DIGEST_SIZE, ThunkId
+from gg.light.named import NamedTuple
 
 _LENGTH = struct.Struct("<I")
+_TIME = struct.Struct("<Q")
 _LONGEST = 0xFFFFFF
 _HEAD = DIGEST_SIZE + _LENGTH.size
 _UNHEARD = 1 << 31
 _BY = 24
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
 _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
+_SECOND = 1_000_000_000
+_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, that of the ticks
+
+
+class _Call(NamedTuple):
+    """One record of a recording."""
+
+    place: int
+    thunk: ThunkId
+    paths: bytes
+    heard: bool
+    by: int
+    time: int
 
 
 class _Recording:
@@ -46,6 +63,7 @@ class _Recording:
         self.count = 0
         self.told = 0
         self._size = 0
+        self._time = 0
         self._fd = -1
 
     def open(self) -> None:
@@ -54,44 +72,54 @@ class _Recording:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
-    def add(self, thunk: ThunkId, paths: bytes, heard: bool, by: int) -> int:
-        """Its place. OSError when there is no room, and then nothing is added."""
+    def add(self, thunk: ThunkId, paths: bytes, heard: bool, by: int) -> tuple[int, int]:
+        """Its place and time. OSError when there is no room, and then nothing is added."""
         if len(paths) > _LONGEST:
             raise OSError(7, "Argument list too long", self.path)
-        record = thunk + _LENGTH.pack(len(paths) | by << _BY | (0 if heard else _UNHEARD)) + paths
-        written = os.write(self._fd, record)
-        if written != len(record):
-            os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
-            raise OSError(28, "No space left on device", self.path)
+        self._write(thunk + _LENGTH.pack(len(paths) | by << _BY | (0 if heard else _UNHEARD)) + paths)
+        self._time = max(self._time + 1, _written_at(self._fd))
+        self._write(_TIME.pack(self._time))
         self.count += 1
-        self._size += written
-        return self.count - 1
+        return self.count - 1, self._time
 
-    def read(self) -> Iterator[tuple[int, ThunkId, bytes, bool, int]]:
-        """Place, thunk and paths of each call that was not told of yet, whether it is heard and by whom; of others place -1."""
+    def _write(self, data: bytes) -> None:
+        written = os.write(self._fd, data)
+        if written != len(data):
+            os.ftruncate(self._fd, self._size)
+            raise OSError(28, "No space left on device", self.path)
+        self._size += written
+
+    def read(self) -> list[_Call]:
+        """Its calls. FileNotFoundError when nothing of it is owed any more."""
         with open(self.path, "rb") as file:
-            data = file.read()
-        told = self._told()
+            data, changed = file.read(), os.fstat(file.fileno()).st_mtime_ns
+        calls: list[_Call] = []
         at = 0
-        self.count, self.told, self._size = 0, len(told), len(data)
         while at + _HEAD <= len(data):
             (length,) = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
             end = at + _HEAD + (length & _LONGEST)
-            if end > len(data):
-                return
+            if end + _TIME.size > len(data):
+                break
             thunk = ThunkId(data[at : at + DIGEST_SIZE])
             heard, by = length < _UNHEARD, (length & ~_UNHEARD) >> _BY
-            yield -1 if self.count in told else self.count, thunk, data[at + _HEAD : end], heard, by
-            self.count += 1
-            at = end
+            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], heard, by, *_TIME.unpack_from(data, end)))
+            at = end + _TIME.size
+        self.count, self._size = len(calls), len(data)
+        wrong = changed - calls[-1].time if calls else 0
+        if abs(wrong) > _SECOND:  # the recorder had another clock, as below faketime
+            calls = [call._replace(time=call.time + wrong) for call in calls]
+        return calls
 
-    def _told(self) -> set[int]:
+    def read_told(self) -> set[int]:
+        """The places of the calls whose end was told."""
         try:
             with open(self.path + ".told", "rb") as file:
                 data = file.read()
         except FileNotFoundError:
             return set()
-        return set(array("I", data[: len(data) & ~3]))
+        told = set(array("I", data[: len(data) & ~3]))
+        self.told = len(told)
+        return told
 
     def mark(self, places: Sequence[int]) -> None:
         """These were told of."""
@@ -113,13 +141,22 @@ class _Recording:
                 os.unlink(self.path + ".told")
 
 
+def _written_at(fd: int) -> int:
+    """When the file was changed, just now: all that is changed later has a later time, or the same where the kernel's clock
+    only moves by ticks.
+    """
+    time_ns = os.fstat(fd).st_ctime_ns
+    # Where it is ahead of the ticks, what is changed from now on has this time or a later one (Linux 6.13).
+    return time_ns - (time_ns > time.clock_gettime_ns(_COARSE_CLOCK))
+
+
 class Ledger:
     """Of the workspace whose records are in `dot`. Any thread may use it."""
 
     def __init__(self, dot: str, again: set[bytes] | None = None) -> None:
         """Into `again` go the failed thunks whose calls are recorded again."""
         self._again = again if again is not None else set()
-        self._directory = os.path.join(dot, "ledger")
+        self._directory = os.path.join(dot, "calls")
         self._failed_path = os.path.join(dot, "failed")
         self._lock = threading.RLock()
         self._own: _Recording | None = None
@@ -129,6 +166,8 @@ class Ledger:
         self._known: set[ThunkId] = set()
         self._unheard: set[tuple[str, int]] = set()
         self._by: dict[ThunkId, int] = {}
+        self._since: dict[ThunkId, int] = {}
+        self._made: tuple[object, dict[bytes, list[int]]] = (None, {})
         self._standing: list[ThunkId] = []
         self._failed: set[ThunkId] = set()
         self._loaded = False
@@ -155,7 +194,7 @@ class Ledger:
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            place = own.add(thunk, paths, heard, by)
+            place, self._since[thunk] = own.add(thunk, paths, heard, by)
             self._owed.setdefault(thunk, []).append((own, place))
             self._by[thunk] = by
             if not heard:
@@ -227,9 +266,12 @@ class Ledger:
         dropped: list[int] = []
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
-            for place, thunk, joined, heard, by in recording.read():
-                self._known.add(thunk)
-                if place < 0:
+            calls, told = recording.read(), recording.read_told()
+            times = {thunk: time for _, thunk, _, _, _, time in calls}
+            self._since = {**times, **self._since}  # the latest recording comes first
+            self._known.update(times)
+            for place, thunk, joined, heard, by, _ in calls:
+                if place in told:
                     continue
                 if not earliest:
                     outputs += joined.split(b"\0")
@@ -237,7 +279,7 @@ class Ledger:
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
-                    self._by.setdefault(thunk, by)  # the latest recording comes first
+                    self._by.setdefault(thunk, by)
                     if not heard:
                         self._unheard.add((recording.path, place))
             self._recordings.append(recording)
@@ -274,6 +316,28 @@ class Ledger:
     def by(self, thunk: ThunkId) -> int:
         """Who passes on what a call of it prints, as the recording of the last one has it (`gg.core.colour.By`)."""
         return self._by.get(thunk, 0)
+
+    def since(self, thunk: ThunkId) -> int:
+        """When a call of it was last recorded, in nanoseconds; 0 if that is not known."""
+        return self._since.get(thunk, 0)
+
+    def made(self, path: bytes) -> Sequence[int]:
+        """When the calls were recorded that make this file, of those recordings of which something is owed."""
+        with self._lock:
+            names = [*self._others(), *([os.path.basename(self._own.path)] if self._own else ())]
+            stamp = tuple(names), self._own.count if self._own else 0
+            if self._made[0] != stamp:
+                self._made = stamp, self._all_made(names)
+            return self._made[1].get(path, ())
+
+    def _all_made(self, names: Sequence[str]) -> dict[bytes, list[int]]:
+        found: dict[bytes, list[int]] = {}
+        for name in names:
+            with suppress(FileNotFoundError):
+                for call in _Recording(os.path.join(self._directory, name)).read():
+                    for path in call.paths.split(b"\0"):
+                        found.setdefault(path, []).append(call.time)
+        return found
 
     def told(self, thunks: Iterable[ThunkId]) -> None:
         """What came of all calls of these thunks was told."""

@@ -75,7 +75,7 @@ def is_made_anew(records: str, path: str, *, closely: bool) -> bool:
     info = os.stat(path)
     if (info.st_dev, info.st_ino) != (root.device, root.inode):
         return True
-    return closely and root.born != 0 and _born(path) != root.born
+    return closely and root.born != 0 and born(path) != root.born
 
 
 def renew(home: str, records: str, path: str) -> None:
@@ -128,7 +128,7 @@ def note(records: str, path: str) -> None:
     info = os.stat(path)
     aside = os.path.join(records, f"root.{os.getpid()}")
     with open(aside, "wb") as file:
-        file.write(b"%d %d %d\n%s" % (info.st_dev, info.st_ino, _born(path), os.fsencode(path)))
+        file.write(b"%d %d %d\n%s" % (info.st_dev, info.st_ino, born(path), os.fsencode(path)))
     os.replace(aside, os.path.join(records, "root"))
 
 
@@ -182,15 +182,15 @@ def _is(root: Root, path: str) -> bool:
     except OSError:
         return False
     same = (info.st_dev, info.st_ino) == (root.device, root.inode) and stat.S_ISDIR(info.st_mode)
-    return same and root.born != 0 and _born(path) == root.born
+    return same and root.born != 0 and born(path) == root.born
 
 
 def _is_there(root: Root) -> bool:
     return _is(root, root.path)
 
 
-def _born(path: str) -> int:
-    """When the directory was made, in nanoseconds since the epoch, by statx(2); 0 where that is not told."""
+def born(path: str | bytes) -> int:
+    """When the file or directory was made, in nanoseconds since the epoch, by statx(2); 0 where that is not told."""
     import ctypes
 
     fields = ctypes.create_string_buffer(256)

@@ -54,6 +54,8 @@ static int open_to_read(int dir, struct gg_place *p, int flags)
         return fd;
     case GG_DIR:
         gg_mark(p->record, GG_READ);
+        if (lists && (gg_the_map()->flags & GG_OBSERVE))
+            gg_report('D', p->hash, p->path);
         if ((lists ? gg_listed_directory(p) : gg_real_directory(p)) != 0)
             return -1;
         return sys_openat(AT_FDCWD, p->real, flags, 0);

@@ -311,6 +311,20 @@ static int new_listing(char list[PATH_MAX], const char *name)
     return sys_mkdir(list, 0755) == 0 || errno == EEXIST ? 0 : -1;
 }
 
+/* Is anything in this directory declared absent? */
+static int hides_names(const struct gg_place *place)
+{
+    const struct gg_map *map = gg_the_map();
+    size_t above = place->size;
+    for (uint32_t i = 0; i < map->used; i++) {
+        const struct gg_record *r = &map->records[i];
+        if (r->kind == 'N' && r->size > above + 1 && memcmp(r->path, place->path, above) == 0 && r->path[above] == '/' &&
+            memchr(r->path + above + 1, '/', r->size - above - 1) == NULL)
+            return 1;
+    }
+    return 0;
+}
+
 /* Names that were hidden or are declared absent go; those of the overlay come last, so a name made anew is there. */
 int gg_listed_directory(struct gg_place *place)
 {
@@ -323,7 +337,7 @@ int gg_listed_directory(struct gg_place *place)
     if (gg_in_scratch(overlay, "/w", name) != 0 || gg_in_scratch(hidden, "/gone", name) != 0)
         return -1;
     int real = place->where != GG_OVERLAY && !(map->flags & GG_ALIEN) && sys_fstatat(AT_FDCWD, place->path, &st, 0) == 0;
-    if (real && (map->flags & GG_OBSERVE) && sys_lstat(overlay, &st) != 0 && sys_lstat(hidden, &st) != 0) {
+    if (real && (map->flags & GG_OBSERVE) && !hides_names(place) && sys_lstat(overlay, &st) != 0 && sys_lstat(hidden, &st) != 0) {
         place->real = place->path;
         return 0;
     }

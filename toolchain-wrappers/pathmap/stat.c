@@ -87,6 +87,12 @@ static int stat_directory(struct gg_place *p, struct stat *st)
     return gg_real_directory(p) != 0 ? -1 : sys_fstatat(AT_FDCWD, p->real, st, 0);
 }
 
+static void saw_directory(const struct gg_place *p)
+{
+    if ((gg_the_map()->flags & (GG_OBSERVE | GG_WATCH)) == GG_OBSERVE)
+        gg_report('D', p->hash, p->path);
+}
+
 static int stat_undeclared(const struct gg_place *p, struct stat *st, int flags)
 {
     if (sys_fstatat(AT_FDCWD, p->path, st, flags) != 0) {
@@ -95,6 +101,8 @@ static int stat_undeclared(const struct gg_place *p, struct stat *st, int flags)
     }
     if ((S_ISREG(st->st_mode) || S_ISLNK(st->st_mode)) && gg_undeclared(p) != 0)
         return -1;
+    if (S_ISDIR(st->st_mode))
+        saw_directory(p);
     return p->must_be_directory && !S_ISDIR(st->st_mode) ? refuse(ENOTDIR) : 0;
 }
 
@@ -137,7 +145,10 @@ static int access_undeclared(const struct gg_place *p, int mode)
         gg_missed(p);
         return -1;
     }
-    if (sys_fstatat(AT_FDCWD, p->path, &st, 0) == 0 && !S_ISDIR(st.st_mode)) {
+    int there = sys_fstatat(AT_FDCWD, p->path, &st, 0) == 0;
+    if (there && S_ISDIR(st.st_mode))
+        saw_directory(p);
+    if (there && !S_ISDIR(st.st_mode)) {
         if (S_ISREG(st.st_mode) && gg_undeclared(p) != 0)
             return -1;
         if (p->must_be_directory)

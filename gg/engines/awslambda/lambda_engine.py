@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gg.core.thunk import Thunk
     from gg.host.filedb import FileDB
     from gg.wire.request import Place
+    from gg.workspace.later import Later
 
 _RAMP = Ramp(burst=1000, rate=100.0)
 _OVERHEAD_S = 0.15
@@ -86,6 +87,7 @@ class LambdaEngine:
         renaming: Renaming | None = None,
         granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
         coordinator: bytes = b"",
+        later: Later | None = None,
     ) -> None:
         self.name = region.name
         self.slots = slots
@@ -115,6 +117,7 @@ class LambdaEngine:
             remote=remote,
             renaming=renaming,
             granted=granted,
+            later=later,
             forget=self._inputs.forget,
         )
         self._loop = LoopThread("lambda")

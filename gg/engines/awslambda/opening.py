@@ -35,6 +35,7 @@ from gg.workspace.settings import Settings
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.host.filedb import FileDB
+    from gg.workspace.later import Later
     from gg.workspace.workspace import Workspace
 
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
@@ -61,6 +62,7 @@ def open_engines(
     workspace: Workspace,
     bill: Bill,
     renaming: Renaming | None = None,
+    later: Later | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[LambdaEngine]:
     """An engine for each region of the settings, the first of which is named as if it were alone; the scheduler trusts and
@@ -105,6 +107,7 @@ def open_engines(
                 renaming=renaming,
                 granted=granted,
                 coordinator=asking,
+                later=later,
             )
         )
     return engines

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gg.core.ids import BlobId, SandboxPath
@@ -27,6 +28,7 @@ from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
+    from gg.workspace.later import Later
 
 _MOST_OUTPUTS = 1 << 30
 
@@ -51,6 +53,7 @@ class Replies:
         remote: Between | None,
         renaming: Renaming | None,
         granted: Granted,
+        later: Later | None = None,
         forget: Callable[[], None],
     ) -> None:
         self._name = name
@@ -62,6 +65,7 @@ class Replies:
         self._renaming = renaming
         self._outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
         self._granted = granted
+        self._later = later
         self._forget = forget
 
     def judge(self, came: Came) -> list[Result]:
@@ -95,10 +99,12 @@ class Replies:
             return self._judge(answer, part, told, outputs)
         except FormatError as error:
             return Failure(Fault.INFRA, f"a damaged reply: {error}")
+        except InputChanged as error:
+            return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
 
     def _judge(self, answer: Answer, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> Result:
         if answer.missing:
-            more = self._more(answer.missing, part.start, told)
+            more = self._more(answer.missing, part.start, told, works=isinstance(answer, Succeeded))
             if more is not None:
                 return more
         match answer:
@@ -109,11 +115,12 @@ class Replies:
             case Refused():
                 return self._refused(answer)
 
-    def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes]) -> Failure | None:
-        """It looked for what is here and was not declared: it is to run again, with that."""
+    def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes], *, works: bool) -> Failure | None:
+        """It looked for what is here and was not declared: it is to run again, with that. What came later is not for it."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
         tool = self._outside(start.thunk.program)
-        found = self._home.look([SandboxPath(p) for p in missing], known, told, tool)
+        wanted = [SandboxPath(p) for p in missing if not self._is_late(SandboxPath(p), start, works=works)]
+        found = self._home.look(wanted, known, told, tool)
         if found.kept:
             name = os.fsdecode(self._outside(found.kept[0]))
             return Failure(
@@ -125,6 +132,16 @@ class Replies:
             self._store.put_files({f.blob: self._renaming.outside_path(f.path) for f in found.files})
         extra = (*start.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
+
+    def _is_late(self, path: SandboxPath, start: Start, *, works: bool) -> bool:
+        """Whether it is not to be shown to a thunk that works without it, or fails without it."""
+        if self._later is None:
+            return False
+        late = self._later.late(start.id, start.thunk, path, partial(self._groups.directories, start.thunk))
+        if late is not None and late.changed:
+            name = os.fsdecode(self._outside(path))
+            raise InputChanged(name, hint="record again, or declare that the command reads it")
+        return late is not None and (late.sure or works)
 
     def _refused(self, answer: Refused) -> Failure:
         if answer.lacking and self._remote is not None:

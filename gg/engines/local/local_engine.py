@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, SandboxPath
-from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.engine import Answer, Failure, Post, Start
 from gg.engines.machine import memory_total, oom_kills
+from gg.engines.undeclared import Undeclared
 from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
 from gg.host.trees import hash_file
 from gg.light.slotted import replace
@@ -26,13 +26,13 @@ from gg.run.process import Killed
 from gg.run.runner import Runner
 from gg.schedule.events import Caps, Fault
 from gg.store.base import blob_key
-from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.engines.local.own_commands import Inside
     from gg.host.filedb import FileDB
     from gg.store.base import Store
+    from gg.workspace.later import Later
 
 _CHILD_KILLED = (
     b"fatal error: Killed signal terminated program ",
@@ -41,7 +41,7 @@ _CHILD_KILLED = (
 _NO_SPACE = b"No space left on device"
 _FULL = 64 << 20  # bytes: what a command had written is mostly removed again by the time that we look
 _FULL_FILES = 1000
-_TRIES = 12  # a command that is shown more each time; each try adds at least one file
+_TRIES = 40  # a command that is shown more each time, or less; each try adds at least one path
 _TICK_NS = 10_000_000  # times of files come from the kernel's coarse clock, which is behind by at most this (HZ=100)
 
 
@@ -62,10 +62,12 @@ class LocalEngine:
         memory: int = 0,
         dot: str = "",
         renaming: Renaming | None = None,
+        later: Later | None = None,
     ) -> None:
         """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
         the machine has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot.
         `renaming`: how thunks call the workspace, if not by its own path. Of such a file the blob in the store is read.
+        `later`: tells what came after a thunk was recorded; without it, all that is there is for all.
         """
         self.slots = slots
         self.caps = Caps(memory_total=memory or memory_total(), independent=False)
@@ -76,6 +78,7 @@ class LocalEngine:
         self._isolation = isolation
         self._dot = dot
         self._renaming = renaming
+        self._later = later
         self._directories: dict[SandboxPath, Directory] = {}
         self._inside: Inside | None = None
         self._queue: queue.SimpleQueue[tuple[Start, Post] | None] = queue.SimpleQueue()
@@ -194,11 +197,11 @@ class LocalEngine:
                 runner.kill()
 
     def _run(self, runner: Runner, start: Start) -> Reduction | Failure:
-        extra = {f.path: f for f in start.extra}
+        asked = self._undeclared(start)
         moved = self._renamed(start.thunk)
         for _ in range(_TRIES):
             try:
-                ran = runner.run(self._job(start.thunk, moved, extra))
+                ran = runner.run(self._job(start.thunk, moved, asked))
             except OSError:
                 for file in self._gone(start.thunk, moved):  # its program perhaps
                     self._blob(file)
@@ -211,27 +214,42 @@ class LocalEngine:
                 for file in changed:
                     moved[file.path] = self._blob(file)
                 continue
-            own = {output.path for output in start.thunk.outputs}
-            needs, more, again = self._undeclared(ran, extra, own)
-            if needs:
-                return Failure(Fault.UNDECLARED, "reads what is not made yet", needs=needs, extra=tuple(extra.values()))
-            extra |= more
+            again = asked.look(ran)
+            if asked.needs:
+                needs, extra = tuple(asked.needs), tuple(asked.extra.values())
+                return Failure(Fault.UNDECLARED, "reads what is not made yet", needs=needs, extra=extra)
             if again:
                 continue
             if ran.status:
                 if gone := self._gone(start.thunk, ran.mapped):
                     moved.update({file.path: self._blob(file) for file in gone})
                     continue
+                if asked.show_again():
+                    continue
                 return self._failed(ran)
-            return self._reduction(start.thunk, ran, extra)
+            return self._reduction(start.thunk, ran, asked.extra)
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
-    def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], extra: dict[SandboxPath, File]) -> Job:
+    def _undeclared(self, start: Start) -> Undeclared:
+        return Undeclared(
+            start.id,
+            start.thunk,
+            start.extra,
+            store=self._store,
+            groups=self._groups,
+            files=self._files,
+            here=self._here,
+            later=self._later,
+            directories=self._directories,
+        )
+
+    def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], asked: Undeclared) -> Job:
         job = Job(
             thunk=thunk,
             place=self._place,
             moved=moved,
-            extra=(*extra.values(), *self._directories.values()),
+            extra=(*asked.extra.values(), *self._directories.values()),
+            hidden=tuple(asked.hidden),
             isolation=self._isolation,
             misses=self._renaming is not None,
         )
@@ -323,35 +341,6 @@ class LocalEngine:
                 pass
             gone.append(file)
         return gone
-
-    def _undeclared(
-        self, ran: Ran, extra: dict[SandboxPath, File], own: set[SandboxPath]
-    ) -> tuple[tuple[tuple[SandboxPath, Placeholder], ...], dict[SandboxPath, File], bool]:
-        """What to wait for, what to declare, and whether the command must run again to be shown it."""
-        needs: list[tuple[SandboxPath, Placeholder]] = []
-        more: dict[SandboxPath, File] = {}
-        again = False
-        for path in (*ran.undeclared, *ran.missing):
-            here = self._here(path)
-            if here != path and path not in self._directories and os.path.isdir(here):
-                self._directories[path] = Directory(path)
-                again = True
-            if path in extra or path in own or not os.path.isfile(here):
-                continue
-            placeholder = read_placeholder(here)
-            if placeholder:
-                needs.append((path, placeholder))
-                continue
-            try:
-                info = self._files().digest(here)
-                changed_at = os.stat(here).st_ctime
-                if here != path:
-                    self._store.put_files({info.blob: here})
-            except OSError:
-                continue
-            more[path] = File(path, info.blob, info.executable)
-            again = again or changed_at > ran.started - 0.1 or path in ran.missing
-        return tuple(needs), more, again
 
     # Outcomes
 

@@ -1,0 +1,210 @@
+"""What has come since a command was recorded, and so is not for it: it would not have been there, had the command run then.
+
+A plain command sees the tree as it is at that moment. When its thunk runs, later commands may have put files, links or directories
+where it looks: before a header on its search path, beside a library. What was declared has its bytes from then; what was not
+declared is judged by its times and by the ledger's:
+
+  - what a recorded call makes is there from that call on, whenever it was forced;
+  - a link, or a file, is there from its change on (ctime: also a rename or a link into place sets it);
+  - a directory from its birth on. One that was moved into place tells no time, so one below the workspace in which nothing is
+    declared, though a search that leaves nothing out was recorded, counts as come later when it has changed since.
+
+A model of ours declares all that a command can read, so what it has not declared was not there; a tool that the user has
+declared may read more. Of that, a file that was there and has other bytes by now cannot be had (`changed`).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence, Set
+from contextlib import suppress
+
+from gg.core.ids import SandboxPath, ThunkId
+from gg.core.thunk import Thunk
+from gg.light.named import NamedTuple
+
+_MAY_LEAVE_OUT = frozenset({"custom", "declared"})
+_LINKS = 40
+_SECOND = 1_000_000_000
+_MOST_LISTED = 20_000
+
+
+class Late(NamedTuple):
+    """What hides `path`: itself or a directory above it. Not `sure`: it is shown to a command that fails without it."""
+
+    path: SandboxPath
+    sure: bool
+    changed: bool = False
+
+
+class Later:
+    """Judges paths of one workspace, whose directory is `root`. Any thread may ask.
+
+    `since`: when a thunk was last recorded, in ns, 0 if nobody knows. `made`: when the calls were recorded that make a file.
+    `outside`: the path on this machine of what a thunk names.
+    """
+
+    def __init__(
+        self,
+        since: Callable[[ThunkId], int],
+        made: Callable[[bytes], Sequence[int]],
+        root: bytes,
+        outside: Callable[[bytes], bytes] = bytes,
+    ) -> None:
+        self._since = since
+        self._made = made
+        self._below = root.rstrip(b"/") + b"/"
+        self._outside = outside
+
+    def late(
+        self, name: ThunkId, thunk: Thunk, path: SandboxPath, directories: Callable[[], Set[bytes]]
+    ) -> Late | None:
+        """Why the undeclared `path` is not for this thunk; None if it is. `directories`: those that the thunk declares, or in
+        which it declares something.
+        """
+        since = self._since(name)
+        if not since:
+            return None
+        complete = not thunk.dynamic and thunk.model.partition("/")[0] not in _MAY_LEAVE_OUT
+        walk = _Walk(since, complete, self._made, self._below, directories, self._outside)
+        return walk.judge(path)
+
+    def listed(
+        self, name: ThunkId, thunk: Thunk, directory: SandboxPath, directories: Callable[[], Set[bytes]]
+    ) -> list[Late]:
+        """All in a directory that is not for this thunk."""
+        found: list[Late] = []
+        real, since = self._outside(directory), self._since(name)
+        try:
+            if not since or _ends(os.stat(real).st_ctime_ns) < since:
+                return found
+        except OSError:
+            return found
+        with suppress(OSError), os.scandir(real) as entries:
+            for number, entry in enumerate(entries):
+                if number >= _MOST_LISTED:
+                    break
+                late = self.late(name, thunk, SandboxPath(directory.rstrip(b"/") + b"/" + entry.name), directories)
+                if late is not None and not late.changed:
+                    found.append(late)
+        return found
+
+
+class _Walk:
+    """One judgement."""
+
+    def __init__(
+        self,
+        since: int,
+        complete: bool,
+        made: Callable[[bytes], Sequence[int]],
+        below: bytes,
+        directories: Callable[[], Set[bytes]],
+        outside: Callable[[bytes], bytes],
+    ) -> None:
+        self._since_ns = since
+        self._complete = complete
+        self._made = made
+        self._below = below
+        self._directories = directories
+        self._outside = outside
+
+    def judge(self, path: SandboxPath) -> Late | None:
+        """Component by component, links followed, until one is late."""
+        real = self._outside(path)
+        names = real.split(b"/")[1:]
+        rest = [
+            (part, len(names) - number) for number, part in enumerate(names, 1)
+        ]  # how many of the path's own follow
+        rest.reverse()
+        at, links = b"", 0
+        while rest:
+            part, after = rest.pop()
+            if part in (b"", b".", b".."):
+                at = os.path.dirname(at).rstrip(b"/") if part == b".." else at
+                continue
+            full = at + b"/" + part
+            try:
+                info = os.lstat(full)
+            except OSError:
+                return None
+            late = self._late(full, info)
+            if late is not None:
+                return Late(_shortened(path, after), late.sure, late.changed)
+            if not stat.S_ISLNK(info.st_mode):
+                at = full
+                continue
+            links += 1
+            target = os.readlink(full)
+            if links > _LINKS:
+                return None
+            at = b"" if target.startswith(b"/") else at
+            rest += [(each, after) for each in reversed(target.split(b"/"))]
+        return None
+
+    def _late(self, path: bytes, info: os.stat_result) -> Late | None:
+        """Of one that is there; the path of the answer means nothing."""
+        if _ends(info.st_ctime_ns) < self._since_ns:
+            return None
+        if stat.S_ISDIR(info.st_mode):
+            return self._late_directory(path)
+        times = self._made(path)
+        if times:
+            return None if min(times) <= self._since_ns else _SURE
+        if stat.S_ISLNK(info.st_mode):
+            return self._by_time(info.st_ctime_ns)
+        if not self._complete:
+            return self._late_file(path, info)
+        late = self._by_time(info.st_ctime_ns)
+        return late and late._replace(sure=late.sure and info.st_mtime_ns > self._since_ns)
+
+    def _by_time(self, time: int) -> Late | None:
+        """In the very tick of the recording nobody can tell: then it is as the model says, which had not seen it."""
+        if time > self._since_ns:
+            return _SURE
+        return _UNSURE if self._complete else None
+
+    def _late_file(self, path: bytes, info: os.stat_result) -> Late | None:
+        """For a tool that may read more than was declared. What gg has placed elsewhere, and was moved, is as old as its times."""
+        if info.st_mtime_ns <= self._since_ns:
+            return None
+        return _SURE if _born(path) > self._since_ns else _CHANGED
+
+    def _late_directory(self, path: bytes) -> Late | None:
+        if path + b"/" == self._below or self._below.startswith(path + b"/"):
+            return None
+        if _born(path) > self._since_ns:
+            return None if path in self._known() else _SURE
+        if self._complete and path.startswith(self._below):
+            return None if path in self._known() else _UNSURE
+        return None
+
+    def _known(self) -> Set[bytes]:
+        return {self._outside(path) for path in self._directories()}
+
+
+_SURE = Late(SandboxPath(b""), sure=True)
+_UNSURE = Late(SandboxPath(b""), sure=False)
+_CHANGED = Late(SandboxPath(b""), sure=True, changed=True)
+
+
+def _born(path: bytes) -> int:
+    from gg.workspace.roots import born
+
+    return born(path)
+
+
+def _ends(time: int) -> int:
+    """The end of the tick in which a change has this time: a second where the file system keeps no more."""
+    return time if time % _SECOND else time + _SECOND
+
+
+def _shortened(path: SandboxPath, names: int) -> SandboxPath:
+    for _ in range(names):
+        path = SandboxPath(os.path.dirname(path))
+    return path
+
+
+def paths(late: Iterable[Late]) -> list[SandboxPath]:
+    return [each.path for each in late]
