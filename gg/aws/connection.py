@@ -105,8 +105,10 @@ class Connection(asyncio.Protocol):
         if self._status:
             self._take_body(data)
             return
+        seen = max(len(self._head) - 3, 0)
         self._head += data
-        while (end := self._head.find(b"\r\n\r\n", 0, _MOST_HEAD + 4)) >= 0:
+        while (end := self._head.find(b"\r\n\r\n", seen, _MOST_HEAD + 4)) >= 0:
+            seen = 0
             head = bytes(self._head[:end])
             del self._head[: end + 4]
             if not self._parse_head(head):
@@ -131,7 +133,7 @@ class Connection(asyncio.Protocol):
         self._head = bytearray()
         self._status = 0
         self._headers: dict[str, str] = {}
-        self._parts: list[bytes] = []
+        self._body: bytes | bytearray = b""
         self._left = 0
         self._size = 0
         self._interim = 0
@@ -142,7 +144,7 @@ class Connection(asyncio.Protocol):
     def _parse_head(self, head: bytes) -> bool:
         lines = head.decode("latin-1").split("\r\n")
         try:
-            status = int(lines[0][9:12])
+            status = _digits(lines[0][9:12], 10)
             headers = {}
             for line in lines[1:]:
                 name, _, value = line.partition(":")
@@ -150,7 +152,7 @@ class Connection(asyncio.Protocol):
             length = _digits(headers.get("content-length", "0"), 10)
         except ValueError:
             status, headers, length = 0, {}, -1
-        if not lines[0].startswith("HTTP/1.") or length < 0:
+        if not lines[0].startswith("HTTP/1.") or length < 0 or not 100 <= status < 600:
             self._garbled(lines[0][:60])
             return False
         self._status, self._headers, self._left = status, headers, length
@@ -173,14 +175,14 @@ class Connection(asyncio.Protocol):
             if self._size > self._most:
                 self._too_long()
             else:
-                self._parts.append(data)
+                self._add(data)
         elif len(data) <= self._left:
-            self._parts.append(data)
+            self._add(data)
             self._left -= len(data)
             if not self._left:
                 self._finish()
         else:  # the answer is whole; what follows is nobody's, and might be taken for the answer to what is asked next
-            self._parts.append(data[: self._left])
+            self._add(data[: self._left])
             self.close()
             self._finish()
 
@@ -210,10 +212,19 @@ class Connection(asyncio.Protocol):
                 return
             if len(self._buffer) < end + size + 4:
                 break
-            self._parts.append(bytes(self._buffer[end + 2 : end + 2 + size]))
+            self._add(bytes(self._buffer[end + 2 : end + 2 + size]))
             self._size += size
             at = end + size + 4
         del self._buffer[:at]
+
+    def _add(self, data: bytes) -> None:
+        """What came in one piece is not copied; of many small ones no more is kept than their bytes."""
+        if not self._body:
+            self._body = data
+            return
+        if isinstance(self._body, bytes):
+            self._body = bytearray(self._body)
+        self._body += data
 
     # Ends
 
@@ -223,8 +234,7 @@ class Connection(asyncio.Protocol):
         unsent = transport is not None and not self.closed and transport.get_write_buffer_size() > 0
         if unsent or self._until_close or headers.get("connection", "").lower() == "close":
             self.close()
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
+        body, self._body = bytes(self._body), b""
         self._until_close = False
         if waiter is not None and not waiter.done():
             waiter.set_result(Reply(self._status, headers, body))

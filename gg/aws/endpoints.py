@@ -15,6 +15,8 @@ from importlib.util import find_spec
 
 from blake3 import blake3
 
+from gg.core.jsontext import json_from
+from gg.errors import FormatError
 from gg.workspace import settings as config
 
 _MOST = 64
@@ -62,9 +64,9 @@ def _stamp(path: str) -> tuple[str, int, int, int]:
 def _read(path: str) -> dict[str, str]:
     """What is remembered; nothing if that is damaged, as it can be had again."""
     try:
-        with open(path, encoding="utf-8") as file:
-            table = json.load(file)
-    except (OSError, ValueError):
+        with open(path, "rb") as file:
+            table = json_from(file.read(), "list of endpoints")
+    except (OSError, FormatError):
         return {}
     if not isinstance(table, dict):
         return {}

@@ -10,6 +10,7 @@ import re
 import time
 from typing import NamedTuple
 
+from gg.aws import dates
 from gg.aws.connection import Reply
 from gg.aws.trouble import Cause, NoAnswer
 from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
@@ -74,19 +75,25 @@ def need_extra(what: str, *names: str) -> None:
 def code_of(reply: Reply) -> str:
     """The error's name in an answer, in XML, JSON or a header; empty when there is none."""
     named = reply.headers.get("x-amzn-errortype", "")
-    found = re.search(rb"<Code>([^<]*)</Code>", reply.body) or re.search(
+    found = re.search(rb"<Code>([^<]*)</Code>", reply.body[:_MOST_LOOKED]) or re.search(
         rb'"(?:__type|code|Code)"\s*:\s*"([^"]*)"', reply.body[:4096]
     )
     name = named or (found[1].decode("utf-8", "replace") if found else "")
-    return name.rpartition("#")[2].partition(":")[0]
+    return _readable(name.rpartition("#")[2].partition(":")[0])
 
 
 def message_of(reply: Reply) -> str:
     """What an answer says for people, on one line."""
-    found = re.search(rb"<Message>([^<]*)</Message>", reply.body) or re.search(
+    found = re.search(rb"<Message>([^<]*)</Message>", reply.body[:_MOST_LOOKED]) or re.search(
         rb'"[mM]essage"\s*:\s*"((?:[^"\\]|\\.)*)"', reply.body[:4096]
     )
-    return " ".join((found[1].decode("utf-8", "replace") if found else reply.body[:120].decode("latin-1")).split())
+    return _readable(found[1].decode("utf-8", "replace") if found else reply.body[:120].decode("latin-1"))
+
+
+def _readable(text: str) -> str:
+    """As much as a person reads, on one line, and nothing that a terminal would obey."""
+    line = " ".join(text[:_MOST_SAID].split())
+    return "".join([c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line])
 
 
 def from_reply(reply: Reply, asked: Asked) -> GGError:
@@ -123,6 +130,8 @@ def from_reply(reply: Reply, asked: Asked) -> GGError:
     return StoreError(f"cannot {asked.what}: {asked.host} answers {reply.status} {code}: {said}")
 
 
+_MOST_LOOKED = 64 << 10  # bytes of an answer in which the error's name is looked for
+_MOST_SAID = 500  # characters
 _REGION_WANTED = re.compile(r"scoped to a valid region: '([\w-]+)'")
 _KEYS = "check AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
@@ -132,9 +141,7 @@ def _is_skew(code: str, said: str) -> bool:
 
 
 def _skewed(reply: Reply, asked: Asked) -> SetupError:
-    import email.utils
-
-    there = email.utils.parsedate_to_datetime(reply.headers["date"]).timestamp() if "date" in reply.headers else None
+    there = dates.seconds(reply.headers.get("date", ""))
     off = "" if there is None else f" by {_span(abs(time.time() - there))}"
     return SetupError(
         f"this machine's clock differs from that of {asked.host}{off}", hint="set it: timedatectl set-ntp true"
@@ -146,10 +153,11 @@ def _span(seconds: float) -> str:
 
 
 def _elsewhere(reply: Reply, asked: Asked) -> SetupError:
-    found = re.search(rb"<Region>([a-z0-9-]+)</Region>", reply.body) or re.search(
-        rb"expecting '([a-z0-9-]+)'", reply.body
+    body = reply.body[:_MOST_LOOKED]
+    found = re.search(rb"<Region>([a-z0-9-]{1,64})</Region>", body) or re.search(
+        rb"expecting '([a-z0-9-]{1,64})'", body
     )
-    region = reply.headers.get("x-amz-bucket-region") or (found[1].decode() if found else "")
+    region = _readable(reply.headers.get("x-amz-bucket-region", "")) or (found[1].decode() if found else "")
     there = f"in {region}" if region else "in another region"
     hint = f"write ?region={region} in the store's URI" if region else "write its region in the store's URI: ?region=R"
     return SetupError(f"cannot {asked.what}: the bucket is {there}, not in {asked.region}", hint=hint)

@@ -38,12 +38,12 @@ from typing import Any, cast
 
 from blake3 import blake3
 
+from gg.core.bounded import damaged
 from gg.core.columns import (
     VERSION,
     ascending,
     check_numbers,
     check_paths,
-    damaged,
     fields_of,
     join,
     join_digests,

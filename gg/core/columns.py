@@ -10,12 +10,14 @@ from operator import lt
 from struct import unpack
 from typing import cast
 
-from msgpack import packb, unpackb
+from msgpack import packb
 
+from gg.core.bounded import MOST_NUMBER, damaged, unpacked
 from gg.core.ids import DIGEST_SIZE, SandboxPath, sandbox_path
 from gg.errors import FormatError
 
 VERSION = 1
+_FIELDS = 64  # all values of an encoding, but for the numbers that each stand beside a digest
 
 
 def ascending(strings: Sequence[bytes]) -> bool:
@@ -75,7 +77,7 @@ def split_digests(joined: bytes, n: int) -> tuple[bytes, ...]:
 
 
 def check_numbers(raw: list[object]) -> list[int]:
-    numbers = [n for n in raw if type(n) is int and n >= 0]
+    numbers = [n for n in raw if type(n) is int and 0 <= n <= MOST_NUMBER]
     if len(numbers) != len(raw):
         raise damaged("number")
     return numbers
@@ -102,11 +104,8 @@ def open_as(data: bytes, tag: str) -> list[object]:
 
 def fields_of(data: bytes, tag: str) -> list[object]:
     """The fields after tag and version."""
-    try:
-        raw: object = unpackb(data)
-    except Exception as error:  # the unpacker's own classes share no base but this
-        raise damaged(tag) from error
-    if type(raw) is list and len(raw) > 1 and raw[0] == tag and type(raw[1]) is int:
+    raw = unpacked(data, tag, _FIELDS + len(data) // DIGEST_SIZE)
+    if len(raw) > 1 and raw[0] == tag and type(raw[1]) is int:
         version = raw[1]
         if version > VERSION:
             raise FormatError(
@@ -121,7 +120,3 @@ def fields_of(data: bytes, tag: str) -> list[object]:
 def typed(raw: object, types: Sequence[type]) -> bool:
     """Whether `raw` is a list of values of just these types."""
     return type(raw) is list and list(map(type, raw)) == types
-
-
-def damaged(tag: str) -> FormatError:
-    return FormatError(f"a {tag} is damaged", hint="it was cut short or changed, or something else wrote it")

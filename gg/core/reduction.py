@@ -8,11 +8,11 @@ from typing import Any, TypeVar, cast
 
 from blake3 import blake3
 
+from gg.core.bounded import MOST_NUMBER, damaged
 from gg.core.columns import (
     VERSION,
     ascending,
     check_numbers,
-    damaged,
     fields_of,
     join_digests,
     join_paths,
@@ -103,7 +103,7 @@ def _reduction(fields: list[object]) -> Reduction:
     """Without `reads`."""
     if len(fields) == 8 and typed(fields[:7], _REDUCTION_TYPES):  # a match statement would take three times as long
         made, stdout, stderr, usage, engine, more, inputs, _ = cast("list[Any]", fields)
-        if typed(made, _MADE_TYPES) and typed(usage, _USAGE_TYPES) and min(usage) >= 0:
+        if typed(made, _MADE_TYPES) and typed(usage, _USAGE_TYPES) and min(usage) >= 0 and max(usage) <= MOST_NUMBER:
             plain = Reduction(_made(*made), stdout, stderr, Usage._make(usage), engine)
             if more == _NO_OUTPUTS and inputs == _NO_INPUTS:  # nearly all
                 return plain
@@ -124,7 +124,7 @@ def _made(marks: bytes, digests: bytes, sizes: list[object]) -> tuple[Made | Non
         return ()
     if len(marks) == 1 and marks in b"fx" and len(digests) == DIGEST_SIZE and len(sizes) == 1:  # nearly all
         (size,) = sizes
-        if type(size) is int and size >= 0:
+        if type(size) is int and 0 <= size <= MOST_NUMBER:
             return (Made(BlobId(digests, size), marks == b"x"),)
     present = marks.count(_FILE) + marks.count(_EXECUTABLE)
     if present != len(sizes) or present + marks.count(_LEFT_OUT) != len(marks):

@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from gg.core.jsontext import json_from
 from gg.deploy.aws_calls import Calls
 from gg.deploy.functions import listed
 from gg.errors import FormatError, SetupError
@@ -64,8 +65,8 @@ def remembered(dot: str) -> tuple[Deployment, ...]:
     """What `remember` has written; nothing when it has not. FormatError for another's file."""
     path = os.path.join(dot, _FILE)
     try:
-        with open(path, encoding="utf-8") as file:
-            table = json.load(file)
+        with open(path, "rb") as file:
+            table = json_from(file.read(), "list of deployments")
         if table["version"] != _VERSION:
             raise FormatError(f"{path} is of version {table['version']}", hint="deploy again: gg deploy lambda")
         return tuple(
@@ -79,7 +80,9 @@ def remembered(dot: str) -> tuple[Deployment, ...]:
         )
     except FileNotFoundError:
         return ()
-    except (ValueError, KeyError, TypeError) as error:
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}", hint="deploy again: gg deploy lambda") from error
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise FormatError(f"{path} is damaged: {error}", hint="deploy again: gg deploy lambda") from error
 
 

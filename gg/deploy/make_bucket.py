@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from gg.core.jsontext import json_from
 from gg.deploy import permissions as policy
 from gg.deploy.aws_calls import ABSENT, NOT_OFFERED, Calls, Done, Refusal, settle
 from gg.deploy.wanted import Wanted
@@ -99,7 +100,7 @@ def _settings(s3: Calls, wanted: Wanted, *, new: bool) -> Iterator[Done]:
 
     def own_policy() -> object:
         found = None if new else s3.find("get_bucket_policy", Bucket=name)
-        return _plain(json.loads(found["Policy"])) if found else None
+        return _plain(json_from(str(found["Policy"]).encode(), "policy of a bucket")) if found else None
 
     def put(operation: str, **arguments: Any) -> object:
         return s3.change(operation, seen=NOT_OFFERED, Bucket=name, **arguments)

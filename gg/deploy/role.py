@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import unquote
 
+from gg.core.jsontext import json_from
 from gg.deploy import permissions as policy
 from gg.deploy.aws_calls import Calls, Done
 from gg.deploy.permissions import Document
@@ -62,7 +63,7 @@ def _rights(iam: Calls, wanted: Wanted) -> Done:
 def _document(given: object) -> Document:
     """A policy as IAM gives it: boto decodes it, but not every server's."""
     if isinstance(given, str):
-        parsed: Document = json.loads(unquote(given))
+        parsed: Document = json_from(unquote(given).encode(), "policy of a role")
         return parsed
     assert isinstance(given, dict)
     return given

@@ -1,12 +1,38 @@
-"""Archives as `ar` writes them: their members, with names and headers. Thin ones, too, whose members are elsewhere."""
+"""Archives as `ar` writes them: their members, with names and headers. Thin ones, too, whose members are elsewhere.
+
+Magic "!<arch>\\n" or "!<thin>\\n", then 60-byte headers, each followed by its member's bytes and one byte of padding to an
+even place; in a thin archive only `/`, `/SYM64/` and `//`, the table of long names, are followed by data (binutils'
+`bfd/archive.c`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
+from gg.light.named import NamedTuple
 from gg.light.slotted import slotted
 
-_MAGIC, _THIN = b"!<arch>\n", b"!<thin>\n"
+ARCH, THIN = b"!<arch>\n", b"!<thin>\n"
 _HEAD = 60
+_END = b"`\n"
 _SPECIAL = (b"/", b"//", b"/SYM64/", b"__.SYMDEF")
+_LONGEST_NAME = 4096
+
+Read = Callable[[int, int], bytes]
+"""`(offset, size)`: the bytes there, fewer at the end."""
+
+
+class Place(NamedTuple):
+    """One member: the name's field, its header from time to mode, where its bytes are, and how many; none in a thin archive."""
+
+    field: bytes
+    header: bytes
+    start: int
+    size: int
+
+    @property
+    def time(self) -> bytes:
+        return self.header[:12].rstrip()
 
 
 @slotted()
@@ -18,32 +44,72 @@ class Member:
     data: bytes
 
 
+class BadArchive(ValueError):
+    """A header that is none, or a member that is not whole."""
+
+
+def places(read: Read, length: int) -> Iterator[Place]:
+    """The members of an archive of `length` bytes, one after the other; BadArchive where one is not whole."""
+    magic = read(0, len(ARCH))
+    if magic not in (ARCH, THIN):
+        raise BadArchive("no archive")
+    at = len(ARCH)
+    while at < length:
+        head = read(at, _HEAD)
+        size = _number(head[48:58])
+        if len(head) < _HEAD or head[58:60] != _END or size is None:
+            raise BadArchive(f"no header at {at}")
+        field = head[:16].rstrip()
+        here = magic == ARCH or field in _SPECIAL
+        at += _HEAD
+        if here and at + size > length:
+            raise BadArchive(f"the member at {at} is cut short")
+        yield Place(field, head[16:48].rstrip(), at, size if here else 0)
+        at += size + (size & 1) if here else 0
+
+
 def members(data: bytes) -> list[Member] | None:
     """The members in order; None for what is no whole archive."""
-    if not data.startswith((_MAGIC, _THIN)):
+    try:
+        return [Member(name, place.header, _bytes_of(data, place)) for name, place in _named(data)]
+    except BadArchive:
         return None
-    found: list[Member] = []
-    names = b""
-    at = len(_MAGIC)
-    while at < len(data):
-        head = data[at : at + _HEAD]
-        size_text = head[48:58].strip()
-        if len(head) < _HEAD or head[58:60] != b"`\n" or not size_text.isdigit():
-            return None
-        name, size = head[:16].rstrip(), int(size_text)
-        at += _HEAD
-        here = name in _SPECIAL or not data.startswith(_THIN)
-        body = data[at : at + size] if here else b""
-        if here and len(body) < size:
-            return None
-        if name == b"//":
-            names = body
-        found.append(Member(_name(name, names), head[16:48].rstrip(), body))
-        at += (size + (size & 1)) if here else 0
-    return found
 
 
-def _name(name: bytes, names: bytes) -> bytes:
-    if name[:1] == b"/" and name[1:].isdigit():
-        return names[int(name[1:]) :].partition(b"\n")[0].rstrip(b"/")
-    return name if name in _SPECIAL else name.rstrip(b"/")
+def names(data: bytes) -> list[bytes]:
+    """The members' full names, without what the archive has for itself; BadArchive."""
+    return [name for name, place in _named(data) if place.field not in _SPECIAL]
+
+
+def _named(data: bytes) -> Iterator[tuple[bytes, Place]]:
+    table = b""
+    known: dict[bytes, bytes] = {}
+    for place in places(lambda at, size: data[at : at + size], len(data)):
+        field = place.field
+        if field == b"//":
+            table = _bytes_of(data, place)
+        if field not in known:
+            known[field] = _long_name(table, field) if field[:1] == b"/" and field[1:2].isdigit() else _short(field)
+        yield known[field], place
+
+
+def _bytes_of(data: bytes, place: Place) -> bytes:
+    return data[place.start : place.start + place.size]
+
+
+def _short(field: bytes) -> bytes:
+    return field if field in _SPECIAL else field.removesuffix(b"/")
+
+
+def _long_name(table: bytes, field: bytes) -> bytes:
+    """`/N`, or `/N:M` of a member of an archive within a thin one: the line of the table that begins at N."""
+    at = _number(field[1:].partition(b":")[0])
+    end = -1 if at is None else table.find(b"\n", at, at + _LONGEST_NAME)
+    if at is None or end < 0 or (at and table[at - 1 : at] != b"\n"):
+        raise BadArchive(f"{field!r} is no name")
+    return table[at:end].removesuffix(b"/")
+
+
+def _number(field: bytes) -> int | None:
+    digits = field.rstrip(b" ")
+    return int(digits) if digits.isdigit() else None

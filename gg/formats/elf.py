@@ -21,9 +21,13 @@ ReadPart = Callable[[bytes, int, int], bytes]
 _Read = Callable[[int, int], bytes]
 
 _MAX_HEADERS = 512  # a program header table of more entries is damage: real ones have about ten
+_MAX_STEP = 1024  # bytes of one program header
 _MAX_DYNAMIC = 65536  # bytes of a dynamic section
 _MAX_STRING = 65536  # bytes of one string: a run path of nix may have hundreds of directories
 
+_MAX_STRINGS = 1 << 20  # bytes of all strings together
+
+MAGIC = b"\x7fELF"
 _ET_EXEC, _ET_DYN = 2, 3
 _PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH = 0, 1, 5, 10, 14, 15
@@ -58,21 +62,77 @@ class Dynamic:
 
 
 @slotted()
+class Table:
+    """Headers of segments or sections: where they begin, how long each is, and how many there are."""
+
+    start: int
+    step: int
+    count: int
+
+
+@slotted()
+class Header:
+    """The ELF header. `kind` is e_type, `machine` e_machine, `bits` 32 or 64, `names` the section of sections' names."""
+
+    kind: int
+    machine: int
+    bits: int
+    little_endian: bool
+    segments: Table
+    sections: Table
+    names: int
+
+    @property
+    def order(self) -> str:
+        """As `struct` writes it."""
+        return "<" if self.little_endian else ">"
+
+
+def read_header(data: bytes) -> Header | None:
+    """The header that a file begins with, of which `data` are the first bytes, 64 or more; None for what is no ELF file."""
+    if len(data) < 52 or data[:4] != MAGIC or data[4] not in (1, 2) or data[5] not in (1, 2):
+        return None
+    wide, little = data[4] == 2, data[5] == 1
+    layout = ("<" if little else ">") + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH")
+    if len(data) < 16 + struct.calcsize(layout):
+        return None
+    kind, machine, _, _, first, other, _, _, step, count, other_step, other_count, names = struct.unpack_from(
+        layout, data, 16
+    )
+    segments, sections = Table(first, step, count), Table(other, other_step, other_count)
+    return Header(kind, machine, 64 if wide else 32, little, segments, sections, names)
+
+
+def is_linked(head: bytes) -> bool:
+    """Whether a file that begins with `head` is an executable or a shared library."""
+    header = read_header(head)
+    return header is not None and header.kind in (_ET_EXEC, _ET_DYN)
+
+
+def has_interpreter(head: bytes) -> bool:
+    """Whether a program asks for a loader, as far as its first bytes, `head`, tell."""
+    header = read_header(head)
+    if header is None:
+        return False
+    table = header.segments
+    kinds = (table.start + table.step * index for index in range(min(table.count, _MAX_HEADERS)))
+    return any(head[at : at + 4] == struct.pack(header.order + "I", _PT_INTERP) for at in kinds)
+
+
+@slotted()
 class _Layout:
     """How one class of ELF (32 or 64 bits) lays out what is read here; the byte order is in the formats."""
 
     bits: int
-    header: struct.Struct  # e_type … e_phnum, from offset 16
     segment: struct.Struct
     entry: struct.Struct
 
 
-def _layout(bits: int, order: str) -> _Layout:
-    if bits == 64:
-        return _Layout(
-            64, struct.Struct(order + "HHIQQQIHHH"), struct.Struct(order + "IIQQQQQQ"), struct.Struct(order + "qQ")
-        )
-    return _Layout(32, struct.Struct(order + "HHIIIIIHHH"), struct.Struct(order + "8I"), struct.Struct(order + "iI"))
+def _layout(header: Header) -> _Layout:
+    order = header.order
+    if header.bits == 64:
+        return _Layout(64, struct.Struct(order + "IIQQQQQQ"), struct.Struct(order + "qQ"))
+    return _Layout(32, struct.Struct(order + "8I"), struct.Struct(order + "iI"))
 
 
 @slotted()
@@ -97,16 +157,11 @@ def read_dynamic_file(path: bytes, read_part: ReadPart) -> Dynamic | None:
 
 
 def _parse(read: _Read) -> Dynamic | None:
-    ident = read(0, 64)
-    if len(ident) < 52 or ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+    header = read_header(read(0, 64))
+    if header is None or header.kind not in (_ET_EXEC, _ET_DYN):
         return None
-    layout = _layout(32 * ident[4], "<" if ident[5] == 1 else ">")
-    if len(ident) < 16 + layout.header.size:
-        return None
-    kind, machine, _, _, start, _, _, _, step, count = layout.header.unpack_from(ident, 16)
-    if kind not in (_ET_EXEC, _ET_DYN):
-        return None
-    segments = _segments(read, layout, start, step, count)
+    layout = _layout(header)
+    segments = _segments(read, layout, header.segments)
     if segments is None:
         return None
     interpreter = _interpreter(read, segments)
@@ -123,19 +178,20 @@ def _parse(read: _Read) -> Dynamic | None:
         runpath=_split(_all(string, table, _DT_RUNPATH)),
         soname=next(iter(_all(string, table, _DT_SONAME)), b""),
         interpreter=interpreter,
-        machine=machine,
-        bits=layout.bits,
-        little_endian=ident[5] == 1,
-        is_static_executable=loose and (kind == _ET_EXEC or bool(flags & _DF_1_PIE)),
+        machine=header.machine,
+        bits=header.bits,
+        little_endian=header.little_endian,
+        is_static_executable=loose and (header.kind == _ET_EXEC or bool(flags & _DF_1_PIE)),
         no_default_dirs=bool(flags & _DF_1_NODEFLIB),
         filtees=_all(string, table, _DT_AUXILIARY) + _all(string, table, _DT_FILTER),
     )
 
 
-def _segments(read: _Read, layout: _Layout, start: int, step: int, count: int) -> list[_Segment] | None:
-    if count > _MAX_HEADERS or (count and step < layout.segment.size):
+def _segments(read: _Read, layout: _Layout, table: Table) -> list[_Segment] | None:
+    step, count = table.step, table.count
+    if count > _MAX_HEADERS or (count and not layout.segment.size <= step <= _MAX_STEP):
         return None
-    raw = read(start, step * count) if count else b""
+    raw = read(table.start, step * count) if count else b""
     if len(raw) < step * count:
         return None
     found = []
@@ -187,13 +243,17 @@ def _strings(read: _Read, segments: list[_Segment], table: dict[int, list[int]])
         None,
     )
 
+    left = _MAX_STRINGS
+
     def string(offset: int) -> bytes:
-        if base is None or not 0 <= offset < size:
+        nonlocal left
+        if base is None or not 0 <= offset < size or left <= 0:
             return b""
         want = 128
         while True:
             text, end, _ = read(base + offset, min(want, size - offset)).partition(b"\0")
             if end:
+                left -= len(text) + 1
                 return text
             if want >= min(size - offset, _MAX_STRING):
                 return b""

@@ -50,6 +50,8 @@ class Log:
             raise ValueError("a record is cut short")
         if deps:
             output, *inputs = struct.unpack(f"<i8x{size // 4 - 3}i", record)
+            if min(inputs, default=0) < 0 or max(output, *inputs, 0) >= len(self._ids) or output < 0:
+                raise ValueError("a record names a path that has no number")
             self._outputs[output] = _Record(record[4:12], tuple(inputs))
             return
         (check,) = struct.unpack_from("<I", record, size - 4)

@@ -11,6 +11,7 @@ _MAGIC = b"\x7fELF"
 _NOBITS, _SYMTAB, _DYNSYM = 8, 2, 11
 _RESERVED = 0xFF00  # section numbers from here on mean something else (absolute, common, …)
 RELOCATABLE = 1
+_LONGEST_NAME = 64 << 10
 
 
 @slotted()
@@ -90,6 +91,8 @@ def _read(data: bytes, bits: int, order: str) -> Elf | None:
     if start and (count > len(data) or start + step * count > len(data)):
         return None
     rows = [row.unpack_from(data, start + step * at) for at in range(count)] if start else []
+    if sum([each[5] for each in rows if each[1] != _NOBITS]) > 2 * len(data):
+        return None  # real ones do not overlap
     text = _bytes_of(data, rows[names]) if 0 <= names < len(rows) else b""
     sections = [_section(data, each, text) for each in rows]
     return Elf(kind, machine, bits, order, flags, sections)
@@ -105,8 +108,8 @@ def _section(data: bytes, row: tuple[int, ...], names: bytes) -> Section:
 
 
 def string(table: bytes, at: int) -> bytes:
-    """The string that begins there in a string table."""
-    end = table.find(b"\0", at)
+    """The string that begins there in a string table; empty for what has no end within its bounds."""
+    end = table.find(b"\0", at, at + _LONGEST_NAME)
     return table[at:end] if 0 <= at < len(table) and end >= 0 else b""
 
 

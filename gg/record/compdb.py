@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 
+from gg.core.jsontext import json_from
 from gg.core.thunk import Work
+from gg.errors import FormatError
 from gg.models.drafts import Call
 from gg.record.capture import Captured
 
@@ -53,8 +55,10 @@ class CompilationDatabase:
 
     def _earlier(self) -> list[dict[str, object]]:
         try:
-            with open(self._path, encoding="utf-8") as file:
-                found = json.load(file)
-        except (OSError, ValueError):
+            with open(self._path, "rb") as file:
+                found = json_from(file.read(), "compilation database")
+        except (OSError, FormatError):
             return []
-        return [e for e in found if isinstance(e, dict) and "directory" in e and "file" in e]
+        return [
+            e for e in found if isinstance(found, list) and isinstance(e, dict) and "directory" in e and "file" in e
+        ]

@@ -8,16 +8,16 @@ or a placeholder whose thunk makes such a file.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Callable, Container, Mapping
 from typing import TYPE_CHECKING
 
 from gg.core.thunk import File, OutputOf, Thunk, Work
+from gg.formats.archive import ARCH, BadArchive, places
+from gg.formats.elf import MAGIC, Header, read_header
 
 if TYPE_CHECKING:
     from gg.models.drafts import Probe
 
-ELF, ARCHIVE = b"\x7fELF", b"!<arch>\n"
 OBJECTS = (b".o", b".lo", b".os", b".obj", b".pico", b".po")
 _NOT_LINKED = (b"-S", b"-E", b"-emit-llvm", b"-fsyntax-only")
 _MOST_MEMBERS = 1 << 16
@@ -49,18 +49,19 @@ def is_object(path: bytes, read: ReadPart, formats: Container[bytes]) -> bool:
     try:
         size = os.stat(path).st_size
         head = read(path, 0, 64)
-        if head.startswith(ARCHIVE):
+        if head.startswith(ARCH):
             return _is_whole_archive(path, size, read, objects=True)
-        return _is_whole(head, size) and _NAMES.get(_kind(head)) in formats
-    except (OSError, ValueError, struct.error):
+        header = read_header(head)
+        return header is not None and _is_whole(header, size) and _name(header) in formats
+    except OSError:
         return False
 
 
 def is_archive(path: bytes, read: ReadPart) -> bool:
     """Whether the made file at `path` is an archive, with all of each member in it."""
     try:
-        return read(path, 0, 8) == ARCHIVE and _is_whole_archive(path, os.stat(path).st_size, read, objects=False)
-    except (OSError, ValueError):
+        return read(path, 0, 8) == ARCH and _is_whole_archive(path, os.stat(path).st_size, read, objects=False)
+    except OSError:
         return False
 
 
@@ -81,20 +82,14 @@ def makes_known(thunk: Thunk, path: bytes, work: Work) -> bool:
     return False
 
 
-def _kind(head: bytes) -> tuple[int, int, int]:
-    return struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)[0], head[4], head[5]
+def _name(header: Header) -> bytes | None:
+    return _NAMES.get((header.machine, header.bits // 32, 1 if header.little_endian else 2))
 
 
-def _is_whole(head: bytes, size: int) -> bool:
-    """Whether this is the head of an ELF file that has section headers, all of them within `size` bytes."""
-    if not head.startswith(ELF) or head[4] not in (1, 2) or head[5] not in (1, 2):
-        return False
-    order = "<" if head[5] == 1 else ">"
-    if head[4] == 2:
-        start, (width, count) = struct.unpack_from(order + "Q", head, 40)[0], struct.unpack_from(order + "HH", head, 58)
-    else:
-        start, (width, count) = struct.unpack_from(order + "I", head, 32)[0], struct.unpack_from(order + "HH", head, 46)
-    return bool(start and count and start + width * count <= size)
+def _is_whole(header: Header, size: int) -> bool:
+    """Whether the file has section headers, all of them within `size` bytes."""
+    table = header.sections
+    return bool(table.start and table.count and table.start + table.step * table.count <= size)
 
 
 def formats(program: bytes, env: Mapping[bytes, bytes], probe: Probe) -> Container[bytes]:
@@ -106,17 +101,12 @@ def formats(program: bytes, env: Mapping[bytes, bytes], probe: Probe) -> Contain
 
 def _is_whole_archive(path: bytes, size: int, read: ReadPart, *, objects: bool) -> bool:
     """Whether each member is within the file; and, with `objects`, each is an ELF file."""
-    at = len(ARCHIVE)
-    for _ in range(_MOST_MEMBERS):
-        if at >= size:
-            return at - size <= 1  # the last byte of padding may be left out
-        head = read(path, at, 60 + 4)
-        if len(head) < 60 or head[58:60] != b"`\n":
-            return False
-        if objects and head[:1] != b"/" and head[60:64] != ELF:
-            return False
-        length = int(head[48:58])
-        if at + 60 + length > size:
-            return False
-        at += 60 + length + (length & 1)
-    return False
+    try:
+        for number, place in enumerate(places(lambda at, length: read(path, at, length), size)):
+            if number == _MOST_MEMBERS:
+                return False
+            if objects and place.field[:1] != b"/" and read(path, place.start, 4) != MAGIC:
+                return False
+    except BadArchive:
+        return False
+    return True

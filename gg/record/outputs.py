@@ -72,8 +72,9 @@ class Outputs:
         made = self._made_executable(path)
         if made is not None:
             return made
-        head = self._world.read_part(path, 0, 18)
-        return head[:4] == b"\x7fELF" and (head[16:18] if head[5] == 1 else head[17:15:-1]) in (b"\2\0", b"\3\0")
+        from gg.formats.elf import is_linked
+
+        return is_linked(self._world.read_part(path, 0, 64))
 
     def _made_executable(self, path: bytes) -> bool | None:
         """Of a placeholder, whether it was made executable; None for any other file."""

@@ -9,12 +9,15 @@ from __future__ import annotations
 import msgpack
 from blake3 import blake3
 
+from gg.core.bounded import Reader
 from gg.core.thunk import Thunk, Usage
+from gg.errors import FormatError
 from gg.light.named import NamedTuple
 from gg.store.base import Key, Kind, Store, get_one
 
 _KEY = Key(Kind.ALIAS, blake3(b"durations\0").digest())
 _MEMORY_UNIT = 1 << 20
+_NAME_SIZE = 8
 
 
 class Known(NamedTuple):
@@ -51,12 +54,22 @@ class Durations:
 
     def _load(self) -> dict[bytes, list[int]]:
         data = get_one(self._store, _KEY)
-        if data is None:
-            return {}
-        version, table = msgpack.unpackb(data, strict_map_key=False)
-        return table if version == 1 else {}
+        try:
+            return _decoded(data) if data is not None else {}
+        except FormatError:
+            return {}  # of another version, or damaged: it is learned anew
+
+
+def _decoded(data: bytes) -> dict[bytes, list[int]]:
+    reader = Reader(data, "memory of durations")
+    reader.array(2, 2)
+    if reader.number() != 1:
+        raise reader.damaged()
+    table = {reader.octets(_NAME_SIZE): reader.numbers(2, 2) for _ in range(reader.map(len(data) // _NAME_SIZE))}
+    reader.end()
+    return table
 
 
 def _name(thunk: Thunk) -> bytes:
     path = thunk.outputs[0].path if thunk.outputs else b""
-    return blake3(thunk.work.value.encode() + b"\0" + path).digest(8)
+    return blake3(thunk.work.value.encode() + b"\0" + path).digest(_NAME_SIZE)

@@ -8,7 +8,7 @@
   results    one for each task, in order:
                [0, reduction, missing]        it succeeded: a reduction as `gg.core.codec` has it, reads included
                [1, status, stdout, stderr, [wall, cpu, memory], missing]    the command failed
-               [2, fault, message, lacking]   it did not run: a value of `gg.schedule.events.Fault`; objects that no place had,
+               [2, fault, message, lacking]   it did not run: one of `_REFUSALS`; objects that no place had,
                                               a byte of kind and 32 of digest each
              missing: paths that were asked for and that are not declared, each ended by NUL
   codec      0 the objects as they are, 1 as one zstd frame
@@ -27,20 +27,27 @@ from typing import Any, cast
 
 from msgpack import packb
 
+from gg.core.bounded import Reader, damaged, is_whole, unpacked
+from gg.core.columns import check_numbers, typed
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
 from gg.core.thunk import Usage
 from gg.light.named import NamedTuple
 from gg.schedule.events import Fault
-from gg.wire.request import RAW, VERSION, ZSTD, WrongVersion, _damaged, _unpacked
+from gg.wire.request import LAST_KIND, MOST_VALUES, RAW, VERSION, ZSTD, WrongVersion, paths_of, refuse_other_version
 
 TAG = "gg-reply"
 _SEAL = 16
+_MOST_STATUS = 255
+_FIELDS_OF_REFUSAL = 3  # of the answer to a request of another version
 _TYPES: list[type] = [str, int, list, list, list, list, int, bytes]
 _WORKER_TYPES: list[type] = [str, str, bool, int]
 _CACHE_TYPES: list[type] = [int] * 6
 _SUCCEEDED_TYPES: list[type] = [int, bytes, bytes]
+_FAILED_TYPES: list[type] = [int, int, bytes, bytes, list, bytes]
+_REFUSED_TYPES: list[type] = [int, str, str, bytes, bytes]
 _SPAN_TYPES: list[type] = [str, int, int]
-_FAULTS = {fault.value: fault for fault in Fault}
+_REFUSALS = (Fault.INFRA, Fault.LOST, Fault.TIMEOUT, Fault.MEMORY, Fault.TOO_BIG, Fault.MISSING_INPUT, Fault.CANCELLED)
+_FAULTS = {fault.value: fault for fault in _REFUSALS}  # others are found out here: no worker may say them
 
 
 class Worker(NamedTuple):
@@ -118,10 +125,9 @@ def encode_outputs(outputs: list[bytes]) -> bytes:
 
 def decode_outputs(data: bytes) -> list[bytes]:
     """What `encode_outputs` made `data` of; FormatError for anything else."""
-    found = _unpacked(data, "list of outputs")
-    outputs = [each for each in found if isinstance(each, bytes)]
-    if len(outputs) != len(found):
-        raise _damaged("list of outputs")
+    reader = Reader(data, "list of outputs")
+    outputs = [reader.octets() for _ in range(reader.array(0, MOST_VALUES))]
+    reader.end()
     return outputs
 
 
@@ -161,29 +167,24 @@ def decode_reply(data: bytes, request: bytes) -> Reply:
     FormatError for what is none, or the answer to another request.
     """
     sealed = data[:-_SEAL]
-    if data[-_SEAL:] != _seal(
-        sealed, request
-    ):  # of another version, or damaged: then it does not end where msgpack says
-        match _unpacked(data, "reply"):
-            case [str(tag), int(version), *rest] if tag == TAG and (version != VERSION or len(rest) == 1):
-                raise WrongVersion("reply", version)
-        raise _damaged("reply")
-    fields = _unpacked(sealed, "reply")
-    match fields[:2]:
-        case [str(tag), int(version)] if tag == TAG and version != VERSION:
-            raise WrongVersion("reply", version)
-    if fields[:1] == [TAG] and _typed(fields, _TYPES):  # a match statement would take three times as long
+    if data[-_SEAL:] != _seal(sealed, request):
+        if is_whole(data) and refuse_other_version(data, TAG, "reply") == _FIELDS_OF_REFUSAL:
+            raise WrongVersion("reply", VERSION)
+        raise damaged("reply")  # of our version a reply does not end where msgpack says
+    refuse_other_version(sealed, TAG, "reply")
+    fields = unpacked(sealed, "reply", MOST_VALUES)
+    if typed(fields, _TYPES):  # a match statement would take three times as long
         _, _, worker, spans, cache, results, codec, objects = cast("list[Any]", fields)
-        if _typed(worker, _WORKER_TYPES) and _typed(cache, _CACHE_TYPES) and codec in (RAW, ZSTD):
+        if typed(worker, _WORKER_TYPES) and typed(cache, _CACHE_TYPES) and codec in (RAW, ZSTD):
             return Reply(
-                worker=Worker(*worker),
+                worker=Worker(*worker[:3], *check_numbers(worker[3:])),
                 results=tuple([_result(result) for result in results]),
                 spans=tuple([_span(span) for span in spans]),
-                cache=CacheUse(*cache),
+                cache=CacheUse(*check_numbers(cache)),
                 codec=codec,
                 objects=objects,
             )
-    raise _damaged("reply")
+    raise damaged("reply")
 
 
 def _columns(result: Result) -> list[object]:
@@ -197,40 +198,30 @@ def _columns(result: Result) -> list[object]:
 
 
 def _result(raw: object) -> Result:
-    if _typed(raw, _SUCCEEDED_TYPES):
-        kind, reduction, missing = cast("list[Any]", raw)
-        if kind == 0:
-            return Succeeded(reduction, _paths(missing))
-    match raw:
-        case [1, int(status), bytes(out), bytes(err), [int(wall), int(cpu), int(memory)], bytes(missing)]:
-            return ToolFailed(status, out, err, Usage(wall, cpu, memory), _paths(missing))
-        case [2, str(fault), str(message), bytes(lacking), bytes(missing)] if fault in _FAULTS:
-            return Refused(_FAULTS[fault], message, _keys(lacking), _paths(missing))
-    raise _damaged("reply")
+    kind = raw[0] if type(raw) is list and raw else None
+    if kind == 0 and typed(raw, _SUCCEEDED_TYPES):
+        _, reduction, missing = cast("list[Any]", raw)
+        return Succeeded(reduction, paths_of(missing))
+    if kind == 1 and typed(raw, _FAILED_TYPES):
+        _, status, out, err, usage, missing = cast("list[Any]", raw)
+        if 0 < status <= _MOST_STATUS and len(usage) == 3:
+            return ToolFailed(status, out, err, Usage._make(check_numbers(usage)), paths_of(missing))
+    if kind == 2 and typed(raw, _REFUSED_TYPES):
+        _, fault, message, lacking, missing = cast("list[Any]", raw)
+        if fault in _FAULTS:
+            return Refused(_FAULTS[fault], message, _keys(lacking), paths_of(missing))
+    raise damaged("reply")
 
 
 def _span(raw: object) -> Span:
-    if _typed(raw, _SPAN_TYPES):
-        return Span(*cast("list[Any]", raw))
-    raise _damaged("reply")
-
-
-def _typed(raw: object, types: list[type]) -> bool:
-    """Whether `raw` is a list of values of just these types."""
-    return type(raw) is list and list(map(type, raw)) == types
-
-
-def _paths(joined: bytes) -> tuple[SandboxPath, ...]:
-    if not joined:
-        return ()
-    paths = joined.split(b"\0")
-    if paths.pop() or not all(path.startswith(b"/") for path in paths):
-        raise _damaged("reply")
-    return tuple([SandboxPath(path) for path in paths])
+    if typed(raw, _SPAN_TYPES):
+        name, begun, took = cast("list[Any]", raw)
+        return Span(name, *check_numbers([begun, took]))
+    raise damaged("reply")
 
 
 def _keys(joined: bytes) -> tuple[tuple[int, bytes], ...]:
     step = 1 + DIGEST_SIZE
-    if len(joined) % step:
-        raise _damaged("reply")
+    if len(joined) % step or max(joined[::step], default=0) > LAST_KIND:
+        raise damaged("reply")
     return tuple([(joined[i], joined[i + 1 : i + step]) for i in range(0, len(joined), step)])

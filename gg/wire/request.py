@@ -19,10 +19,13 @@ A worker of another version says so in its reply and does nothing else, so the f
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, cast
 
-from msgpack import packb, unpackb
+from msgpack import packb
 
-from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
+from gg.core.bounded import Reader, damaged, unpacked
+from gg.core.columns import check_numbers, split, split_digests, typed
+from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -30,6 +33,20 @@ from gg.light.named import NamedTuple
 VERSION = 3
 TAG = "gg-request"
 RAW, ZSTD = 0, 1
+MOST_CARRIED = 16 << 20
+"""bytes of the objects that travel in one request, or in one reply, when they are expanded."""
+MOST_VALUES = 1 << 16
+"""values of one request, or of one reply; and objects in it."""
+LAST_KIND = 4
+"""of `gg.store.base.Kind`."""
+
+_PLAIN, _EXECUTABLE = b"fx"
+_TYPES: list[type] = [str, int, list, list, list, bytes, list, int, bytes, str, bytes]
+_PLACE_TYPES: list[type] = [str, str, str, str]
+_PACKS_TYPES: list[type] = [bytes, list, list]
+_LIMITS_TYPES: list[type] = [int, int, int]
+_TASK_TYPES: list[type] = [bytes, list, int]
+_EXTRA_TYPES: list[type] = [bytes, bytes, bytes, list]
 
 
 class Place(NamedTuple):
@@ -96,12 +113,11 @@ def encode_objects(objects: Sequence[tuple[int, bytes]]) -> bytes:
 
 def decode_objects(data: bytes) -> list[tuple[int, bytes]]:
     """What `encode_objects` made `data` of; FormatError for anything else."""
-    parts = _unpacked(data, "list of objects")
-    kinds = [kind for kind in parts[::2] if type(kind) is int]
-    objects = [data for data in parts[1::2] if isinstance(data, bytes)]
-    if 2 * len(kinds) != len(parts) or len(kinds) != len(objects):
-        raise _damaged("list of objects")
-    return list(zip(kinds, objects, strict=True))
+    reader = Reader(data, "list of objects")
+    count = reader.array(0, 2 * MOST_VALUES)
+    objects = [(reader.number(LAST_KIND), reader.octets()) for _ in range(count // 2)]
+    reader.end()  # damaged where the count is odd, for then one is left
+    return objects
 
 
 def encode_request(request: Request) -> bytes:
@@ -130,76 +146,75 @@ def encode_request(request: Request) -> bytes:
 
 def decode_request(data: bytes) -> Request:
     """The request; WrongVersion, FormatError for what is none."""
-    match _unpacked(data, "request"):
-        case [str(tag), int(version), *_] if tag == TAG and version != VERSION:
-            raise WrongVersion("request", version)
-        case [
-            str(tag),
-            int(),
-            [str(endpoint), str(bucket), str(prefix), str(region)],
-            [bytes(digests), list(sizes), list(tails)],
-            [int(memory), int(inline), int(reply)],
-            bytes(directories),
-            list(tasks),
-            int(codec),
-            bytes(objects),
-            str(engine),
-            bytes(coordinator),
-        ] if tag == TAG and codec in (RAW, ZSTD):
+    refuse_other_version(data, TAG, "request")
+    fields = unpacked(data, "request", MOST_VALUES)
+    if typed(fields, _TYPES):
+        _, _, place, packs, limits, directories, tasks, codec, objects, engine, coordinator = cast("list[Any]", fields)
+        if typed(place, _PLACE_TYPES) and typed(limits, _LIMITS_TYPES) and codec in (RAW, ZSTD):
             return Request(
-                tasks=tuple([_task(task) for task in tasks]),
-                packs=_packs(digests, sizes, tails),
-                place=Place(endpoint, bucket, prefix, region),
-                limits=Limits(memory, inline, reply),
-                directories=tuple([SandboxPath(path) for path in directories.split(b"\0") if path]),
+                tasks=tuple(map(_task, tasks)),
+                packs=_packs(packs),
+                place=Place(*place),
+                limits=Limits(*check_numbers(limits)),
+                directories=paths_of(directories),
                 codec=codec,
                 objects=objects,
                 engine=engine,
                 coordinator=coordinator,
             )
-    raise _damaged("request")
+    raise damaged("request")
 
 
-def _packs(digests: bytes, sizes: list[object], tails: list[object]) -> tuple[Pack, ...]:
-    numbers = [n for n in (*sizes, *tails) if type(n) is int and n >= 0]
-    n = len(sizes)
-    if len(tails) != n or len(numbers) != 2 * n or len(digests) != n * DIGEST_SIZE:
-        raise _damaged("request")
-    return tuple([Pack(digests[i * DIGEST_SIZE :][:DIGEST_SIZE], numbers[i], numbers[n + i]) for i in range(n)])
+def refuse_other_version(data: bytes, tag: str, what: str) -> int:
+    """How many fields there are; WrongVersion for a `what` that is not of ours, FormatError for what has another tag."""
+    reader = Reader(data, what)
+    count = reader.array(2, MOST_VALUES)
+    if reader.text(len(tag)) != tag:
+        raise damaged(what)
+    version = reader.number()
+    if version != VERSION:
+        raise WrongVersion(what, version)
+    return count
+
+
+def paths_of(joined: bytes) -> tuple[SandboxPath, ...]:
+    """Absolute paths, each ended by NUL; FormatError."""
+    paths = split(joined)
+    if not all(path.startswith(b"/") for path in paths):
+        raise damaged("list of paths")
+    return tuple(map(SandboxPath, paths))
+
+
+def _packs(raw: object) -> tuple[Pack, ...]:
+    if typed(raw, _PACKS_TYPES):
+        digests, sizes, tails = cast("list[Any]", raw)
+        if len(sizes) == len(tails):
+            return tuple(map(Pack, split_digests(digests, len(sizes)), check_numbers(sizes), check_numbers(tails)))
+    raise damaged("request")
 
 
 def _task(raw: object) -> Task:
-    match raw:
-        case [bytes(thunk), [bytes(paths), bytes(marks), bytes(digests), list(sizes)], int(milliseconds)]:
-            names = paths.split(b"\0")[:-1]
-            numbers = [n for n in sizes if type(n) is int and n >= 0]
-            n = len(numbers)
-            if len(names) == len(marks) == len(sizes) == n and len(digests) == n * DIGEST_SIZE:
-                blobs = [BlobId(digests[i * DIGEST_SIZE :][:DIGEST_SIZE], size) for i, size in enumerate(numbers)]
-                triples = zip(names, blobs, marks, strict=True)
-                extra = tuple([File(SandboxPath(p), blob, mark == 120) for p, blob, mark in triples])
-                return Task(thunk, extra, milliseconds)
-    raise _damaged("request")
+    if typed(raw, _TASK_TYPES):
+        thunk, extra, milliseconds = cast("list[Any]", raw)
+        check_numbers([milliseconds])
+        return Task(thunk, _extra(extra), milliseconds)
+    raise damaged("request")
+
+
+def _extra(raw: object) -> tuple[File, ...]:
+    if typed(raw, _EXTRA_TYPES):
+        joined, marks, digests, sizes = cast("list[Any]", raw)
+        paths = paths_of(joined)
+        if len(paths) == len(marks) == len(sizes) and set(marks) <= {_PLAIN, _EXECUTABLE}:
+            blobs = map(BlobId, split_digests(digests, len(sizes)), check_numbers(sizes))
+            return tuple(map(File, paths, blobs, [mark == _EXECUTABLE for mark in marks]))
+    raise damaged("request")
 
 
 def _extra_columns(extra: Sequence[File]) -> list[object]:
     return [
         b"".join([f.path + b"\0" for f in extra]),
-        bytes([120 if f.executable else 102 for f in extra]),  # x, f
+        bytes([_EXECUTABLE if f.executable else _PLAIN for f in extra]),
         b"".join([f.blob.digest for f in extra]),
         [f.blob.size for f in extra],
     ]
-
-
-def _unpacked(data: bytes, what: str) -> list[object]:
-    try:
-        raw: object = unpackb(data)
-    except Exception as error:  # the unpacker's own classes share no base but this
-        raise _damaged(what) from error
-    if not isinstance(raw, list):
-        raise _damaged(what)
-    return raw
-
-
-def _damaged(what: str) -> FormatError:
-    return FormatError(f"a {what} is damaged", hint="it was cut short or changed, or something else wrote it")

@@ -50,7 +50,19 @@ from gg.wire.reply import (
 from gg.wire.reply import (
     Worker as Who,
 )
-from gg.wire.request import RAW, ZSTD, Limits, Pack, Place, Request, Task, WrongVersion, decode_objects, decode_request
+from gg.wire.request import (
+    MOST_CARRIED,
+    RAW,
+    ZSTD,
+    Limits,
+    Pack,
+    Place,
+    Request,
+    Task,
+    WrongVersion,
+    decode_objects,
+    decode_request,
+)
 from gg.worker.between import Between, Spoilt
 from gg.worker.disk_cache import Cache
 from gg.worker.layer_objects import Layer
@@ -58,7 +70,6 @@ from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
 from gg.worker.writable import Writable
 
 _COMPRESS_FROM = 512  # bytes
-_MOST_OBJECTS = 1 << 31  # bytes of what comes with a request, expanded: more is damage
 _OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
 _OUT_OF_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", b"bad_alloc", b"Killed signal")
 
@@ -187,7 +198,7 @@ class Worker:
 
     def _bring(self, thunk: Thunk, task: Task, request: Request, source: _Counted) -> None:
         if self._requests_objects is not request.objects:
-            objects = request.objects if request.codec == RAW else decompress(request.objects, _MOST_OBJECTS)
+            objects = request.objects if request.codec == RAW else decompress(request.objects, MOST_CARRIED)
             self._inputs.put(decode_objects(objects))
             self._requests_objects = request.objects
         own = [e for e in (*thunk.entries, *task.extra) if isinstance(e, File)]

@@ -10,6 +10,8 @@ from typing import cast
 
 from gg.workspace.workspace import Workspace
 
+_MOST_DAMAGED = 1000  # lines: what has more is no history
+
 Record = Mapping[str, object]
 
 
@@ -27,14 +29,21 @@ def append(workspace: Workspace, record: Record) -> None:
 def runs(workspace: Workspace, what: str | None = None) -> Iterator[Record]:
     """The runs, the last one first; `what` is "infer" or "force". A damaged line is passed over."""
     try:
-        with open(workspace.history, encoding="utf-8") as file:
+        with open(workspace.history, "rb") as file:
             lines = file.readlines()
     except OSError:
         return
+    from gg.core.jsontext import json_from
+    from gg.errors import FormatError
+
+    damaged = 0
     for text in reversed(lines):
         try:
-            record = json.loads(text)
-        except ValueError:
+            record = json_from(text, "line of the history")
+        except FormatError:
+            damaged += 1
+            if damaged > _MOST_DAMAGED:
+                return
             continue
         if isinstance(record, dict) and what in (None, record.get("what")):
             yield record
@@ -59,11 +68,14 @@ def reads(workspace: Workspace) -> Iterator[Record]:
 
 
 def _lines(workspace: Workspace) -> Iterator[Record]:
+    from gg.core.jsontext import json_from
+    from gg.errors import FormatError
+
     try:
-        with open(os.path.join(workspace.dot, "calls.jsonl"), encoding="utf-8") as file:
+        with open(os.path.join(workspace.dot, "calls.jsonl"), "rb") as file:
             for text in file:
-                record = json.loads(text)
+                record = json_from(text, "line of the calls")
                 if isinstance(record, dict):
                     yield record
-    except (OSError, ValueError):
+    except (OSError, FormatError):
         return

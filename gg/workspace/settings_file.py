@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gg.errors import UsageError
 
 _TABLES = ("tool",)
-_MOST = 1 << 20  # bytes
+_MOST = 64 << 10  # bytes; `a.a.a…` takes the square of its length
 
 
 def read(path: str, defaults: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object]]:

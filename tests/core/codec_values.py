@@ -70,7 +70,7 @@ strings = st.sampled_from((b"", b"a", b"-o", b"=", b"a=b", b"a b\n", b"\xff\xfe"
 _component = st.sampled_from((b"a", b"b", b"a b", b".h", b"...", b"..x", b"\xff", b"\n", b"=", b"z" * 200))
 paths = st.lists(_component, max_size=4).map(lambda parts: SandboxPath(b"/" + b"/".join(parts)))
 digests = st.binary(min_size=32, max_size=32)
-sizes = st.integers(0, 2**63)
+sizes = st.integers(0, 2**53 - 1)
 blobs = st.builds(BlobId, digests, sizes)
 files: st.SearchStrategy[File] = st.builds(File, paths, blobs, st.booleans())
 symlinks: st.SearchStrategy[Symlink] = st.builds(Symlink, paths, strings)

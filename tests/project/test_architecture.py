@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -216,7 +215,7 @@ COMMANDS = {
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
-        (27, 114),
+        (28, 115),
         ("sqlite3", "gg.force.driver", "gg.engines", "gg.models", "gg.record", "gg.store.directory"),
     ),
 }

@@ -24,7 +24,7 @@ from gg.light.slotted import replace
 from gg.run.processor import needs_home
 from gg.schedule.events import Fault
 from gg.wire.reply import Reply, asked
-from gg.wire.request import RAW, ZSTD, Pack, Place, Request, Task, encode_objects, encode_request
+from gg.wire.request import MOST_CARRIED, RAW, ZSTD, Pack, Place, Request, Task, encode_objects, encode_request
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -175,6 +175,9 @@ class Asking:
             objects.update(dict.fromkeys(part.own.objects))
         if packs and self._find_place is not None and not self._place.bucket:
             self._place = self._find_place()
+        carried = sum([len(data) for _, data in objects])
+        if carried > MOST_CARRIED // 2:
+            return Failure(Fault.TOO_BIG, f"its inputs of {carried} bytes are too big for a request")
         codec, data = _packed(list(objects))
         request = encode_request(
             Request(

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
+from typing import Any
 
 from gg.aws.connection import Reply
 from gg.aws.failures import Asked, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.sign import query_string
 from gg.aws.trouble import NoAnswer
+from gg.core.bounded import damaged
+from gg.core.jsontext import json_from
 from gg.errors import SetupError
 from gg.light.named import NamedTuple
 
 RESERVE = 192 << 20  # bytes of a function's memory that its commands do not get, as in gg.worker.handler
 _PATH = "/2015-03-31/functions"
+_WHAT = "list of Lambda's functions"
+_MOST_PAGE = 4 << 20  # bytes
+_MOST_PAGES = 1000  # of 50 functions: more than an account can have, so there is no end to them
+_MOST_MEGABYTES = 1 << 20
 
 
 class Function(NamedTuple):
@@ -33,29 +39,44 @@ async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...
     """The functions whose names begin with `prefix` and `-`, the smallest first. SetupError when there is none."""
     found: list[Function] = []
     marker = ""
-    while True:
+    for _ in range(_MOST_PAGES):
         pairs = [("MaxItems", "50"), *([("Marker", marker)] if marker else [])]
         try:
-            reply = await client.request("GET", f"{_PATH}/", query=query_string(pairs))
+            reply = await client.request("GET", f"{_PATH}/", query=query_string(pairs), most=_MOST_PAGE)
         except NoAnswer as error:
             raise from_no_answer(error) from error
         if reply.status != 200:
             raise from_reply(reply, asked)
-        page = json.loads(reply.body)
-        found += [_function(each) for each in page["Functions"] if each["FunctionName"].startswith(prefix + "-")]
-        marker = page.get("NextMarker") or ""
+        functions, marker = page(reply.body)
+        found += [function for function in functions if function.name.startswith(prefix + "-")]
         if not marker:
             break
+    else:
+        raise damaged(_WHAT)
     if not found:
         raise SetupError(f"there is no function {prefix}-… in {asked.region}", hint="set it up with: gg deploy lambda")
     return tuple(sorted(found, key=lambda f: f.memory))
 
 
-def _function(said: dict[str, object]) -> Function:
-    memory, timeout = int(str(said["MemorySize"])), float(str(said["Timeout"]))
-    storage = said.get("EphemeralStorage")
-    disk = int(storage["Size"]) if isinstance(storage, dict) else 512
+def page(body: bytes) -> tuple[list[Function], str]:
+    """The functions on one page of a listing, and by what the next page is asked for. FormatError for what is none."""
+    try:
+        said = json_from(body, _WHAT)
+        return [_function(each) for each in said["Functions"]], str(said.get("NextMarker") or "")
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damaged(_WHAT) from error
+
+
+def _function(said: Any) -> Function:
+    memory, timeout = _megabytes(said["MemorySize"]), float(str(said["Timeout"]))
+    disk = _megabytes((said.get("EphemeralStorage") or {"Size": 512})["Size"])
     return Function(str(said["FunctionName"]), max((memory << 20) - RESERVE, 64 << 20), timeout, memory, disk)
+
+
+def _megabytes(value: object) -> int:
+    if type(value) is not int or not 0 < value <= _MOST_MEGABYTES:
+        raise ValueError(value)
+    return value
 
 
 def choose(functions: Sequence[Function], memory: int) -> Function:

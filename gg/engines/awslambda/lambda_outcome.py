@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import re
 
 from gg.aws.connection import Reply as Http
 from gg.aws.failures import Asked, Passing, code_of, from_no_answer, from_reply
 from gg.aws.trouble import Cause, NoAnswer
+from gg.core.jsontext import json_from
 from gg.engines.awslambda.deployed_functions import gone
 from gg.engines.engine import Failure
 from gg.errors import FormatError, SetupError
@@ -23,6 +23,7 @@ _NEVER_STARTS = ("Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtim
 _NO_MEMORY = ("Runtime.OutOfMemory", "MemoryError")
 _USED = re.compile(rb"Memory Size: (\d+) MB\tMax Memory Used: (\d+) MB")
 _FULL = 0.95
+_MOST_TROUBLE = 1 << 16  # bytes of what a runtime says went wrong
 _TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
 
 
@@ -60,7 +61,7 @@ def maybe_ran(error: NoAnswer) -> bool:
 
 def _from_worker(body: bytes, request: bytes) -> Reply | Failure:
     try:
-        text = json.loads(body)
+        text = json_from(body, "reply") if body[:1] == b'"' else None
         if not isinstance(text, str):
             raise ValueError("no text")
         return decode_reply(base64.b64decode(text, validate=True), request)
@@ -82,9 +83,9 @@ def _was_full(log: str) -> bool:
 
 def _from_runtime(body: bytes, log: str) -> Failure:
     try:
-        said = json.loads(body)
+        said = json_from(body[:_MOST_TROUBLE], "report of an error")
         kind, message = str(said.get("errorType", "")), str(said.get("errorMessage", ""))
-    except (ValueError, AttributeError):
+    except (FormatError, AttributeError):
         kind, message = "", body[:200].decode("latin-1")
     text = f"{kind}: {message}" if kind else message
     if kind == "Sandbox.Timedout" or "Task timed out" in message:

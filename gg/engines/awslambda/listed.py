@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from gg.aws.failures import Asked
+from gg.core.jsontext import json_from
 from gg.engines.awslambda.deployed_functions import Function
+from gg.errors import FormatError
 
 _HELD_S = 600.0
 _NAME, _DEPLOYED = "functions.json", "deployment.json"
@@ -54,10 +56,10 @@ class Listed:
     def _read(self) -> dict[str, tuple[float, tuple[Function, ...]]]:
         """Nothing if it is damaged, as it can be had again."""
         try:
-            with open(self._path, encoding="utf-8") as file:
-                table = json.load(file)
+            with open(self._path, "rb") as file:
+                table = json_from(file.read(), "list of functions")
             return {str(key): (float(at), tuple(map(_function, found))) for key, (at, found) in table.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, FormatError, ValueError, TypeError, AttributeError):
             return {}
 
     def _write(self, table: Mapping[str, tuple[float, tuple[Function, ...]]]) -> None:

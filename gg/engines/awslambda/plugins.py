@@ -12,6 +12,7 @@ import struct
 
 from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import File, Thunk
+from gg.formats.elf import MAGIC, read_header
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups, Node
 from gg.store.base import Key, Store, blob_key
@@ -78,7 +79,7 @@ def may_be_for_lto(data: bytes) -> bool:
 
     Of an ELF file the names of its sections tell; anything else is searched from end to end.
     """
-    names = _section_names(data) if data.startswith(b"\x7fELF") else None
+    names = _section_names(data) if data.startswith(MAGIC) else None
     if names is not None:
         return any(name in names for name in _SECTIONS)
     return any(text in data for text in (*_BITCODE, *_SECTIONS))
@@ -86,13 +87,13 @@ def may_be_for_lto(data: bytes) -> bool:
 
 def _section_names(data: bytes) -> bytes | None:
     """The table of section names, as it is (gABI, chapter 4); None when it is not where it should be."""
-    try:
-        wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
-        (start,) = struct.unpack_from(order + "Q", data, 0x28) if wide else struct.unpack_from(order + "I", data, 0x20)
-        size, _, index = struct.unpack_from(order + "HHH", data, 0x3A if wide else 0x2E)
-        at = start + index * size
-        offset, length = struct.unpack_from(order + "QQ" if wide else order + "II", data, at + (0x18 if wide else 0x10))
-    except (struct.error, IndexError, OverflowError):
+    header = read_header(data[:64])
+    if header is None or not header.sections.start:
         return None
+    at = header.sections.start + header.names * header.sections.step
+    place = struct.Struct(header.order + ("24xQQ" if header.bits == 64 else "16xII"))
+    if at + place.size > len(data):
+        return None
+    offset, length = place.unpack_from(data, at)
     names = data[offset : offset + length]
-    return names if 0 < length == len(names) and start else None
+    return names if 0 < length == len(names) else None

@@ -23,14 +23,12 @@ from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
 from gg.wire.reply import Result as Answer
-from gg.wire.request import RAW
+from gg.wire.request import MOST_CARRIED, RAW
 from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.workspace.later import Later
-
-_MOST_OUTPUTS = 1 << 30
 
 
 class Between(Protocol):
@@ -183,7 +181,7 @@ def failure_of(error: Exception) -> Failure:
 
 
 def _outputs(reply: Reply) -> dict[BlobId, bytes]:
-    raw = reply.objects if reply.codec == RAW else decompress(reply.objects, _MOST_OUTPUTS)
+    raw = reply.objects if reply.codec == RAW else decompress(reply.objects, MOST_CARRIED)
     return {BlobId.of(data): data for data in decode_outputs(raw)}
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from gg.formats.archive import ARCH, THIN
+from gg.formats.elf import MAGIC
 from gg.light.regex import regex
 from gg.light.slotted import slotted
 
-_TOKEN = regex(rb'/\*.*?\*/|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
+_TOKEN = regex(rb'/\*(?:[^*]++|\*(?!/))*+(?:\*/)?|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
 _GROUPS = frozenset((b"INPUT", b"GROUP", b"AS_NEEDED", b"STARTUP"))
 _SINGLE = frozenset((b"SEARCH_DIR", b"OUTPUT"))
 
@@ -29,7 +31,7 @@ class Script:
 def looks_like_script(data: bytes) -> bool:
     """Whether a linker would read `data` as a script: it has no format's magic and is text."""
     head = data[:512]
-    return not head.startswith((b"\x7fELF", b"!<arch>", b"!<thin>", b"BC\xc0\xde", b"MZ")) and b"\0" not in head
+    return not head.startswith((MAGIC, ARCH, THIN, b"BC\xc0\xde", b"MZ")) and b"\0" not in head
 
 
 @lru_cache(maxsize=256)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from weakref import WeakKeyDictionary
 
-from gg.formats.elf import Dynamic
+from gg.formats.archive import THIN
+from gg.formats.elf import MAGIC, Dynamic
 from gg.light.slotted import slotted
 from gg.models.binutils.ldscript import Script, looks_like_script, read_script
-from gg.models.binutils.thin import THIN
 from gg.models.drafts import Probe
 from gg.models.toolchain.programs import machine
 
@@ -51,12 +51,12 @@ def _look(head: bytes) -> Look:
         return Look()
     if looks_like_script(head):
         return Look(script=read_script(head))
-    return Look(target=_target(head), elf=head.startswith(b"\x7fELF"), thin=head.startswith(THIN))
+    return Look(target=_target(head), elf=head.startswith(MAGIC), thin=head.startswith(THIN))
 
 
 def _target(head: bytes) -> Target | None:
     """The machine of an ELF file, or of the first ELF member of an archive."""
-    at = head.find(b"\x7fELF")
+    at = head.find(MAGIC)
     if at < 0 or len(head) < at + 20:
         return None
     low, high = head[at + 18], head[at + 19]

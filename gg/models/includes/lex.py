@@ -25,28 +25,23 @@ from collections.abc import Iterable, Iterator
 from gg.light.regex import regex
 
 _BLANK = rb"[ \t\f\v\r\0]"
-_WS = rb"(?:" + _BLANK + rb"|/\*.*?\*/)*"
+_COMMENT = rb"/\*(?:[^*]++|\*(?!/))*+\*/"
+_WS = rb"(?:" + _BLANK + rb"++|" + _COMMENT + rb")*+"
 _IDENT = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
-_OPERAND = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|([^\s\0]))"
+_NAMED = rb"\"([^\"\n]{0,1024})\"|<([^>\n]{0,1024})>"  # longer ones nobody writes; the path map would tell
+_OPERAND = rb"(?:" + _NAMED + rb"|([^\s\0]))"
 # Each begins with a literal, for which the matcher falls back on memchr; most of the text is never looked at.
 _WORD = rb"(include_next|include|import|embed)(?![\w$])" + _WS + _OPERAND
 _HASH = regex(rb"#" + _WS + _WORD, re.DOTALL)
 _DIGRAPH = regex(rb"%:" + _WS + _WORD, re.DOTALL)
 _DIRECTIVE_LINE = regex(rb"#[^\n]*")
 _DIGRAPH_LINE = regex(rb"%:[^\n]*")
-_ASKED = rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|(" + _IDENT + rb"))"
 _HAS = regex(
-    rb"__has_(include_next|include|embed)(?:__)?"
-    + _WS
-    + rb"\("
-    + _WS
-    + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>|("
-    + _IDENT
-    + rb"))",
+    rb"__has_(include_next|include|embed)(?:__)?" + _WS + rb"\(" + _WS + rb"(?:" + _NAMED + rb"|(" + _IDENT + rb"))",
     re.DOTALL,
 )
-_DEPENDENCY = regex(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:\"([^\"\n]*)\"|<([^>\n]*)>)", re.DOTALL)
-_ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*\\?\"([^\"\n]*)", re.IGNORECASE)
+_DEPENDENCY = regex(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:" + _NAMED + rb")", re.DOTALL)
+_ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*+\\?\"([^\"\n]*)", re.IGNORECASE)
 _SPLICE = regex(rb"\\[ \t\f\v\r]*\n")
 _DATE = regex(rb"DATE__")
 _TIME = regex(rb"TIME(?:STAMP)?__")
@@ -62,12 +57,16 @@ _COMPUTED = regex(
     re.MULTILINE,
 )
 # Comments, literals, and numbers (whose digit separators are no quotes). Literals end with their line.
+_LITERAL = rb"(?<!\\)\"(?:[^\"\\\n]++|\\.)*+\"|(?<!\\)'(?:[^'\\\n]++|\\.)*+'|\b[0-9][\w.']*+"
 _NOISE = regex(
-    rb"(?P<comment>/\*.*?\*/|//[^\n]*)"
-    rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\""
-    rb"|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|\b[0-9][\w.']*",
+    rb"(?P<comment>" + _COMMENT + rb"|//[^\n]*)"
+    rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\"|" + _LITERAL,
     re.DOTALL,
 )
+# What never ends is looked for up to the end of the text each time that it begins. Where that is often, in this way.
+_OFTEN = 256
+_NOISE_WITHOUT_END = regex(rb"(?P<comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/)?|//[^\n]*)|" + _LITERAL, re.DOTALL)
+_LATE = regex(rb"(?:#|%:|\(|include|include_next|import|embed|GCC|dependency)" + _BLANK + rb"*+/\*")
 _QUOTED = {b"include": b"Q", b"import": b"Q", b"include_next": b"N", b"embed": b"E"}
 _ANGLED = {b"include": b"B", b"import": b"B", b"include_next": b"M", b"embed": b"F"}
 _HAS_QUOTED = {b"include": b"H", b"include_next": b"J", b"embed": b"H"}
@@ -88,12 +87,17 @@ def _bare(match: re.Match[bytes]) -> bytes:
 
 def bare(data: bytes) -> bytes:
     """`data`, already spliced, without comments and with the content of each literal taken out."""
-    return _NOISE.sub(_bare, data)
+    return _noise(data).sub(_bare, data)
 
 
 def without_comments(data: bytes) -> bytes:
     """`data`, already spliced, with each comment a blank; literals stay."""
-    return _NOISE.sub(lambda m: b" " if m.lastgroup == "comment" else m[0], data)
+    return _noise(data).sub(lambda m: b" " if m.lastgroup == "comment" else m[0], data)
+
+
+def _noise(data: bytes) -> re.Pattern[bytes]:
+    ended = data.rfind(b"*/") + 1
+    return _NOISE if data.count(b"/*", ended) + data.count(b'R"') < _OFTEN else _NOISE_WITHOUT_END
 
 
 def encode(directives: Iterable[bytes]) -> bytes:
@@ -108,6 +112,8 @@ def lex_c(data: bytes) -> bytes:
 
 def _lex_c(data: bytes) -> Iterator[bytes]:
     computed = False
+    if data.count(b"/*") > _OFTEN and len(_LATE.findall(data)) > _OFTEN:
+        data = without_comments(data)
     lines = _DIRECTIVE_LINE.findall(data)
     digraphs = _DIGRAPH_LINE.findall(data)
     for pattern in (_HASH, _DIGRAPH) if digraphs else (_HASH,):

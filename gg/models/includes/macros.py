@@ -25,6 +25,7 @@ _DEFINE = regex(
 )
 _STRING = regex(rb"\"[^\"]*\"|<[^>]*>")
 _IDENTIFIER = regex(_WORD)
+_MOST = 200  # macros that one can stand for: each is looked for in the text of all files
 # Object-like macros that GNU compilers predefine and whose names stand in header names.
 _PREDEFINED = frozenset((b"linux", b"unix", b"i386"))
 
@@ -87,6 +88,8 @@ def expand(name: bytes, bodies: Callable[[bytes], frozenset[bytes]], call: bool 
             elif kind == b"s":
                 names.append(rest)
                 sure = sure and not _expands(rest, bodies)
+            elif kind == b"i" and len(seen) > _MOST:
+                return Expansion((), False)
             elif kind == b"i" and rest not in seen:
                 seen.add(rest)
                 todo.append(rest)

@@ -12,13 +12,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any, cast
 
 import msgpack
 from blake3 import blake3
 
+from gg.core.bounded import unpacked
+from gg.core.columns import typed
 from gg.core.ids import ThunkId
+from gg.errors import FormatError
 from gg.light.slotted import slotted
 from gg.store.base import Key, Kind, Store
+
+_FIELDS = 8
+_TYPES: list[type] = [bytes, int, int, int, int, bytes, bool]
 
 _STEP, _REST, _NEWLINES = 64, 41, 16
 
@@ -105,7 +112,10 @@ class SoftFiles:
         keys = {soft_key(thunk): thunk for thunk in thunks}
         found: dict[ThunkId, SoftFile] = {}
         for key, value in self._store.get(list(keys)).items():
-            version, *record = msgpack.unpackb(value)
-            if version == 2:
-                found[keys[key]] = SoftFile(*record)
+            try:
+                record = unpacked(value, "record of a dependency file", _FIELDS)
+            except FormatError:
+                continue  # damaged: the file stays as it is, and lists more than need be
+            if typed(record[1:], _TYPES) and record[0] == 2:
+                found[keys[key]] = SoftFile(*cast("list[Any]", record[1:]))
         return found

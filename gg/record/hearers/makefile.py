@@ -19,12 +19,13 @@ _NAMES = {b"CC": b"cc", b"CXX": b"c++", b"CPP": b"cc -E", b"AS": b"as", b"AR": b
 _NAMES |= {b"MAKE": b"make", b"SHELL": b"/bin/sh"}
 _JOINED = regex(rb"\\\n[ \t]*")
 _ASSIGNMENT = regex(rb"^[ ]*(?:export |override )*([\w.-]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*([^\n]*)", 8)  # re.MULTILINE
-_IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=]*:[^\n=;]*;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
+_IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=:]*+:[^\n=;]*+;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
-_VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)|(.))")
+_VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
+_LONGEST = 1 << 14  # bytes of a line whose variables are put in: a longer one may be anything
 _ANY = b"\0"
 
 
@@ -101,6 +102,8 @@ def _expanded(text: bytes, names: Mapping[bytes, bytes]) -> bytes:
     for _ in range(_DEEP):
         if b"$" not in text:
             break
+        if text.count(b"$") > _MOST or len(text) > _LONGEST:
+            return _ANY
         text = _VARIABLE.sub(lambda m: _value(m[1] or m[2] or b"", m[3] or b"", names), text)
     return _VARIABLE.sub(_ANY, text).replace(b"\1", b"$")
 
@@ -108,7 +111,8 @@ def _expanded(text: bytes, names: Mapping[bytes, bytes]) -> bytes:
 def _value(name: bytes, sign: bytes, names: Mapping[bytes, bytes]) -> bytes:
     if sign == b"$":
         return b"\1"
-    return names.get(name, _ANY) if name else _ANY
+    value = names.get(name, _ANY) if name else _ANY
+    return value if len(value) <= _LONGEST else _ANY
 
 
 def _may_call_a_tool(line: bytes) -> bool:
@@ -126,7 +130,11 @@ def _pattern(line: bytes) -> bytes:
     pieces = [
         rb"\s+".join(re.escape(word) for word in _QUOTES.sub(b"", piece).split(b" ")) for piece in line.split(_ANY)
     ]
-    return b".*".join(pieces).replace(rb"\s+\s+", rb"\s+").strip()
+    first, *others = pieces
+    if others:  # each is taken where it comes first, so that time grows with the text alone
+        *between, last = others
+        first += b"".join(b"(?>.*?" + piece + b")" for piece in between if piece) + b".*" + last
+    return first.replace(rb"\s+\s+", rb"\s+").strip()
 
 
 _QUOTES = regex(rb"[\"'\\]")

@@ -17,14 +17,16 @@ ANY = b"\0"
 
 Command = tuple[bytes, ...]
 
+_DEEP = 100  # lists within lists
+_MOST = 1 << 20  # bytes of a text that is read
 _TESTS = (b"||", b"if", b"!", b"while", b"until")
 _TOKEN = regex(
     rb"""[ \t]+|\\\n|(?P<comment>(?<![^\s;&|(){}])\#[^\n]*)|(?P<here><<-?[ \t]*\\?(?P<quote>['"]?)(?P<mark>\w+)(?P=quote))"""
     rb"""|(?P<redirect>[0-9]*(?:>>|>&|<&|>\||[<>])[ \t]*)|(?P<op>&&|\|\||;;|[;&|()\n])|(?P<word>"""
-    rb"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|[^\s;&|()<>"'`\\])+)|(?P<odd>.)""",
+    rb"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]{0,256}\}|[^\s;&|()<>"'`\\])+)|(?P<odd>.)""",
     16,  # re.DOTALL
 )
-_EXPANSION = regex(rb"`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]*\}|\$(?:\w+|[@*#?$!-])|[*?\[]", 16)
+_EXPANSION = regex(rb"`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]{0,256}\}|\$(?:\w+|[@*#?$!-])|[*?\[]", 16)
 _QUOTED = regex(rb"'([^']*)'|\"|\\(.)", 16)
 _ASSIGNMENT = regex(rb"\w+=")
 _PASSES_ON = (
@@ -63,6 +65,10 @@ class _Group:
     otherwise: bool = False  # in the `else` of the `if`
     before: list[Command] = field(default_factory=list)  # those before the `||` that it stands after
     last: bytes = b""
+
+
+class _Unclear(Exception):
+    """More lists within lists than anybody writes."""
 
 
 class _Reader:
@@ -171,6 +177,8 @@ class _Reader:
         self._negated = False
 
     def _open(self, opener: bytes) -> None:
+        if len(self._stack) > _DEEP:
+            raise _Unclear
         condition = opener in (b"if", b"while", b"until")
         self._stack.append(_Group(opener, condition=condition, before=self._pending))
         self._pending = []
@@ -212,8 +220,7 @@ def _tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
         elif match["op"] is not None:
             if match["op"] == b"\n":
                 for mark in marks:
-                    end = regex(rb"^\t*" + mark + rb"$", 8).search(text, at)  # re.MULTILINE
-                    at = end.end() if end else len(text)
+                    at = _after_here(text, at, mark)
                 marks = []
             yield "op", match["op"]
         elif match["word"] is not None or kind == "odd":
@@ -221,6 +228,17 @@ def _tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
             if not redirected:
                 yield "word", _resolved(word)
             redirected = False
+
+
+def _after_here(text: bytes, at: int, mark: bytes) -> int:
+    """The end of the line that ends the document which begins at `at`."""
+    while at < len(text):
+        end = text.find(b"\n", at)
+        end = len(text) if end < 0 else end
+        if text[at:end].lstrip(b"\t") == mark:
+            return end
+        at = end + 1
+    return len(text)
 
 
 def _resolved(word: bytes) -> bytes:
@@ -233,7 +251,12 @@ def tested(text: bytes) -> list[Command]:
     if not any(word in text for word in _TESTS):
         return []
     reader = _Reader()
-    reader.read(text)
+    try:
+        reader.read(text[:_MOST])
+    except _Unclear:
+        return [(ANY,)]
+    if len(text) > _MOST:
+        return [(ANY,)]
     return [(ANY,) if command[0] in reader.functions or command[0] == b"eval" else command for command in reader.found]
 
 

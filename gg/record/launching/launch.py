@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from gg.models.declared.tables import Declarations
     from gg.workspace.workspace import Workspace
 
-_ELF64 = 2
-_PT_INTERP = 3
 _PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -179,16 +177,15 @@ def _found(name: str, path: str) -> str | None:
 
 def _is_unreached(program: str, *, script: bool = False) -> bool:
     """Is it, or its interpreter, linked statically or of another word size? No library is preloaded into such a one."""
+    from gg.formats.elf import has_interpreter, read_header
+
     try:
         with open(program, "rb") as file:
             head = file.read(4096)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL in the name of an interpreter
         return False
     words = head[2:].partition(b"\n")[0].split()
     if head.startswith(b"#!") and words and not script:
         return _is_unreached(os.fsdecode(words[0]), script=True)
-    if not head.startswith(b"\x7fELF") or len(head) < 64:
-        return False
-    first, size, count = (int.from_bytes(head[at:end], "little") for at, end in ((32, 40), (54, 56), (56, 58)))
-    kinds = {int.from_bytes(head[at : at + 4], "little") for at in range(first, first + size * count, size or 1)}
-    return head[4] != _ELF64 or _PT_INTERP not in kinds
+    header = read_header(head)
+    return header is not None and (header.bits != 64 or not has_interpreter(head))

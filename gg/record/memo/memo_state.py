@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
-from gg.core.ids import BlobId, sandbox_path
+from gg.core.ids import BlobId, parse_digest, sandbox_path
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gg.host.filedb import FileDB
 
 _ABSENT = "-"
+_WHATS = ("a", "d", "l", "f")
 _TEMPORARY = (b"/tmp/", b"/var/tmp/")
 _RANDOM = (b"/dev/random", b"/dev/urandom", b"/dev/hwrng")
 # Of a process's own directory in /proc, what does not depend on which process it is or what it has done.
@@ -106,15 +107,23 @@ class Outcome(NamedTuple):
 
     @classmethod
     def decode(cls, data: list[object]) -> Outcome:
-        """ValueError or TypeError for what is none."""
+        """ValueError, TypeError, AttributeError or FormatError for what is none."""
         status, out, err, left = data
-        if not isinstance(status, int) or not isinstance(left, list):
+        if type(status) is not int or not isinstance(left, list) or not 0 <= status <= 255:
             raise ValueError("no outcome")
         found = []
         for path, what, mode, blob, target in left:
-            made = BlobId(bytes.fromhex(blob[0]), blob[1]) if blob else None
+            if what not in _WHATS or type(mode) is not int or not 0 <= mode <= 0o7777 or not path.startswith("/"):
+                raise ValueError("no outcome")
+            made = _blob(*blob) if blob else None
             found.append(Left(os.fsencode(path), what, mode, made, os.fsencode(target)))
         return cls(status, b64decode(str(out)), b64decode(str(err)), tuple(found))
+
+
+def _blob(digest: object, size: object) -> BlobId:
+    if type(digest) is not str or type(size) is not int or size < 0:
+        raise ValueError("no blob")
+    return BlobId(parse_digest(digest), size)
 
 
 def _write(left: Left, source: bytes, aside: bytes, when: int) -> None:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from blake3 import blake3
 
 from gg.core.ids import BlobId
-from gg.errors import MissingObject
+from gg.core.jsontext import json_from
+from gg.errors import FormatError, MissingObject
 from gg.light.named import NamedTuple
 from gg.record.memo.memo_state import Outcome, read_report, state_of
 from gg.store.base import Key, Kind, get_one
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 VARIANTS = 4
+_MOST = 32 << 20  # bytes of all variants of a command, expanded
 MARK = b"/gg-trace"
 # What these programs do when they do not configure: builds, whose tools are to be recorded, and small services.
 _OTHER_WORK = {
@@ -113,9 +115,9 @@ class Memo:
         try:
             return [
                 Remembered(tuple((k, p, s) for k, p, s in inputs), Outcome.decode(outcome))
-                for inputs, outcome in json.loads(zlib.decompress(data))
+                for inputs, outcome in json_from(_inflated(data), "memory of a command")
             ]
-        except (ValueError, KeyError, TypeError, zlib.error):
+        except (FormatError, ValueError, AttributeError, TypeError, zlib.error):
             return []  # of another version, or damaged: it is recorded anew
 
     # The first time
@@ -144,3 +146,12 @@ class Memo:
         kept = [fresh, *(v for v in self._variants(key) if v.inputs != inputs)][:VARIANTS]
         encoded = json.dumps([(v.inputs, v.outcome.encode()) for v in kept]).encode()
         self._store.put({key: zlib.compress(encoded, 1)})
+
+
+def _inflated(data: bytes) -> bytes:
+    """ValueError for what is larger than anything that was kept here."""
+    whole = zlib.decompressobj()
+    found = whole.decompress(data, _MOST)
+    if whole.unconsumed_tail:
+        raise ValueError("too large")
+    return found

@@ -35,6 +35,7 @@ Watched = dict[bytes, bytes]  # a path to its packed signature, or to nothing if
 Kept = dict[bytes, tuple[Completed, Watched]]
 
 _VERSION = 1
+_LEAST_ROW = 8  # bytes of an answer, as it is kept
 _PATH = regex(rb"/[^\s\"':;,=<>()\[\]{}]*")
 # Another processor answers otherwise; what a prefix or a spec file leads to is not all told.
 _UNSURE = regex(rb"native|^-B|^--?sysroot|^-isysroot|^--?specs|^--?gcc-toolchain|^-wrapper")
@@ -155,7 +156,8 @@ def _write(path: bytes, kept: Kept, new: Kept) -> None:
 def _load(path: bytes) -> Kept:
     try:
         with open(path, "rb") as file:
-            version, rows = msgpack.unpackb(file.read())
+            data = file.read()
+        version, rows = msgpack.unpackb(data, max_ext_len=0, max_array_len=len(data) // _LEAST_ROW + 2)
         if version != _VERSION:
             return {}
         return {key: (Completed(status, out, err), watched) for key, status, out, err, watched in rows}

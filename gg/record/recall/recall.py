@@ -164,7 +164,7 @@ class Recall:
     def _load(self) -> Kept:
         try:
             with open(self.path, "rb") as file:
-                about, *parts = msgpack.unpackb(zlib.decompress(file.read()), strict_map_key=False)
+                about, *parts = msgpack.unpackb(zlib.decompress(file.read()), strict_map_key=False, max_ext_len=0)
             if about == self._about:
                 return Kept(*parts)
         except (OSError, ValueError, TypeError, zlib.error):  # not there, or damaged

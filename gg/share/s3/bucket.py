@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import email.utils
 import html
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from gg.aws import dates
 from gg.aws import failures as errors
 from gg.aws.connection import MOST_BODY
 from gg.aws.http import Client, Endpoint, KeySource, Reply
@@ -29,6 +29,7 @@ from gg.store.base import TransientStoreError
 PART = 16 << 20
 _MOST_LISTING = 8 << 20  # bytes; a page has a thousand names of at most 1,024 bytes
 _MOST_LISTED = 1_000_000
+_LONGEST = 4096  # characters of a name in a listing, escaped as it may be
 _TRIES = 8
 _FIRST_TRIES = 3  # of a connection, before any was ever made
 _RIGHTS = {"GET": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}
@@ -197,16 +198,18 @@ class Bucket:
             reply = await self._ask(
                 "GET", None, query=query_string(pairs), ends=b"</ListBucketResult>", most=_MOST_LISTING
             )
-            self.server_time = _date(reply.headers)
+            self.server_time = dates.seconds(reply.headers.get("date", ""))
             last = found[-1].name if found else after
             page = [Listed(name[skip:], size) for name, size in _contents(reply.body) if name[skip:].startswith(prefix)]
             found += [one for one in page if one.name > last]
-            token = html.unescape(_tag(reply.body, "NextContinuationToken"))
+            token = _tag(reply.body, "NextContinuationToken")
             if not token:
                 return found
-            if not page or page[-1].name <= last or len(found) > _MOST_LISTED:  # it would go round for ever
+            endless = not page or page[-1].name <= last or len(found) > _MOST_LISTED
+            if endless or len(token) > _LONGEST:
                 trouble = errors.not_s3(self._asked("GET"))
                 raise TransientStoreError(trouble.what, hint=trouble.hint)
+            token = html.unescape(token)
 
     async def delete(self, names: Sequence[str]) -> None:
         """Take objects away; those that are not there are no error."""
@@ -356,24 +359,15 @@ def _tag(text: bytes, name: str) -> str:
 def _contents(listing: bytes) -> list[tuple[str, int]]:
     """The names of objects and their sizes; what has no such size, or no such name, is no object of ours."""
     found: list[tuple[str, int]] = []
-    for entry in re.findall(rb"<Contents>(.*?)</Contents>", listing, re.DOTALL):
+    for part in listing.split(b"<Contents>")[1:]:
+        entry = part.partition(b"</Contents>")[0]
         size = re.search(rb"<Size>(\d{1,15})</Size>", entry)
-        if size:
-            found.append((html.unescape(_tag(entry, "Key")), int(size[1])))
+        name = _tag(entry, "Key")
+        if size and len(name) <= _LONGEST:
+            found.append((html.unescape(name), int(size[1])))
     return found
-
-
-def _date(headers: Mapping[str, str]) -> float | None:
-    """What the Date of an answer says; None where there is none that can be read."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None
 
 
 def _expiry(headers: Mapping[str, str]) -> float | None:
     found = re.search(r'expiry-date="([^"]*)"', headers.get("x-amz-expiration", ""))
-    try:
-        return email.utils.parsedate_to_datetime(found[1]).timestamp() if found else None
-    except ValueError:
-        return None
+    return dates.seconds(found[1]) if found else None

@@ -35,7 +35,10 @@ class StoreUri(NamedTuple):
 
 def parse(text: str) -> StoreUri:
     """The place that `text` names; UsageError for what is none."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that are no address
+        raise UsageError(f"{text!r} is no store", hint=_HINT) from None
     if parts.scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
         raise UsageError(f"{text!r} is no store", hint=_HINT)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -1,0 +1,85 @@
+"""Fuzz decoders by coverage: `python -m tests.fuzz.decoders [NAME…] --seconds 60 [--corpus DIR]`.
+
+One process for all that are named (none: all of them): the first two bytes of an input choose the decoder. What was found is
+written to DIR/found, by name of the decoder; put it into tests/fuzz/regressions/NAME, where CI tries it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import sys
+import traceback
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["gg"], enable_loader_override=False):
+    from tests.fuzz.decoders.table import TARGETS
+from tests.fuzz.decoders.target import Target, check, check_memory
+
+_GROWN = 8 << 10  # KiB that one input may add to the process before its memory is looked at
+
+
+class _Tries:
+    """Calls the decoder that an input chooses."""
+
+    def __init__(self, targets: list[Target], found: Path) -> None:
+        self._targets = targets
+        self._found = found
+        self._highest = _memory()
+
+    def __call__(self, data: bytes) -> None:
+        target = self._targets[int.from_bytes(data[:2], "big") % len(self._targets)]
+        self._try(target, data[2:], check)
+        if _memory() > self._highest + _GROWN:
+            self._try(target, data[2:], check_memory)
+            self._highest = _memory()
+
+    def _try(self, target: Target, data: bytes, how: Callable[[Target, bytes], None]) -> None:
+        try:
+            how(target, data)
+        except BaseException:
+            place = self._found / target.name / sha256(data).hexdigest()[:16]
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+            print(f"FOUND {place}", file=sys.stderr)
+            traceback.print_exc()
+            raise
+
+
+def _memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *TARGETS])
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--corpus", type=Path, default=Path("build/fuzz"))
+    given = parser.parse_args()
+    targets = [TARGETS[name] for name in given.names or TARGETS]
+    corpus = given.corpus / "corpus"
+    corpus.mkdir(parents=True, exist_ok=True)
+    for number, target in enumerate(targets):
+        for place, seed in enumerate((*target.seeds, *target.bricks)):
+            (corpus / f"{target.name}-{place}").write_bytes(number.to_bytes(2, "big") + seed)
+    options = [
+        f"-max_total_time={given.seconds}",
+        "-timeout=20",
+        "-rss_limit_mb=1024",
+        "-max_len=20000",
+        "-verbosity=0",
+    ]
+    os.environ.setdefault("GG_DIR", str(given.corpus))
+    atheris.Setup(
+        [sys.argv[0], *options, "-print_final_stats=1", f"-artifact_prefix={given.corpus}/", str(corpus)],
+        _Tries(targets, given.corpus / "found"),
+    )
+    atheris.Fuzz()
+
+
+main()
