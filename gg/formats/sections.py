@@ -12,6 +12,7 @@ _NOBITS, _SYMTAB, _DYNSYM = 8, 2, 11
 _RESERVED = 0xFF00  # section numbers from here on mean something else (absolute, common, …)
 RELOCATABLE = 1
 _LONGEST_NAME = 64 << 10
+_MOST_NAMES = 4  # times the size of the file: linkers let names share their ends
 
 
 @slotted()
@@ -94,7 +95,8 @@ def _read(data: bytes, bits: int, order: str) -> Elf | None:
     if sum([each[5] for each in rows if each[1] != _NOBITS]) > 2 * len(data):
         return None  # real ones do not overlap
     text = _bytes_of(data, rows[names]) if 0 <= names < len(rows) else b""
-    sections = [_section(data, each, text) for each in rows]
+    strings = _Strings(text, len(data))
+    sections = [_section(data, each, strings) for each in rows]
     return Elf(kind, machine, bits, order, flags, sections)
 
 
@@ -102,18 +104,30 @@ def _bytes_of(data: bytes, row: tuple[int, ...]) -> bytes:
     return b"" if row[1] == _NOBITS else data[row[4] : row[4] + row[5]]
 
 
-def _section(data: bytes, row: tuple[int, ...], names: bytes) -> Section:
+def _section(data: bytes, row: tuple[int, ...], strings: _Strings) -> Section:
     name, kind, flags, address, _, size, link, info, _, entry = row
-    return Section(string(names, name), kind, flags, address, _bytes_of(data, row), size, link, info, entry)
+    return Section(strings.at(name), kind, flags, address, _bytes_of(data, row), size, link, info, entry)
 
 
-def string(table: bytes, at: int) -> bytes:
-    """The string that begins there in a string table; empty for what has no end within its bounds."""
-    end = table.find(b"\0", at, at + _LONGEST_NAME)
-    return table[at:end] if 0 <= at < len(table) and end >= 0 else b""
+class _Strings:
+    """A string table. What is read of it is bounded, for many names may be ends of one that is long."""
+
+    def __init__(self, table: bytes, size: int) -> None:
+        """`size`: bytes of the whole file."""
+        self._table = table
+        self._left = _MOST_NAMES * (size + _LONGEST_NAME)
+
+    def at(self, place: int) -> bytes:
+        """The string that begins there; empty for what has no end, or is more than can be."""
+        end = self._table.find(b"\0", place, place + _LONGEST_NAME)
+        if end < 0 or self._left <= 0:
+            return b""
+        self._left -= end - place
+        return self._table[place:end]
 
 
 def _symbols(elf: Elf, table: Section, names: bytes) -> list[Symbol]:
+    strings = _Strings(names, len(table.data) + len(names))
     row = struct.Struct(elf.order + ("IBBHQQ" if elf.bits == 64 else "IIIBBH"))
     found = []
     for at in range(len(table.data) // row.size):
@@ -123,6 +137,6 @@ def _symbols(elf: Elf, table: Section, names: bytes) -> list[Symbol]:
             name, value, size, info, other, section = row.unpack_from(table.data, at * row.size)
         place = section if 0 < section < _RESERVED else -1
         found.append(
-            Symbol(string(names, name), value, size, info & 15, info >> 4, other & 3, place, section == 0, section)
+            Symbol(strings.at(name), value, size, info & 15, info >> 4, other & 3, place, section == 0, section)
         )
     return found

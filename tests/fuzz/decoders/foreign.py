@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import struct
 from types import SimpleNamespace
 from typing import cast
 
@@ -16,7 +17,7 @@ from gg.engines.awslambda import deployed_functions as functions
 from gg.engines.awslambda import lambda_outcome as outcome
 from gg.engines.awslambda import plugins
 from gg.errors import GGError
-from gg.formats import elf
+from gg.formats import archive, elf, sections
 from gg.formats import make_rule as rule
 from gg.formats.ninja_log import Log
 from gg.models.binutils import common, ldscript, nasm, thin
@@ -50,6 +51,20 @@ THIN = (
 )
 
 
+def _object() -> bytes:
+    """As an assembler makes it: a table of symbols and its names."""
+    names = b"\0.symtab\0.strtab\0"
+    symbol = struct.pack("<IBBHQQ", 1, 0x12, 0, 1, 0, 4)
+    rows = [(0,) * 10, (1, 2, 0, 0, 64, 24, 2, 0, 8, 24), (9, 3, 0, 0, 88, len(names), 0, 0, 1, 0)]
+    table = b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)
+    head = b"\x7fELF\2\1\1" + bytes(9)
+    start = 88 + len(names)
+    return head + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, start, 0, 64, 0, 0, 64, 3, 2) + symbol + names + table
+
+
+OBJECT = _object()
+
+
 def _read_part(path: bytes, offset: int, size: int) -> bytes:
     with open(path, "rb") as file:
         file.seek(offset)
@@ -59,6 +74,14 @@ def _read_part(path: bytes, offset: int, size: int) -> bytes:
 def _archive(data: bytes) -> None:
     thin.member_names(data)
     thin.is_dateless(data)
+
+
+def _sections(data: bytes) -> None:
+    found = sections.read(data)
+    if found is not None:
+        found.symbols()
+        found.symbols(dynamic=True)
+    archive.members(data)
 
 
 def _editable(data: bytes) -> None:
@@ -222,6 +245,7 @@ FOREIGN = (
     Target("elf", elf.read_dynamic, (ELF, ELF_32), ()),
     Target("archive", _archive, (ARCHIVE, THIN), (), (THIN[8:68], b"/0" + b" " * 46 + b"-60       `\n", b"a/\n")),
     Target("editable", _editable, (ELF, ELF_32, ARCHIVE, b"#!/bin/sh -e\n"), ()),
+    Target("elf-sections", _sections, (OBJECT, ELF, ARCHIVE), ()),
     Target("lto-plugins", plugins.may_be_for_lto, (ELF, ELF_32, ARCHIVE, b"BC\xc0\xde"), ()),
     Target("loader-cache", loader.parse_cache, (LD_CACHE,), (), (loader._ENTRY.pack(1, 0, 0, 0, 0), b"/lib/x")),
     Target(

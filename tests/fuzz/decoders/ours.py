@@ -218,9 +218,9 @@ def _aliases(data: bytes, decode: str) -> None:
 
 def _settings(data: bytes) -> None:
     path = as_file(data, "gg.toml")
-    settings = config._merge(config.Settings(), config._file(path), path)
-    config._check_engines(settings)
-    declared.read(config._tables(path), path)
+    values, tables = config._file(path)
+    config._check_engines(config._merge(config.Settings(), values, path))
+    declared.read(tables, path)
 
 
 def _outcome(data: bytes) -> None:
