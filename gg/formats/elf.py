@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable
 from mmap import mmap
 
+from gg.formats.elf_header import ET_DYN, ET_EXEC, MOST_SEGMENTS, PT_INTERP, Header, Table, read_header
 from gg.light.slotted import slotted
 
 ReadPart = Callable[[bytes, int, int], bytes]
@@ -20,16 +21,13 @@ ReadPart = Callable[[bytes, int, int], bytes]
 
 _Read = Callable[[int, int], bytes]
 
-_MAX_HEADERS = 512  # a program header table of more entries is damage: real ones have about ten
 _MAX_STEP = 1024  # bytes of one program header
 _MAX_DYNAMIC = 65536  # bytes of a dynamic section
 _MAX_STRING = 65536  # bytes of one string: a run path of nix may have hundreds of directories
 
 _MAX_STRINGS = 1 << 20  # bytes of all strings together
 
-MAGIC = b"\x7fELF"
-_ET_EXEC, _ET_DYN = 2, 3
-_PT_LOAD, _PT_DYNAMIC, _PT_INTERP = 1, 2, 3
+_PT_LOAD, _PT_DYNAMIC = 1, 2
 _DT_NULL, _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH = 0, 1, 5, 10, 14, 15
 _DT_RUNPATH, _DT_FLAGS_1, _DT_AUXILIARY, _DT_FILTER = 29, 0x6FFFFFFB, 0x7FFFFFFD, 0x7FFFFFFF
 _DF_1_NODEFLIB, _DF_1_PIE = 0x800, 0x08000000
@@ -59,64 +57,6 @@ class Dynamic:
         """Whether one process can hold both."""
         mine = (self.machine, self.bits, self.little_endian)
         return mine == (other.machine, other.bits, other.little_endian)
-
-
-@slotted()
-class Table:
-    """Headers of segments or sections: where they begin, how long each is, and how many there are."""
-
-    start: int
-    step: int
-    count: int
-
-
-@slotted()
-class Header:
-    """The ELF header. `kind` is e_type, `machine` e_machine, `bits` 32 or 64, `names` the section of sections' names."""
-
-    kind: int
-    machine: int
-    bits: int
-    little_endian: bool
-    segments: Table
-    sections: Table
-    names: int
-
-    @property
-    def order(self) -> str:
-        """As `struct` writes it."""
-        return "<" if self.little_endian else ">"
-
-
-def read_header(data: bytes) -> Header | None:
-    """The header that a file begins with, of which `data` are the first bytes, 64 or more; None for what is no ELF file."""
-    if len(data) < 52 or data[:4] != MAGIC or data[4] not in (1, 2) or data[5] not in (1, 2):
-        return None
-    wide, little = data[4] == 2, data[5] == 1
-    layout = ("<" if little else ">") + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH")
-    if len(data) < 16 + struct.calcsize(layout):
-        return None
-    kind, machine, _, _, first, other, _, _, step, count, other_step, other_count, names = struct.unpack_from(
-        layout, data, 16
-    )
-    segments, sections = Table(first, step, count), Table(other, other_step, other_count)
-    return Header(kind, machine, 64 if wide else 32, little, segments, sections, names)
-
-
-def is_linked(head: bytes) -> bool:
-    """Whether a file that begins with `head` is an executable or a shared library."""
-    header = read_header(head)
-    return header is not None and header.kind in (_ET_EXEC, _ET_DYN)
-
-
-def has_interpreter(head: bytes) -> bool:
-    """Whether a program asks for a loader, as far as its first bytes, `head`, tell."""
-    header = read_header(head)
-    if header is None:
-        return False
-    table = header.segments
-    kinds = (table.start + table.step * index for index in range(min(table.count, _MAX_HEADERS)))
-    return any(head[at : at + 4] == struct.pack(header.order + "I", _PT_INTERP) for at in kinds)
 
 
 @slotted()
@@ -158,7 +98,7 @@ def read_dynamic_file(path: bytes, read_part: ReadPart) -> Dynamic | None:
 
 def _parse(read: _Read) -> Dynamic | None:
     header = read_header(read(0, 64))
-    if header is None or header.kind not in (_ET_EXEC, _ET_DYN):
+    if header is None or header.kind not in (ET_EXEC, ET_DYN):
         return None
     layout = _layout(header)
     segments = _segments(read, layout, header.segments)
@@ -181,7 +121,7 @@ def _parse(read: _Read) -> Dynamic | None:
         machine=header.machine,
         bits=header.bits,
         little_endian=header.little_endian,
-        is_static_executable=loose and (header.kind == _ET_EXEC or bool(flags & _DF_1_PIE)),
+        is_static_executable=loose and (header.kind == ET_EXEC or bool(flags & _DF_1_PIE)),
         no_default_dirs=bool(flags & _DF_1_NODEFLIB),
         filtees=_all(string, table, _DT_AUXILIARY) + _all(string, table, _DT_FILTER),
     )
@@ -189,7 +129,7 @@ def _parse(read: _Read) -> Dynamic | None:
 
 def _segments(read: _Read, layout: _Layout, table: Table) -> list[_Segment] | None:
     step, count = table.step, table.count
-    if count > _MAX_HEADERS or (count and not layout.segment.size <= step <= _MAX_STEP):
+    if count > MOST_SEGMENTS or (count and not layout.segment.size <= step <= _MAX_STEP):
         return None
     raw = read(table.start, step * count) if count else b""
     if len(raw) < step * count:
@@ -208,7 +148,7 @@ def _segments(read: _Read, layout: _Layout, table: Table) -> list[_Segment] | No
 def _interpreter(read: _Read, segments: list[_Segment]) -> bytes | None:
     """The path in PT_INTERP, empty without one; None when it is damaged."""
     for segment in segments:
-        if segment.kind == _PT_INTERP:
+        if segment.kind == PT_INTERP:
             raw = read(segment.offset, min(segment.size, 4096))
             name, end, _ = raw.partition(b"\0")
             return name if end and name else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.thunk import File, OutputOf, Thunk, Work
 from gg.formats.archive import ARCH, BadArchive, places
-from gg.formats.elf import MAGIC, Header, read_header
+from gg.formats.elf_header import MAGIC, Header, read_header
 
 if TYPE_CHECKING:
     from gg.models.drafts import Probe

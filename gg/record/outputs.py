@@ -72,7 +72,7 @@ class Outputs:
         made = self._made_executable(path)
         if made is not None:
             return made
-        from gg.formats.elf import is_linked
+        from gg.formats.elf_header import is_linked
 
         return is_linked(self._world.read_part(path, 0, 64))
 

@@ -12,7 +12,7 @@ import struct
 
 from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import File, Thunk
-from gg.formats.elf import MAGIC, read_header
+from gg.formats.elf_header import MAGIC, read_header
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups, Node
 from gg.store.base import Key, Store, blob_key

@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 
 from gg.formats.archive import ARCH, THIN
-from gg.formats.elf import MAGIC
+from gg.formats.elf_header import MAGIC
 from gg.light.regex import regex
 from gg.light.slotted import slotted
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from gg.formats.archive import THIN
-from gg.formats.elf import MAGIC, Dynamic
+from gg.formats.elf import Dynamic
+from gg.formats.elf_header import MAGIC
 from gg.light.slotted import slotted
 from gg.models.binutils.ldscript import Script, looks_like_script, read_script
 from gg.models.drafts import Probe

@@ -17,8 +17,6 @@ from typing import Any, cast
 import msgpack
 from blake3 import blake3
 
-from gg.core.bounded import unpacked
-from gg.core.columns import typed
 from gg.core.ids import ThunkId
 from gg.errors import FormatError
 from gg.light.slotted import slotted
@@ -109,6 +107,9 @@ class SoftFiles:
 
     def of(self, thunks: Iterable[ThunkId]) -> dict[ThunkId, SoftFile]:
         """The soft files of these thunks, each at most one."""
+        from gg.core.bounded import unpacked
+        from gg.core.columns import typed
+
         keys = {soft_key(thunk): thunk for thunk in thunks}
         found: dict[ThunkId, SoftFile] = {}
         for key, value in self._store.get(list(keys)).items():

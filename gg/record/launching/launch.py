@@ -177,7 +177,7 @@ def _found(name: str, path: str) -> str | None:
 
 def _is_unreached(program: str, *, script: bool = False) -> bool:
     """Is it, or its interpreter, linked statically or of another word size? No library is preloaded into such a one."""
-    from gg.formats.elf import has_interpreter, read_header
+    from gg.formats.elf_header import has_interpreter, read_header
 
     try:
         with open(program, "rb") as file:
