@@ -7,6 +7,7 @@ needs.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -14,12 +15,38 @@ from contextlib import suppress
 
 from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
+# Of the first and second set of control characters, and of those that turn the direction of writing round.
+_CONTROLS = {
+    c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}"
+    for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    if chr(c) not in "\n\t"
+}
+
+
+class _Shown(io.TextIOWrapper):
+    """What gg itself says. Names in it may be anybody's, so control characters are shown, not obeyed.
+
+    What tools print goes to the stream below, as bytes.
+    """
+
+    def write(self, text: str) -> int:
+        return super().write(text.translate(_CONTROLS))
+
+
+def _show_controls() -> None:
+    for name in ("stdout", "stderr"):
+        old = getattr(sys, name)
+        if type(old) is io.TextIOWrapper:  # which sys.__stdout__ keeps from closing the stream below
+            new = _Shown(old.buffer, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering)
+            setattr(sys, name, new)
+
 
 def run(action: Callable[[], int]) -> None:
     """Do `action` and exit with its status, or with that of what went wrong."""
     debug = "--debug" in sys.argv[1:]
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _hold_standard_descriptors()
+    _show_controls()
     try:
         status = action()
     except KeyboardInterrupt:
