@@ -59,6 +59,5 @@ class CompilationDatabase:
                 found = json_from(file.read(), "compilation database")
         except (OSError, FormatError):
             return []
-        return [
-            e for e in found if isinstance(found, list) and isinstance(e, dict) and "directory" in e and "file" in e
-        ]
+        entries = found if isinstance(found, list) else []
+        return [e for e in entries if isinstance(e, dict) and "directory" in e and "file" in e]

@@ -13,7 +13,7 @@ from tests.fuzz.decoders.target import Target, check, check_memory
 
 REGRESSIONS = Path(__file__).with_name("regressions")
 FOUND = sorted(REGRESSIONS.glob("*/*"))
-LONG = 200_000  # bytes: what takes the square of their number takes minutes
+LONG = 50_000  # bytes: what takes the square of their number takes more than a second
 SECONDS = 15
 
 
@@ -33,9 +33,7 @@ def test_time_and_memory_grow_with_the_length_only(target: Target) -> None:
     for brick in (*target.bricks, *GENERIC):
         repeated = brick * (LONG // len(brick))
         check(target, repeated)
-        for seed in target.seeds[:1]:
-            check(target, seed + repeated)
-            check(target, repeated[: LONG // 2] + seed)
+        check(target, target.seeds[0] + repeated)
 
 
 GENERIC = (b"\x90", b"\x91", b"\x81\xa1a", b"\xdd\x7f\xff\xff\xff", b"[", b"\0", b"\xff", b"a", b"\n")
