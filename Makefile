@@ -24,6 +24,7 @@ test: packages lint types
 lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	.ci/lint-c
 
 types: $(VENV)/installed-for-tests
 	$(BIN)/mypy

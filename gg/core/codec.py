@@ -113,7 +113,7 @@ def decode_thunk(data: bytes) -> Thunk:
     if typed(fields, _THUNK_TYPES):  # a match statement would take twice as long
         model, work, dynamic, program, cwd, argv, env, entries, groups, outputs = cast("list[Any]", fields)
         if work in _WORKS and typed(outputs, _OUTPUT_TYPES):
-            path, directory = split_paths(program + b"\0" + cwd + b"\0")
+            path, directory = _two_paths(program, cwd)
             return Thunk(
                 argv=tuple(split(argv)),
                 program=path,
@@ -127,6 +127,11 @@ def decode_thunk(data: bytes) -> Thunk:
                 dynamic=dynamic,
             )
     raise damaged(_THUNK)
+
+
+def _two_paths(one: bytes, other: bytes) -> list[SandboxPath]:
+    check_paths(cast("list[SandboxPath]", [one, other]))
+    return cast("list[SandboxPath]", [one, other])
 
 
 class Outline(NamedTuple):

@@ -17,7 +17,7 @@ from gg.record import protocol
 from gg.record.protocol import Request
 
 SOURCES = Path(__file__).resolve().parents[2] / "toolchain-wrappers"
-_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-U_FORTIFY_SOURCE")
+_FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-U_FORTIFY_SOURCE")
 _LIBRARY = (*_FLAGS, "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-z,lazy")
 
 

@@ -131,7 +131,7 @@ static int exec_or_script(const char *path, char *const argv[], char *const envp
     while (argv[argc] != NULL)
         argc++;
     char **script = alloca((argc + 3) * sizeof *script);
-    script[0] = (char *)(size_t)"/bin/sh";
+    script[0] = (char *)(size_t) "/bin/sh";
     script[1] = (char *)(size_t)path;
     for (size_t i = 1; i <= argc; i++)
         script[i + 1] = argv[i];

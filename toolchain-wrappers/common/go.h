@@ -64,7 +64,8 @@ static inline int gg_opens_by_itself(const void *code, size_t size)
     unsigned word, before;
     for (; end - at >= 4; at += 4) {
         memcpy(&word, at, 4);
-        for (const unsigned char *p = at - start > 40 ? at - 40 : start; word == 0xd4000001 && p < at; p += 4) { /* svc 0 */
+        for (const unsigned char *p = at - start > 40 ? at - 40 : start; word == 0xd4000001 && p < at;
+             p += 4) { /* svc 0 */
             memcpy(&before, p, 4);
             for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
                 if ((before & 0x7fffffff) == (0x52800008 | numbers[i] << 5)) /* mov x8, number */

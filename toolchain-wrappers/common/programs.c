@@ -26,14 +26,14 @@ static const struct {
     {" mv ln rm rmdir unlink link touch ", GG_NAMES},
 };
 
-static const char archivers[] =
-    " tar gtar bsdtar star pax cpio bsdcpio zip zipsplit 7z 7za 7zr 7zz rar zoo lha arj jar shar mksquashfs genisoimage "
-    "mkisofs xorriso xorrisofs mkfs.ext4 mke2fs mkfs.erofs mkfs.jffs2 dpkg-deb rpmbuild ";
+static const char archivers[] = " tar gtar bsdtar star pax cpio bsdcpio zip zipsplit 7z 7za 7zr 7zz rar zoo lha arj "
+                                "jar shar mksquashfs genisoimage "
+                                "mkisofs xorriso xorrisofs mkfs.ext4 mke2fs mkfs.erofs mkfs.jffs2 dpkg-deb rpmbuild ";
 
 /* Small programs that scripts start by the thousand; like those above, they are written in C. */
-static const char common[] =
-    " sed grep egrep fgrep awk mawk gawk expr cat tr cut sort uniq head tail wc echo printf mkdir dirname basename date uname env "
-    "true false sleep tee xargs id pwd seq cmp diff perl ";
+static const char common[] = " sed grep egrep fgrep awk mawk gawk expr cat tr cut sort uniq head tail wc echo printf "
+                             "mkdir dirname basename date uname env "
+                             "true false sleep tee xargs id pwd seq cmp diff perl ";
 
 /* Programs that are many programs. */
 static const char holders[] = " busybox toybox coreutils ";
@@ -83,13 +83,14 @@ static int rsync_reads(const char *word)
 {
     if (word[0] != '-')
         return strchr(word, ':') != NULL;
-    return word[1] != '-' ? word[1 + strspn(word + 1, "aArlptgoDHXxqWuULkKEOJSm")] != '\0'
-                          : !(listed(" --archive --recursive --links --perms --times --owner --group --devices --specials --acls "
-                                     "--xattrs --hard-links --one-file-system --quiet --whole-file --update --copy-links "
-                                     "--delete --mkpath --executability --relative --no-owner --no-group --no-perms ",
-                                     word) ||
-                              strncmp(word, "--exclude", 9) == 0 || strncmp(word, "--include", 9) == 0 ||
-                              strncmp(word, "--chmod=", 8) == 0);
+    return word[1] != '-'
+               ? word[1 + strspn(word + 1, "aArlptgoDHXxqWuULkKEOJSm")] != '\0'
+               : !(listed(" --archive --recursive --links --perms --times --owner --group --devices --specials --acls "
+                          "--xattrs --hard-links --one-file-system --quiet --whole-file --update --copy-links "
+                          "--delete --mkpath --executability --relative --no-owner --no-group --no-perms ",
+                          word) ||
+                   strncmp(word, "--exclude", 9) == 0 || strncmp(word, "--include", 9) == 0 ||
+                   strncmp(word, "--chmod=", 8) == 0);
 }
 
 static const struct {
@@ -101,7 +102,8 @@ static const struct {
 static enum gg_sight sight_of(const char *name, const char *at, const char *end)
 {
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        for (const char *word = at + strlen(at) + 1; word < end && listed(told[i].names, name); word += strlen(word) + 1)
+        for (const char *word = at + strlen(at) + 1; word < end && listed(told[i].names, name);
+             word += strlen(word) + 1)
             if (told[i].reads(word))
                 return GG_READS;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
@@ -153,7 +155,10 @@ static int is_told_of_outside(pid_t pid, const char *at, const char *end)
     if (dir < 0)
         return 0;
     for (at += strlen(at) + 1; at < end && !out; at += strlen(at) + 1) {
-        const char *value = at[0] != '-' ? at : strchr(at, '=') != NULL ? strchr(at, '=') + 1 : at[1] == 't' ? at + 2 : "";
+        const char *value = at[0] != '-'              ? at
+                            : strchr(at, '=') != NULL ? strchr(at, '=') + 1
+                            : at[1] == 't'            ? at + 2
+                                                      : "";
         out = value[0] != '\0' && gg_leads_out(root, dir, value);
     }
     close(dir);

@@ -137,7 +137,8 @@ int gg_is_away(void)
 {
     struct statx root;
     char *end;
-    if (gg_room == NULL || gg_raw(SYS_statx, AT_FDCWD, (long)(intptr_t) "/", 0, STATX_INO | STATX_MNT_ID, (long)(intptr_t)&root, 0) != 0)
+    if (gg_room == NULL ||
+        gg_raw(SYS_statx, AT_FDCWD, (long)(intptr_t) "/", 0, STATX_INO | STATX_MNT_ID, (long)(intptr_t)&root, 0) != 0)
         return 0;
     uint64_t mount = strtoull(gg_room, &end, 10), inode = strtoull(end + (*end == ':'), NULL, 10);
     return root.stx_ino != inode || ((root.stx_mask & STATX_MNT_ID) && root.stx_mnt_id != mount);
@@ -152,7 +153,8 @@ static int connect_anywhere(const char *path)
     size_t used = size < room ? size : room;
     memcpy(address.sun_path + 1, path + size - used, used);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + used)) != 0) {
+    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address,
+                           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + used)) != 0) {
         close(fd);
         fd = -1;
     }

@@ -149,5 +149,7 @@ int main(int argc, char **argv)
         free(directory);
     }
     uint32_t count = (uint32_t)(founds.size / FOUND_SIZE);
-    return gg_write_all(STDOUT_FILENO, &count, sizeof count) != 0 || gg_write_all(STDOUT_FILENO, founds.bytes, founds.size) != 0 || gg_write_all(STDOUT_FILENO, paths.bytes, paths.size) != 0;
+    return gg_write_all(STDOUT_FILENO, &count, sizeof count) != 0 ||
+           gg_write_all(STDOUT_FILENO, founds.bytes, founds.size) != 0 ||
+           gg_write_all(STDOUT_FILENO, paths.bytes, paths.size) != 0;
 }

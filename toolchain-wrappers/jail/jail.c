@@ -80,9 +80,9 @@ static void read_spec(const char *path)
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0)
         fail(WRONG, "gg-jail: %s", path);
-    const char *bytes = st.st_size == 0 ? NULL : mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    const char *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0); /* of no bytes: MAP_FAILED */
     errno = EINVAL;
-    if (bytes == NULL || bytes == MAP_FAILED || bytes[st.st_size - 1] != '\0')
+    if (bytes == MAP_FAILED || bytes[st.st_size - 1] != '\0')
         fail(WRONG, "gg-jail: %s is not a specification", path);
     spec = bytes;
     spec_end = bytes + st.st_size;

@@ -26,8 +26,9 @@ static void pack(const struct stat *st, unsigned char to[PACKED])
 }
 
 /* Of the paths in `which`, those whose signature is not the one in `known` go to `other`; how many that are. */
-__attribute__((visibility("default"))) int gg_differ(const char *text, const uint64_t *starts, const unsigned char *known,
-                                                     const uint32_t *which, int count, int follow, uint32_t *other)
+__attribute__((visibility("default"))) int gg_differ(const char *text, const uint64_t *starts,
+                                                     const unsigned char *known, const uint32_t *which, int count,
+                                                     int follow, uint32_t *other)
 {
     int found = 0;
     for (int i = 0; i < count; i++) {
@@ -42,7 +43,8 @@ __attribute__((visibility("default"))) int gg_differ(const char *text, const uin
 }
 
 /* The signatures of all `count` paths, links followed, go to `known`. */
-__attribute__((visibility("default"))) void gg_look(const char *text, const uint64_t *starts, unsigned char *known, int count)
+__attribute__((visibility("default"))) void gg_look(const char *text, const uint64_t *starts, unsigned char *known,
+                                                    int count)
 {
     memset(known, 0, (size_t)PACKED * count);
     for (int i = 0; i < count; i++) {
@@ -53,7 +55,8 @@ __attribute__((visibility("default"))) void gg_look(const char *text, const uint
 }
 
 /* Whether one of the paths in `which` is there, a link that leads nowhere among them. */
-__attribute__((visibility("default"))) int gg_any(const char *text, const uint64_t *starts, const uint32_t *which, int count)
+__attribute__((visibility("default"))) int gg_any(const char *text, const uint64_t *starts, const uint32_t *which,
+                                                  int count)
 {
     struct stat st;
     for (int i = 0; i < count; i++)

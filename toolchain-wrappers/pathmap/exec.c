@@ -157,9 +157,9 @@ static int start_by_loader(struct start *s, const char *loader, const char *libr
     char **env = alloca((envc + 2) * sizeof *env);
     char *own = alloca(p->size + 8);
     list[n++] = (char *)(size_t)loader;
-    list[n++] = (char *)(size_t)"--library-path";
+    list[n++] = (char *)(size_t) "--library-path";
     list[n++] = (char *)(size_t)libraries;
-    list[n++] = (char *)(size_t)"--argv0";
+    list[n++] = (char *)(size_t) "--argv0";
     list[n++] = argc > 0 ? argv[0] : p->path;
     list[n++] = (char *)(size_t)p->real;
     for (size_t i = 1; i < argc; i++)

@@ -24,7 +24,9 @@ static uint32_t *index_of; /* from hash to 1 + place in records */
 static uint32_t index_mask;
 static struct gg_record *table;
 static uint32_t room;
-static struct { const char *path, *libraries; } loaders[LOADERS];
+static struct {
+    const char *path, *libraries;
+} loaders[LOADERS];
 static unsigned loader_count;
 static uint64_t reported[REPORTED];
 

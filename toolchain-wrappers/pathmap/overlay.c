@@ -17,8 +17,7 @@ void gg_watch(const struct gg_place *place)
     struct stat st;
     int saved = errno;
     if (place->watched && (gg_the_map()->flags & GG_MISSES) &&
-        (place->where == GG_ABSENT ||
-         (sys_lstat(place->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))))
+        (place->where == GG_ABSENT || (sys_lstat(place->path, &st) != 0 && (errno == ENOENT || errno == ENOTDIR))))
         gg_report('M', place->hash, place->path);
     errno = saved;
 }
@@ -318,8 +317,8 @@ static int hides_names(const struct gg_place *place)
     size_t above = place->size;
     for (uint32_t i = 0; i < map->used; i++) {
         const struct gg_record *r = &map->records[i];
-        if (r->kind == 'N' && r->size > above + 1 && memcmp(r->path, place->path, above) == 0 && r->path[above] == '/' &&
-            memchr(r->path + above + 1, '/', r->size - above - 1) == NULL)
+        if (r->kind == 'N' && r->size > above + 1 && memcmp(r->path, place->path, above) == 0 &&
+            r->path[above] == '/' && memchr(r->path + above + 1, '/', r->size - above - 1) == NULL)
             return 1;
     }
     return 0;
@@ -336,8 +335,10 @@ int gg_listed_directory(struct gg_place *place)
     const char *name = place->size > 0 ? place->path : "";
     if (gg_in_scratch(overlay, "/w", name) != 0 || gg_in_scratch(hidden, "/gone", name) != 0)
         return -1;
-    int real = place->where != GG_OVERLAY && !(map->flags & GG_ALIEN) && sys_fstatat(AT_FDCWD, place->path, &st, 0) == 0;
-    if (real && (map->flags & GG_OBSERVE) && !hides_names(place) && sys_lstat(overlay, &st) != 0 && sys_lstat(hidden, &st) != 0) {
+    int real =
+        place->where != GG_OVERLAY && !(map->flags & GG_ALIEN) && sys_fstatat(AT_FDCWD, place->path, &st, 0) == 0;
+    if (real && (map->flags & GG_OBSERVE) && !hides_names(place) && sys_lstat(overlay, &st) != 0 &&
+        sys_lstat(hidden, &st) != 0) {
         place->real = place->path;
         return 0;
     }

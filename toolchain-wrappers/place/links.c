@@ -86,8 +86,7 @@ void gg_note_placed(const struct item *item, struct answer *as, struct old *old,
     linked.real = openat(gg_enter(item->path), gg_name(item->path), O_PATH | O_NOFOLLOW | O_CLOEXEC);
     if (count == MANY)
         gg_link_rest();
-    if (linked.real < 0 || fstat(linked.real, &st) != 0 || st.st_ino != made->st_ino ||
-        st.st_dev != made->st_dev) {
+    if (linked.real < 0 || fstat(linked.real, &st) != 0 || st.st_ino != made->st_ino || st.st_dev != made->st_dev) {
         if (linked.real >= 0)
             close(linked.real);
         return;

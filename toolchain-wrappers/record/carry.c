@@ -17,7 +17,8 @@
 
 enum { SOURCES = 4 };
 
-static int carried[SOURCES]; /* descriptors of placeholders that this program has opened, the last ones; plus one, so 0 is none */
+static int carried
+    [SOURCES]; /* descriptors of placeholders that this program has opened, the last ones; plus one, so 0 is none */
 static unsigned next_source;
 
 void gg_carry(int fd)
@@ -31,7 +32,8 @@ void gg_carry_to(int fd)
     int any = 0, saved = errno;
     for (int i = 0; i < SOURCES; i++)
         any |= carried[i];
-    if (any && gg_session()->root != NULL && fstat(fd, &st) == 0 && (!S_ISREG(st.st_mode) || gg_is_outside(gg_session()->root, fd)))
+    if (any && gg_session()->root != NULL && fstat(fd, &st) == 0 &&
+        (!S_ISREG(st.st_mode) || gg_is_outside(gg_session()->root, fd)))
         for (int i = 0; i < SOURCES; i++) {
             if (carried[i] != 0 && carried[i] - 1 != fd)
                 gg_force_held(carried[i] - 1);
@@ -50,7 +52,8 @@ static int force_below(int dir, const char *path)
     for (struct dirent *e; entries != NULL && failed == 0 && (e = readdir(entries)) != NULL;) {
         if (e->d_type == DT_REG || e->d_type == DT_UNKNOWN)
             failed = gg_force_path(fd, e->d_name);
-        if ((e->d_type == DT_DIR || e->d_type == DT_UNKNOWN) && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+        if ((e->d_type == DT_DIR || e->d_type == DT_UNKNOWN) && strcmp(e->d_name, ".") != 0 &&
+            strcmp(e->d_name, "..") != 0)
             failed |= force_below(fd, e->d_name);
     }
     if (entries != NULL)

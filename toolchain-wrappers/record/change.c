@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 /* Shortened or made longer, a placeholder is none. One that is emptied is nobody's to force. */
-#define TRUNCATE(name, type)                                               \
-    GG_EXPORT int name(const char *path, type length)                      \
-    {                                                                      \
-        typedef int (*function)(const char *, type);                       \
-        NEXT(function, #name);                                             \
+#define TRUNCATE(name, type)                                                                \
+    GG_EXPORT int name(const char *path, type length)                                       \
+    {                                                                                       \
+        typedef int (*function)(const char *, type);                                        \
+        NEXT(function, #name);                                                              \
         return length != 0 && gg_force_path(AT_FDCWD, path) != 0 ? -1 : next(path, length); \
     }
 

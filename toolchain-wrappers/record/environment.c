@@ -12,8 +12,8 @@
 
 static const char preload[] = "LD_PRELOAD=";
 static const char library[] = "libgg-record.so";
-static const char *const ours[] = {"GG_SOCKET=",  "GG_SHIM=",   "GG_SHIMS=",   "GG_TOOLS=",
-                                   "GG_DECLARED=", "GG_BYPASS=", "GG_WATCHED=", "GG_OUTSIDE=", "GG_ROOM=", NULL};
+static const char *const ours[] = {"GG_SOCKET=", "GG_SHIM=",    "GG_SHIMS=",   "GG_TOOLS=", "GG_DECLARED=",
+                                   "GG_BYPASS=", "GG_WATCHED=", "GG_OUTSIDE=", "GG_ROOM=",  NULL};
 
 static int begins(const char *text, const char *with)
 {

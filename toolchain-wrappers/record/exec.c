@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},
-                                {"GG_SHIMS=", NULL},   {"GG_TOOLS=", NULL},  {"GG_DECLARED=", NULL}, {"GG_ROOT=", NULL}, {"GG_WATCHED=", NULL}, {"GG_ROOM=", NULL},
-                                {NULL, NULL}};
+static struct gg_kept kept[] = {
+    {"LD_PRELOAD=", NULL},  {"GG_SOCKET=", NULL}, {"GG_SHIM=", NULL},    {"GG_SHIMS=", NULL}, {"GG_TOOLS=", NULL},
+    {"GG_DECLARED=", NULL}, {"GG_ROOT=", NULL},   {"GG_WATCHED=", NULL}, {"GG_ROOM=", NULL},  {NULL, NULL}};
 static const struct gg_kept nothing[] = {{NULL, NULL}};
 static struct gg_session session;
 static int begun;
@@ -158,17 +158,17 @@ static size_t path_size(char *const envp[])
 /* Such a program is started by the shim, which has the kernel watch what it reads. The shim itself is one. */
 static int start_unreached(struct start *s, const char *path, char *const argv[], char *const envp[])
 {
-    const struct gg_session *session = gg_session();
+    const struct gg_session *ours = gg_session();
     char full[PATH_MAX];
     struct stat st;
     size_t n = 0;
-    if (session->shims != NULL && !session->bypass) {
+    if (ours->shims != NULL && !ours->bypass) {
         char **with = alloca((gg_keep_pointers(envp, nothing) + 1) * sizeof(char *));
-        envp = with_shims(envp, with, alloca(strlen(session->shims) + path_size(envp)));
+        envp = with_shims(envp, with, alloca(strlen(ours->shims) + path_size(envp)));
     }
     if (gg_absolute(s->dir, path, full) != 0 || access(full, X_OK) != 0 || gg_status(AT_FDCWD, full, &st) != 0 ||
-        !S_ISREG(st.st_mode) || session->shim == NULL || access(session->shim, X_OK) != 0 ||
-        same_file(&st, session->shim) || argv == NULL || argv[0] == NULL)
+        !S_ISREG(st.st_mode) || ours->shim == NULL || access(ours->shim, X_OK) != 0 || same_file(&st, ours->shim) ||
+        argv == NULL || argv[0] == NULL)
         return s->then(s, path, argv, envp);
     while (argv[n] != NULL)
         n++;
@@ -179,7 +179,7 @@ static int start_unreached(struct start *s, const char *path, char *const argv[]
     memcpy(more + 3, argv, (n + 1) * sizeof(char *));
     s->dir = AT_FDCWD;
     s->flags = 0;
-    return s->then(s, session->shim, more, envp);
+    return s->then(s, ours->shim, more, envp);
 }
 
 static int start_with_less(struct start *s, int dir, const char *path, char *const argv[], char *const envp[])
@@ -214,7 +214,8 @@ static int before_privileged(int dir, const char *path, char *const argv[])
  * read is made before. Where not even the recorder answers, that is told. */
 static int is_bare(void)
 {
-    return gg_session()->socket != NULL && gg_session()->shim != NULL && gg_is_away() && access(gg_session()->shim, X_OK) != 0;
+    return gg_session()->socket != NULL && gg_session()->shim != NULL && gg_is_away() &&
+           access(gg_session()->shim, X_OK) != 0;
 }
 
 static void before_bare(const char *path, char *const argv[])

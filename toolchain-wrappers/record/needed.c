@@ -25,15 +25,15 @@
 struct image {
     int fd;
     char *bytes;
-    size_t size, head; /* how much has been read of the beginning */
+    size_t size, head;     /* how much has been read of the beginning */
     char origin[PATH_MAX]; /* the directory that holds it */
 };
 
 static int gains_rights(const struct image *image)
 {
     struct stat st;
-    return fstat(image->fd, &st) == 0 && (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) ||
-                                          ((st.st_mode & S_ISGID) && st.st_gid != getegid()));
+    return fstat(image->fd, &st) == 0 &&
+           (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) || ((st.st_mode & S_ISGID) && st.st_gid != getegid()));
 }
 
 static const void *within(const struct image *image, uint64_t at, uint64_t size)
@@ -121,7 +121,8 @@ static int has_own_calls(const struct image *image)
     const ElfW(Ehdr) *e = (const void *)image->bytes;
     const ElfW(Phdr) *h = within(image, e->e_phoff, (uint64_t)e->e_phnum * sizeof *h);
     for (unsigned i = 0; h != NULL && i < e->e_phnum; i++, h++)
-        if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && h->p_filesz <= CODE_MAX && calls_within(image, h->p_offset, h->p_filesz))
+        if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && h->p_filesz <= CODE_MAX &&
+            calls_within(image, h->p_offset, h->p_filesz))
             return 1;
     return 0;
 }
@@ -130,8 +131,7 @@ static int has_own_calls(const struct image *image)
 static int escapes(const struct image *image, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    return segment(image, PT_INTERP, 0) == NULL ||
-           gg_is_go(image->bytes, image->head) ||
+    return segment(image, PT_INTERP, 0) == NULL || gg_is_go(image->bytes, image->head) ||
            (!gg_is_well_known(slash != NULL ? slash + 1 : path) && has_own_calls(image));
 }
 
@@ -279,7 +279,8 @@ static int force_preloaded(const char *list, const char *library_path)
             memcpy(name, list, size);
             name[size] = '\0';
             int slash = strchr(name, '/') != NULL;
-            int there = slash ? (gg_force_path(AT_FDCWD, name) != 0 ? -1 : 1) : try_list(&here, library_path, name, found);
+            int there =
+                slash ? (gg_force_path(AT_FDCWD, name) != 0 ? -1 : 1) : try_list(&here, library_path, name, found);
             if (there < 0 ||
                 (there > 0 && force_needed(AT_FDCWD, slash ? name : found, library_path, NULL, DEPTH_MAX - 1) != 0))
                 return -1;

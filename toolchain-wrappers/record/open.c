@@ -57,27 +57,27 @@ typedef int (*openat_function)(int, const char *, int, ...);
 typedef FILE *(*fopen_function)(const char *, const char *);
 typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
 
-#define MODE_ARGUMENT(flags, mode)                                   \
-    mode_t mode = 0;                                                 \
-    if (((flags) & O_CREAT) || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-        va_list list;                                                \
-        va_start(list, flags);                                       \
-        mode = (mode_t)va_arg(list, int);                            \
-        va_end(list);                                                \
+#define MODE_ARGUMENT(flags, mode)                               \
+    mode_t mode = 0;                                             \
+    if (((flags)&O_CREAT) || ((flags)&O_TMPFILE) == O_TMPFILE) { \
+        va_list list;                                            \
+        va_start(list, flags);                                   \
+        mode = (mode_t)va_arg(list, int);                        \
+        va_end(list);                                            \
     }
 
-#define OPEN(name)                                     \
-    int name(const char *path, int flags, ...);        \
+#define OPEN(name)                                       \
+    int name(const char *path, int flags, ...);          \
     GG_EXPORT int name(const char *path, int flags, ...) \
-    {                                                  \
-        MODE_ARGUMENT(flags, mode)                     \
-        NEXT(open_function, #name);                    \
-        int fd, tries = 0;                             \
-        before(AT_FDCWD, path, READS(flags));          \
-        do                                             \
-            fd = next(path, flags, mode);              \
-        while (gg_open_again(&fd, flags, &tries));             \
-        return fd;                                     \
+    {                                                    \
+        MODE_ARGUMENT(flags, mode)                       \
+        NEXT(open_function, #name);                      \
+        int fd, tries = 0;                               \
+        before(AT_FDCWD, path, READS(flags));            \
+        do                                               \
+            fd = next(path, flags, mode);                \
+        while (gg_open_again(&fd, flags, &tries));       \
+        return fd;                                       \
     }
 
 #define OPENAT(name)                                              \
@@ -89,36 +89,36 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
         before(dir, path, READS(flags));                          \
         do                                                        \
             fd = next(dir, path, flags, mode);                    \
-        while (gg_open_again(&fd, flags, &tries));                        \
+        while (gg_open_again(&fd, flags, &tries));                \
         return fd;                                                \
     }
 
-#define FOPEN(name)                                                                \
-    GG_EXPORT FILE *name(const char *restrict path, const char *restrict mode)     \
-    {                                                                              \
-        NEXT(fopen_function, #name);                                               \
-        FILE *stream;                                                              \
-        int tries = 0;                                                             \
-        before(AT_FDCWD, path, mode[0] != 'w');                                    \
-        do                                                                         \
-            stream = next(path, mode);                                             \
-        while (stream_again(&stream, mode, &tries));                               \
-        return stream;                                                             \
+#define FOPEN(name)                                                            \
+    GG_EXPORT FILE *name(const char *restrict path, const char *restrict mode) \
+    {                                                                          \
+        NEXT(fopen_function, #name);                                           \
+        FILE *stream;                                                          \
+        int tries = 0;                                                         \
+        before(AT_FDCWD, path, mode[0] != 'w');                                \
+        do                                                                     \
+            stream = next(path, mode);                                         \
+        while (stream_again(&stream, mode, &tries));                           \
+        return stream;                                                         \
     }
 
 /* The stream that is opened anew is the caller's own, which a failure closes: so it is tried by a descriptor first. */
-#define FREOPEN(name)                                                                                         \
-    GG_EXPORT FILE *name(const char *restrict path, const char *restrict mode, FILE *restrict stream)         \
-    {                                                                                                         \
-        NEXT(freopen_function, #name);                                                                        \
-        before(AT_FDCWD, path, mode[0] != 'w');                                                               \
+#define FREOPEN(name)                                                                                             \
+    GG_EXPORT FILE *name(const char *restrict path, const char *restrict mode, FILE *restrict stream)             \
+    {                                                                                                             \
+        NEXT(freopen_function, #name);                                                                            \
+        before(AT_FDCWD, path, mode[0] != 'w');                                                                   \
         if (path != NULL && mode[0] != 'w' && gg_own_sight() < GG_COPIES && gg_force_path(AT_FDCWD, path) != 0) { \
-            int saved = errno;                                                                                \
-            fclose(stream);                                                                                   \
-            errno = saved;                                                                                    \
-            return NULL;                                                                                      \
-        }                                                                                                     \
-        return next(path, mode, stream);                                                                      \
+            int saved = errno;                                                                                    \
+            fclose(stream);                                                                                       \
+            errno = saved;                                                                                        \
+            return NULL;                                                                                          \
+        }                                                                                                         \
+        return next(path, mode, stream);                                                                          \
     }
 
 OPEN(open)

@@ -66,7 +66,8 @@ static const char *ask(const char *path, struct gg_reply *reply)
     char name[256] = "?", *argv[] = {name, NULL}, cwd[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
     name[n > 0 ? n : 1] = '\0';
-    return gg_ask(gg_session()->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, reply);
+    return gg_ask(gg_session()->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL,
+                  reply);
 }
 
 static void complain(const struct gg_reply *reply, const char *path)
@@ -142,7 +143,9 @@ static int force_open(int fd)
     if (force(path) != 0)
         return is_at(fd, path) ? -1 : 1;
     int real = gg_raw_open(AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
-    int failed = real < 0 ? 1 : holds_placeholder(real) ? -1 : dup3(real, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0;
+    int failed = real < 0                  ? 1
+                 : holds_placeholder(real) ? -1
+                                           : dup3(real, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0;
     if (real >= 0)
         close(real);
     return failed;
@@ -214,8 +217,8 @@ void gg_make_exact(int dir, const char *path)
     char full[PATH_MAX];
     struct stat st;
     int saved = errno;
-    if (gg_session()->socket != NULL && !gg_session()->bypass && gg_status(dir, path, &st) == 0 && S_ISREG(st.st_mode) &&
-        gg_may_be_rule(st.st_size) && ends_rule(dir, path, st.st_size) && !gg_reads_rules(0) &&
+    if (gg_session()->socket != NULL && !gg_session()->bypass && gg_status(dir, path, &st) == 0 &&
+        S_ISREG(st.st_mode) && gg_may_be_rule(st.st_size) && ends_rule(dir, path, st.st_size) && !gg_reads_rules(0) &&
         gg_absolute(dir, path, full) == 0) {
         struct gg_reply reply;
         if (ask(full, &reply) == NULL) /* else nobody is there who could, and what is there will do */

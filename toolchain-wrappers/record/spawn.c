@@ -58,7 +58,8 @@ int gg_before_spawn(const posix_spawn_file_actions_t *actions, int *dir)
     const struct action *a = actions != NULL ? list_of(actions, &count) : NULL;
     for (const struct action *end = a + (a != NULL ? count : 0); a < end && !failed; a++) {
         int flags = a->of.open.flags;
-        if (a->kind == OPEN && !(flags & (O_TRUNC | O_DIRECTORY | O_PATH)) && (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
+        if (a->kind == OPEN && !(flags & (O_TRUNC | O_DIRECTORY | O_PATH)) &&
+            (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL))
             failed = gg_force_path(*dir, a->of.open.path);
         else if (a->kind == CHDIR)
             move(dir, gg_raw_open(*dir, a->of.chdir.path, O_PATH | O_DIRECTORY | O_CLOEXEC));

@@ -45,8 +45,9 @@ static int packs(void)
 static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);
-    if ((!directory && ((size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(size)) || !S_ISREG(mode))) || gg_session()->socket == NULL || path == NULL ||
-        path[0] == '\0' || (directory ? !packs() : gg_own_sight() >= GG_LOOKS))
+    if ((!directory && ((size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(size)) || !S_ISREG(mode))) ||
+        gg_session()->socket == NULL || path == NULL || path[0] == '\0' ||
+        (directory ? !packs() : gg_own_sight() >= GG_LOOKS))
         return 0;
     if (directory) {
         int saved = errno;
@@ -58,27 +59,27 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
 }
 
 /* Call `next(...)` and, where it told of a placeholder, once more. */
-#define ASK(call, dir, path, st)                                                              \
-    int result = call;                                                                        \
+#define ASK(call, dir, path, st)                                                               \
+    int result = call;                                                                         \
     int again = result == 0 ? changed(dir, path, (long long)(st)->st_size, (st)->st_mode) : 0; \
     return again < 0 ? -1 : again > 0 ? call : result
 
-#define STAT(name, type)                                                  \
-    int name(const char *restrict path, struct type *restrict st);        \
+#define STAT(name, type)                                                    \
+    int name(const char *restrict path, struct type *restrict st);          \
     GG_EXPORT int name(const char *restrict path, struct type *restrict st) \
-    {                                                                     \
-        typedef int (*function)(const char *, struct type *);             \
-        NEXT(function, #name);                                            \
-        ASK(next(path, st), AT_FDCWD, path, st);                          \
+    {                                                                       \
+        typedef int (*function)(const char *, struct type *);               \
+        NEXT(function, #name);                                              \
+        ASK(next(path, st), AT_FDCWD, path, st);                            \
     }
 
-#define FSTATAT(name, type)                                                                   \
-    int name(int dir, const char *restrict path, struct type *restrict st, int flags);        \
+#define FSTATAT(name, type)                                                                     \
+    int name(int dir, const char *restrict path, struct type *restrict st, int flags);          \
     GG_EXPORT int name(int dir, const char *restrict path, struct type *restrict st, int flags) \
-    {                                                                                         \
-        typedef int (*function)(int, const char *, struct type *, int);                       \
-        NEXT(function, #name);                                                                \
-        ASK(next(dir, path, st, flags), dir, path, st);                                       \
+    {                                                                                           \
+        typedef int (*function)(int, const char *, struct type *, int);                         \
+        NEXT(function, #name);                                                                  \
+        ASK(next(dir, path, st, flags), dir, path, st);                                         \
     }
 
 STAT(stat, stat)
@@ -91,13 +92,13 @@ STAT(lstat64, stat64)
 FSTATAT(fstatat64, stat64)
 
 /* What programs call that were linked with a C library before 2.33. */
-#define XSTAT(name, type)                                                       \
-    int name(int version, const char *path, struct type *st);                   \
-    GG_EXPORT int name(int version, const char *path, struct type *st)          \
-    {                                                                           \
-        typedef int (*function)(int, const char *, struct type *);              \
-        NEXT(function, #name);                                                  \
-        ASK(next(version, path, st), AT_FDCWD, path, st);                       \
+#define XSTAT(name, type)                                              \
+    int name(int version, const char *path, struct type *st);          \
+    GG_EXPORT int name(int version, const char *path, struct type *st) \
+    {                                                                  \
+        typedef int (*function)(int, const char *, struct type *);     \
+        NEXT(function, #name);                                         \
+        ASK(next(version, path, st), AT_FDCWD, path, st);              \
     }
 
 XSTAT(__xstat, stat)
@@ -105,13 +106,13 @@ XSTAT(__lxstat, stat)
 XSTAT(__xstat64, stat64)
 XSTAT(__lxstat64, stat64)
 
-#define FXSTATAT(name, type)                                                              \
-    int name(int version, int dir, const char *path, struct type *st, int flags);         \
+#define FXSTATAT(name, type)                                                               \
+    int name(int version, int dir, const char *path, struct type *st, int flags);          \
     GG_EXPORT int name(int version, int dir, const char *path, struct type *st, int flags) \
-    {                                                                                     \
-        typedef int (*function)(int, int, const char *, struct type *, int);              \
-        NEXT(function, #name);                                                            \
-        ASK(next(version, dir, path, st, flags), dir, path, st);                          \
+    {                                                                                      \
+        typedef int (*function)(int, int, const char *, struct type *, int);               \
+        NEXT(function, #name);                                                             \
+        ASK(next(version, dir, path, st, flags), dir, path, st);                           \
     }
 
 FXSTATAT(__fxstatat, stat)
@@ -129,28 +130,28 @@ GG_EXPORT int statx(int dir, const char *restrict path, int flags, unsigned mask
 
 /* The C library walks trees by calls of its own. A tree that will be walked is walked before, and what fts tells of a file is
  * asked for once more. */
-#define WALK(name, n_name, type, see_type, n_see_type)                                                 \
-    static int force_one_##type(const char *path, const struct type *st, int kind)                     \
-    {                                                                                                  \
-        if (kind == FTW_F)                                                                             \
-            changed(AT_FDCWD, path, (long long)st->st_size, st->st_mode);                              \
-        return 0;                                                                                      \
-    }                                                                                                  \
-    GG_EXPORT int name(const char *top, see_type see, int room)                                        \
-    {                                                                                                  \
-        typedef int (*function)(const char *, see_type, int);                                          \
-        NEXT(function, #name);                                                                         \
-        if (see != force_one_##type && gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL)      \
-            next(top, force_one_##type, room);                                                         \
-        return next(top, see, room);                                                                   \
-    }                                                                                                  \
-    GG_EXPORT int n_name(const char *top, n_see_type see, int room, int flags)                         \
-    {                                                                                                  \
-        typedef int (*function)(const char *, n_see_type, int, int);                                   \
-        NEXT(function, #n_name);                                                                       \
-        if (gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL)                                 \
-            name(top, force_one_##type, room);                                                         \
-        return next(top, see, room, flags);                                                            \
+#define WALK(name, n_name, type, see_type, n_see_type)                                            \
+    static int force_one_##type(const char *path, const struct type *st, int kind)                \
+    {                                                                                             \
+        if (kind == FTW_F)                                                                        \
+            changed(AT_FDCWD, path, (long long)st->st_size, st->st_mode);                         \
+        return 0;                                                                                 \
+    }                                                                                             \
+    GG_EXPORT int name(const char *top, see_type see, int room)                                   \
+    {                                                                                             \
+        typedef int (*function)(const char *, see_type, int);                                     \
+        NEXT(function, #name);                                                                    \
+        if (see != force_one_##type && gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL) \
+            next(top, force_one_##type, room);                                                    \
+        return next(top, see, room);                                                              \
+    }                                                                                             \
+    GG_EXPORT int n_name(const char *top, n_see_type see, int room, int flags)                    \
+    {                                                                                             \
+        typedef int (*function)(const char *, n_see_type, int, int);                              \
+        NEXT(function, #n_name);                                                                  \
+        if (gg_own_sight() < GG_LOOKS && gg_session()->socket != NULL)                            \
+            name(top, force_one_##type, room);                                                    \
+        return next(top, see, room, flags);                                                       \
     }
 
 #define FTS_READ(name, ask, entry, tree)                                                       \

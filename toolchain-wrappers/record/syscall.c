@@ -23,21 +23,11 @@ __attribute__((visibility("hidden"))) void *gg_syscall_next;
 
 const unsigned char gg_handled[CALLS] = {
 #ifdef SYS_open
-    [SYS_open] = 1,
-    [SYS_stat] = 1,
-    [SYS_lstat] = 1,
-    [SYS_chmod] = 1,
+    [SYS_open] = 1,     [SYS_stat] = 1,     [SYS_lstat] = 1,      [SYS_chmod] = 1,
 #endif
-    [SYS_openat] = 1,
-    [SYS_openat2] = 1,
-    [SYS_newfstatat] = 1,
-    [SYS_statx] = 1,
-    [SYS_truncate] = 1,
-    [SYS_fchmodat] = 1,
-    [SYS_fchmod] = 1,
-    [SYS_name_to_handle_at] = 1,
-    [SYS_execve] = 1,
-    [SYS_execveat] = 1,
+    [SYS_openat] = 1,   [SYS_openat2] = 1,  [SYS_newfstatat] = 1, [SYS_statx] = 1,
+    [SYS_truncate] = 1, [SYS_fchmodat] = 1, [SYS_fchmod] = 1,     [SYS_name_to_handle_at] = 1,
+    [SYS_execve] = 1,   [SYS_execveat] = 1,
 };
 
 __attribute__((constructor)) static void look_up(void)
@@ -54,7 +44,8 @@ static long open_how(int dir, const char *path, long how, long size)
     return fd;
 }
 
-__attribute__((visibility("hidden"), used)) long gg_syscall(long number, long a, long b, long c, long d, long e, long f)
+__attribute__((visibility("hidden"), used)) long gg_syscall(long number, long a, long b, long c, long d, long e,
+                                                            long f)
 {
     switch (number) {
 #ifdef SYS_open

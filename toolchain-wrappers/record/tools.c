@@ -6,10 +6,12 @@
 #include <string.h>
 
 static const char builtin[] =
-    "gcc:g++:cc:c++:c89:c99:c89-gcc:c99-gcc:cpp:clang:clang++:clang-cpp:as:ld:ld.bfd:ld.gold:ld.lld:ld.mold:mold:ar:ranlib:strip:"
+    "gcc:g++:cc:c++:c89:c99:c89-gcc:c99-gcc:cpp:clang:clang++:clang-cpp:as:ld:ld.bfd:ld.gold:ld.lld:ld.mold:mold:ar:"
+    "ranlib:strip:"
     "nm:"
     "objcopy:objdump:readelf:size:strings:gcc-ar:gcc-nm:gcc-ranlib:nasm:yasm:llvm-ar:llvm-ranlib:llvm-strip:llvm-nm:"
-    "llvm-objcopy:llvm-objdump:llvm-readelf:llvm-size:llvm-strings:gfortran:f77:f95:windres:ccache:distcc:sccache:icecc";
+    "llvm-objcopy:llvm-objdump:llvm-readelf:llvm-size:llvm-strings:gfortran:f77:f95:windres:ccache:distcc:sccache:"
+    "icecc";
 
 /* How the first component of a target's name begins. */
 static const char architectures[] =

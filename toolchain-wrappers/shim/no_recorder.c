@@ -111,8 +111,10 @@ static void thin_out_variable(const char *name, int (*drop)(char *entry))
 /* gg-force is started as if it had been called outside of any recording. */
 static void forget_recording(void)
 {
-    static const char *const ours[] = {"GG_SOCKET", "GG_SHIM",   "GG_SHIMS",     "GG_TOOLS",            "GG_DECLARED",
-                                       "GG_BYPASS", "GG_WATCHED", "GG_EXEC_PATH", "GG_PLACEHOLDER_TRIED", NULL};
+    static const char *const ours[] = {"GG_SOCKET",  "GG_SHIM",      "GG_SHIMS",
+                                       "GG_TOOLS",   "GG_DECLARED",  "GG_BYPASS",
+                                       "GG_WATCHED", "GG_EXEC_PATH", "GG_PLACEHOLDER_TRIED",
+                                       NULL};
     called = "gcc";
     thin_out_variable("PATH", is_shims_directory);
     thin_out_variable("LD_PRELOAD", is_our_library);

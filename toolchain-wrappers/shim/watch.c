@@ -57,43 +57,43 @@ struct call {
 
 static const struct call calls[] = {
 #if defined(__x86_64__)
-    {AUDIT_ARCH_X86_64, 2, NONE, 0, 1, OPENS},     /* open */
-    {AUDIT_ARCH_X86_64, 257, 0, 1, 2, OPENS},      /* openat */
-    {AUDIT_ARCH_X86_64, 437, 0, 1, HOW, OPENS},    /* openat2 */
-    {AUDIT_ARCH_X86_64, 4, NONE, 0, NONE, SIZES},  /* stat */
-    {AUDIT_ARCH_X86_64, 6, NONE, 0, NONE, SIZES},  /* lstat */
-    {AUDIT_ARCH_X86_64, 262, 0, 1, NONE, SIZES},   /* newfstatat */
-    {AUDIT_ARCH_X86_64, 332, 0, 1, NONE, SIZES},   /* statx */
-    {AUDIT_ARCH_I386, 5, NONE, 0, 1, OPENS},       /* open */
-    {AUDIT_ARCH_I386, 295, 0, 1, 2, OPENS},        /* openat */
-    {AUDIT_ARCH_I386, 437, 0, 1, HOW, OPENS},      /* openat2 */
-    {AUDIT_ARCH_I386, 195, NONE, 0, NONE, SIZES},  /* stat64 */
-    {AUDIT_ARCH_I386, 196, NONE, 0, NONE, SIZES},  /* lstat64 */
-    {AUDIT_ARCH_I386, 300, 0, 1, NONE, SIZES},     /* fstatat64 */
-    {AUDIT_ARCH_I386, 383, 0, 1, NONE, SIZES},     /* statx */
-    {AUDIT_ARCH_X86_64, 76, NONE, 0, 1, CUTS},     /* truncate */
-    {AUDIT_ARCH_X86_64, 90, NONE, 0, 1, HIDES},    /* chmod */
-    {AUDIT_ARCH_X86_64, 268, 0, 1, 2, HIDES},      /* fchmodat */
-    {AUDIT_ARCH_I386, 193, NONE, 0, 1, CUTS},      /* truncate64 */
-    {AUDIT_ARCH_I386, 15, NONE, 0, 1, HIDES},      /* chmod */
-    {AUDIT_ARCH_I386, 306, 0, 1, 2, HIDES},        /* fchmodat */
+    {AUDIT_ARCH_X86_64, 2, NONE, 0, 1, OPENS},    /* open */
+    {AUDIT_ARCH_X86_64, 257, 0, 1, 2, OPENS},     /* openat */
+    {AUDIT_ARCH_X86_64, 437, 0, 1, HOW, OPENS},   /* openat2 */
+    {AUDIT_ARCH_X86_64, 4, NONE, 0, NONE, SIZES}, /* stat */
+    {AUDIT_ARCH_X86_64, 6, NONE, 0, NONE, SIZES}, /* lstat */
+    {AUDIT_ARCH_X86_64, 262, 0, 1, NONE, SIZES},  /* newfstatat */
+    {AUDIT_ARCH_X86_64, 332, 0, 1, NONE, SIZES},  /* statx */
+    {AUDIT_ARCH_I386, 5, NONE, 0, 1, OPENS},      /* open */
+    {AUDIT_ARCH_I386, 295, 0, 1, 2, OPENS},       /* openat */
+    {AUDIT_ARCH_I386, 437, 0, 1, HOW, OPENS},     /* openat2 */
+    {AUDIT_ARCH_I386, 195, NONE, 0, NONE, SIZES}, /* stat64 */
+    {AUDIT_ARCH_I386, 196, NONE, 0, NONE, SIZES}, /* lstat64 */
+    {AUDIT_ARCH_I386, 300, 0, 1, NONE, SIZES},    /* fstatat64 */
+    {AUDIT_ARCH_I386, 383, 0, 1, NONE, SIZES},    /* statx */
+    {AUDIT_ARCH_X86_64, 76, NONE, 0, 1, CUTS},    /* truncate */
+    {AUDIT_ARCH_X86_64, 90, NONE, 0, 1, HIDES},   /* chmod */
+    {AUDIT_ARCH_X86_64, 268, 0, 1, 2, HIDES},     /* fchmodat */
+    {AUDIT_ARCH_I386, 193, NONE, 0, 1, CUTS},     /* truncate64 */
+    {AUDIT_ARCH_I386, 15, NONE, 0, 1, HIDES},     /* chmod */
+    {AUDIT_ARCH_I386, 306, 0, 1, 2, HIDES},       /* fchmodat */
 #elif defined(__aarch64__)
-    {AUDIT_ARCH_AARCH64, 56, 0, 1, 2, OPENS},      /* openat */
-    {AUDIT_ARCH_AARCH64, 437, 0, 1, HOW, OPENS},   /* openat2 */
-    {AUDIT_ARCH_AARCH64, 79, 0, 1, NONE, SIZES},   /* newfstatat */
-    {AUDIT_ARCH_AARCH64, 291, 0, 1, NONE, SIZES},  /* statx */
-    {AUDIT_ARCH_ARM, 5, NONE, 0, 1, OPENS},        /* open */
-    {AUDIT_ARCH_ARM, 322, 0, 1, 2, OPENS},         /* openat */
-    {AUDIT_ARCH_ARM, 437, 0, 1, HOW, OPENS},       /* openat2 */
-    {AUDIT_ARCH_ARM, 195, NONE, 0, NONE, SIZES},   /* stat64 */
-    {AUDIT_ARCH_ARM, 196, NONE, 0, NONE, SIZES},   /* lstat64 */
-    {AUDIT_ARCH_ARM, 327, 0, 1, NONE, SIZES},      /* fstatat64 */
-    {AUDIT_ARCH_ARM, 397, 0, 1, NONE, SIZES},      /* statx */
-    {AUDIT_ARCH_AARCH64, 45, NONE, 0, 1, CUTS},     /* truncate */
-    {AUDIT_ARCH_AARCH64, 53, 0, 1, 2, HIDES},       /* fchmodat */
-    {AUDIT_ARCH_ARM, 193, NONE, 0, 2, CUTS},        /* truncate64 */
-    {AUDIT_ARCH_ARM, 15, NONE, 0, 1, HIDES},       /* chmod */
-    {AUDIT_ARCH_ARM, 333, 0, 1, 2, HIDES},          /* fchmodat */
+    {AUDIT_ARCH_AARCH64, 56, 0, 1, 2, OPENS},     /* openat */
+    {AUDIT_ARCH_AARCH64, 437, 0, 1, HOW, OPENS},  /* openat2 */
+    {AUDIT_ARCH_AARCH64, 79, 0, 1, NONE, SIZES},  /* newfstatat */
+    {AUDIT_ARCH_AARCH64, 291, 0, 1, NONE, SIZES}, /* statx */
+    {AUDIT_ARCH_ARM, 5, NONE, 0, 1, OPENS},       /* open */
+    {AUDIT_ARCH_ARM, 322, 0, 1, 2, OPENS},        /* openat */
+    {AUDIT_ARCH_ARM, 437, 0, 1, HOW, OPENS},      /* openat2 */
+    {AUDIT_ARCH_ARM, 195, NONE, 0, NONE, SIZES},  /* stat64 */
+    {AUDIT_ARCH_ARM, 196, NONE, 0, NONE, SIZES},  /* lstat64 */
+    {AUDIT_ARCH_ARM, 327, 0, 1, NONE, SIZES},     /* fstatat64 */
+    {AUDIT_ARCH_ARM, 397, 0, 1, NONE, SIZES},     /* statx */
+    {AUDIT_ARCH_AARCH64, 45, NONE, 0, 1, CUTS},   /* truncate */
+    {AUDIT_ARCH_AARCH64, 53, 0, 1, 2, HIDES},     /* fchmodat */
+    {AUDIT_ARCH_ARM, 193, NONE, 0, 2, CUTS},      /* truncate64 */
+    {AUDIT_ARCH_ARM, 15, NONE, 0, 1, HIDES},      /* chmod */
+    {AUDIT_ARCH_ARM, 333, 0, 1, 2, HIDES},        /* fchmodat */
 #endif
     {0, 0, 0, 0, 0, 0}};
 
@@ -140,7 +140,7 @@ int gg_is_unreached(const char *path)
 
 static int install(void)
 {
-    struct sock_filter code[CALLS * 4 + 1];
+    struct sock_filter code[CALLS * 4 + 2];
     unsigned n = 0;
     for (const struct call *c = calls; c->arch != 0; c++) {
         code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
@@ -150,12 +150,9 @@ static int install(void)
         code[n].jt = (unsigned char)((CALLS * 4 + 1) - n - 1); /* to the last but one, below */
         n++;
     }
-    struct sock_filter end[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-                                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)};
-    struct sock_filter all[CALLS * 4 + 2];
-    memcpy(all, code, n * sizeof *code);
-    memcpy(all + n, end, sizeof end);
-    struct sock_fprog program = {(unsigned short)(n + 2), all};
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+    struct sock_fprog program = {(unsigned short)n, code};
     long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
     if (listener < 0 && errno == EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
         listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
@@ -203,7 +200,7 @@ static int path_of(const struct seccomp_notif *asked, const struct call *c, char
     if (read_string(pid, asked->data.args[(int)c->path], path) != 0 || path[0] == '\0')
         return -1;
     int n = path[0] == '/'    ? same_root(pid) ? 0 : snprintf(full, PATH_MAX, "/proc/%d/root", (int)pid)
-            : dir == AT_FDCWD ? snprintf(full, PATH_MAX, "/proc/%d/cwd/", (int)pid)
+               : dir == AT_FDCWD ? snprintf(full, PATH_MAX, "/proc/%d/cwd/", (int)pid)
                               : snprintf(full, PATH_MAX, "/proc/%d/fd/%d/", (int)pid, dir);
     strcpy(full + n, path);
     return 0;
@@ -228,7 +225,8 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     if (c->what == CUTS || c->what == HIDES)
         flags = 0;
     if ((flags & (O_TRUNC | O_PATH | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
-        path_of(asked, c, full) != 0 || fstatat(AT_FDCWD, full, &st, c->what == SIZES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
+        path_of(asked, c, full) != 0 ||
+        fstatat(AT_FDCWD, full, &st, c->what == SIZES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
         (st.st_size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(st.st_size)) || !S_ISREG(st.st_mode))
         return 0;
     int fd = open(full, O_RDONLY | O_CLOEXEC), rule = gg_may_be_rule(st.st_size);

@@ -146,9 +146,11 @@ void gg_change(const char *path, int follow)
     }
     if (!is_new('W', full))
         return;
-    char state = lstat(full, &st) != 0 ? 'a' : S_ISREG(st.st_mode) ? 'f' : S_ISDIR(st.st_mode) ? 'd'
-                 : S_ISLNK(st.st_mode)                             ? 'l'
-                                                                   : 'o';
+    char state = lstat(full, &st) != 0 ? 'a'
+                 : S_ISREG(st.st_mode) ? 'f'
+                 : S_ISDIR(st.st_mode) ? 'd'
+                 : S_ISLNK(st.st_mode) ? 'l'
+                                       : 'o';
     if (state == 'f' && copy(full) != 0)
         gg_taint("a file that was there is changed and cannot be copied");
     record('W', state, full);

@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #define NOTHING_RAN 99 /* the exit status of a tracer that has not started the command */
-#define OPTIONS                                                                                                     \
+#define OPTIONS                                                                                                    \
     (PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | PTRACE_O_TRACESECCOMP | \
      PTRACE_O_EXITKILL)
 
@@ -152,7 +152,8 @@ static void go_on(pid_t pid, int status)
     int signal = WSTOPSIG(status), event = status >> 16;
     if (event == PTRACE_EVENT_SECCOMP && !over)
         stopped_at_call(pid);
-    if (event == PTRACE_EVENT_STOP && (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)) {
+    if (event == PTRACE_EVENT_STOP &&
+        (signal == SIGSTOP || signal == SIGTSTP || signal == SIGTTIN || signal == SIGTTOU)) {
         ptrace(PTRACE_LISTEN, pid, 0, 0);
         return;
     }
@@ -207,8 +208,8 @@ static void tell(const char *report, int status)
     struct gg_reply reply;
     const char *socket_path = getenv("GG_SOCKET");
     snprintf(number, sizeof number, "%d", status);
-    if (socket_path != NULL && gg_ask(socket_path, GG_CALL, 0, "/gg-trace", getcwd(cwd, sizeof cwd) ? cwd : "/", argv,
-                                      NULL, &reply) == NULL)
+    if (socket_path != NULL &&
+        gg_ask(socket_path, GG_CALL, 0, "/gg-trace", getcwd(cwd, sizeof cwd) ? cwd : "/", argv, NULL, &reply) == NULL)
         gg_reply_free(&reply);
 }
 
@@ -315,7 +316,8 @@ int main(int argc, char *argv[])
     void (*quit)(int) = signal(SIGQUIT, SIG_IGN);
     if (tracer > 0 && read(pipes[END][0], &status, sizeof status) == (ssize_t)sizeof status)
         end_as(status);
-    if (tracer > 0 && (waitpid(tracer, &status, 0) != tracer || !WIFEXITED(status) || WEXITSTATUS(status) != NOTHING_RAN))
+    if (tracer > 0 &&
+        (waitpid(tracer, &status, 0) != tracer || !WIFEXITED(status) || WEXITSTATUS(status) != NOTHING_RAN))
         end_as(status); /* it was killed, and the command with it */
     if (passing > 0)
         waitpid(passing, NULL, 0);

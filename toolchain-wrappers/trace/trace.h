@@ -25,13 +25,13 @@
 #include <sys/types.h>
 
 /* calls.c */
-int gg_install_filter(void);                                        /* in the child, before exec; 0 or -1 with errno */
+int gg_install_filter(void); /* in the child, before exec; 0 or -1 with errno */
 void gg_saw_call(pid_t pid, uint32_t arch, uint64_t number, const uint64_t args[6]);
 
 /* report.c */
 int gg_report_open(const char *directory);
 int gg_report_path(const char *name, char path[4096]); /* a file in the report's directory */
-int gg_touch(char kind, const char *path); /* 1 the first time */
+int gg_touch(char kind, const char *path);             /* 1 the first time */
 void gg_change(const char *path, int follow); /* the path, links in its directory followed, its own if `follow` */
 void gg_taint(const char *why);
 int gg_report_close(void);
