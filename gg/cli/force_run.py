@@ -99,6 +99,8 @@ def force(
         _keep_small(os.fsencode(workspace.store), settings.store_size)
     if wanted.out_of_reach and not status:
         raise _left(wanted.out_of_reach)
+    if wanted.lost and not status:
+        raise _lost(wanted.lost)
     return status
 
 
@@ -148,9 +150,21 @@ def _is_copied(targets: Sequence[str]) -> bool:
 def _left(paths: Sequence[bytes]) -> GGError:
     from gg.errors import StoreError
 
-    names = ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
     hint = "all else is forced; link, copy or mount it where it is found, and force again, or forget it: gg clean"
-    return StoreError(f"placeholders may be left outside of the workspace, of {names}", hint=hint)
+    return StoreError(f"placeholders may be left outside of the workspace, of {_some(paths)}", hint=hint)
+
+
+def _lost(paths: Sequence[bytes]) -> GGError:
+    from gg.errors import StoreError
+
+    hint = "all else is forced; build again with gg-infer to be told, if those are still wanted"
+    return StoreError(
+        f"the store has lost recorded calls: nobody can tell how they end, those that make {_some(paths)}", hint=hint
+    )
+
+
+def _some(paths: Sequence[bytes]) -> str:
+    return ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
 
 
 def _holding(held: list[ThunkFailed], see: Callable[[Event], None]) -> Callable[[Event], None]:
@@ -187,6 +201,7 @@ def _force(
     finally:
         composition.close()
     wanted.out_of_reach += forcer.names_elsewhere
+    wanted.lost += forcer.lost
     told = {"placed": forcer.placed, "failures": tuple(forcer.failures)}
     return ended.status, {**ended.counts(), **told, **composition.spent()}
 

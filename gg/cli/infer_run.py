@@ -100,8 +100,18 @@ def infer(
     if database:
         database.write()
     if not quiet:
-        sys.stderr.write(session.calls.line() + "\n")
+        sys.stderr.write(session.calls.line() + _spent(reading) + "\n")
     return status
+
+
+def _spent(reading: Reading) -> str:
+    """What was spent on what the build has read, in words; nothing when nothing was."""
+    what = reading.spent()
+    if not what:
+        return ""
+    from gg.observe.wording import spent
+
+    return f"; {spent(what['cost'], what['usage'])}"
 
 
 def _has_path() -> bool:

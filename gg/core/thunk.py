@@ -105,6 +105,11 @@ class Thunk(NamedTuple):
     model: str
     dynamic: bool = False
 
+    @property
+    def by_name(self) -> bool:
+        """Whether somebody has made it by its parts (gg-create-thunk, the SDK): no recording of a build makes it again."""
+        return self.model.startswith("custom/")
+
     def dependencies(self) -> tuple[ThunkId, ...]:
         """The thunks whose outputs this one reads, each once, in the order of the entries."""
         return tuple(dict.fromkeys(e.thunk for e in self.entries if isinstance(e, OutputOf)))

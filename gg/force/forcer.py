@@ -94,6 +94,7 @@ class Forcer:
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
         self.failures: list[str] = []  # a line for each
+        self.lost: list[bytes] = []  # what recorded calls were to make that the store has lost
         self._files: FileDB | None = None
         self._opening = threading.Lock()
         self._making = threading.Lock()
@@ -165,13 +166,15 @@ class Forcer:
         return Ended(outcome, len(ahead.values), outcome.interrupted)
 
     def _owed(self, targets: Targets) -> list[ThunkId]:
-        """What the ledger owes. What has no placeholder, and the store has lost, is let go."""
+        """What the ledger owes. What has no placeholder, and the store has lost, cannot be had any more (`lost`)."""
         owed = self._ledger.owed()
         standing = {known.thunk for known in targets.placeholders.values()}
         orphans = [Key(Kind.THUNK, name) for name in owed if name not in standing]
         lost = {key.digest for key in orphans} - {key.digest for key in self._store.has(orphans)} if orphans else set()
         if lost:
-            self._ledger.told([name for name in owed if name in lost])
+            gone = [name for name in owed if name in lost]
+            self.lost += self._ledger.outputs(gone)
+            self._ledger.told(gone)
         return [name for name in owed if name not in lost]
 
     def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gg.errors import GGError
 from gg.record.calls import Read
@@ -102,7 +102,7 @@ class Reading:
         if done[0].status:
             raise OSError(f"cannot be forced: {os.fsdecode(done[0].stderr.strip())}")
 
-    def spent(self) -> Mapping[str, object]:
+    def spent(self) -> Mapping[str, Any]:
         """What the engines have cost, as `RunFinished` has it."""
         return self._composition.spent() if self._composition else {}
 

@@ -2,7 +2,8 @@
 
 A placeholder goes, as compilers remove what they had begun to write; so do those of what needs it, which would not have
 been begun. Were they to stay, make would take them for done, and no other flag, mended source or compiler would ever
-have them made. A file that was to be changed in place is again what it was before.
+have them made. What gg-create-thunk has made stays, for no build makes it again. A file that was to be changed in place is
+again what it was before.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Undone:
         `elsewhere`: placeholders that were found, wherever they are by now. A kill in between leaves some of them, and the
         calls in the ledger: the next force meets the failure again.
         """
-        failed = [each.name for each in broken if each.failure]
+        failed = [each.name for each in broken if each.failure and not each.thunk.by_name]
         if failed:
             self._ledger.failed(failed)
         every = [*broken, *self._users({each.name for each in broken})]
@@ -66,7 +67,9 @@ class Undone:
                     yield Broken(name, decode_thunk(found[key]), None, {})
 
     def _items(self, broken: Broken, elsewhere: Iterable[tuple[bytes, Placeholder]]) -> list[Item]:
-        """What is to be placed over its placeholders."""
+        """What is to be placed over its placeholders: over those of thunks that nobody records again, nothing."""
+        if broken.thunk.by_name:
+            return []
         where = dict(elsewhere)
         for index, output in enumerate(broken.thunk.outputs):
             path = self._outside(output.path)

@@ -339,6 +339,16 @@ class Ledger:
                         found.setdefault(path, []).append(call.time)
         return found
 
+    def outputs(self, thunks: Iterable[ThunkId]) -> list[bytes]:
+        """What the calls of these thunks were to make."""
+        with self._lock:
+            wanted, found = set(thunks), []
+            for recording in self._recordings:
+                with suppress(FileNotFoundError):
+                    calls = [call for call in recording.read() if call.thunk in wanted]
+                    found += [path for call in calls for path in call.paths.split(b"\0")]
+            return sorted(set(found))
+
     def told(self, thunks: Iterable[ThunkId]) -> None:
         """What came of all calls of these thunks was told."""
         marks: dict[_Recording, list[int]] = {}

@@ -18,16 +18,18 @@ class Targets:
     """Placeholders by absolute path, and the files named that are real already.
 
     `everything`: all that is recorded in the workspace, so calls whose output nobody has kept are evaluated too.
-    `out_of_reach`: files that have placeholders of theirs where none can be forced.
+    `out_of_reach`: files that have placeholders of theirs where none can be forced. `lost`: what recorded calls were to make
+    that the store has lost.
     """
 
-    __slots__ = ("everything", "out_of_reach", "placeholders", "real")
+    __slots__ = ("everything", "lost", "out_of_reach", "placeholders", "real")
 
     def __init__(self, placeholders: dict[bytes, Placeholder] | None = None, *, everything: bool = False) -> None:
         self.everything = everything
         self.placeholders = placeholders if placeholders is not None else {}
         self.real: list[bytes] = []
         self.out_of_reach: list[bytes] = []
+        self.lost: list[bytes] = []
 
     @classmethod
     def named(cls, names: Sequence[str], cwd: str) -> Targets:

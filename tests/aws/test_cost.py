@@ -125,6 +125,11 @@ def test_the_last_line_tells_the_price(account: Account, project: Project) -> No
     assert "Lambda time" not in again
 
 
+def test_gg_infer_tells_the_price_of_what_was_read(account: Account, project: Project) -> None:
+    text = project.run(SCRIPTS / "gg-infer", "--jobs", "4", "sh", "-c", "make && cat *.o > all").text
+    assert re.search(r"gg: recorded .*; \S+ spent \(\S+ Lambda time, \S+ requests", text), text
+
+
 def test_ctrl_c_ends_the_spending(account: Account, project: Project) -> None:
     """Answers come late: when it is pressed, four invocations are under way and eight are to come."""
     project.infer("make")

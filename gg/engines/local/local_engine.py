@@ -136,6 +136,7 @@ class LocalEngine:
             if item is None or self._closed:
                 return
             start, post = item
+            result: Reduction | Failure
             try:
                 runner = runner or self._new_runner(number)
                 result = self._attempt(runner, start)
@@ -151,6 +152,11 @@ class LocalEngine:
                 result = Failure(Fault.INFRA, str(error), setup=no_room(error, self._tmp))
             except Exception as error:  # an attempt that is never answered would make the force wait for ever
                 result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
+            except BaseException as error:  # what would end this thread ends the run, and others may still wait for it
+                ended = GGError(
+                    f"internal error: {type(error).__name__} in an engine's thread", hint="this is a bug in gg"
+                )
+                result = Failure(Fault.INFRA, str(ended), setup=ended)
             if not self._closed:
                 post(Answer(start.attempt, result))
 
