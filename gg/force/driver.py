@@ -248,7 +248,10 @@ class Driver:
                     case events.Cancel():
                         self._engines[command.engine].cancel(command.attempt)
                     case events.Tripped():
-                        self._tell.tripped(command)
+                        if self._setup is None:  # else that is why
+                            self._tell.tripped(command)
+                    case events.Silent():
+                        self._tell.silent(command)
                     case events.WakeAt():
                         self._wake = command.time
                     case events.Done():

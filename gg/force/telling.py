@@ -10,7 +10,7 @@ from gg.core.thunk import Thunk
 from gg.engines.engine import Failure
 from gg.errors import GGError
 from gg.observe import build_events as seen
-from gg.schedule.events import Fault, Tripped
+from gg.schedule.events import Fault, Silent, Tripped
 
 if TYPE_CHECKING:
     from gg.force.outcome import Settled
@@ -76,6 +76,14 @@ class Telling:
         from gg.observe.wording import count
 
         self.observe(seen.Note(f"{error.what}: nothing more is started, {count(running, 'attempt')} under way let end"))
+
+    def silent(self, command: Silent) -> None:
+        from gg.observe.wording import count
+
+        waiting = count(command.attempts, "attempt")
+        self.observe(
+            seen.Note(f"{command.engine} has answered nothing for {command.seconds:.0f} s: {waiting} waited for")
+        )
 
     def tripped(self, command: Tripped) -> None:
         what = (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 from gg.schedule.attempts import Attempting
-from gg.schedule.events import Cancel, Eta, Fault
-from gg.schedule.fleet import Engine
-from gg.schedule.policy import hedge_after, memory_for, place
+from gg.schedule.events import Cancel, Eta, Fault, Silent
+from gg.schedule.fleet import Breaker, Engine
+from gg.schedule.policy import deadline, hedge_after, memory_for, place
 from gg.schedule.queues import Due
 from gg.schedule.settle import READY
 from gg.schedule.states import Attempt, Node
@@ -67,11 +67,81 @@ class Dispatching(Attempting):
             node = attempt.node
             if attempt.id not in self._attempts or not attempt.live:
                 continue
-            over = self._halted or self._stopped or not self._may_hedge(node)
-            engine = self._second(node.attempts[-1]) if not over and self._drags(node) else None
-            if engine is not None:
-                self._start(node, engine, hedge=True)
-            self._review_later(attempt, max(1.0, 0.25 * (self.now - attempt.started)))
+            over = self._halted or self._stopped
+            if not over and self._drags(node):
+                self._listen(attempt.engine)
+                asked = attempt.live and attempt.id in self._attempts and self._may_hedge(node)
+                engine = self._second(node.attempts[-1]) if asked else None
+                if engine is not None and self._may_ask(engine, node):
+                    self._start(node, engine, hedge=True)
+            if attempt.live and attempt.id in self._attempts:
+                if not over and self._takes_too_long(attempt):
+                    self._give_up(attempt, Fault.TIMEOUT)
+                else:
+                    self._review_later(attempt, max(1.0, 0.25 * (self.now - attempt.started)))
+        if self._counts[READY] and not (self._halted or self._stopped):
+            self._dispatch()
+
+    def _takes_too_long(self, attempt: Attempt) -> bool:
+        """Whether it takes many times as long as its like, though nobody knew how long it would take itself. If that is but
+        its way, the next attempt has as long as any.
+        """
+        node, engine = attempt.node, attempt.engine
+        timeouts = node.trouble.timeouts if node.trouble else 0
+        if node.known or timeouts or not engine.spread(node.kind).seen:
+            return False
+        limit = deadline(self.policy, engine.caps, self._late_of(attempt), True, 0)
+        return limit is not None and self.now - attempt.since >= limit + self.policy.cancel_grace
+
+    def _give_up(self, attempt: Attempt, fault: Fault) -> None:
+        """Go on without an attempt; its slot is free when the engine has cancelled it."""
+        node = attempt.node
+        attempt.live = False
+        node.attempts = tuple([other for other in node.attempts if other is not attempt])
+        self._cancel(attempt)
+        self._faulted_attempt(attempt, fault)
+
+    # Silence
+
+    def _may_ask(self, engine: Engine, node: Node) -> bool:
+        """Whether a duplicate may go where nothing has come from for as long as it may take: one at a time, to hear whether
+        anything comes at all. More of them would be paid for beside answers that are on their way.
+        """
+        own = [attempt for attempt in node.attempts if attempt.engine is engine]
+        if not own or engine.running <= len(own) or self.now - engine.heard_at < self._patience(node):
+            return True
+        if self.now < engine.quiet_until:
+            return False
+        engine.wait_for_news(self.now)
+        return True
+
+    def _listen(self, engine: Engine) -> None:
+        """Tell and act when an engine says nothing while all that runs there is overdue: the fallback helps, and one attempt
+        is asked anew, in the place of the oldest if there is no other.
+        """
+        now = self.now
+        quiet = now - engine.heard_at
+        if quiet < self.policy.silence or now < engine.listen_at or not engine.caps.independent:
+            return
+        engine.listen_at = max(engine.quiet_until, now + 1.0)
+        running = [attempt for attempt in self._attempts.values() if attempt.engine is engine]
+        nodes = {id(attempt.node): attempt.node for attempt in running}
+        if now < engine.quiet_until or len(nodes) < 2 or not all(self._drags(node) for node in nodes.values()):
+            return
+        if engine.breaker is Breaker.CLOSED:
+            self._out.append(Silent(engine.name, quiet, len(running)))
+        engine.wait_for_news(now)
+        engine.probe_silence(now)
+        live = [attempt for attempt in running if attempt.live]
+        if engine.running >= engine.slots and quiet >= 3 * self.policy.silence and live:
+            self._give_place(live[0])
+        self._replace_all()
+
+    def _give_place(self, oldest: Attempt) -> None:
+        """Go on without an attempt, and those that share its slot."""
+        members = [oldest] if oldest.batch is None else oldest.batch.members
+        for attempt in [each for each in members if each.id in self._attempts and each.live]:
+            self._give_up(attempt, Fault.CANCELLED)
 
     def _may_hedge(self, node: Node) -> bool:
         """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
@@ -82,10 +152,14 @@ class Dispatching(Attempting):
 
     def _drags(self, node: Node) -> bool:
         """Whether its last attempt takes long, by what is known now: at first all that is new seems to."""
+        return bool(node.attempts) and self.now - node.attempts[-1].since >= self._patience(node)
+
+    def _patience(self, node: Node) -> float:
+        """What its last attempt may take before it drags."""
         last = node.attempts[-1]
         spread = last.engine.spread(node.kind)
         patience = hedge_after(self.policy, self._late_of(last), node.known or spread.seen, node.hedges)
-        return self.now - last.since >= patience + min(last.engine.lag.bound(), self.policy.hedge_blind)
+        return patience + min(last.engine.lag.bound(), self.policy.hedge_blind)
 
     def _second(self, attempt: Attempt) -> Engine | None:
         """An engine with room for a duplicate, another than this one's if there is one."""

@@ -322,6 +322,14 @@ class Tripped(NamedTuple):
     given_up: bool
 
 
+class Silent(NamedTuple):
+    """Nothing has come from this engine for so many seconds, and all `attempts` that run there are overdue. For people to know."""
+
+    engine: EngineName
+    seconds: float
+    attempts: int
+
+
 class WakeAt(NamedTuple):
     """Send a Tick at this time, or soon after. It replaces the time asked for before."""
 
@@ -371,7 +379,7 @@ class Done(NamedTuple):
     summary: Summary
 
 
-Command = Lookup | Start | Cancel | Finished | Failed | Skipped | Tripped | WakeAt | Done
+Command = Lookup | Start | Cancel | Finished | Failed | Skipped | Tripped | Silent | WakeAt | Done
 
 
 class Eta(NamedTuple):

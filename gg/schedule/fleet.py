@@ -36,8 +36,10 @@ class Engine:
         "cut_at",
         "failed_probes",
         "faults",
+        "heard_at",
         "held_until",
         "lag",
+        "listen_at",
         "memory_used",
         "name",
         "passed",
@@ -45,7 +47,9 @@ class Engine:
         "probe",
         "probe_at",
         "proven",
+        "quiet_until",
         "running",
+        "silences",
         "slots",
         "spreads",
         "throttles",
@@ -82,6 +86,10 @@ class Engine:
         self.failed_probes = 0
         self.probe: AttemptId | None = None
         self.probe_at = -math.inf
+        self.heard_at = -math.inf  # when an answer came last, or the first of what runs was started
+        self.listen_at = -math.inf  # when to look whether all that runs is overdue
+        self.quiet_until = -math.inf  # until then its silence was acted upon
+        self.silences = 0  # times that its silence was acted upon since it was heard
         self.warm = 0
         self.tokens = 0.0
         self.tokens_at = now
@@ -154,6 +162,8 @@ class Engine:
             self.breaker, self.probe = Breaker.PROBING, attempt
         if self.caps.ramp is not None and self.running >= self.warm:
             self.tokens, self.tokens_at = self._tokens(now) - 1.0, now
+        if not self.running:
+            self.heard_at = now
         self.running += 1
         self.attempts += 1
         self.memory_used += memory
@@ -167,6 +177,23 @@ class Engine:
     def ended(self, memory: int) -> None:
         self.running -= 1
         self.memory_used -= memory
+
+    # Silence
+
+    def heard(self, now: float) -> None:
+        """An answer has come, whatever it is."""
+        self.heard_at = now
+        self.quiet_until = -math.inf
+        self.silences = 0
+
+    def wait_for_news(self, now: float) -> None:
+        """Its silence is acted upon now, and next time after twice as long."""
+        self.quiet_until = now + self.policy.silence * 2.0 ** min(self.silences, 10)
+        self.silences += 1
+
+    def probe_silence(self, now: float) -> None:
+        """Only a probe may be started until something is heard: the breaker opens, and the last probe counts no more."""
+        self.breaker, self.probe, self.probe_at = Breaker.OPEN, None, now
 
     # Trust
 

@@ -29,8 +29,9 @@ class Policy:
     cancelled attempt may hold its slot; also what is allowed beyond a deadline before an attempt counts as lost.
     `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of how long its like take.
     `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried again; each waits twice as long
-    as the one before it. `width`: attempts at once, of all engines together; None for what their slots allow.
-    `batch_seconds`: how long attempts that share an invocation may take in all.
+    as the one before it. `silence`: how long an engine may say nothing, while all that runs there is overdue, before that
+    is told and acted upon; then twice as long, and so on. `width`: attempts at once, of all engines together; None for what
+    their slots allow. `batch_seconds`: how long attempts that share an invocation may take in all.
     """
 
     keep_going: bool = False
@@ -50,6 +51,7 @@ class Policy:
     hedge_floor: float = 2.0
     hedge_blind: float = 30.0
     max_hedges: int = 3
+    silence: float = 10.0
     deadline_multiple: float = 10.0
     deadline_floor: float = 60.0
     cancel_grace: float = 30.0
@@ -367,7 +369,8 @@ def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hed
 def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
     """How long an attempt may run. None on one machine: there a command that hangs is the user's to see, as under make.
 
-    Elsewhere it follows from history, doubles with each timeout, and is the engine's own limit for what was never seen.
+    Elsewhere it follows from history, doubles with each timeout, and is the engine's own limit for what was never seen: once
+    its like were, a first attempt is given up in the time that all of them take many times over.
     """
     if not caps.independent or not known:
         return caps.max_seconds

@@ -188,6 +188,7 @@ class Scheduler(Dispatching):
         if attempt is None:
             return
         node = attempt.node
+        attempt.engine.heard(self.now)
         self._learn(attempt, event.seconds)
         self._worked(attempt.engine)
         if attempt.live:
@@ -214,6 +215,8 @@ class Scheduler(Dispatching):
         attempt = self._close(event.attempt)
         if attempt is None:
             return
+        if event.fault is not Fault.CANCELLED:  # no news of what runs there
+            attempt.engine.heard(self.now)
         self._trust(attempt, event.fault)
         if attempt.live:
             self._faulted_attempt(attempt, event.fault)
@@ -229,6 +232,7 @@ class Scheduler(Dispatching):
         attempt = self._close(attempt_id)
         if attempt is None:
             return None
+        attempt.engine.heard(self.now)
         if seconds:
             self._learn(attempt, seconds)
         self._worked(attempt.engine)

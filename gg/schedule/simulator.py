@@ -39,6 +39,7 @@ from gg.schedule.events import (
     NodeSpec,
     Ramp,
     Ran,
+    Silent,
     Skipped,
     Start,
     Summary,
@@ -300,7 +301,7 @@ class Simulator:
                 self._later(command.time, Tick(command.time))
             case Done():
                 self.summary = command.summary
-            case Finished() | Failed() | Skipped() | Tripped():
+            case Finished() | Failed() | Skipped() | Tripped() | Silent():
                 pass
             case _:
                 assert_never(command)

@@ -5,19 +5,18 @@ It ends with the bytes of a plain build, or with the user's own error; what went
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.e2e.project import Forced, Project, Tree
+from tests.e2e.project import Forced
 from tests.servers.deployed import Deployed, bare_project, deployed
 from tests.servers.flaky import Flaky, flaky, sometimes
 from tests.servers.functions_for_tests import until
+from tests.servers.recorded_build import RecordedBuild, assembly
 from tests.servers.seaweed import Seaweed
 
 UNITS = 200
@@ -25,49 +24,12 @@ PARTS = 4
 STORM = 10  # calls that meet it
 WIDE = ("--jobs", "16", "--keep-going")
 
-MAKEFILE = f"""N = $(shell seq 1 {UNITS // PARTS})
-LIBS = $(patsubst %,lib%.a,$(shell seq 1 {PARTS}))
-all.o: $(LIBS) ; ld -r -o $@ --whole-archive $(LIBS)
-define lib
-lib$(1).a: $(patsubst %,u$(1)_%.o,$(N)) ; ar rcs $$@ $$^
-endef
-$(foreach part,$(shell seq 1 {PARTS}),$(eval $(call lib,$(part))))
-%.o: %.s ; as -o $@ $<
-"""
-SOURCES = {
-    "Makefile": MAKEFILE,
-    **{
-        f"u{part}_{number}.s": f".globl f{part}_{number}\nf{part}_{number}: .long {part * number}\n"
-        for part in range(1, PARTS + 1)
-        for number in range(1, UNITS // PARTS + 1)
-    },
-}
-
-
-class Build:
-    """One recorded build, put back as it was recorded before each force."""
-
-    def __init__(self, project: Project) -> None:
-        self.project = project
-        self.plain: Tree = project.plain("make")[0]
-        project.infer("make")
-        self._kept = (project.root, Path(project.env["HOME"]))  # what gg knows of the build is in the home
-        self._aside = project.root.with_name("recorded")
-        for directory in self._kept:
-            shutil.copytree(directory, self._aside / directory.name, symlinks=True)
-
-    def force(self, here: Deployed, *, fallback: str = "never") -> Forced:
-        """From the beginning, with functions that are whatever they have become; what earlier forces made is known to nobody."""
-        for directory in self._kept:
-            shutil.rmtree(directory)
-            shutil.copytree(self._aside / directory.name, directory, symlinks=True)
-        self.project.env |= here.environment()
-        return self.project.forced(*WIDE, "--fallback", fallback)
+SOURCES = assembly(UNITS, PARTS)
 
 
 @pytest.fixture(scope="module")
-def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    return Build(bare_project(tmp_path_factory.mktemp("faults"), SOURCES))
+def build(tmp_path_factory: pytest.TempPathFactory) -> RecordedBuild:
+    return RecordedBuild(bare_project(tmp_path_factory.mktemp("faults"), SOURCES))
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +76,13 @@ def counted(forced: Forced) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ALONE)
-def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
+def test_one_kind_of_trouble(kind: str, here: Deployed, build: RecordedBuild) -> None:
     shares, fault = ALONE[kind]
     here.functions.faults(**shares)
     before = here.functions.state()
-    forced = build.force(here, fallback="local" if kind == "memory" else "never")  # the largest may be too small, too
+    forced = build.force(
+        here, *WIDE, "--fallback", "local" if kind == "memory" else "never"
+    )  # the largest may be too small, too
     after = here.functions.state()
     build.project.assert_tree(build.plain)
     assert len(forced.ran) >= UNITS + PARTS + 1
@@ -128,7 +92,7 @@ def test_one_kind_of_trouble(kind: str, here: Deployed, build: Build) -> None:
 
 
 @pytest.mark.slow
-def test_a_storm_that_passes(here: Deployed, build: Build) -> None:
+def test_a_storm_that_passes(here: Deployed, build: RecordedBuild) -> None:
     """All is refused, however long it takes until the first calls come, and some time after that nothing is."""
     here.functions.faults(storm=[(0, 600.0)])
     before, refused = here.invocations(), 0
@@ -141,7 +105,7 @@ def test_a_storm_that_passes(here: Deployed, build: Build) -> None:
 
     weather = threading.Thread(target=let_it_pass)
     weather.start()
-    forced = build.force(here)
+    forced = build.force(here, *WIDE, "--fallback", "never")
     weather.join()
     build.project.assert_tree(build.plain)
     assert refused >= STORM
@@ -149,14 +113,14 @@ def test_a_storm_that_passes(here: Deployed, build: Build) -> None:
     assert here.invocations() - before <= 2 * UNITS, "what was refused is no attempt"
 
 
-def test_all_at_once(here: Deployed, build: Build) -> None:
+def test_all_at_once(here: Deployed, build: RecordedBuild) -> None:
     here.functions.faults(**MIXED)
-    forced = build.force(here, fallback="local")
+    forced = build.force(here, *WIDE, "--fallback", "local")
     build.project.assert_tree(build.plain)
     assert sum(counted(forced).values()) >= 10
 
 
-def test_a_users_error_is_still_the_users(here: Deployed, build: Build) -> None:
+def test_a_users_error_is_still_the_users(here: Deployed, build: RecordedBuild) -> None:
     """Under all that trouble one error is told, once, as the assembler says it; all else is made."""
     project = build.project
     here.functions.faults(**{**MIXED, "seed": 5})
@@ -177,10 +141,10 @@ def unwell(seaweed_server: Seaweed) -> Iterator[tuple[Deployed, Flaky]]:
         yield here, proxy
 
 
-def test_s3_is_unwell_for_coordinator_and_functions(unwell: tuple[Deployed, Flaky], build: Build) -> None:
+def test_s3_is_unwell_for_coordinator_and_functions(unwell: tuple[Deployed, Flaky], build: RecordedBuild) -> None:
     here, proxy = unwell
     proxy.choose = sometimes(0.2, ("reset", "503", "500", "cut", "truncated", "flipped", "slow", "lost"))
     here.functions.faults(crash=0.05, lost=0.02)  # workers that begin anew, and so fetch again
-    build.force(here.at("unwell"))
+    build.force(here.at("unwell"), *WIDE, "--fallback", "never")
     build.project.assert_tree(build.plain)
     assert sum(n for fault, n in proxy.done.items() if fault) >= 5, proxy.done

@@ -27,6 +27,7 @@ from gg.schedule.events import (
     NodeSpec,
     Ramp,
     Ran,
+    Silent,
     Skipped,
     Start,
     Stop,
@@ -993,3 +994,94 @@ def test_what_nobody_has_seen_is_no_straggler_until_its_like_are_done() -> None:
         rig.ran(rig.start_of(i).attempt, 12.0)
     assert not any(s.hedge for s in rig.tick(20.0) if isinstance(s, Start))
     assert any(s.hedge for s in rig.tick(400.0) if isinstance(s, Start))
+
+
+# An engine that says nothing
+
+
+def silent(slots: int, ready: int = 0, *, known: bool = True, policy: Policy | None = None) -> Rig:
+    """Ten of a kind have run; then all slots are taken, and nothing comes any more."""
+    rig = Rig(policy or Policy(fallback=None))
+    rig.up("lambda", slots, Caps(max_seconds=900.0))
+    seconds = 1.0 if known else None
+    rig.add(*[NodeSpec(id=i, seconds=seconds) for i in range(10 + slots + ready)])
+    rig.want(*range(10 + slots + ready))
+    for start in list(rig.starts)[:10]:
+        rig.ran(start.attempt)
+    while len(rig.starts) < 10 + slots:
+        rig.ran(next(iter(rig.live)))
+    return rig
+
+
+def test_silence_is_told_and_one_at_a_time_is_asked_for_again() -> None:
+    """Twenty drag at once: that is not each one's bad luck. What has an answer on its way is not paid for twice."""
+    rig = silent(20)
+    rig.scheduler._engines["lambda"].slots = rig.slots["lambda"] = 40
+    out = rig.tick(21.0)
+    told = [c for c in out if isinstance(c, Silent)]
+    assert [(c.engine, c.attempts) for c in told] == [("lambda", 21)]
+    assert 10.0 <= told[0].seconds <= 16.0
+    assert len([c for c in out if isinstance(c, Start)]) <= 2
+    for attempt in sorted(rig.live)[:20]:
+        rig.ran(attempt)
+    rig.tick(1.0)
+    assert rig.scheduler.summary().hedges <= 2
+    assert rig.summary is not None
+    assert rig.summary.ok
+
+
+def test_when_a_probe_is_answered_the_others_are_asked_for_again() -> None:
+    rig = silent(20)
+    rig.scheduler._engines["lambda"].slots = rig.slots["lambda"] = 40
+    rig.tick(12.0)
+    (probe,) = [s for s in rig.live.values() if s.hedge]
+    rig.ran(probe.attempt)
+    rig.tick(6.0)
+    assert {s.id for s in rig.live.values() if s.hedge} == {s.id for s in rig.live.values() if not s.hedge}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_all_slots_silent_is_acted_upon_long_before_the_engines_own_limit(known: bool) -> None:
+    """None is free for a duplicate, and more is ready: the oldest gives its place, one by one, until something is heard."""
+    rig = silent(8, ready=20, known=known)
+    hung = set(rig.live)
+    while not any(c for c in rig.log if isinstance(c, Cancel)):
+        rig.sleep()
+    assert rig.now <= 65.0
+    (cancelled,) = [c.attempt for c in rig.log if isinstance(c, Cancel)]
+    rig.fault(cancelled, Fault.CANCELLED)
+    probe = rig.starts[-1]
+    assert probe.attempt not in hung
+    while rig.live.keys() - hung:  # it works again, but for what hangs
+        rig.ran(next(iter(rig.live.keys() - hung)))
+    assert rig.now <= 65.0
+    while rig.summary is None and rig.now < 300.0:
+        given_up = {c.attempt for c in rig.log if isinstance(c, Cancel)} & rig.under_way.keys()
+        for attempt in given_up:
+            rig.fault(attempt, Fault.CANCELLED)
+        for attempt in list(rig.live.keys() - hung):
+            rig.ran(attempt)
+        rig.tick(1.0)
+    assert rig.summary is not None
+    assert (rig.summary.ok, rig.summary.finished) == (True, 38)
+    assert rig.now <= 160.0
+
+
+def test_what_takes_its_time_is_not_taken_for_silence() -> None:
+    """Commands that are known to take ten minutes each run side by side, and nothing comes in between."""
+    rig = Rig(Policy(fallback=None))
+    rig.up("lambda", 4, Caps(max_seconds=900.0))
+    rig.add(*[NodeSpec(id=i, seconds=600.0) for i in range(8)])
+    rig.want(*range(8))
+    rig.tick(600.0)
+    assert not any(isinstance(c, Silent | Cancel) for c in rig.log)
+    assert rig.scheduler.summary().hedges == 0
+
+
+def test_the_fallback_helps_where_there_is_silence() -> None:
+    rig = silent(4, ready=4, policy=Policy(fallback="local"))
+    rig.up("local", 2, Caps(reserve=True, independent=False))
+    rig.tick(15.0)
+    assert [s.engine for s in rig.starts].count("local") == 2
+    rig.ran(next(a for a, s in rig.live.items() if s.engine == "lambda"))
+    assert rig.scheduler._engines["lambda"].tripped is False

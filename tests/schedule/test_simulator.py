@@ -165,3 +165,13 @@ def test_a_bad_node_is_given_up_and_others_go_on() -> None:
     rig.ran(rig.start_of("other").attempt)
     assert rig.summary is not None
     assert (rig.summary.finished, rig.summary.failed, rig.summary.skipped, rig.summary.dropped) == (2, 1, 2, 0)
+
+
+def test_a_region_that_is_silent_for_a_while_is_not_paid_twice() -> None:
+    """Twenty seconds in which answers stay away, in the middle: one or two are asked for again, not all that run."""
+    quiet = replace(LAMBDA, slots=200, caps=Caps(max_seconds=900.0), silent=(20.0, 40.0))
+    run = simulate(sleepers(2000, 3.0), range(2000), [quiet], Policy(fallback=None))
+    plain = simulate(sleepers(2000, 3.0), range(2000), [replace(quiet, silent=(0.0, 0.0))], Policy(fallback=None))
+    assert run.summary.finished == 2000
+    assert run.summary.attempts - plain.summary.attempts <= 4
+    assert run.makespan <= plain.makespan + 25.0

@@ -22,6 +22,9 @@ class Limits:
     idle_s: float = 600.0
 
 
+SPANS = ("storm", "expired", "skewed", "silent")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """Which share of the invocations meets which trouble; at most one each, drawn from `seed`.
@@ -39,6 +42,9 @@ class Faults:
     server      500, 502 or 503
     throttle    429, either kind
     storm       seconds (from, to) since the faults were set in which every call is a 429
+    expired     the same, of calls that are told that their token has expired
+    skewed      the same, of calls that are told that their clock is wrong
+    silent      the same, in which no answer is sent: those that are ready then are sent at the end
     """
 
     crash: float = 0
@@ -54,6 +60,9 @@ class Faults:
     server: float = 0
     throttle: float = 0
     storm: tuple[tuple[float, float], ...] = ()
+    expired: tuple[tuple[float, float], ...] = ()
+    skewed: tuple[tuple[float, float], ...] = ()
+    silent: tuple[tuple[float, float], ...] = ()
     late_s: float = 2.0
     slow_s: float = 1.0
     crash_after_s: float = 0.02
@@ -61,7 +70,8 @@ class Faults:
 
     @classmethod
     def load(cls, values: Mapping[str, Any]) -> Faults:
-        return cls(**{**values, "storm": tuple((a, b) for a, b in values.get("storm", ()))})
+        spans = {name: tuple((a, b) for a, b in values.get(name, ())) for name in SPANS}
+        return cls(**{**values, **spans})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ class Trouble:
         self._random = random.Random(faults.seed)
         self._since = now
         self._steps = list(accumulate(getattr(faults, kind) for kind in KINDS))
-        self._any = bool(self._steps[-1] or faults.storm)
+        self._any = bool(self._steps[-1] or faults.storm or faults.expired or faults.skewed)
 
     def draw(self, now: float) -> str:
         """The kind of trouble for one call; nothing for most."""
@@ -35,8 +35,9 @@ class Trouble:
         return kind
 
     def _kind(self, now: float) -> str:
-        if any(start <= now - self._since < end for start, end in self.faults.storm):
-            return "storm"
+        for kind in ("storm", "expired", "skewed"):
+            if any(start <= now - self._since < end for start, end in getattr(self.faults, kind)):
+                return kind
         drawn = self._random.random()
         return next((kind for kind, step in zip(KINDS, self._steps, strict=True) if drawn < step), "")
 
@@ -44,10 +45,22 @@ class Trouble:
         """What the service itself says for this kind, if the function is not reached at all."""
         if kind in ("throttle", "storm"):
             return throttled(self._random.choice((ACCOUNT, RESERVED)))
+        if kind == "expired":
+            return Refused(403, "ExpiredTokenException", "The security token included in the request is expired")
+        if kind == "skewed":
+            text = (
+                "Signature expired: 20261130T000000Z is now earlier than 20261130T001000Z (20261130T001500Z - 5 min.)"
+            )
+            return Refused(403, "InvalidSignatureException", text)
         if kind == "server":
             status, name = self._random.choice(_SERVER)
             return Refused(status, name, "The service encountered an internal error.")
         return None
+
+    def silence(self, now: float) -> float:
+        """Seconds until answers are sent again."""
+        passed = now - self._since
+        return max((end - passed for start, end in self.faults.silent if start <= passed < end), default=0.0)
 
     def corrupted(self, payload: bytes) -> bytes:
         """The payload with a few bytes that are others, of the same length."""

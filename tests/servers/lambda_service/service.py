@@ -194,6 +194,9 @@ class Service:
             )
             raise
         log = _log(wanted, ran.took_s, ran.memory, cold_s, ran.log)
+        if silence := self._trouble.silence(time.monotonic()):
+            self.counts["silenced"] += 1
+            await asyncio.sleep(silence)
         self._deliver(exchange, wanted, ran.answer, log)
 
     async def _event(self, wanted: Wanted) -> None:

@@ -1,0 +1,215 @@
+"""A bad day, on loopback: a build of many thunks in functions that fail, and what may befall a run in its middle.
+
+    python -m benchmarks.bad_day [--thunks N] [--seeds S] [--events NAME,… | none] [--json FILE]
+
+*Faults*: of the invocations a tenth is throttled, a twentieth each is refused, hangs until the function's timeout, and is
+lost after it has run; a fiftieth is answered with corrupt bytes. `gg-force --fallback never`, a seed at a time, from an empty
+store: each must end with 0 and the bytes of a plain build. `invocations` were run, `repeated` are the attempts that gg made
+again, by reason.
+
+*Events*, each in the middle of a run whose invocations take two seconds: `stopped` (SIGSTOP for a minute), `expired` (the
+token), `skewed` (the clock), `silent` (no answer for twenty seconds), `full` (the disk), `killed` (SIGKILL; then again). After
+those that end a run it is forced again. `twice` are invocations beyond what a run without trouble takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from tests.e2e.project import SCRIPTS
+from tests.servers.deployed import Deployed, bare_project, deployed
+from tests.servers.functions_for_tests import until
+from tests.servers.recorded_build import RecordedBuild, assembly
+from tests.servers.seaweed import seaweed
+
+FAULTS: dict[str, Any] = {"throttle": 0.10, "server": 0.05, "hang": 0.05, "lost": 0.05, "corrupt": 0.02}
+TIMEOUT_S = 20
+WIDE = ("--jobs", "16", "--fallback", "never", "--json")
+SLOW: dict[str, Any] = {"slow": 1.0, "slow_s": 2.0}
+STOPPED_S, SILENT_S = 60.0, 20.0
+SMALL_DISK = 'mount -t tmpfs -o size=$1 none "$2" && cp -a "$3/." "$2" && shift 3 && exec "$@"'
+Row = dict[str, Any]
+
+
+class Day:
+    """One build and the functions that it is forced in."""
+
+    def __init__(self, build: RecordedBuild, here: Deployed, thunks: int) -> None:
+        self.build, self.here, self.thunks = build, here, thunks
+        self._runs = 0
+
+    def fresh(self) -> None:
+        """An empty store, and the build as it was recorded."""
+        self._runs += 1
+        self.build.restore(self.here.at(f"run{self._runs}"))
+
+    def start(self, *before: str, **env: str) -> subprocess.Popen[bytes]:
+        command = [*before, str(SCRIPTS / "gg-force"), *WIDE]
+        project = self.build.project
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=project.root, env={**project.env, **env}, stdout=pipe, stderr=pipe, start_new_session=True
+        )
+
+    def invocations(self) -> int:
+        return self.here.invocations()
+
+    def end(self, process: subprocess.Popen[bytes], began: float) -> Row:
+        """What became of a run."""
+        out, err = process.communicate()
+        events = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
+        last: Row = next((event for event in events if event["event"] == "run-finished"), {})
+        notes = [event["text"] for event in events if event["event"] == "note"]
+        repeated = last.get("retries", {})
+        said = err.decode(errors="replace").strip().splitlines()
+        row = {"status": process.returncode, "wall_s": round(time.monotonic() - began, 1), "ran": last.get("ran", 0)}
+        return {**row, "repeated": repeated, "notes": sorted(set(notes))[:12], "said": said[:6]}
+
+    def same(self) -> bool:
+        try:
+            self.build.project.assert_tree(self.build.plain)
+        except AssertionError:
+            return False
+        return True
+
+    # Faults
+
+    def under_faults(self, seed: int) -> Row:
+        self.fresh()
+        self.here.functions.faults(**FAULTS, seed=seed)
+        began, before = time.monotonic(), self.invocations()
+        row = self.end(self.start(), began)
+        state = self.here.functions.state()
+        met = {kind: state.get(f"fault {kind}", 0) for kind in FAULTS}
+        self.here.functions.faults()
+        row |= {"seed": seed, "same": self.same(), "invocations": self.invocations() - before, "met": met}
+        return row | {"attempts": self.thunks + sum(row["repeated"].values())}
+
+    # Events
+
+    def event(self, name: str) -> Row:
+        self.fresh()
+        self.here.functions.faults(**SLOW)
+        began, before = time.monotonic(), self.invocations()
+        happen: Callable[[float], Row] = getattr(self, f"_{name}")
+        row = happen(began)
+        row["invocations"] = self.invocations() - before
+        if row["status"]:
+            self.here.functions.faults(**SLOW)
+            again = self.end(self.start(), time.monotonic())
+            row |= {"again": again, "invocations_with_again": self.invocations() - before}
+        self.here.functions.faults()
+        return row | {"event": name, "same": self.same()}
+
+    def _mid(self, process: subprocess.Popen[bytes]) -> None:
+        """Until a third of the thunks is under way or done."""
+        start = self.invocations()
+        until(lambda: self.invocations() - start >= 24 or process.poll() is not None, timeout_s=120)
+
+    def _none(self, began: float) -> Row:
+        return self.end(self.start(), began)
+
+    def _stopped(self, began: float) -> Row:
+        process = self.start()
+        self._mid(process)
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(STOPPED_S)
+        os.kill(process.pid, signal.SIGCONT)
+        return self.end(process, began)
+
+    def _killed(self, began: float) -> Row:
+        process = self.start()
+        self._mid(process)
+        os.killpg(process.pid, signal.SIGKILL)
+        return self.end(process, began)
+
+    def _for_a_while(self, began: float, **faults: object) -> Row:
+        process = self.start()
+        self._mid(process)
+        self.here.functions.faults(**SLOW, **faults)
+        return self.end(process, began)
+
+    def _expired(self, began: float) -> Row:
+        return self._for_a_while(began, expired=[(0.0, 600.0)])
+
+    def _skewed(self, began: float) -> Row:
+        return self._for_a_while(began, skewed=[(0.0, 600.0)])
+
+    def _silent(self, began: float) -> Row:
+        return self._for_a_while(began, silent=[(0.0, SILENT_S)])
+
+    def _full(self, began: float) -> Row:
+        """All of gg's state is on a disk that is filled in the middle of the run."""
+        home = Path(self.build.project.env["HOME"])
+        with tempfile.TemporaryDirectory() as disk:
+            cache = str(home / ".cache")
+            before = ("unshare", "-m", "sh", "-c", SMALL_DISK, "sh", "64m", disk, cache)
+            process = self.start(*before, XDG_CACHE_HOME=disk)
+            self._mid(process)
+            fill = f"head -c 100000000 /dev/zero > {disk}/ballast"
+            subprocess.run(
+                ["nsenter", "-m", "-t", str(process.pid), "sh", "-c", fill], check=False, capture_output=True
+            )
+            return self.end(process, began)
+
+
+EVENTS = ("none", "stopped", "expired", "skewed", "silent", "full", "killed")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.bad_day", description=(__doc__ or "").partition("\n\n")[0])
+    parser.add_argument("--thunks", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--events", default=",".join(EVENTS))
+    parser.add_argument("--slow-thunks", type=int, default=100, help="of the runs in which something happens")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args(argv)
+    rows: list[Row] = []
+
+    def keep(row: Row) -> None:
+        rows.append(row)
+        print(json.dumps(row), flush=True)
+        if options.json:
+            options.json.write_text(json.dumps({"machine": machine(), "faults": FAULTS, "rows": rows}, indent=1) + "\n")
+
+    with tempfile.TemporaryDirectory() as top, seaweed() as server, deployed(server, memory="1769") as here:
+        _end_after(here, TIMEOUT_S)
+        for thunks, work in (
+            (options.thunks, [("faults", seed) for seed in range(options.first, options.first + options.seeds)]),
+            (options.slow_thunks, [("event", name) for name in options.events.split(",") if options.events]),
+        ):
+            if not work:
+                continue
+            place = Path(top) / f"{thunks}"
+            place.mkdir()
+            day = Day(RecordedBuild(bare_project(place, assembly(thunks, 4))), here, thunks + 5)
+            for kind, what in work:
+                keep(day.under_faults(int(what)) if kind == "faults" else day.event(str(what)))
+    return 0 if all(_is_well(row) for row in rows) else 1
+
+
+def _is_well(row: Row) -> bool:
+    return bool(row["same"]) and (row.get("again") or row)["status"] == 0
+
+
+def _end_after(here: Deployed, seconds: int) -> None:
+    client = here.functions.client()
+    for function in client.list_functions()["Functions"]:
+        client.update_function_configuration(FunctionName=function["FunctionName"], Timeout=seconds)
+        client.get_waiter("function_updated_v2").wait(FunctionName=function["FunctionName"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
