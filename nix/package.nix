@@ -52,13 +52,13 @@ let
     gg-create-thunk = "create_thunk";
     gg-hash = "hash_";
     gg-collect = "collect";
+    gg-nix-hook = "nix_hook";
   };
   script = name: function: ''
     cat >$out/bin/${name} <<'END'
     #!${python}/bin/python3 -s
     import sys
     from gg.cli.main import ${function}
-    sys.argv[0] = "${name}"
     sys.exit(${function}())
     END
   '';

@@ -30,6 +30,7 @@ _COMMANDS = {
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
     "clean": ("gg.cli.clean", "Remove placeholders and a workspace's records."),
     "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),
+    "nix": ("gg.cli.nix", "Builds of nix's by gg."),
     "hash": ("gg.cli.hash", "Print the hash of a file."),
     "collect": ("gg.cli.collect", "Put files into the store."),
 }

@@ -213,3 +213,9 @@ def hash_() -> None:
 
 def collect() -> None:
     run(_by_click("collect"))
+
+
+def nix_hook() -> None:
+    """`gg-nix-hook`, for nix names a program and no arguments."""
+    sys.argv[1:1] = ["nix", "hook"]
+    main()

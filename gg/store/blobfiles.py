@@ -366,7 +366,12 @@ class BlobFiles:
         if not stat.S_ISREG(st.st_mode) or st.st_nlink != 1 or st.st_dev != os.stat(self._tmp).st_dev:
             return None
         temporary = aside(self._tmp)
-        os.rename(path, temporary)
+        try:
+            os.rename(path, temporary)
+        except OSError as error:
+            if error.errno == errno.EXDEV:  # one file system, mounted at two places
+                return None
+            raise
         fd = os.open(temporary, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if hash_fd(fd) != blob:

@@ -71,7 +71,9 @@ def compare(how: str, directory: Path, typed: str) -> tuple[int, str]:
     return same(directory / "plain", directory / "at"), done.stdout
 
 
-@pytest.mark.parametrize("how", SHELLS)
+@pytest.mark.parametrize(
+    "how", ["nix-shell", *(pytest.param(how, marks=pytest.mark.slow) for how in ("pure", "develop"))]
+)
 def test_same_bytes_in_a_shell(how: str, tmp_path: Path) -> None:
     shell(tmp_path, "words")
     compared, told = compare(how, tmp_path, _GG)

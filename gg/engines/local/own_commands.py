@@ -13,6 +13,7 @@ import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
 
+from gg.host.command_directory import command_directory
 from gg.light.slotted import slotted
 
 _SHARED = ("/", "/usr", "/usr/local", "/opt")
@@ -32,7 +33,7 @@ class Inside:
     @classmethod
     def of(cls, dot: str) -> Inside:
         """For the store in `dot`, with the Python and the gg that run now."""
-        scripts = sysconfig.get_path("scripts")
+        scripts = command_directory()
         passed = dict.fromkeys(os.fsencode(path) for path in (os.path.realpath(dot), *_python(), *_gg(scripts)))
         return cls(tuple(passed), tuple(_libraries()), os.fsencode(scripts), os.fsencode(os.path.realpath(dot)))
 

@@ -1,0 +1,303 @@
+"""`gg nix hook`: nix's build hook. Plain `nix-build` of unchanged derivations, their makes recorded and forced by gg.
+
+nix starts the hook, gives it its settings, and asks for each derivation whether it is willing (`try`). It says `# accept`,
+`# decline` (nix builds that one itself) or `# postpone` (ask again later). Accepted, it is told the inputs and the outputs
+that are wanted, prints the builder's log to descriptor 4, and has the outputs in the store when it ends with 0. Status 100
+says that the builder failed, which is no reason to try again.
+
+What it cannot do as nix does, it declines: outputs that are fixed or not known beforehand, structured attributes, checks of
+outputs, graphs of references, builds outside of the sandbox.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from gg.errors import GGError
+from gg.nix import nar, over, sandbox
+from gg.nix.derivation import Derivation, read
+from gg.nix.slots import Slots, own_directory
+from gg.workspace.settings import given_environment
+
+_LOG = 4
+_FAILED, _TIMED_OUT, _OURS = 100, 101, 1
+_FEATURES = frozenset(("big-parallel", "benchmark", "gg"))
+_NOT_OURS = (
+    *("__noChroot", "__structuredAttrs", "__impure", "preferLocalBuild", "exportReferencesGraph", "__json"),
+    *("allowedReferences", "allowedRequisites", "disallowedReferences", "disallowedRequisites", "outputChecks"),
+)
+_SYSTEMS = {"x86_64": "x86_64-linux", "aarch64": "aarch64-linux"}
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One question of nix's. `willing`: whether nix has room to build it itself."""
+
+    willing: bool
+    system: str
+    path: str
+    features: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Asked:
+    """The side of nix: numbers of eight bytes, strings with their length, padded."""
+
+    stream: BinaryIO
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def read_settings(self) -> None:
+        while self.number():
+            name = self.text()
+            self.settings[name] = self.text()
+
+    def offer(self) -> Offer | None:
+        """The next question; None when nix has no more."""
+        try:
+            if self.text() != "try":
+                return None
+            return Offer(bool(self.number()), self.text(), self.text(), tuple(self.texts()))
+        except EOFError:
+            return None
+
+    def number(self) -> int:
+        return int.from_bytes(self._exactly(8), "little")
+
+    def text(self) -> str:
+        size = self.number()
+        data = self._exactly(size)
+        self._exactly(-size % 8)
+        return os.fsdecode(data)
+
+    def texts(self) -> list[str]:
+        return [self.text() for _ in range(self.number())]
+
+    def _exactly(self, size: int) -> bytes:
+        data = self.stream.read(size)
+        if len(data) != size:
+            raise EOFError
+        return data
+
+
+def why_not(offer: Offer, derivation: Derivation) -> str:
+    """Why the hook does not take a derivation; empty if it does."""
+    if offer.system != _SYSTEMS.get(os.uname().machine, ""):
+        return f"it is for {offer.system}"
+    if derivation.builder.startswith("builtin:"):
+        return "nix builds it by itself"
+    if derivation.is_fixed:
+        return "its outputs are fixed"
+    if derivation.is_floating:
+        return "the paths of its outputs are not known beforehand"
+    wanted = set(offer.features) - _FEATURES
+    if wanted:
+        return f"it needs {', '.join(sorted(wanted))}"
+    return next((f"it has {name}" for name in _NOT_OURS if derivation.env.get(name)), "")
+
+
+def serve(stream: BinaryIO, say: Callable[[str], None], state: str, infer: str) -> int:
+    """Answer nix until it is done; the exit status.
+
+    `state`: the directory in which gg's state for all builds is. `infer`: gg-infer, a program in the store.
+    """
+    nix = Asked(stream)
+    nix.read_settings()
+    slots = Slots(f"{state}/slots", _width(nix.settings))
+    while (offer := nix.offer()) is not None:
+        derivation = read(offer.path)
+        why = why_not(offer, derivation) or ("" if infer.startswith("/nix/store/") else "gg is not in nix's store")
+        if why:
+            say("# decline")
+            continue
+        with slots.take(1) as taken:
+            if not taken:
+                say("# postpone")
+                continue
+            say("# accept")
+            say(f"gg://{state}")
+            inputs, wanted = nix.texts(), nix.texts()
+            return Build(offer.path, derivation, inputs, wanted, nix.settings, state, infer, say).run(
+                _cores(nix.settings)
+            )
+    return 0
+
+
+@dataclass(slots=True)
+class Build:
+    """One derivation that was accepted."""
+
+    path: str
+    derivation: Derivation
+    inputs: Sequence[str]
+    wanted: Sequence[str]
+    settings: Mapping[str, str]
+    state: str
+    infer: str
+    say: Callable[[str], None]
+
+    def run(self, cores: int) -> int:
+        """Build it and have its outputs in the store; the hook's exit status."""
+        closure = closed(self.inputs)
+        os.makedirs(self.state, exist_ok=True)
+        top = tempfile.mkdtemp(prefix="build-", dir=self.state)
+        try:
+            os.chmod(top, 0o755)
+            status = self._in_sandbox(closure, top, cores)
+            if status:
+                return status
+            missing = [o.path for o in self.derivation.outputs.values() if not os.path.lexists(_local(top, o.path))]
+            if missing:
+                self._tell(f"error: builder for '{self.path}' failed to produce output path '{missing[0]}'")
+                return _FAILED
+            return self._import(closure, top)
+        finally:
+            _remove(top)
+
+    def _in_sandbox(self, closure: Sequence[str], top: str, cores: int) -> int:
+        seconds = float(self.settings.get("timeout", "0")) or None
+        name = self.derivation.env.get("pname") or self.derivation.env.get("name", "")
+        try:
+            with own_directory(f"{self.state}/records", name) as records:
+                os.makedirs(f"{self.state}/store", exist_ok=True)
+                os.makedirs(f"{records}/gg/store", exist_ok=True)
+                os.chmod(f"{records}/gg", 0o700)
+                room = self._room(closure, top, records)
+                status = sandbox.run(self.derivation, room, top, cores=cores, log=_LOG, seconds=seconds)
+        except subprocess.TimeoutExpired:
+            self._tell(f"error: building of '{self.path}' timed out after {seconds:g} seconds")
+            return _TIMED_OUT
+        if status:
+            self._tell(f"error: builder for '{self.path}' failed with {_ended(status)}")
+        return _FAILED if status else 0
+
+    def _room(self, closure: Sequence[str], top: str, records: str) -> sandbox.Room:
+        bash = over.shell(self.derivation.builder, closure)
+        settings = {"XDG_CACHE_HOME": f"{over.ROOM}/cache", "XDG_CONFIG_HOME": f"{over.ROOM}/config"}
+        ours = over.binds(closure, bash, self.infer, settings, top) if bash else []
+        own = [path for path in closed([_store_path(self.infer)]) if path not in set(closure)] if ours else []
+        store, cache = f"{self.state}/store", f"{over.ROOM}/cache"
+        return sandbox.Room(
+            closure=[*closure, *own],
+            binds=[*_sandbox_paths(self.settings), *ours],
+            writable=[(records, cache), (store, f"{cache}/gg/store")] if ours else [],
+        )
+
+    def _import(self, closure: Sequence[str], top: str) -> int:
+        """Give the outputs to nix, each as an archive with its references."""
+        paths = [output.path for output in self.derivation.outputs.values()]
+        env = {**given_environment(), "NIX_HELD_LOCKS": " ".join(paths)}
+        env["NIX_CONFIG"] = env.get("NIX_CONFIG", "") + "\nbuild-hook =\nrequire-sigs = false\n"
+        with subprocess.Popen(
+            ["nix-store", "--import"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env
+        ) as importer:
+            assert importer.stdin is not None
+            for path in _by_reference(paths, {path: self._references(closure, top, path) for path in paths}):
+                _export(importer.stdin.write, path[0], _local(top, path[0]), path[1], self.path)
+            importer.stdin.write((0).to_bytes(8, "little"))
+        return _OURS if importer.returncode else 0
+
+    def _tell(self, text: str) -> None:
+        """Have nix show it: of a hook's words it shows just those that are messages in its own form."""
+        self.say("@nix " + json.dumps({"action": "msg", "level": 0, "msg": text}))
+
+    def _references(self, closure: Sequence[str], top: str, path: str) -> list[str]:
+        looked = nar.References([*closure, *(output.path for output in self.derivation.outputs.values())])
+        nar.dump(os.fsencode(_local(top, path)), looked.write)
+        return sorted(looked.found)
+
+
+def closed(paths: Sequence[str]) -> list[str]:
+    """The store paths with all that they refer to."""
+    if not paths:
+        return []
+    done = subprocess.run(["nix-store", "--query", "--requisites", *paths], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise GGError(f"nix-store does not tell what {paths[0]} needs: {done.stderr.strip()}")
+    return done.stdout.split()
+
+
+def _by_reference(paths: Sequence[str], references: Mapping[str, list[str]]) -> list[tuple[str, list[str]]]:
+    """Outputs with their references, those that others refer to first."""
+    ordered: list[str] = []
+
+    def visit(path: str, above: tuple[str, ...]) -> None:
+        if path in ordered or path in above:
+            return
+        for each in references[path]:
+            if each in references and each != path:
+                visit(each, (*above, path))
+        ordered.append(path)
+
+    for path in paths:
+        visit(path, ())
+    return [(path, references[path]) for path in ordered]
+
+
+def _export(write: Callable[[bytes], object], path: str, local: str, references: Sequence[str], deriver: str) -> None:
+    write((1).to_bytes(8, "little"))
+    nar.dump(os.fsencode(local), write)
+    write((0x4558494E).to_bytes(8, "little"))
+    write(nar.string(path))
+    write(len(references).to_bytes(8, "little"))
+    for each in references:
+        write(nar.string(each))
+    write(nar.string(deriver))
+    write((0).to_bytes(8, "little"))
+
+
+def _local(top: str, path: str) -> str:
+    return f"{sandbox.store(top)}/{os.path.basename(path)}"
+
+
+def _store_path(file: str) -> str:
+    return "/".join(os.path.realpath(file).split("/")[:4])
+
+
+def _sandbox_paths(settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """What nix itself shows every builder, as `sandbox-paths` says: PATH or INSIDE=OUTSIDE, `?` behind it if it may lack."""
+    found = []
+    words = f"{settings.get('sandbox-paths', '')} {settings.get('extra-sandbox-paths', '')}".split()
+    for word in words:
+        inside, _, outside = word.rstrip("?").partition("=")
+        outside = outside or inside
+        if os.path.exists(outside) and not outside.startswith("/nix/store/"):
+            found.append((outside, inside))
+    return found
+
+
+def _cores(settings: Mapping[str, str]) -> int:
+    return int(settings.get("cores", "0") or 0) or len(os.sched_getaffinity(0))
+
+
+def _width(settings: Mapping[str, str]) -> int:
+    """How many builders may run at once, whoever started them: as many as nix would start, or one a processor."""
+    return int(settings.get("max-jobs", "0") or 0) or len(os.sched_getaffinity(0))
+
+
+def _ended(status: int) -> str:
+    return f"exit code {status}" if 0 < status < 128 else f"signal {status - 128 if status > 0 else -status}"
+
+
+def _remove(top: str) -> None:
+    """Remove a build's directory, whatever modes the builder has left in it."""
+    for directory, names, _ in os.walk(top):
+        os.chmod(directory, 0o700)
+        names[:] = [name for name in names if not os.path.islink(os.path.join(directory, name))]
+    shutil.rmtree(top, ignore_errors=True)
+
+
+def _say(line: str) -> None:
+    os.write(2, os.fsencode(line + "\n"))
+
+
+def main(state: str, infer: str) -> int:
+    """The hook as nix starts it."""
+    with os.fdopen(os.dup(0), "rb") as stream:
+        return serve(stream, _say, state, infer)

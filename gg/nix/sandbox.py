@@ -1,0 +1,96 @@
+"""Runs one derivation's builder as nix's own sandbox does: it sees the closure of its inputs, `/build`, and nothing else.
+
+bubblewrap makes the namespaces. The builder is user 1000 in them, has no network, and what it writes to `/nix/store` goes to
+a directory from which its outputs are taken; all else that it writes there is lost, as it is with nix.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gg.errors import ToolMissing
+from gg.nix.derivation import Derivation, environment
+
+BUILD = "/build"
+_PASSWD = "".join(
+    f"{name}:x:{number}:{group}:{about}:{home}:/noshell\n"
+    for name, number, group, about, home in (
+        ("root", 0, 0, "Nix build user", BUILD),
+        ("nixbld", 1000, 100, "Nix build user", BUILD),
+        ("nobody", 65534, 65534, "Nobody", "/"),
+    )
+)
+_GROUP = "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n"
+_HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is shown beside the closure. `binds`: pairs of a path outside and one inside, read-only; `writable`: the same, to
+    be written."""
+
+    closure: Sequence[str]
+    binds: Sequence[tuple[str, str]] = field(default=())
+    writable: Sequence[tuple[str, str]] = field(default=())
+
+
+def bubblewrap() -> str:
+    """The program that makes the sandbox; ToolMissing where there is none."""
+    found = shutil.which("bwrap")
+    if found is None:
+        raise ToolMissing(
+            "bubblewrap is not installed", hint="it makes the sandbox in which builders run: bwrap on PATH"
+        )
+    return found
+
+
+def run(derivation: Derivation, room: Room, top: str, *, cores: int, log: int, seconds: float | None) -> int:
+    """Run the builder in the directory `top`; its exit status, negative for a signal. Outputs are then below `store(top)`.
+
+    What it prints goes to the descriptor `log`. subprocess.TimeoutExpired after `seconds`.
+    """
+    env, files = environment(derivation, build=BUILD, cores=cores)
+    for name, mode in (("store", 0o1775), ("build", 0o700), ("etc", 0o755)):  # nix's own modes
+        os.makedirs(f"{top}/{name}")
+        os.chmod(f"{top}/{name}", mode)
+    for name, text in files.items():
+        _write(f"{top}/build/{name}", text)
+    for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
+        _write(f"{top}/etc/{name}", text)
+    command = [bubblewrap(), *_walls(room, top), *_variables(env), "--", derivation.builder, *derivation.args]
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=seconds, check=False, env={}
+    ).returncode
+
+
+def store(top: str) -> str:
+    """Where what a builder has written to /nix/store is."""
+    return f"{top}/store"
+
+
+def _walls(room: Room, top: str) -> list[str]:
+    words = ["--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "100", "--hostname", "localhost"]
+    words += ["--perms", "0750", "--tmpfs", "/", "--bind", store(top), "/nix/store"]
+    for path in room.closure:
+        words += ["--ro-bind", path, path]
+    words += ["--bind", f"{top}/build", BUILD, "--dev", "/dev", "--proc", "/proc"]
+    words += ["--perms", "1777", "--tmpfs", "/tmp", "--dev-bind-try", "/dev/kvm", "/dev/kvm"]
+    words += ["--ro-bind", f"{top}/etc", "/etc"]
+    for outside, inside in room.binds:
+        words += ["--ro-bind", outside, inside]
+    for outside, inside in room.writable:
+        words += ["--bind", outside, inside]
+    return [*words, "--chdir", BUILD, "--clearenv"]
+
+
+def _variables(env: Mapping[str, str]) -> list[str]:
+    return [word for name, value in env.items() for word in ("--setenv", name, value)]
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)

@@ -1,0 +1,107 @@
+"""`gg nix hook`: unchanged derivations, built by plain nix-build with gg behind it, are what they are without."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from tests.nix import world
+
+GRAPH = world.HERE / "graph.nix"
+
+
+class Hooked:
+    """nix with the hook, whose state is in a directory of the test's own; and without."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.checkout = world.checkout()
+        self.salt = uuid.uuid4().hex
+        overlay = f"import {self.checkout}/nix/overlay.nix"
+        (self.gg,) = world.build("-E", f"(import <nixpkgs> {{ overlays = [ ({overlay}) ]; }}).gg")
+
+    def build(self, name: str, *more: str, hook: bool, salt: str = "") -> subprocess.CompletedProcess[str]:
+        given = ["--argstr", "checkout", str(self.checkout), "--argstr", "salt", salt or self.salt]
+        options = ["--option", "sandbox", "true", "--option", "max-jobs", "2"]
+        options += ["--option", "build-hook", f"{self.gg}/bin/gg-nix-hook"] if hook else []
+        env = {"XDG_CACHE_HOME": str(self.state)}
+        return world.run(["nix-build", str(GRAPH), "-A", name, "--no-out-link", *given, *options, *more], env=env)
+
+    def thunks(self) -> list[dict[str, object]]:
+        """What each gg-force in the hook's builders has told of itself, in order of time."""
+        files = self.state.glob("gg/nix/records/*/gg/workspaces/*/history.jsonl")
+        lines = [json.loads(line) for file in files for line in file.read_text().splitlines()]
+        return sorted((line for line in lines if line["what"] == "force"), key=lambda line: float(line["time"]))
+
+
+@pytest.fixture
+def hooked(tmp_path: Path) -> Hooked:
+    return Hooked(tmp_path)
+
+
+def _ask(*words: str) -> list[str]:
+    return world.run(["nix-store", "--query", *words]).stdout.split()
+
+
+def _described(paths: list[str]) -> dict[str, tuple[str, list[str]]]:
+    """Each path's NAR hash and references."""
+    hashes = dict(zip(paths, _ask("--hash", *paths), strict=True))
+    return {path: (digest, _ask("--references", path)) for path, digest in hashes.items()}
+
+
+def _own(top: str, salt: str) -> list[str]:
+    """The outputs of this test's own derivations among all that `top` was made by, those that need others last."""
+    (drv,) = _ask("--deriver", top)
+    drvs = [path for path in _ask("--requisites", drv) if path.endswith(".drv")]
+    own = [path for path in drvs if salt in (world.home() / path[1:]).read_text()]
+    return _ask("--outputs", *own)
+
+
+def _log(text: str) -> list[str]:
+    """What a build prints, without what is to be built and where, in any order."""
+    lines = [re.sub(r" on 'gg:.*'", "", line) for line in text.splitlines()]
+    return sorted(
+        line
+        for line in lines
+        if line and not line.startswith(("  /nix/store", "these ", "this ", "waiting for a machine"))
+    )
+
+
+def test_a_graph_is_what_it_is_without(hooked: Hooked) -> None:
+    plain = hooked.build("all", hook=False)
+    assert plain.returncode == 0, plain.stderr
+    (top,) = plain.stdout.split()
+    salted = _own(top, hooked.salt)
+    assert len(salted) >= 12
+    described = _described(salted)
+    deleted = world.run(["nix-store", "--delete", *reversed(salted)])
+    assert deleted.returncode == 0, deleted.stderr
+    by_hook = hooked.build("all", hook=True)
+    assert by_hook.returncode == 0, by_hook.stderr
+    assert by_hook.stdout.split() == [top]
+    assert _described(salted) == described
+    assert _log(by_hook.stderr) == _log(plain.stderr)
+    assert len(re.findall(r" on 'gg:", by_hook.stderr)) >= 12
+
+
+@pytest.mark.parametrize("name", ["fails", "beside", "asked"])
+def test_a_builder_ends_and_sees_as_it_does_without(name: str, hooked: Hooked) -> None:
+    """Who fails, who writes beside its output, and who looks around."""
+    plain = hooked.build(name, hook=False)
+    found = Path("/dev/null")
+    if plain.returncode == 0:
+        found = world.home() / plain.stdout.strip()[1:]
+        text = found.read_text()
+        assert world.run(["nix-store", "--delete", *plain.stdout.split()]).returncode == 0
+    by_hook = hooked.build(name, hook=True)
+    assert (by_hook.returncode == 0) == (plain.returncode == 0), by_hook.stderr
+    if plain.returncode == 0:
+        assert found.read_text() == text
+    else:
+        assert "going wrong" in by_hook.stderr
+        assert "failed with exit code 3" in by_hook.stderr
