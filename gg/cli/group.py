@@ -27,6 +27,7 @@ _COMMANDS = {
     "trust": ("gg.cli.trust", "Let this workspace's gg.toml say more than harmless settings."),
     "deploy": ("gg.cli.deploy", "Put the worker into an AWS account."),
     "undeploy": ("gg.cli.undeploy", "Take it out again."),
+    "worker": ("gg.cli.worker", "Run thunks for other machines, on this one."),
     "doctor": ("gg.cli.doctor", "Check that this machine has what gg needs."),
     "clean": ("gg.cli.clean", "Remove placeholders and a workspace's records."),
     "create-thunk": ("gg.cli.create_thunk", "Make a thunk for any program."),

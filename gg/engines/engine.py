@@ -67,6 +67,9 @@ class Answer(NamedTuple):
 
 
 Post = Callable[[Answer], None]
+Tell = Callable[[str, int | None, Caps | None], None]
+"""Told of an engine that it takes so many attempts at once from now on (None: it is gone with all that ran there, and nothing
+of that will be answered), and of its capabilities if they are others."""
 
 
 class Engine(Protocol):
@@ -85,6 +88,10 @@ class Engine(Protocol):
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         """These may be submitted soon, their groups with them: begin to have those where they will run. Never blocks."""
+        ...
+
+    def follow(self, tell: Tell) -> None:
+        """From now on `tell`, from any thread, when it takes more attempts at once or fewer, goes, or comes back."""
         ...
 
     def submit(self, start: Start, post: Post) -> None: ...

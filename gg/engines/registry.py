@@ -71,9 +71,9 @@ def make_engines(
         for name in dict.fromkeys(settings.engine):
             engines += make(name)
         if settings.fallback not in ("never", *settings.engine):
-            (spare,) = make(settings.fallback, replace(settings, regions=settings.regions[:1]))
-            spare.caps = spare.caps._replace(reserve=True)
-            engines.append(spare)
+            for spare in make(settings.fallback, replace(settings, regions=settings.regions[:1])):
+                spare.caps = spare.caps._replace(reserve=True)
+                engines.append(spare)
     except BaseException:
         for engine in engines:
             engine.close()
@@ -94,7 +94,19 @@ def _make(
     later: Later | None,
     report: Callable[[str], None],
 ) -> Sequence[LocalEngine | LambdaEngine]:
-    """One, or one a region."""
+    """One, or one a region or machine."""
+    if name == "remote":
+        from gg.engines.remote.remote_engines import open_remote_engines
+
+        return open_remote_engines(
+            settings,
+            store=getattr(store, "near", store),
+            groups=groups,
+            files=files,
+            workspace=workspace,
+            renaming=renaming,
+            report=report,
+        )
     if name == "lambda":
         from gg.cost.meter import Bill
         from gg.engines.awslambda.opening import open_engines

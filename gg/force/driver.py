@@ -20,13 +20,13 @@ from gg.engines.engine import Answer, Engine, Failure, Start
 from gg.errors import GGError, NoRoom, SetupError
 from gg.force.cone import Answer as Known
 from gg.force.cone import Cone, Ran
-from gg.force.mailbox import Came, Mailbox, Sent, Wanted
+from gg.force.mailbox import Came, Changed, Mailbox, Sent, Wanted
 from gg.force.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled, Spending
 from gg.force.telling import Telling
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
 from gg.schedule import events
-from gg.schedule.events import AttemptId, Fault, How, NodeSpec
+from gg.schedule.events import AttemptId, Caps, Fault, How, NodeSpec
 from gg.schedule.policy import Policy
 from gg.schedule.scheduler import Scheduler
 from gg.store.base import Store
@@ -96,8 +96,10 @@ class Driver:
         self._stop = False
         self._setup: GGError | None = None
         self._ending: list[events.Event] = []  # for the next step
+        self._up: dict[str, Caps] = {}
         for engine in engines:
-            self._step(events.EngineUp(self._mail.now(), engine.name, engine.slots, engine.caps))
+            self._changed(Changed(engine.name, engine.slots, engine.caps))
+            engine.follow(self._mail.changed)
 
     # The outside
 
@@ -228,9 +230,27 @@ class Driver:
                 self._step(events.Stop(self._mail.now()))
             elif isinstance(each, Sent):
                 self._step(events.Sent(self._mail.now(), each.attempts))
+            elif isinstance(each, Changed):
+                self._changed(each)
             elif isinstance(each, Wanted):
                 self._mail.taken.add(each.ticket)
                 self._want([each.root])
+
+    def _changed(self, change: Changed) -> None:
+        """An engine has come, gone, or takes more or fewer attempts."""
+        now, name = self._mail.now(), change.engine
+        caps = change.caps or self._up.get(name) or self._engines[name].caps
+        if change.slots is not None:
+            was_up = name in self._up
+            self._up[name] = caps
+            slots = change.slots
+            self._step(
+                events.EngineChanged(now, name, slots, change.caps)
+                if was_up
+                else events.EngineUp(now, name, slots, caps)
+            )
+        elif self._up.pop(name, None) is not None:
+            self._step(events.EngineDown(now, name))
 
     def _step(self, *pending: events.Event) -> None:
         while pending or self._ending:

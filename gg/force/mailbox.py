@@ -1,4 +1,6 @@
-"""What comes to the driver from other threads: answers, what was sent, what is wanted besides, and to stop."""
+"""What comes to the driver from other threads: answers, what was sent, engines that come and go, what is wanted besides, and to
+stop.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from gg.core.ids import ThunkId
 from gg.engines.engine import Answer
 from gg.host.awake import LOOK_S, Awake
 from gg.light.named import NamedTuple
-from gg.schedule.events import AttemptId
+from gg.schedule.events import AttemptId, Caps
 
 _AT_ONCE = 256
 
@@ -29,7 +31,15 @@ class Wanted(NamedTuple):
     root: ThunkId
 
 
-Came = Answer | Sent | Wanted | None
+class Changed(NamedTuple):
+    """An engine takes another number of attempts at once; None: it is gone. `caps`: its capabilities, if they are others."""
+
+    engine: str
+    slots: int | None
+    caps: Caps | None
+
+
+Came = Answer | Sent | Wanted | Changed | None
 """None: stop."""
 
 
@@ -48,6 +58,9 @@ class Mailbox:
     def sent(self, attempts: Sequence[int]) -> None:
         """The clocks of these attempts start now."""
         self._queue.put(Sent(tuple([AttemptId(each) for each in attempts])))
+
+    def changed(self, engine: str, slots: int | None, caps: Caps | None) -> None:
+        self._queue.put(Changed(engine, slots, caps))
 
     def want(self, root: ThunkId) -> int:
         ticket = next(self._tickets)

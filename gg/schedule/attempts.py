@@ -99,6 +99,7 @@ class Attempting(Starting):
         trouble.blamed += RULES[fault].blames
         trouble.timeouts += fault is Fault.TIMEOUT
         trouble.lost_workers += fault is Fault.LOST and attempt.batch is None
+        trouble.deaths += fault is Fault.DIED and attempt.batch is None
         bar = fault is Fault.TOO_BIG and not shared
         if fault is Fault.MEMORY and not shared:
             trouble.bumps += 1
@@ -109,6 +110,8 @@ class Attempting(Starting):
     def _used_up(self, trouble: Trouble) -> bool:
         """Whether it has faulted too often for that to be bad luck, by how often others do."""
         policy, tally = self.policy, self._tally
+        if trouble.deaths >= policy.max_deaths:
+            return True
         if trouble.tries < policy.max_attempts and trouble.lost_workers < policy.max_lost_workers:
             return False
         share = share_of_others(tally.gone_wrong, tally.answered, trouble.blamed)

@@ -7,7 +7,7 @@ import math
 from gg.schedule.attempts import Attempting
 from gg.schedule.events import Cancel, Eta, Fault, Silent
 from gg.schedule.fleet import Breaker, Engine
-from gg.schedule.policy import deadline, hedge_after, memory_for, place
+from gg.schedule.policy import deadline, hedge_after, place
 from gg.schedule.queues import Due
 from gg.schedule.settle import READY
 from gg.schedule.states import Attempt, Node
@@ -146,7 +146,7 @@ class Dispatching(Attempting):
     def _may_hedge(self, node: Node) -> bool:
         """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
         trouble = node.trouble
-        used_up = trouble is not None and self._used_up(trouble)
+        used_up = trouble is not None and (bool(trouble.deaths) or self._used_up(trouble))
         most = self.policy.max_hedges
         return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
 
@@ -169,9 +169,7 @@ class Dispatching(Attempting):
         engines = [
             e
             for e in place(self.policy, self._demand(node), self._fleet)
-            if e.room(self.now)
-            and (e is not attempt.engine or e.caps.independent)
-            and e.fits(memory_for(e.caps, node.work, node.memory))
+            if e.room(self.now) and (e is not attempt.engine or e.caps.independent) and e.fits(self._memory(node, e))
         ]
         return next((e for e in engines if e is not attempt.engine), engines[0] if engines else None)
 

@@ -33,6 +33,7 @@ class Fault(Enum):
     TOOL = "tool"  # the command itself failed: the user's, never retried, never held against an engine
     INFRA = "infra"  # the engine or the network: a 5xx, a broken worker, a corrupt reply
     LOST = "lost"  # the worker vanished in mid-run, and the thunk may be why
+    DIED = "died"  # the worker has surely died while it ran this, and the thunk is likely to be why
     TIMEOUT = "timeout"  # the attempt's deadline passed
     MEMORY = "memory"  # the command was killed for want of memory
     TOO_BIG = "too-big"  # this engine cannot take such a request at all
@@ -82,6 +83,7 @@ class Caps(NamedTuple):
     `independent`: its attempts run on different hosts, so a second one may be faster than a first that drags.
     `reserve`: takes only nodes that name it in `NodeSpec.engines`, and those that fall back (`Policy.fallback`).
     `announces`: it says when an attempt was really sent (`Sent`); until then none is late.
+    `leaving`: it is about to go: what runs there may end, nothing more is given to it.
     `batch`: how many short attempts it takes in one go, one after the other in one place; `call`: seconds that it costs
     this machine to have something run there, whatever is in it.
     """
@@ -97,6 +99,7 @@ class Caps(NamedTuple):
     reserve: bool = False
     ramp: Ramp | None = None
     announces: bool = False
+    leaving: bool = False
     batch: int = 1
     call: float = 0.0
 

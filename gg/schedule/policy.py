@@ -24,8 +24,9 @@ class Policy:
 
     `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the
     worker gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts
-    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_free`: faults of a node that cost
-    nothing, before they count. `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a
+    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_deaths`: workers that may surely have
+    died of a node; after the first it runs alone on its machine, so that it is not blamed for what another one does.
+    `max_free`: faults of a node that cost nothing, before they count. `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a
     cancelled attempt may hold its slot; also what is allowed beyond a deadline before an attempt counts as lost.
     `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of how long its like take.
     `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried again; each waits twice as long
@@ -42,6 +43,7 @@ class Policy:
     max_lost_workers: int = 3
     most_attempts: int = 24
     ill_luck: float = 1e-7
+    max_deaths: int = 2
     max_free: int = 32
     max_lost_outputs: int = 4
     backoff: float = 0.5
@@ -95,6 +97,7 @@ RULES: Mapping[Fault, Rule] = MappingProxyType(
         Fault.TOOL: Rule(Next.FAIL, ends=True),
         Fault.INFRA: Rule(Next.LATER, counts=True, blames=True),
         Fault.LOST: Rule(Next.LATER, counts=True, blames=True),
+        Fault.DIED: Rule(Next.LATER, counts=True, blames=True),
         Fault.TIMEOUT: Rule(Next.LATER, counts=True, blames=True),
         Fault.MEMORY: Rule(Next.NOW),
         Fault.TOO_BIG: Rule(Next.NOW),
@@ -265,7 +268,7 @@ def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]
     faulted on it are left out as long as there are others, of which the fallback is the last. It also helps when no
     other can, or when the circuit breakers of all others are open.
     """
-    usable = [e for e in able(demand, engines) if e.usable]
+    usable = [e for e in able(demand, engines) if e.usable and not e.caps.leaving]
     if len(usable) == 1 and not usable[0].caps.reserve:
         return (usable[0],)
     first = [e for e in usable if not e.caps.reserve or e.name in demand.engines]

@@ -129,7 +129,7 @@ class Starting(Settling):
                     continue
                 if engine.caps.memory_total is None:
                     return node, engine, False
-                if engine.fits(memory_for(engine.caps, node.work, node.memory)):
+                if engine.fits(self._memory(node, engine)):
                     return node, engine, bool(bit & blocked)
                 blocked |= bit
                 if engine.passed >= self.policy.max_passed:
@@ -153,7 +153,7 @@ class Starting(Settling):
             if (
                 batch.late + late > self.policy.batch_seconds
                 or not self._may_share(node, engine)
-                or memory_for(engine.caps, node.work, node.memory) != memory
+                or self._memory(node, engine) != memory
             ):
                 break
             batch.late += late
@@ -167,6 +167,12 @@ class Starting(Settling):
             return 1
         width = min(engine.slots, engine.window, self.policy.width or engine.slots)
         return batch_size(self.policy, engine.caps, self._late(node, engine), self._counts[READY], max(1, int(width)))
+
+    def _memory(self, node: Node, engine: Engine) -> int:
+        """What an attempt is given there: all of a machine after a worker has died of it, so that nothing runs beside it."""
+        if node.trouble is not None and node.trouble.deaths and engine.caps.memory_total is not None:
+            return engine.caps.memory_total
+        return memory_for(engine.caps, node.work, node.memory)
 
     def _may_share(self, node: Node, engine: Engine) -> bool:
         """Whether its duration can be told, and nothing has gone wrong with it that it might be the cause of."""
@@ -191,7 +197,7 @@ class Starting(Settling):
     def _begin(self, node: Node, engine: Engine, batch: Batch | None, hedge: bool = False) -> Start:
         """An attempt, in the books; of a batch, whose others share its slot."""
         self._last_attempt += 1
-        memory = memory_for(engine.caps, node.work, node.memory)
+        memory = self._memory(node, engine)
         attempt = Attempt(AttemptId(self._last_attempt), node, engine, self.now, memory, hedge)
         timeouts = node.trouble.timeouts if node.trouble else 0
         attempt.limit = limit = deadline(self.policy, engine.caps, self._late(node, engine), node.known, timeouts)

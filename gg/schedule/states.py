@@ -72,6 +72,7 @@ class Trouble:
         "barred",
         "blamed",
         "bumps",
+        "deaths",
         "faulted",
         "free",
         "last",
@@ -89,6 +90,7 @@ class Trouble:
         self.bumps = 0  # steps up in memory
         self.timeouts = 0
         self.lost_workers = 0
+        self.deaths = 0  # workers that have died while they ran it
         self.lost_outputs = 0
         self.faulted = 0  # bits of the engines that faulted on it
         self.barred = 0  # bits of the engines that cannot run it

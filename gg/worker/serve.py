@@ -74,6 +74,8 @@ _OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
 _OUT_OF_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", b"bad_alloc", b"Killed signal")
 
 Connect = Callable[[Place, tuple[Pack, ...]], Source]
+Stop = threading.Event
+_CANCELLED = Refused(Fault.CANCELLED, "cancelled")
 
 
 @dataclass(slots=True)
@@ -146,8 +148,13 @@ class Worker:
         )
         self._cache.disown()
 
-    def handle(self, data: bytes, seconds: float | None = None) -> bytes:
-        """The reply to one request. `seconds`: how long there is until the platform ends this environment."""
+    def handle(
+        self, data: bytes, seconds: float | None = None, *, source: Source | None = None, stop: Stop | None = None
+    ) -> bytes:
+        """The reply to one request. `seconds`: how long there is until the platform ends this environment. `source`: where
+        objects are that the request needs, if the request itself does not say. `stop`: set before `cancel` is called.
+        """
+        self._stop = stop
         try:
             request = decode_request(data)
         except WrongVersion as error:
@@ -157,15 +164,19 @@ class Worker:
             self._begin(request.coordinator)
         self._requests += 1
         books = _Books(room=request.limits.reply)
-        source = _Counted(self._connect(request.place, request.packs))
-        results = tuple([self._result(task, request, source, books, seconds) for task in request.tasks])
+        counted = _Counted(source or self._connect(request.place, request.packs))
+        results = tuple([self._result(task, request, counted, books, seconds) for task in request.tasks])
         objects = encode_outputs(books.outputs)
         codec = RAW
         if len(objects) >= _COMPRESS_FROM:
             codec, objects = ZSTD, zstandard.compress(objects, 1)
         who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
-        use = source.use(books.here, self._cache.evicted)
+        use = counted.use(books.here, self._cache.evicted)
         return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects), data)
+
+    def cancel(self) -> None:
+        """End the command of the request that is being handled, and those of its later tasks. From another thread."""
+        self._runner.kill()
 
     def close(self) -> None:
         self._runner.close()
@@ -176,6 +187,8 @@ class Worker:
         left = None if seconds is None else seconds - books.elapsed()
         if left is not None and left <= 0.0:
             return Refused(Fault.CANCELLED, "those before it took all the time there was")
+        if self._stopped():
+            return _CANCELLED
         try:
             thunk = decode_thunk(task.thunk)
             with books.span("fetch"):
@@ -190,11 +203,14 @@ class Worker:
         except Lacking as error:
             return Refused(Fault.MISSING_INPUT, f"{error} is not declared", missing=error.paths)
         except Killed:
-            return Refused(Fault.TIMEOUT, "took longer than its deadline")
+            return _CANCELLED if self._stopped() else Refused(Fault.TIMEOUT, "took longer than its deadline")
         except TooMuch as error:
             return Refused(Fault.TOO_BIG, str(error))
         except (OSError, GGError) as error:
-            return Refused(Fault.INFRA, f"worker: {error}")
+            return _CANCELLED if self._stopped() else Refused(Fault.INFRA, f"worker: {error}")
+
+    def _stopped(self) -> bool:
+        return self._stop is not None and self._stop.is_set()
 
     def _bring(self, thunk: Thunk, task: Task, request: Request, source: _Counted) -> None:
         if self._requests_objects is not request.objects:
@@ -206,6 +222,7 @@ class Worker:
         self._cache.remove_foreign(needed)
 
     _requests_objects: bytes = b""
+    _stop: Stop | None = None
 
     def _run(
         self, thunk: Thunk, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None
@@ -236,6 +253,8 @@ class Worker:
     @contextmanager
     def _deadline(self, milliseconds: int, seconds: float | None) -> Iterator[None]:
         self._runner.begin()
+        if self._stopped():  # before there was a command to end
+            self._runner.kill()
         times = [t for t in (milliseconds / 1000 or None, seconds) if t is not None]
         timer = threading.Timer(min(times), self._runner.kill) if times else None
         if timer:

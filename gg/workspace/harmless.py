@@ -12,13 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gg.errors import SetupError
+from gg.workspace.settings import ELSEWHERE
 
 if TYPE_CHECKING:
     from gg.workspace.settings import Held, Settings
 
 Rule = Callable[[Any, Any], bool]
 
-_WHERE = ("engine", "fallback", "store", "functions", "regions")
+_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers")
 
 
 def _always(before: object, after: object) -> bool:
@@ -34,15 +35,15 @@ HARMLESS: Mapping[str, Rule] = {
     "retries": _always,
     "trace": _always,
     # What runs here costs nothing; an engine that there is none of is an error anyway.
-    "engine": lambda before, after: "lambda" not in after,
-    "fallback": lambda before, after: after != "lambda",
+    "engine": lambda before, after: not ELSEWHERE & set(after),
+    "fallback": lambda before, after: after not in ELSEWHERE,
     "isolation": lambda before, after: after != "pathmap",
     "share": lambda before, after: not after,
     "budget": lambda before, after: not before or after <= before,
 }
 """By setting: whether its value `after` is harmless where it was `before`."""
 
-ASKED = frozenset({"functions", "regions", "store", "store_size", "trusted"})
+ASKED = frozenset({"functions", "regions", "store", "store_size", "trusted", "workers"})
 """Those that never are, named so that a test finds one that nobody has thought of. `store_size` is about all workspaces' store."""
 
 
@@ -57,7 +58,7 @@ def need_place(held: Held, settings: Settings, given: set[str], needed: Collecti
 
     `settings`: those that count. `given`: names of those that the user gave himself. `needed`: what nothing can be done without.
     """
-    elsewhere = settings.store or "lambda" in (*settings.engine, settings.fallback) or settings.fallback == "never"
+    elsewhere = settings.store or ELSEWHERE & {*settings.engine, settings.fallback} or settings.fallback == "never"
     about = [n for n in (*_WHERE, *needed) if n in held.said and n not in given and (elsewhere or n in needed)]
     if about:
         raise SetupError(

@@ -10,8 +10,10 @@ from gg.errors import UsageError
 from gg.light.named import NamedTuple
 from gg.light.slotted import names_of, replace, slotted
 
-ENGINES = ("local", "lambda")
+ENGINES = ("local", "lambda", "remote")
 """Those that exist (`gg.engines.registry`)."""
+ELSEWHERE = frozenset(ENGINES) - {"local"}
+"""Those that have work done on other machines."""
 _ISOLATIONS = ("pathmap", "namespace")
 MOST_OF_A_PATH = 460
 """Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
@@ -36,6 +38,7 @@ class Settings:
     trace: tuple[str, ...] = ()
     functions: str = "gg-worker"
     regions: tuple[str, ...] = ()
+    workers: tuple[str, ...] = ()
     known_as: str = ""
     budget: float = 0.0
     store_size: int = 20 << 30
@@ -74,6 +77,7 @@ _ENVIRONMENT = {
     "trace": "GG_TRACE",
     "functions": "GG_FUNCTIONS",
     "regions": "GG_REGIONS",
+    "workers": "GG_WORKERS",
     "known_as": "GG_KNOWN_AS",
     "budget": "GG_BUDGET",
     "store_size": "GG_STORE_SIZE",
@@ -268,6 +272,7 @@ def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
         return settings, None
     try:
         values, tables = _file(place)
+        _refuse_keys(values, place)
         whole = _merge(settings, values, place)
     except UsageError:
         if owner is None:
@@ -354,10 +359,43 @@ def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Sett
     changed: dict[str, object] = {}
     for name, value in values.items():
         changed[name] = _converted(name, value, getattr(settings, name), place)
+    if "engine" in changed:
+        changed |= _with_hosts(changed["engine"], place)
     if changed:
         settings = replace(settings, **changed)
         _check(settings, changed, place)
     return settings
+
+
+def _with_hosts(engines: object, place: str) -> dict[str, object]:
+    """`remote=HOST,HOST` among engines: the engine, and the workers that it is to have. UsageError."""
+    assert isinstance(engines, tuple)
+    names: list[str] = []
+    hosts: list[str] = []
+    for word in engines:
+        name, equals, host = word.partition("=")
+        if equals and name == "remote" and host:
+            hosts.append(host)
+            names.append(name)
+        elif hosts and word not in ENGINES:
+            hosts.append(word)
+        elif equals:
+            raise UsageError(f"{place}: engine cannot be {word!r}", hint="hosts are given so: remote=HOST,HOST")
+        else:
+            names.append(word)
+    found: dict[str, object] = {"engine": tuple(dict.fromkeys(names))}
+    return {**found, "workers": tuple(hosts)} if hosts else found
+
+
+def _refuse_keys(values: Mapping[str, object], place: str) -> None:
+    """UsageError for a worker's key in a file that travels with the tree."""
+    texts = [values.get(name) for name in ("engine", "workers")]
+    words = [word for text in texts for word in (text if isinstance(text, list) else [text]) if isinstance(word, str)]
+    if any("/" in word for word in words):
+        raise UsageError(
+            f"{place}: a worker's key does not belong into a file that others get",
+            hint="name the host alone; each user gives the key once: gg-force --engine remote=HOST/KEY",
+        )
 
 
 def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:

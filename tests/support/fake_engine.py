@@ -21,7 +21,7 @@ from enum import Enum
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder, Writer
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
-from gg.engines.engine import Answer, Failure, Post, Start
+from gg.engines.engine import Answer, Failure, Post, Start, Tell
 from gg.schedule.events import Caps, Fault
 from gg.store.base import Store, blob_key
 
@@ -60,6 +60,9 @@ class FakeEngine:
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         pass
+
+    def follow(self, tell: Tell) -> None:
+        self.tell = tell
 
     def submit(self, start: Start, post: Post) -> None:
         self._waiting.append((start, post))

@@ -39,7 +39,7 @@ def answer(payload: bytes) -> bytes | Sleep:
         elif thunk.argv[0] == b"die":
             raise SystemError("the worker is gone")
         else:
-            result, made = _run(thunk, task, objects)
+            result, made = run_fake(thunk, task, objects)
             results.append(result)
             outputs += made
     reply = encode_reply(Reply(Worker("test"), tuple(results), objects=encode_outputs(outputs)), encoded)
@@ -47,7 +47,7 @@ def answer(payload: bytes) -> bytes | Sleep:
     return Sleep(hung, text) if hung else text
 
 
-def _run(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple[Result, list[bytes]]:
+def run_fake(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple[Result, list[bytes]]:
     extra = {file.path: objects[file.blob] for file in task.extra}
     declared = {e.path: objects[e.blob] for e in thunk.entries if isinstance(e, File)}
     match thunk.argv[0], thunk.argv[1:]:

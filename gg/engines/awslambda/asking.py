@@ -1,4 +1,7 @@
-"""From attempts to an answer of Lambda: what they need is had where functions find it, and a request is encoded and sent."""
+"""Sends attempts to workers: has the inputs they need where a worker finds them, encodes the request, waits for the reply.
+
+`Asking` does what is the same for every way there is to workers (`gg.engines.way`); `Region` is the way to AWS Lambda.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,15 @@ from gg.engines.engine import Failure, Start
 from gg.errors import AccessError
 from gg.light.slotted import replace
 from gg.run.processor import needs_home
-from gg.schedule.events import Fault
+from gg.schedule.events import Caps, Fault
 from gg.wire.reply import Reply, asked
-from gg.wire.request import MOST_CARRIED, RAW, ZSTD, Pack, Place, Request, Task, encode_objects, encode_request
+from gg.wire.request import MOST_CARRIED, RAW, ZSTD, Limits, Pack, Place, Request, Task, encode_objects, encode_request
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
     from gg.engines.awslambda.home import Home
     from gg.engines.awslambda.plugins import Plugins
+    from gg.engines.way import Way
     from gg.store.base import Key
 
 _MOST_REQUEST = 6 * 1000 * 1000  # Lambda's own limit is 6 MiB, and says so only after all of it was sent
@@ -80,10 +84,16 @@ class Region:
         if self._client is not None:
             await self._client.close()
 
-    async def invoke(
-        self, function: Function, body: bytes, request: bytes, patience: float, sent: Callable[[], None]
+    def follow(self, tell: Callable[[int | None, Caps | None], None]) -> None:
+        """Functions do not come and go."""
+
+    async def ask(
+        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
     ) -> Reply | Failure:
-        """One invocation; `request`: what `gg.wire.reply.asked` gave for it. What it costs goes on the meter."""
+        """One invocation. What it costs goes on the meter."""
+        body = b'"' + base64.b64encode(request) + b'"'
+        if len(body) > _MOST_REQUEST:
+            return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
         begun = time.monotonic()
         try:
             answer = await self.client().request(
@@ -107,7 +117,7 @@ class Region:
             report = billed(answer.headers.get("x-amz-log-result", ""))
             took = time.monotonic() - begun
             self.meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
-        found = from_answer(answer, self.asked, function.name, request)
+        found = from_answer(answer, self.asked, function.name, asked(request))
         return self.failed(found) if isinstance(found, Failure) else found
 
     def failed(self, failure: Failure) -> Failure:
@@ -123,11 +133,11 @@ class Region:
 
 
 class Asking:
-    """Asks one region's functions. In the loop."""
+    """Asks the workers at the end of one way. In the loop."""
 
     def __init__(
         self,
-        region: Region,
+        way: Way,
         inputs: Inputs,
         plugins: Plugins,
         home: Home,
@@ -135,7 +145,7 @@ class Asking:
         coordinator: bytes = b"",
     ) -> None:
         """`coordinator`: see `gg.engines.coordinator`."""
-        self._region = region
+        self._way = way
         self._coordinator = coordinator
         self._inputs = inputs
         self._plugins = plugins
@@ -162,9 +172,9 @@ class Asking:
         return Part(handed, start, packs, own, empty)
 
     async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> Came | Failure:
-        """One invocation with all of these; `sent` is called when it is on its way."""
-        region = self._region
-        function = choose(region.functions, parts[0].start.memory)
+        """One request with all of these; `sent` is called when it is on its way."""
+        way = self._way
+        function = choose(way.functions, parts[0].start.memory)
         told = dict.fromkeys(self._home.directories)
         packs: dict[Pack, None] = {}
         objects: dict[tuple[int, bytes], None] = {}
@@ -184,19 +194,17 @@ class Asking:
                 tasks=tuple([_task(part.start, function) for part in parts]),
                 packs=tuple(packs),
                 place=self._place,
+                limits=Limits(memory=parts[0].start.memory),
                 directories=tuple(told),
                 codec=codec,
                 objects=data,
-                engine=region.name,
+                engine=way.name,
                 coordinator=self._coordinator,
             )
         )
-        body = b'"' + base64.b64encode(request) + b'"'
-        if len(body) > _MOST_REQUEST:
-            return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
         limits = [part.start.deadline or function.seconds for part in parts]
         patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
-        reply = await region.invoke(function, body, asked(request), patience, sent)
+        reply = await way.ask(function, request, parts, patience, sent)
         return reply if isinstance(reply, Failure) else Came(parts, reply, set(told))
 
     def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:

@@ -20,14 +20,15 @@ from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gg.aws.loop import LoopThread
-from gg.engines.awslambda.asking import Asking, Region
+from gg.engines.awslambda.asking import Asking
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.inputs import Inputs, Shipping
 from gg.engines.awslambda.parts import Call, Came, Made, Part, Result, own_size, portions
 from gg.engines.awslambda.plugins import Plugins
 from gg.engines.awslambda.replies import Replies, failure_of, same_as_inputs
 from gg.engines.awslambda.room import Room
-from gg.engines.engine import Answer, Failure, Post, Start
+from gg.engines.engine import Answer, Failure, Post, Start, Tell
+from gg.engines.way import Way
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
 from gg.schedule.events import Caps, Fault, Ramp
@@ -76,7 +77,7 @@ class LambdaEngine:
 
     def __init__(
         self,
-        region: Region,
+        region: Way,
         *,
         store: Store,
         groups: Groups,
@@ -88,10 +89,12 @@ class LambdaEngine:
         granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
         coordinator: bytes = b"",
         later: Later | None = None,
+        caps: Caps | None = None,
     ) -> None:
+        """`caps`: what is known of where it runs, if that is not Lambda."""
         self.name = region.name
         self.slots = slots
-        self.caps = Caps(
+        self.caps = caps or Caps(
             memory_classes=tuple(f.memory for f in region.functions),
             max_seconds=min(f.seconds for f in region.functions),
             overhead=_OVERHEAD_S,
@@ -120,7 +123,7 @@ class LambdaEngine:
             later=later,
             forget=self._inputs.forget,
         )
-        self._loop = LoopThread("lambda")
+        self._loop = LoopThread(region.name)
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
         self._came: list[tuple[Call, Came]] = []
         self._room = Room(_IN_FLIGHT)
@@ -144,6 +147,13 @@ class LambdaEngine:
 
     def cancel(self, attempt: int) -> None:
         self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
+
+    def follow(self, tell: Tell) -> None:
+        def changed(slots: int | None, caps: Caps | None) -> None:
+            if not self._closed:
+                tell(self.name, slots, caps)
+
+        self._loop.loop().call_soon_threadsafe(self._region.follow, changed)
 
     def close(self) -> None:
         """Connections are dropped; what runs in functions ends there by itself, and nobody hears of it."""

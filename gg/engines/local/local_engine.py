@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
-from gg.engines.engine import Answer, Failure, Post, Start
+from gg.engines.engine import Answer, Failure, Post, Start, Tell
 from gg.engines.machine import memory_total, oom_kills
 from gg.engines.undeclared import Undeclared
 from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
@@ -93,6 +93,9 @@ class LocalEngine:
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         """All is here."""
+
+    def follow(self, tell: Tell) -> None:
+        """This machine does not come and go."""
 
     def submit(self, start: Start, post: Post) -> None:
         with self._lock:

@@ -1,0 +1,136 @@
+"""`gg worker`: run thunks for other machines."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+import click
+
+from gg.errors import UsageError
+
+
+@click.command("gg worker", context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--listen",
+    metavar="[HOST:]PORT",
+    is_flag=False,
+    flag_value="",
+    help="Take work from whoever connects with this worker's key (default: every address, port 7177).",
+)
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1, 4096), help="How many thunks to run at once (default: processors)."
+)
+@click.option(
+    "--memory", metavar="SIZE", help="What all of them may take together (default: nine tenths of what there is)."
+)
+@click.option("--cache", metavar="SIZE", help="How much of inputs to keep on disk (default: most of what is free).")
+@click.option("--directory", metavar="DIR", help="Where to keep inputs and to work (default: below the user's cache).")
+@click.option(
+    "--idle", metavar="SECONDS", type=click.FloatRange(min=0), default=0.0, help="End after so long without work."
+)
+@click.option(
+    "--grace",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    default=100.0,
+    help="How long what runs may go on after SIGTERM (default: 100).",
+)
+@click.option(
+    "--new-key", is_flag=True, help="Make another certificate and key: nobody who has the old one gets in any more."
+)
+def command(
+    listen: str | None,
+    jobs: int | None,
+    memory: str | None,
+    cache: str | None,
+    directory: str | None,
+    idle: float,
+    grace: float,
+    new_key: bool,
+) -> None:
+    """Run thunks for other machines, on this one.
+
+    \b
+    gg worker --listen                      here; prints a line to paste there:
+    gg-force --engine remote=HOST/KEY       there, the first time; then --engine remote=HOST
+    """
+    from gg.worker import serving
+    from gg.worker.identity import load_identity
+    from gg.workspace import settings as config
+
+    if listen is None:
+        raise UsageError("a worker is to take work from somewhere", hint="gg worker --listen")
+    host, port = _place(listen)
+    where = directory or os.path.join(config.cache_home(), "worker")
+    options = serving.Options(
+        directory=os.path.abspath(where),
+        host=host,
+        port=port,
+        cpus=jobs or len(os.sched_getaffinity(0)),
+        memory=config.size(memory, "--memory") if memory else _memory(),
+        cache=config.size(cache, "--cache") if cache else 0,
+        idle=idle,
+        grace=grace,
+    )
+    identity = load_identity(os.path.join(config.home(), "worker"), renew=new_key)
+    with _Lock(options.directory):
+        serving.run(options, identity, lambda port: _ready(host, port, identity.key.text), _say)
+
+
+def _place(text: str) -> tuple[str, int]:
+    from gg.engines.remote.hosts import PORT, parse_host
+
+    if not text:
+        return "", PORT
+    if text.isascii() and text.isdigit():
+        return "", int(text)
+    host, port, key = parse_host(text)
+    if key:
+        raise UsageError(
+            f"{text!r} is no address to listen on", hint="--listen HOST:PORT, --listen PORT, or --listen alone"
+        )
+    return host, port
+
+
+def _memory() -> int:
+    from gg.engines.machine import memory_total
+
+    return (memory_total() or 4 << 30) * 9 // 10
+
+
+class _Lock:
+    """Two workers cannot have one directory. UsageError for the second."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        import fcntl
+
+        os.makedirs(self._directory, mode=0o700, exist_ok=True)
+        self._fd = os.open(os.path.join(self._directory, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(
+                f"another worker works in {self._directory}", hint="give this one another: --directory DIR"
+            ) from None
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._fd)
+
+
+def _ready(host: str, port: int, key: str) -> None:
+    from gg.engines.remote.hosts import host_name
+
+    name = host if host not in ("", "0.0.0.0", "::") else socket.gethostname()
+    print("This worker takes work from whoever has its key. On the machine that builds:", flush=True)
+    print(f"    gg-force --engine remote={host_name(name, port)}/{key}", flush=True)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"gg worker: {text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,84 @@
+"""What a worker gets of this machine: the objects of the attempts that it was given, and none besides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+
+from gg.core.ids import BlobId, GroupId
+from gg.core.thunk import File
+from gg.engines.engine import Start
+from gg.errors import GGError
+from gg.run.expand import Groups
+from gg.store.base import Key, Kind, Store, blob_key
+from gg.wire.request import Pack, Place
+
+
+class Lending:
+    """The objects that one worker may ask for. `outside` maps a path inside a thunk to the real path on this machine."""
+
+    def __init__(self, store: Store, groups: Groups, outside: Callable[[bytes], bytes] = bytes) -> None:
+        self._store = store
+        self._groups = groups
+        self._outside = outside
+        self._granted: dict[Key, File | None] = {}
+        self._known: set[tuple[GroupId, ...]] = set()
+
+    def grant(self, start: Start) -> None:
+        """All that the attempt declares."""
+        thunk = start.thunk
+        own = [e for e in (*thunk.entries, *start.extra) if isinstance(e, File)]
+        self._granted.update((blob_key(file.blob), file) for file in own)
+        if thunk.groups not in self._known:
+            self._known.add(thunk.groups)
+            self._granted.update((Key(Kind.GROUP, each), None) for each in self._groups.ids_below(thunk.groups))
+            for node in self._groups.below(thunk.groups):
+                files = [e for e in node.entries if isinstance(e, File)]
+                self._granted.update((blob_key(file.blob), file) for file in files)
+
+    def read(self, kind: int, digest: bytes) -> bytes | None:
+        """An object; None if it is nowhere, or was not granted. May block."""
+        granted = [key for key in (Key(each, digest) for each in Kind if each == kind) if key in self._granted]
+        if not granted:
+            return None
+        key = granted[0]
+        try:
+            data = self._store.get([key]).get(key)
+        except GGError:
+            data = None
+        return data if data is not None else self._from_place(self._granted[key])
+
+    def _from_place(self, file: File | None) -> bytes | None:
+        """A file of the system, which stands at its own path and not in the store."""
+        if file is None:
+            return None
+        try:
+            with open(self._outside(file.path), "rb") as opened:
+                data = opened.read()
+        except OSError:
+            return None
+        return data if BlobId.of(data) == file.blob else None
+
+
+class Directly:
+    """Takes the place of a store in between (`gg.engines.awslambda.lambda_engine.Remote`): workers ask for what they lack, and send
+    outputs here before they answer.
+    """
+
+    place = Place()
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+        return set()
+
+    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+        return set(), set(keys)
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
+        """Those that have come."""
+        here = self._store.has([blob_key(blob) for blob in blobs])
+        return {blob for blob in blobs if blob_key(blob) in here}
+
+    def gone(self, keys: Sequence[Key]) -> None:
+        """What a worker lacks it asks for by itself."""

@@ -1,0 +1,257 @@
+"""One connection to a worker: frames go out and come in, objects are lent, big outputs are taken."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+
+from gg.engines.remote.hosts import Host
+from gg.engines.remote.lending import Lending
+from gg.errors import FormatError, GGError, SetupError
+from gg.host.trees import hash_file
+from gg.store.base import Store
+from gg.wire import frames
+from gg.wire.frames import Frame, Hello, Kind, Welcome
+from gg.wire.pin import fingerprint_of
+
+CONNECT_S = 5.0
+_CLOSE_S = 5.0
+_READERS = 4  # questions that are answered at once
+_MOST_OUTPUT = 16 << 30
+_TAKEN = frozenset({Kind.STARTED, Kind.NEED, Kind.OUTPUT, Kind.REPLY, Kind.BACK, Kind.LEAVING, Kind.BEAT})
+_GREETED = frozenset({Kind.WELCOME, Kind.REFUSED})
+
+
+class Asked:
+    """An attempt that was sent. `reply` is given its end: a reply's bytes, or None when the worker has given it back."""
+
+    __slots__ = ("outputs", "reply", "started", "tell")
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.started = False
+        self.tell = tell
+        self.outputs: dict[bytes, str] = {}  # files that are being written, by digest
+
+
+class Link:
+    """A connection that was let in. `leaving()` is called when the worker says that it goes; `lost(self)` at the end."""
+
+    def __init__(
+        self,
+        host: Host,
+        welcome: Welcome,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        lending: Lending,
+        store: Store,
+        tmp: str,
+        leaving: Callable[[], None],
+        lost: Callable[[Link], None],
+    ) -> None:
+        self.host = host
+        self.welcome = welcome
+        self.asked: dict[int, Asked] = {}
+        self.left = False
+        self._reader = reader
+        self._writer = writer
+        self._lending = lending
+        self._store = store
+        self._tmp = tmp
+        self._leaving = leaving
+        self._lost = lost
+        self._loop = asyncio.get_running_loop()
+        self._whole = frames.Whole({Kind.REPLY: frames.MOST_REPLY, Kind.NEED: frames.PART})
+        self._lenders = asyncio.Semaphore(_READERS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._ended = asyncio.Event()
+        self._begin(self._serve())
+        self._begin(self._beat())
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def send(self, kind: Kind, number: int, data: bytes = b"") -> None:
+        """OSError when it is gone."""
+        for frame in frames.encode_frames(kind, number, data):
+            if self._ended.is_set():
+                raise ConnectionResetError(f"{self.host} is gone")
+            self._writer.write(frame)
+            await self._writer.drain()
+
+    def send_soon(self, kind: Kind, number: int) -> None:
+        if not self._ended.is_set():
+            self._begin(self._send_quietly(kind, number))
+
+    async def _send_quietly(self, kind: Kind, number: int) -> None:
+        with suppress(OSError):
+            await self.send(kind, number)
+
+    async def close(self) -> None:
+        """Have all that runs there ended, and the connection closed, before this returns; but not for ever."""
+        self._closed = True
+        await self._send_quietly(Kind.BYE, 0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await self._ended.wait()
+        self._writer.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # What comes
+
+    async def _serve(self) -> None:
+        try:
+            while True:
+                await self._take(await _read(self._reader, _TAKEN))
+        except (OSError, EOFError, FormatError, TimeoutError):
+            pass
+        finally:
+            self._ended.set()
+            self._writer.close()
+            for asked in self.asked.values():
+                self._drop_outputs(asked)
+            if not self._closed:
+                self._lost(self)
+
+    async def _take(self, frame: Frame) -> None:
+        asked = self.asked.get(frame.number)
+        match frame.kind:
+            case Kind.STARTED:
+                if asked is not None and not asked.started:
+                    asked.started = True
+                    asked.tell()
+            case Kind.REPLY:
+                data = self._whole.take(frame)
+                if data is not None and asked is not None and not asked.reply.done():
+                    asked.reply.set_result(data)
+            case Kind.BACK:
+                if asked is not None and not asked.reply.done():
+                    asked.reply.set_result(None)
+            case Kind.OUTPUT:
+                digest, part = frames.decode_output(frame.data)
+                if asked is not None:
+                    await self._loop.run_in_executor(None, self._keep, asked, digest, part, frame.last)
+            case Kind.NEED:
+                question = self._whole.take(frame)
+                if question is not None:
+                    self._begin(self._lend(frame.number, frames.decode_need(question)))
+            case Kind.LEAVING:
+                self.left = True
+                self._leaving()
+            case _:
+                pass
+
+    async def _lend(self, number: int, keys: list[tuple[int, bytes]]) -> None:
+        """Send the objects of a question, in its order."""
+        async with self._lenders:
+            with suppress(OSError):
+                for index, (kind, digest) in enumerate(keys):
+                    data = await self._loop.run_in_executor(None, self._lending.read, kind, digest)
+                    await self._send_object(number, index, data)
+
+    async def _send_object(self, number: int, index: int, data: bytes | None) -> None:
+        size = len(data) if data is not None else 0
+        for at in range(0, max(size, 1), frames.PART):
+            part = data[at : at + frames.PART] if data is not None else None
+            self._writer.write(_object(number, frames.encode_object(index, part, at + frames.PART >= size)))
+            await self._writer.drain()
+
+    async def _beat(self) -> None:
+        while not self._ended.is_set():
+            await asyncio.sleep(frames.BEAT_S)
+            await self._send_quietly(Kind.BEAT, 0)
+
+    # Outputs; in a thread, one after the other
+
+    def _keep(self, asked: Asked, digest: bytes, part: bytes, last: bool) -> None:
+        """Write a part of a blob aside, and put it into the store once it is whole and its bytes are right."""
+        place = asked.outputs.get(digest)
+        if place is None:
+            place = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")
+        try:
+            with open(place, "ab") as file:
+                file.write(part)
+                size = file.tell()
+            if size > _MOST_OUTPUT:
+                raise FormatError("an output is bigger than any may be")
+            if last:
+                del asked.outputs[digest]
+                blob = hash_file(place)
+                if blob.digest == digest:
+                    self._store.put_files({blob: os.fsencode(place)}, consume=True)
+        except (OSError, GGError):
+            asked.outputs.pop(digest, None)
+            raise
+        finally:
+            if digest not in asked.outputs:
+                with suppress(OSError):
+                    os.unlink(place)
+
+    def _drop_outputs(self, asked: Asked) -> None:
+        for place in asked.outputs.values():
+            with suppress(OSError):
+                os.unlink(place)
+
+
+def _object(number: int, data: bytes) -> bytes:
+    return frames.HEAD.pack(Kind.OBJECT, 1, number, len(data)) + data
+
+
+async def _read(reader: asyncio.StreamReader, taken: frozenset[Kind]) -> Frame:
+    async with asyncio.timeout(frames.DEAD_S):
+        kind, last, number, length = frames.decode_head(await reader.readexactly(frames.HEAD.size), taken)
+        return Frame(kind, number, last, await reader.readexactly(length))
+
+
+async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to a worker whose certificate is the pinned one, and be let in. SetupError where somebody else, or nobody, lets us
+    in there; OSError, TimeoutError when nobody answers.
+    """
+    async with asyncio.timeout(CONNECT_S):
+        reader, writer = await asyncio.open_connection(host.address, host.port, ssl=_context(), limit=1 << 20)
+        try:
+            await _check(host, writer)
+            writer.write(frames.encode_frames(Kind.HELLO, 0, frames.encode_hello(Hello(host.key.token, name)))[0])
+            await writer.drain()
+            frame = await _read(reader, _GREETED)
+            if frame.kind is Kind.REFUSED:
+                raise SetupError(
+                    f"the worker on {host} does not let us in: {frame.data[:200].decode('utf-8', 'replace')}",
+                    hint="paste the line again that gg worker --listen has printed there",
+                )
+            return frames.decode_welcome(frame.data), reader, writer
+        except FormatError as error:
+            writer.close()
+            raise SetupError(f"what listens on {host} is no worker, or of another version of gg") from error
+        except BaseException:
+            writer.close()
+            raise
+
+
+async def _check(host: Host, writer: asyncio.StreamWriter) -> None:
+    tls = writer.get_extra_info("ssl_object")
+    shown = fingerprint_of(tls.getpeercert(binary_form=True) if tls else None)
+    if not hmac.compare_digest(shown, host.key.fingerprint):
+        raise SetupError(
+            f"{host} shows another certificate than its key says: nothing was sent there",
+            hint="if the worker was set up anew, paste the line that gg worker --listen prints now",
+        )
+
+
+def _context() -> ssl.SSLContext:
+    """Certificates are not looked at here: the one that counts is pinned (`_check`)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context

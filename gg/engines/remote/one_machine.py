@@ -1,0 +1,235 @@
+"""The way to one machine: a connection that is made again when it breaks, and what a break means for what was under way.
+
+Whether a worker has died, or only the way to it, is found out by knocking again. The same worker opens: the network's fault.
+Another one opens, or nobody listens any more: it has died, and whatever ran there may be why. What had only been
+waiting there is nobody's fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from gg.cost.meter import Meter
+from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.parts import Part
+from gg.engines.engine import Failure
+from gg.engines.remote.hosts import Host
+from gg.engines.remote.lending import Lending
+from gg.engines.remote.link import Asked, Link, knock
+from gg.errors import FormatError, SetupError
+from gg.schedule.events import Caps, Fault
+from gg.store.base import Store
+from gg.wire.frames import Kind, Welcome
+from gg.wire.reply import Reply, asked, decode_reply
+from gg.wire.request import WrongVersion
+
+DAY_S = 86400.0
+_OVERHEAD_S = 0.03
+_PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+_PAUSE_S = 8.0
+_GONE_S = 0.1  # what was under way is answered before it is told that the machine is gone
+_NOT_NOW_S = 0.2
+_Tell = Callable[[int | None, Caps | None], None]
+
+
+class Machine:
+    """One machine. What `lending` grants is lent to it; its big outputs are put into `store` by way of `tmp`."""
+
+    def __init__(self, name: str, host: Host, welcome: Welcome, meter: Meter, lending: Lending, store: Store, tmp: str):
+        self.name = name
+        self.host = host
+        self.meter = meter
+        self.functions = (Function(str(host), welcome.memory, DAY_S),)
+        self.caps = caps_of(welcome)
+        self._instance = welcome.instance
+        self._lending = lending
+        self._store = store
+        self._tmp = tmp
+        self._link: Link | None = None
+        self._opening: asyncio.Task[None] | None = None  # soon there is a connection, or it is known that there is none
+        self._waiting: asyncio.Task[None] | None = None  # for a worker that is gone
+        self._tell: _Tell = lambda slots, caps: None
+        self._numbers = itertools.count(1)
+        self._closed = False
+
+    # As a way
+
+    async def warm(self) -> None:
+        """Have a connection."""
+        await self._open()
+
+    def follow(self, tell: _Tell) -> None:
+        self._tell = tell
+
+    async def ask(
+        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+    ) -> Reply | Failure:
+        link = self._link or await self._open()
+        if link is None or link.left:
+            await asyncio.sleep(_NOT_NOW_S)
+            return Failure(Fault.THROTTLED, f"{self.host} is not there")
+        for part in parts:
+            self._lending.grant(part.start)
+        number, attempt = next(self._numbers), Asked(sent)
+        link.asked[number] = attempt
+        try:
+            with suppress(OSError):  # the end of the link answers all that was asked
+                await link.send(Kind.RUN, number, request)
+            reply = await attempt.reply
+        except _Broken as error:
+            return error.failure
+        except asyncio.CancelledError:
+            link.send_soon(Kind.CANCEL, number)
+            raise
+        finally:
+            link.asked.pop(number, None)
+        if reply is None:
+            return Failure(Fault.CANCELLED, f"{self.host} has given it back")
+        return self._judged(reply, request)
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in (self._opening, self._waiting):
+            if task is not None:
+                task.cancel()
+        if self._link is not None:
+            await self._link.close()
+
+    # The connection
+
+    async def _open(self) -> Link | None:
+        """The connection, made if there is none yet; None if it cannot be had now."""
+        if self._opening is None and self._waiting is None and not self._closed:
+            self._opening = asyncio.get_running_loop().create_task(self._connect())
+        if self._opening is not None:
+            await asyncio.wait([self._opening])
+        return self._link
+
+    async def _connect(self) -> None:
+        try:
+            await self._knock()
+        except (OSError, TimeoutError, EOFError, SetupError):
+            self._gone()
+        finally:
+            self._opening = None
+
+    async def _knock(self) -> None:
+        """Have a connection. OSError, TimeoutError, SetupError."""
+        welcome, reader, writer = await knock(self.host, user())
+        if self._closed:
+            writer.close()
+            return
+        self._instance = welcome.instance
+        self.caps = caps_of(welcome)
+        self._link = Link(
+            self.host,
+            welcome,
+            reader,
+            writer,
+            lending=self._lending,
+            store=self._store,
+            tmp=self._tmp,
+            leaving=self._leaving,
+            lost=self._lost,
+        )
+
+    def _leaving(self) -> None:
+        self._tell(0, self.caps._replace(leaving=True))
+
+    def _lost(self, link: Link) -> None:
+        """The connection broke."""
+        self._link = None
+        self._opening = asyncio.get_running_loop().create_task(self._find_out(link))
+
+    async def _find_out(self, link: Link) -> None:
+        """Why it broke, for those who wait; then go on, or wait until the worker is there again."""
+        before = self._instance
+        there = True
+        try:
+            await self._knock()
+            same = self._instance == before
+            fault, why = (
+                (Fault.INFRA, "the connection to {} broke") if same else (Fault.DIED, "the worker on {} has died")
+            )
+        except ConnectionRefusedError:
+            there, fault, why = False, Fault.DIED, "the worker on {} has died"
+        except (OSError, TimeoutError, EOFError, SetupError):
+            there, fault, why = False, Fault.LOST, "the worker on {} does not answer any more"
+        finally:
+            self._opening = None
+        self._tell_why(link, fault, why.format(self.host))
+        if there:
+            self._back()
+        else:
+            self._gone()
+
+    def _tell_why(self, link: Link, fault: Fault, why: str) -> None:
+        for attempt in link.asked.values():
+            if attempt.reply.done():
+                continue
+            blamed = attempt.started and not link.left
+            failure = Failure(fault, f"{why} while it ran this") if blamed else Failure(Fault.CANCELLED, why)
+            attempt.reply.set_exception(_Broken(failure))
+
+    def _gone(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(_GONE_S, self._say_gone)
+        if not self._closed:
+            self._waiting = loop.create_task(self._come_back())
+
+    def _say_gone(self) -> None:
+        if self._link is None:
+            self._tell(None, None)
+
+    def _back(self) -> None:
+        """It is there, perhaps another one."""
+        link = self._link
+        if link is not None:
+            self._tell(link.welcome.slots, self.caps)
+
+    async def _come_back(self) -> None:
+        """Knock until somebody opens."""
+        try:
+            for pause in itertools.chain(_PAUSES_S, itertools.repeat(_PAUSE_S)):
+                await asyncio.sleep(pause)
+                with suppress(OSError, TimeoutError, EOFError, SetupError):
+                    await self._knock()
+                if self._link is not None:
+                    self._back()
+                    return
+        finally:
+            self._waiting = None
+
+    def _judged(self, reply: bytes, request: bytes) -> Reply | Failure:
+        try:
+            return decode_reply(reply, asked(request))
+        except WrongVersion as error:
+            wrong = SetupError(
+                f"the worker on {self.host} is of another version of gg", hint="install the same one there"
+            )
+            return Failure(Fault.INFRA, f"{wrong}: {error}", setup=wrong)
+        except FormatError as error:
+            return Failure(Fault.INFRA, f"a damaged reply: {error}")
+
+
+class _Broken(Exception):
+    """The connection ended before the reply came."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+def caps_of(welcome: Welcome) -> Caps:
+    """What a machine can do."""
+    return Caps(memory_total=welcome.memory, overhead=_OVERHEAD_S, announces=True)
+
+
+def user() -> str:
+    """How we are called in a worker's log."""
+    return f"{os.getuid()}@{socket.gethostname()}"[:200]

@@ -1,0 +1,127 @@
+"""The remote engines of this user's set-up, one a machine: who of those that are named opens, and what he has."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from gg.aws.loop import LoopThread
+from gg.cost.meter import Meter
+from gg.cost.prices import prices
+from gg.engines.awslambda.lambda_engine import LambdaEngine
+from gg.engines.remote.hosts import Host, known_hosts
+from gg.engines.remote.lending import Directly, Lending
+from gg.engines.remote.link import knock
+from gg.engines.remote.one_machine import Machine
+from gg.errors import GGError, SetupError, Unreachable, UsageError
+from gg.run.expand import Groups
+from gg.store.base import Store
+from gg.wire.frames import Welcome
+from gg.workspace import settings as config
+from gg.workspace.granted import Granted
+from gg.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
+    from gg.host.filedb import FileDB
+    from gg.workspace.workspace import Workspace
+
+NAME = "remote"
+
+
+class RemoteEngine(LambdaEngine):
+    """One machine. All but the way to it is as for functions of Lambda."""
+
+
+def open_remote_engines(
+    settings: Settings,
+    *,
+    store: Store,
+    groups: Groups,
+    files: Callable[[], FileDB],
+    workspace: Workspace,
+    renaming: Renaming | None = None,
+    report: Callable[[str], None] = lambda text: None,
+) -> list[LambdaEngine]:
+    """An engine for each machine that opens; `report(text)` is told of the others.
+
+    UsageError when none is named, or one without a key. SetupError, Unreachable when none opens.
+    """
+    _need_extra()
+    hosts = known_hosts(settings.workers, config.home())
+    if not hosts:
+        raise UsageError(
+            "the remote engine needs workers",
+            hint="run gg worker --listen on another machine, and paste the line that it prints",
+        )
+    granted = Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~")))
+    outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
+    engines: list[LambdaEngine] = []
+    for host, welcome in _opened(hosts, report):
+        name = f"{NAME}/{host}"
+        lending = Lending(store, groups, outside)
+        machine = Machine(name, host, welcome, Meter(prices("us-east-1")), lending, store, workspace.tmp)
+        engines.append(
+            RemoteEngine(
+                machine,
+                store=store,
+                groups=groups,
+                files=files,
+                remote=Directly(store),
+                slots=welcome.slots,
+                renaming=renaming,
+                granted=granted,
+                caps=machine.caps,
+            )
+        )
+    return engines
+
+
+def _opened(hosts: Sequence[Host], report: Callable[[str], None]) -> list[tuple[Host, Welcome]]:
+    """Those that open, asked all at once."""
+
+    async def ask_all() -> list[Welcome | GGError]:
+        return await asyncio.gather(*[_ask(host) for host in hosts])
+
+    loop = LoopThread("remote set-up")
+    try:
+        answers = loop.run(ask_all())
+    finally:
+        loop.close()
+    found: list[tuple[Host, Welcome]] = []
+    wrong: list[GGError] = []
+    for host, answer in zip(hosts, answers, strict=True):
+        if isinstance(answer, GGError):
+            wrong.append(answer)
+        else:
+            found.append((host, answer))
+    if not found:
+        raise wrong[0]
+    for error in wrong:
+        report(f"going on without a worker: {error.what}")
+    return found
+
+
+async def _ask(host: Host) -> Welcome | GGError:
+    """What a worker says of itself, or why it cannot be used."""
+    try:
+        welcome, _, writer = await knock(host, "")
+    except GGError as error:
+        return error
+    except (OSError, EOFError, TimeoutError) as error:
+        why = getattr(error, "strerror", None) or "no answer"
+        return Unreachable(f"the worker on {host} does not answer: {why}", hint="run there: gg worker --listen")
+    writer.close()
+    here = os.uname().machine
+    if welcome.machine != here:
+        return SetupError(f"the worker on {host} has another processor: {welcome.machine}, and this is {here}")
+    return welcome
+
+
+def _need_extra() -> None:
+    try:
+        import zstandard  # noqa: F401 (only asked whether it is there)
+    except ImportError as error:
+        raise SetupError("the remote engine needs zstandard", hint="pip install 'ggbuild[remote]'") from error

@@ -1,0 +1,329 @@
+"""A worker that coordinators connect to: TLS with a certificate that they know, a token, and frames (`gg.wire.frames`).
+
+Nothing is done for a connection before its token was found right. What a coordinator has asked for ends with its
+connection. Objects that are not here are asked of the coordinator whose request needs them, and outputs that are too big
+for a reply go back the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import ssl
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any, TypeVar
+
+from gg.errors import FormatError
+from gg.store.base import Key
+from gg.wire import frames
+from gg.wire.frames import Frame, Kind, Welcome
+from gg.wire.request import decode_request
+from gg.worker.disk_cache import Cache
+from gg.worker.slots import Slots, Work
+
+T = TypeVar("T")
+
+_HELLO_S = 10.0
+_STRANGERS = 64  # connections that have not shown a token yet
+_ANSWER_S = 120.0  # how long a coordinator may take to send an object on
+_AT_ONCE = 256  # objects in one question
+_PARTS = 64  # of objects, that have come and are not on disk yet
+_TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT, Kind.BYE, Kind.BEAT})
+_MOST_WAITING = 100_000  # requests of one coordinator
+
+
+class Listener:
+    """Serves coordinators. In one event loop. `say(text)` is told who comes and goes."""
+
+    def __init__(self, slots: Slots, token: bytes, welcome: Welcome, say: Callable[[str], None]) -> None:
+        self._slots = slots
+        self._token = token
+        self._welcome = welcome
+        self._say = say
+        self._strangers = 0
+        self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._leaving = False
+
+    async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
+        """Listen; the port. OSError."""
+        self._server = await asyncio.start_server(self._connected, host or None, port, ssl=context, limit=1 << 20)
+        found: int = self._server.sockets[0].getsockname()[1]
+        return found
+
+    async def leave(self, seconds: float) -> None:
+        """Take nothing more, let what runs end for so long, give back the rest, and close."""
+        self._leaving = True
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self._connections):
+            connection.send_soon(Kind.LEAVING, 0)
+        await asyncio.get_running_loop().run_in_executor(None, self._slots.leave, seconds)
+        for connection in list(self._connections):
+            await connection.flush()
+            connection.close()
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            name = await self._admitted(reader, writer)
+            if name is not None:
+                await self._serve(reader, writer, name)
+        except (OSError, EOFError, FormatError, TimeoutError):
+            pass  # it has gone, or speaks something else
+        except asyncio.CancelledError:
+            pass  # the loop ends
+        finally:
+            writer.close()
+
+    async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+        """Who this is; None for whoever may not come in."""
+        if self._strangers >= _STRANGERS:
+            return None
+        self._strangers += 1
+        try:
+            async with asyncio.timeout(_HELLO_S):
+                head = await reader.readexactly(frames.HEAD.size)
+                _, _, _, length = frames.decode_head(head, frozenset({Kind.HELLO}))
+                hello = frames.decode_hello(await reader.readexactly(length))
+                refused = self._refusal(hello.token)
+                if refused:
+                    writer.write(frames.encode_frames(Kind.REFUSED, 0, refused.encode())[0])
+                    await writer.drain()
+                    self._say(f"{_peer(writer)} was refused: {refused}")
+                    return None
+                writer.write(frames.encode_frames(Kind.WELCOME, 0, frames.encode_welcome(self._welcome))[0])
+                await writer.drain()
+                return hello.name
+        finally:
+            self._strangers -= 1
+
+    def _refusal(self, token: bytes) -> str:
+        if not hmac.compare_digest(token, self._token):
+            return "the key is wrong"
+        return "the worker is leaving" if self._leaving else ""
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
+        connection = _Connection(self._slots, reader, writer)
+        self._connections.add(connection)
+        if name:  # who only asks what there is gives none
+            self._say(f"{name} ({_peer(writer)}) has come")
+        beating = asyncio.get_running_loop().create_task(connection.beat())
+        try:
+            await connection.serve()
+        finally:
+            beating.cancel()
+            connection.end()
+            await asyncio.get_running_loop().run_in_executor(None, self._slots.drop, connection)
+            self._connections.discard(connection)
+            if name:
+                self._say(f"{name} has gone, after {connection.served} thunks")
+
+
+def _peer(writer: asyncio.StreamWriter) -> str:
+    peer = writer.get_extra_info("peername")
+    return str(peer[0]) if peer else "somebody"
+
+
+class _Connection:
+    """One coordinator that was let in."""
+
+    def __init__(self, slots: Slots, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._slots = slots
+        self._reader = reader
+        self._writer = writer
+        self._loop = asyncio.get_running_loop()
+        self._whole = frames.Whole({Kind.RUN: frames.MOST_REQUEST})
+        self._questions: dict[int, asyncio.Queue[tuple[int, bytes | None, bool] | None]] = {}
+        self._last_question = 0
+        self._under_way = 0
+        self._sending: set[asyncio.Task[None]] = set()
+        self._over = False
+        self.served = 0
+
+    # In the loop
+
+    async def serve(self) -> None:
+        """Do what it asks for, until it goes."""
+        while True:
+            frame = await self._read()
+            match frame.kind:
+                case Kind.RUN:
+                    request = self._whole.take(frame)
+                    if request is not None:
+                        self._run(frame.number, request)
+                case Kind.CANCEL:
+                    await self._loop.run_in_executor(None, self._slots.cancel, self, frame.number)
+                case Kind.OBJECT:
+                    question = self._questions.get(frame.number)
+                    if question is not None:
+                        await question.put(frames.decode_object(frame.data))
+                case Kind.BYE:
+                    return
+                case _:
+                    pass
+
+    async def _read(self) -> Frame:
+        async with asyncio.timeout(frames.DEAD_S):
+            head = await self._reader.readexactly(frames.HEAD.size)
+            kind, last, number, length = frames.decode_head(head, _TAKEN)
+            return Frame(kind, number, last, await self._reader.readexactly(length))
+
+    def _run(self, number: int, request: bytes) -> None:
+        if self._under_way >= _MOST_WAITING:
+            raise FormatError("too many requests at once")
+        self._under_way += 1
+        try:
+            memory = decode_request(request).limits.memory
+        except FormatError:
+            memory = 0  # whoever handles it says what is wrong
+
+        def started() -> None:
+            self._loop.call_soon_threadsafe(self.send_soon, Kind.STARTED, number)
+
+        def done(reply: bytes | None) -> None:
+            self._loop.call_soon_threadsafe(self._done, number, reply)
+
+        self._slots.submit(Work(self, number, request, memory, _Coordinator(self, number), started, done))
+
+    def _done(self, number: int, reply: bytes | None) -> None:
+        self._under_way -= 1
+        self.served += reply is not None
+        self.send_soon(Kind.BACK if reply is None else Kind.REPLY, number, reply or b"")
+
+    def send_soon(self, kind: Kind, number: int, data: bytes = b"") -> None:
+        """From the loop."""
+        if not self._over:
+            task = self._loop.create_task(self._send_quietly(kind, number, data))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _send_quietly(self, kind: Kind, number: int, data: bytes) -> None:
+        try:
+            await self.send(kind, number, data)
+        except OSError:
+            pass  # who reads will notice
+
+    async def send(self, kind: Kind, number: int, data: bytes = b"") -> None:
+        for frame in frames.encode_frames(kind, number, data):
+            if self._over:
+                raise OSError("the coordinator has gone")
+            self._writer.write(frame)
+            await self._writer.drain()
+
+    async def send_part(self, kind: Kind, number: int, data: bytes, *, last: bool) -> None:
+        """One frame of a message."""
+        if self._over:
+            raise OSError("the coordinator has gone")
+        self._writer.write(frames.HEAD.pack(kind, last, number, len(data)) + data)
+        await self._writer.drain()
+
+    async def flush(self) -> None:
+        """Have all sent that was to be sent, if it takes what is sent."""
+        if self._sending:
+            await asyncio.wait(list(self._sending), timeout=_HELLO_S)
+
+    async def beat(self) -> None:
+        while True:
+            await asyncio.sleep(frames.BEAT_S)
+            await self._send_quietly(Kind.BEAT, 0, b"")
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def end(self) -> None:
+        """It has gone: whoever waits for it is told."""
+        self._over = True
+        for question in self._questions.values():
+            while question.full():
+                question.get_nowait()
+            question.put_nowait(None)
+
+    # From the threads of slots
+
+    def call(self, work: Coroutine[Any, Any, T], seconds: float) -> T:
+        """Do `work` in the loop. OSError when it takes too long."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(seconds)
+        except TimeoutError as error:
+            future.cancel()
+            raise OSError("the coordinator does not answer") from error
+
+    async def ask(self, keys: Sequence[Key]) -> int:
+        """Put a question; its number."""
+        self._last_question += 1
+        number = self._last_question
+        self._questions[number] = asyncio.Queue(_PARTS)
+        if self._over:
+            raise OSError("the coordinator has gone")
+        await self.send(Kind.NEED, number, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
+        return number
+
+    async def part(self, number: int) -> tuple[int, bytes | None, bool]:
+        """The next part of what answers a question."""
+        found = await self._questions[number].get()
+        if found is None:
+            raise OSError("the coordinator has gone")
+        return found
+
+    async def forget(self, number: int) -> None:
+        question = self._questions.pop(number, None)
+        while question is not None and not question.empty():  # whoever waits to put something there goes on
+            question.get_nowait()
+
+
+class _Coordinator:
+    """A coordinator as the source of one request's objects, and where its big outputs go."""
+
+    requests = puts = 0  # of S3
+
+    def __init__(self, connection: _Connection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        """Put those of `keys` that it has into the cache. OSError."""
+        for at in range(0, len(keys), _AT_ONCE):
+            self._fetch(keys[at : at + _AT_ONCE], cache)
+
+    def _fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        call = self._connection.call
+        number = call(self._connection.ask(keys), _ANSWER_S)
+        try:
+            for index, key in enumerate(keys):
+                first = self._part(number, index)
+                if first[0] is not None:
+                    parts = self._parts(number, index, first)
+                    cache.put_parts(key, parts)
+                    for _ in parts:  # another task has brought it meanwhile
+                        pass
+        finally:
+            call(self._connection.forget(number), _ANSWER_S)
+
+    def _parts(self, number: int, index: int, part: tuple[bytes | None, bool]) -> Iterator[bytes]:
+        while part[0] is not None:
+            yield part[0]
+            if part[1]:
+                return
+            part = self._part(number, index)
+
+    def _part(self, number: int, index: int) -> tuple[bytes | None, bool]:
+        found, data, last = self._connection.call(self._connection.part(number), _ANSWER_S)
+        if found != index:
+            raise OSError("the coordinator has sent another object than was asked for")
+        return data, last
+
+    def put_file(self, key: Key, path: str) -> None:
+        """Send a blob. OSError."""
+        size = frames.PART - len(key.digest)
+        with open(path, "rb") as file:
+            data = file.read(size)
+            while True:
+                more = file.read(size)
+                self._connection.call(self._send(key.digest, data, last=not more), _ANSWER_S)
+                if not more:
+                    return
+                data = more
+
+    async def _send(self, digest: bytes, data: bytes, *, last: bool) -> None:
+        await self._connection.send_part(Kind.OUTPUT, self._number, frames.encode_output(digest, data), last=last)

@@ -1,0 +1,213 @@
+"""Several tasks at once on one machine: a thread and a `Worker` for each, one stock of objects for all.
+
+    slots = Slots("/var/cache/gg", cpus=8, memory=16 << 30)
+    slots.submit(Work(connection, 7, request, memory, source, started, done))
+
+Each work is answered once, by `done`: with a reply, or with None when it is given back because the machine leaves or its
+owner has gone. `done` and `started` are called from the threads of the slots, and must not wait.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import gg
+from gg.schedule.events import Fault
+from gg.wire.reply import Refused, Reply, encode_reply
+from gg.wire.reply import Worker as Who
+from gg.worker.admission import Admission
+from gg.worker.objects import Source
+from gg.worker.serve import Stock, Worker
+
+_DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say what it needs
+_END_S = 10.0
+
+
+class Work(NamedTuple):
+    """One request. `owner` and `number` name it. `memory`: bytes that it is expected to need, 0 if nobody knows."""
+
+    owner: Hashable
+    number: int
+    request: bytes
+    memory: int
+    source: Source
+    started: Callable[[], None]
+    done: Callable[[bytes | None], None]
+
+
+class Handler(Protocol):
+    """What a slot needs of a `Worker`."""
+
+    def handle(self, data: bytes, *, source: Source, stop: threading.Event) -> bytes: ...
+    def cancel(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Running(NamedTuple):
+    worker: Handler
+    stop: threading.Event
+
+
+_Id = tuple[Hashable, int]
+
+
+class Slots:
+    """`cpus` requests at once in `memory` bytes; `cache` bytes of objects, 0 for most of what the file system has. `make`: who
+    handles them in one slot, which has a directory of its own.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        cpus: int,
+        memory: int,
+        cache: int = 0,
+        make: Callable[[str], Handler] | None = None,
+    ) -> None:
+        os.makedirs(directory, exist_ok=True)
+        self.cpus = cpus
+        self.memory = memory
+        self._directory = directory
+        self._make = make or partial(Worker, memory=memory, stock=Stock(directory, cache=cache))
+        self._admission = Admission(cpus, memory)
+        self._change = threading.Condition()
+        self._work: dict[_Id, Work] = {}
+        self._running: dict[_Id, _Running] = {}
+        self._threads: list[threading.Thread] = []
+        self._free = 0
+        self._leaving = False
+        self._closed = False
+        self._busy_until = time.monotonic()
+
+    def submit(self, work: Work) -> None:
+        """Have it run when there is room for it."""
+        id = (work.owner, work.number)
+        with self._change:
+            refused = self._leaving or id in self._work
+            if not refused:
+                self._work[id] = work
+                self._admission.add(work.owner, id, min(work.memory or _DEFAULT_MEMORY, self.memory))
+                if not self._free and len(self._threads) < self.cpus:
+                    self._add_thread()
+                self._change.notify()
+        if refused:
+            work.done(None)
+
+    def cancel(self, owner: Hashable, number: int) -> None:
+        """End it; it is answered all the same."""
+        self._end([(owner, number)])
+
+    def drop(self, owner: Hashable) -> None:
+        """End all that an owner has here, and wait until nothing of it runs any more."""
+        with self._change:
+            ids = [id for id in self._work if id[0] == owner]
+        self._end(ids)
+        with self._change:
+            self._change.wait_for(lambda: not any(id in self._work for id in ids), _END_S)
+
+    def leave(self, seconds: float) -> None:
+        """Take nothing more, give back what waits, let what runs end within `seconds`, and give back the rest."""
+        with self._change:
+            self._leaving = True
+            waiting = [id for id in self._work if id not in self._running]
+        self._end(waiting)
+        with self._change:
+            self._change.wait_for(lambda: not self._work, seconds)
+            left = list(self._work)
+        self._end(left)
+        with self._change:
+            self._change.wait_for(lambda: not self._work, _END_S)
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long there has been nothing to do."""
+        with self._change:
+            return 0.0 if self._work else time.monotonic() - self._busy_until
+
+    @property
+    def under_way(self) -> int:
+        """How many requests wait or run."""
+        return len(self._work)
+
+    def close(self) -> None:
+        """End all that runs; what has no answer is given back."""
+        self.leave(0.0)
+        with self._change:
+            self._closed = True
+            self._change.notify_all()
+        for thread in self._threads:
+            thread.join(_END_S)
+
+    # The threads
+
+    def _add_thread(self) -> None:
+        number = len(self._threads)
+        thread = threading.Thread(target=self._serve, args=(number,), name=f"slot-{number}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _serve(self, number: int) -> None:
+        worker = self._make(os.path.join(self._directory, f"slot{number}"))
+        try:
+            while (begun := self._next(worker)) is not None:
+                work, stop = begun
+                self._finish(work, stop, self._handle(worker, work, stop))
+        finally:
+            worker.close()
+
+    def _next(self, worker: Handler) -> tuple[Work, threading.Event] | None:
+        """Wait for a request that may start; None at the end."""
+        with self._change:
+            self._free += 1
+            try:
+                while not self._closed:
+                    id = self._admission.next()
+                    if id is not None:
+                        assert isinstance(id, tuple)
+                        stop = threading.Event()
+                        self._running[id] = _Running(worker, stop)
+                        return self._work[id], stop
+                    self._change.wait()
+                return None
+            finally:
+                self._free -= 1
+
+    @staticmethod
+    def _handle(worker: Handler, work: Work, stop: threading.Event) -> bytes | None:
+        work.started()
+        try:
+            return worker.handle(work.request, source=work.source, stop=stop)
+        except Exception as error:  # what is no request, or a fault of the worker: whoever asked must hear of it
+            refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
+            return encode_reply(Reply(Who(gg.__version__), (refused,)), work.request)
+
+    def _finish(self, work: Work, stop: threading.Event, reply: bytes | None) -> None:
+        id = (work.owner, work.number)
+        with self._change:
+            del self._running[id], self._work[id]
+            self._admission.ended(id)
+            self._busy_until = time.monotonic()
+            self._change.notify_all()
+        work.done(None if stop.is_set() else reply)
+
+    def _end(self, ids: list[_Id]) -> None:
+        """Have these over: those that wait are given back here, those that run are killed and give back by themselves."""
+        given_back: list[Work] = []
+        with self._change:
+            for id in ids:
+                running = self._running.get(id)
+                if running is not None:
+                    running.stop.set()
+                    running.worker.cancel()
+                elif id in self._work and self._admission.remove(id):
+                    given_back.append(self._work.pop(id))
+            self._busy_until = time.monotonic()
+            self._change.notify_all()
+        for work in given_back:
+            work.done(None)
