@@ -86,7 +86,7 @@ def _place(text: str) -> tuple[str, int]:
         return "", PORT
     if text.isascii() and text.isdigit():
         return "", int(text)
-    host, port, key = parse_host(text)
+    host, port, key = parse_host(text, 0)
     if key:
         raise UsageError(
             f"{text!r} is no address to listen on", hint="--listen HOST:PORT, --listen PORT, or --listen alone"

@@ -38,9 +38,15 @@ class Dispatching(Attempting):
             self._timers.add(since + self.policy.patience, Due.HOMELESS)
             return
         self._homeless_since = None
+        again = False
         for node in list(queue.live()):
-            last = node.trouble.last if node.trouble else None
-            self._fail(node, last or Fault.NO_ENGINE)
+            trouble = node.trouble
+            if trouble is not None and trouble.deaths and not trouble.waited:
+                trouble.waited = again = True  # from now on wherever plain make would run it: here
+            else:
+                self._fail(node, trouble.last if trouble and trouble.last else Fault.NO_ENGINE)
+        if again:
+            self._replace_all()
 
     def _review(self, attempt: Attempt) -> None:
         cancelled = self._stopped or not attempt.live

@@ -22,17 +22,18 @@ MIB = 1 << 20
 class Policy:
     """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
 
-    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the
-    worker gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts
-    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_deaths`: workers that may surely have
+    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the worker
+    gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts that
+    fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_deaths`: workers that may surely have
     died of a node; after the first it runs alone on its machine, so that it is not blamed for what another one does.
-    `max_free`: faults of a node that cost nothing, before they count. `patience`: how long a node waits for an engine that is gone. `cancel_grace`: how long a
-    cancelled attempt may hold its slot; also what is allowed beyond a deadline before an attempt counts as lost.
-    `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of how long its like take.
-    `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried again; each waits twice as long
-    as the one before it. `silence`: how long an engine may say nothing, while all that runs there is overdue, before that
-    is told and acted upon; then twice as long, and so on. `width`: attempts at once, of all engines together; None for what
-    their slots allow. `batch_seconds`: how long attempts that share an invocation may take in all.
+    `max_free`: faults of a node that cost nothing, before they count. `patience`: how long a node waits for an engine that
+    is gone. `cancel_grace`: how long a cancelled attempt may hold its slot; also what is allowed beyond a deadline before
+    an attempt counts as lost. `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of
+    how long its like take. `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried
+    again; each waits twice as long as the one before it. `silence`: how long an engine may say nothing, while all that runs
+    there is overdue, before that is told and acted upon; then twice as long, and so on. `width`: attempts at once, of all
+    engines together; None for what their slots allow. `batch_seconds`: how long attempts that share an invocation may take
+    in all.
     """
 
     keep_going: bool = False
@@ -235,7 +236,7 @@ class Candidate(Protocol):
 
 @slotted(frozen=False)
 class Demand:
-    """What placing asks of a node. `faulted` and `barred` are sets of engines, as bits."""
+    """What placing asks of a node. `faulted` and `barred` are sets of engines, as bits. `deadly`: a worker has died of it."""
 
     work: Work
     seconds: float
@@ -245,6 +246,7 @@ class Demand:
     tries: int = 0
     faulted: int = 0
     barred: int = 0
+    deadly: bool = False
 
 
 C = TypeVar("C", bound=Candidate)
@@ -266,9 +268,11 @@ def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]
 
     First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that
     faulted on it are left out as long as there are others, of which the fallback is the last. It also helps when no
-    other can, or when the circuit breakers of all others are open.
+    other can, or when the circuit breakers of all others are open. What a worker has died of goes to other machines alone.
     """
     usable = [e for e in able(demand, engines) if e.usable and not e.caps.leaving]
+    if demand.deadly:
+        usable = [e for e in usable if e.caps.independent]
     if len(usable) == 1 and not usable[0].caps.reserve:
         return (usable[0],)
     first = [e for e in usable if not e.caps.reserve or e.name in demand.engines]

@@ -60,6 +60,7 @@ class Starting(Settling):
         trouble = node.trouble
         if trouble is not None:
             demand.tries, demand.faulted, demand.barred = trouble.tries, trouble.faulted, trouble.barred
+            demand.deadly = bool(trouble.deaths) and not trouble.waited
         return demand
 
     def _place(self, node: Node) -> None:

@@ -80,6 +80,7 @@ class Trouble:
         "lost_workers",
         "timeouts",
         "tries",
+        "waited",
     )
 
     def __init__(self) -> None:
@@ -91,6 +92,7 @@ class Trouble:
         self.timeouts = 0
         self.lost_workers = 0
         self.deaths = 0  # workers that have died while they ran it
+        self.waited = False  # long enough for another machine than this one
         self.lost_outputs = 0
         self.faulted = 0  # bits of the engines that faulted on it
         self.barred = 0  # bits of the engines that cannot run it

@@ -246,7 +246,7 @@ def test_a_worker_that_leaves(remote: RemoteSubject) -> None:
 def test_who_has_another_key_gets_nothing(remote: RemoteSubject, tmp_path_factory: pytest.TempPathFactory) -> None:
     import asyncio
 
-    from gg.engines.remote.link import knock
+    from gg.engines.remote.worker_link import knock
     from gg.errors import SetupError
 
     worker = remote.worker(1)

@@ -1085,3 +1085,76 @@ def test_the_fallback_helps_where_there_is_silence() -> None:
     assert [s.engine for s in rig.starts].count("local") == 2
     rig.ran(next(a for a, s in rig.live.items() if s.engine == "lambda"))
     assert rig.scheduler._engines["lambda"].tripped is False
+
+
+# Workers that die
+
+
+def deadly(*names: str) -> Rig:
+    """Nodes on one machine elsewhere with two slots; this one is in reserve. The machine dies as it runs the first two."""
+    rig = Rig(Policy(fallback="here", keep_going=True))
+    rig.up("there", 2, Caps(memory_total=4 * GIB))
+    rig.up("here", 2, Caps(memory_total=4 * GIB, independent=False, reserve=True))
+    rig.add(**dict.fromkeys(names, ""))
+    rig.want(*names)
+    for start in rig.starts[:2]:
+        rig.fault(start.attempt, Fault.DIED)
+    rig.tell(EngineDown(rig.now, "there"))
+    return rig
+
+
+def test_what_a_worker_died_of_runs_alone_next_time_and_not_here() -> None:
+    rig = deadly("a", "b")
+    rig.add(c="")
+    rig.want("c")
+    assert starts(rig.log)[2:] == [("c", "here")]
+    rig.ran(rig.start_of("c").attempt)
+    rig.tick(5.0)
+    assert len(rig.starts) == 3
+    rig.up("there", 2, Caps(memory_total=4 * GIB))
+    rig.tick(1.0)
+    first = rig.starts[-1]
+    assert len(rig.starts) == 4
+    assert (first.engine, first.memory) == ("there", 4 * GIB)
+    rig.ran(first.attempt)
+    assert rig.starts[-1].memory == 4 * GIB
+    rig.ran(rig.starts[-1].attempt)
+    assert {rig.state(name) for name in "abc"} == {"DONE"}
+
+
+def test_what_two_workers_died_of_is_not_tried_again() -> None:
+    rig = deadly("a", "b")
+    rig.up("there", 2, Caps(memory_total=4 * GIB))
+    rig.tick(5.0)
+    poison = rig.starts[-1]
+    out = rig.fault(poison.attempt, Fault.DIED)
+    assert Failed(poison.id, Fault.DIED, poison.attempt) in out
+    rig.ran(rig.starts[-1].attempt)
+    rig.tick(600.0)
+    assert sorted(rig.state(name) for name in "ab") == ["DONE", "FAILED"]
+    assert {s.engine for s in rig.starts} == {"there"}
+
+
+def test_with_no_other_machine_it_runs_where_make_would_run_it() -> None:
+    rig = deadly("a", "b")
+    rig.tick(5.0)
+    assert len(rig.starts) == 2
+    rig.tick(rig.policy.patience)
+    assert [s.engine for s in rig.starts[2:]] == ["here"]  # alone there too
+    rig.ran(rig.starts[2].attempt)
+    rig.ran(rig.starts[3].attempt)
+    assert {rig.state(name) for name in "ab"} == {"DONE"}
+
+
+def test_nothing_more_is_given_to_who_leaves() -> None:
+    rig = Rig(Policy(fallback="here"))
+    rig.up("there", 1, Caps())
+    rig.up("here", 2, Caps(independent=False, reserve=True))
+    rig.add(a="", b="")
+    rig.want("a", "b")
+    assert starts(rig.log) == [(rig.starts[0].id, "there")]
+    rig.tell(EngineChanged(rig.now, "there", 0, Caps(leaving=True)))
+    assert [s.engine for s in rig.starts] == ["there", "here"]
+    rig.ran(rig.starts[0].attempt)
+    rig.ran(rig.starts[1].attempt)
+    assert {rig.state(name) for name in "ab"} == {"DONE"}

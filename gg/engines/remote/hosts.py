@@ -35,8 +35,8 @@ def host_name(address: str, port: int) -> str:
     return shown if port == PORT else f"{shown}:{port}"
 
 
-def parse_host(text: str) -> tuple[str, int, str]:
-    """Address, port, and key's text, empty if there is none. UsageError."""
+def parse_host(text: str, least: int = 1) -> tuple[str, int, str]:
+    """Address, port (`least` at least), and key's text, empty if there is none. UsageError."""
     place, _, key = text.partition("/")
     if place.startswith("["):  # an address of version 6
         address, _, rest = place[1:].partition("]")
@@ -45,9 +45,9 @@ def parse_host(text: str) -> tuple[str, int, str]:
         address, port = place, ""
     else:
         address, _, port = place.partition(":")
-    if not address or (port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
+    if not address or (port and not (port.isascii() and port.isdigit() and least <= int(port) < 65536)):
         raise UsageError(f"{place!r} is no host", hint="NAME, NAME:PORT, or the line that gg worker --listen prints")
-    return address, int(port or PORT), key
+    return address, int(port) if port else PORT, key
 
 
 def known_hosts(texts: Iterable[str], home: str) -> list[Host]:

@@ -20,7 +20,7 @@ from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
-from gg.engines.remote.link import Asked, Link, knock
+from gg.engines.remote.worker_link import Asked, Link, hang_up, knock
 from gg.errors import FormatError, SetupError
 from gg.schedule.events import Caps, Fault
 from gg.store.base import Store
@@ -32,6 +32,7 @@ DAY_S = 86400.0
 _OVERHEAD_S = 0.03
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _PAUSE_S = 8.0
+_MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # what was under way is answered before it is told that the machine is gone
 _NOT_NOW_S = 0.2
 _Tell = Callable[[int | None, Caps | None], None]
@@ -122,7 +123,7 @@ class Machine:
         """Have a connection. OSError, TimeoutError, SetupError."""
         welcome, reader, writer = await knock(self.host, user())
         if self._closed:
-            writer.close()
+            await hang_up(writer)
             return
         self._instance = welcome.instance
         self.caps = caps_of(welcome)
@@ -149,24 +150,36 @@ class Machine:
     async def _find_out(self, link: Link) -> None:
         """Why it broke, for those who wait; then go on, or wait until the worker is there again."""
         before = self._instance
-        there = True
         try:
-            await self._knock()
-            same = self._instance == before
-            fault, why = (
-                (Fault.INFRA, "the connection to {} broke") if same else (Fault.DIED, "the worker on {} has died")
-            )
-        except ConnectionRefusedError:
-            there, fault, why = False, Fault.DIED, "the worker on {} has died"
-        except (OSError, TimeoutError, EOFError, SetupError):
-            there, fault, why = False, Fault.LOST, "the worker on {} does not answer any more"
+            there, refused = await self._knock_again()
         finally:
             self._opening = None
+        if there and self._instance == before:
+            fault, why = Fault.INFRA, "the connection to {} broke"
+        elif there or refused:
+            fault, why = Fault.DIED, "the worker on {} has died"
+        else:
+            fault, why = Fault.LOST, "the worker on {} does not answer any more"
         self._tell_why(link, fault, why.format(self.host))
         if there:
             self._back()
         else:
             self._gone()
+
+    async def _knock_again(self) -> tuple[bool, bool]:
+        """Whether somebody opens, and whether nobody listens. A process that is being ended may still seem to listen."""
+        for pause in _MOMENTS_S:
+            await asyncio.sleep(pause)
+            try:
+                await self._knock()
+                return True, False
+            except ConnectionRefusedError:
+                return False, True
+            except (ConnectionError, EOFError):
+                continue
+            except (OSError, TimeoutError, SetupError):
+                break
+        return False, False
 
     def _tell_why(self, link: Link, fault: Fault, why: str) -> None:
         for attempt in link.asked.values():

@@ -13,8 +13,8 @@ from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.remote.hosts import Host, known_hosts
 from gg.engines.remote.lending import Directly, Lending
-from gg.engines.remote.link import knock
 from gg.engines.remote.one_machine import Machine
+from gg.engines.remote.worker_link import hang_up, knock
 from gg.errors import GGError, SetupError, Unreachable, UsageError
 from gg.run.expand import Groups
 from gg.store.base import Store
@@ -113,7 +113,7 @@ async def _ask(host: Host) -> Welcome | GGError:
     except (OSError, EOFError, TimeoutError) as error:
         why = getattr(error, "strerror", None) or "no answer"
         return Unreachable(f"the worker on {host} does not answer: {why}", hint="run there: gg worker --listen")
-    writer.close()
+    await hang_up(writer)
     here = os.uname().machine
     if welcome.machine != here:
         return SetupError(f"the worker on {host} has another processor: {welcome.machine}, and this is {here}")

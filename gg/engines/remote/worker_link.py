@@ -102,7 +102,7 @@ class Link:
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._ended.wait()
-        self._writer.close()
+        await hang_up(self._writer)
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -231,11 +231,18 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
                 )
             return frames.decode_welcome(frame.data), reader, writer
         except FormatError as error:
-            writer.close()
+            await hang_up(writer)
             raise SetupError(f"what listens on {host} is no worker, or of another version of gg") from error
         except BaseException:
-            writer.close()
+            await hang_up(writer)
             raise
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    """Have a connection closed when this returns, whatever the other side does."""
+    writer.transport.abort()
+    with suppress(OSError, TimeoutError):
+        await asyncio.wait_for(writer.wait_closed(), 1.0)
 
 
 async def _check(host: Host, writer: asyncio.StreamWriter) -> None:

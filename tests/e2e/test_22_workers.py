@@ -1,0 +1,144 @@
+"""One's own machines: two commands from zero, the same bytes, and whatever befalls a worker."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import SECONDS, Project, is_placeholder
+from tests.e2e.test_01_same_bytes import LIBRARY, greeter
+from tests.e2e.workers import workers
+
+UNITS = 12
+
+
+def units(project: Project, count: int = UNITS) -> None:
+    """A program of some units, which says how many there are."""
+    names = [f"unit{n}" for n in range(count)]
+    for n, name in enumerate(names):
+        project.write(f"{name}.c", f"#include <stdio.h>\n#include <stdlib.h>\nint {name}(void) {{ return {n}; }}\n")
+    calls = " + ".join(f"{name}()" for name in names)
+    declared = "".join(f"int {name}(void);\n" for name in names)
+    project.write("main.c", f'#include <stdio.h>\n{declared}int main(void) {{ printf("%d\\n", {calls}); return 0; }}\n')
+    objects = " ".join(f"{name}.o" for name in ["main", *names])
+    project.write("Makefile", f"CFLAGS = -O2 -g\nprogram: {objects}\n\t$(CC) -o $@ {objects}\n")
+
+
+def test_two_commands_from_zero(project: Project) -> None:
+    """Also what a command warns of, and the second time the host's name is enough."""
+    greeter(project, LIBRARY)
+    expected, _ = project.plain("make")
+    with workers(project, 1) as (worker,):
+        project.infer("make")
+        forced = project.forced("--engine", worker.line, "--fallback", "never")
+        project.assert_tree(expected)
+        project.make("-q")
+        assert len(forced.ran) == 5
+        engines = {e["engine"] for e in forced.events if e["event"] == "thunk-done"}
+        assert engines == {f"remote/{worker.address}"}
+        project.write("greet.c", '#warning "careful"\n' + (project.root / "greet.c").read_text())
+        expected, plain = project.plain("make")
+        project.infer("make")
+        again = project.force("--engine", f"remote={worker.address}", "--fallback", "never")
+        assert b"careful" in plain.stderr
+        assert again.stderr.replace(b"\r", b"") in plain.stderr or plain.stderr in again.stderr
+        project.assert_tree(expected)
+
+
+def test_a_compile_error_is_the_users(project: Project) -> None:
+    project.write("x.c", "int x = ;\n")
+    project.write("Makefile", "x.o: x.c\n\tcc -c x.c\n")
+    with workers(project, 1) as (worker,):
+        project.infer("make")
+        result = project.force("--engine", worker.line, "--fallback", "never", status=1)
+    assert b"x.c:1:9: error" in result.stderr
+
+
+def once_it_works(project: Project, act: Callable[[], None]) -> threading.Thread:
+    """`act` in a thread, when the first unit is compiled."""
+
+    def wait() -> None:
+        end = time.monotonic() + SECONDS
+        while time.monotonic() < end and all(map(is_placeholder, project.root.glob("unit*.o"))):
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_a_worker_is_killed_while_it_works(project: Project) -> None:
+    """What it had is done by the other; it comes back and goes on."""
+    units(project)
+    expected, _ = project.plain("make")
+    with workers(project, 2, "--jobs", "2") as (one, two):
+        project.infer("make")
+        killing = once_it_works(project, one.kill)
+        project.forced("--engine", f"{one.line},{two.line.removeprefix('remote=')}", "--fallback", "never")
+        killing.join()
+        project.assert_tree(expected)
+        assert two.deaths == 0
+
+
+@pytest.fixture
+def killer(project: Project, tmp_path: Path) -> str:
+    """A thunk that kills the worker which runs it."""
+    source = tmp_path / "killer.c"
+    source.write_text(
+        "#include <signal.h>\n#include <unistd.h>\nint main(void) { kill(getppid(), SIGKILL); pause(); }\n"
+    )
+    subprocess.run(["cc", "-o", project.root / "killer", source], check=True)
+    settings = Path(project.env["HOME"], ".config", "gg", "gg.toml")
+    settings.parent.mkdir(parents=True)
+    settings.write_text('[tool.killer]\noperands = ["output"]\n')
+    project.infer("./killer", "poison")
+    return "poison"
+
+
+def test_what_kills_workers_is_quarantined(project: Project, killer: str) -> None:
+    """After the second it is told and not tried again, here least of all; the rest of the build is done."""
+    units(project)
+    with workers(project, 1, "--jobs", "3") as (worker,):
+        project.infer("make")
+        result = project.force("--engine", worker.line, "--keep-going", status=75)
+        assert worker.deaths == 2
+    assert f"gg: {killer}: the worker on {worker.address} has died while it ran this".encode() in result.stderr
+    assert project.run("./program").stdout == b"%d\n" % sum(range(UNITS))
+
+
+def test_a_worker_that_is_told_to_go(project: Project) -> None:
+    """It finishes what it runs, gives back what waits, and ends; the rest is done here."""
+    units(project)
+    expected, _ = project.plain("make")
+    with workers(project, 1, "--jobs", "1") as (worker,):
+        project.infer("make")
+        leaving = once_it_works(project, worker.end)
+        project.forced("--engine", worker.line)
+        leaving.join()
+        assert worker.process.returncode == 0
+    project.assert_tree(expected)
+
+
+def test_nobody_is_there(project: Project) -> None:
+    greeter(project, LIBRARY)
+    with workers(project, 1) as (worker,):
+        line = worker.line
+    project.infer("make")
+    result = project.force("--engine", line, status=75)
+    assert f"the worker on {worker.address} does not answer".encode() in result.stderr
+    result = project.force("--engine", "remote=elsewhere", status=64)
+    assert b"there is no key for the worker on elsewhere" in result.stderr
+    result = project.force("--engine", "remote", status=64)
+    assert b"the remote engine needs workers" in result.stderr
+
+
+def test_idle_workers_end(project: Project) -> None:
+    with workers(project, 1, "--idle", "0.5") as (worker,):
+        worker._over = True
+        assert worker.process.wait(30) == 0
