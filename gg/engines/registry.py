@@ -105,6 +105,7 @@ def _make(
             files=files,
             workspace=workspace,
             renaming=renaming,
+            later=later,
             report=report,
         )
     if name == "lambda":

@@ -104,6 +104,11 @@ def encode_frames(kind: Kind, number: int, data: bytes = b"") -> list[bytes]:
     return [HEAD.pack(kind, n == last, number, len(part)) + part for n, part in enumerate(parts)]
 
 
+def one(kind: Kind, number: int, data: bytes, *, last: bool) -> bytes:
+    """A single frame of a message."""
+    return HEAD.pack(kind, last, number, len(data)) + data
+
+
 def decode_head(data: bytes, taken: frozenset[Kind]) -> tuple[Kind, bool, int, int]:
     """Kind, whether it is the last of its message, number, and length of what follows. FormatError, also for a kind that is
     not among those `taken`.

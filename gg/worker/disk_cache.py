@@ -44,7 +44,7 @@ class Cache:
         os.makedirs(directory)
         self._directory = directory
         self._layer = layer or Layer()
-        self.limit = limit or _room(directory)
+        self.limit = limit or room(directory)
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first
         self._total = 0
@@ -251,6 +251,7 @@ def _write_aside(path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
     return size, hasher.digest()
 
 
-def _room(directory: str) -> int:
+def room(directory: str) -> int:
+    """Bytes of objects that the file system has room for."""
     found = os.statvfs(directory)
     return int(found.f_bavail * found.f_frsize * _SHARE)

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar
 
 from gg.errors import FormatError
-from gg.store.base import Key
 from gg.wire import frames
 from gg.wire.frames import Frame, Kind, Welcome
 from gg.wire.request import decode_request
-from gg.worker.disk_cache import Cache
 from gg.worker.slots import Slots, Work
 
 T = TypeVar("T")
@@ -26,7 +24,6 @@ T = TypeVar("T")
 _HELLO_S = 10.0
 _STRANGERS = 64  # connections that have not shown a token yet
 _ANSWER_S = 120.0  # how long a coordinator may take to send an object on
-_AT_ONCE = 256  # objects in one question
 _PARTS = 64  # of objects, that have come and are not on disk yet
 _TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT, Kind.BYE, Kind.BEAT})
 _MOST_WAITING = 100_000  # requests of one coordinator
@@ -133,7 +130,7 @@ class _Connection:
         self._writer = writer
         self._loop = asyncio.get_running_loop()
         self._whole = frames.Whole({Kind.RUN: frames.MOST_REQUEST})
-        self._questions: dict[int, asyncio.Queue[tuple[int, bytes | None, bool] | None]] = {}
+        self._questions: dict[int, asyncio.Queue[bytes | None]] = {}
         self._last_question = 0
         self._under_way = 0
         self._sending: set[asyncio.Task[None]] = set()
@@ -156,7 +153,7 @@ class _Connection:
                 case Kind.OBJECT:
                     question = self._questions.get(frame.number)
                     if question is not None:
-                        await question.put(frames.decode_object(frame.data))
+                        await question.put(frame.data)
                 case Kind.BYE:
                     return
                 case _:
@@ -214,7 +211,7 @@ class _Connection:
         """One frame of a message."""
         if self._over:
             raise OSError("the coordinator has gone")
-        self._writer.write(frames.HEAD.pack(kind, last, number, len(data)) + data)
+        self._writer.write(frames.one(kind, number, data, last=last))
         await self._writer.drain()
 
     async def flush(self) -> None:
@@ -249,17 +246,17 @@ class _Connection:
             future.cancel()
             raise OSError("the coordinator does not answer") from error
 
-    async def ask(self, keys: Sequence[Key]) -> int:
+    async def ask(self, need: bytes) -> int:
         """Put a question; its number."""
         self._last_question += 1
         number = self._last_question
         self._questions[number] = asyncio.Queue(_PARTS)
         if self._over:
             raise OSError("the coordinator has gone")
-        await self.send(Kind.NEED, number, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
+        await self.send(Kind.NEED, number, need)
         return number
 
-    async def part(self, number: int) -> tuple[int, bytes | None, bool]:
+    async def part(self, number: int) -> bytes:
         """The next part of what answers a question."""
         found = await self._questions[number].get()
         if found is None:
@@ -273,57 +270,25 @@ class _Connection:
 
 
 class _Coordinator:
-    """A coordinator as the source of one request's objects, and where its big outputs go."""
-
-    requests = puts = 0  # of S3
+    """A coordinator as the relay of one request: it has the request's inputs, and takes its big outputs."""
 
     def __init__(self, connection: _Connection, number: int) -> None:
         self._connection = connection
         self._number = number
 
-    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put those of `keys` that it has into the cache. OSError."""
-        for at in range(0, len(keys), _AT_ONCE):
-            self._fetch(keys[at : at + _AT_ONCE], cache)
-
-    def _fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+    def lend(self, need: bytes) -> Iterator[bytes]:
+        """Pass a question on, and what answers it. OSError."""
         call = self._connection.call
-        number = call(self._connection.ask(keys), _ANSWER_S)
+        left = len(frames.decode_need(need))
+        number = call(self._connection.ask(need), _ANSWER_S)
         try:
-            for index, key in enumerate(keys):
-                first = self._part(number, index)
-                if first[0] is not None:
-                    parts = self._parts(number, index, first)
-                    cache.put_parts(key, parts)
-                    for _ in parts:  # another task has brought it meanwhile
-                        pass
+            while left:
+                part = call(self._connection.part(number), _ANSWER_S)
+                left -= frames.decode_object(part)[2]
+                yield part
         finally:
             call(self._connection.forget(number), _ANSWER_S)
 
-    def _parts(self, number: int, index: int, part: tuple[bytes | None, bool]) -> Iterator[bytes]:
-        while part[0] is not None:
-            yield part[0]
-            if part[1]:
-                return
-            part = self._part(number, index)
-
-    def _part(self, number: int, index: int) -> tuple[bytes | None, bool]:
-        found, data, last = self._connection.call(self._connection.part(number), _ANSWER_S)
-        if found != index:
-            raise OSError("the coordinator has sent another object than was asked for")
-        return data, last
-
-    def put_file(self, key: Key, path: str) -> None:
-        """Send a blob. OSError."""
-        size = frames.PART - len(key.digest)
-        with open(path, "rb") as file:
-            data = file.read(size)
-            while True:
-                more = file.read(size)
-                self._connection.call(self._send(key.digest, data, last=not more), _ANSWER_S)
-                if not more:
-                    return
-                data = more
-
-    async def _send(self, digest: bytes, data: bytes, *, last: bool) -> None:
-        await self._connection.send_part(Kind.OUTPUT, self._number, frames.encode_output(digest, data), last=last)
+    def put_part(self, output: bytes, *, last: bool) -> None:
+        """Pass a part of an output on. OSError."""
+        self._connection.call(self._connection.send_part(Kind.OUTPUT, self._number, output, last=last), _ANSWER_S)

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import gg
 from gg.errors import UsageError
 from gg.wire.frames import Welcome
+from gg.worker import hidden
 from gg.worker.identity import Identity
 from gg.worker.listen import Listener
 from gg.worker.slots import Slots
@@ -43,6 +44,7 @@ def run(options: Options, identity: Identity, ready: Callable[[int], None], say:
 
 
 async def _run(options: Options, identity: Identity, ready: Callable[[int], None], say: Callable[[str], None]) -> None:
+    hidden.hide()
     slots = Slots(options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache)
     instance, machine = os.urandom(8).hex(), os.uname().machine
     welcome = Welcome(gg.__version__, instance, options.cpus, options.memory, machine)

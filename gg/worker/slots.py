@@ -1,7 +1,7 @@
-"""Several tasks at once on one machine: a thread and a `Worker` for each, one stock of objects for all.
+"""Several tasks at once on one machine: a process with a `Worker` for each, and a thread here that serves it.
 
     slots = Slots("/var/cache/gg", cpus=8, memory=16 << 30)
-    slots.submit(Work(connection, 7, request, memory, source, started, done))
+    slots.submit(Work(connection, 7, request, memory, relay, started, done))
 
 Each work is answered once, by `done`: with a reply, or with None when it is given back because the machine leaves or its
 owner has gone. `done` and `started` are called from the threads of the slots, and must not wait.
@@ -21,8 +21,8 @@ from gg.schedule.events import Fault
 from gg.wire.reply import Refused, Reply, encode_reply
 from gg.wire.reply import Worker as Who
 from gg.worker.admission import Admission
-from gg.worker.objects import Source
-from gg.worker.serve import Stock, Worker
+from gg.worker.disk_cache import room
+from gg.worker.slot_front import Relay, SlotDied, SlotFront, end_strays
 
 _DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say what it needs
 _END_S = 10.0
@@ -35,15 +35,17 @@ class Work(NamedTuple):
     number: int
     request: bytes
     memory: int
-    source: Source
+    relay: Relay
     started: Callable[[], None]
     done: Callable[[bytes | None], None]
 
 
 class Handler(Protocol):
-    """What a slot needs of a `Worker`."""
+    """What a slot needs of its process."""
 
-    def handle(self, data: bytes, *, source: Source, stop: threading.Event) -> bytes: ...
+    @property
+    def pid(self) -> int: ...
+    def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes: ...
     def cancel(self) -> None: ...
     def close(self) -> None: ...
 
@@ -74,7 +76,8 @@ class Slots:
         self.cpus = cpus
         self.memory = memory
         self._directory = directory
-        self._make = make or partial(Worker, memory=memory, stock=Stock(directory, cache=cache))
+        self._make = make or partial(SlotFront, memory=memory, cache=(cache or room(directory)) // cpus)
+        self._handlers: list[Handler] = []
         self._admission = Admission(cpus, memory)
         self._change = threading.Condition()
         self._work: dict[_Id, Work] = {}
@@ -154,6 +157,7 @@ class Slots:
 
     def _serve(self, number: int) -> None:
         worker = self._make(os.path.join(self._directory, f"slot{number}"))
+        self._handlers.append(worker)
         try:
             while (begun := self._next(worker)) is not None:
                 work, stop = begun
@@ -178,11 +182,14 @@ class Slots:
             finally:
                 self._free -= 1
 
-    @staticmethod
-    def _handle(worker: Handler, work: Work, stop: threading.Event) -> bytes | None:
+    def _handle(self, worker: Handler, work: Work, stop: threading.Event) -> bytes | None:
         work.started()
         try:
-            return worker.handle(work.request, source=work.source, stop=stop)
+            return worker.handle(work.request, relay=work.relay, stop=stop)
+        except SlotDied:
+            end_strays({each.pid for each in self._handlers})
+            died = Refused(Fault.DIED, "it has killed the worker's process that ran it")
+            return encode_reply(Reply(Who(gg.__version__), (died,)), work.request)
         except Exception as error:  # what is no request, or a fault of the worker: whoever asked must hear of it
             refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
             return encode_reply(Reply(Who(gg.__version__), (refused,)), work.request)

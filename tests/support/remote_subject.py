@@ -26,13 +26,13 @@ from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
+from gg.wire import frames
 from gg.wire.frames import Welcome
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
 from gg.wire.request import RAW, Request, Task, decode_objects, decode_request
-from gg.worker.disk_cache import Cache
 from gg.worker.identity import Identity
 from gg.worker.listen import Listener
-from gg.worker.objects import Source
+from gg.worker.slot_front import Relay
 from gg.worker.slots import Handler, Slots
 from tests.conformance.engine_suite import PretendedCommands
 from tests.support.fake_worker import run_fake
@@ -48,14 +48,15 @@ class FakeHandler:
     _counting = threading.Lock()
 
     def __init__(self, directory: str) -> None:
-        self._cache = Cache(directory)
         self._ended = threading.Event()
 
-    def handle(self, data: bytes, *, source: Source, stop: threading.Event) -> bytes:
+    pid = 0
+
+    def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
         self._ended.clear()
         request = decode_request(data)
         (task,) = request.tasks
-        result, outputs = self._result(request, task, source, stop)
+        result, outputs = self._result(request, task, relay, stop)
         return encode_reply(Reply(Worker("test"), (result,), objects=encode_outputs(outputs)), data)
 
     def cancel(self) -> None:
@@ -65,7 +66,7 @@ class FakeHandler:
         pass
 
     def _result(
-        self, request: Request, task: Task, source: Source, stop: threading.Event
+        self, request: Request, task: Task, relay: Relay, stop: threading.Event
     ) -> tuple[Succeeded | ToolFailed | Refused, list[bytes]]:
         thunk = decode_thunk(task.thunk)
         if thunk.argv[0] == b"hang":
@@ -74,18 +75,25 @@ class FakeHandler:
         objects = {BlobId.of(data): data for _, data in decode_objects(raw)}
         for file in (*thunk.entries, *task.extra):
             if isinstance(file, File) and file.blob not in objects:
-                source.fetch([blob_key(file.blob)], self._cache)
-                found = self._cache.get(blob_key(file.blob))
-                if found is None:
+                found = self._lent(blob_key(file.blob), relay)
+                if BlobId.of(found) != file.blob:
                     return Refused(Fault.MISSING_INPUT, "lost", ((int(Kind.BLOB), file.blob.digest),)), []
                 objects[file.blob] = found
         result, outputs = run_fake(thunk, task, objects)
         big = [data for data in outputs if len(data) > request.limits.inline]
         for data in big:
-            place = Path(self._cache._directory, "big")
-            place.write_bytes(data)
-            source.put_file(Key(Kind.BLOB, BlobId.of(data).digest), str(place))
+            half = len(data) // 2
+            relay.put_part(frames.encode_output(BlobId.of(data).digest, data[:half][: frames.PART]), last=False)
+            for at in range(min(half, frames.PART), len(data), frames.PART - 32):
+                part = data[at : at + frames.PART - 32]
+                output = frames.encode_output(BlobId.of(data).digest, part)
+                relay.put_part(output, last=at + frames.PART - 32 >= len(data))
         return result, [data for data in outputs if data not in big]
+
+    @staticmethod
+    def _lent(key: Key, relay: Relay) -> bytes:
+        need = frames.encode_need([(int(key.kind), key.digest)])
+        return b"".join([frames.decode_object(part)[1] or b"" for part in relay.lend(need)])
 
     def _hang(self, task: Task, stop: threading.Event) -> Refused:
         with self._counting:

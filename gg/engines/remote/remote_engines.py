@@ -11,6 +11,7 @@ from gg.aws.loop import LoopThread
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
+from gg.engines.coordinator import coordinator
 from gg.engines.remote.hosts import Host, known_hosts
 from gg.engines.remote.lending import Directly, Lending
 from gg.engines.remote.one_machine import Machine
@@ -26,6 +27,7 @@ from gg.workspace.settings import Settings
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.host.filedb import FileDB
+    from gg.workspace.later import Later
     from gg.workspace.workspace import Workspace
 
 NAME = "remote"
@@ -43,6 +45,7 @@ def open_remote_engines(
     files: Callable[[], FileDB],
     workspace: Workspace,
     renaming: Renaming | None = None,
+    later: Later | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[LambdaEngine]:
     """An engine for each machine that opens; `report(text)` is told of the others.
@@ -73,6 +76,8 @@ def open_remote_engines(
                 slots=welcome.slots,
                 renaming=renaming,
                 granted=granted,
+                coordinator=coordinator(),
+                later=later,
                 caps=machine.caps,
             )
         )

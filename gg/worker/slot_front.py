@@ -1,0 +1,156 @@
+"""A slot's process as seen from the worker that has it: requests go in, what it asks for is passed on, replies come out."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Protocol
+
+from gg.errors import FormatError
+from gg.wire import frames
+from gg.wire.frames import Frame, Kind
+from gg.worker.slot_process import read_frame
+
+_TAKEN = frozenset({Kind.WELCOME, Kind.NEED, Kind.OUTPUT, Kind.REPLY})
+_END_S = 5.0
+
+
+class SlotDied(Exception):
+    """The process is gone, and its command is why."""
+
+
+class Relay(Protocol):
+    """Who has what a slot lacks."""
+
+    def lend(self, need: bytes) -> Iterator[bytes]:
+        """The parts of objects, as `gg.wire.frames.encode_object` makes them, for a question. OSError."""
+        ...
+
+    def put_part(self, output: bytes, *, last: bool) -> None:
+        """Take a part of an output, as `encode_output` makes it. OSError."""
+        ...
+
+
+class SlotFront:
+    """One slot. Its process is started when it is first needed, and again after it has died."""
+
+    def __init__(self, directory: str, *, memory: int, cache: int) -> None:
+        self._words = [sys.executable, "-P", "-m", "gg.worker.slot_process", directory, str(memory), str(cache)]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sending = threading.Lock()
+        self._number = 0
+        self._whole = frames.Whole({Kind.REPLY: frames.MOST_REPLY})
+
+    def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
+        """The reply. SlotDied; OSError when it cannot be started, or trouble of the relay."""
+        process = self._process or self._start()
+        self._number += 1
+        try:
+            self._send(frames.encode_frames(Kind.RUN, self._number, data))
+            if stop.is_set():
+                self.cancel()
+            return self._serve(process, relay)
+        except (BrokenPipeError, SlotDied):
+            self._end()
+            raise SlotDied from None
+        except BaseException:
+            self._end()  # it may wait for what will never come
+            raise
+
+    def cancel(self) -> None:
+        """Have it end the request that it handles; it answers all the same. From any thread."""
+        with suppress(OSError, AttributeError):
+            self._send(frames.encode_frames(Kind.CANCEL, self._number))
+
+    def close(self) -> None:
+        self._end()
+
+    @property
+    def pid(self) -> int:
+        """0 when there is none."""
+        return self._process.pid if self._process else 0
+
+    def _serve(self, process: subprocess.Popen[bytes], relay: Relay) -> bytes:
+        while True:
+            frame = self._read(process)
+            if frame is None:
+                raise SlotDied
+            if frame.kind is Kind.NEED:
+                for part in relay.lend(frame.data):
+                    self._send([frames.one(Kind.OBJECT, frame.number, part, last=True)])
+            elif frame.kind is Kind.OUTPUT:
+                relay.put_part(frame.data, last=frame.last)
+            elif frame.kind is Kind.REPLY:
+                reply = self._whole.take(frame)
+                if reply is not None:
+                    return reply
+
+    def _read(self, process: subprocess.Popen[bytes]) -> Frame | None:
+        assert process.stdout is not None
+        try:
+            return read_frame(process.stdout, _TAKEN)
+        except FormatError:
+            return None  # a command has got hold of the stream: as good as dead
+
+    def _send(self, encoded: list[bytes]) -> None:
+        process = self._process
+        with self._sending:
+            assert process is not None
+            assert process.stdin is not None
+            for each in encoded:
+                process.stdin.write(each)
+            process.stdin.flush()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(self._words, stdin=pipe, stdout=pipe, process_group=0)
+        self._process = process
+        ready = self._read(process)
+        if ready is None or ready.kind is not Kind.WELCOME:
+            self._end()
+            raise OSError("a slot's process does not start")
+        return process
+
+    def _end(self) -> None:
+        """Have the process gone, and all that it has left."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(OSError):
+            process.stdin.close()  # it ends what runs, and then itself
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+def end_strays(keep: set[int], seconds: float = _END_S) -> None:
+    """End the children of this process that are not to be kept: what a slot that died has left running. This process must be
+    a subreaper.
+    """
+    end = time.monotonic() + seconds
+    while (strays := _children() - keep) and time.monotonic() < end:
+        for pid in strays:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        time.sleep(0.002)
+
+
+def _children() -> set[int]:
+    found: set[int] = set()
+    for task in os.listdir("/proc/self/task"):
+        with suppress(OSError), open(f"/proc/self/task/{task}/children", "rb") as file:
+            found.update(int(word) for word in file.read().split())
+    return found

@@ -1,0 +1,190 @@
+"""One slot of a worker, as a process: `python -m gg.worker.slot_process DIRECTORY MEMORY CACHE`.
+
+It takes requests one after the other on its standard input and answers on its standard output, in frames as between a
+coordinator and a worker (`gg.wire.frames`): RUN, CANCEL and OBJECT come, WELCOME (once, when it is ready), NEED, OUTPUT and
+REPLY go. So a command can at most end the slot that runs it, and it is known which one it was. When its input ends, all that
+runs is ended.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from typing import IO, BinaryIO
+
+from gg.errors import FormatError
+from gg.run.ending import end_descendants
+from gg.store.base import Key
+from gg.wire import frames
+from gg.wire.frames import Frame, Kind
+from gg.worker.disk_cache import Cache
+from gg.worker.serve import Worker
+
+_TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT})
+_PARTS = 64
+_AT_ONCE = 256
+_PATIENCE_S = 180.0
+
+Part = tuple[int, bytes | None, bool]
+
+
+def read_frame(stream: IO[bytes], taken: frozenset[Kind]) -> Frame | None:
+    """The next frame; None at the end. FormatError."""
+    head = stream.read(frames.HEAD.size)
+    if len(head) < frames.HEAD.size:
+        return None
+    kind, last, number, length = frames.decode_head(head, taken)
+    data = stream.read(length)
+    return Frame(kind, number, last, data) if len(data) == length else None
+
+
+class Slot:
+    """Serves whoever is at the other end of the two streams."""
+
+    def __init__(self, worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
+        self._worker = worker
+        self._in = requests
+        self._out = replies
+        self._sending = threading.Lock()
+        self._begun: queue.SimpleQueue[tuple[int, bytes]] = queue.SimpleQueue()
+        self._change = threading.Lock()
+        self._number = 0
+        self._stop = threading.Event()
+        self._question = 0
+        self._parts: queue.Queue[Part] = queue.Queue(_PARTS)
+
+    def serve(self) -> None:
+        """Until the input ends, which ends the process."""
+        threading.Thread(target=self._hear, daemon=True).start()
+        self.send(Kind.WELCOME, 0, b"")
+        while True:
+            number, request = self._begun.get()
+            with self._change:
+                self._number, self._stop = number, threading.Event()
+            reply = self._worker.handle(request, source=_Front(self), stop=self._stop)
+            with self._change:
+                self._number = 0
+            self.send(Kind.REPLY, number, reply)
+
+    def send(self, kind: Kind, number: int, data: bytes, *, last: bool | None = None) -> None:
+        """A message, or, where it is told whether it is the last, a frame of one."""
+        whole = (
+            frames.encode_frames(kind, number, data) if last is None else [frames.one(kind, number, data, last=last)]
+        )
+        with self._sending:
+            for each in whole:
+                self._out.write(each)
+            self._out.flush()
+
+    def _hear(self) -> None:
+        whole = frames.Whole({Kind.RUN: frames.MOST_REQUEST})
+        try:
+            while (frame := read_frame(self._in, _TAKEN)) is not None:
+                self._take(frame, whole)
+        except (OSError, FormatError):
+            pass
+        end_descendants(everybody=False)
+        os._exit(0)
+
+    def _take(self, frame: Frame, whole: frames.Whole) -> None:
+        if frame.kind is Kind.RUN:
+            request = whole.take(frame)
+            if request is not None:
+                self._begun.put((frame.number, request))
+        elif frame.kind is Kind.CANCEL:
+            with self._change:
+                if frame.number == self._number:
+                    self._stop.set()
+                    self._worker.cancel()
+        elif frame.number == self._question:
+            self._parts.put(frames.decode_object(frame.data))
+
+    # For the source
+
+    def ask(self, keys: Sequence[Key]) -> None:
+        self._question += 1
+        self.send(Kind.NEED, self._question, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
+
+    def part(self) -> Part:
+        try:
+            return self._parts.get(timeout=_PATIENCE_S)
+        except queue.Empty:
+            raise OSError("objects that were asked for do not come") from None
+
+    def forget(self) -> None:
+        """No part of the last question is wanted any more."""
+        self._question += 1
+        while not self._parts.empty():
+            self._parts.get()
+
+    def output(self, data: bytes, *, last: bool) -> None:
+        self.send(Kind.OUTPUT, self._number, data, last=last)
+
+
+class _Front:
+    """Where objects come from that are not here, and big outputs go."""
+
+    requests = puts = 0  # of S3
+
+    def __init__(self, slot: Slot) -> None:
+        self._slot = slot
+
+    def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
+        """Put those of `keys` that it has into the cache. OSError."""
+        for at in range(0, len(keys), _AT_ONCE):
+            some = keys[at : at + _AT_ONCE]
+            self._slot.ask(some)
+            try:
+                for index, key in enumerate(some):
+                    self._fetch_one(index, key, cache)
+            finally:
+                self._slot.forget()
+
+    def _fetch_one(self, index: int, key: Key, cache: Cache) -> None:
+        first = self._part(index)
+        if first[0] is not None:
+            parts = self._parts(index, first)
+            cache.put_parts(key, parts)
+            for _ in parts:  # it was there
+                pass
+
+    def _parts(self, index: int, part: tuple[bytes | None, bool]) -> Iterator[bytes]:
+        while part[0] is not None:
+            yield part[0]
+            if part[1]:
+                return
+            part = self._part(index)
+
+    def _part(self, index: int) -> tuple[bytes | None, bool]:
+        found, data, last = self._slot.part()
+        if found != index:
+            raise OSError("another object came than was asked for")
+        return data, last
+
+    def put_file(self, key: Key, path: str) -> None:
+        """Send a blob. OSError."""
+        size = frames.PART - len(key.digest)
+        with open(path, "rb") as file:
+            data = file.read(size)
+            while True:
+                more = file.read(size)
+                self._slot.output(frames.encode_output(key.digest, data), last=not more)
+                if not more:
+                    return
+                data = more
+
+
+def main(directory: str, memory: int, cache: int) -> None:
+    """Serve on the standard streams, which nothing else gets to write to."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    Slot(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
