@@ -122,7 +122,9 @@ def explain(store: Store, name: ThunkId) -> list[str]:
         return lines
     groups = Groups(store)
     if narrow.Narrow(store, groups).find({name: thunk}):
-        return ["its result is known: what differs from an earlier run was not read by it"]
+        return [
+            "its result is known: what differs from an earlier run was not read by it, or is not part of a library's interface"
+        ]
     ids = get_one(store, Key(Kind.ALIAS, narrow.shape(thunk))) or b""
     for i in range(0, len(ids), 32):
         data = get_one(store, Key(Kind.THUNK, ids[i : i + 32]))

@@ -27,6 +27,7 @@ class Section:
     size: int
     link: int
     info: int
+    align: int
     entry: int
 
 
@@ -46,6 +47,16 @@ class Symbol:
 
 
 @slotted()
+class Segment:
+    """What is loaded, or told to the loader."""
+
+    kind: int
+    flags: int
+    address: int
+    size: int
+
+
+@slotted()
 class Elf:
     """`kind`: 1 an object file, 2 an executable, 3 a shared library or a position independent executable."""
 
@@ -55,6 +66,7 @@ class Elf:
     order: str
     flags: int
     sections: Sequence[Section]
+    segments: Sequence[Segment]
 
     def named(self, name: bytes) -> Section | None:
         return next((each for each in self.sections if each.name == name), None)
@@ -81,7 +93,7 @@ def read(data: bytes) -> Elf | None:
 
 def _read(data: bytes, bits: int, order: str) -> Elf | None:
     head = struct.Struct(order + ("HHIQQQIHHHHHH" if bits == 64 else "HHIIIIIHHHHHH"))
-    kind, machine, _, _, _, start, flags, _, _, _, step, count, names = head.unpack_from(data, 16)
+    kind, machine, _, _, first, start, flags, _, segment_step, segments, step, count, names = head.unpack_from(data, 16)
     row = struct.Struct(order + ("IIQQQQIIQQ" if bits == 64 else "10I"))
     if start and step < row.size:
         return None
@@ -95,21 +107,34 @@ def _read(data: bytes, bits: int, order: str) -> Elf | None:
     if sum([each[5] for each in rows if each[1] != _NOBITS]) > 2 * len(data):
         return None  # real ones do not overlap
     text = _bytes_of(data, rows[names]) if 0 <= names < len(rows) else b""
-    strings = _Strings(text, len(data))
+    strings = Strings(text, len(data))
     sections = [_section(data, each, strings) for each in rows]
-    return Elf(kind, machine, bits, order, flags, sections)
+    return Elf(kind, machine, bits, order, flags, sections, _segments(data, bits, order, first, segment_step, segments))
+
+
+def _segments(data: bytes, bits: int, order: str, start: int, step: int, count: int) -> list[Segment]:
+    row = struct.Struct(order + ("IIQQQQQQ" if bits == 64 else "8I"))
+    found = []
+    for at in range(count):
+        values = row.unpack_from(data, start + at * step)
+        if bits == 64:
+            kind, flags, _, address, _, _, size, _ = values
+        else:
+            kind, _, address, _, _, size, flags, _ = values
+        found.append(Segment(kind, flags, address, size))
+    return found
 
 
 def _bytes_of(data: bytes, row: tuple[int, ...]) -> bytes:
     return b"" if row[1] == _NOBITS else data[row[4] : row[4] + row[5]]
 
 
-def _section(data: bytes, row: tuple[int, ...], strings: _Strings) -> Section:
-    name, kind, flags, address, _, size, link, info, _, entry = row
-    return Section(strings.at(name), kind, flags, address, _bytes_of(data, row), size, link, info, entry)
+def _section(data: bytes, row: tuple[int, ...], strings: Strings) -> Section:
+    name, kind, flags, address, _, size, link, info, align, entry = row
+    return Section(strings.at(name), kind, flags, address, _bytes_of(data, row), size, link, info, align, entry)
 
 
-class _Strings:
+class Strings:
     """A string table. What is read of it is bounded, for many names may be ends of one that is long."""
 
     def __init__(self, table: bytes, size: int) -> None:
@@ -127,7 +152,7 @@ class _Strings:
 
 
 def _symbols(elf: Elf, table: Section, names: bytes) -> list[Symbol]:
-    strings = _Strings(names, len(table.data) + len(names))
+    strings = Strings(names, len(table.data) + len(names))
     row = struct.Struct(elf.order + ("IBBHQQ" if elf.bits == 64 else "IIIBBH"))
     found = []
     for at in range(len(table.data) // row.size):

@@ -8,6 +8,8 @@ last few thunks that ran. A new thunk takes the reduction of an old one when
   - every file that the old one opened has the same bytes in the new one, and
   - so has every program and shared library, for those are loaded by the system and not seen being opened.
 
+A shared library that a link reads may also have changed as long as its interface has not (`gg.run.interface_cutoff`).
+
 The first makes the second enough: in its sandbox a command sees declared paths only, so what the old command looked
 for and did not find was not declared then, is not declared now, and will not be found either.
 """
@@ -15,15 +17,19 @@ for and did not find was not declared then, is not declared now, and will not be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
 from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.reduction import decode_reduction
-from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk
+from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk, Work
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store
+
+if TYPE_CHECKING:
+    from gg.run.interface_cutoff import Interfaces
 
 _KEEP = 6
 
@@ -53,6 +59,7 @@ class Narrow:
     def __init__(self, store: Store, groups: Groups) -> None:
         self._store = store
         self._groups = groups
+        self._interfaces: Interfaces | None = None
         self._lists: dict[ThunkId, tuple[Key, bytes]] = {}  # of thunks that were looked up, and have not run since
 
     def find(self, wanted: Mapping[ThunkId, Thunk]) -> dict[ThunkId, Reduction]:
@@ -90,6 +97,8 @@ class Narrow:
         for each in ids:
             data = thunks.get(Key(Kind.THUNK, each))
             changed = self._changed(thunk, decode_thunk(data)) if data is not None else None
+            if changed and thunk.work is Work.LINK:
+                changed = self._beyond_interfaces(thunk, changed)
             # What the command line names is read, as is what is loaded: the reduction would only say so.
             if changed is not None and not any(_is_loaded(file) or _last(file.path) in named for file in changed):
                 changes[Key(Kind.REDUCTION, each)] = changed
@@ -97,9 +106,22 @@ class Narrow:
         for key, changed in changes.items():
             if key in reductions:
                 reduction = decode_reduction(reductions[key], self._groups.universe(thunk))
+                if not changed:
+                    return reduction
                 if reduction.reads is not None and not {file.path for file in changed}.intersection(reduction.reads):
                     return reduction
         return None
+
+    def _beyond_interfaces(self, thunk: Thunk, changed: Sequence[File]) -> list[File]:
+        """Of the files that have changed, those of which a link may read more than has stayed the same."""
+        if not any(b".so" in bytes(file.path) for file in changed):
+            return list(changed)
+        if self._interfaces is None:
+            from gg.run.interface_cutoff import Interfaces
+
+            self._interfaces = Interfaces(self._store)
+        files = self._groups.files(thunk)
+        return [old for old in changed if not self._interfaces.same(thunk, old, files[old.path], files)]
 
     def _changed(self, thunk: Thunk, old: Thunk) -> list[File] | None:
         """The files of `old` that have other bytes in `thunk`; None when the two do not declare the same."""
