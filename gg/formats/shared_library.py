@@ -55,7 +55,12 @@ def interface(data: bytes, *, lengths: bool) -> bytes | None:
         return None
     table = next((each for each in elf.sections if each.kind == 11), None)
     dynamic = next((each for each in elf.sections if each.kind == 6), None)
-    if table is None or dynamic is None or len(elf.segments) > _MOST_SEGMENTS or any(b"lto" in each.name or b"llvm" in each.name for each in elf.sections):
+    if (
+        table is None
+        or dynamic is None
+        or len(elf.segments) > _MOST_SEGMENTS
+        or any(b"lto" in each.name or b"llvm" in each.name for each in elf.sections)
+    ):
         return None
     try:
         parts = [VERSION, data[4:16], b"%d %d" % (elf.machine, elf.flags)]
