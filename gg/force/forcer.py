@@ -108,6 +108,7 @@ class Forcer:
         self._undone = Undone(self._ledger, store, self._placer, self._outside)
         self._under_way: list[_Result] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
+        self._missed = False  # by somebody who does not drop the status
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -163,7 +164,7 @@ class Forcer:
         outcome = self._evaluator().force(roots, self._finished, ahead.values, ahead.encoded, self._broke)
         if self._bad:
             raise self._bad
-        return Ended(outcome, len(ahead.values), outcome.interrupted)
+        return Ended(outcome, len(ahead.values), outcome.interrupted, dropped=not self._missed)
 
     def _owed(self, targets: Targets) -> list[ThunkId]:
         """What the ledger owes. What has no placeholder, and the store has lost, cannot be had any more (`lost`)."""
@@ -306,7 +307,7 @@ class Forcer:
         )
         several = sum(not engine.caps.reserve for engine in self._engines) > 1
         policy = Policy(
-            keep_going=settings.keep_going,
+            keep_going=settings.keep_going or self._ledger.excuses_any(),  # it would have gone on
             max_attempts=settings.retries,
             fallback=None if settings.fallback == "never" else settings.fallback,
             width=(settings.jobs or None) if several else None,
@@ -449,6 +450,7 @@ class Forcer:
         """Thunks will have no value: their placeholders go."""
         try:
             names = self._undone.take(broken, self._elsewhere)
+            self._missed = self._missed or not all(self._ledger.is_excused(name) for name in names)
             self._words.settle([(name, None, False) for name in names])
         except GGError as error:
             self._cannot_place([each.name for each in broken], error)
@@ -509,12 +511,15 @@ class Ended(NamedTuple):
     outcome: Outcome | None
     known: int
     interrupted: bool
+    dropped: bool = False  # whoever called what has failed would not have minded
 
     @property
     def status(self) -> int:
         """The exit status."""
         if self.outcome is None:
             return Interrupted.exit_code if self.interrupted else 0
+        if self.dropped and self.outcome.failures and self.outcome.only_tools_failed:
+            return 0
         return self.outcome.status
 
     def counts(self) -> dict[str, object]:

@@ -89,6 +89,12 @@ class Outcome:
             return 75
         return 0 if self.summary.ok else 75
 
+    @property
+    def only_tools_failed(self) -> bool:
+        """Whether the force came to its end, and what failed did so by itself."""
+        failed = all(failure.fault is Fault.TOOL for failure in self.failures.values())
+        return failed and not self.interrupted and not self.over_budget
+
 
 class Spending(Protocol):
     """What may be spent (`gg.cost.budget`). An attempt that may begin is counted until it ends."""

@@ -51,6 +51,12 @@ class Undone:
             self._ledger.failed(failed)
         every = [*broken, *self._users({each.name for each in broken})]
         self._placer.put([item for each in every for item in self._items(each, elsewhere.get(each.name, ()))])
+        self._ledger.unmade(
+            self._outside(output.path)
+            for each in every
+            if not self._ledger.is_excused(each.name)
+            for output in each.thunk.outputs
+        )
         names = [each.name for each in every]
         self._remove_rules(names)
         return names

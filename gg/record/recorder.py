@@ -105,6 +105,7 @@ class Recorder:
         self._audience: Audience | None = None
         self._by = 0  # of the call that is modelled: who passes on what it prints (`gg.core.colour.By`)
         self._branches: Branches | None = None
+        self._dropped = False  # whoever called what is modelled drops its status
         self._limits = Limits()
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
@@ -134,6 +135,15 @@ class Recorder:
         call = Call(Tool(name or "", program), argv, request.cwd, self._clean(request.env))
         forbidden = why_real(request)
         answer = RunReal(forbidden) if forbidden else self._answer(call, request)
+        unmade = self._unmade(call, answer) if self._ledger.has_unmade else b""
+        if unmade:
+            self._calls.ran(call.tool.name, "what it reads was not made", probe=False, argv=call.argv, cwd=call.cwd)
+            text = b"gg: %s is not run: the command that was to make %s has failed\n" % (
+                os.path.basename(called),
+                unmade,
+            )
+            reply(protocol.reply_exit(1, b"", text))
+            return
         if isinstance(answer, RunReal):
             self._run_real(call, answer, request, reply)
             return
@@ -239,13 +249,15 @@ class Recorder:
 
     def _why_told(self, draft: Draft, call: Call, request: Request) -> str:
         """Why its status must be true, edits of files that are there aside; empty if it need not."""
+        self._dropped = False
         if draft.work in IN_PLACE:
             return ""
         if self._branches is None:
             from gg.record.hearers.branches import Branches
 
             self._branches = Branches()
-        return self._branches.why_at_once(request.pid, call.argv)
+        why, self._dropped = self._branches.of(request.pid, call.argv)
+        return why
 
     # A real run
 
@@ -264,6 +276,20 @@ class Recorder:
 
         self._calls.forced += len(waiting)
         self._forces.force(waiting, then, call.tool.path)
+
+    def _unmade(self, call: Call, answer: Captured | RunReal) -> bytes:
+        """Which file that the call reads was to be made by one that has failed after it was said to have gone well; empty: none.
+        Whoever had been told the truth would not have come this far, and what the tool would say of it is beside the point.
+        """
+        if isinstance(answer, Captured):
+            reads: Sequence[bytes] = answer.draft.inputs
+        elif answer.reads:
+            reads = answer.reads
+        else:
+            before = zip((b"", *call.argv), call.argv, strict=False)
+            reads = _operands([word for last, word in before if last != b"-o" and word[:2] != b"-o"], call.cwd)
+        paths = (named(name, call.cwd) for name in reads if name and call.cwd)
+        return next((name for name in paths if self._ledger.is_unmade(name)), b"")
 
     def _placeholders_read(self, call: Call, answer: RunReal) -> list[bytes]:
         names = [call.tool.path, *answer.reads]
@@ -297,7 +323,10 @@ class Recorder:
         heard = self._is_heard(request)
         try:
             self._leaver.leave(
-                call, captured, request.umask, lambda: self._ledger.record(captured.id, paths, heard=heard, by=self._by)
+                call,
+                captured,
+                request.umask,
+                lambda: self._ledger.record(captured.id, paths, heard=heard, by=self._by, excused=self._dropped),
             )
         except CannotLeave as error:
             return RunReal(str(error), reads=captured.draft.inputs)

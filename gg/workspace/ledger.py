@@ -8,14 +8,15 @@ calls/TIME-PID.told    the places in it (u32 each) of the calls whose end was to
 failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
 
 A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints;
-the seven below: who passes that on, `gg.core.colour.By`), the paths of its outputs, a NUL between them, and when it was
-recorded, u64 in nanoseconds by the clock of file systems, so that what came later can be told (`gg.workspace.later`): no two
-calls of a recording have the same.
+the next: it is excused, for its caller drops its status; the six below: who passes on what it prints, `gg.core.colour.By`),
+the paths of its outputs, a NUL between them, and when it was recorded, u64 in nanoseconds by the clock of file systems, so
+that what came later can be told (`gg.workspace.later`): no two calls of a recording have the same.
 All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
 recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
 
 Failures *stand* until the next recording begins: until then each `gg-force` fails by them again. Recording runs a call
-that is known to have failed for real, so whoever made it is told at once, and its output is treated as the tool does.
+that is known to have failed for real, so whoever made it is told at once, and its output is treated as the tool does. One
+that fails while it records, for somebody read what it makes, stands too, unless it is recorded again.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ _TIME = struct.Struct("<Q")
 _LONGEST = 0xFFFFFF
 _HEAD = DIGEST_SIZE + _LENGTH.size
 _UNHEARD = 1 << 31
+_EXCUSED = 1 << 30
 _BY = 24
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
 _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
@@ -50,8 +52,7 @@ class _Call(NamedTuple):
     place: int
     thunk: ThunkId
     paths: bytes
-    heard: bool
-    by: int
+    flags: int
     time: int
 
 
@@ -72,11 +73,11 @@ class _Recording:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
-    def add(self, thunk: ThunkId, paths: bytes, heard: bool, by: int) -> tuple[int, int]:
+    def add(self, thunk: ThunkId, paths: bytes, flags: int) -> tuple[int, int]:
         """Its place and time. OSError when there is no room, and then nothing is added."""
         if len(paths) > _LONGEST:
             raise OSError(7, "Argument list too long", self.path)
-        self._write(thunk + _LENGTH.pack(len(paths) | by << _BY | (0 if heard else _UNHEARD)) + paths)
+        self._write(thunk + _LENGTH.pack(len(paths) | flags) + paths)
         self._time = max(self._time + 1, _written_at(self._fd))
         self._write(_TIME.pack(self._time))
         self.count += 1
@@ -101,8 +102,8 @@ class _Recording:
             if end + _TIME.size > len(data):
                 break
             thunk = ThunkId(data[at : at + DIGEST_SIZE])
-            heard, by = length < _UNHEARD, (length & ~_UNHEARD) >> _BY
-            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], heard, by, *_TIME.unpack_from(data, end)))
+            flags = length & ~_LONGEST
+            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], flags, *_TIME.unpack_from(data, end)))
             at = end + _TIME.size
         self.count, self._size = len(calls), len(data)
         wrong = changed - calls[-1].time if calls else 0
@@ -169,6 +170,8 @@ class Ledger:
         self._since: dict[ThunkId, int] = {}
         self._made: tuple[object, dict[bytes, list[int]]] = (None, {})
         self._standing: list[ThunkId] = []
+        self._excused: dict[ThunkId, bool] = {}
+        self._unmade: set[bytes] = set()
         self._failed: set[ThunkId] = set()
         self._loaded = False
         self._records = False
@@ -186,15 +189,22 @@ class Ledger:
             if len(ids) * DIGEST_SIZE > _MANY:
                 self._rewrite(ids[len(ids) // 2 :])
 
-    def record(self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True, by: int = 0) -> None:
+    def record(
+        self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True, by: int = 0, excused: bool = False
+    ) -> None:
         """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down.
 
-        `heard`: somebody hears what it prints. `by`: who passes that on (`gg.core.colour.By`).
+        `heard`: somebody hears what it prints. `by`: who passes that on (`gg.core.colour.By`). `excused`: its caller goes on
+        as if nothing were, should it fail.
         """
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            place, self._since[thunk] = own.add(thunk, paths, heard, by)
+            place, self._since[thunk] = own.add(
+                thunk, paths, by << _BY | (0 if heard else _UNHEARD) | (_EXCUSED if excused else 0)
+            )
+            self._excuse(thunk, excused)
+            self._unmade.difference_update(outputs)
             self._owed.setdefault(thunk, []).append((own, place))
             self._by[thunk] = by
             if not heard:
@@ -206,6 +216,9 @@ class Ledger:
         if thunk not in self._failed:
             return False
         self._again.add(thunk)
+        if self._records and thunk in self._standing:
+            self._standing.remove(thunk)
+            self._append([ThunkId(_BEGUN), *self._standing])
         return True
 
     def _open(self) -> _Recording:
@@ -267,10 +280,11 @@ class Ledger:
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
             calls, told = recording.read(), recording.read_told()
-            times = {thunk: time for _, thunk, _, _, _, time in calls}
+            times = {call.thunk: call.time for call in calls}
             self._since = {**times, **self._since}  # the latest recording comes first
             self._known.update(times)
-            for place, thunk, joined, heard, by, _ in calls:
+            for place, thunk, joined, flags, _ in calls:
+                self._excuse(thunk, bool(flags & _EXCUSED))
                 if place in told:
                     continue
                 if not earliest:
@@ -279,8 +293,8 @@ class Ledger:
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
-                    self._by.setdefault(thunk, by)
-                    if not heard:
+                    self._by.setdefault(thunk, (flags & ~(_UNHEARD | _EXCUSED)) >> _BY)
+                    if flags & _UNHEARD:
                         self._unheard.add((recording.path, place))
             self._recordings.append(recording)
             if dropped:
@@ -361,15 +375,39 @@ class Ledger:
                 recording.mark(places)
 
     def failed(self, thunks: Sequence[ThunkId]) -> None:
-        """These have failed. A failure that is found by a recording does not stand: the build itself was told of it."""
+        """These have failed. Those stand that are not excused, until a recording tells who called them."""
         with self._lock:
             new = [thunk for thunk in thunks if thunk not in self._standing]
             self._failed.update(new)
-            if self._records:
-                new.append(ThunkId(_BEGUN))
-            else:
-                self._standing += new
+            excused = [thunk for thunk in new if self.is_excused(thunk)]
+            if excused:
+                self._append([*excused, ThunkId(_BEGUN), *self._standing])
+                new = [thunk for thunk in new if thunk not in excused]
+            self._standing += new
             self._append(new)
+
+    def is_excused(self, thunk: ThunkId) -> bool:
+        """Whether the status of all calls of it is dropped by who called: its failure is told, and fails nothing else."""
+        return self._excused.get(thunk, False)
+
+    def excuses_any(self) -> bool:
+        return any(self._excused.values())
+
+    def _excuse(self, thunk: ThunkId, excused: bool) -> None:
+        self._excused[thunk] = excused and self._excused.get(thunk, True)
+
+    def unmade(self, paths: Iterable[bytes]) -> None:
+        """These outputs will not be there: their commands have failed, or need what such a command would have made."""
+        if self._records:
+            self._unmade.update(paths)
+
+    @property
+    def has_unmade(self) -> bool:
+        return bool(self._unmade)
+
+    def is_unmade(self, path: bytes) -> bool:
+        """Whether a call of this recording, which was told that it went well, would have made `path` and has not."""
+        return path in self._unmade
 
     def mended(self, thunks: Iterable[ThunkId]) -> None:
         """These have succeeded."""

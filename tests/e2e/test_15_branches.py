@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import SCRIPTS, Project
 
 SOURCES = {
     "m.c": "int main(void) { int u; return 7; }\n",
@@ -31,6 +31,9 @@ def sources(project: Project) -> None:
         "echo 'int f(void); int main(void) { return f(); }' > t.c; gcc t.c -o t || gcc m.c -o p",
         'python3 -c \'import subprocess as s; s.call(["gcc", "-c", "opt.c"]) and s.call(["gcc", "m.c", "-o", "p"])\'',
         'python3 -c \'import os; os.system("gcc -c opt.c") and os.system("gcc m.c -o p")\'',
+        "gcc -Wall -Werror m.c -o p; if [ $? -ne 0 ]; then gcc m.c -o p; fi",
+        "gcc -Wall -Werror m.c -o p; rc=$?; test $rc = 0 || gcc m.c -o p",
+        "(gcc -Wall -Werror m.c -o p); case $? in 0) ;; *) gcc m.c -o p;; esac",
         "make -f odd.mk",
         "make -i -f even.mk",
         "make -f deep.mk",
@@ -72,4 +75,81 @@ def test_what_only_ends_a_build_waits(script: str, project: Project) -> None:
     )
     project.infer("sh", "-c", script)
     assert project.placeholders()
+    project.force()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "gcc -c opt.c; gcc -c good.c",
+        "(gcc -c opt.c; true) && gcc -c good.c",
+        "for f in opt good; do gcc -c $f.c; done; gcc -c good.c -o g.o",
+        "for f in opt good; do gcc -c $f.c; done",
+        "gcc -c opt.c | cat; gcc -c good.c",
+        "gcc -c opt.c & wait; gcc -c good.c",
+        "make -f semicolon.mk",
+    ],
+)
+def test_a_failure_that_its_shell_drops_fails_nothing(script: str, project: Project) -> None:
+    sources(project)
+    project.write("semicolon.mk", "all: opt.o good.o\n%.o: %.c\n\tgcc -c $<; true\n")
+    expected, plain = project.plain("sh", "-c", script)
+    recorded = project.infer("sh", "-c", script)
+    forced = project.force()
+    project.assert_tree(expected)
+    assert "nosuch" in plain.text
+    assert "nosuch" in recorded.text + forced.text
+
+
+@pytest.mark.parametrize(
+    "script", ["gcc -c opt.c; gcc opt.o m.c -o p", "for f in opt m; do gcc -c $f.c; done; gcc opt.o m.o"]
+)
+def test_a_failure_that_is_dropped_fails_what_needs_it(script: str, project: Project) -> None:
+    sources(project)
+    project.plain("sh", "-c", script, status=None)
+    project.infer("sh", "-c", script, status=None)
+    project.force(status=1)
+
+
+MADE_OF_NOTHING = """all: p q
+opt.i: opt.c
+\tgcc -E opt.c -o opt.i
+opt.o: opt.i
+\tgcc -c opt.i -o opt.o
+\tprintf 'some more' >> opt.o
+p: opt.o m.c
+\tgcc m.c opt.o -o p
+q: q.c
+\tgcc -E q.c -o q.i && gcc -c q.i -o q.o && wc -c < q.o > q
+"""
+
+
+@pytest.mark.parametrize("flags", [(), ("--no-interposer",)])
+def test_what_a_failed_command_would_have_made_is_not_asked_for(project: Project, flags: tuple[str, ...]) -> None:
+    """A program reads what could not be made, while the build is recorded. What make then goes on with says nothing of that."""
+    sources(project)
+    project.write("q.c", '#include "nowhere.h"\n')
+    project.write("Makefile", MADE_OF_NOTHING)
+    _, plain = project.plain("make", "-k", status=2)
+    recorded = project.run(SCRIPTS / "gg-infer", *flags, "make", "-k", status=None)
+    forced = project.force("--keep-going", status=None)
+    assert recorded.status or forced.status
+    errors = [line for line in plain.text.splitlines() if "error" in line and not line.startswith("make")]
+    said = recorded.text + forced.text
+    assert {line for line in said.splitlines() if "error" in line and not line.startswith(("make", "gg"))} == set(
+        errors
+    )
+    assert not project.path("p").exists()
+    assert not project.path("q").exists()
+
+
+def test_a_failure_that_a_reader_has_found_stands(project: Project) -> None:
+    sources(project)
+    project.write(
+        "Makefile", "all: p size\np: opt.c\n\tgcc opt.c -o p\nsize: p\n\tif cmp -s p m.c; then :; fi; touch size\n"
+    )
+    project.infer("make", "-k")
+    assert "nosuch" in project.force(status=1).text
+    project.force(status=1)
+    assert project.infer("make", status=2).text.count("nosuch") >= 1
     project.force()

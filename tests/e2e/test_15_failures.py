@@ -363,11 +363,11 @@ def test_a_failing_make_ends_as_plainly(options: list[str], project: Project) ->
 
 def test_a_script_is_not_run_twice(project: Project) -> None:
     project.write("a.c", "int a(void) { return wrong; }\n")
-    script = ("sh", "-c", "gcc -c a.c; echo once >> count")
+    script = ("sh", "-c", "echo once >> count; gcc -c a.c")
     result = project.run(SCRIPTS / "gg-infer", "--force", *script, status=1)
     assert project.path("count").read_text() == "once\n"
     assert b"run the same again" in result.stderr
-    again = project.run(SCRIPTS / "gg-infer", "--force", *script)
+    again = project.run(SCRIPTS / "gg-infer", "--force", *script, status=1)
     assert again.stderr.count(b"error: 'wrong' undeclared") == 1
 
 

@@ -86,3 +86,46 @@ def test_what_a_make_ignores(text: str, ignored: str, kept: str, tmp_path: Path)
 
     assert matches(ignored) or not ignored
     assert not matches(kept) or not kept
+
+
+@pytest.mark.parametrize(
+    ("text", "tested", "dropped"),
+    [
+        ("gcc a; gcc b", [], ["gcc a"]),
+        ("gcc a\ngcc b\n", [], ["gcc a"]),
+        ("set -e; gcc a; gcc b", [], []),
+        ("set -eu\ngcc a\ngcc b", [], []),
+        ("(gcc a; true)", [], ["gcc a"]),
+        ("gcc a; exit $?", [], []),
+        ("gcc a; exit", [], []),
+        ("gcc a; exit 0", [], ["gcc a"]),
+        ("gcc a; rc=$?; rm -f x; exit $rc", [], []),
+        ("gcc a; rc=$?; test $rc = 0 || gcc b", ["gcc a", "test ? = 0"], ["gcc a"]),
+        ("gcc a\nif test $? -ne 0; then gcc b; fi", ["gcc a", "test ? -ne 0"], ["gcc a"]),
+        ("gcc a; case $? in 0) ;; *) gcc b;; esac", ["gcc a"], ["gcc a"]),
+        ("gcc a && gcc b; ld", [], ["gcc a", "gcc b"]),
+        ("gcc a | cat", [], ["gcc a"]),
+        ("set -o pipefail; gcc a | cat", [], ["set -o pipefail"]),
+        ("gcc a | tee log; exit ${PIPESTATUS[0]}", [], []),
+        ("gcc a & wait $!", [], []),
+        ("gcc a & wait", [], ["gcc a"]),
+        ("(cd one; gcc a); cd two; gcc a", [], ["cd one", "gcc a", "cd two"]),
+        ("for i in 1 2; do gcc $i; done; ld", [], ["gcc ?"]),
+        ("for i in 1 2; do gcc $i; done", ["gcc ?"], []),  # the last alone counts, and nobody knows which that is
+        ("for i in 1 2; do gcc $i || exit 1; done", [], []),
+        ("set -e; for i in 1 2; do gcc $i; done", [], []),
+        ("for d in a b; do make -C $d; done", [], []),
+        ("if test -f x; then gcc a; else gcc b; fi", ["test -f x"], []),
+        ("if test -f x; then gcc a; fi; ld", ["test -f x"], ["gcc a"]),
+    ],
+)
+def test_whose_status_a_shell_drops(text: str, tested: list[str], dropped: list[str]) -> None:
+    read = shelltext.read(text.encode())
+    assert [b" ".join(c).replace(ANY, b"?").decode() for c in read.tested] == tested
+    assert [b" ".join(c).replace(ANY, b"?").decode() for c in read.dropped] == dropped
+
+
+def test_the_same_words_twice() -> None:
+    read = shelltext.read(b"(cd one; gcc a); cd two; gcc a; ")
+    assert not read.drops((b"gcc", b"a"))
+    assert read.drops((b"cd", b"one"))

@@ -31,15 +31,15 @@ PROGRAM = "a program that it was started by may go on if it fails"
 
 @slotted(frozen=False)
 class _Process:
-    """One above a call. `tested`: what its shell text tests; `ignored`: regular expressions of what its makefiles ignore;
-    `acts`: it may do anything.
+    """One above a call. `text`: what its shell text does; `ignored`: regular expressions of what its makefiles ignore; `acts`: it
+    may do anything.
     """
 
     words: tuple[bytes, ...]
     acts: bool = False
-    tested: list[shelltext.Command] = field(default_factory=list)
+    text: shelltext.Text = field(default_factory=shelltext.Text)
     ignored: list[bytes] = field(default_factory=list)
-    why: str | None = None  # those above it act on its own status
+    above: tuple[str, bool] | None = None  # what those above it do about its own status
 
 
 class Branches:
@@ -48,31 +48,34 @@ class Branches:
     def __init__(self) -> None:
         self._makefiles = Makefiles()
         self._processes: dict[tuple[int, int], _Process] = {}
-        self._scripts: dict[tuple[bytes, int, int], list[shelltext.Command]] = {}
+        self._scripts: dict[tuple[bytes, int, int, bool], shelltext.Text] = {}
         self._own = os.getpid()
 
-    def why_at_once(self, pid: int, argv: Sequence[bytes]) -> str:
-        """Why the call of process `pid` cannot wait; empty if it can."""
+    def of(self, pid: int, argv: Sequence[bytes]) -> tuple[str, bool]:
+        """Why the call of process `pid` cannot wait, empty if it can; and whether its failure would be dropped by a shell that
+        goes on as if nothing were.
+        """
         try:
-            return self._why(pid, argv, 0)
+            return self._of(pid, argv, 0)
         except OSError:  # its caller has gone, or is another's: nobody is there to act
-            return ""
+            return "", False
 
-    def _why(self, pid: int, argv: Sequence[bytes], depth: int) -> str:
+    def _of(self, pid: int, argv: Sequence[bytes], depth: int) -> tuple[str, bool]:
         parent = processes.parent_of(pid)
         if parent <= 1 or parent == self._own or depth > _DEEP:
-            return ""
+            return "", False
         process = self._process(parent)
         why = self._acts(process, argv)
-        if not why:
-            if process.why is None:
-                process.why = self._why(parent, process.words, depth + 1)
-            why = process.why
-        return why
+        if why:
+            return why, False
+        if process.above is None:
+            process.above = self._of(parent, process.words, depth + 1)
+        why, dropped = process.above
+        return why, dropped or process.text.drops(argv)
 
     def _acts(self, process: _Process, argv: Sequence[bytes]) -> str:
         """Whether a process acts on the status of this command, which it has started."""
-        if any(shelltext.may_be(command, argv) for command in process.tested):
+        if process.text.tests(argv):
             return SHELL
         if process.ignored and self._ignores(process, argv):
             return MAKE
@@ -98,7 +101,7 @@ class Branches:
         name, words = processes.name_of(pid), processes.words(pid)
         process = _Process(words)
         if name in _SHELLS:
-            process.tested = self._tested(pid, words)
+            process.text = self._text(pid, words)
         elif name in _MAKES:
             ignores = _ignores_all(processes.environment(pid, b"MAKEFLAGS"), words)
             process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, processes.directory(pid))
@@ -106,23 +109,26 @@ class Branches:
             process.acts = True
         return process
 
-    def _tested(self, pid: int, words: Sequence[bytes]) -> list[shelltext.Command]:
-        """What the text of a shell tests: that of `-c`, or of its script."""
+    def _text(self, pid: int, words: Sequence[bytes]) -> shelltext.Text:
+        """What the text of a shell does: that of `-c`, or of its script."""
+        ends = False  # at the first failure: -e
         for place, word in enumerate(words[1:], 1):
             if not word.startswith(b"-"):
-                return self._script(os.path.join(processes.directory(pid), word))
-            if word.endswith(b"c") and not word.startswith(b"--") and place + 1 < len(words):
-                return shelltext.tested(words[place + 1])
-        return []
+                return self._script(os.path.join(processes.directory(pid), word), ends)
+            short = not word.startswith(b"--")
+            ends = ends or (short and b"e" in word)
+            if short and word.endswith(b"c") and place + 1 < len(words):
+                return shelltext.read(words[place + 1], ends=ends)
+        return shelltext.Text()
 
-    def _script(self, path: bytes) -> list[shelltext.Command]:
+    def _script(self, path: bytes, ends: bool) -> shelltext.Text:
         if os.path.basename(path).startswith(_BUILDERS):
-            return []
+            return shelltext.Text()
         info = os.stat(path)
-        key = path, info.st_mtime_ns, info.st_size
+        key = path, info.st_mtime_ns, info.st_size, ends
         if key not in self._scripts:
             with open(path, "rb") as file:
-                self._scripts[key] = shelltext.tested(file.read())
+                self._scripts[key] = shelltext.read(file.read(), ends=ends)
         return self._scripts[key]
 
 

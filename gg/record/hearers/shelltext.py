@@ -1,4 +1,5 @@
-"""The commands in a shell's text whose failure sends it another way: `gcc … || gcc …`, `if gcc …; then`, `! gcc …`.
+"""What a shell's text does about the failure of its commands: which send it another way (`gcc … || gcc …`, `if gcc …; then`,
+`! gcc …`, `gcc …; test $? = 0`), and whose failure it drops, for another command follows and nothing is said of it.
 
 One that only passes the failure on (`|| exit 1`, `|| { echo no; exit 1; }`, `else … exit 1; fi`) is none: the whole fails, at
 once or when it is forced. This is no shell. What it does not understand it takes for a command that is tested.
@@ -19,7 +20,12 @@ Command = tuple[bytes, ...]
 
 _DEEP = 100  # lists within lists
 _MOST = 1 << 20  # bytes of a text that is read
-_TESTS = (b"||", b"if", b"!", b"while", b"until")
+_MATTERS = (b"|", b"if", b"!", b"while", b"until", b";", b"\n", b"&", b"done")
+_CONDITIONS = (b"if", b"while", b"until")
+_STATUS = regex(rb"\$(?:\?|\{\?\}|\{?PIPESTATUS\b)")
+_PIPES = (b"pipefail", b"PIPESTATUS")
+_WAITS = regex(rb"\bwait[ \t]+[\"']?[$%\d]")
+_ERREXIT = regex(rb"-[a-zA-Z]*e")
 _TOKEN = regex(
     rb"""[ \t]+|\\\n|(?P<comment>(?<![^\s;&|(){}])\#[^\n]*)|(?P<here><<-?[ \t]*\\?(?P<quote>['"]?)(?P<mark>\w+)(?P=quote))"""
     rb"""|(?P<redirect>[0-9]*(?:>>|>&|<&|>\||[<>])[ \t]*)|(?P<op>&&|\|\||;;|[;&|()\n])|(?P<word>"""
@@ -50,7 +56,7 @@ _DESCENDS = (b"cd", b"make", b"gmake", b"test", b"[", b"echo", b":", b"true", b"
 remember a failure, or end by it. That is how automake goes down, and nobody does another thing instead.
 """
 _BEFORE = (b"exec", b"command", b"time", b"env", b"nice", b"ccache", b"distcc")
-_WORDS = (b"then", b"do", b"{", b"else")
+_WORDS = (b"then", b"{", b"else")
 
 
 @slotted(frozen=False)
@@ -63,6 +69,9 @@ class _Group:
     tested: list[Command] = field(default_factory=list)  # by the `if`
     condition: bool = False
     otherwise: bool = False  # in the `else` of the `if`
+    tail: list[Command] = field(default_factory=list)  # of the list before, dropped if anything follows
+    ends: list[Command] = field(default_factory=list)  # of branches: each may be the last
+    function: bool = False
     before: list[Command] = field(default_factory=list)  # those before the `||` that it stands after
     last: bytes = b""
 
@@ -72,8 +81,19 @@ class _Unclear(Exception):
 
 
 class _Reader:
-    def __init__(self) -> None:
+    """`ends`: the shell ends at the first failure (-e)."""
+
+    def __init__(self, ends: bool) -> None:
         self.found: list[Command] = []
+        self.dropped: list[Command] = []
+        self._text = b""
+        self._kept: list[Command] = []  # their status is kept in a variable, and passed on
+        self._looped: list[Command] = []
+        self._previous: list[Command] = []  # whose status `$?` is
+        self._chained = False  # by `&&`: the next command's status is that of all
+        self._declares = False  # a function's body comes
+        self._ends_on_failure = ends
+        self._every: list[Command] = []
         self.functions: set[bytes] = set()
         self._stack = [_Group()]
         self._words: list[bytes] = []
@@ -84,14 +104,41 @@ class _Reader:
         self._subject = False  # or what a `case` is about
 
     def read(self, text: bytes) -> None:
+        self._text = text
         for kind, token in _tokens(text):
             if kind == "op":
                 self._operator(token)
             else:
-                self._word(token)
+                if _STATUS.search(token):
+                    self._status(token)
+                self._word(_resolved(token))
         self._operator(b"\n")
         while len(self._stack) > 1:
             self._close()
+        top = self._stack[0]
+        last = _ids([*top.tail, *top.commands])
+        if not self._ends_on_failure:  # nobody knows which turn of a loop is the last
+            self.found += [each for each in self._looped if id(each) in last and not _descend([each])]
+
+    def split(self) -> tuple[list[Command], list[Command]]:
+        """The commands whose status is dropped, and all others. One text may have the same words twice."""
+        if self._ends_on_failure:
+            return [], []
+        dropped = _ids(self.dropped) - _ids(self._kept)
+        return [each for each in self._every if id(each) in dropped], [
+            each for each in self._every if id(each) not in dropped
+        ]
+
+    def _status(self, word: bytes) -> None:
+        """A word that says `$?`. What only ends by it passes the failure on."""
+        if self._pending and _FAILURE.match(word) and _descend(self._pending):
+            return
+        name = word.partition(b"=")[0] if _ASSIGNMENT.match(word) and not self._words else b""
+        ends = bool(self._words) and self._words[0] in (b"exit", b"return")
+        if ends or (name and _only_ends(name, self._text)):
+            self._kept += self._previous
+        else:
+            self.found += self._previous
 
     def _word(self, word: bytes) -> None:
         if self._pattern or self._subject:
@@ -112,13 +159,19 @@ class _Reader:
             self._close()
         elif word == b"elif":
             self._stack[-1].condition = True
-        elif word in _WORDS or word == b"done":
-            self._stack[-1].otherwise = word == b"else"
-            if self._stack[-1].opener in (b"while", b"until") and word == b"do":
+        elif word == b"do":
+            if self._stack[-1].opener in (b"while", b"until"):
                 self.found += self._stack[-1].tested
                 self._stack.pop()
-            else:
-                self._stack[-1].condition = False
+            self._stack[-1].tail = []
+            self._open(word)
+        elif word == b"done":
+            self._close()
+        elif word in _WORDS:
+            top = self._stack[-1]
+            top.otherwise, top.condition = word == b"else", False
+            top.ends += top.tail if word == b"else" else ()
+            top.tail = []
         elif _ASSIGNMENT.match(word):
             if self._pending and _FAILURE.match(word) and _descend(self._pending):
                 self._pending = []
@@ -140,13 +193,25 @@ class _Reader:
         if op == b"(":
             if self._words:
                 self.functions.update(self._words)
-                self._words = []
+                self._words, self._declares = [], True
             else:
                 self._open(op)
             return
         self._end_command()
         self._pattern = op == b";;" and self._cases > 0
         top = self._stack[-1]
+        self._chained = op in (b"&&", b"||")
+        if op in (b";", b"\n", b"&", b";;") and top.commands:
+            top.tail = list(top.commands)
+            if op == b"&" and _WAITS.search(self._text):
+                self._kept += top.tail
+            if op == b";;":
+                top.ends, top.tail = [*top.ends, *top.tail], []
+        if op == b"|":
+            if any(word in self._text for word in _PIPES):
+                self._chained = True
+            else:
+                self.dropped += self._previous
         if op == b")":
             if top.opener == b"(":
                 self._close()
@@ -163,10 +228,13 @@ class _Reader:
         command, self._words = tuple(self._words), []
         top = self._stack[-1]
         top.last = command[0]
+        self._every.append(command)
+        self._follow(command)
         if self._pending:
             remembered = command[0] in _REMEMBERS and _descend(self._pending)
             if command[0] not in _PASSES_ON and not remembered:
                 self.found += self._pending
+            self._kept += self._pending
             self._pending = []
         top.commands.append(command)
         top.every.append(command)
@@ -176,12 +244,29 @@ class _Reader:
             top.tested.append(command)
         self._negated = False
 
+    def _follow(self, command: Command) -> None:
+        """A command comes after what was read of its list: that is dropped, unless this one only ends the shell by its status."""
+        top = self._stack[-1]
+        if command[0] in (b"exit", b"return") and (len(command) == 1 or command[1:] == (ANY,)):
+            top.ends += top.tail
+        else:
+            self.dropped += top.tail
+        top.tail = []
+        if command[0] == b"set" and any(word == b"errexit" or _ERREXIT.match(word) for word in command[1:]):
+            self._ends_on_failure = True
+        if command[0] not in (b"exit", b"return"):
+            self._previous = [*(self._previous if self._chained else ()), command]
+            self._chained = False
+
     def _open(self, opener: bytes) -> None:
         if len(self._stack) > _DEEP:
             raise _Unclear
-        condition = opener in (b"if", b"while", b"until")
-        self._stack.append(_Group(opener, condition=condition, before=self._pending))
-        self._pending = []
+        top = self._stack[-1]
+        self.dropped, top.tail = [*self.dropped, *top.tail], []
+        self._stack.append(
+            _Group(opener, condition=opener in _CONDITIONS, before=self._pending, function=self._declares)
+        )
+        self._pending, self._declares = [], False
 
     def _close(self) -> None:
         self._end_command()
@@ -195,9 +280,17 @@ class _Reader:
             self.found += group.tested
         if not passed_on:
             self.found += group.before
+        self._kept += [*group.tested, *group.before]
         top = self._stack[-1]
+        ends = [*group.ends, *group.tail, *group.commands]
+        if group.opener == b"do":
+            self._looped += [each for each in ends if each[0] not in (*_PASSES_ON, *_REMEMBERS)]
+        if group.function:
+            return
         top.commands += group.every
         top.every += group.every
+        self._previous = [*(self._previous if self._chained else ()), *ends]
+        self._chained = False
         top.last = group.last
         if top.condition:
             top.tested += group.every
@@ -226,7 +319,7 @@ def _tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
         elif match["word"] is not None or kind == "odd":
             word = match["word"] or match["odd"]
             if not redirected:
-                yield "word", _resolved(word)
+                yield "word", word
             redirected = False
 
 
@@ -246,18 +339,53 @@ def _resolved(word: bytes) -> bytes:
     return _QUOTED.sub(lambda m: m[1] if m[1] is not None else (m[2] or b""), word)
 
 
-def tested(text: bytes) -> list[Command]:
-    """The tested commands of a shell's text, each as its words."""
-    if not any(word in text for word in _TESTS):
-        return []
-    reader = _Reader()
+def _ids(commands: Sequence[Command]) -> set[int]:
+    return {id(command) for command in commands}
+
+
+def _only_ends(name: bytes, text: bytes) -> bool:
+    """Whether all that is done with a variable is to end the shell, or a function of it, with it."""
+    uses = regex(rb"\$\{?" + name + rb"\b").findall(text)
+    ends = regex(rb"\b(?:exit|return)[ \t]+\"?\$\{?" + name + rb"\b").findall(text)
+    return len(uses) == len(ends) > 0
+
+
+@slotted()
+class Text:
+    """What a text does: the commands that it tests, and those whose status it drops."""
+
+    tested: list[Command] = field(default_factory=list)
+    dropped: list[Command] = field(default_factory=list)
+    heeded: list[Command] = field(default_factory=list)  # all others, where some are dropped
+
+    def tests(self, argv: Sequence[bytes]) -> bool:
+        return any(may_be(command, argv) for command in self.tested)
+
+    def drops(self, argv: Sequence[bytes]) -> bool:
+        """Whether the status of this call is sure to be dropped."""
+        dropped = any(may_be(command, argv) for command in self.dropped)
+        return dropped and not any(may_be(command, argv) for command in self.heeded)
+
+
+def read(text: bytes, *, ends: bool = False) -> Text:
+    """`ends`: the shell that runs it ends at the first failure (-e)."""
+    if not any(word in text for word in _MATTERS):
+        return Text()
+    reader = _Reader(ends)
     try:
         reader.read(text[:_MOST])
     except _Unclear:
-        return [(ANY,)]
+        return Text([(ANY,)])
     if len(text) > _MOST:
-        return [(ANY,)]
-    return [(ANY,) if command[0] in reader.functions or command[0] == b"eval" else command for command in reader.found]
+        return Text([(ANY,)])
+    found = [(ANY,) if command[0] in reader.functions or command[0] == b"eval" else command for command in reader.found]
+    dropped, others = reader.split()
+    return Text(found, dropped, others if dropped else [])
+
+
+def tested(text: bytes) -> list[Command]:
+    """The tested commands of a shell's text, each as its words."""
+    return read(text).tested
 
 
 def may_be(command: Command, argv: Sequence[bytes]) -> bool:

@@ -69,10 +69,12 @@ class Build:
     def _start(
         self, command: list[str], environment: Mapping[str, str], ignored: Sequence[int]
     ) -> subprocess.Popen[bytes]:
-        """By the shim: a command that the interposer would catch, if it were there yet, and one that it does not reach."""
+        """By the shim: a command that the interposer would catch, if it were there yet, and one that it does not reach, of
+        which, and of all below it, the kernel tells what is read.
+        """
         program = _found(command[0], environment.get("PATH", os.defpath))
         by_path = self._interpose or "/" not in command[0]
-        unreached = self._interpose and program is not None and _is_unreached(program)
+        unreached = program is not None and (not self._interpose or _is_unreached(program))
         env = self._environment(environment, shims=unreached or not self._interpose)
         argv, executable = command, program or command[0]
         if program is not None and (
