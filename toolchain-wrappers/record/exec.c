@@ -9,10 +9,12 @@
 #include <alloca.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct gg_kept kept[] = {
@@ -193,21 +195,30 @@ static int start_with_less(struct start *s, int dir, const char *path, char *con
     return program.unreached ? start_unreached(s, path, argv, envp) : s->then(s, path, argv, envp);
 }
 
-/* A program that gets another user's rights has nothing preloaded, nor has what it starts, and a filter of the kernel's would keep
- * it from getting them. What its arguments name is forced before, and the recorder is told. */
-static int before_privileged(int dir, const char *path, char *const argv[])
+/* May the shim install a filter of the kernel's without giving up that programs get more rights (seccomp(2))? Only root still
+ * has its capabilities when it has been executed. */
+static int may_filter(void)
+{
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[2];
+    return getuid() == 0 && geteuid() == 0 && syscall(SYS_capget, &header, data) == 0 &&
+           (data[0].effective & (1u << CAP_SYS_ADMIN)) != 0;
+}
+
+/* Nothing is preloaded into a program that gets another user's rights, nor into what it starts. The kernel watches it as it does
+ * any other of that kind, or, where a filter would keep it from getting them, all that waits is made before and the recorder is told. */
+static int start_privileged(struct start *s, const char *path, char *const argv[], char *const envp[])
 {
     struct gg_reply reply;
     char full[PATH_MAX];
-    for (size_t i = 1; argv != NULL && argv[0] != NULL && argv[i] != NULL; i++) {
-        const char *equals = strchr(argv[i], '=');
-        if (gg_force_path(AT_FDCWD, argv[i]) != 0 || (equals != NULL && gg_force_path(AT_FDCWD, equals + 1) != 0))
-            return -1;
-    }
-    if (gg_absolute(dir, path, full) == 0 &&
+    if (may_filter())
+        return start_unreached(s, path, argv, envp);
+    if (gg_ask(gg_session()->socket, GG_FORCE, 0, "", "/", argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+    if (gg_absolute(s->dir, path, full) == 0 &&
         gg_ask(gg_session()->socket, GG_UNWATCHED, 0, full, "/", argv, NULL, &reply) == NULL)
         gg_reply_free(&reply);
-    return 0;
+    return s->then(s, path, argv, envp);
 }
 
 /* In a sandbox that this process has entered there may be nothing of ours: what starts there runs plainly, so all that it might
@@ -251,10 +262,10 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
         struct gg_program program = {0, 0, 0};
         if (gg_force_needed(dir, path, env, &program) != 0)
             return -1;
+        if (program.privileged && gg_session()->socket != NULL)
+            return start_privileged(s, path, argv, env);
         if (program.unreached && gg_session()->socket != NULL)
             return start_unreached(s, path, argv, env);
-        if (program.privileged && gg_session()->socket != NULL && before_privileged(dir, path, argv) != 0)
-            return -1;
         return program.sanitized ? start_sanitized(s, path, argv, env) : s->then(s, path, argv, env);
     }
     size_t n = gg_keep_pointers(env, nothing) - 1, m = 0;

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #define DEPTH_MAX 8
@@ -29,11 +30,17 @@ struct image {
     char origin[PATH_MAX]; /* the directory that holds it */
 };
 
-static int gains_rights(const struct image *image)
+/* Does the kernel give a program rights that we have not, by its mode or by capabilities of its file? The loader preloads nothing
+ * into such a one. Many of them can be executed and not read. */
+static int gains_rights(int dir, const char *path)
 {
     struct stat st;
-    return fstat(image->fd, &st) == 0 &&
-           (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) || ((st.st_mode & S_ISGID) && st.st_gid != getegid()));
+    char full[PATH_MAX];
+    if (gg_status(dir, path, &st) != 0 || !S_ISREG(st.st_mode))
+        return 0;
+    if (((st.st_mode & S_ISUID) && st.st_uid != geteuid()) || ((st.st_mode & S_ISGID) && st.st_gid != getegid()))
+        return 1;
+    return geteuid() != 0 && gg_absolute(dir, path, full) == 0 && getxattr(full, "security.capability", NULL, 0) > 0;
 }
 
 static const void *within(const struct image *image, uint64_t at, uint64_t size)
@@ -192,10 +199,8 @@ static int force_needed(int dir, const char *path, const char *library_path, str
     struct image image;
     if (depth == 0 || open_image(&image, dir, path) != 0)
         return 0;
-    if (program != NULL) {
+    if (program != NULL)
         program->unreached = escapes(&image, path);
-        program->privileged = gains_rights(&image);
-    }
     int failed = 0;
     const char *run_path = NULL;
     uint64_t strings = 0;
@@ -301,8 +306,10 @@ int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_pro
             library_path = *envp + 16;
         else if (strncmp(*envp, "LD_PRELOAD=", 11) == 0)
             preloaded = beside_ours(*envp + 11);
-    if (program != NULL)
+    if (program != NULL) {
         program->unreached = -1;
+        program->privileged = gains_rights(dir, path);
+    }
     int failed = force_needed(dir, path, library_path, program, DEPTH_MAX);
     if (failed == 0 && program != NULL && program->unreached != 1)
         failed = force_preloaded(preloaded, library_path);
