@@ -24,6 +24,7 @@ class Start(NamedTuple):
     `more`: attempts that are to run after it in the same place (`Caps.batch`), each with an answer of its own.
     `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
     one of them is answered. `sent`: whom an engine tells that attempts are where they are to run (`Caps.announces`).
+    `stays`: a file for which it may run on this machine alone.
     """
 
     attempt: int
@@ -36,6 +37,7 @@ class Start(NamedTuple):
     hedge: bool = False
     sent: Callable[[Sequence[int]], None] | None = None
     more: tuple[Start, ...] = ()
+    stays: bytes = b""
 
 
 @slotted()

@@ -27,6 +27,7 @@ from gg.store.base import Key, Kind, Store, blob_key
 from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.force.staying import Staying
     from gg.host.filedb import FileDB
     from gg.workspace.later import Later
 
@@ -58,8 +59,12 @@ class Cone:
         files: Callable[[], FileDB],
         outside: Callable[[bytes], bytes] = bytes,
         later: Later | None = None,
+        staying: Staying | None = None,
     ) -> None:
-        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded."""
+        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded.
+        `staying`: what may not leave this machine.
+        """
+        self._staying = staying
         self._store = store
         self._groups = groups
         self._files = files
@@ -264,11 +269,20 @@ class Cone:
 
     def record(self, ran: Sequence[Ran]) -> None:
         """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""
+        if ran and (staying := self._staying):
+            here = [each for each in ran if staying.made(each.given.thunk, each.reduction)]
+            if here:
+                staying.here(self._records(here))
+                kept = {id(each) for each in here}
+                ran = [each for each in ran if id(each) not in kept]
         if ran:
-            items = self._narrow.remember({each.given.id: (each.given.thunk, each.given.encoded) for each in ran})
-            items |= self._reductions({r.given.id: (r.given.thunk, r.reduction) for r in ran if not r.encoded})
-            items.update((Key(Kind.REDUCTION, each.given.id), each.encoded) for each in ran if each.encoded)
-            self._store.put(items)
+            self._store.put(self._records(ran))
+
+    def _records(self, ran: Sequence[Ran]) -> dict[Key, bytes]:
+        items = self._narrow.remember({each.given.id: (each.given.thunk, each.given.encoded) for each in ran})
+        items |= self._reductions({r.given.id: (r.given.thunk, r.reduction) for r in ran if not r.encoded})
+        items.update((Key(Kind.REDUCTION, each.given.id), each.encoded) for each in ran if each.encoded)
+        return items
 
     def _reductions(self, found: Mapping[ThunkId, tuple[Thunk, Reduction]]) -> dict[Key, bytes]:
         universe = self._groups.universe

@@ -34,6 +34,7 @@ from gg.store.durations import Durations
 
 if TYPE_CHECKING:
     from gg.force.alone import Alone
+    from gg.force.staying import Staying
     from gg.host.filedb import FileDB
     from gg.observe import build_events as seen
     from gg.workspace.later import Later
@@ -72,8 +73,11 @@ class Driver:
         mail: Mailbox | None = None,
         alone: Alone | None = None,
         later: Later | None = None,
+        staying: Staying | None = None,
     ) -> None:
-        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded."""
+        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded.
+        `staying`: what may not leave this machine.
+        """
         self._engines = {engine.name: engine for engine in engines}
         self._tell = Telling(observe, os.fsencode(root) + b"/", outside)
         self._scheduler = Scheduler(policy or Policy())
@@ -82,7 +86,8 @@ class Driver:
         self._mail = mail or Mailbox()
         self._alone = alone
         self._elsewhere: dict[ThunkId, float] = {}  # run by another process, and until when that is waited for
-        self._cone = Cone(store, groups, files, outside, later)
+        self._staying = staying
+        self._cone = Cone(store, groups, files, outside, later, staying)
         self._extra: dict[ThunkId, tuple[File, ...]] = {}
         self._attempts: dict[int, _Attempt] = {}
         self._failures: dict[ThunkId, Failure] = {}
@@ -352,6 +357,8 @@ class Driver:
             result.append(events.Hit(now, tuple(hits)))
         if misses:
             thunks = [self._cone.resolve(name).thunk for name in misses]
+            if self._staying:
+                thunks = [thunk for thunk in thunks if not self._staying.why(thunk)]
             for engine in self._engines.values():
                 engine.expect(thunks)
             result.append(events.Miss(now, tuple(misses)))
@@ -390,16 +397,18 @@ class Driver:
                 return None
         self._attempts[command.attempt] = _Attempt(name, given)
         self._tell.started(name, given.thunk, command.engine)
+        extra = self._extra.get(name, ())
         return Start(
             command.attempt,
             name,
             given.thunk,
-            self._extra.get(name, ()),
+            extra,
             command.deadline,
             command.memory,
             given.encoded,
             command.hedge,
             self._mail.sent,
+            stays=self._staying.why(given.thunk, extra) if self._staying else b"",
         )
 
     def _answered(self, answers: Sequence[Answer]) -> None:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from gg.force.driver import Driver
     from gg.force.mailbox import Mailbox
     from gg.force.outcome import Broken, Finished, Hearing, Outcome, Settled
+    from gg.force.staying import Staying
     from gg.host.filedb import FileDB
+    from gg.run.expand import Groups
     from gg.store.base import Store
     from gg.workspace.granted import Granted
     from gg.workspace.settings import Settings
@@ -325,6 +327,7 @@ class Forcer:
             budget=budget,
             mail=self._box(),
             alone=Alone(os.path.join(self._workspace.store, "running")),
+            staying=self._staying(groups),
         )
         if self._stopped:
             self._driver.stop()
@@ -469,6 +472,24 @@ class Forcer:
             if output.soft and soft:
                 items += self._rules.items(name, soft, self._outside(outputs[0].path))
         return items
+
+    def _staying(self, groups: Groups) -> Staying | None:
+        """What may not leave this machine, where anything does."""
+        from gg.share.tiered import Tiered
+
+        if not isinstance(self._store, Tiered):
+            return None
+        from gg.force.staying import Staying
+        from gg.workspace.granted import granted_in
+
+        return Staying(
+            granted_in(self._workspace.root, self._settings),
+            groups,
+            self._outside,
+            self._store.near.put,
+            lambda text: self._observe(seen.Note(text)),
+            os.path.join(self._workspace.dot, "kept"),
+        )
 
     def _may_write(self, path: bytes) -> bool:
         """Whether a file that no call declared may be put at `path`: the result may be a worker's, or a colleague's."""

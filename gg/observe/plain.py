@@ -87,5 +87,5 @@ class Plain:
         """Nothing is held."""
 
     def _show(self, event: Diagnostics | ThunkFailed) -> None:
-        self._out.write(event.stdout)
-        self._err.write(event.stderr)
+        self._out.show(event.stdout)
+        self._err.show(event.stderr)

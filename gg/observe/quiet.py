@@ -16,8 +16,8 @@ class Quiet:
 
     def see(self, event: Event) -> None:
         if isinstance(event, (Diagnostics, ThunkFailed)):
-            self._out.write(event.stdout)
-            self._err.write(event.stderr)
+            self._out.show(event.stdout)
+            self._err.show(event.stderr)
         if isinstance(event, ThunkFailed) and (text := wording.failed(event)):
             self._err.line(text)
         if isinstance(event, RunFinished):

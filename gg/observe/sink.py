@@ -26,6 +26,7 @@ class Stream(Protocol):
 
     def write(self, data: bytes, /) -> object: ...
     def flush(self) -> object: ...
+    def isatty(self) -> bool: ...
 
 
 class Several:
@@ -43,11 +44,19 @@ class Several:
             sink.close()
 
 
+def _is_terminal(stream: Stream) -> bool:
+    try:
+        return stream.isatty()
+    except ValueError:  # it is closed
+        return False
+
+
 class Output:
     """One stream, written through at once; silent once it is broken."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
+        self._terminal = _is_terminal(stream)
         self._broken = False
         self.at_line_start = True
 
@@ -61,7 +70,16 @@ class Output:
             self._broken = True
         self.at_line_start = data.endswith(b"\n")
 
+    def show(self, words: bytes) -> None:
+        """What somebody else wrote: byte for byte, but to a terminal (`gg.observe.visible`)."""
+        if self._terminal and words:
+            from gg.observe.visible import visible
+
+            words = visible(words)
+        self.write(words)
+
     def line(self, text: str) -> None:
-        """One line of our own, on a line of its own."""
+        """One line of our own, on a line of its own. What it names may be called anything."""
         start = b"" if self.at_line_start else b"\n"
-        self.write(start + text.encode("utf-8", "surrogateescape") + b"\n")
+        self.write(start)
+        self.show(text.encode("utf-8", "surrogateescape") + b"\n")

@@ -18,6 +18,7 @@ from gg.observe.build_events import Diagnostics, Event, Note, RunFinished, Start
 from gg.observe.plain import Notes
 from gg.observe.screen import Screen, State
 from gg.observe.sink import Clock, Output
+from gg.observe.visible import visible
 
 APPEARS = 0.4  # seconds after the start
 _EVERY = 0.125  # seconds between pictures
@@ -104,16 +105,16 @@ class Terminal:
         if not (stdout or stderr or line):
             return
         self._erase()
-        self._out.write(stdout)
-        self._err.write(stderr)
+        self._out.show(stdout)
+        self._err.show(stderr)
         if line:
             self._err.line(line)
 
     def _write_over(self, picture: list[str]) -> None:
         """One write, so that nothing flickers: up to the first line, each line with its rest cleared, all below too."""
         start = "" if self._err.at_line_start and self._out.at_line_start else "\n"
-        text = start + self._up() + "".join(f"{line}\x1b[K\n" for line in picture) + "\x1b[J"
-        self._err.write(text.encode("utf-8", "replace"))
+        lines = b"".join([visible(line.encode("utf-8", "replace")) + b"\x1b[K\n" for line in picture])
+        self._err.write((start + self._up()).encode() + lines + b"\x1b[J")
         self._err.at_line_start = self._out.at_line_start = True
         self._shown = [_width(line) for line in picture]
 

@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from gg.run.ending import end_descendants
 from gg.worker import hidden, ipc
-from gg.worker.standing import Standing
+from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable, shared
 
 _EXTENSIONS = "/opt/extensions"  # of which Lambda has begun processes before this one
@@ -37,7 +37,7 @@ class Between:
         """
         hidden.hide()
         self._alone = alone and os.getuid() != 0
-        self._standing = Standing()
+        self._limits = OwnLimits()
         self._places = list(shared(directory)) if self._alone else []
         if self._alone and not os.path.isdir(_EXTENSIONS):
             with suppress(ProcessLookupError, PermissionError):
@@ -55,7 +55,7 @@ class Between:
     def restore(self) -> None:
         """Have all as it was. Spoilt."""
         self.end()
-        if not self._standing.restored():
+        if not self._limits.restored():
             raise Spoilt("limits that cannot be raised again")
         try:
             if not all(place.restored() for place in self._places):

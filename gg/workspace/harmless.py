@@ -43,7 +43,7 @@ HARMLESS: Mapping[str, Rule] = {
 }
 """By setting: whether its value `after` is harmless where it was `before`."""
 
-ASKED = frozenset({"functions", "regions", "store", "store_size", "trusted", "workers"})
+ASKED = frozenset({"functions", "readable", "regions", "store", "store_size", "trusted", "workers"})
 """Those that never are, named so that a test finds one that nobody has thought of. `store_size` is about all workspaces' store."""
 
 

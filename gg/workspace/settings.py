@@ -35,6 +35,7 @@ class Settings:
     store: str = ""
     share: bool = True
     trusted: tuple[str, ...] = ()
+    readable: tuple[str, ...] = ()
     trace: tuple[str, ...] = ()
     functions: str = "gg-worker"
     regions: tuple[str, ...] = ()
@@ -74,6 +75,7 @@ _ENVIRONMENT = {
     "store": "GG_STORAGE_URI",
     "share": "GG_SHARE",
     "trusted": "GG_TRUSTED",
+    "readable": "GG_READABLE",
     "trace": "GG_TRACE",
     "functions": "GG_FUNCTIONS",
     "regions": "GG_REGIONS",

@@ -176,3 +176,17 @@ def test_the_sdk_forces_there(here: Deployed, project: Project) -> None:
     before = here.invocations()
     assert project.run(sys.executable, "-c", program).stdout == b"lambda\n"
     assert here.invocations() - before >= 1
+
+
+def test_what_a_source_takes_out_of_a_home_runs_here(here: Deployed, project: Project, tmp_path: Path) -> None:
+    """It is in no request and no pack, and neither is what was made of it; the rest runs there."""
+    secret = tmp_path / "home" / "token"
+    secret.write_text("the token\n")
+    project.write("util.c", f'__asm__(".incbin \\"{secret}\\"");\n' + SOURCES["util.c"])
+    plain, _ = project.plain("make")
+    project.infer("make")
+    before = here.invocations()
+    result = project.force("--jobs", "4")
+    assert f"reads {secret}, which is not the build's own" in result.text
+    assert 2 <= here.invocations() - before <= 4, "main.o and part.o; lib.a and prog have it in them"
+    project.assert_tree(plain)

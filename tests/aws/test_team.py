@@ -156,3 +156,46 @@ def test_the_doctor_looks_at_it(environment: dict[str, str], tmp_path: Path) -> 
     done = ann.call("gg", "doctor")
     assert done.returncode == 1
     assert "there is no such bucket" in done.stdout
+
+
+NAMED = {
+    "incbin": '__asm__(".incbin \\"%s\\"");\nint util(void) { return 42; }\n',
+    "include": '#include "%s"\nint util(void) { return 42; }\n',
+    "linked": '#include "leads-out"\nint util(void) { return 42; }\n',
+}
+
+
+@pytest.mark.parametrize("way", NAMED)
+def test_what_a_source_takes_out_of_a_home_stays_here(way: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """Neither what reads it is shared, nor what is made of that; the rest is. It holds in later runs too."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first, second = (
+        Checkout(tmp_path, "ann", environment, ann),
+        Checkout(tmp_path, "bob", environment, bob, ann),
+    )
+    secret = tmp_path / "home-ann" / ".config" / "token"
+    secret.parent.mkdir()
+    secret.write_text("#define TOKEN 4711\n")
+
+    def edited(checkout: Checkout) -> None:
+        checkout.fresh()
+        (checkout.tree / "util.c").write_text(NAMED[way].replace("%s", str(secret)))
+        (checkout.tree / "leads-out").symlink_to(secret)
+        assert checkout.call("gg-infer", "make").returncode == 0
+
+    edited(first)
+    done = first.call("gg-force", "util.o")
+    assert (done.returncode, ran(done)) == (0, 1), done.stderr
+    assert f"what is made of {secret} is not shared" in done.stderr
+    done = first.call("gg-force")
+    assert (done.returncode, ran(done)) == (0, 2), done.stderr
+    edited(second)
+    done = second.call("gg-force")
+    assert (done.returncode, ran(done)) == (0, 2), "main.o was shared, and nothing else"
+    edited(first)
+    assert ran(first.call("gg-force")) == 0, "all of it is known here"
+    first.environment["GG_READABLE"] = "~/.config/token"
+    (first.tree / "Makefile").write_text(MAKEFILE.replace("-O2", "-O1"))
+    (first.tree / "util.o").unlink()
+    first.call("gg-infer", "make", "util.o")
+    assert "is not shared" not in first.call("gg-force").stderr

@@ -79,6 +79,9 @@ class Wall:
 
     def flush(self) -> None: ...
 
+    def isatty(self) -> bool:
+        return True
+
     def _put(self, part: str) -> None:
         if part == "\n":
             self._row, self._column = self._row + 1, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, blob_key
+from gg.worker import disk_cache
 from gg.worker.disk_cache import Cache
 
 
@@ -111,3 +113,87 @@ def test_nothing_is_believed_of_an_earlier_process(cache: Cache, tmp_path: Path)
     assert not again.have(key(b"data"))
     assert again.limit > 1 << 20
     assert os.listdir(tmp_path / "objects") == []
+
+
+def settled() -> None:
+    """Until a change now gives another time than those before."""
+    time.sleep(0.06)
+
+
+def test_what_a_command_changed_is_not_used(tmp_path: Path) -> None:
+    cache = Cache(str(tmp_path / "objects"), 1000)
+    cache.put(key(b"data"), b"data")
+    place = Path(cache.place(file(b"data")))
+    settled()
+    assert cache.have(key(b"data"))
+    before = place.stat()
+    place.chmod(0o600)
+    place.write_bytes(b"evil")
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+    place.chmod(0o444)
+    cache.doubt()
+    assert not cache.have(key(b"data"))
+    assert not place.exists()
+    cache.put(key(b"data"), b"data")
+    assert cache.get(key(b"data")) == b"data"
+
+
+@pytest.mark.parametrize("what", ["directory", "link", "fifo", "longer", "gone", "closed"])
+def test_whatever_stands_in_its_place(tmp_path: Path, what: str) -> None:
+    cache = Cache(str(tmp_path / "objects"), 1000)
+    cache.put(key(b"data"), b"data")
+    place = Path(cache.place(file(b"data")))
+    if what == "closed":
+        place.chmod(0)
+        cache.doubt()
+        if os.getuid() == 0:
+            assert cache.have(key(b"data"))
+            assert place.stat().st_mode & 0o777 == 0o444
+        return
+    if what == "longer":
+        place.chmod(0o600)
+        os.truncate(place, 1 << 40)
+    else:
+        place.unlink()
+        if what == "directory":
+            place.mkdir()
+        elif what == "link":
+            place.symlink_to("/proc/self/environ")
+        elif what == "fifo":
+            os.mkfifo(place)
+    cache.doubt()
+    assert (os.fsencode(place.name) in cache.names()) == (what == "longer")
+    assert not cache.have(key(b"data"))
+
+
+def test_what_was_not_touched_is_hashed_once_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time that the next change might share says nothing; one that is settled saves the hash."""
+    hashed: list[str] = []
+    real = disk_cache._has_its_bytes
+
+    def counted(path: str, name: str) -> bool:
+        hashed.append(name)
+        return real(path, name)
+
+    monkeypatch.setattr(disk_cache, "_has_its_bytes", counted)
+    cache = Cache(str(tmp_path / "objects"), 1000)
+    cache.put(key(b"data"), b"data")
+    assert cache.have(key(b"data"))
+    cache.doubt()
+    settled()
+    assert cache.have(key(b"data"))
+    for _ in range(3):
+        cache.doubt()
+        assert cache.have(key(b"data"))
+    assert len(hashed) == 1
+
+
+def test_another_coordinator_sees_what_it_names_itself(tmp_path: Path) -> None:
+    cache = Cache(str(tmp_path / "objects"), 1000)
+    for data in (b"mine", b"both", b"sent"):
+        cache.put(key(data), data)
+    cache.disown()
+    cache.put(key(b"sent"), b"sent")
+    cache.remove_foreign([key(b"both")])
+    assert set(os.listdir(tmp_path / "objects")) == {key(d).digest.hex() for d in (b"both", b"sent")}
+    assert cache.size == 8

@@ -78,3 +78,43 @@ def test_the_systems_files() -> None:
     assert everybody.may_read(b"/usr/include/stdio.h")
     assert not everybody.may_read(b"/etc/shadow")
     assert not everybody.may_read(b"/proc/self/environ/x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".GIT/hooks/pre-commit", ".Git/config", "GG.TOML", "sub/Gg.Toml", ".gg /x", ".git./config", "git~1/config", "GIT~1",
+        ".g\u200cit/config", ".g\u00adit/config", "\uff0egit/config", "gg.toml:stream", ".gg\u2060/store", ".SSH/id",
+        "a\nb.o", "a\x1b[2J.o", "a\x7f", "a.o/", "a.o/.", "sub/../a.o", "out/../a.o",
+    ],
+)  # fmt: skip
+def test_other_names_for_the_same(root: Path, name: str) -> None:
+    """As file systems take them that ignore case, marks without width, dots at the end; and none that misleads who reads it."""
+    assert not granted(root).may_write(os.fsencode(root) + b"/" + os.fsencode(name))
+
+
+@pytest.mark.parametrize("name", ["größe.o", "\u7de8.o", "gg.toml.o", ".gitattributes", "digit", "a b.o", "x~1.o"])
+def test_names_that_only_look_odd(root: Path, name: str) -> None:
+    assert granted(root).may_write(os.fsencode(root) + b"/" + os.fsencode(name))
+
+
+def test_what_is_no_text_is_a_name_all_the_same(root: Path) -> None:
+    assert granted(root).may_write(os.fsencode(root) + b"/\xff\xfe.o")
+
+
+@pytest.mark.parametrize(
+    "path", [b"/proc/version", b"/proc/self/environ", b"/proc/cpuinfo", b"/sys/kernel/uevent_seqnum", b"/dev/null"]
+)
+def test_what_the_kernel_tells_is_no_file_of_the_systems(root: Path, path: bytes) -> None:
+    assert not granted(root).may_read(path)
+
+
+def test_what_the_user_grants(root: Path) -> None:
+    secret = os.fsencode(root.parent / ".bashrc")
+    asking = Granted(os.fsencode(root), os.fsencode(root.parent), [os.fsencode(root / "rc")])
+    assert asking.may_read(secret)
+    assert not asking.may_read(os.fsencode(root.parent / ".ssh" / "id"))
+    assert not asking.may_write(secret)
+    assert asking.first_kept([b"/usr/include/stdio.h", secret, os.fsencode(root.parent / ".ssh" / "id")]).endswith(
+        b"id"
+    )

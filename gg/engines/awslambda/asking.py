@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -216,7 +217,13 @@ class Asking:
 
 
 def _not_here(start: Start) -> Failure | None:
-    """What cannot run on another machine at all."""
+    """What cannot, or must not, run on another machine at all."""
+    if start.stays:
+        name = os.fsdecode(start.stays)
+        return Failure(
+            Fault.TOO_BIG,
+            f"reads {name}, which is not the build's own and so stays here (the setting `readable` grants it)",
+        )
     if start.thunk.dynamic:
         return Failure(Fault.TOO_BIG, "makes thunks, which needs this workspace")
     if needs_home(start.thunk):

@@ -29,7 +29,7 @@ from gg.run.expand import Groups
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
 from gg.store.base import Store
-from gg.workspace.granted import Granted
+from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def open_engines(
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
     found = _find(settings, session, names, listed, report)
     shipping = S3Shipping(remote, store.near, workspace.root)
-    granted = Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~")))
+    granted = granted_in(workspace.root, settings)
     asking = coordinator()
     engines: list[LambdaEngine] = []
     for region in found:

@@ -22,7 +22,7 @@ class _Thread(NamedTuple):
     io: int
 
 
-class Standing:
+class OwnLimits:
     """As it was when this was made. Threads that begin later count as the one that makes it."""
 
     def __init__(self) -> None:
