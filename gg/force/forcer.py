@@ -477,17 +477,19 @@ class Forcer:
         """What may not leave this machine, where anything does."""
         from gg.share.tiered import Tiered
 
-        if not isinstance(self._store, Tiered):
+        store, settings = self._store, self._settings
+        shared = isinstance(store, Tiered)
+        if not shared and {*settings.engine, settings.fallback} <= {"local", "never"}:
             return None
         from gg.force.staying import Staying
         from gg.workspace.granted import granted_in
 
         return Staying(
-            granted_in(self._workspace.root, self._settings),
+            granted_in(self._workspace.root, settings),
             groups,
             self._outside,
-            self._store.near.put,
-            lambda text: self._observe(seen.Note(text)),
+            store.near.put if isinstance(store, Tiered) else store.put,
+            lambda text: self._observe(seen.Note(text)) if shared else None,
             os.path.join(self._workspace.dot, "kept"),
         )
 

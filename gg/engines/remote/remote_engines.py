@@ -21,7 +21,7 @@ from gg.run.expand import Groups
 from gg.store.base import Store
 from gg.wire.frames import Welcome
 from gg.workspace import settings as config
-from gg.workspace.granted import Granted
+from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def open_remote_engines(
             "the remote engine needs workers",
             hint="run gg worker --listen on another machine, and paste the line that it prints",
         )
-    granted = Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~")))
+    granted = granted_in(workspace.root, settings)
     outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
     engines: list[LambdaEngine] = []
     for host, welcome in _opened(hosts, report):
