@@ -85,6 +85,7 @@ def force(
         _can_afford(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
+    any_work = any_work or bool(settings.store and settings.share and _owes_others(workspace))
     shown = not as_json and sys.stderr.isatty()
     see = sink.see if held is None else _holding(held, sink.see)
     status, counts = _force(workspace, settings, wanted, see, terminal=shown) if any_work else (0, {})
@@ -111,6 +112,13 @@ def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:
 
         return settle(root, flags)
     return config.load(root, **flags)
+
+
+def _owes_others(workspace: Workspace) -> bool:
+    """Whether an earlier run has forced what it could not share."""
+    from gg.share.unshared import is_owed
+
+    return is_owed(workspace.dot)
 
 
 def _keep_small(store: bytes, size: int) -> None:

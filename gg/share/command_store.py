@@ -15,6 +15,7 @@ from gg.workspace.workspace import Workspace
 if TYPE_CHECKING:
     from gg.share.keys import Keyring
     from gg.share.s3.remote import Remote
+    from gg.share.s3.uri import StoreUri
     from gg.store.base import Store
 
 Report = Callable[[str], None]
@@ -48,6 +49,7 @@ def open_store(
         raise
     from gg.share.s3.store import S3Store
     from gg.share.tiered import Tiered
+    from gg.share.unshared import PREFIX, Unshared
 
     share = settings.share and remote.where.writable
     if share and remote.keyring.own is None:
@@ -63,6 +65,7 @@ def open_store(
         scratch=os.fsencode(workspace.tmp),
         lent=lent,
         needed=needed,
+        unshared=Unshared(os.fsencode(os.path.join(workspace.dot, PREFIX + _name(remote.where)))),
     )
 
 
@@ -90,8 +93,6 @@ def _with_store(workspace: Workspace, settings: config.Settings) -> config.Setti
 
 def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
     """The store that `settings.store` names, remembered in the workspace. No request is made yet."""
-    from blake3 import blake3
-
     from gg.aws.failures import need_extra
     from gg.share.s3 import uri
 
@@ -99,8 +100,14 @@ def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
     need_extra("a store in a bucket")
     from gg.share.s3.remote import Remote
 
-    name = blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)
-    return Remote(where, os.path.join(os.fsencode(workspace.dot), b"remote-%s.db" % name.encode()), keyring(settings))
+    return Remote(where, os.fsencode(os.path.join(workspace.dot, f"remote-{_name(where)}.db")), keyring(settings))
+
+
+def _name(where: StoreUri) -> str:
+    """What the store at `where` is called among the records."""
+    from blake3 import blake3
+
+    return blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)
 
 
 def keyring(settings: config.Settings) -> Keyring:

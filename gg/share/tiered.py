@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from gg.core.ids import BlobId
 from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
+from gg.share.unshared import Unshared
 from gg.store.base import CONTENT_ADDRESSED, Caps, Key, Kind, Store, Stored, blob_key
 from gg.store.collection import references
 
@@ -42,9 +43,10 @@ class Tiered:
         scratch: bytes = b"",
         lent: bool = False,
         needed: bool = True,
+        unshared: Unshared | None = None,
     ) -> None:
         """`lent`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
-        or does not reach it, is to know; else it is done without.
+        or does not reach it, is to know; else it is done without. `unshared`: where to note what is still to be shared.
         """
         self.near = near
         self.far = far
@@ -62,7 +64,8 @@ class Tiered:
         self._with: dict[Key, None] = {}
         self._coming: dict[Key, Future[None]] = {}
         self._worker: ThreadPoolExecutor | None = None
-        self._sending: list[Future[None]] = []
+        self._sending: list[Future[bool]] = []
+        self._unshared = unshared if self._share else None
 
     @property
     def caps(self) -> Caps:
@@ -121,6 +124,9 @@ class Tiered:
     # Writing
 
     def put(self, items: Mapping[Key, bytes]) -> None:
+        if self._unshared and any(key.kind not in CONTENT_ADDRESSED for key in items):
+            with self._lock:
+                self._unshared.note([key for key in items if key.kind is not Kind.BLOB])
         self.near.put(items)
         with self._lock:
             self._hidden.difference_update(items)
@@ -146,14 +152,21 @@ class Tiered:
         """Until everything is shared, or cannot be."""
         self.near.flush()
         self._begin_sharing()
+        all_sent = True
         while self._sending:
-            self._sending.pop().result()
+            all_sent &= self._sending.pop().result()
         self._ask(self.far.flush, None)
+        if self._unshared and not self._down:
+            if all_sent:
+                self._unshared.shared()
+            self._offer_left(self._unshared)
 
     def tidy(self) -> int:
         return self.near.tidy()
 
     def close(self) -> None:
+        if self._unshared:
+            self._unshared.close()
         try:
             if self._worker is not None:
                 self._worker.shutdown(cancel_futures=True)
@@ -233,14 +246,27 @@ class Tiered:
             if records:
                 self._sending.append(self._pool().submit(self._send, records, list(beside)))
 
-    def _send(self, records: dict[Key, bytes], beside: list[Key]) -> None:
+    def _offer_left(self, unshared: Unshared) -> None:
+        """What earlier runs have forced and could not share, as far as it is still here."""
+        for keys in unshared.left():
+            beside = [key for key in keys if key.kind in CONTENT_ADDRESSED]
+            names = [key for key in keys if key.kind not in CONTENT_ADDRESSED]
+            for start in range(0, len(names), _SHARE_EVERY):
+                records = self.near.get(names[start : start + _SHARE_EVERY])
+                if records and not self._send(records, beside):
+                    return
+                beside = []
+
+    def _send(self, records: dict[Key, bytes], beside: list[Key]) -> bool:
+        """Whether it has gone well; it is told if not."""
         try:
-            self._ask(lambda: self._send_all(records, beside), None)
+            return self._ask(lambda: self._send_all(records, beside), False)
         except GGError as error:
             self._share = False
             self._report(f"results are not shared: {error.what}")
+            return False
 
-    def _send_all(self, records: dict[Key, bytes], beside: list[Key]) -> None:
+    def _send_all(self, records: dict[Key, bytes], beside: list[Key]) -> bool:
         """What the records lead to, then they themselves."""
         wanted = dict.fromkeys(key for key in beside if key.kind is not Kind.BLOB)
         for record, data in records.items():
@@ -259,6 +285,7 @@ class Tiered:
                 size += len(data)
         self.far.put({**batch, **records})
         self.shared += sum(key.kind is Kind.REDUCTION for key in records)
+        return True
 
     def _add_groups(self, wanted: dict[Key, None]) -> None:
         """The groups of the thunks among `wanted`, and all below them: who narrows by these thunks needs them."""

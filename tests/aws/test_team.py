@@ -107,7 +107,7 @@ def test_results_of_strangers_are_left_alone(environment: dict[str, str], tmp_pa
     assert f"gg key trust them:{str(ann.public).partition(':')[2]}" in done.stderr
 
 
-@pytest.mark.parametrize("damage", ["gone", "other"])
+@pytest.mark.parametrize("damage", ["gone", pytest.param("other", marks=pytest.mark.slow)])
 def test_damaged_packs_are_as_if_nobody_had_forced(
     damage: str, seaweed_server: Seaweed, environment: dict[str, str], tmp_path: Path
 ) -> None:
@@ -127,6 +127,35 @@ def test_damaged_packs_are_as_if_nobody_had_forced(
         done = fresh.build()
         assert (done.returncode, ran(done)) == (0, runs), done.stderr
         assert (fresh.tree / "prog").read_bytes() == made
+
+
+def test_what_a_killed_run_has_forced_is_offered_by_the_next(environment: dict[str, str], tmp_path: Path) -> None:
+    """It is killed before anything is shared. The next run has nothing to force, and shares all the same."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first = Checkout(tmp_path, "ann", environment, ann)
+    first.fresh()
+    assert first.call("gg-infer", "make").returncode == 0
+    killer = tmp_path / "killer"
+    killer.mkdir()
+    (killer / "sitecustomize.py").write_text(KILLED_WHEN_SHARING)
+    first.environment["PYTHONPATH"] = str(killer)
+    assert first.call("gg-force").returncode == -9
+    assert (first.tree / "prog").read_bytes()[:4] == b"\x7fELF"
+    del first.environment["PYTHONPATH"]
+    done = first.call("gg-force")
+    assert (done.returncode, done.stderr) == (0, "gg: 0 thunks: 0 ran, 0 cached, 0 failed in 0.0 s\n") or not ran(done)
+    second = Checkout(tmp_path, "bob", environment, bob, ann)
+    done = second.build()
+    assert (done.returncode, ran(done)) == (0, 0), done.stderr
+    assert not list(first.home.glob(".cache/gg/**/unshared-*/*"))
+
+
+KILLED_WHEN_SHARING = """
+import sys, os, signal
+if sys.argv[0].endswith("gg-force"):
+    import gg.share.tiered
+    gg.share.tiered.Tiered.flush = lambda self: os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 def test_a_bucket_that_is_not_there_is_an_error(environment: dict[str, str], tmp_path: Path) -> None:

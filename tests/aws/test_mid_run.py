@@ -1,0 +1,159 @@
+"""What may befall a run of functions in its middle: what is paid for is kept, and what is said is what is so.
+
+`python -m benchmarks.bad_day` does the same at full length.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import SCRIPTS
+from tests.servers.deployed import Deployed, bare_project, deployed
+from tests.servers.functions_for_tests import until
+from tests.servers.recorded_build import RecordedBuild, assembly
+from tests.servers.seaweed import Seaweed
+
+UNITS = 40
+THUNKS = UNITS + 4 + 1
+SLOW = {"slow": 1.0, "slow_s": 1.0}
+DISK = 'mount -t tmpfs -o size=48m none "$1" && cp -a "$2/." "$1" && shift 2 && exec "$@"'
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> RecordedBuild:
+    return RecordedBuild(bare_project(tmp_path_factory.mktemp("mid"), assembly(UNITS, 4)))
+
+
+@pytest.fixture(scope="module")
+def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
+    with deployed(seaweed_server) as here:
+        yield here
+
+
+class Run:
+    """A gg-force under way. Nothing fails in it but what a test does to it."""
+
+    def __init__(self, build: RecordedBuild, here: Deployed, *before: str, **env: str) -> None:
+        self.here, self.before = here, here.invocations()
+        command = [*before, str(SCRIPTS / "gg-force"), "--jobs", "8", "--fallback", "never", "--json"]
+        project = build.project
+        self.process = subprocess.Popen(
+            command, cwd=project.root, env={**project.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    def reach_the_middle(self) -> None:
+        until(lambda: self.here.invocations() - self.before >= 10 or self.process.poll() is not None, timeout_s=60)
+        assert self.process.poll() is None
+
+    def end(self) -> None:
+        out, err = self.process.communicate(timeout=100)
+        self.said = err.decode()
+        events = [json.loads(line) for line in out.splitlines()]
+        self.notes = [event["text"] for event in events if event["event"] == "note"]
+        self.done = [event["label"] for event in events if event["event"] == "thunk-done" and event["how"] == "ran"]
+        self.retries: dict[str, int] = next(
+            (event["retries"] for event in events if event["event"] == "run-finished"), {}
+        )
+        self.invocations = self.here.invocations() - self.before
+
+    @property
+    def status(self) -> int:
+        return self.process.returncode
+
+
+@pytest.fixture
+def here(functions: Deployed, build: RecordedBuild, request: pytest.FixtureRequest) -> Iterator[Deployed]:
+    place = functions.at(request.node.name.replace("[", "-").replace("]", ""))
+    build.restore(place)
+    place.functions.faults(**SLOW)
+    yield place
+    place.functions.faults()
+
+
+def finish(build: RecordedBuild, here: Deployed, first: Run) -> Run:
+    """Force once more: all that had an answer is kept, so that nothing runs twice."""
+    here.functions.faults()
+    second = Run(build, here)
+    second.end()
+    assert second.status == 0, second.said
+    build.project.assert_tree(build.plain)
+    assert not set(first.done) & set(second.done)
+    return second
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [("expired", 77, "the AWS session has expired"), ("skewed", 78, "this machine's clock differs")],
+)
+def test_who_is_let_in_no_more_lets_end_what_is_paid_for(
+    build: RecordedBuild, here: Deployed, fault: str, status: int, says: str
+) -> None:
+    run = Run(build, here)
+    run.reach_the_middle()
+    here.functions.faults(**SLOW, **{fault: [(0.0, 600.0)]})
+    run.end()
+    assert run.status == status
+    assert says in run.said
+    assert len(run.done) >= run.invocations, "each function that ran has its result kept"
+    told = [note for note in run.notes if "not shared" not in note]
+    assert len(told) == 1, told
+    assert "under way let end" in told[0]
+    second = finish(build, here, run)
+    assert len(run.done) + len(second.done) == THUNKS
+
+
+@pytest.mark.slow
+def test_a_run_that_was_stopped_goes_on_where_it_was(build: RecordedBuild, here: Deployed) -> None:
+    run = Run(build, here)
+    run.reach_the_middle()
+    os.kill(run.process.pid, signal.SIGSTOP)
+    time.sleep(8.0)
+    os.kill(run.process.pid, signal.SIGCONT)
+    run.end()
+    assert (run.status, run.retries) == (0, {}), run.notes
+    assert run.invocations <= THUNKS, "nothing is asked for twice"
+    build.project.assert_tree(build.plain)
+
+
+@pytest.mark.slow
+def test_a_region_that_is_silent_for_a_while(build: RecordedBuild, here: Deployed) -> None:
+    run = Run(build, here)
+    run.reach_the_middle()
+    here.functions.faults(**SLOW, silent=[(0.0, 12.0)])
+    run.end()
+    assert (run.status, run.retries) == (0, {}), run.notes
+    assert run.invocations <= THUNKS + 1, "one is asked for again, to hear whether anything comes"
+    build.project.assert_tree(build.plain)
+
+
+def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: Deployed) -> None:
+    """No answer could be kept, so none is waited for; and the disk is what is told of, not the functions."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts")
+    cache = str(Path(build.project.env["HOME"]) / ".cache")
+    with tempfile.TemporaryDirectory() as disk:
+        run = Run(build, here, "unshare", "-m", "sh", "-c", DISK, "sh", disk, cache, XDG_CACHE_HOME=disk)
+        run.reach_the_middle()
+        fill = ["nsenter", "-m", "-t", str(run.process.pid), "sh", "-c", f"head -c 99000000 /dev/zero > {disk}/ballast"]
+        subprocess.run(fill, check=False, capture_output=True)
+        filled = time.monotonic()
+        run.end()
+    assert run.status == 74, run.said
+    assert time.monotonic() - filled < 20
+    assert "No space left on device" in run.said or "no space" in run.said
+    assert "gg gc" in run.said
+    assert not [note for note in run.notes if "lambda" in note], "functions are well"
+    here.functions.faults()
+    again = Run(build, here)
+    again.end()
+    assert again.status == 0, again.said
+    build.project.assert_tree(build.plain)
