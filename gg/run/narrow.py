@@ -10,6 +10,8 @@ last few thunks that ran. A new thunk takes the reduction of an old one when
 
 A shared library that a link reads may also have changed as long as its interface has not (`gg.run.interface_cutoff`).
 
+Words of a compile that reach no byte of it are no part of its shape; `inert` proves that they do not, case by case.
+
 The first makes the second enough: in its sandbox a command sees declared paths only, so what the old command looked
 for and did not find was not declared then, is not declared now, and will not be found either.
 """
@@ -25,6 +27,7 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.reduction import decode_reduction
 from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk, Work
+from gg.run import inert
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store
 
@@ -36,14 +39,15 @@ _KEEP = 6
 
 def shape(thunk: Thunk) -> bytes:
     """32 bytes that name the command without the bytes of its inputs."""
+    argv, env = inert.without(thunk) if inert.is_seeded(thunk) else (thunk.argv, thunk.env)
     parts = (
         b"shape",
         thunk.model.encode(),
         thunk.program,
         thunk.cwd,
-        *thunk.argv,
+        *argv,
         b"\1",
-        *(piece for pair in thunk.env for piece in pair),
+        *(piece for pair in env for piece in pair),
         b"\1",
         *(output.path for output in thunk.outputs),
         b"\1",
@@ -60,6 +64,7 @@ class Narrow:
         self._store = store
         self._groups = groups
         self._interfaces: Interfaces | None = None
+        self._inert = inert.Inert()
         self._lists: dict[ThunkId, tuple[Key, bytes]] = {}  # of thunks that were looked up, and have not run since
 
     def find(self, wanted: Mapping[ThunkId, Thunk]) -> dict[ThunkId, Reduction]:
@@ -94,23 +99,38 @@ class Narrow:
         thunks = self._store.get([Key(Kind.THUNK, each) for each in ids])
         named = {_last(word) for word in thunk.argv}
         changes: dict[Key, list[File]] = {}
+        others: dict[Key, Thunk] = {}
         for each in ids:
             data = thunks.get(Key(Kind.THUNK, each))
-            changed = self._changed(thunk, decode_thunk(data)) if data is not None else None
+            old = decode_thunk(data) if data is not None else None
+            changed = self._changed(thunk, old) if old is not None else None
             if changed and thunk.work is Work.LINK:
                 changed = self._beyond_interfaces(thunk, changed)
             # What the command line names is read, as is what is loaded: the reduction would only say so.
             if changed is not None and not any(_is_loaded(file) or _last(file.path) in named for file in changed):
+                assert old is not None
                 changes[Key(Kind.REDUCTION, each)] = changed
+                others[Key(Kind.REDUCTION, each)] = old
         reductions = self._store.get(list(changes)) if changes else {}
         for key, changed in changes.items():
             if key in reductions:
                 reduction = decode_reduction(reductions[key], self._groups.universe(thunk))
-                if not changed:
-                    return reduction
-                if reduction.reads is not None and not {file.path for file in changed}.intersection(reduction.reads):
+                unread = reduction.reads is not None and not {f.path for f in changed}.intersection(reduction.reads)
+                if (unread or not changed) and self._is_free_of(thunk, others[key], reduction):
                     return reduction
         return None
+
+    def _is_free_of(self, thunk: Thunk, old: Thunk, reduction: Reduction) -> bool:
+        """Whether the result has nothing of the words in which the two commands differ, if they do."""
+        if thunk.argv == old.argv and thunk.env == old.env:
+            return True
+        made = [*(m for m in reduction.outputs if m is not None), *(m for _, m in reduction.extra_outputs)]
+        keys = [Key(Kind.BLOB, m.blob.digest) for m in made]
+        found = self._store.get(keys)
+        if len(found) < len(set(keys)):
+            return False
+        texts = (reduction.stdout, reduction.stderr, *found.values())
+        return not inert.shows_seed(old, texts) and self._inert.may_share(thunk, old)
 
     def _beyond_interfaces(self, thunk: Thunk, changed: Sequence[File]) -> list[File]:
         """Of the files that have changed, those of which a link may read more than has stayed the same."""

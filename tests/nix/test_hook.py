@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,43 @@ def test_a_builder_ends_and_sees_as_it_does_without(name: str, hooked: Hooked) -
     else:
         assert "going wrong" in by_hook.stderr
         assert "failed with exit code 3" in by_hook.stderr
+
+
+def test_an_edited_package_runs_what_the_edit_needs(hooked: Hooked, tmp_path: Path) -> None:
+    """One source of four commands: its compile and the link; the store path differs, and keeps nothing else apart."""
+    source = tmp_path / "words"
+    shutil.copytree(world.MINI / "words", source)
+    given = ["--arg", "source", str(source)]
+    first = hooked.build("words", *given, hook=True)
+    assert first.returncode == 0, first.stderr
+    assert sum(_ran(line) for line in hooked.thunks()) == 4 + 3, "of words and of count"
+    (source / "order.c").write_text((source / "order.c").read_text().replace("? 1 : -1", "? 2 : -2"))
+    second = hooked.build("words", *given, hook=True)
+    assert second.returncode == 0, second.stderr
+    assert second.stdout != first.stdout
+    assert sum(_ran(line) for line in hooked.thunks()) == 4 + 3 + 2
+    assert _described(second.stdout.split()) == _without_hook(hooked, second.stdout.split(), *given)
+
+
+def test_two_clients_at_once(hooked: Hooked) -> None:
+    """Each builds what is its own, beside the other, in the same room; both as without."""
+    salts = [uuid.uuid4().hex for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda salt: hooked.build("words", hook=True, salt=salt), salts))
+    for salt, done in zip(salts, both, strict=True):
+        assert done.returncode == 0, done.stderr
+        assert len(re.findall(r" on 'gg:", done.stderr)) == 2
+        hooked.salt = salt
+        assert _described(done.stdout.split()) == _without_hook(hooked, done.stdout.split())
+
+
+def _ran(line: dict[str, object]) -> int:
+    return int(str(line["ran"]))
+
+
+def _without_hook(hooked: Hooked, paths: list[str], *given: str) -> dict[str, tuple[str, list[str]]]:
+    """The same package, removed and built plainly."""
+    assert world.run(["nix-store", "--delete", *paths]).returncode == 0
+    plain = hooked.build("words", *given, hook=False)
+    assert plain.stdout.split() == paths, plain.stderr
+    return _described(paths)
