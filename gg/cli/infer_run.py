@@ -74,7 +74,7 @@ def infer(
     ledger = Ledger(workspace.dot, told)
     build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
     try:
-        build.start(arguments, _environment(workspace))
+        build.start(arguments, _environment(workspace, quiet=quiet))
         from gg.force.reading import Reading
         from gg.record.recording import Session  # while the build reads its makefiles
 
@@ -123,9 +123,16 @@ def _has_path() -> bool:
     return True
 
 
-def _environment(workspace: Workspace) -> dict[str, str]:
-    """What gg-infer was given. A GG_DIR that is relative would name another directory in each that the build works in."""
+def _environment(workspace: Workspace, *, quiet: bool) -> dict[str, str]:
+    """What gg-infer was given, without secrets. A GG_DIR that is relative would name another directory in each that the
+    build works in.
+    """
     given = dict(config.given_environment())
+    withheld = config.withheld(given)
+    told = [name for name in withheld if name != "GG_KEY"]
+    if told and not quiet:
+        _tell(f"not passed on to the build: {', '.join(told)} (GG_PASS names what it needs)")
+    given = {name: value for name, value in given.items() if name not in withheld} if withheld else given
     return {**given, "GG_DIR": workspace.dot} if config.gg_dir() else given
 
 

@@ -54,6 +54,8 @@ def command(
     _check(where)
     from gg.compare.again import verify
 
+    given = config.given_environment()
+    withheld = config.withheld(given)
     roots, files = _roots(workspace, targets)
     report = verify(
         workspace,
@@ -62,7 +64,7 @@ def command(
         files,
         engines=where,
         times=repeat,
-        environment=config.given_environment(),
+        environment={name: value for name, value in given.items() if name not in withheld},
         tell=_tell,
         failed=_failed,
     )

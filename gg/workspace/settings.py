@@ -144,6 +144,16 @@ def given_environment() -> dict[str, str]:
     return env
 
 
+def withheld(env: Mapping[str, str]) -> list[str]:
+    """The variables that a recorded build is not given: secrets that gg needs and it does not, but those that `GG_PASS` names."""
+    if not any(name.startswith(("AWS_", "GG_KEY")) for name in env):
+        return []
+    from gg.core.secrets import is_secret
+
+    passed = os.environ.get("GG_PASS", "").replace(",", " ").split()
+    return sorted(name for name in env if is_secret(name) and name not in passed)
+
+
 def secret_key() -> str:
     """`GG_KEY`: the text of a secret key to sign results with, for machines without a home; empty when it is not set."""
     return os.environ.get("GG_KEY", "")

@@ -112,6 +112,7 @@ def test_every_setting_is_in_the_table() -> None:
     assert {v for row in rows for v in re.findall(r"GG_[A-Z_]+", row[1])} <= set(config._ENVIRONMENT.values()) | {
         "GG_DIR",
         "GG_KEY",
+        "GG_PASS",
         "GG_TRUST",
     }
     named = {row[0].strip("`").split()[0] for row in rows if row[0]}

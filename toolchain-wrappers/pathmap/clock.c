@@ -34,12 +34,13 @@ GG_EXPORT time_t time(time_t *to)
 GG_EXPORT int gettimeofday(struct timeval *restrict now, void *restrict zone)
 {
     struct timespec exact;
+    struct timeval *volatile to = now; /* the C library says that it is never NULL; a caller may not know that */
     clock_gettime(CLOCK_REALTIME, &exact);
     if (zone != NULL)
         *(struct timezone *)zone = (struct timezone){0, 0};
-    if (now != NULL) {
-        now->tv_sec = exact.tv_sec;
-        now->tv_usec = (suseconds_t)(exact.tv_nsec / 1000);
+    if (to != NULL) {
+        to->tv_sec = exact.tv_sec;
+        to->tv_usec = (suseconds_t)(exact.tv_nsec / 1000);
     }
     return 0;
 }

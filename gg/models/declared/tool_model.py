@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from gg.core.secrets import is_secret
 from gg.models.binutils.common import is_trial, split_words
 from gg.models.declared.line import Line, Unclear, parse
 from gg.models.declared.paths import fill, has_magic, matching
@@ -148,7 +149,7 @@ class _Drafting:
         env = {
             name: value
             for name, value in self._call.env.items()
-            if any(fnmatchcase(os.fsdecode(name), pattern) for pattern in wanted)
+            if any(fnmatchcase(os.fsdecode(name), pattern) for pattern in wanted) and not is_secret(os.fsdecode(name))
         }
         places = {self._call.tool.path.rpartition(b"/")[0] or b"/", *self._started(tools, inputs)}
         if not self._is_script(tools):  # which may start anything

@@ -1,0 +1,150 @@
+"""Secrets stay with gg: not in a build's environment, not in thunks', and not for other users of the machine to read."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.project import SCRIPTS, Project
+
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+SECRETS = {
+    "GG_KEY": "me:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+    "AWS_ACCESS_KEY_ID": "AKIASECRET0",
+    "AWS_SECRET_ACCESS_KEY": "secret-1",
+    "AWS_SESSION_TOKEN": "secret-2",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN": "secret-3",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/secret-4",
+}
+
+
+@pytest.fixture
+def small(project: Project) -> Project:
+    project.write("m.c", "int main(void) { return 3; }\n")
+    return project
+
+
+def test_a_recorded_build_is_not_given_them(small: Project) -> None:
+    small.env |= {**SECRETS, "AWS_PROFILE": "mine", "AWS_REGION": "eu-west-1"}
+    told = small.infer("sh", "-c", "env > seen; gcc -c m.c").stderr.decode()
+    seen = small.path("seen").read_text()
+    assert not [value for value in SECRETS.values() if value in seen]
+    assert "AWS_PROFILE=mine\n" in seen
+    assert told.startswith("gg: not passed on to the build: AWS_ACCESS_KEY_ID, AWS_CONTAINER_AUTHORIZATION_TOKEN, ")
+    assert "GG_KEY" not in told
+    assert not [value for value in SECRETS.values() if value in told]
+    assert "not passed on" not in small.infer("--quiet", "true").text
+
+
+def test_what_the_build_needs_is_named(small: Project) -> None:
+    small.env |= {**SECRETS, "GG_PASS": "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"}
+    small.infer("sh", "-c", "env > seen")
+    seen = small.path("seen").read_text()
+    assert [name for name in SECRETS if f"\n{name}=" in f"\n{seen}"] == ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+
+
+def test_no_thunk_has_them(small: Project) -> None:
+    """Whatever a tool's table asks for, and whatever is passed on to the build."""
+    small.settings('[tool.show]\nnames = ["*/show"]\noperands = ["output"]\nprograms = ["env"]\nenvironment = ["*"]\n')
+    small.write("show", "#!/bin/sh\nenv > $1\n", 0o755)
+    small.env |= {**SECRETS, "GG_PASS": " ".join(SECRETS), "HARMLESS": "yes"}
+    small.infer("./show", "out")
+    small.force()
+    seen = small.path("out").read_text()
+    assert "HARMLESS=yes" in seen
+    assert not [value for value in SECRETS.values() if value in seen]
+
+
+def open_to_others(top: Path) -> list[str]:
+    """The directories below which others may look, and files in them that they may read."""
+    found = []
+    for directory, names, files in os.walk(top):
+        if not os.stat(directory).st_mode & 0o77:
+            names.clear()
+            continue
+        found += [os.path.join(directory, name) for name in files]
+    return found
+
+
+@pytest.mark.parametrize("where", ["home", "GG_DIR", "GG_DIR that is there", "in the tree", "no home"])
+def test_state_is_closed_to_others(small: Project, where: str) -> None:
+    """Also where the umask would have it open, and where it was."""
+    state = small.cache
+    if where.startswith("GG_DIR"):
+        state = small.root.parent / "state"
+        small.env["GG_DIR"] = str(state)
+        if where.endswith("there"):
+            state.mkdir()
+            state.chmod(0o777)
+    elif where == "in the tree":
+        state = small.path(".gg")
+        small.gg("init", "--in-tree")
+    elif where == "no home":
+        small.env |= {"HOME": "/proc/nobody", "TMPDIR": str(small.root.parent / "temporary")}
+        Path(small.env["TMPDIR"]).mkdir()
+        state = Path(small.env["TMPDIR"]) / f"gg-{os.geteuid()}"
+    small.path("m.c").chmod(0o600)
+    script = f"umask 0; {SCRIPTS}/gg-infer gcc -c m.c && {SCRIPTS}/gg-force"
+    small.run("sh", "-c", script)
+    assert stat.S_IMODE(state.stat().st_mode) == 0o700
+    assert open_to_others(state) == []
+    assert small.path("m.c").stat().st_mode & 0o777 == 0o600
+
+
+@AS_ROOT
+def test_a_private_source_is_read_by_nobody_else(small: Project) -> None:
+    """Neither in the store nor while it is compiled: asked by a process of another user's that looks everywhere."""
+    for directory in (small.root, *small.root.parents):
+        if not directory.stat().st_mode & 1:
+            directory.chmod(directory.stat().st_mode | 0o711)
+    small.write("m.c", 'const char *secret = "XyZZy-42";\n', 0o600)
+    small.infer("gcc", "-c", "m.c", "-o", "private/m.o", status=None)
+    small.path("private").mkdir(mode=0o700)
+    small.infer("gcc", "-c", "m.c", "-o", "private/m.o")
+    small.force()
+    top = str(small.root.parent)
+    assert subprocess.run(["grep", "-rqa", "XyZZy-42", top], check=False).returncode == 0, "it is there"
+    found = subprocess.run([*NOBODY, "grep", "-rla", "XyZZy-42", top], capture_output=True, check=False)
+    assert found.stdout == b""
+
+
+ASK = """
+import os, socket, struct, sys
+os.chdir(os.path.dirname(sys.argv[1]))  # an address is short; and what follows is up to the socket's own mode
+if sys.argv[2:]:
+    os.setgroups([]), os.setgid(65534), os.setuid(65534)
+for name in (os.path.basename(sys.argv[1]), "\\0" + sys.argv[1][-90:]):
+    caller = socket.socket(socket.AF_UNIX)
+    caller.settimeout(20)
+    try:
+        caller.connect(name)
+        caller.sendall(struct.pack("<I", 4) + b"\\1\\0\\0\\0")
+        print("answered" if caller.recv(10) else "refused")
+    except OSError as error:
+        print("refused" if isinstance(error, (PermissionError, ConnectionError)) else error)
+"""
+
+
+@AS_ROOT
+def test_the_recorder_answers_its_own_user(small: Project) -> None:
+    """The socket is closed to others; its abstract name, which is there for processes of the build, asks who calls."""
+    ask = small.write("ask.py", ASK)
+    script = 'echo "$GG_SOCKET" > where.new; mv where.new where; while [ ! -e done ]; do sleep 0.1; done'
+    build = small.start(SCRIPTS / "gg-infer", "sh", "-c", script)
+    try:
+        while not small.path("where").exists():
+            assert build.poll() is None
+            time.sleep(0.05)
+        path = small.path("where").read_text().strip()
+        said = [subprocess.check_output([sys.executable, ask, path, *other], text=True) for other in ((), ("other",))]
+    finally:
+        small.write("done", "")
+        build.communicate(timeout=60)
+    assert said == ["answered\nanswered\n", "refused\nrefused\n"]
