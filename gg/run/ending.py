@@ -17,12 +17,14 @@ import time
 from contextlib import suppress
 
 _PAUSE_S = 0.0005
+_AT_ONCE = 64
+_NONE, _ALIVE, _MORE = "none", "those that are alive", "more, of which some may be dead"
 
 
 def end_descendants(*, everybody: bool, seconds: float = 5.0) -> bool:
     """Whether no descendant is left. `everybody`: no process of this user is to stay but this one, and it is not root."""
     deadline = 0.0
-    while _reap():
+    while (left := _reap()) is not _NONE:
         now = time.monotonic()
         deadline = deadline or now + seconds
         if now > deadline:
@@ -32,18 +34,20 @@ def end_descendants(*, everybody: bool, seconds: float = 5.0) -> bool:
                 os.kill(-1, signal.SIGKILL)
         else:
             _kill_children()
-        time.sleep(_PAUSE_S)
+        if left is _ALIVE:
+            time.sleep(_PAUSE_S)
     return True
 
 
-def _reap() -> bool:
-    """Take note of those that are dead; whether there are others."""
+def _reap() -> str:
+    """Take note of those that are dead, but not for ever, for those that fork die all the time; what there is besides."""
     try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+        for _ in range(_AT_ONCE):
+            if not os.waitpid(-1, os.WNOHANG)[0]:
+                return _ALIVE
     except ChildProcessError:
-        return False
-    return True
+        return _NONE
+    return _MORE
 
 
 def _kill_children() -> None:

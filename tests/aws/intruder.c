@@ -335,7 +335,7 @@ static void outlive(void) {
 
 static void outrun(void) { /* each is gone before anybody can have killed it */
     become_daemon();
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 6; i++)
         fork();
     for (;;)
         if (fork() != 0)

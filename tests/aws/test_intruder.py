@@ -147,7 +147,23 @@ TRICKS: dict[str, str | Fault] = {
 """What becomes of the hostile command itself: it runs, its environment ends with it, or it is refused."""
 
 
-@pytest.mark.parametrize("trick", TRICKS)
+SAMPLE = (
+    "environments",
+    "memory",
+    "poison",
+    "files",
+    "ipc",
+    "outrun",
+    "poison-later",
+    "lead-out",
+    "overlay",
+    "limit-soft",
+)
+
+
+@pytest.mark.parametrize(
+    "trick", [pytest.param(each, marks=() if each in SAMPLE else pytest.mark.slow) for each in TRICKS]
+)
 def test_nothing_comes_over(users: Users, trick: str) -> None:
     mine = [users.digest(name) for name in ("intruder", "honest")]
     mine += [hash_file(str(path)).digest.hex() for path in libraries(users.programs / "honest")]
