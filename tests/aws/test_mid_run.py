@@ -10,17 +10,22 @@ import os
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.project import SCRIPTS
 from tests.servers.deployed import Deployed, bare_project, deployed
+from tests.servers.flaky import flaky
 from tests.servers.functions_for_tests import until
 from tests.servers.recorded_build import RecordedBuild, assembly
+from tests.servers.s3 import secret_key
 from tests.servers.seaweed import Seaweed
+from tests.servers.server import Seen
 
 UNITS = 40
 THUNKS = UNITS + 4 + 1
@@ -157,3 +162,31 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
     again.end()
     assert again.status == 0, again.said
     build.project.assert_tree(build.plain)
+
+
+@pytest.mark.slow
+def test_a_store_that_lets_nobody_in_any_more_keeps_what_functions_answer(
+    seaweed_server: Seaweed, build: RecordedBuild
+) -> None:
+    """The token expires for S3 while functions run: the run ends with what is wrong, and what was answered is kept."""
+    expired = threading.Event()
+
+    def choose(seen: Seen) -> str:
+        ours = seen.method == "PUT" or "list-type" in seen.target  # functions read
+        return "400 ExpiredToken" if expired.is_set() and ours else ""
+
+    with flaky(seaweed_server.port, choose) as (port, _), deployed(replace(seaweed_server, port=port)) as here:
+        build.restore(here)
+        build.project.env["GG_KEY"] = secret_key("ann").text
+        here.functions.faults(**SLOW)
+        run = Run(build, here)
+        run.reach_the_middle()
+        expired.set()
+        run.end()
+        expired.clear()
+        assert run.status in (0, 77), run.said
+        assert len(run.done) >= run.invocations, "each function that ran has its result kept"
+        assert "internal error" not in run.said
+        second = finish(build, here, run)
+        assert len(run.done) + len(second.done) == THUNKS
+        del build.project.env["GG_KEY"]
