@@ -42,7 +42,8 @@ class Start(NamedTuple):
 
 @slotted()
 class Failure:
-    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output.
+    """Why an attempt gave no reduction. For a TOOL fault: the tool's own exit status and output, and the outputs that it `leaves`
+    as they were before.
 
     `setup`: what the user has to mend before anything can run there; it ends the whole run.
     """
@@ -55,6 +56,7 @@ class Failure:
     needs: tuple[tuple[SandboxPath, Placeholder], ...] = ()
     extra: tuple[File, ...] = ()
     setup: GGError | None = None
+    leaves: frozenset[SandboxPath] = frozenset()
 
 
 class Answer(NamedTuple):

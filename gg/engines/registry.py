@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gg.run.expand import Groups
     from gg.store.base import Store
     from gg.workspace.later import Later
+    from gg.workspace.older import Older
     from gg.workspace.workspace import Workspace
 
 NAMES = ENGINES
@@ -42,6 +43,7 @@ def make_engines(
     bill: Bill | None = None,
     renaming: Renaming | None = None,
     later: Later | None = None,
+    older: Older | None = None,
     report: Callable[[str], None] = lambda text: None,
 ) -> list[Engine]:
     """The engines that the settings name, for a workspace, and the one to fall back on, in reserve.
@@ -64,6 +66,7 @@ def make_engines(
             bill=bill,
             renaming=renaming,
             later=later,
+            older=older,
             report=report,
         )
 
@@ -92,6 +95,7 @@ def _make(
     bill: Bill | None,
     renaming: Renaming | None,
     later: Later | None,
+    older: Older | None,
     report: Callable[[str], None],
 ) -> Sequence[LocalEngine | LambdaEngine]:
     """One, or one a region or machine."""
@@ -138,5 +142,6 @@ def _make(
         memory=settings.memory,
         renaming=renaming,
         later=later,
+        older=older,
     )
     return [local]

@@ -22,6 +22,7 @@ from gg.light.named import NamedTuple
 from gg.observe import build_events as seen
 from gg.store.base import Key, Kind
 from gg.workspace.ledger import Ledger
+from gg.workspace.older import Older
 from gg.workspace.targets import Targets
 from gg.workspace.workspace import Workspace, read_placeholder
 
@@ -107,7 +108,8 @@ class Forcer:
         self._bad: GGError | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
-        self._undone = Undone(self._ledger, store, self._placer, self._outside)
+        self._older = Older(workspace.dot)
+        self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older)
         self._under_way: list[_Result] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
         self._missed = False  # by somebody who does not drop the status
@@ -305,6 +307,7 @@ class Forcer:
             bill=self._bill,
             renaming=self._renaming,
             later=later,
+            older=self._older,
             report=lambda text: self._observe(seen.Note(text)),
         )
         several = sum(not engine.caps.reserve for engine in self._engines) > 1
@@ -445,6 +448,7 @@ class Forcer:
                 words = seen.Diagnostics(label, reduction.stdout, self._fitting(reduction.stderr, name))
             came.append((name, words, bool(placed or superseded)))
         self._ledger.mended([name for name, _, _ in came])
+        self._older.drop([name for name, _, _ in came])
         self._words.settle(came)
         if self._hearing:
             self._hearing.placed([name for name, _, _ in came])
@@ -454,6 +458,7 @@ class Forcer:
         try:
             names = self._undone.take(broken, self._elsewhere)
             self._missed = self._missed or not all(self._ledger.is_excused(name) for name in names)
+            self._older.drop(names)
             self._words.settle([(name, None, False) for name in names])
         except GGError as error:
             self._cannot_place([each.name for each in broken], error)

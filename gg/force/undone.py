@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gg.force.placing import Placer
     from gg.store.base import Store
     from gg.workspace.ledger import Ledger
+    from gg.workspace.older import Older
 
 _BATCH = 256
 
@@ -32,11 +33,14 @@ _BATCH = 256
 class Undone:
     """Takes placeholders away. `outside`: where on this machine is what a thunk calls by a path."""
 
-    def __init__(self, ledger: Ledger, store: Store, placer: Placer, outside: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, ledger: Ledger, store: Store, placer: Placer, outside: Callable[[bytes], bytes], older: Older
+    ) -> None:
         self._ledger = ledger
         self._store = store
         self._placer = placer
         self._outside = outside
+        self._older = older
 
     def take(
         self, broken: Sequence[Broken], elsewhere: Mapping[ThunkId, Sequence[tuple[bytes, Placeholder]]]
@@ -79,7 +83,9 @@ class Undone:
         where = dict(elsewhere)
         for index, output in enumerate(broken.thunk.outputs):
             path = self._outside(output.path)
-            if not output.soft and read_placeholder(path) == (broken.name, index):
+            if self._put_back(broken, index, path):
+                where.pop(path, None)
+            elif not output.soft and read_placeholder(path) == (broken.name, index):
                 where[path] = Placeholder(broken.name, index)
         found: list[Item] = []
         for path, known in where.items():
@@ -87,6 +93,13 @@ class Undone:
             source = self._store.path(made.blob) if made else None
             found.append(Item(path, source or b"", made if source else None, known))
         return found
+
+    def _put_back(self, broken: Broken, index: int, path: bytes) -> bool:
+        """Put back what stood at an output, where the command leaves it as it is, or was not begun."""
+        output = broken.thunk.outputs[index].path
+        if output in broken.before or (broken.failure and output not in broken.failure.leaves):
+            return False
+        return self._older.put_back(path, Placeholder(broken.name, index))
 
     def _remove_rules(self, thunks: Sequence[ThunkId]) -> None:
         """Remove the dependency files that were written for make when these were recorded, where they still are."""

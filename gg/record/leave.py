@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gg.record.depfiles.rules import Rules
     from gg.record.depfiles.softfiles import SoftFiles
     from gg.record.world import World
+    from gg.workspace.older import Older
 
 
 class CannotLeave(Exception):
@@ -34,17 +35,22 @@ class CannotLeave(Exception):
 
 
 class _How(NamedTuple):
-    """What permissions a new file gets: see `NewFiles.begin`. `anew`: the tool never writes into one that is there."""
+    """What permissions a new file gets: see `NewFiles.begin`. `anew`: the tool never writes into one that is there. `of`: the
+    placeholder whose command may leave what is there as it is, if it fails.
+    """
 
     wanted: int
     umask: int
     mode: int | None = None
     more: int = 0
     anew: bool = False
+    of: Placeholder | None = None
 
 
 class Leaver:
-    """Leaves what stands for outputs, in one session. `outside` is told of each path before, with its device."""
+    """Leaves what stands for outputs, in one session. `outside` is told of each path before, with its device.
+    `dot`: the records.
+    """
 
     def __init__(
         self,
@@ -54,6 +60,7 @@ class Leaver:
         soft: SoftFiles,
         rules: Rules,
         outside: Callable[[bytes, int], None],
+        dot: str,
     ) -> None:
         self._files = files
         self._writer = writer
@@ -61,6 +68,8 @@ class Leaver:
         self._soft = soft
         self._rules = rules
         self._outside = outside
+        self._dot = dot
+        self._older: Older | None = None
         self._record: Callable[[], None] | None = None
 
     def leave(self, call: Call, captured: Captured, umask: int, record: Callable[[], None]) -> None:
@@ -119,6 +128,8 @@ class Leaver:
         how = _How(0o666, umask, mode, 0o111 if executable else 0, anew=index == 0 and _makes_anew(call, captured))
         if executable and mode is None and self._files.has_access_list(os.path.dirname(output.path)):
             how = _by_access_list(how, call, captured)
+        if output.path not in captured.edited:
+            how = how._replace(of=Placeholder(captured.id, index))
         return self._rewrite(output.path, data, expected) or self._write(output.path, data, how)
 
     def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:
@@ -164,12 +175,23 @@ class Leaver:
             if how.mode is None:
                 _check_replaced(path, file, info, anew=how.anew)
             self._outside(path, file.device)
+            if how.of is not None:
+                self._keep_older(path, how.of)
             self._recorded()
             file.put()
             drop = False
             return info
         finally:
             file.close(drop=drop)
+
+    def _keep_older(self, path: bytes, of: Placeholder) -> None:
+        """Keep what is there: the command may leave it as it is, if it fails."""
+        if self._older is None and os.path.lexists(path):
+            from gg.workspace.older import Older
+
+            self._older = Older(self._dot)
+        if self._older is not None:
+            self._older.keep(path, of)
 
 
 def _check_replaced(path: bytes, file: NewFile, new: os.stat_result, *, anew: bool) -> None:

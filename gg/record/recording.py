@@ -79,7 +79,7 @@ class Session:
             models={**MODELS, **_declared_models(declared)},
             names=_namer(declared),
             real=self._finder.find,
-            leaver=Leaver(self._new_files, writer, self._world, self._soft, self._rules, journal.note),
+            leaver=Leaver(self._new_files, writer, self._world, self._soft, self._rules, journal.note, workspace.dot),
             calls=self.calls,
             rules=self._rules,
             ledger=ledger,

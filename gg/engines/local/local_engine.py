@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, SandboxPath
+from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.engine import Answer, Failure, Post, Start, Tell
 from gg.engines.machine import memory_total, oom_kills
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gg.host.filedb import FileDB
     from gg.store.base import Store
     from gg.workspace.later import Later
+    from gg.workspace.older import Older
 
 _CHILD_KILLED = (
     b"fatal error: Killed signal terminated program ",
@@ -63,11 +65,13 @@ class LocalEngine:
         dot: str = "",
         renaming: Renaming | None = None,
         later: Later | None = None,
+        older: Older | None = None,
     ) -> None:
         """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
         the machine has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot.
         `renaming`: how thunks call the workspace, if not by its own path. Of such a file the blob in the store is read.
-        `later`: tells what came after a thunk was recorded; without it, all that is there is for all.
+        `later`: tells what came after a thunk was recorded; without it, all that is there is for all. `older`: what stood at a
+        thunk's outputs before.
         """
         self.slots = slots
         self.caps = Caps(memory_total=memory or memory_total(), independent=False)
@@ -79,6 +83,7 @@ class LocalEngine:
         self._dot = dot
         self._renaming = renaming
         self._later = later
+        self._older = older
         self._directories: dict[SandboxPath, Directory] = {}
         self._inside: Inside | None = None
         self._queue: queue.SimpleQueue[tuple[Start, Post] | None] = queue.SimpleQueue()
@@ -235,7 +240,7 @@ class LocalEngine:
                     continue
                 if asked.show_again():
                     continue
-                return self._failed(ran)
+                return self._failed_at(runner, start, moved, asked, ran)
             return self._reduction(start.thunk, ran, asked.extra)
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
@@ -366,6 +371,30 @@ class LocalEngine:
                 return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
             return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
         return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
+
+    def _failed_at(
+        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared, ran: Ran
+    ) -> Failure:
+        failure = self._failed(ran)
+        if failure.fault is not Fault.TOOL:
+            return failure
+        return replace(failure, leaves=self._left_alone(runner, start, moved, asked))
+
+    def _left_alone(
+        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared
+    ) -> frozenset[SandboxPath]:
+        """The older outputs that the command, which fails, leaves as they are: it fails once more, where it can see them."""
+        if self._older is None:
+            return frozenset()
+        kept = {o.path: self._older.of(Placeholder(start.id, i)) for i, o in enumerate(start.thunk.outputs)}
+        older = {path: os.fsdecode(place) for path, place in kept.items() if os.path.isfile(place)}
+        if not older:
+            return frozenset()
+        job = self._job(start.thunk, {**moved, **older}, asked)
+        ran = runner.run(
+            replace(job, extra=(*job.extra, *(File(path, hash_file(place)) for path, place in older.items())))
+        )
+        return frozenset(older).difference(ran.removed, ran.written) if ran.status else frozenset()
 
     def _memory_ran_out(self, since: float) -> bool:
         """Whether the kernel has killed for want of memory since then. Of several that are killed at once each is told so."""

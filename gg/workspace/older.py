@@ -1,0 +1,100 @@
+"""What stood where a placeholder is, kept until it is known how its command ends.
+
+A tool that fails may leave its older output as it is (gcc, when cc1 finds an error; collect2 is never begun) or may remove it
+(gas, ld, clang). A command that is not even begun, for what it needs has failed, touches nothing. So the older file is kept beside
+the records, as a further name of it, or as a copy where they are on another file system:
+
+older/<thunk>-<index>    the file that stood at that output of that thunk
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+
+from gg.core.ids import ThunkId
+from gg.core.placeholder import SIZE, Placeholder
+from gg.workspace.workspace import read_placeholder
+
+_MOST_OUTPUTS = 8
+_MOST = 256 << 20  # bytes of a file that is copied
+
+
+class Older:
+    """Of the workspace whose records are in `dot`."""
+
+    def __init__(self, dot: str) -> None:
+        self._directory = os.path.join(os.fsencode(dot), b"older")
+
+    def keep(self, path: bytes, of: Placeholder) -> None:
+        """`path` is about to be replaced by this placeholder. What cannot be kept is not."""
+        try:
+            info = os.lstat(path)
+        except OSError:
+            return
+        if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or of.index >= _MOST_OUTPUTS:
+            return
+        if info.st_size == SIZE and read_placeholder(path):
+            return
+        kept = self.of(of)
+        with suppress(OSError):
+            try:
+                self._link(path, kept)
+            except OSError as error:
+                if error.errno != errno.EXDEV or info.st_size > _MOST:
+                    raise
+                _copy(path, kept)
+
+    def _link(self, path: bytes, kept: bytes) -> None:
+        try:
+            os.link(path, kept)
+        except FileNotFoundError:
+            os.makedirs(self._directory, exist_ok=True)
+            os.link(path, kept)
+        except FileExistsError:
+            os.unlink(kept)
+            os.link(path, kept)
+
+    def of(self, placeholder: Placeholder) -> bytes:
+        """Where that would be which stood there before it."""
+        return os.path.join(self._directory, b"%s-%d" % (placeholder.thunk.hex().encode(), placeholder.index))
+
+    def put_back(self, path: bytes, placeholder: Placeholder) -> bool:
+        """Put it where the placeholder still stands, as it was. Whether it is there now."""
+        kept = self.of(placeholder)
+        if not os.path.lexists(kept) or os.path.islink(path) or read_placeholder(path) != placeholder:
+            return False
+        try:
+            os.rename(kept, path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                return False
+            aside = b"%s.%d" % (path, os.getpid())
+            try:
+                _copy(kept, aside)
+                os.rename(aside, path)
+            except OSError:
+                return False
+        return True
+
+    def drop(self, thunks: Iterable[ThunkId]) -> None:
+        """These have ended well, or were told of: nothing of theirs is wanted."""
+        if not os.path.isdir(self._directory):
+            return
+        for thunk in thunks:
+            for index in range(_MOST_OUTPUTS):
+                try:
+                    os.unlink(self.of(Placeholder(thunk, index)))
+                except OSError:
+                    if index:  # the first may be new where the second is not
+                        break
+
+
+def _copy(path: bytes, to: bytes) -> None:
+    import shutil
+
+    os.makedirs(os.path.dirname(to), exist_ok=True)
+    shutil.copy2(path, to)
