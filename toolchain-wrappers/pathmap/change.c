@@ -13,12 +13,6 @@
 #define RENAME_NOREPLACE 1
 #endif
 
-static int refuse(int error)
-{
-    errno = error;
-    return -1;
-}
-
 /* Is there something below the overlay that a removal must hide? */
 static int covers(const struct gg_place *p)
 {
@@ -37,9 +31,9 @@ static int make_directory(int dir, const char *path, mode_t mode)
     if (p.where == GG_OUTSIDE)
         return (int)syscall(SYS_mkdirat, dir, p.real, mode);
     if (p.where == GG_FILE || p.where == GG_LINK || p.where == GG_DIR || p.where == GG_OVERLAY)
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (p.where == GG_UNDECLARED && sys_lstat(p.path, &st) == 0 && (S_ISDIR(st.st_mode) || gg_undeclared(&p) == 0))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (gg_make_room(&p) != 0)
         return -1;
     if (sys_mkdir(p.real, mode) == 0)
@@ -56,9 +50,9 @@ static int remove_undeclared(const struct gg_place *p, int flags)
         return -1;
     }
     if (S_ISDIR(st.st_mode))
-        return refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
+        return gg_refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
     if (flags & AT_REMOVEDIR)
-        return refuse(ENOTDIR);
+        return gg_refuse(ENOTDIR);
     return gg_undeclared(p) != 0 ? -1 : gg_hide(p);
 }
 
@@ -73,9 +67,9 @@ static int remove_at(int dir, const char *path, int flags)
     case GG_FILE:
     case GG_LINK:
         gg_mark(p.record, GG_ASKED);
-        return flags & AT_REMOVEDIR ? refuse(ENOTDIR) : gg_hide(&p);
+        return flags & AT_REMOVEDIR ? gg_refuse(ENOTDIR) : gg_hide(&p);
     case GG_DIR:
-        return refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
+        return gg_refuse(flags & AT_REMOVEDIR ? ENOTEMPTY : EISDIR);
     case GG_UNDECLARED:
         return remove_undeclared(&p, flags);
     case GG_OVERLAY:
@@ -121,11 +115,11 @@ static int rename_at(int from_dir, const char *from, int to_dir, const char *to,
     if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE && gg_copy_up(&a) == 0)
         return (int)syscall(SYS_renameat2, from_dir, a.real, to_dir, b.real, flags);
     if (flags & ~(unsigned)RENAME_NOREPLACE)
-        return refuse(EINVAL);
+        return gg_refuse(EINVAL);
     if ((flags & RENAME_NOREPLACE) && exists(&b))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (a.where == GG_DIR || b.where == GG_DIR)
-        return refuse(EBUSY);
+        return gg_refuse(EBUSY);
     if (gg_copy_up(&a) != 0 || gg_make_room(&b) != 0)
         return -1;
     if (sys_lstat(a.real, &st) == 0 && S_ISDIR(st.st_mode))
@@ -146,7 +140,7 @@ static int link_at(int from_dir, const char *from, int to_dir, const char *to, i
     if (a.where == GG_OUTSIDE && b.where == GG_OUTSIDE && gg_copy_up(&a) == 0)
         return (int)syscall(SYS_linkat, from_dir, a.real, to_dir, b.real, flags);
     if (exists(&b))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (gg_copy_up(&a) != 0 || gg_make_room(&b) != 0)
         return -1;
     return (int)syscall(SYS_linkat, AT_FDCWD, a.real, AT_FDCWD, b.real, flags);
@@ -160,7 +154,7 @@ static int symlink_at(const char *target, int dir, const char *path)
     if (p.where == GG_OUTSIDE)
         return (int)syscall(SYS_symlinkat, target, dir, p.real);
     if (exists(&p))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     return gg_make_room(&p) != 0 ? -1 : (int)syscall(SYS_symlinkat, target, AT_FDCWD, p.real);
 }
 
@@ -172,7 +166,7 @@ static int make_node(int dir, const char *path, mode_t mode, dev_t device)
     if (p.where == GG_OUTSIDE)
         return (int)syscall(SYS_mknodat, dir, p.real, mode, device);
     if (exists(&p))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     return gg_make_room(&p) != 0 ? -1 : (int)syscall(SYS_mknodat, AT_FDCWD, p.real, mode, device);
 }
 

@@ -6,11 +6,11 @@
  */
 #define _GNU_SOURCE
 #include "../common/exec_family.h"
+#include "../common/program.h"
 #include "pathmap.h"
 
 #include <alloca.h>
 #include <dlfcn.h>
-#include <elf.h>
 #include <errno.h>
 #include <link.h>
 #include <stdio.h>
@@ -35,12 +35,6 @@ void *gg_next(const char *name)
     return dlsym(RTLD_NEXT, name);
 }
 
-static int refuse(int error)
-{
-    errno = error;
-    return -1;
-}
-
 struct start { /* what to do once it is known what to execute */
     int (*then)(struct start *start, const char *real, char *const argv[], char *const envp[]);
     int dir, flags, error;
@@ -58,12 +52,12 @@ static int find_program(int dir, const char *path, int flags, struct gg_place *p
     case GG_ABSENT:
         return gg_refuse_absent(p);
     case GG_DIR:
-        return refuse(EACCES);
+        return gg_refuse(EACCES);
     case GG_LINK:
-        return refuse(ELOOP);
+        return gg_refuse(ELOOP);
     case GG_FILE:
         gg_mark(p->record, GG_READ);
-        return p->must_be_directory ? refuse(ENOTDIR) : 0;
+        return p->must_be_directory ? gg_refuse(ENOTDIR) : 0;
     case GG_UNDECLARED:
         if (sys_fstatat(AT_FDCWD, p->path, &st, 0) != 0) {
             gg_missed(p);
@@ -80,33 +74,6 @@ static int find_program(int dir, const char *path, int flags, struct gg_place *p
     return 0;
 }
 
-/* The interpreter that an ELF file asks for. 1 found, 0 linked statically or 32 bits wide,
- * -1 not ELF, or not to be read. */
-static int elf_interpreter(int fd, const char *head, char interpreter[SCRIPT_LINE])
-{
-    Elf64_Ehdr e;
-    Elf64_Phdr h;
-    memcpy(&e, head, sizeof e);
-    if (memcmp(e.e_ident, ELFMAG, SELFMAG) != 0)
-        return -1;
-    if (e.e_ident[EI_CLASS] != ELFCLASS64) /* cannot load this library, so the same as one that loads none */
-        return 0;
-    if (e.e_phentsize != sizeof h)
-        return -1;
-    for (unsigned i = 0; i < e.e_phnum; i++) {
-        if (syscall(SYS_pread64, fd, &h, sizeof h, (off_t)(e.e_phoff + i * sizeof h)) != sizeof h)
-            return -1;
-        if (h.p_type != PT_INTERP)
-            continue;
-        size_t size = h.p_filesz < SCRIPT_LINE ? h.p_filesz : SCRIPT_LINE - 1;
-        if (syscall(SYS_pread64, fd, interpreter, size, (off_t)h.p_offset) != (long)size)
-            return -1;
-        interpreter[size] = '\0';
-        return 1;
-    }
-    return 0;
-}
-
 static size_t count(char *const list[])
 {
     size_t n = 0;
@@ -117,25 +84,16 @@ static size_t count(char *const list[])
 
 static int start(struct start *s, int dir, const char *path, char *const argv[], char *const envp[], int depth);
 
-/* `line` is what follows "#!": an interpreter and at most one argument. The script keeps the name it was called by. */
-static int start_script(struct start *s, const struct gg_place *p, const char *path, char *line, char *const argv[],
-                        char *const envp[], int depth)
+/* The script keeps the name it was called by. */
+static int start_script(struct start *s, const struct gg_place *p, const char *path, char *program, char *argument,
+                        char *const argv[], char *const envp[], int depth)
 {
     if (depth >= SCRIPT_DEPTH)
-        return refuse(ELOOP);
+        return gg_refuse(ELOOP);
     if (sys_access(p->real, X_OK) != 0)
         return -1;
-    line[strcspn(line, "\n")] = '\0';
-    char *program = line + strspn(line, " \t");
-    char *argument = program + strcspn(program, " \t");
-    if (*argument != '\0') {
-        *argument++ = '\0';
-        argument += strspn(argument, " \t");
-        for (size_t n = strlen(argument); n > 0 && (argument[n - 1] == ' ' || argument[n - 1] == '\t'); n--)
-            argument[n - 1] = '\0';
-    }
     if (*program == '\0')
-        return refuse(ENOEXEC);
+        return gg_refuse(ENOEXEC);
     size_t argc = count(argv), n = 0;
     char **list = alloca((argc + 4) * sizeof *list);
     list[n++] = program;
@@ -174,23 +132,23 @@ static int start_by_loader(struct start *s, const char *loader, const char *libr
     return s->then(s, loader, list, env);
 }
 
-static int start_elf(struct start *s, int linked, const char *interpreter, struct gg_place *p, char *const argv[],
+static int start_elf(struct start *s, enum gg_elf elf, const char *interpreter, struct gg_place *p, char *const argv[],
                      char *const envp[])
 {
     struct gg_place loader;
-    if (linked == 0) { /* it would see the real tree, and write to it */
+    if (elf != GG_HAS_LOADER) { /* it would see the real tree, and write to it */
         gg_report('S', p->hash, p->path);
         if (!(gg_the_map()->flags & GG_WATCH) && p->where != GG_OUTSIDE)
-            return refuse(EACCES);
+            return gg_refuse(EACCES);
     }
-    if (linked == 1 && find_program(AT_FDCWD, interpreter, 0, &loader) == 0) {
+    if (elf == GG_HAS_LOADER && find_program(AT_FDCWD, interpreter, 0, &loader) == 0) {
         const char *libraries = gg_libraries_for(p->path);
         if (libraries == NULL)
             libraries = gg_libraries_for(interpreter);
         if (libraries != NULL && loader.where == GG_FILE && loader.real != loader.path)
             return start_by_loader(s, loader.real, libraries, p, argv, envp);
-    } else if (linked == 1 && (gg_the_map()->flags & GG_ALIEN)) {
-        return refuse(ENOENT); /* the kernel would start it by what the host has at that path */
+    } else if (elf == GG_HAS_LOADER && (gg_the_map()->flags & GG_ALIEN)) {
+        return gg_refuse(ENOENT); /* the kernel would start it by what the host has at that path */
     }
     return s->then(s, p->real, argv, envp);
 }
@@ -206,13 +164,14 @@ static int start(struct start *s, int dir, const char *path, char *const argv[],
     int fd = sys_openat(AT_FDCWD, p.real, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0)
         return s->then(s, p.real, argv, envp);
-    ssize_t n = syscall(SYS_pread64, fd, head, SCRIPT_LINE, 0);
-    int linked = n >= (ssize_t)sizeof(Elf64_Ehdr) ? elf_interpreter(fd, head, interpreter) : -1;
+    long n = gg_read_at(fd, head, SCRIPT_LINE, 0);
+    size_t size = n > 0 ? (size_t)n : 0;
+    enum gg_elf elf = gg_elf_loader(fd, head, size, interpreter, sizeof interpreter);
     syscall(SYS_close, fd);
-    head[n > 0 ? n : 0] = '\0';
-    if (head[0] == '#' && head[1] == '!')
-        return start_script(s, &p, dir == AT_FDCWD ? path : p.path, head + 2, argv, envp, depth);
-    return linked < 0 ? s->then(s, p.real, argv, envp) : start_elf(s, linked, interpreter, &p, argv, envp);
+    char *argument, *program = gg_script_interpreter(head, size, &argument);
+    if (program != NULL)
+        return start_script(s, &p, dir == AT_FDCWD ? path : p.path, program, argument, argv, envp, depth);
+    return elf == GG_NO_ELF ? s->then(s, p.real, argv, envp) : start_elf(s, elf, interpreter, &p, argv, envp);
 }
 
 #define KEEP(envp, env)                                                      \

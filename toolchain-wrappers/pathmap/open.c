@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int refuse(int error)
-{
-    errno = error;
-    return -1;
-}
-
 static int open_undeclared(struct gg_place *p, int flags)
 {
     struct stat st;
@@ -31,7 +25,7 @@ static int open_undeclared(struct gg_place *p, int flags)
         return fd;
     syscall(SYS_close, fd);
     if (!lists)
-        return refuse(ENOENT);
+        return gg_refuse(ENOENT);
     return gg_listed_directory(p) != 0 ? -1 : sys_openat(AT_FDCWD, p->real, flags, 0);
 }
 
@@ -44,11 +38,11 @@ static int open_to_read(int dir, struct gg_place *p, int flags)
         return gg_refuse_absent(p);
     case GG_LINK:
         gg_mark(p->record, GG_READ);
-        return flags & O_PATH ? sys_openat(AT_FDCWD, p->path, flags, 0) : refuse(ELOOP);
+        return flags & O_PATH ? sys_openat(AT_FDCWD, p->path, flags, 0) : gg_refuse(ELOOP);
     case GG_FILE:
         gg_mark(p->record, GG_READ);
         if (p->must_be_directory)
-            return refuse(ENOTDIR);
+            return gg_refuse(ENOTDIR);
         fd = sys_openat(AT_FDCWD, p->real, flags & ~O_NOFOLLOW, 0);
         gg_opened(fd, p);
         return fd;
@@ -82,7 +76,7 @@ static int rewrite_declared(struct gg_place *p, int flags)
 {
     struct stat st;
     if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (!(flags & O_TRUNC))
         return gg_copy_up(p) != 0 ? -1 : sys_openat(AT_FDCWD, p->real, flags & ~O_CREAT, 0);
     if (sys_fstatat(AT_FDCWD, p->real, &st, 0) != 0)
@@ -107,7 +101,7 @@ static int write_undeclared(struct gg_place *p, int flags, mode_t mode)
         return create(p, flags, mode);
     }
     if (S_ISDIR(st.st_mode))
-        return refuse(EISDIR);
+        return gg_refuse(EISDIR);
     if (!S_ISREG(st.st_mode) && !S_ISLNK(st.st_mode))
         return sys_openat(AT_FDCWD, p->path, flags, mode);
     if (creates && (flags & (O_TRUNC | O_EXCL)) == O_TRUNC)
@@ -115,7 +109,7 @@ static int write_undeclared(struct gg_place *p, int flags, mode_t mode)
     if (gg_undeclared(p) != 0)
         return creates ? create(p, flags, mode) : -1;
     if (creates && (flags & O_EXCL))
-        return refuse(EEXIST);
+        return gg_refuse(EEXIST);
     if (flags & O_TRUNC)
         return create(p, flags, st.st_mode & 07777);
     return gg_copy_up(p) != 0 ? -1 : sys_openat(AT_FDCWD, p->real, flags & ~O_CREAT, 0);
@@ -124,16 +118,16 @@ static int write_undeclared(struct gg_place *p, int flags, mode_t mode)
 static int open_to_write(int dir, struct gg_place *p, int flags, mode_t mode)
 {
     if (p->must_be_directory && p->where != GG_OUTSIDE)
-        return refuse(EISDIR);
+        return gg_refuse(EISDIR);
     switch (p->where) {
     case GG_ABSENT:
         return flags & O_CREAT ? create(p, flags, mode) : gg_refuse_absent(p);
     case GG_LINK:
-        return refuse((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? EEXIST : ELOOP);
+        return gg_refuse((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? EEXIST : ELOOP);
     case GG_FILE:
         return rewrite_declared(p, flags);
     case GG_DIR:
-        return refuse((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? EEXIST : EISDIR);
+        return gg_refuse((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ? EEXIST : EISDIR);
     case GG_OVERLAY:
         return sys_openat(AT_FDCWD, p->real, flags, mode);
     case GG_UNDECLARED:
@@ -305,7 +299,7 @@ static int make_random(char *template, int after, int flags, int directory)
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     size_t size = strlen(template);
     if (after < 0 || size < 6 + (size_t)after || memcmp(template + size - 6 - (size_t)after, "XXXXXX", 6) != 0)
-        return refuse(EINVAL);
+        return gg_refuse(EINVAL);
     char *at = template + size - 6 - (size_t)after;
     for (int i = 0; i < 1000; i++) {
         unsigned char random[6];
@@ -318,7 +312,7 @@ static int make_random(char *template, int after, int flags, int directory)
         if (made >= 0 || errno != EEXIST)
             return made;
     }
-    return refuse(EEXIST);
+    return gg_refuse(EEXIST);
 }
 
 GG_EXPORT int mkstemp(char *template)

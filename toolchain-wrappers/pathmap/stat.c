@@ -62,12 +62,6 @@ static int stat_fd(int fd, struct stat *st)
     return 0;
 }
 
-static int refuse(int error)
-{
-    errno = error;
-    return -1;
-}
-
 static int stat_link(const struct gg_place *p, struct stat *st)
 {
     if (sys_lstat(p->path, st) == 0 && S_ISLNK(st->st_mode))
@@ -103,7 +97,7 @@ static int stat_undeclared(const struct gg_place *p, struct stat *st, int flags)
         return -1;
     if (S_ISDIR(st->st_mode))
         saw_directory(p);
-    return p->must_be_directory && !S_ISDIR(st->st_mode) ? refuse(ENOTDIR) : 0;
+    return p->must_be_directory && !S_ISDIR(st->st_mode) ? gg_refuse(ENOTDIR) : 0;
 }
 
 int gg_stat(int dir, const char *path, struct stat *st, int flags)
@@ -117,7 +111,7 @@ int gg_stat(int dir, const char *path, struct stat *st, int flags)
     gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
-        return refuse(ENOENT);
+        return gg_refuse(ENOENT);
     case GG_LINK:
         return stat_link(&p, st);
     case GG_DIR:
@@ -129,7 +123,7 @@ int gg_stat(int dir, const char *path, struct stat *st, int flags)
         if (sys_fstatat(AT_FDCWD, p.real, st, p.where == GG_FILE ? 0 : flags & AT_SYMLINK_NOFOLLOW) != 0)
             return -1;
         gg_dress(&p, st);
-        return p.must_be_directory && !S_ISDIR(st->st_mode) ? refuse(ENOTDIR) : 0;
+        return p.must_be_directory && !S_ISDIR(st->st_mode) ? gg_refuse(ENOTDIR) : 0;
     case GG_OUTSIDE:
         break;
     }
@@ -152,9 +146,9 @@ static int access_undeclared(const struct gg_place *p, int mode)
         if (S_ISREG(st.st_mode) && gg_undeclared(p) != 0)
             return -1;
         if (p->must_be_directory)
-            return refuse(ENOTDIR);
+            return gg_refuse(ENOTDIR);
     }
-    return failed ? refuse(why) : 0;
+    return failed ? gg_refuse(why) : 0;
 }
 
 int gg_access(int dir, const char *path, int mode, int flags)
@@ -166,13 +160,13 @@ int gg_access(int dir, const char *path, int mode, int flags)
     gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
-        return refuse(ENOENT);
+        return gg_refuse(ENOENT);
     case GG_DIR:
     case GG_LINK:
         return 0;
     case GG_FILE:
         if (p.must_be_directory)
-            return refuse(ENOTDIR);
+            return gg_refuse(ENOTDIR);
         if (p.real == p.path)
             return sys_access(p.real, mode);
         return mode & X_OK ? sys_access(p.real, X_OK) : 0; /* the runner vouches for what it put there */
@@ -228,7 +222,7 @@ static ssize_t read_link(int dir, const char *path, char *buffer, size_t size)
     case GG_DIR:
     case GG_ABSENT:
         gg_mark(p.record, GG_ASKED);
-        return refuse(p.where == GG_ABSENT ? ENOENT : EINVAL);
+        return gg_refuse(p.where == GG_ABSENT ? ENOENT : EINVAL);
     case GG_UNDECLARED:
         if (sys_lstat(p.path, &st) != 0) {
             gg_missed(&p);
@@ -253,14 +247,14 @@ static int canonical(const char *path, struct gg_place *p)
 {
     struct stat st;
     if (path == NULL || path[0] == '\0')
-        return refuse(path == NULL ? EINVAL : ENOENT);
+        return gg_refuse(path == NULL ? EINVAL : ENOENT);
     if (gg_resolve(AT_FDCWD, path, GG_FOLLOW, p) != 0)
         return -1;
     gg_mark(p->record, GG_ASKED);
     if (p->where == GG_ABSENT)
         return gg_refuse_absent(p);
     if (p->where == GG_FILE)
-        return p->must_be_directory ? refuse(ENOTDIR) : 0;
+        return p->must_be_directory ? gg_refuse(ENOTDIR) : 0;
     if (p->where == GG_DIR)
         return 0;
     if (p->where == GG_OVERLAY)
@@ -273,7 +267,7 @@ static int canonical(const char *path, struct gg_place *p)
     }
     if (p->where == GG_UNDECLARED && sys_fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && gg_undeclared(p) != 0) {
         syscall(SYS_close, fd);
-        return refuse(ENOENT);
+        return gg_refuse(ENOENT);
     }
     char name[PATH_MAX];
     ssize_t n = gg_name_of(fd, name, sizeof name);
@@ -441,7 +435,7 @@ GG_EXPORT int chdir(const char *path)
     if (p.where == GG_ABSENT)
         return gg_refuse_absent(&p);
     if (p.where == GG_FILE)
-        return refuse(ENOTDIR);
+        return gg_refuse(ENOTDIR);
     if (p.where == GG_DIR && gg_real_directory(&p) != 0)
         return -1;
     int failed = (int)syscall(SYS_chdir, p.real);

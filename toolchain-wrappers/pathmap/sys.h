@@ -4,6 +4,7 @@
 #ifndef GG_SYS_H
 #define GG_SYS_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/stat.h>
@@ -14,6 +15,12 @@
 #if __SIZEOF_POINTER__ != 8
 #error "the path map needs a 64-bit system: struct stat is passed to the kernel as it is"
 #endif
+
+static inline int gg_refuse(int error)
+{
+    errno = error;
+    return -1;
+}
 
 static inline int sys_openat(int dir, const char *path, int flags, mode_t mode)
 {

@@ -7,9 +7,9 @@
 #include "record.h"
 
 #include "../common/go.h"
+#include "../common/program.h"
 #include "../common/raw.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #define DEPTH_MAX 8
+#define DYNAMIC_MAX (1u << 20) /* bytes of a dynamic section */
+#define SEEN_MAX 512           /* libraries of one program that are looked into */
 
 /* An ELF file, of which parts are read when they are asked for, to where they would be in a mapping of the whole. It is not
  * mapped itself: somebody may cut it meanwhile, and reading a mapping past the end kills. */
@@ -88,10 +90,19 @@ static int open_image(struct image *image, int dir, const char *path)
     return 0;
 }
 
+/* The program headers; NULL where they are not as a linker makes them. */
+static const ElfW(Phdr) * headers(const struct image *image)
+{
+    const ElfW(Ehdr) *e = (const void *)image->bytes;
+    return e->e_phnum > GG_SEGMENTS_MAX || e->e_phoff % _Alignof(ElfW(Phdr)) != 0
+               ? NULL
+               : within(image, e->e_phoff, e->e_phnum * sizeof(ElfW(Phdr)));
+}
+
 static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint64_t address)
 {
     const ElfW(Ehdr) *e = (const void *)image->bytes;
-    const ElfW(Phdr) *h = within(image, e->e_phoff, (uint64_t)e->e_phnum * sizeof *h);
+    const ElfW(Phdr) *h = headers(image);
     for (unsigned i = 0; h != NULL && i < e->e_phnum; i++, h++)
         if (h->p_type == type && (type != PT_LOAD || (address >= h->p_vaddr && address - h->p_vaddr < h->p_filesz)))
             return h;
@@ -126,7 +137,7 @@ static int calls_within(const struct image *image, uint64_t at, uint64_t size)
 static int has_own_calls(const struct image *image)
 {
     const ElfW(Ehdr) *e = (const void *)image->bytes;
-    const ElfW(Phdr) *h = within(image, e->e_phoff, (uint64_t)e->e_phnum * sizeof *h);
+    const ElfW(Phdr) *h = headers(image);
     for (unsigned i = 0; h != NULL && i < e->e_phnum; i++, h++)
         if (h->p_type == PT_LOAD && (h->p_flags & PF_X) && h->p_filesz <= CODE_MAX &&
             calls_within(image, h->p_offset, h->p_filesz))
@@ -194,18 +205,48 @@ static const char *string_at(const struct image *image, uint64_t strings, uint64
     return NULL;
 }
 
-static int force_needed(int dir, const char *path, const char *library_path, struct gg_program *program, int depth)
+/* What is looked into for one program, each file once: libraries need each other in all directions. */
+struct search {
+    const char *library_path;
+    size_t count;
+    struct {
+        dev_t device;
+        ino_t inode;
+    } seen[SEEN_MAX];
+};
+
+/* Was the file looked into before, or too many others? */
+static int is_seen(struct search *search, const struct image *image)
+{
+    struct stat st;
+    if (fstat(image->fd, &st) != 0 || search->count == SEEN_MAX)
+        return 1;
+    for (size_t i = 0; i < search->count; i++)
+        if (search->seen[i].inode == st.st_ino && search->seen[i].device == st.st_dev)
+            return 1;
+    search->seen[search->count].device = st.st_dev;
+    search->seen[search->count++].inode = st.st_ino;
+    return 0;
+}
+
+static int force_needed(struct search *search, int dir, const char *path, struct gg_program *program, int depth)
 {
     struct image image;
     if (depth == 0 || open_image(&image, dir, path) != 0)
         return 0;
+    if (is_seen(search, &image)) {
+        close_image(&image);
+        return 0;
+    }
     if (program != NULL)
         program->unreached = escapes(&image, path);
     int failed = 0;
     const char *run_path = NULL;
     uint64_t strings = 0;
     const ElfW(Phdr) *d = segment(&image, PT_DYNAMIC, 0);
-    const ElfW(Dyn) *first = d == NULL ? NULL : within(&image, d->p_offset, d->p_filesz);
+    const ElfW(Dyn) *first = d == NULL || d->p_filesz > DYNAMIC_MAX || d->p_offset % _Alignof(ElfW(Dyn)) != 0
+                                 ? NULL
+                                 : within(&image, d->p_offset, d->p_filesz);
     const ElfW(Dyn) *end = first == NULL ? NULL : first + d->p_filesz / sizeof *first;
     for (const ElfW(Dyn) *e = first; e < end; e++) {
         const ElfW(Phdr) *load = e->d_tag == DT_STRTAB ? segment(&image, PT_LOAD, e->d_un.d_ptr) : NULL;
@@ -228,11 +269,11 @@ static int force_needed(int dir, const char *path, const char *library_path, str
             if (there > 0)
                 strcpy(found, name);
         } else {
-            there = try_list(&image, library_path, name, found);
+            there = try_list(&image, search->library_path, name, found);
             if (there == 0)
                 there = try_list(&image, run_path, name, found);
         }
-        if (there < 0 || (there > 0 && force_needed(AT_FDCWD, found, library_path, NULL, depth - 1) != 0)) {
+        if (there < 0 || (there > 0 && force_needed(search, AT_FDCWD, found, NULL, depth - 1) != 0)) {
             failed = 1;
             break;
         }
@@ -246,15 +287,13 @@ static int script_unreached(int dir, const char *path)
 {
     char line[PATH_MAX];
     struct image image;
+    const char *name;
     int fd = gg_raw_open(dir, path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
     if (fd >= 0)
         close(fd);
-    line[n > 0 ? n : 0] = '\0';
-    if (line[0] != '#' || line[1] != '!')
+    if ((name = gg_script_interpreter(line, n > 0 ? (size_t)n : 0, NULL)) == NULL)
         return n > EI_CLASS && memcmp(line, ELFMAG, SELFMAG) == 0;
-    char *name = line + 2 + strspn(line + 2, " \t");
-    name[strcspn(name, " \t\r\n")] = '\0';
     if (open_image(&image, AT_FDCWD, name) != 0)
         return 0;
     int unreached = escapes(&image, name);
@@ -274,7 +313,7 @@ static const char *beside_ours(const char *list)
 }
 
 /* What the loader is told to load besides: LD_PRELOAD, a list with colons or spaces between. */
-static int force_preloaded(const char *list, const char *library_path)
+static int force_preloaded(struct search *search, const char *list)
 {
     struct image here = {.origin = "."};
     while (*list != '\0') {
@@ -284,10 +323,10 @@ static int force_preloaded(const char *list, const char *library_path)
             memcpy(name, list, size);
             name[size] = '\0';
             int slash = strchr(name, '/') != NULL;
-            int there =
-                slash ? (gg_force_path(AT_FDCWD, name) != 0 ? -1 : 1) : try_list(&here, library_path, name, found);
+            int there = slash ? (gg_force_path(AT_FDCWD, name) != 0 ? -1 : 1)
+                              : try_list(&here, search->library_path, name, found);
             if (there < 0 ||
-                (there > 0 && force_needed(AT_FDCWD, slash ? name : found, library_path, NULL, DEPTH_MAX - 1) != 0))
+                (there > 0 && force_needed(search, AT_FDCWD, slash ? name : found, NULL, DEPTH_MAX - 1) != 0))
                 return -1;
         }
         list += size + (list[size] != '\0');
@@ -297,22 +336,25 @@ static int force_preloaded(const char *list, const char *library_path)
 
 int gg_force_needed(int dir, const char *path, char *const envp[], struct gg_program *program)
 {
-    const char *library_path = NULL, *preloaded = "";
+    struct search search;
+    const char *preloaded = "";
     int saved = errno;
     if (gg_session()->socket == NULL || path[0] == '\0')
         return 0;
+    search.library_path = NULL;
+    search.count = 0;
     for (; envp != NULL && *envp != NULL; envp++)
         if (strncmp(*envp, "LD_LIBRARY_PATH=", 16) == 0 && (*envp)[16] != '\0')
-            library_path = *envp + 16;
+            search.library_path = *envp + 16;
         else if (strncmp(*envp, "LD_PRELOAD=", 11) == 0)
             preloaded = beside_ours(*envp + 11);
     if (program != NULL) {
         program->unreached = -1;
         program->privileged = gains_rights(dir, path);
     }
-    int failed = force_needed(dir, path, library_path, program, DEPTH_MAX);
+    int failed = force_needed(&search, dir, path, program, DEPTH_MAX);
     if (failed == 0 && program != NULL && program->unreached != 1)
-        failed = force_preloaded(preloaded, library_path);
+        failed = force_preloaded(&search, preloaded);
     if (program != NULL && program->unreached < 0)
         program->unreached = script_unreached(dir, path);
     errno = failed ? EIO : saved;

@@ -13,10 +13,10 @@
 #include "no_recorder.h"
 #include "../common/go.h"
 #include "../common/placeholder.h"
+#include "../common/program.h"
 #include "../common/programs.h"
 #include "../common/wire.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -101,34 +101,19 @@ static const struct call calls[] = {
 
 /* What is unreached */
 
-static int has_loader(const unsigned char *head, size_t size)
-{
-    const Elf64_Ehdr *e = (const void *)head;
-    for (unsigned i = 0; i < e->e_phnum; i++) {
-        uint64_t at = e->e_phoff + (uint64_t)i * e->e_phentsize;
-        if (at + sizeof(Elf64_Phdr) > size)
-            return 1; /* nothing that a linker makes */
-        if (((const Elf64_Phdr *)(const void *)(head + at))->p_type == PT_INTERP)
-            return 1;
-    }
-    return 0;
-}
-
 static int unreached(const char *path, int scripts)
 {
-    _Alignas(8) unsigned char head[GG_HEAD];
+    char head[GG_HEAD], loader[1];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? 0 : read(fd, head, sizeof head - 1);
+    size_t size = n > 0 ? (size_t)n : 0;
+    enum gg_elf elf = gg_elf_loader(fd, head, size, loader, sizeof loader);
     if (fd >= 0)
         close(fd);
-    if (n > (ssize_t)sizeof(Elf64_Ehdr) && memcmp(head, ELFMAG, SELFMAG) == 0)
-        return head[EI_CLASS] != ELFCLASS64 || !has_loader(head, (size_t)n) || gg_is_go(head, (size_t)n);
-    if (n < 3 || !scripts || head[0] != '#' || head[1] != '!')
-        return 0;
-    head[n] = '\0';
-    char *name = (char *)head + 2 + strspn((char *)head + 2, " \t");
-    name[strcspn(name, " \t\r\n")] = '\0';
-    return unreached(name, 0);
+    if (elf != GG_NO_ELF)
+        return elf != GG_HAS_LOADER || gg_is_go(head, size);
+    const char *interpreter = scripts ? gg_script_interpreter(head, size, NULL) : NULL;
+    return interpreter != NULL && unreached(interpreter, 0);
 }
 
 int gg_is_unreached(const char *path)

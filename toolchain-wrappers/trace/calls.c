@@ -1,9 +1,9 @@
 /* The system calls that look at paths or change them. Each is met when it is entered: what it will find is looked at by
  * the tracer itself, which is the state before for all that the traced processes have not changed. */
 #define _GNU_SOURCE
+#include "../common/program.h"
 #include "trace.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -214,25 +214,6 @@ static void touch(char kind, const char *path)
         gg_touch(kind, real);
 }
 
-/* The program that the kernel loads beside an ELF file: its dynamic loader. */
-static void loader_of(int fd, const char *head, size_t size, char name[PATH_MAX])
-{
-    const ElfW(Ehdr) *e = (const void *)head;
-    ElfW(Phdr) h;
-    name[0] = '\0';
-    if (size < sizeof *e || memcmp(head, ELFMAG, SELFMAG) != 0 || head[EI_CLASS] != ELFCLASS64)
-        return;
-    for (unsigned i = 0; i < e->e_phnum; i++) {
-        if (pread(fd, &h, sizeof h, (off_t)(e->e_phoff + i * sizeof h)) != (ssize_t)sizeof h)
-            return;
-        if (h.p_type == PT_INTERP && h.p_filesz < PATH_MAX &&
-            pread(fd, name, h.p_filesz, (off_t)h.p_offset) == (ssize_t)h.p_filesz) {
-            name[h.p_filesz] = '\0';
-            return;
-        }
-    }
-}
-
 /* Executed: with what the kernel opens by itself, the interpreter of a script and the dynamic loader. */
 static void saw_run(const char *path)
 {
@@ -243,15 +224,11 @@ static void saw_run(const char *path)
         int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof head - 1, 0);
         name[0] = '\0';
-        if (n > 2 && head[0] == '#' && head[1] == '!') {
-            head[n] = '\0';
-            const char *word = head + 2 + strspn(head + 2, " \t");
-            size_t size = strcspn(word, " \t\n");
-            memcpy(name, word, size);
-            name[size] = '\0';
-        } else if (n > 0) {
-            loader_of(fd, head, (size_t)n, name);
-        }
+        const char *interpreter = n > 0 ? gg_script_interpreter(head, (size_t)n, NULL) : NULL;
+        if (interpreter != NULL)
+            strcpy(name, interpreter);
+        else if (n <= 0 || gg_elf_loader(fd, head, (size_t)n, name, sizeof name) != GG_HAS_LOADER)
+            name[0] = '\0';
         if (fd >= 0)
             close(fd);
     }
