@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": ("gg.cli.status", "What is recorded and not forced yet, and how the last runs went."),
     "explain": ("gg.cli.explain", "Why a call ran for real, or why a thunk had to run."),
     "verify": ("gg.cli.verify", "Run again what made a file, and say which thunks are not deterministic."),
+    "compare": ("gg.cli.compare", "Say how two builds differ, and what a patch really changes."),
     "export": ("gg.cli.export", "Write what a file is made of for nix, ninja, graphviz or as JSON."),
     "gc": ("gg.cli.gc", "Remove what is old and not needed by any placeholder."),
     "key": ("gg.cli.key", "The keys that shared results are signed with, and those that are trusted."),

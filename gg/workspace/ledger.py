@@ -302,6 +302,15 @@ class Ledger:
         later.update(outputs)
         return owed
 
+    def recorded(self) -> list[ThunkId]:
+        """The thunk of each call in it, told of or not, in the order of recording, as far as their recordings are kept."""
+        found: list[ThunkId] = []
+        for name in reversed(self._others()):
+            recording = _Recording(os.path.join(self._directory, name))
+            with suppress(FileNotFoundError):
+                found += [thunk for _, thunk, *_ in recording.read()]
+        return found
+
     def calls(self) -> list[ThunkId]:
         """The thunk of each call that was not told of yet, in the order of recording, where somebody hears it."""
         with self._lock:
