@@ -11,7 +11,7 @@ from gg.errors import StoreError
 from gg.workspace import allowed
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
-from gg.workspace.harmless import need_place
+from gg.workspace.elsewhere_needed import need_place
 
 
 def settle(root: str | None, flags: Mapping[str, object], needed: Collection[str] = ()) -> config.Settings:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.force.composition import Composition
     from gg.force.reading import Reading
-    from gg.models.declared.tables import Declarations, Declared
+    from gg.models.declared.declared_tool import Declarations, Declared
     from gg.observe.build_events import Event
     from gg.record.compdb import CompilationDatabase
     from gg.record.launching.launch import Build
@@ -231,7 +231,7 @@ def _traced(settings: config.Settings) -> Declarations | None:
     """The commands that are remembered whole, by their names; None when there are none."""
     if not settings.trace:
         return None
-    from gg.models.declared.tables import Declarations, Declared
+    from gg.models.declared.declared_tool import Declarations, Declared
 
     return Declarations([Declared("trace", settings.trace)])
 
@@ -244,7 +244,7 @@ def _declared(root: str) -> Declarations | None:
         _read_tables([(held.path, wrong)])  # told at once, whether or not it will count
     if not tables:
         return None
-    from gg.models.declared.tables import Declarations
+    from gg.models.declared.declared_tool import Declarations
 
     return Declarations(_read_tables(tables))
 

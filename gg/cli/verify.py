@@ -13,6 +13,7 @@ import click
 from gg.cli.made import made_by, workspace_of
 from gg.errors import Interrupted, UnknownTarget, UsageError
 from gg.workspace import settings as config
+from gg.workspace.engine_names import ENGINES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,10 +75,10 @@ def command(
 
 def _check(engines: Sequence[str]) -> None:
     for name in engines:
-        if name not in config.ENGINES:
-            raise UsageError(f"there is no engine {name!r}", hint=f"one of, or several: {', '.join(config.ENGINES)}")
+        if name not in ENGINES:
+            raise UsageError(f"there is no engine {name!r}", hint=f"one of, or several: {', '.join(ENGINES)}")
     if not engines:
-        raise UsageError("no engine is named", hint=f"one of, or several: {', '.join(config.ENGINES)}")
+        raise UsageError("no engine is named", hint=f"one of, or several: {', '.join(ENGINES)}")
 
 
 def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId], list[bytes]]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from gg.engines.engine import Engine
 from gg.errors import UsageError
 from gg.light.slotted import replace
-from gg.workspace.settings import ENGINES, Settings
+from gg.workspace.engine_names import ENGINES
+from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming

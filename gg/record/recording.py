@@ -26,7 +26,7 @@ from gg.workspace.outside import Journal
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
-    from gg.models.declared.tables import Declarations
+    from gg.models.declared.declared_tool import Declarations
     from gg.models.drafts import Call, Model
     from gg.record.memo.memo_calls import Traced
     from gg.record.protocol import Request

@@ -71,7 +71,7 @@ class World(LocalDisk):
             self._answers.clear()
             if self._kept:
                 self._kept.forget()
-            from gg.models.toolchain.programs import forget
+            from gg.models.toolchain.remembered import forget
 
             forget(self)
 

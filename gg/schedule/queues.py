@@ -9,40 +9,12 @@ node's ticket.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
 from enum import Enum
 
 from gg.light.named import NamedTuple
 from gg.schedule.events import AttemptId
 from gg.schedule.fleet import Engine
-from gg.schedule.states import Attempt, Node, State
-
-Entry = tuple[float, int, int, Node]
-"""Minus the rank, the index, the ticket, the node: the longest way to go first, then the order of the build."""
-
-
-class Queue:
-    """The ready nodes of one resource class."""
-
-    __slots__ = ("engines", "heap", "mask")
-
-    def __init__(self, engines: tuple[Engine, ...]) -> None:
-        self.engines = engines
-        self.mask = sum(e.bit for e in engines)
-        self.heap: list[Entry] = []
-
-    def head(self) -> Entry | None:
-        """The live entry of the highest priority; stale ones before it are dropped."""
-        heap = self.heap
-        while heap:
-            entry = heap[0]
-            if entry[3].ticket == entry[2]:
-                return entry
-            heapq.heappop(heap)
-        return None
-
-    def live(self) -> Iterator[Node]:
-        return (entry[3] for entry in self.heap if entry[3].ticket == entry[2])
+from gg.schedule.states import Attempt, Entry, Node, Queue, State
 
 
 class ReadyQueues:

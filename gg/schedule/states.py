@@ -18,16 +18,14 @@ outputs simple: a node that leaves DONE adds one to each of its dependents, and 
 
 from __future__ import annotations
 
+import heapq
 import math
+from collections.abc import Iterator
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from gg.core.thunk import Work
 from gg.schedule.events import AttemptId, EngineName, Fault, NodeId
-
-if TYPE_CHECKING:
-    from gg.schedule.fleet import Engine
-    from gg.schedule.queues import Queue
+from gg.schedule.fleet import Engine
 
 
 class State(IntEnum):
@@ -168,6 +166,34 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<node {self.index} {self.state.name}>"
+
+
+Entry = tuple[float, int, int, Node]
+"""Minus the rank, the index, the ticket, the node: the longest way to go first, then the order of the build."""
+
+
+class Queue:
+    """The ready nodes of one resource class."""
+
+    __slots__ = ("engines", "heap", "mask")
+
+    def __init__(self, engines: tuple[Engine, ...]) -> None:
+        self.engines = engines
+        self.mask = sum(e.bit for e in engines)
+        self.heap: list[Entry] = []
+
+    def head(self) -> Entry | None:
+        """The live entry of the highest priority; stale ones before it are dropped."""
+        heap = self.heap
+        while heap:
+            entry = heap[0]
+            if entry[3].ticket == entry[2]:
+                return entry
+            heapq.heappop(heap)
+        return None
+
+    def live(self) -> Iterator[Node]:
+        return (entry[3] for entry in self.heap if entry[3].ticket == entry[2])
 
 
 class Attempt:

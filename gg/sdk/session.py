@@ -175,7 +175,7 @@ class Session:
 def _warn(held: Held, settings: Settings, given: set[str]) -> None:
     import warnings
 
-    from gg.workspace.harmless import need_place
+    from gg.workspace.elsewhere_needed import need_place
 
     need_place(held, settings, given)
     names = ", ".join(held.said)

@@ -7,19 +7,12 @@ the user's own is lifted. What is not in this list is not harmless, whatever it 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from gg.errors import SetupError
-from gg.workspace.settings import ELSEWHERE
-
-if TYPE_CHECKING:
-    from gg.workspace.settings import Held, Settings
+from gg.workspace.engine_names import ELSEWHERE
 
 Rule = Callable[[Any, Any], bool]
-
-_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers")
 
 
 def _always(before: object, after: object) -> bool:
@@ -51,17 +44,3 @@ def is_harmless(name: str, before: object, after: object) -> bool:
     """Whether a workspace may set `name` to `after` unasked. What changes nothing is harmless."""
     rule = HARMLESS.get(name)
     return before == after or (rule is not None and rule(before, after))
-
-
-def need_place(held: Held, settings: Settings, given: set[str], needed: Collection[str] = ()) -> None:
-    """SetupError where the user has work done elsewhere, and the workspace says where that is: a guess would be another place.
-
-    `settings`: those that count. `given`: names of those that the user gave himself. `needed`: what nothing can be done without.
-    """
-    elsewhere = settings.store or ELSEWHERE & {*settings.engine, settings.fallback} or settings.fallback == "never"
-    about = [n for n in (*_WHERE, *needed) if n in held.said and n not in given and (elsewhere or n in needed)]
-    if about:
-        raise SetupError(
-            f"{json.dumps(held.path)[1:-1]} says where this is to run ({', '.join(dict.fromkeys(about))}), and is not allowed to",
-            hint=f"gg trust shows it and asks; where nobody can be asked: GG_TRUST={held.digest}",
-        )

@@ -9,11 +9,8 @@ from collections.abc import Mapping
 from gg.errors import UsageError
 from gg.light.named import NamedTuple
 from gg.light.slotted import names_of, replace, slotted
+from gg.workspace.engine_names import ENGINES
 
-ENGINES = ("local", "lambda", "remote")
-"""Those that exist (`gg.engines.registry`)."""
-ELSEWHERE = frozenset(ENGINES) - {"local"}
-"""Those that have work done on other machines."""
 _ISOLATIONS = ("pathmap", "namespace")
 MOST_OF_A_PATH = 460
 """Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from gg.core.thunk import Work
 from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, Scan, SearchPath, Tool, Writes
-from gg.models.driver.model import VERSION, DriverModel, Role
+from gg.models.driver.model import VERSION, DriverModel
+from gg.models.driver.toolchain_facts import Role
 from tests.models.binutils_probe import FakeProbe
 
 CWD = b"/w"

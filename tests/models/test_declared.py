@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from gg.core.thunk import Work
+from gg.models.declared.declared_tool import Declarations, matcher
 from gg.models.declared.line import Line, Word
 from gg.models.declared.paths import fill, matching
-from gg.models.declared.tables import BadTable, Declarations, matcher, read, spelling
+from gg.models.declared.tables import BadTable, read, spelling
 from gg.models.declared.tool_model import models, quoted
 from gg.models.drafts import Answer, Call, Completed, Draft, PathKind, RunReal, Tool
 

@@ -13,7 +13,8 @@ from gg.light.slotted import names_of
 from gg.workspace import allowed
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
-from gg.workspace.harmless import ASKED, HARMLESS, need_place
+from gg.workspace.elsewhere_needed import need_place
+from gg.workspace.harmless import ASKED, HARMLESS
 
 KEY = "ann:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 

@@ -14,7 +14,7 @@ from gg.formats.elf_header import MAGIC
 from gg.light.slotted import slotted
 from gg.models.binutils.ldscript import Script, looks_like_script, read_script
 from gg.models.drafts import Probe
-from gg.models.toolchain.programs import machine
+from gg.models.toolchain.remembered import machine
 
 Target = tuple[int, int]
 """ELF e_machine and word size in bits."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from gg.light.named import NamedTuple
-from gg.models.declared.tables import Declared, Spelled
+from gg.models.declared.declared_tool import Declared, Spelled
 
 _MOST_RESPONSE_FILES = 200
 

@@ -13,9 +13,9 @@ from fnmatch import fnmatchcase
 
 from gg.core.secrets import is_secret
 from gg.models.binutils.common import is_trial, split_words
+from gg.models.declared.declared_tool import Declarations, Declared
 from gg.models.declared.line import Line, Unclear, parse
 from gg.models.declared.paths import fill, has_magic, matching
-from gg.models.declared.tables import Declarations, Declared
 from gg.models.drafts import Answer, Call, Depfile, Draft, Model, PathKind, Probe, RunReal, Writes
 from gg.models.linking.entry import Recorded
 from gg.models.toolchain import program_files

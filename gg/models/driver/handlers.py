@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
+from gg.models.driver.argument import Handler, Known
 from gg.models.driver.command import Command, text
 from gg.models.driver.flags import CLANG, Effect
 from gg.models.driver.languages import by_name
-from gg.models.driver.table import Known
-
-Handler = Callable[[Command, Known, bytes], None]
 
 # What to do
 

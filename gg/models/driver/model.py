@@ -13,7 +13,7 @@ there is one, how a compiler on another machine is told of it (`native`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
 from gg.core.thunk import Work
 from gg.light.regex import regex
@@ -21,18 +21,19 @@ from gg.light.slotted import slotted
 from gg.models.binutils.common import expand
 from gg.models.binutils.options import Unmodelled
 from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, RunReal, Scan, SearchPath, Writes
-from gg.models.driver.accepted import Accepted, AcceptFacts
+from gg.models.driver.accepted import Accepted
 from gg.models.driver.assembler import for_assembler
 from gg.models.driver.command import Command, Source, Stage
 from gg.models.driver.dependencies import depfile
 from gg.models.driver.flags import CLANG, GCC
-from gg.models.driver.link import Line, resolve_link
+from gg.models.driver.link import resolve_link
 from gg.models.driver.naming import beside, main_output
 from gg.models.driver.parse import parse
 from gg.models.driver.precompiled import precompiled_headers
 from gg.models.driver.profile import profiles
 from gg.models.driver.refusals import Refused, check, question, run_real
-from gg.models.driver.searchpath import HeaderFacts, SearchPaths
+from gg.models.driver.searchpath import SearchPaths
+from gg.models.driver.toolchain_facts import Facts, Role, Toolchain
 from gg.models.driver.variables import Environments, kept, refusal
 
 if TYPE_CHECKING:
@@ -42,38 +43,7 @@ VERSION = "gcc/1"
 
 _WINDOWS = regex(rb"mingw|cygwin|msys")
 
-Role = Literal["c", "c++", "objc", "objc++", "fortran", "asm-cpp", "as", "link", "lto", "preprocess"]
 _ROLES: dict[str, Role] = {"c": "c", "c++": "c++", "objc": "objc", "objc++": "objc++", "ir": "c"}
-
-
-class Facts(HeaderFacts, AcceptFacts, Protocol):
-    """What the drivers' models ask of the toolchain (`gg.models.toolchain.CompilerFacts`)."""
-
-    @property
-    def flavour(self) -> str: ...
-    @property
-    def version(self) -> tuple[int, ...]: ...
-    @property
-    def target(self) -> bytes: ...
-    @property
-    def is_script(self) -> bool: ...
-    def link_line(self, flags: tuple[bytes, ...] = (), cwd: bytes = b"/") -> Line | None: ...
-    def expand_native(self, flags: tuple[bytes, ...]) -> tuple[bytes, ...] | None: ...
-    def files(
-        self, roles: frozenset[Role], linker: bytes = b"", flags: tuple[bytes, ...] = (), cwd: bytes = b"/"
-    ) -> tuple[bytes, ...]: ...
-
-
-class Toolchain(Protocol):
-    """Where facts come from (`gg.models.toolchain`). `output` is the name that its link lines give to the output."""
-
-    output: bytes
-
-    def facts(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> Facts: ...
-    def program_files(self, probe: Probe, program: bytes, env: Mapping[bytes, bytes]) -> tuple[bytes, ...]: ...
-    def locale_files(
-        self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
-    ) -> tuple[bytes, ...]: ...
 
 
 @slotted(frozen=False)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gg.models.driver.argument import Known
 from gg.models.driver.command import Command, text
 from gg.models.driver.flags import Effect
-from gg.models.driver.table import Known
 
 _FOR_CC1 = frozenset(
     {

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from gg.models import toolchain
 from gg.models.drafts import Probe
-
-if TYPE_CHECKING:
-    from gg.models.driver.model import Facts
+from gg.models.driver.toolchain_facts import Facts
 
 
 class RealToolchain:

@@ -5,28 +5,17 @@ What an argument is depends on its text alone, so each text is classified once a
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from gg.light.slotted import replace, slotted
+from gg.light.slotted import replace
+from gg.models.driver.argument import Group, Handler, Known
 from gg.models.driver.flags import ROWS, Arity, Effect, Marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gg.models.driver.handlers import Handler
 
 _MOST_REMEMBERED = 50_000
-
-
-class Group(IntEnum):
-    """Which of a `Command`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
-
-    NONE = 0  # every compiler has it
-    OPTIONS = 1
-    LINK_OPTIONS = 2
-    FILE_OPTIONS = 3
-    LINK_OPERANDS = 4
 
 
 _ = Effect
@@ -61,22 +50,6 @@ def _group(effect: Effect, *, link_only: bool) -> Group:
     if effect in _FILE_OPTIONS:
         return Group.FILE_OPTIONS
     return Group.LINK_OPERANDS if effect in _LINK_OPERANDS else Group.NONE
-
-
-@slotted()
-class Known:
-    """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
-
-    effect: Effect
-    handler: Handler | None
-    spelling: bytes
-    value: bytes = b""
-    takes_next: bool = False
-    headers: bool = False
-    link: bool = False
-    tools: bool = False
-    drop: bool = False
-    group: Group = Group.NONE
 
 
 class FlagTable:

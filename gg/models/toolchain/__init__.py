@@ -7,10 +7,10 @@ lazily, each once a probe object; nothing is kept that outlives it. See `Compile
 from __future__ import annotations
 
 from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
-from gg.models.toolchain.compiler import CompilerFacts, facts
+from gg.models.toolchain.compiler import CompilerFacts
 from gg.models.toolchain.locales import converters, locale_files
 from gg.models.toolchain.masquerade import real_compiler
-from gg.models.toolchain.programs import program_files
+from gg.models.toolchain.remembered import facts, program_files
 
 __all__ = [
     "INPUTS",

@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from gg.light.regex import regex
-from gg.models.drafts import Probe
 from gg.models.linking import linkline
 from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
 from gg.models.toolchain import transcript
 from gg.models.toolchain.cpu_flags import expansion, is_native
-from gg.models.toolchain.programs import Machine, machine, shebang
+from gg.models.toolchain.programs import Machine, shebang
 from gg.models.toolchain.transcript import Transcript
-from gg.models.toolchain.view import question_env, search_path
+from gg.models.toolchain.view import search_path
 
 Flags = tuple[bytes, ...]
 
@@ -64,24 +63,6 @@ _DISTRO = (
 _PATHY = regex(rb"-(?:B|I|L|i|-?specs|-sysroot|-?gcc-toolchain|-prefix|resource-dir|fuse-ld=\.?/|-config)|[^-]")
 _VALUED = (b"--param", b"-mllvm", b"-target")  # their operands name no file
 _MACHINE = regex(rb"-m(?!llvm)|--target=")  # what the compiler proper is told, and this module hands on
-
-
-def facts(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None) -> CompilerFacts:
-    """What is known of the compiler driver `program` (absolute, no masquerade) under `env`; asks nothing yet.
-
-    Of `env` counts what can matter to a toolchain: PATH (which must not lead to shims), COMPILER_PATH, LIBRARY_PATH,
-    GCC_EXEC_PREFIX, LD_LIBRARY_PATH, what nix's wrappers read. CPATH and its kin do not: they are the model's matter.
-    """
-    return compiler_facts(machine(probe), program, question_env(env))
-
-
-def compiler_facts(known: Machine, program: bytes, asked: Mapping[bytes, bytes]) -> CompilerFacts:
-    """The same, once the probe's memory is at hand and the environment is reduced."""
-    key = (program, tuple(sorted(asked.items())))
-    found = known.compilers.get(key)
-    if found is None:
-        found = known.compilers[key] = CompilerFacts(known, program, asked)
-    return found
 
 
 class CompilerFacts:

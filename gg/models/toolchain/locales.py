@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gg.models.drafts import PathKind, Probe
-from gg.models.toolchain.programs import machine
+from gg.models.toolchain.remembered import machine
 from gg.models.toolchain.view import View
 
 _LOCALES = b"/usr/lib/locale"

@@ -8,16 +8,14 @@ known later: the models name plugins apart. GCC's wrappers (`gcc-ar`) name the c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from gg.light.regex import regex
 from gg.models.drafts import Probe
+from gg.models.linking.linkline import LinkLine
 from gg.models.linking.loader import Loader
-from gg.models.toolchain.view import View, question_env, search_path
-
-if TYPE_CHECKING:
-    from gg.models.toolchain.compiler import CompilerFacts
+from gg.models.toolchain.view import View, search_path
 
 _PLUGGED = regex(rb"^(?:.*-)?(?:ar|nm|ranlib)(?:-\d[\d.]*)?$")  # seen with strace: of binutils 2.40 just these do
 _WRAPPER = regex(rb"^(.*-)?gcc-(ar|nm|ranlib)(-\d[\d.]*)?$")
@@ -25,13 +23,20 @@ _MAX_SCRIPT = 65536  # bytes: what is longer is a program in its own right, not 
 _MAX_DEPTH = 4  # Linux follows as many `#!` (BINPRM_MAX_RECURSION in linux/binfmts.h)
 
 
-class Machine:
-    """The memory of one probe: its view, loader and the program files found so far."""
+class Linking(Protocol):
+    """What is asked of a compiler: how it links."""
 
-    def __init__(self, probe: Probe) -> None:
+    def link_line(self) -> LinkLine | None: ...
+
+
+class Machine:
+    """The memory of one probe: its view, loader and the program files found so far. `compiler` knows what a driver does."""
+
+    def __init__(self, probe: Probe, compiler: Callable[[Machine, bytes, Mapping[bytes, bytes]], Linking]) -> None:
+        self._compiler = compiler
         self.view = View(probe)
         self.loader = Loader(self.view)
-        self.compilers: dict[object, CompilerFacts] = {}
+        self.compilers: dict[object, Linking] = {}
         self.locales: dict[object, tuple[bytes, ...]] = {}
         self._programs: dict[tuple[bytes, tuple[tuple[bytes, bytes], ...], bool], tuple[bytes, ...]] = {}
 
@@ -70,13 +75,10 @@ class Machine:
 
     def _wrapped(self, program: bytes, name: bytes, env: Mapping[bytes, bytes], depth: int) -> Iterator[bytes]:
         """What gcc-ar starts (gcc/gcc-ar.cc): the `ar` that its compiler would find, and the compiler's plugin."""
-        from gg.models.toolchain.compiler import compiler_facts
-
         tool = _WRAPPER.match(name)
         assert tool
-        line = compiler_facts(
-            self, program[: -len(name)] + (tool[1] or b"") + b"gcc" + (tool[3] or b""), env
-        ).link_line()
+        gcc = program[: -len(name)] + (tool[1] or b"") + b"gcc" + (tool[3] or b"")
+        line = self._compiler(self, gcc, env).link_line()
         if line is None:
             return
         places = (*line.compiler_path, *search_path(env))
@@ -118,36 +120,3 @@ def shebang(head: bytes) -> tuple[bytes, ...]:
         return ()
     words = tuple(head[2:].split(b"\n", 1)[0].split())
     return words if words and words[0].startswith(b"/") else ()
-
-
-_MEMORY = "_gg_toolchain"  # the attribute of a probe that holds its Machine: it goes when the probe goes
-
-
-def machine(probe: Probe) -> Machine:
-    """What is remembered for this probe object, for as long as it lives; nothing is of one that takes no attributes."""
-    known = getattr(probe, _MEMORY, None)
-    if isinstance(known, Machine):
-        return known
-    fresh = Machine(probe)
-    try:
-        setattr(probe, _MEMORY, fresh)
-    except AttributeError:
-        pass
-    return fresh
-
-
-def forget(probe: Probe) -> None:
-    """Forget all that was learnt of tools through this probe: one of them is another now."""
-    probe.__dict__.pop(_MEMORY, None)
-
-
-def program_files(
-    probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None, *, plugins: bool = True
-) -> tuple[bytes, ...]:
-    """The files that run or are loaded when `program` (absolute) is started: itself, loader, libraries, plugins.
-
-    For a script: its interpreter, what that needs, and the files that its text names by an absolute path. Empty when
-    there is no such file. `env` gives PATH (for `#!/usr/bin/env`) and LD_LIBRARY_PATH. Links are not followed.
-    Without `plugins`, an archiver is meant that is told which plugin to load.
-    """
-    return machine(probe).program_files(program, question_env(env), plugins=plugins)

@@ -28,7 +28,7 @@ from gg.record.launching import inherited
 from gg.record.server import Handler, Server
 
 if TYPE_CHECKING:
-    from gg.models.declared.tables import Declarations
+    from gg.models.declared.declared_tool import Declarations
     from gg.workspace.workspace import Workspace
 
 _PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

@@ -13,7 +13,7 @@ from gg.record.memo.whole_commands import MARK, Memo
 from gg.record.protocol import Op, Request
 
 if TYPE_CHECKING:
-    from gg.models.declared.tables import Declarations
+    from gg.models.declared.declared_tool import Declarations
     from gg.record.calls import Calls
 
 Reply = Callable[[bytes], None]

@@ -1,0 +1,39 @@
+"""One argument of a compiler driver, understood, and what is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import IntEnum
+
+from gg.light.slotted import slotted
+from gg.models.driver.command import Command
+from gg.models.driver.flags import Effect
+
+
+class Group(IntEnum):
+    """Which of a `Command`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
+
+    NONE = 0  # every compiler has it
+    OPTIONS = 1
+    LINK_OPTIONS = 2
+    FILE_OPTIONS = 3
+    LINK_OPERANDS = 4
+
+
+@slotted()
+class Known:
+    """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
+
+    effect: Effect
+    handler: Handler | None
+    spelling: bytes
+    value: bytes = b""
+    takes_next: bool = False
+    headers: bool = False
+    link: bool = False
+    tools: bool = False
+    drop: bool = False
+    group: Group = Group.NONE
+
+
+Handler = Callable[[Command, Known, bytes], None]

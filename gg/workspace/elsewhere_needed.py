@@ -1,0 +1,26 @@
+"""Where work is to be done elsewhere and only the workspace says where: an error, until the user allows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+from gg.errors import SetupError
+from gg.workspace.engine_names import ELSEWHERE
+from gg.workspace.settings import Held, Settings
+
+_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers")
+
+
+def need_place(held: Held, settings: Settings, given: set[str], needed: Collection[str] = ()) -> None:
+    """SetupError where the user has work done elsewhere, and the workspace says where that is: a guess would be another place.
+
+    `settings`: those that count. `given`: names of those that the user gave himself. `needed`: what nothing can be done without.
+    """
+    elsewhere = settings.store or ELSEWHERE & {*settings.engine, settings.fallback} or settings.fallback == "never"
+    about = [n for n in (*_WHERE, *needed) if n in held.said and n not in given and (elsewhere or n in needed)]
+    if about:
+        raise SetupError(
+            f"{json.dumps(held.path)[1:-1]} says where this is to run ({', '.join(dict.fromkeys(about))}), and is not allowed to",
+            hint=f"gg trust shows it and asks; where nobody can be asked: GG_TRUST={held.digest}",
+        )
