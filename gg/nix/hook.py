@@ -23,7 +23,7 @@ from typing import BinaryIO
 from gg.errors import GGError
 from gg.nix import nar, over, sandbox
 from gg.nix.derivation import Derivation, read
-from gg.nix.slots import Slots, own_directory
+from gg.nix.processors import Slots, own_directory
 from gg.workspace.settings import given_environment
 
 _LOG = 4
