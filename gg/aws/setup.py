@@ -20,6 +20,7 @@ from gg.aws.endpoints import remembered
 from gg.aws.http import Endpoint
 from gg.aws.sign import Credentials
 from gg.errors import SetupError
+from gg.workspace import settings as config
 
 if TYPE_CHECKING:
     from botocore.session import Session as BotoSession
@@ -91,6 +92,11 @@ class Session:
             if known is None:
                 known = self._endpoints[service] = self._endpoint(service)
             return known
+
+    def s3_url(self) -> str:
+        """Where S3 is if the user has said so; empty for AWS's own."""
+        variables = config.aws_variables()
+        return variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL") or ""
 
     def _endpoint(self, service: str) -> Endpoint:
         with self._lock:

@@ -20,6 +20,10 @@ from gg.errors import UsageError
     help="Take work from whoever connects with this worker's key (default: every address, port 7177).",
 )
 @click.option(
+    "--queue", metavar="NAME|URL", help="Take work from this queue of SQS; inputs and outputs go by the bucket."
+)
+@click.option("--region", metavar="REGION", help="Where the queue is (default: as AWS is configured).")
+@click.option(
     "--jobs", "-j", type=click.IntRange(1, 4096), help="How many thunks to run at once (default: processors)."
 )
 @click.option(
@@ -42,6 +46,8 @@ from gg.errors import UsageError
 )
 def command(
     listen: str | None,
+    queue: str | None,
+    region: str | None,
     jobs: int | None,
     memory: str | None,
     cache: str | None,
@@ -60,9 +66,11 @@ def command(
     from gg.worker.identity import load_identity
     from gg.workspace import settings as config
 
-    if listen is None:
-        raise UsageError("a worker is to take work from somewhere", hint="gg worker --listen")
-    host, port = _place(listen)
+    if (listen is None) == (queue is None):
+        raise UsageError(
+            "a worker is to take work from one place", hint="gg worker --listen, or gg worker --queue NAME"
+        )
+    host, port = _place(listen or "")
     where = directory or os.path.join(config.cache_home(), "worker")
     options = serving.Options(
         directory=os.path.abspath(where),
@@ -73,7 +81,14 @@ def command(
         cache=config.size(cache, "--cache") if cache else 0,
         idle=idle,
         grace=grace,
+        queue=queue or "",
+        region=region or "",
+        metadata=_metadata() if queue else "",
     )
+    if queue:
+        with _Lock(options.directory):
+            serving.run(options, None, lambda port: None, _say)
+        return
     identity = load_identity(os.path.join(config.home(), "worker"), renew=new_key)
     with _Lock(options.directory):
         serving.run(options, identity, lambda port: _ready(host, port, identity.key.text), _say)
@@ -92,6 +107,13 @@ def _place(text: str) -> tuple[str, int]:
             f"{text!r} is no address to listen on", hint="--listen HOST:PORT, --listen PORT, or --listen alone"
         )
     return host, port
+
+
+def _metadata() -> str:
+    from gg.worker.notice import ADDRESS
+    from gg.workspace import settings as config
+
+    return config.aws_variables().get("AWS_EC2_METADATA_SERVICE_ENDPOINT", ADDRESS)
 
 
 def _memory() -> int:

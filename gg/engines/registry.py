@@ -113,6 +113,20 @@ def _make(
             later=later,
             report=report,
         )
+    if name == "spot":
+        from gg.engines.spot.spot_engines import open_spot_engine
+
+        return [
+            open_spot_engine(
+                settings,
+                store=store,
+                groups=groups,
+                files=files,
+                workspace=workspace,
+                renaming=renaming,
+                later=later,
+            )
+        ]
     if name == "lambda":
         from gg.cost.meter import Bill
         from gg.engines.awslambda.opening import open_engines

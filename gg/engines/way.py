@@ -11,6 +11,7 @@ from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.schedule.events import Caps
 from gg.wire.reply import Reply
+from gg.wire.request import Limits
 
 
 class Way(Protocol):
@@ -24,6 +25,15 @@ class Way(Protocol):
 
     @property
     def meter(self) -> Meter: ...
+
+    @property
+    def carries(self) -> int:
+        """How many bytes of a thunk's own files go along with its request; what is beyond goes by the store between."""
+        ...
+
+    def limits(self, memory: int) -> Limits:
+        """What a request says of its reply. `memory`: bytes that its command is expected to need."""
+        ...
 
     async def warm(self) -> None:
         """Have what is needed to ask, if it is sure to be asked."""

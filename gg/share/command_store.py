@@ -33,7 +33,7 @@ def open_store(
     near = near or DirectoryStore(os.fsencode(workspace.store))
     if not settings.store:
         return near
-    needed = "lambda" in (*settings.engine, settings.fallback)
+    needed = not {"lambda", "spot"}.isdisjoint((*settings.engine, settings.fallback))
     try:
         remote = open_remote(workspace, settings)
     except SetupError as error:  # what it needs is not installed

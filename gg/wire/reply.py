@@ -46,7 +46,16 @@ _SUCCEEDED_TYPES: list[type] = [int, bytes, bytes]
 _FAILED_TYPES: list[type] = [int, int, bytes, bytes, list, bytes]
 _REFUSED_TYPES: list[type] = [int, str, str, bytes, bytes]
 _SPAN_TYPES: list[type] = [str, int, int]
-_REFUSALS = (Fault.INFRA, Fault.LOST, Fault.TIMEOUT, Fault.MEMORY, Fault.TOO_BIG, Fault.MISSING_INPUT, Fault.CANCELLED)
+_REFUSALS = (
+    Fault.INFRA,
+    Fault.LOST,
+    Fault.DIED,
+    Fault.TIMEOUT,
+    Fault.MEMORY,
+    Fault.TOO_BIG,
+    Fault.MISSING_INPUT,
+    Fault.CANCELLED,
+)
 _FAULTS = {fault.value: fault for fault in _REFUSALS}  # others are found out here: no worker may say them
 
 

@@ -1,7 +1,7 @@
-"""A worker as a service: it listens, until it is told to leave or has had nothing to do for long enough.
+"""A worker as a service: it listens, or reads a queue, until it is told to leave or has had nothing to do for long enough.
 
 SIGTERM and SIGINT have it leave: it takes nothing more, lets what runs end for a while, and gives back the rest. A second one
-ends it at once.
+ends it at once. On a spot instance the notice of an interruption, or a recommendation to rebalance, is as good as SIGTERM.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import gg
 from gg.errors import UsageError
@@ -18,14 +18,16 @@ from gg.wire.frames import Welcome
 from gg.worker import hidden
 from gg.worker.identity import Identity
 from gg.worker.listen import Listener
+from gg.worker.notice import LOOK_S, Notices
 from gg.worker.slots import Slots
 
 _LOOK_S = 1.0
 
 
 class Options(NamedTuple):
-    """`host`, `port`: where to listen; port 0 for any. `idle`: seconds without work after which it ends, 0 for never. `grace`: how
-    long what runs may take when it is to leave.
+    """`host`, `port`: where to listen; port 0 for any. `queue`: a queue's name or URL to read instead; `region`: where it is.
+    `idle`: seconds without work after which it ends, 0 for never. `grace`: how long what runs may take when it is to leave.
+    `metadata`: the address of the metadata service to ask for notices.
     """
 
     directory: str
@@ -36,16 +38,52 @@ class Options(NamedTuple):
     cache: int = 0
     idle: float = 0.0
     grace: float = 100.0
+    queue: str = ""
+    region: str = ""
+    metadata: str = ""
 
 
-def run(options: Options, identity: Identity, ready: Callable[[int], None], say: Callable[[str], None]) -> None:
-    """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there."""
+class Taker(Protocol):
+    """What takes work."""
+
+    async def leave(self, seconds: float) -> None: ...
+
+
+Say = Callable[[str], None]
+
+
+def run(options: Options, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
+    """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there.
+
+    With an `identity` it listens, without one it reads the queue.
+    """
     asyncio.run(_run(options, identity, ready, say))
 
 
-async def _run(options: Options, identity: Identity, ready: Callable[[int], None], say: Callable[[str], None]) -> None:
+async def _run(options: Options, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
     hidden.hide()
     slots = Slots(options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache)
+    told = _told_to_leave()
+    taker = await (_listening(options, slots, identity, ready, say) if identity else _reading(options, slots, say))
+    watching = asyncio.get_running_loop().create_task(_watch(options, told, say))
+    try:
+        while not told.is_set():
+            if options.idle and slots.idle_seconds >= options.idle:
+                say(f"nothing to do for {options.idle:.0f} s")
+                break
+            try:
+                await asyncio.wait_for(told.wait(), _LOOK_S)
+            except TimeoutError:
+                pass
+        watching.cancel()
+        await taker.leave(options.grace if told.is_set() else 0.0)
+    finally:
+        await asyncio.get_running_loop().run_in_executor(None, slots.close)
+
+
+async def _listening(
+    options: Options, slots: Slots, identity: Identity, ready: Callable[[int], None], say: Say
+) -> Taker:
     instance, machine = os.urandom(8).hex(), os.uname().machine
     welcome = Welcome(gg.__version__, instance, options.cpus, options.memory, machine)
     listener = Listener(slots, identity.key.token, welcome, say)
@@ -56,20 +94,51 @@ async def _run(options: Options, identity: Identity, ready: Callable[[int], None
         raise UsageError(
             f"cannot listen on {where}: {error.strerror}", hint="choose another: --listen HOST:PORT"
         ) from error
-    told = _told_to_leave()
     ready(port)
-    try:
-        while not told.is_set():
-            if options.idle and slots.idle_seconds >= options.idle:
-                say(f"nothing to do for {options.idle:.0f} s")
-                break
-            try:
-                await asyncio.wait_for(told.wait(), _LOOK_S)
-            except TimeoutError:
-                pass
-        await listener.leave(options.grace if told.is_set() else 0.0)
-    finally:
-        await asyncio.get_running_loop().run_in_executor(None, slots.close)
+    return listener
+
+
+async def _reading(options: Options, slots: Slots, say: Say) -> Taker:
+    from gg.aws.failures import Asked
+    from gg.aws.http import Client
+    from gg.aws.setup import Session
+    from gg.aws.sign import Scope
+    from gg.aws.sqs import Queues
+    from gg.worker.queue_worker import QueueWorker
+    from gg.worker.s3_relay import Bucket
+
+    session = Session(options.region)
+    region, endpoint = session.region(), session.endpoint("sqs")
+    asked = Asked(
+        what="take thunks from a queue",
+        right="sqs:GetQueueUrl, ReceiveMessage, DeleteMessage, ChangeMessageVisibility and SendMessage",
+        host=endpoint.name,
+        region=region,
+        access_key=session.renew().access_key,
+    )
+    queues = Queues(Client(endpoint, Scope(region, "sqs"), session), asked)
+    url = await queues.url(options.queue)
+    bucket = Bucket(options.directory, session.renew, session.s3_url(), options.cache)
+    name = f"{os.uname().nodename}-{os.urandom(4).hex()}"
+    worker = QueueWorker(slots, queues, url, bucket, name, gg.__version__, say)
+    worker.start()
+    say(f"takes work from {url}")
+    return worker
+
+
+async def _watch(options: Options, told: asyncio.Event, say: Say) -> None:
+    """Leave when the machine is about to be taken away."""
+    if not options.metadata:
+        return
+    loop, notices = asyncio.get_running_loop(), Notices(options.metadata)
+    if not await loop.run_in_executor(None, notices.there):
+        return
+    while not told.is_set():
+        why = await loop.run_in_executor(None, notices.look)
+        if why:
+            say(f"leaves: {why}")
+            told.set()
+        await asyncio.sleep(LOOK_S)
 
 
 def _told_to_leave() -> asyncio.Event:

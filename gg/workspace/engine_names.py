@@ -1,6 +1,6 @@
 """The engines that there are, for settings and for `gg.engines.registry`."""
 
-ENGINES = ("local", "lambda", "remote")
+ENGINES = ("local", "lambda", "remote", "spot")
 """Those that exist (`gg.engines.registry`)."""
 ELSEWHERE = frozenset(ENGINES) - {"local"}
 """Those that have work done on other machines."""

@@ -21,6 +21,7 @@ def _always(before: object, after: object) -> bool:
 
 HARMLESS: Mapping[str, Rule] = {
     "jobs": _always,
+    "silence": _always,
     "keep_going": _always,
     "known_as": _always,
     "memory": _always,
@@ -36,7 +37,7 @@ HARMLESS: Mapping[str, Rule] = {
 }
 """By setting: whether its value `after` is harmless where it was `before`."""
 
-ASKED = frozenset({"functions", "readable", "regions", "store", "store_size", "trusted", "workers"})
+ASKED = frozenset({"functions", "queue", "readable", "regions", "store", "store_size", "trusted", "workers"})
 """Those that never are, named so that a test finds one that nobody has thought of. `store_size` is about all workspaces' store."""
 
 

@@ -37,6 +37,8 @@ class Settings:
     functions: str = "gg-worker"
     regions: tuple[str, ...] = ()
     workers: tuple[str, ...] = ()
+    queue: str = ""
+    silence: float = 120.0
     known_as: str = ""
     budget: float = 0.0
     store_size: int = 20 << 30
@@ -77,6 +79,8 @@ _ENVIRONMENT = {
     "functions": "GG_FUNCTIONS",
     "regions": "GG_REGIONS",
     "workers": "GG_WORKERS",
+    "queue": "GG_QUEUE",
+    "silence": "GG_SILENCE",
     "known_as": "GG_KNOWN_AS",
     "budget": "GG_BUDGET",
     "store_size": "GG_STORE_SIZE",
@@ -415,6 +419,8 @@ def _check(settings: Settings, changed: Mapping[str, object], place: str) -> Non
         raise UsageError(f"{place}: jobs and retries are positive numbers")
     if settings.memory < 0:
         raise UsageError(f"{place}: memory is a number of bytes")
+    if not 0 < settings.silence < float("inf"):
+        raise UsageError(f"{place}: silence is a number of seconds above 0")
     if not 0 <= settings.budget < float("inf") or ("budget" in changed and not settings.budget):
         raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
 

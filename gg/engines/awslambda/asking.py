@@ -19,7 +19,7 @@ from gg.core.codec import encode_thunk
 from gg.core.ids import SandboxPath
 from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.deployed_functions import Function, choose, invocation_path
-from gg.engines.awslambda.inputs import Inputs
+from gg.engines.awslambda.inputs import MOST, Inputs
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.parts import Came, Part
 from gg.engines.engine import Failure, Start
@@ -49,6 +49,8 @@ class Region:
     """Where functions are. `alone`: nobody else has any, so a set-up that turns out to be wrong ends the run; else it is this
     region's trouble, and the others go on. `forget` is told when functions are not as they were found.
     """
+
+    carries = MOST
 
     def __init__(
         self,
@@ -84,6 +86,9 @@ class Region:
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
+
+    def limits(self, memory: int) -> Limits:
+        return Limits(memory=memory)
 
     def follow(self, tell: Callable[[int | None, Caps | None], None]) -> None:
         """Functions do not come and go."""
@@ -195,7 +200,7 @@ class Asking:
                 tasks=tuple([_task(part.start, function) for part in parts]),
                 packs=tuple(packs),
                 place=self._place,
-                limits=Limits(memory=parts[0].start.memory),
+                limits=way.limits(parts[0].start.memory),
                 directories=tuple(told),
                 codec=codec,
                 objects=data,

@@ -58,7 +58,10 @@ class Own(NamedTuple):
 class Inputs:
     """Works in one event loop, and in threads of its own where something may block."""
 
-    def __init__(self, store: Store, groups: Groups, shipping: Shipping | None) -> None:
+    def __init__(self, store: Store, groups: Groups, shipping: Shipping | None, most: int = MOST) -> None:
+        """`most`: bytes of own files that go along with a request."""
+        self._most = most
+        self._small = min(SMALL, most)
         self._store = store
         self._groups = groups
         self._shipping = shipping
@@ -101,9 +104,11 @@ class Inputs:
     async def own(self, thunk: Thunk, extra: Sequence[File], ahead: Mapping[Key, bytes]) -> Own:
         """The thunk's own files and `extra`; `ahead`: some that were read. MissingObject."""
         files = {blob_key(f.blob): f for f in (*thunk.entries, *extra) if isinstance(f, File)}
-        if all(key in ahead for key in files):
+        if all(key in ahead for key in files) and sum(len(ahead[key]) for key in files) <= self._most:
             return Own([(int(Kind.BLOB), ahead[key]) for key in files], set())
-        if sum(f.blob.size for f in files.values()) <= MOST and all(f.blob.size <= SMALL for f in files.values()):
+        if sum(f.blob.size for f in files.values()) <= self._most and all(
+            f.blob.size <= self._small for f in files.values()
+        ):
             return Own(self._read(files), set())
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._large, files)
 
@@ -113,10 +118,10 @@ class Inputs:
     def _large(self, files: dict[Key, File]) -> Own:
         shipping = self._need()
         packs, absent = shipping.packs(list(files))
-        room, along, sent = MOST, {}, []
+        room, along, sent = self._most, {}, []
         for key in sorted(absent, key=lambda k: files[k].blob.size):
             file = files[key]
-            if file.blob.size <= min(room, SMALL):
+            if file.blob.size <= min(room, self._small):
                 room -= file.blob.size
                 along[key] = file
             else:

@@ -107,7 +107,7 @@ class LambdaEngine:
         self._region = region
         self._store = store
         self._remote = remote
-        self._inputs = Inputs(store, groups, remote)
+        self._inputs = Inputs(store, groups, remote, region.carries)
         self._plugins = Plugins(store, groups)
         place = (lambda: remote.place) if remote is not None else None
         self._asking = Asking(region, self._inputs, self._plugins, home, place, coordinator)

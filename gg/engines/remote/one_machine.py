@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.inputs import MOST
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
@@ -26,7 +27,7 @@ from gg.schedule.events import Caps, Fault
 from gg.store.base import Store
 from gg.wire.frames import Kind, Welcome
 from gg.wire.reply import Reply, asked, decode_reply
-from gg.wire.request import WrongVersion
+from gg.wire.request import Limits, WrongVersion
 
 DAY_S = 86400.0
 _OVERHEAD_S = 0.03
@@ -40,6 +41,8 @@ _Tell = Callable[[int | None, Caps | None], None]
 
 class Machine:
     """One machine. What `lending` grants is lent to it; its big outputs are put into `store` by way of `tmp`."""
+
+    carries = MOST
 
     def __init__(self, name: str, host: Host, welcome: Welcome, meter: Meter, lending: Lending, store: Store, tmp: str):
         self.name = name
@@ -63,6 +66,9 @@ class Machine:
     async def warm(self) -> None:
         """Have a connection."""
         await self._open()
+
+    def limits(self, memory: int) -> Limits:
+        return Limits(memory=memory)
 
     def follow(self, tell: _Tell) -> None:
         self._tell = tell

@@ -1,0 +1,221 @@
+"""The way to workers through queues: requests into one that all workers read, replies out of one of this run alone.
+
+Who runs a request is not known before it says so, and a request that was sent cannot be taken back: what is cancelled is
+answered here at once, and a reply that comes for it later is nobody's. When nothing is heard at all while requests wait, there
+is no worker: that is told, and others do the work until somebody is heard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from gg.aws.failures import Passing
+from gg.aws.sqs import MOST_WAIT_S, Message, Queues
+from gg.cost.meter import Meter
+from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.parts import Part
+from gg.engines.engine import Failure
+from gg.errors import FormatError, GGError, SetupError
+from gg.schedule.events import Caps, Fault
+from gg.wire.letters import MOST_REQUEST, AnswerLetter, JobLetter, decode_answer, encode_job
+from gg.wire.reply import Reply, asked, decode_reply
+from gg.wire.request import Limits, WrongVersion
+
+NAME = "spot"
+_DAY_S = 86400.0
+_RECEIVERS = 2
+_FLUSH_S = 0.005
+_LOOK_S = 1.0
+_PAUSE_S = 1.0
+_REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
+
+_Tell = Callable[[int | None, Caps | None], None]
+
+
+class _Asked:
+    """A request that was sent."""
+
+    __slots__ = ("reply", "sent", "started")
+
+    def __init__(self, sent: Callable[[], None]) -> None:
+        self.reply: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
+        self.sent = sent
+        self.started = False
+
+
+class QueueWay:
+    """`open_queues` is called in the loop. `jobs`: URL of the queue that workers read. `silence`: seconds in which somebody must
+    be heard.
+    """
+
+    carries = 96 << 10
+
+    def __init__(
+        self, open_queues: Callable[[], Queues], jobs: str, meter: Meter, *, slots: int, memory: int, silence: float
+    ) -> None:
+        self.name = NAME
+        self.meter = meter
+        self.functions = (Function(NAME, memory, _DAY_S),)
+        self._open_queues = open_queues
+        self._jobs = jobs
+        self._slots = slots
+        self._silence = silence
+        self._queues: Queues | None = None
+        self._replies = ""
+        self._ready: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._run = os.urandom(8).hex()
+        self._count = 0
+        self._asked: dict[str, _Asked] = {}
+        self._outbox: list[tuple[str, str]] = []  # identities and letters
+        self._to_send = asyncio.Event()
+        self._tell: _Tell = lambda slots, caps: None
+        self._heard = 0.0
+        self._there = True
+
+    def limits(self, memory: int) -> Limits:
+        return Limits(memory=memory, inline=48 << 10, reply=96 << 10)
+
+    async def warm(self) -> None:
+        """Have a queue for replies."""
+        with suppress(GGError):
+            await self._have_ready()
+
+    def follow(self, tell: _Tell) -> None:
+        self._tell = tell
+
+    async def ask(
+        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+    ) -> Reply | Failure:
+        if len(request) > MOST_REQUEST:
+            return Failure(Fault.TOO_BIG, f"its request of {len(request)} bytes is too big for a message")
+        try:
+            await self._have_ready()
+        except Passing as error:
+            return Failure(Fault.INFRA, str(error))
+        self._count += 1
+        id = f"{self._run}-{self._count}"
+        self._asked[id] = waiting = _Asked(sent)
+        if len(self._asked) == 1:
+            self._heard = time.monotonic()  # nobody was asked before
+        self._outbox.append((id, encode_job(JobLetter(id, self._replies, request))))
+        self._to_send.set()
+        try:
+            reply = await waiting.reply
+        finally:
+            del self._asked[id]
+        return reply if isinstance(reply, Failure) else self._judged(reply, request)
+
+    async def close(self) -> None:
+        for task in [*self._tasks, *([self._ready] if self._ready else [])]:
+            task.cancel()
+        if self._queues is not None:
+            with suppress(GGError):
+                if self._replies:
+                    await self._queues.remove(self._replies)
+            await self._queues.close()
+
+    # The queues
+
+    async def _have_ready(self) -> None:
+        if self._ready is None or (self._ready.done() and (self._ready.cancelled() or self._ready.exception())):
+            self._ready = asyncio.get_running_loop().create_task(self._begin())
+        await asyncio.shield(self._ready)
+
+    async def _begin(self) -> None:
+        self._queues = self._queues or self._open_queues()
+        jobs = self._jobs.rpartition("/")[2]
+        self._replies = await self._queues.create(f"{jobs[:40]}-replies-{self._run}", _REPLIES)
+        loop = asyncio.get_running_loop()
+        work = [self._send(self._queues), self._listen_for_silence()]
+        work += [self._receive(self._queues) for _ in range(_RECEIVERS)]
+        self._tasks = [loop.create_task(each) for each in work]
+
+    async def _send(self, queues: Queues) -> None:
+        while True:
+            await self._to_send.wait()
+            await asyncio.sleep(_FLUSH_S)
+            self._to_send.clear()
+            outbox, self._outbox = self._outbox, []
+            letters = [(id, letter) for id, letter in outbox if id in self._asked]  # others were cancelled meanwhile
+            try:
+                refused = await queues.send(self._jobs, [letter for _, letter in letters])
+                failures = [Failure(Fault.INFRA, f"SQS does not take it: {why}") if why else None for why in refused]
+            except GGError as error:
+                setup = None if isinstance(error, Passing) or not isinstance(error, SetupError) else error
+                throttled = isinstance(error, Passing) and error.throttled
+                fault = Fault.THROTTLED if throttled else Fault.INFRA
+                failures = [Failure(fault, str(error), setup=setup)] * len(letters)
+            for (id, _), failure in zip(letters, failures, strict=True):
+                if failure is not None:
+                    self._end(id, failure)
+
+    async def _receive(self, queues: Queues) -> None:
+        while True:
+            try:
+                found = await queues.receive(self._replies, 10, MOST_WAIT_S, 30)
+                for message in found:
+                    self._take(message)
+                if found:
+                    await queues.delete(self._replies, [message.handle for message in found])
+            except GGError:
+                await asyncio.sleep(_PAUSE_S)  # those that were not deleted come again, and are nobody's then
+
+    def _take(self, message: Message) -> None:
+        try:
+            answer = decode_answer(message.body)
+        except FormatError:
+            return
+        self._heard_somebody()
+        waiting = self._asked.get(answer.id)
+        if waiting is not None:
+            self._answered(answer, waiting)
+
+    def _answered(self, answer: AnswerLetter, waiting: _Asked) -> None:
+        if answer.what == "started":
+            if not waiting.started:
+                waiting.started = True
+                waiting.sent()
+        elif answer.what == "back":
+            self._end(
+                answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")
+            )
+        elif not waiting.reply.done():
+            waiting.reply.set_result(answer.data)
+
+    def _end(self, id: str, failure: Failure) -> None:
+        waiting = self._asked.get(id)
+        if waiting is not None and not waiting.reply.done():
+            waiting.reply.set_result(failure)
+
+    # Is anybody there?
+
+    def _heard_somebody(self) -> None:
+        self._heard = time.monotonic()
+        if not self._there:
+            self._there = True
+            self._tell(self._slots, None)
+
+    async def _listen_for_silence(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            if self._asked and self._there and time.monotonic() - self._heard > self._silence:
+                self._there = False
+                why = f"no worker has taken work from {self._jobs.rpartition('/')[2]} for {self._silence:.0f} s"
+                for id in list(self._asked):
+                    self._end(id, Failure(Fault.THROTTLED, why))
+                await asyncio.sleep(0.1)  # they are answered first
+                self._tell(None, None)
+
+    def _judged(self, reply: bytes, request: bytes) -> Reply | Failure:
+        try:
+            return decode_reply(reply, asked(request))
+        except WrongVersion as error:
+            wrong = SetupError("the workers are of another version of gg", hint="install the same one there")
+            return Failure(Fault.INFRA, f"{wrong}: {error}", setup=wrong)
+        except FormatError as error:
+            return Failure(Fault.INFRA, f"a damaged reply: {error}")

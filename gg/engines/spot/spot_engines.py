@@ -1,0 +1,126 @@
+"""The spot engine of this user's set-up: the team's store, and a queue that workers read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gg.aws.failures import Asked, need_extra
+from gg.aws.http import Client
+from gg.aws.loop import LoopThread
+from gg.aws.setup import Session
+from gg.aws.sign import Scope
+from gg.aws.sqs import Queues
+from gg.cost.meter import Meter
+from gg.cost.prices import prices
+from gg.engines.awslambda.lambda_engine import LambdaEngine
+from gg.engines.awslambda.shipping import S3Shipping
+from gg.engines.coordinator import coordinator
+from gg.engines.spot.queue_way import QueueWay
+from gg.errors import SetupError
+from gg.run.expand import Groups
+from gg.schedule.events import Caps
+from gg.share.s3.store import S3Store
+from gg.share.tiered import Tiered
+from gg.store.base import Store
+from gg.workspace.granted import Granted
+from gg.workspace.settings import Settings
+
+if TYPE_CHECKING:
+    from gg.core.renaming import Renaming
+    from gg.host.filedb import FileDB
+    from gg.workspace.later import Later
+    from gg.workspace.workspace import Workspace
+
+_WIDTH = 256
+_MEMORY = 4 << 30  # bytes that an attempt may be expected to need
+_OVERHEAD_S = 0.2
+_MOST_S = 900.0
+_CALL_S = 0.0005
+
+
+class SpotEngine(LambdaEngine):
+    """Workers behind a queue. All but the way to them is as for functions of Lambda."""
+
+
+def open_spot_engine(
+    settings: Settings,
+    *,
+    store: Store,
+    groups: Groups,
+    files: Callable[[], FileDB],
+    workspace: Workspace,
+    renaming: Renaming | None = None,
+    later: Later | None = None,
+) -> LambdaEngine:
+    """SetupError, AccessError when there is no store, or no queue, or no right to it."""
+    need_extra("the spot engine")
+    if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
+        raise SetupError(
+            "the spot engine needs a store",
+            hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R, as for its workers",
+        )
+    if not settings.queue:
+        raise SetupError(
+            "the spot engine needs a queue", hint="name that of its workers: queue in gg.toml, or GG_QUEUE"
+        )
+    remote = store.far.remote
+    session = Session(remote.where.region)
+    session.renew()
+    width = settings.jobs or _WIDTH
+    way = QueueWay(
+        partial(open_queues, session),
+        _find(session, settings.queue),
+        Meter(prices(session.region())),
+        slots=width,
+        memory=_MEMORY,
+        silence=settings.silence,
+    )
+    return SpotEngine(
+        way,
+        store=store.near,
+        groups=groups,
+        files=files,
+        remote=S3Shipping(remote, store.near, workspace.root),
+        slots=width,
+        renaming=renaming,
+        granted=Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~"))),
+        coordinator=coordinator(),
+        later=later,
+        caps=spot_caps(),
+    )
+
+
+def spot_caps() -> Caps:
+    """What is known of workers behind a queue."""
+    return Caps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, call=_CALL_S)
+
+
+def open_queues(session: Session) -> Queues:
+    """In the loop."""
+    endpoint = session.endpoint("sqs")
+    what = Asked(
+        what="pass thunks through queues of SQS",
+        right="sqs:SendMessage, ReceiveMessage, DeleteMessage, CreateQueue and DeleteQueue",
+        host=endpoint.name,
+        region=session.region(),
+        access_key=session.renew().access_key,
+    )
+    return Queues(Client(endpoint, Scope(session.region(), "sqs"), session), what)
+
+
+def _find(session: Session, name: str) -> str:
+    async def find() -> str:
+        queues = open_queues(session)
+        try:
+            return await queues.url(name)
+        finally:
+            await queues.close()
+
+    loop = LoopThread("spot set-up")
+    try:
+        return loop.run(find())
+    finally:
+        loop.close()

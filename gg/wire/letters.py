@@ -1,0 +1,101 @@
+"""What coordinators and workers write to each other through queues: JSON texts. Version 1.
+
+  job      {"v": 1, "id": TEXT, "reply": URL of a queue, "request": base64 of a request (`gg.wire.request`)}
+  answer   {"v": 1, "id": TEXT, "worker": TEXT, "what": "reply", "data": base64 of a reply (`gg.wire.reply`)}
+           {"v": 1, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+
+"started" says that a job has been running for a while, again and again; "back" that it was given back unfinished.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import NamedTuple
+
+from gg.errors import FormatError
+
+MOST = 256 << 10  # bytes of a letter
+MOST_REQUEST = 180 << 10  # bytes of a request that fits into one
+MOST_REPLY = 180 << 10
+_MOST_ID = 200
+_WHAT = frozenset({"reply", "started", "back"})
+
+
+class JobLetter(NamedTuple):
+    """`reply`: the queue where the answer is waited for."""
+
+    id: str
+    reply: str
+    request: bytes
+
+
+class AnswerLetter(NamedTuple):
+    """`what`: reply, started or back."""
+
+    id: str
+    worker: str
+    what: str
+    data: bytes = b""
+
+
+def encode_job(job: JobLetter) -> str:
+    return json.dumps({"v": 1, "id": job.id, "reply": job.reply, "request": base64.b64encode(job.request).decode()})
+
+
+def decode_job(text: str) -> JobLetter:
+    """FormatError."""
+    found = _decoded(text)
+    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _octets(found, "request"))
+
+
+def encode_answer(answer: AnswerLetter) -> str:
+    letter = {"v": 1, "id": answer.id, "worker": answer.worker, "what": answer.what}
+    if answer.what == "reply":
+        letter["data"] = base64.b64encode(answer.data).decode()
+    return json.dumps(letter)
+
+
+def decode_answer(text: str) -> AnswerLetter:
+    """FormatError."""
+    found = _decoded(text)
+    what = _text(found, "what")
+    if what not in _WHAT:
+        raise _damaged()
+    return AnswerLetter(
+        _text(found, "id"), _text(found, "worker"), what, _octets(found, "data") if what == "reply" else b""
+    )
+
+
+def _decoded(text: str) -> dict[str, object]:
+    try:
+        found = json.loads(text) if len(text) <= MOST else None
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict) or found.get("v") != 1:
+        raise _damaged()
+    return found
+
+
+def _text(found: dict[str, object], name: str, most: int = _MOST_ID) -> str:
+    value = found.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= most:
+        raise _damaged()
+    return value
+
+
+def _octets(found: dict[str, object], name: str) -> bytes:
+    value = found.get(name)
+    try:
+        return base64.b64decode(value, validate=True) if isinstance(value, str) else _none()
+    except (ValueError, binascii.Error) as error:
+        raise _damaged() from error
+
+
+def _none() -> bytes:
+    raise _damaged()
+
+
+def _damaged() -> FormatError:
+    return FormatError("a message of a queue is damaged", hint="something else writes there, or another version of gg")

@@ -1,0 +1,147 @@
+"""The engine suite on the spot engine: queues of moto, and a worker that reads them and pretends to run commands."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gg.core.thunk import Reduction
+from gg.engines.engine import Failure
+from gg.schedule.events import Caps, Fault
+from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
+from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
+from tests.conformance.test_lambda_engine import Patient
+from tests.servers.moto import Moto, moto
+from tests.support.spot_subject import SpotSubject
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Moto]:
+    with moto() as made:
+        yield made
+
+
+@pytest.fixture
+def spot(server: Moto, tmp_path: Path) -> Iterator[SpotSubject]:
+    subject = SpotSubject(tmp_path, server.port)
+    yield subject
+    subject.close()
+
+
+class TestSpotEngine(EngineSuite):
+    answers = Patient
+    under_way_of_three = 3  # it is the scheduler that counts slots
+
+    @pytest.fixture
+    def subject(self, spot: SpotSubject) -> Subject:
+        return spot
+
+
+def test_delivered_twice_and_answered_twice(spot: SpotSubject) -> None:
+    """The same job twice in the queue, as SQS may deliver it: one answer, and the late one is nobody's."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        (job,) = _received(spot, spot.url)
+        for _ in range(2):
+            spot.loop.run(spot.queues.send(spot.url, [encode_job(job)]))
+            time.sleep(0.1)
+        spot.worker(1)
+        assert isinstance(answers.next().result, Reduction)
+        answers.no_more()
+    finally:
+        engine.close()
+
+
+def test_the_third_time_is_the_last(spot: SpotSubject) -> None:
+    """Two workers have had it, and neither has answered: it runs no more, and that is told."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        for _ in range(2):
+            _received(spot, spot.url, seconds=0)
+        spot.worker(1)
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert (result.fault, result.message) == (Fault.DIED, "2 workers have died of it")
+    finally:
+        engine.close()
+
+
+def test_a_worker_that_leaves_gives_back(spot: SpotSubject) -> None:
+    engine = spot.engine(1)
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.hang("one"))
+        end = time.monotonic() + PATIENCE
+        while not spot.workers[0].slots.under_way:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        spot.workers[0].leave(0.2)
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert result.fault is Fault.CANCELLED
+    finally:
+        engine.close()
+
+
+def test_silence_is_told_and_ends(spot: SpotSubject) -> None:
+    """With no worker nobody waits for ever; when one is heard the engine is back."""
+    changes: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    spot.silence = 1.0
+    engine = spot.engine_alone(3)
+    answers = Answers(engine, spot.graph)
+
+    def tell(name: str, slots: int | None, caps: Caps | None) -> None:
+        changes.put(slots)
+
+    try:
+        engine.follow(tell)
+        answers.submit(1, spot.concat("out", "x"))
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert result.fault is Fault.THROTTLED
+        assert result.message.startswith("no worker has taken work from ")
+        assert changes.get(timeout=PATIENCE) is None
+        spot.worker(1)  # it does what still lies there, and is heard
+        assert changes.get(timeout=PATIENCE) == 3
+    finally:
+        engine.close()
+
+
+def test_what_is_no_job_is_deleted(spot: SpotSubject) -> None:
+    spot.loop.run(spot.queues.send(spot.url, ["nonsense", '{"v": 2}', "[]"]))
+    worker = spot.worker(1)
+    end = time.monotonic() + PATIENCE
+    while len(worker.said) < 3:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert all("no job" in said for said in worker.said)
+
+
+def _received(spot: SpotSubject, url: str, seconds: int = 60) -> list[JobLetter]:
+    """As a worker would, which then dies; others see the message after `seconds`."""
+    found = spot.loop.run(spot.queues.receive(url, 10, 20, seconds))
+    assert found
+    return [decode_job(message.body) for message in found]
+
+
+def test_letters() -> None:
+    from gg.errors import FormatError
+
+    job = JobLetter("a-1", "http://queue", b"\0request")
+    assert decode_job(encode_job(job)) == job
+    for answer in (AnswerLetter("a-1", "w", "reply", b"\xff"), AnswerLetter("a-1", "w", "started")):
+        assert decode_answer(encode_answer(answer)) == answer
+    wrong = ["", "null", "{}", "[" * 5000, '{"v":1,"id":"","reply":"x","request":""}', '{"v":1,"id":"a"}']
+    wrong += ['{"v":1,"id":"a","worker":"w","what":"other"}', '{"v":1,"id":"a","worker":"w","what":"reply","data":"*"}']
+    for text in wrong:
+        for decode in (decode_job, decode_answer):
+            with pytest.raises(FormatError):
+                decode(text)
