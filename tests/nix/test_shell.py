@@ -13,7 +13,8 @@ _PLAIN = "mkdir at && cd at && unpackPhase && cd $sourceRoot && configurePhase &
 _GG = (
     "mkdir at && cd at && unpackPhase && cd $sourceRoot && ggConfigurePhase && ggBuildPhase && gg explain && gg status"
 )
-_TYPED = "mkdir at && cd at && unpackPhase && cd $sourceRoot && configurePhase && gg-infer make -j8 && gg-force && gg explain"
+_DOCUMENTED = (world.ROOT / "docs/nix.md").read_text().partition("```sh nix-shell\n")[2].partition("```")[0]
+_TYPED = f"mkdir at && cd at && {_DOCUMENTED.strip().replace(chr(10), ' && ')} && gg explain"
 _SHELL = """
 let pkgs = import {nixpkgs} {{ overlays = [ (import {checkout}/nix/overlay.nix) ]; }};
 in pkgs.ggShell {{ inputsFrom = [ pkgs.{package} ]; jobs = 2; }}
