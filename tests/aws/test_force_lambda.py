@@ -186,7 +186,7 @@ def test_what_a_source_takes_out_of_a_home_runs_here(here: Deployed, project: Pr
     plain, _ = project.plain("make")
     project.infer("make")
     before = here.invocations()
-    result = project.force("--jobs", "4")
-    assert f"reads {secret}, which is not the build's own" in result.text
+    told = project.gg("force", "--jobs", "4").text
+    assert f"reads {secret}, which is not the build's own" in told
     assert 2 <= here.invocations() - before <= 4, "main.o and part.o; lib.a and prog have it in them"
     project.assert_tree(plain)

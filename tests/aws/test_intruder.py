@@ -173,6 +173,9 @@ def test_nothing_comes_over(users: Users, trick: str) -> None:
     reply = users.ask(HOSTILE, users.thunk("intruder", "do", trick, users.digest("honest"), also=("honest", "private")))
     assert time.monotonic() - began < 15
     check(reply, TRICKS[trick])
+    again = users.ask(HOSTILE, users.thunk("honest"))
+    assert isinstance(again, Reply)
+    assert words(again.results[0]) == (0, b"honest\n", b""), "of the same user"
     after = users.ask(OTHER, users.thunk("intruder", "look", *mine), users.thunk("honest"))
     assert isinstance(after, Reply)
     assert [words(result) for result in after.results] == [(0, b"", b""), (0, b"honest\n", b"")]
