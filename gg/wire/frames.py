@@ -31,6 +31,7 @@ from gg.core.bounded import Reader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
+from gg.wire.request import LAST_KIND
 
 VERSION = 1
 HEAD = struct.Struct("!BBQI")
@@ -207,6 +208,6 @@ def encode_need(keys: list[tuple[int, bytes]]) -> bytes:
 def decode_need(data: bytes) -> list[tuple[int, bytes]]:
     """What was given to `encode_need`. FormatError."""
     step = 1 + DIGEST_SIZE
-    if len(data) % step or len(data) > MOST_NEED * step:
+    if len(data) % step or len(data) > MOST_NEED * step or max(data[::step], default=0) > LAST_KIND:
         raise FormatError("a question for objects is damaged")
     return [(data[at], data[at + 1 : at + step]) for at in range(0, len(data), step)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from msgpack import packb
 
 from gg.core.bounded import Reader
 from gg.errors import FormatError
-from gg.share.s3 import log, pack
+from gg.share.s3 import bucket, log, pack
 from gg.share.s3.log import Entry
 from gg.store.base import Key, Kind
 
@@ -116,6 +117,25 @@ def test_a_hostile_bundle() -> None:
 def test_hostile_indexes_of_packs(columns: list[object]) -> None:
     with within_bounds():
         pack.decode_index(zstandard.compress(packb(columns)), 1000)
+
+
+def test_what_is_compressed_says_how_much_it_is() -> None:
+    """A frame that was written as a stream, with no size in its head, could hold anything."""
+    compressor = zstandard.ZstdCompressor().compressobj()
+    unsized = compressor.compress(bytes(1 << 28)) + compressor.flush()
+    with within_bounds():
+        pack.decompress(unsized, 1 << 30)
+
+
+def test_nothing_unpacks_what_http_calls_compressed() -> None:
+    """gg asks for no encoding. What comes in one all the same is what it is: no listing."""
+    zeros = gzip.compress(b"<Contents><Key>a</Key><Size>1</Size></Contents>" + bytes(1 << 26))
+    tracemalloc.start()
+    try:
+        assert bucket._contents(zeros) == []
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
+    finally:
+        tracemalloc.stop()
 
 
 def test_entries_are_as_they_were() -> None:

@@ -39,7 +39,9 @@ async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...
     """The functions whose names begin with `prefix` and `-`, the smallest first. SetupError when there is none."""
     found: list[Function] = []
     marker = ""
-    for _ in range(_MOST_PAGES):
+    asked_by: set[str] = set()
+    while marker not in asked_by and len(asked_by) < _MOST_PAGES:
+        asked_by.add(marker)
         pairs = [("MaxItems", "50"), *([("Marker", marker)] if marker else [])]
         try:
             reply = await client.request("GET", f"{_PATH}/", query=query_string(pairs), most=_MOST_PAGE)

@@ -45,7 +45,9 @@ def parse_host(text: str, least: int = 1) -> tuple[str, int, str]:
         address, port = place, ""
     else:
         address, _, port = place.partition(":")
-    if not address or (port and not (port.isascii() and port.isdigit() and least <= int(port) < 65536)):
+    if not address or (
+        port and not (port.isascii() and port.isdigit() and len(port) < 6 and least <= int(port) < 65536)
+    ):
         raise UsageError(f"{place!r} is no host", hint="NAME, NAME:PORT, or the line that gg worker --listen prints")
     return address, int(port) if port else PORT, key
 

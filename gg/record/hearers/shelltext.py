@@ -19,6 +19,7 @@ ANY = b"\0"
 Command = tuple[bytes, ...]
 
 _DEEP = 100  # lists within lists
+_CHAINED = 200  # commands, each on the other's status
 _MOST = 1 << 20  # bytes of a text that is read
 _MATTERS = (b"|", b"if", b"!", b"while", b"until", b";", b"\n", b"&", b"done")
 _CONDITIONS = (b"if", b"while", b"until")
@@ -223,6 +224,8 @@ class _Reader:
             self._pending = []
 
     def _end_command(self) -> None:
+        if len(self._pending) + len(self._previous) > _CHAINED:
+            raise _Unclear
         if not self._words:
             return
         command, self._words = tuple(self._words), []

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from io import BytesIO
 from types import SimpleNamespace
-from typing import cast
+from typing import TypeVar, cast
 
 import zstandard
 from blake3 import blake3
@@ -18,6 +19,7 @@ from gg.core.placeholder import Writer
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Symlink, Thunk, Usage, Work
 from gg.deploy import found as deployed
 from gg.engines.awslambda.listed import Listed
+from gg.engines.remote.hosts import parse_host
 from gg.errors import FormatError, GGError, UsageError
 from gg.models.declared import tables as declared
 from gg.models.declared.tables import BadTable
@@ -33,12 +35,14 @@ from gg.store.base import Key, Kind, Store
 from gg.store.blobfiles import BlobFiles
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
-from gg.wire import reply, request
+from gg.wire import frames, reply, request
+from gg.wire.pin import WorkerKey
 from gg.workspace import history, outside
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 from tests.fuzz.decoders.target import Target, as_file, scratch
 
+T = TypeVar("T")
 PATH = SandboxPath(b"/src/x.c")
 BLOB = BlobId(b"b" * 32, 5)
 THUNK = Thunk(
@@ -98,6 +102,23 @@ def _sealed_reply(data: bytes) -> None:
     for result in reply.decode_reply(sealed, asked).results:
         if isinstance(result, reply.Refused):
             [Kind(kind) for kind, _ in result.lacking]
+
+
+def _frames(data: bytes) -> None:
+    """Each of a worker's messages."""
+    for kind, _ in _unless_refused(frames.decode_need, data) or ():
+        Kind(kind)
+    for decode in (frames.decode_hello, frames.decode_welcome, frames.decode_object, frames.decode_output):
+        _unless_refused(decode, data)
+    if len(data) >= frames.HEAD.size:
+        frames.decode_head(data[: frames.HEAD.size], frozenset(frames.Kind))
+
+
+def _unless_refused(decode: Callable[[bytes], T], data: bytes) -> T | None:
+    try:
+        return decode(data)
+    except FormatError:
+        return None
 
 
 def _recorder_request(data: bytes) -> None:
@@ -274,6 +295,23 @@ OURS = (
     Target("reply", _sealed_reply, (REPLY,)),
     Target(
         "reply-unsealed", lambda data: reply.decode_reply(data, b"a" * 32), (REPLY, reply.encode_wrong_version("no"))
+    ),
+    Target(
+        "frames",
+        _frames,
+        (frames.encode_hello(frames.Hello(b"t" * frames.TOKEN_SIZE, "me")), frames.encode_need([(0, b"d" * 32)])),
+    ),
+    Target(
+        "worker-host",
+        lambda data: parse_host(data.decode("utf-8", "surrogateescape")),
+        (b"host:77/a2V5", b"[::1]:5", b"a:" + b"9" * 5000),
+        (UsageError,),
+    ),
+    Target(
+        "worker-key",
+        lambda data: WorkerKey.parse(data.decode("utf-8", "surrogateescape")),
+        (b"YQ" * 32,),
+        (UsageError,),
     ),
     Target("reply-outputs", reply.decode_outputs, (packb([b"one", b"two"]),)),
     Target("recorder-request", _recorder_request, (CALL,), bricks=(b"\0", b"a=b\0")),
