@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gg.compare.dated import Dated, dated
 from gg.compare.differ import Difference, differences
-from gg.compare.makers import makers
+from gg.compare.makers import leaves_as_it_is, makers
 from gg.compare.repeat import Again, Repeats, Run, differing, runs
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
@@ -240,11 +240,12 @@ class Verifier:
 
 def _reached(roots: Sequence[ThunkId], done: Mapping[ThunkId, Settled]) -> list[Settled]:
     """What the roots are made of: what they depend on, and what made the very bytes that they read."""
+    values = {name: each.values for name, each in done.items()}
     made = {
         (output.path, value.blob): name
         for name, each in done.items()
-        for output, value in zip(each.thunk.outputs, each.values, strict=True)
-        if value
+        for at, (output, value) in enumerate(zip(each.thunk.outputs, each.values, strict=True))
+        if value and not leaves_as_it_is(each, at, values)
     }
     reached: set[ThunkId] = set()
     stack = list(roots)

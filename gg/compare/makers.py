@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
-from gg.core.thunk import File
+from gg.core.thunk import File, OutputOf
 from gg.force.already_known import Known
 from gg.store.base import Kind
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from gg.core.ids import BlobId, SandboxPath
+    from gg.core.resolve import Values
     from gg.core.thunk import Thunk
+    from gg.force.outcome import Settled
     from gg.store.base import Store
 
 _BATCH = 256
@@ -75,3 +77,18 @@ def _changed(root: ThunkId, thunks: Mapping[ThunkId, Thunk], holds: Callable[[Sa
             stack += thunks[name].dependencies()
             files.update((entry.path, entry.blob) for entry in thunks[name].entries if isinstance(entry, File))
     return sum(not holds(path, blob) for path, blob in files)
+
+
+def leaves_as_it_is(settled: Settled, at: int, values: Mapping[ThunkId, Values]) -> bool:
+    """Whether a thunk has read its output's very bytes at the same path, as ranlib does of what has an index: it did not make them.
+
+    `values`: of the thunks that it reads from.
+    """
+    output, made = settled.thunk.outputs[at], settled.values[at]
+    for entry in settled.thunk.entries:
+        if entry.path == output.path and isinstance(entry, File):
+            return made is not None and entry.blob == made.blob
+        if entry.path == output.path and isinstance(entry, OutputOf):
+            before = values[entry.thunk][entry.index] if entry.thunk in values else None
+            return before is not None and made is not None and before.blob == made.blob
+    return False

@@ -155,10 +155,13 @@ def _step(settled: Settled, done: Mapping[ThunkId, Settled], made: _Made, root: 
 
 
 def _made(done: Mapping[ThunkId, Settled]) -> _Made:
+    from gg.compare.makers import leaves_as_it_is
+
     made: _Made = {}
+    values = {name: each.values for name, each in done.items()}
     for name, each in done.items():
         for at, (output, value) in enumerate(zip(each.thunk.outputs, each.values, strict=True)):
-            if value:
+            if value and not leaves_as_it_is(each, at, values):
                 made.setdefault((output.path, value.blob), (name, at))
     return made
 

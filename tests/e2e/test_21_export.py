@@ -94,6 +94,18 @@ def test_what_made_the_file_is_exported(project: Project) -> None:
     assert len(before["steps"]) == len(now["steps"]) == 5
 
 
+def test_what_an_edit_left_as_it_was(project: Project) -> None:
+    """ranlib, of an archive with an index: the file's maker is the one before it, also when it is real by now."""
+    project.write("Makefile", "libmore.a: a.o\n\tar rc $@ $<\n\tranlib $@\na.o: a.c\n\tgcc -c -o $@ $<\n")
+    project.write("a.c", "int a(void) { return 1; }\n")
+    project.build()
+    graph = json.loads(project.gg("export", "json", "libmore.a").stdout)
+    (target,) = graph["targets"]
+    assert "compile" in [step["work"] for step in graph["steps"].values()]
+    made = graph["steps"][target["step"]]["outputs"][target["output"]]
+    assert made["size"] == project.path("libmore.a").stat().st_size
+
+
 def test_what_cannot_be_exported(project: Project) -> None:
     build(project)
     assert "no recorded thunk makes" in project.gg("export", "json", "a.c", status=66).text
