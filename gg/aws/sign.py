@@ -29,6 +29,20 @@ class Credentials(NamedTuple):
     secret_key: str
     token: str = ""
 
+    @property
+    def account(self) -> str:
+        """The account that the key belongs to, which keys made since 2019 say themselves; empty where this one does not."""
+        import base64
+
+        key = self.access_key
+        if len(key) != 20 or key[:4] not in ("AKIA", "ASIA") or not "Q" <= key[4] <= "Z":
+            return ""
+        try:
+            number = int.from_bytes(base64.b32decode(key[4:])[:6], "big")
+        except ValueError:
+            return ""
+        return f"{number >> 7 & (1 << 40) - 1:012d}"
+
     def __repr__(self) -> str:
         return f"Credentials({self.access_key!r}, secret)"
 

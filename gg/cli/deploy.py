@@ -82,6 +82,7 @@ def command(
         Wanted(
             whose, regions[0], place.bucket or f"gg-{whose.number}-{regions[0]}", place.prefix or "gg", architecture, chosen,
             sizes(memory), name, role, expire_days or max(1, int(place.expire_s // _DAY_S)),
+            owner=place.owner,
         )
     )  # fmt: skip
     made = package.build(chosen, architecture, os.path.join(config.cache_home(), "wheels"))

@@ -62,6 +62,7 @@ def command(
             OFFERED[0],
             name=name,
             role=role or config.lambda_role(),
+            owner=place.owner,
         )
     )
     for number, each in enumerate(regions):

@@ -35,11 +35,11 @@ def deploy(
 ) -> Iterator[Done]:
     """Have all of it, in an order in which each thing finds what it needs."""
     if with_bucket:
-        yield from bucket.deploy(Calls(session, "s3", dry=dry), wanted)
+        yield from bucket.deploy(Calls(session, "s3", dry=dry, owner=wanted.bucket_owner), wanted)
     yield from role.deploy(Calls(session, "iam", dry=dry), wanted)
     service, logs = Calls(session, "lambda", dry=dry), Calls(session, "logs", dry=dry)
     description = f"gg worker {__version__} {package.digest[:12]}"
-    shelf = Layers(service, wanted, Calls(session, "s3", dry=dry))
+    shelf = Layers(service, wanted, Calls(session, "s3", dry=dry, owner=wanted.bucket_owner))
     arn = yield from shelf.settle(layer)
     yield from functions.Functions(service, logs, wanted, package.data, description, layer=arn).deploy()
     if arn or not layer.stays:
@@ -55,7 +55,7 @@ def undeploy(
     yield from Layers(service, wanted).remove()
     yield from role.remove(Calls(session, "iam", dry=dry), wanted)
     if with_bucket:
-        yield from bucket.remove(Calls(session, "s3", dry=dry), wanted, contents=contents)
+        yield from bucket.remove(Calls(session, "s3", dry=dry, owner=wanted.bucket_owner), wanted, contents=contents)
 
 
 def made(wanted: Wanted) -> Deployment:

@@ -43,9 +43,10 @@ class Refusal(Exception):
 
 
 class Calls:
-    """One service in one region."""
+    """One service in one region. `owner`: the account that each bucket must belong to."""
 
-    def __init__(self, session: Session, service: str, *, dry: bool) -> None:
+    def __init__(self, session: Session, service: str, *, dry: bool, owner: str = "") -> None:
+        self._owner = owner
         self.service = service
         self.dry = dry
         self._session = session
@@ -61,7 +62,7 @@ class Calls:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            answer: dict[str, Any] = getattr(self._client, operation)(**arguments)
+            answer: dict[str, Any] = getattr(self._client, operation)(**self._owned(operation, arguments))
         except ClientError as error:
             told = error.response.get("Error", {})
             if told.get("Code") in seen:
@@ -70,6 +71,11 @@ class Calls:
         except BotoCoreError as error:
             raise errors.from_botocore(error) from error
         return answer
+
+    def _owned(self, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        if self._owner and "Bucket" in arguments and operation != "create_bucket":
+            return {**arguments, "ExpectedBucketOwner": self._owner}
+        return arguments
 
     def find(self, operation: str, **arguments: Any) -> dict[str, Any] | None:
         """The answer; None when what is asked for is not there."""
@@ -89,7 +95,7 @@ class Calls:
         try:
             return [
                 item
-                for page in self._client.get_paginator(operation).paginate(**arguments)
+                for page in self._client.get_paginator(operation).paginate(**self._owned(operation, arguments))
                 for item in page.get(key, ())
             ]
         except ClientError as error:

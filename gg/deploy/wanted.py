@@ -35,7 +35,8 @@ class Account(NamedTuple):
 class Wanted(NamedTuple):
     """All that one region is to have. `role` is the ARN of one that exists, or empty: then one is made.
 
-    `prefix` is without slashes at its ends. `own_bucket`: gg makes the bucket and owns its settings.
+    `prefix` is without slashes at its ends. `own_bucket`: gg makes the bucket and owns its settings. `owner`: of a
+    bucket that belongs to another account.
     """
 
     account: Account
@@ -51,6 +52,12 @@ class Wanted(NamedTuple):
     disk_mb: int = DISK_MB
     timeout_s: int = TIMEOUT_S
     log_days: int = LOG_DAYS
+    owner: str = ""
+
+    @property
+    def bucket_owner(self) -> str:
+        """The account that the bucket must belong to."""
+        return self.owner or self.account.number
 
     def function(self, memory: int) -> str:
         return function_name(self.name, self.architecture, memory)
@@ -81,7 +88,8 @@ class Wanted(NamedTuple):
     @property
     def uri(self) -> str:
         expiry = "" if self.expire_days == EXPIRE_DAYS else f"&expire={self.expire_days}"
-        return f"s3://{self.bucket}/{self.prefix}?region={self.region}{expiry}"
+        owner = f"&owner={self.owner}" if self.owner else ""
+        return f"s3://{self.bucket}/{self.prefix}?region={self.region}{expiry}{owner}"
 
 
 def function_name(name: str, architecture: str, memory: int) -> str:

@@ -49,6 +49,7 @@ def here(servers: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clo
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("XDG_CACHE_HOME", os.path.dirname(_CACHE))
     (tmp_path / ".gg").mkdir()
+    monkeypatch.setenv("GG_DIR", str(tmp_path / ".gg"))
     monkeypatch.chdir(tmp_path)
     return servers
 

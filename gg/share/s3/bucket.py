@@ -54,6 +54,7 @@ class Bucket:
         keys: KeySource,
         *,
         path_style: bool = True,
+        amazon: bool = False,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         self.where = where
@@ -62,6 +63,7 @@ class Bucket:
         if not path_style:
             endpoint = endpoint._replace(host=f"{where.bucket}.{endpoint.host}")
         self._keys = keys
+        self._amazon = amazon
         self._client = Client(endpoint, Scope(region, "s3"), keys, limit=64)
         self.limit = Adaptive(time.monotonic)
         self._reached = False
@@ -79,7 +81,7 @@ class Bucket:
         style = session.s3_addressing()
         amazon = re.search(r"\.amazonaws\.com(\.cn)?$", endpoint.host) is not None
         path_style = style == "path" or (style != "virtual" and (not amazon or "." in where.bucket))
-        return cls(where, endpoint, session.region(), session, path_style=path_style)
+        return cls(where, endpoint, session.region(), session, path_style=path_style, amazon=amazon)
 
     async def close(self) -> None:
         await self._client.close()
@@ -281,6 +283,8 @@ class Bucket:
                     raise _Unsound
                 asked = self._asked(verb or method)
                 found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
+                if reply.status == 403 and (owner := self._owner()) and isinstance(found, SetupError):
+                    found.hint += f"; the bucket must belong to account {owner}, for another one say &owner=ACCOUNT"
                 last = _TRIES
             failures += 1
             self._give_up(found, failures, last)
@@ -306,11 +310,21 @@ class Bucket:
     ) -> Reply:
         kind = _kind(method, query)
         self.calls[kind] = self.calls.get(kind, 0) + 1
+        if self._amazon and not self._keys.current():
+            await asyncio.get_running_loop().run_in_executor(None, self._keys.renew)
+        owner = self._owner()
+        if owner:
+            headers = {**(headers or {}), "x-amz-expected-bucket-owner": owner}
         reply = await self._client.request(
             method, path, query=query, headers=headers, body=body, most=most, repeat=True
         )
         self.received += len(reply.body)
         return reply
+
+    def _owner(self) -> str:
+        """The account that the bucket must belong to: one that is named, else, at Amazon's, that of our own key."""
+        key = self._keys.current() if self._amazon and not self.where.owner else None
+        return self.where.owner or (key.account if key else "")
 
     def _give_up(self, found: GGError, failures: int, last: int) -> None:
         """Raise what was found, unless it is worth another try."""

@@ -9,13 +9,16 @@ from gg.errors import UsageError
 from gg.light.named import NamedTuple
 
 DAY_S = 86400.0
-_HINT = "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS and &mode=read"
-_OPTIONS = {"region", "expire", "mode", "endpoint"}
+_HINT = (
+    "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS, &mode=read and &owner=ACCOUNT"
+)
+_OPTIONS = {"region", "expire", "mode", "endpoint", "owner"}
 
 
 class StoreUri(NamedTuple):
     """A place in a bucket. `prefix` is without slashes at its ends. `expire_s`: after how many seconds the bucket's own
-    lifecycle rule may take objects away. `writable`: whether anything is put there.
+    lifecycle rule may take objects away. `writable`: whether anything is put there. `owner`: the account that
+    the bucket must belong to, where that is not the user's own.
     """
 
     bucket: str
@@ -24,6 +27,7 @@ class StoreUri(NamedTuple):
     endpoint: str = ""
     expire_s: float = 30 * DAY_S
     writable: bool = True
+    owner: str = ""
 
     def name(self, path: str) -> str:
         """The object key of `path` below the prefix."""
@@ -51,6 +55,9 @@ def parse(text: str) -> StoreUri:
     mode = options.get("mode", "write")
     if mode not in ("read", "write"):
         raise UsageError(f"{text!r}: mode is read or write", hint=_HINT)
+    owner = options.get("owner", "")
+    if not re.fullmatch(r"(\d{12})?", owner, re.ASCII):
+        raise UsageError(f"{text!r}: owner is an account, 12 digits", hint=_HINT)
     return StoreUri(
         bucket=parts.netloc,
         prefix=unquote(parts.path).strip("/"),
@@ -58,4 +65,5 @@ def parse(text: str) -> StoreUri:
         endpoint=options.get("endpoint", ""),
         expire_s=float(days) * DAY_S,
         writable=mode == "write",
+        owner=owner,
     )
