@@ -387,25 +387,25 @@ GG_EXPORT int utime(const char *path, const struct utimbuf *times)
 GG_EXPORT ssize_t getxattr(const char *path, const char *name, void *value, size_t size)
 {
     struct gg_place p;
-    return gg_resolve(AT_FDCWD, path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_getxattr, p.real, name, value, size);
+    return gg_asked(path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_getxattr, p.real, name, value, size);
 }
 
 GG_EXPORT ssize_t lgetxattr(const char *path, const char *name, void *value, size_t size)
 {
     struct gg_place p;
-    return gg_resolve(AT_FDCWD, path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_lgetxattr, p.real, name, value, size);
+    return gg_asked(path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_lgetxattr, p.real, name, value, size);
 }
 
 GG_EXPORT ssize_t listxattr(const char *path, char *list, size_t size)
 {
     struct gg_place p;
-    return gg_resolve(AT_FDCWD, path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_listxattr, p.real, list, size);
+    return gg_asked(path, GG_FOLLOW, &p) != 0 ? -1 : syscall(SYS_listxattr, p.real, list, size);
 }
 
 GG_EXPORT ssize_t llistxattr(const char *path, char *list, size_t size)
 {
     struct gg_place p;
-    return gg_resolve(AT_FDCWD, path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_llistxattr, p.real, list, size);
+    return gg_asked(path, GG_NOFOLLOW, &p) != 0 ? -1 : syscall(SYS_llistxattr, p.real, list, size);
 }
 
 GG_EXPORT int setxattr(const char *path, const char *name, const void *value, size_t size, int flags)

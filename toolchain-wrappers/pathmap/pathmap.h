@@ -123,6 +123,9 @@ void gg_watch(const struct gg_place *place);
 /* It is asked for, and GG_ABSENT. -1 with ENOENT. */
 int gg_refuse_absent(const struct gg_place *place);
 
+/* Where the kernel finds what is at `path`, to be asked about its file system or attributes. 0, or -1 with errno. */
+int gg_asked(const char *path, enum gg_follow follow, struct gg_place *p);
+
 /* The same as the C library's, for the rest of the path map. */
 int gg_open(int dir, const char *path, int flags, mode_t mode);
 int gg_stat(int dir, const char *path, struct stat *st, int flags);
