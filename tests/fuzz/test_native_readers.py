@@ -6,6 +6,7 @@ learns. What it finds goes to tests/fuzz/regressions/native-NAME, where it is tr
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.fuzz.decoders.foreign import ELF, ELF_32, OBJECT
 
 HERE = Path(__file__).parent
 SECONDS = 3
-MOST_MIB = 256  # the sanitizers' own included
+MOST_MIB = 256  # the sanitizers' own included, of which 16 are kept to tell what is used after it was freed
 FILES = (ELF, ELF_32, OBJECT, b"#! /bin/sh -e x \n", b"#!/proc/self/exe\n", Writer(b"/bin/sh").encode(b"t" * 32, 3))
 REPLIES = (
     protocol.reply_exit(1, b"out", b"err"),
@@ -47,6 +48,11 @@ def test_a_short_round(name: str, tmp_path: Path) -> None:
     found = [path for path in (HERE / "regressions" / f"native-{name}",) if path.is_dir()]
     limits = [f"-max_total_time={SECONDS}", "-timeout=5", f"-rss_limit_mb={MOST_MIB}", "-max_len=8192"]
     done = subprocess.run(
-        [harness, *limits, corpus, *found], cwd=tmp_path, capture_output=True, text=True, errors="replace"
+        [harness, *limits, corpus, *found],
+        cwd=tmp_path,
+        env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=16"},
+        capture_output=True,
+        text=True,
+        errors="replace",
     )
     assert done.returncode == 0, done.stderr[-4000:]
