@@ -15,6 +15,13 @@ from tests.e2e.project import SCRIPTS, SECONDS, Project
 _LINE = re.compile(rb"gg-force --engine (remote=\S+)")
 
 
+def find_line(said: bytes) -> str:
+    """What is to be pasted, of what a worker says when it starts."""
+    found = _LINE.search(said)
+    assert found, said
+    return found[1].decode()
+
+
 class Worker:
     """`gg worker --listen` with a home of its own. `line`: what it says is to be pasted, without the command."""
 
@@ -40,9 +47,7 @@ class Worker:
         )
         assert self.process.stdout is not None
         said = b"".join([self.process.stdout.readline(), self.process.stdout.readline()])
-        found = _LINE.search(said)
-        assert found, said
-        self.line = found[1].decode()
+        self.line = find_line(said)
         self.address = self.line.removeprefix("remote=").partition("/")[0]
         self._port = self.address.partition(":")[2]
 
