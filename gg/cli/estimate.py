@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gg.cost.models import ASSUMED
+from gg.errors import UsageError
 from gg.observe.wording import count, dollars, seconds
 
 if TYPE_CHECKING:
     from gg.cost.forecast import Graph, Place, Row
 
 _WIDTHS = (100, 500, 1000)
+_MODELLED = ("local", "lambda")
 _COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "requests", "S3", "out", "cold", "peak")
 
 
@@ -24,7 +26,7 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     """Print the estimate; exit status 0."""
     from gg.cli.consent import settle
     from gg.cost.forecast import rows
-    from gg.engines.registry import NAMES, check_names
+    from gg.engines.registry import check_names
     from gg.estimate.weighted_graph import what_and_where
     from gg.workspace.targets import Targets
     from gg.workspace.workspace import Workspace
@@ -32,9 +34,10 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     workspace = Workspace.need(os.path.dirname(os.path.abspath(targets[0])) if targets else ".")
     settings = settle(workspace.root, {"engine": engine, **flags})
     check_names(settings)
+    _need_models(settings.engine if engine else ())
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
     graph, place = what_and_where(workspace, settings, wanted)
-    engines = settings.engine if engine else NAMES
+    engines = settings.engine if engine else _MODELLED
     found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), place)
     if as_json:
         click.echo(json.dumps(_as_json(graph, place, found)))
@@ -43,6 +46,15 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     else:
         _print(graph, place, found)
     return 0
+
+
+def _need_models(engines: Sequence[str]) -> None:
+    unknown = [name for name in engines if name not in _MODELLED]
+    if unknown:
+        raise UsageError(
+            f"there is no estimate for the engine {unknown[0]!r}: how fast its machines are, and what they cost, is yours to say",
+            hint=f"there is one for: {', '.join(_MODELLED)}",
+        )
 
 
 def _cells(row: Row) -> tuple[str, ...]:
