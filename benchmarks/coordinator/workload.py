@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
@@ -20,10 +22,11 @@ _BATCH = 1000
 
 
 def make(root: Path, count: int) -> list[SandboxPath]:
-    """The tree at `root`, with `count` placeholders in `out/`. The paths of the group's files."""
+    """The tree at `root`, with `count` placeholders in `out/`, for whose HOME is beside it. The paths of the group's files."""
     (root / "out").mkdir(parents=True)
-    workspace = Workspace.new(str(root), in_tree=True)
-    workspace.make()
+    with _at_home(root.parent):
+        workspace = Workspace.new(str(root))
+        workspace.make()
     with DirectoryStore(os.fsencode(workspace.store)) as store:
         program, group = _program(workspace, store)
         encoded = encode_group(group)
@@ -40,6 +43,18 @@ def make(root: Path, count: int) -> list[SandboxPath]:
                 Path(os.fsdecode(thunk.outputs[0].path)).write_bytes(writer.encode(thunk_id(data), 0))
             store.put(items)
     return [entry.path for entry in group.entries if isinstance(entry, File)]
+
+
+@contextmanager
+def _at_home(home: Path) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ["HOME"] = str(home)
+    os.environ.pop("XDG_CACHE_HOME", None)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def _program(workspace: Workspace, store: DirectoryStore) -> tuple[SandboxPath, Group]:

@@ -73,7 +73,8 @@ def _command(text: str) -> tuple[str, ...]:
 def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
     """All that the thunks of a sample name, but for its own sources."""
     with tempfile.TemporaryDirectory(prefix="gg-sample-") as directory:
-        root = os.path.realpath(directory)
+        root, state = (os.path.join(os.path.realpath(directory), name) for name in ("sample", "state"))
+        os.mkdir(root)
         for name, text in wanted.files.items():
             path = os.path.join(root, name)
             if name.endswith(".o"):  # any ELF file: what strip and its like might refuse is not recorded
@@ -81,20 +82,19 @@ def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
             else:
                 with open(path, "w", encoding="utf-8") as file:
                     file.write(text)
-        os.mkdir(os.path.join(root, ".gg"))
-        said = _record(root, wanted)
-        with DirectoryStore(os.path.join(root, ".gg")) as store:
+        said = _record(root, state, wanted)
+        with DirectoryStore(state) as store:
             thunks = [decode_thunk(data) for data in store.get([each.key for each in store.keys(Kind.THUNK)]).values()]
             if not thunks:
                 raise StoreError(f"{shlex.join(command)} cannot be recorded{said}", hint="leave it out of --layer")
             return _objects(store, thunks, wanted, os.fsencode(root) + b"/")
 
 
-def _record(root: str, wanted: Sample) -> str:
+def _record(root: str, state: str, wanted: Sample) -> str:
     """Record the sample's commands, in the user's language and in none; the end of what was said, for want of thunks."""
     lines = [shlex.join(command) for command in wanted.commands]
     script = "\n".join([*lines, _PLAINLY, *lines])
-    env = without_settings(os.path.join(root, ".gg"))
+    env = {**without_settings(state), "GG_DIR": state}
     call = [sys.executable, "-c", _INFER, "sh", "-c", script]
     try:
         done = subprocess.run(

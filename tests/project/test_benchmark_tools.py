@@ -224,7 +224,7 @@ def test_the_coordinators_worker_answers_as_ours_does(tmp_path: Path, monkeypatc
     monkeypatch.setenv("GG_BENCH", str(tmp_path / "told"))
     for cached in (worker._told, worker._around):
         cached.cache_clear()
-    with DirectoryStore(tmp_path / "tree" / ".gg") as store:
+    with DirectoryStore(tmp_path / ".cache" / "gg" / "store") as store:
         groups = Groups(store)
         found = store.get([each.key for each in store.keys(Kind.THUNK)])
         made: set[bytes] = set()
