@@ -17,6 +17,11 @@ from enum import Enum
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.light.named import NamedTuple
 
+BY_HAND = b"/gg/thunk"
+"""The directory of a thunk that somebody made himself, by gg-create-thunk or the SDK. It is on no machine: what lies there is what
+he named by its hash.
+"""
+
 
 class File(NamedTuple):
     """A regular file that is known now."""

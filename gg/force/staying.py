@@ -14,12 +14,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gg.core.ids import DIGEST_SIZE, GroupId
-from gg.core.thunk import File, Reduction, Thunk
+from gg.core.thunk import BY_HAND, File, Reduction, Thunk
 
 if TYPE_CHECKING:
     from gg.run.expand import Groups
     from gg.store.base import Key
     from gg.workspace.granted import Granted
+
+
+_BY_HAND = BY_HAND + b"/"
 
 
 class Staying:
@@ -66,7 +69,8 @@ class Staying:
             for file in files:
                 if file.blob.digest in self._blobs:
                     return self._outside(file.path)
-        return self._granted.first_kept([self._outside(file.path) for file in files], tool)
+        named = [self._outside(file.path) for file in files if not file.path.startswith(_BY_HAND)]
+        return self._granted.first_kept(named, tool)
 
     def made(self, thunk: Thunk, reduction: Reduction) -> bool:
         """Whether a result stays here; then what it holds does too, from now on."""

@@ -17,13 +17,13 @@ from collections.abc import Mapping, Sequence
 
 from gg.core.codec import decode_thunk, encode_thunk, thunk_id
 from gg.core.ids import BlobId, SandboxPath, ThunkId, parse_digest
+from gg.core.thunk import BY_HAND as DIRECTORY
 from gg.core.thunk import Entry, File, Output, OutputOf, Thunk, Work
 from gg.errors import MissingObject, UsageError
 from gg.light.slotted import slotted
 from gg.store.base import Key, Kind, Store, get_one
 
 MODEL = "custom/1"
-DIRECTORY = b"/gg/thunk"
 _ARGUMENT = re.compile(r"@\{GGHASH:([^}]*)\}")
 
 
