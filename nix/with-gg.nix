@@ -1,5 +1,5 @@
 # withGg drv: the package, built by gg. Its makes and ninjas are recorded and forced in nix's sandbox, whatever its build phase
-# is; a build phase that calls a compiler itself calls it as ever. `withGgUsing { jobs = 4; store = "/run/gg"; } drv`
+# is; a build phase that calls a compiler itself calls it as ever.
 pkgs: drv:
 drv.overrideAttrs (old: {
   nativeBuildInputs = (old.nativeBuildInputs or [ ]) ++ [ pkgs.gg ];
