@@ -29,6 +29,8 @@ class _Shown(io.TextIOWrapper):
     What tools print goes to the stream below, as bytes.
     """
 
+    before: object = None  # the stream that this one has replaced, which closes the one below when it is forgotten
+
     def write(self, text: str) -> int:
         return super().write(text.translate(_CONTROLS))
 
@@ -36,8 +38,9 @@ class _Shown(io.TextIOWrapper):
 def _show_controls() -> None:
     for name in ("stdout", "stderr"):
         old = getattr(sys, name)
-        if type(old) is io.TextIOWrapper:  # which sys.__stdout__ keeps from closing the stream below
+        if type(old) is io.TextIOWrapper:
             new = _Shown(old.buffer, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering)
+            new.before = old
             setattr(sys, name, new)
 
 
