@@ -163,9 +163,9 @@ def test_importing_gg_loads_nothing() -> None:
         gg.nonsense  # noqa: B018
 
 
-def test_the_example_of_the_readme(tmp_path: Path) -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    example = readme.partition("```python\n")[2].partition("```")[0]
+def test_the_example_of_its_page(tmp_path: Path) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/sdk.md").read_text()
+    example = page.partition("```python\n")[2].partition("```")[0]
     (tmp_path / "fruit").write_text("pear\napple\n")
     (tmp_path / "nuts").write_text("pecan\napple\n")
     command = [sys.executable, "-c", example]

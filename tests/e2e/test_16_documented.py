@@ -1,4 +1,4 @@
-"""Commands do what the README and their help say, also where something that they could use is not there."""
+"""Commands do what README, docs/ and their help say, also where something that they could use is not there."""
 
 from __future__ import annotations
 

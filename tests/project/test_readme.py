@@ -1,6 +1,7 @@
-"""README.md does what it says: its shell blocks that are marked `run` are run, in order, in one small project.
+"""README.md and the pages of docs/ do what they say: their shell blocks that are marked `run` are run in a small project.
 
-Its tables are compared with the programs: every command, option, setting and exit status, and no more than there are.
+README's block comes first, for the pages go on from there; those of one page run in order, in a project of its own.
+Tables are compared with the programs: every command, option, setting and exit status, and no more than there are.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from gg.workspace import settings as config
 from tests.commands.batch import programs
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh run\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+README = ROOT / "README.md"
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+WORDS = 1300
+"""A front page is shorter than that."""
 
 FILES = {
     "Makefile": "hello: main.o util.o\n\t$(CC) -o $@ main.o util.o\nmain.o util.o: util.h\n",
@@ -31,64 +34,92 @@ FILES = {
 }
 
 
-def _section(title: str) -> str:
-    return README.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+def _blocks(page: Path, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-def _rows(title: str) -> Iterator[list[str]]:
-    """The cells of a section's table, its head left out; a pipe in a cell is written `\\|`."""
-    for line in _section(title).splitlines()[2:]:
+_RUN = [page for page in PAGES if _blocks(page, "sh run")]
+
+
+def _rows(page: str, title: str) -> Iterator[list[str]]:
+    """The cells of the table below a heading, its head left out; a pipe in a cell is written `\\|`."""
+    section = re.split(r"\n#+ ", (ROOT / "docs" / page).read_text().partition(f"# {title}\n")[2])[0]
+    for line in section.splitlines():
         if line.startswith("| ") and not line.startswith(("| command |", "| in ", "| status |")):
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-@pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """What each block printed. A block that fails fails all."""
-    where = tmp_path_factory.mktemp("readme")
+def _prose(page: Path) -> str:
+    """What is no code."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """The headings as links name them: small letters, hyphens for spaces, no punctuation."""
+    headings = re.findall(r"^#+ (.*)$", _prose(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _run(blocks: list[str], where: Path) -> list[tuple[str, str]]:
+    """Each block, and what it printed. A block that fails fails all."""
     for name, text in FILES.items():
         (where / name).write_text(text)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GG_", "XDG_", "MAKE"))}
-    env = clean | {"HOME": str(where), "PATH": f"{programs()}{os.pathsep}{os.environ['PATH']}"}
+    env = clean | {"LC_ALL": "C", "HOME": str(where), "PATH": f"{programs()}{os.pathsep}{os.environ['PATH']}"}
     found = []
-    for block in BLOCKS:
+    for block in blocks:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", block],
             cwd=where, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, f"{block}\nsaid:\n{done.stdout}"
-        found.append(done.stdout)
+        found.append((block, done.stdout))
     return found
 
 
-def _of(said: list[str], command: str) -> str:
-    """What the block printed that has this command."""
-    return next(text for block, text in zip(BLOCKS, said, strict=True) if command in block)
+SAYS: dict[str, dict[str, str]] = {
+    "builds.md": {
+        "a comment": r"gg: 2 thunks: 1 ran, 1 cached, 0 failed in ",  # the object is as it was, so nothing is linked
+        "--trace": r"1 command remembered",
+        "gg status": r"0 placeholders wait to be forced",
+        "gg describe hello": r"hello",
+    },
+    "compare.md": {"gg verify": r"3 thunks, each run 2 more times: all gave the same bytes"},
+    "export.md": {"gg export": r"gg-nix: 3 derivations, which run 3 commands"},
+    "sdk.md": {"cat sorted": r"apple\npear\n\Z"},
+    "state.md": {"gg clean": r"removed 0 placeholders"},
+    "tools.md": {"cat fruit.sorted": r"recorded 1 thunks (?s:.*)\npear\napple\n\Z"},
+}
+"""By page, and by a command that a block has: what that block prints."""
 
 
-def test_the_first_build(said: list[str]) -> None:
-    first = _of(said, "gg-infer make -j8")
-    assert "gg: recorded 3 thunks (3 new)" in first
-    assert "gg: 3 thunks: 3 ran, 0 cached, 0 failed in " in first
-    assert "hello, world\n" in first
-    assert re.search(r"make: ('hello' is up to date|Nothing to be done)", first)
+@pytest.mark.parametrize("page", _RUN, ids=lambda page: page.stem)
+def test_its_commands_do_what_it_says(page: Path, tmp_path: Path) -> None:
+    said = _run(_blocks(README, "sh run") + _blocks(page, "sh run"), tmp_path)[1:]
+    for command, pattern in SAYS.get(page.name, {}).items():
+        told = next(text for block, text in said if command in block)
+        assert re.search(pattern, told), f"{command} said:\n{told}"
 
 
-def test_an_edit_does_what_it_needs(said: list[str]) -> None:
-    """The comment changes no object, so nothing is linked."""
-    assert "gg: 2 thunks: 1 ran, 1 cached, 0 failed in " in _of(said, "a comment")
+def test_the_first_build_prints_what_is_shown(tmp_path: Path) -> None:
+    [(_, told)] = _run(_blocks(README, "sh run"), tmp_path)
+    [shown] = _blocks(README, "text said")
+    assert [re.sub(r"[\d.]+ s$", "N s", line) for line in told.splitlines()] == [
+        re.sub(r"[\d.]+ s$", "N s", line) for line in shown.splitlines()
+    ]
 
 
-def test_the_rest_does_what_it_says(said: list[str]) -> None:
-    assert "0 placeholders wait to be forced" in _of(said, "gg status")
-    assert "hello" in _of(said, "gg describe hello")
-    assert "removed 0 placeholders" in _of(said, "gg clean")
-    assert _of(said, "cat sorted").endswith("apple\npear\n")
+def test_what_is_looked_for_is_on_a_page_that_is_run() -> None:
+    assert set(SAYS) <= {page.name for page in _RUN}
+
+
+def test_a_front_page_is_short() -> None:
+    assert len(README.read_text().split()) < WORDS
 
 
 def test_every_command_is_in_the_table() -> None:
-    rows = list(_rows("Commands"))
+    rows = list(_rows("commands.md", "Commands"))
     named = {word for row in rows for word in re.findall(r"`([a-z-]+)", row[0])}
     assert named == set(cli._COMMANDS)
     alone = {word for row in rows for word in re.findall(r"`(gg-[a-z-]+)`", row[1])}
@@ -97,7 +128,7 @@ def test_every_command_is_in_the_table() -> None:
 
 
 def test_every_option_is_in_the_table_and_is_one() -> None:
-    for row in _rows("Commands"):
+    for row in _rows("commands.md", "Commands"):
         name = row[0].strip("`").split()[0].strip("`,")
         options = set(re.findall(r"--[a-z-]+", row[3])) - {"--help"}
         if "--help" not in row[3]:
@@ -108,7 +139,7 @@ def test_every_option_is_in_the_table_and_is_one() -> None:
 
 
 def test_every_setting_is_in_the_table() -> None:
-    rows = list(_rows("Settings"))
+    rows = list(_rows("settings.md", "Settings"))
     assert {v for row in rows for v in re.findall(r"GG_[A-Z_]+", row[1])} <= set(config._ENVIRONMENT.values()) | {
         "GG_DIR",
         "GG_KEY",
@@ -121,19 +152,27 @@ def test_every_setting_is_in_the_table() -> None:
 
 def test_every_exit_status_is_in_the_table() -> None:
     classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.GGError)]
-    stated = {int(row[0]) for row in _rows("Exit statuses") if row[0].isdigit()}
+    stated = {int(row[0]) for row in _rows("settings.md", "Exit statuses") if row[0].isdigit()}
     assert stated == {c.exit_code for c in classes} | {75}
 
 
-def test_links_lead_somewhere() -> None:
-    for name in re.findall(r"\]\(([^)#]+)\)", README):
-        assert "://" in name or (ROOT / name).exists(), name
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path) -> None:
+    for name, anchor in re.findall(r"\]\(([^)#]*)#?([^)]*)\)", _prose(page)):
+        if "://" not in name:
+            there = page.parent / name if name else page
+            assert there.exists(), name
+            assert not anchor or anchor in _anchors(there), f"{name}#{anchor}"
+
+
+def test_the_front_page_leads_to_every_page() -> None:
+    named = set(re.findall(r"\]\(docs/([^)#]*)\)", README.read_text()))
+    assert named == {page.name for page in PAGES}
 
 
 def test_other_commands_are_make_targets_or_pip() -> None:
     """What is not run here is run by CI: make demo, make test (which install with pip)."""
-    others = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    commands = [line.split("#")[0].strip() for block in others for line in block.splitlines()]
+    commands = [line.split("#")[0].strip() for block in _blocks(README, "sh") for line in block.splitlines()]
     assert set(commands) == {"make demo", "make test", "pip install ."}
     assert {"make demo", "make test"} <= {
         " ".join(line.split()[:2]) for line in (ROOT / ".ci/run").read_text().splitlines()
