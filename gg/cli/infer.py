@@ -22,7 +22,7 @@ import click
 )
 @click.option("--jobs", type=click.IntRange(min=1), help="How many thunks to force at once.")
 @click.option("--real", metavar="TOOL[,TOOL]", help="Tools that are never recorded.")
-@click.option("--known-as", metavar="PATH", help="Record as if the workspace lay at PATH; see the README.")
+@click.option("--known-as", metavar="PATH", help="Record as if the workspace lay at PATH; see docs/store.md.")
 @click.option("--trace", is_flag=True, help="Remember configure steps by what they were seen to look at.")
 @click.option("--no-interposer", is_flag=True, help="Catch tools by PATH only.")
 @click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")

@@ -125,7 +125,7 @@ class Calls:
             text += f"; {self.remembered} command{'s' * (self.remembered > 1)} remembered"
         if self.unwatched:
             names = ", ".join(name for name, _ in self.unwatched.most_common(4))
-            text += f"; {sum(self.unwatched.values())} programs ran unwatched ({names}): see README, Limits"
+            text += f"; {sum(self.unwatched.values())} programs ran unwatched ({names}): see docs/limits.md"
         return text
 
 
