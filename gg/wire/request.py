@@ -35,6 +35,8 @@ TAG = "gg-request"
 RAW, ZSTD = 0, 1
 MOST_CARRIED = 16 << 20
 """bytes of the objects that travel in one request, or in one reply, when they are expanded."""
+MOST_EXPANDED = 64
+"""times the size of what has come: what a worker expands of a request in any case, for a coordinator may send more by a pipe."""
 MOST_VALUES = 1 << 16
 """values of one request, or of one reply; and objects in it."""
 LAST_KIND = 4

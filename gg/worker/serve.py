@@ -52,6 +52,7 @@ from gg.wire.reply import (
 )
 from gg.wire.request import (
     MOST_CARRIED,
+    MOST_EXPANDED,
     RAW,
     ZSTD,
     Limits,
@@ -214,7 +215,7 @@ class Worker:
 
     def _bring(self, thunk: Thunk, task: Task, request: Request, source: _Counted) -> None:
         if self._requests_objects is not request.objects:
-            objects = request.objects if request.codec == RAW else decompress(request.objects, MOST_CARRIED)
+            objects = request.objects if request.codec == RAW else _expanded(request.objects)
             self._inputs.put(decode_objects(objects))
             self._requests_objects = request.objects
         own = [e for e in (*thunk.entries, *task.extra) if isinstance(e, File)]
@@ -350,3 +351,7 @@ class _Counted:
 
     def put_file(self, key: Key, path: str) -> None:
         self._source.put_file(key, path)
+
+
+def _expanded(data: bytes) -> bytes:
+    return decompress(data, max(MOST_CARRIED, MOST_EXPANDED * len(data)))
