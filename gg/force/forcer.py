@@ -466,17 +466,27 @@ class Forcer:
     def _beside(
         self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes
     ) -> list[Item]:
-        """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`."""
+        """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`, and with
+        the permissions that the call's umask leaves, whatever has become of the placeholder's.
+        """
         items: list[Item] = []
         declared = [(self._outside(o.path), m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
         extra = [(self._outside(inside), made) for inside, made in reduction.extra_outputs]
         for path, made in (*declared, *[(p, m) for p, m in extra if self._may_write(p)]):
             if os.path.isdir(os.path.dirname(path)):
-                items.append(self._item(path, made, kept=kept_of(placeholder, 0o666)))
+                items.append(self._item(path, made, kept=self._kept_beside(name, path, made, placeholder)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
                 items += self._rules.items(name, soft, self._outside(outputs[0].path))
         return items
+
+    def _kept_beside(self, name: ThunkId, path: bytes, made: Made, placeholder: bytes) -> Kept:
+        kept, umask = kept_of(placeholder, 0o666), self._ledger.umask(name)
+        if umask is None:
+            return kept
+        from gg.force.modes_beside import mode_beside
+
+        return kept._replace(mode=mode_beside(path, umask, executable=made.executable))
 
     def _staying(self, groups: Groups) -> Staying | None:
         """What may not leave this machine, where anything does."""

@@ -326,7 +326,9 @@ class Recorder:
                 call,
                 captured,
                 request.umask,
-                lambda: self._ledger.record(captured.id, paths, heard=heard, by=self._by, excused=self._dropped),
+                lambda: self._ledger.record(
+                    captured.id, paths, request.umask & 0o777, heard=heard, by=self._by, excused=self._dropped
+                ),
             )
         except CannotLeave as error:
             return RunReal(str(error), reads=captured.draft.inputs)

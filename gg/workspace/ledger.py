@@ -3,14 +3,14 @@
 A call counts, whether or not its output is still wanted: a check that removes its object, an intermediate file that make
 deletes, an object that is written over. So `gg-force` evaluates what the ledger holds, besides what placeholders stand for.
 
-calls/TIME-PID         what one recording has recorded, in its order; its recorder holds it locked
-calls/TIME-PID.told    the places in it (u32 each) of the calls whose end was told
-failed                 thunks that have failed when they were forced (32 bytes each); 32 zero bytes where a recording began
+recorded/TIME-PID         what one recording has recorded, in its order; its recorder holds it locked
+recorded/TIME-PID.told    the places in it (u32 each) of the calls whose end was told
+failed                    thunks that have failed when forced (32 bytes each); 32 zero bytes where a recording began
 
-A record is 32 bytes for the thunk, u32 for the length of what follows (its highest bit: nobody hears what the call prints;
+A record is 32 bytes for the thunk, u32 for the length of the paths (its highest bit: nobody hears what the call prints;
 the next: it is excused, for its caller drops its status; the six below: who passes on what it prints, `gg.core.colour.By`),
-the paths of its outputs, a NUL between them, and when it was recorded, u64 in nanoseconds by the clock of file systems, so
-that what came later can be told (`gg.workspace.later`): no two calls of a recording have the same.
+u16 for the call's umask, the paths of its outputs, a NUL between them, and when it was recorded, u64 in nanoseconds by the
+clock of file systems, so that what came later can be told (`gg.workspace.later`): no two calls of a recording have the same.
 All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
 recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
 
@@ -33,7 +33,7 @@ from contextlib import suppress
 from gg.core.ids import DIGEST_SIZE, ThunkId
 from gg.light.named import NamedTuple
 
-_LENGTH = struct.Struct("<I")
+_LENGTH = struct.Struct("<IH")  # and the umask
 _TIME = struct.Struct("<Q")
 _LONGEST = 0xFFFFFF
 _HEAD = DIGEST_SIZE + _LENGTH.size
@@ -53,6 +53,7 @@ class _Call(NamedTuple):
     thunk: ThunkId
     paths: bytes
     flags: int
+    umask: int
     time: int
 
 
@@ -73,11 +74,11 @@ class _Recording:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
-    def add(self, thunk: ThunkId, paths: bytes, flags: int) -> tuple[int, int]:
+    def add(self, thunk: ThunkId, paths: bytes, flags: int, umask: int) -> tuple[int, int]:
         """Its place and time. OSError when there is no room, and then nothing is added."""
         if len(paths) > _LONGEST:
             raise OSError(7, "Argument list too long", self.path)
-        self._write(thunk + _LENGTH.pack(len(paths) | flags) + paths)
+        self._write(thunk + _LENGTH.pack(len(paths) | flags, umask) + paths)
         self._time = max(self._time + 1, _written_at(self._fd))
         self._write(_TIME.pack(self._time))
         self.count += 1
@@ -97,13 +98,14 @@ class _Recording:
         calls: list[_Call] = []
         at = 0
         while at + _HEAD <= len(data):
-            (length,) = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
+            length, umask = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
             end = at + _HEAD + (length & _LONGEST)
             if end + _TIME.size > len(data):
                 break
             thunk = ThunkId(data[at : at + DIGEST_SIZE])
             flags = length & ~_LONGEST
-            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], flags, *_TIME.unpack_from(data, end)))
+            (when,) = _TIME.unpack_from(data, end)
+            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], flags, umask, when))
             at = end + _TIME.size
         self.count, self._size = len(calls), len(data)
         wrong = changed - calls[-1].time if calls else 0
@@ -157,7 +159,7 @@ class Ledger:
     def __init__(self, dot: str, again: set[bytes] | None = None) -> None:
         """Into `again` go the failed thunks whose calls are recorded again."""
         self._again = again if again is not None else set()
-        self._directory = os.path.join(dot, "calls")
+        self._directory = os.path.join(dot, "recorded")
         self._failed_path = os.path.join(dot, "failed")
         self._lock = threading.RLock()
         self._own: _Recording | None = None
@@ -167,7 +169,7 @@ class Ledger:
         self._known: set[ThunkId] = set()
         self._unheard: set[tuple[str, int]] = set()
         self._by: dict[ThunkId, int] = {}
-        self._since: dict[ThunkId, int] = {}
+        self._last: dict[ThunkId, tuple[int, int]] = {}  # when it was last recorded, and with which umask
         self._made: tuple[object, dict[bytes, list[int]]] = (None, {})
         self._standing: list[ThunkId] = []
         self._excused: dict[ThunkId, bool] = {}
@@ -190,7 +192,14 @@ class Ledger:
                 self._rewrite(ids[len(ids) // 2 :])
 
     def record(
-        self, thunk: ThunkId, outputs: Sequence[bytes], *, heard: bool = True, by: int = 0, excused: bool = False
+        self,
+        thunk: ThunkId,
+        outputs: Sequence[bytes],
+        umask: int,
+        *,
+        heard: bool = True,
+        by: int = 0,
+        excused: bool = False,
     ) -> None:
         """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down.
 
@@ -200,9 +209,9 @@ class Ledger:
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            place, self._since[thunk] = own.add(
-                thunk, paths, by << _BY | (0 if heard else _UNHEARD) | (_EXCUSED if excused else 0)
-            )
+            flags = by << _BY | (0 if heard else _UNHEARD) | (_EXCUSED if excused else 0)
+            place, when = own.add(thunk, paths, flags, umask)
+            self._last[thunk] = when, umask
             self._excuse(thunk, excused)
             self._unmade.difference_update(outputs)
             self._owed.setdefault(thunk, []).append((own, place))
@@ -280,10 +289,10 @@ class Ledger:
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
             calls, told = recording.read(), recording.read_told()
-            times = {call.thunk: call.time for call in calls}
-            self._since = {**times, **self._since}  # the latest recording comes first
-            self._known.update(times)
-            for place, thunk, joined, flags, _ in calls:
+            last = {call.thunk: (call.time, call.umask) for call in calls}
+            self._last = {**last, **self._last}  # the latest recording comes first
+            self._known.update(last)
+            for place, thunk, joined, flags, *_ in calls:
                 self._excuse(thunk, bool(flags & _EXCUSED))
                 if place in told:
                     continue
@@ -342,7 +351,11 @@ class Ledger:
 
     def since(self, thunk: ThunkId) -> int:
         """When a call of it was last recorded, in nanoseconds; 0 if that is not known."""
-        return self._since.get(thunk, 0)
+        return self._last[thunk][0] if thunk in self._last else 0
+
+    def umask(self, thunk: ThunkId) -> int | None:
+        """With which umask it was last called; None if that is not known."""
+        return self._last[thunk][1] if thunk in self._last else None
 
     def made(self, path: bytes) -> Sequence[int]:
         """When the calls were recorded that make this file, of those recordings of which something is owed."""

@@ -100,7 +100,7 @@ def _state(dot: Path, victim: Path) -> None:
         "tmp": victim / "work",
         "blobs": victim / "work",
         "shims": victim / "work",
-        "ledger": victim / ".ssh",
+        "recorded": victim / ".ssh",
         "history.jsonl": victim / ".bashrc",
         "answers": victim / ".bashrc",
         "grown": victim / ".bashrc",
