@@ -1,8 +1,9 @@
 """What a terminal may be shown of text that somebody else wrote: what tools printed, on whatever machine, and names of files.
 
 A terminal takes orders in its text: to move, to hide, to set its title, to answer as if something had been typed. Of all these
-compilers use two, and they alone pass: colours (SGR, each of which GCC ends with "erase to the end of the line"), and links to
-GCC's own manual. Any other control character is written out, as `cat -v` writes it. What goes to a file or a pipe is not changed.
+compilers use two, and they alone pass: colours (SGR, each of which GCC ends with "erase to the end of the line"), and GCC's links
+to its own manual and, by -fanalyzer, to the list of weaknesses (CWE). Any other control character is written out, as `cat -v`
+writes it. What goes to a file or a pipe is not changed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _COLOUR = regex(rb"\x1b\[[\d;:]*m")
 _OVER = (b"\x1b[m", b"\x1b[0m")
 _SUSPECT = regex(rb"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PIECES = regex(
-    rb"(?P<fine>\x1b\[[\d;:]*m|\x1b\[K|\x1b\]8;[\w=:]*;(?:https://gcc\.gnu\.org/[!-~]*)?(?:\x07|\x1b\\)|\r\n"
+    rb"(?P<fine>\x1b\[[\d;:]*m|\x1b\[K|\x1b\]8;[\w=:]*;(?:https://(?:gcc\.gnu|cwe\.mitre)\.org/[!-~]*)?(?:\x07|\x1b\\)|\r\n"
     rb"|\xc2[\xa0-\xbf]|[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3})"
     rb"|\xc2?(?P<control>[\x00-\x08\x0b-\x1f\x7f-\x9f])"
 )

@@ -84,7 +84,6 @@ def test_what_only_ends_a_build_waits(script: str, project: Project) -> None:
         "gcc -c opt.c; gcc -c good.c",
         "(gcc -c opt.c; true) && gcc -c good.c",
         "for f in opt good; do gcc -c $f.c; done; gcc -c good.c -o g.o",
-        "for f in opt good; do gcc -c $f.c; done",
         "gcc -c opt.c | cat; gcc -c good.c",
         "gcc -c opt.c & wait; gcc -c good.c",
         "make -f semicolon.mk",

@@ -89,7 +89,6 @@ class _Reader:
         self.dropped: list[Command] = []
         self._text = b""
         self._kept: list[Command] = []  # their status is kept in a variable, and passed on
-        self._looped: list[Command] = []
         self._previous: list[Command] = []  # whose status `$?` is
         self._chained = False  # by `&&`: the next command's status is that of all
         self._declares = False  # a function's body comes
@@ -116,10 +115,6 @@ class _Reader:
         self._operator(b"\n")
         while len(self._stack) > 1:
             self._close()
-        top = self._stack[0]
-        last = _ids([*top.tail, *top.commands])
-        if not self._ends_on_failure:  # nobody knows which turn of a loop is the last
-            self.found += [each for each in self._looped if id(each) in last and not _descend([each])]
 
     def split(self) -> tuple[list[Command], list[Command]]:
         """The commands whose status is dropped, and all others. One text may have the same words twice."""
@@ -286,8 +281,6 @@ class _Reader:
         self._kept += [*group.tested, *group.before]
         top = self._stack[-1]
         ends = [*group.ends, *group.tail, *group.commands]
-        if group.opener == b"do":
-            self._looped += [each for each in ends if each[0] not in (*_PASSES_ON, *_REMEMBERS)]
         if group.function:
             return
         top.commands += group.every
