@@ -183,6 +183,7 @@ def test_a_broken_connection_is_not_the_thunks_fault(remote: RemoteSubject) -> N
         changes = Changes(engine)
         answers.submit(1, remote.hang("h"))
         _hung(remote, answers, 1)
+        time.sleep(1)  # until the worker's word that it has begun is here too
         proxy.break_all()
         result = answers.next().result
         assert isinstance(result, Failure)
