@@ -85,3 +85,16 @@ def test_parent_directories_of_links(project: Project) -> None:
         "gcc -MD -c m.c; gcc -c -Icur/.. -include h.h m.c -o n.o; objcopy cur/../y.o cur/../z.o; nm cur/../y.o >names"
     )
     project.same_as_plain("sh", "-c", script, make=False)
+
+
+@pytest.mark.parametrize("isolation", ["pathmap", "namespace"])
+def test_a_search_directory_by_two_names(isolation: str, project: Project) -> None:
+    """The compiler looks at both, though it searches one of them."""
+    project.write("include/h.h", "#define X 1\n")
+    project.write("a.c", '#include "h.h"\nint a = X;\n')
+    project.path("lnk").symlink_to("include")
+    call = ("gcc", "-Wmissing-include-dirs", "-Iinclude", "-Ilnk", "-isystem", "lnk", "-Inone", "-c", "a.c")
+    expected, plain = project.plain(*call)
+    project.infer(*call)
+    assert project.force("--isolation", isolation).stderr == plain.stderr
+    project.assert_tree(expected)

@@ -37,7 +37,9 @@ class HeaderFacts(Protocol):
 
 @slotted()
 class Headers:
-    """A search path, and its directories each once."""
+    """A search path, and all directories that were named, also where two names are one: the compiler looks at each of them,
+    and -Wmissing-include-dirs says so.
+    """
 
     search: SearchPath
     directories: tuple[bytes, ...]
@@ -102,7 +104,7 @@ class SearchPaths:
                 users.setdefault(real[name], name)
         bracket = (*users.values(), *systems.values())
         search = SearchPath(tuple(dict.fromkeys(quote)), bracket, len(users))
-        return Headers(search, tuple(dict.fromkeys((*quote, *bracket))))
+        return Headers(search, tuple(dict.fromkeys((*quote, *include, *system, *after))))
 
     def existing(self, headers: Headers, cwd: bytes) -> tuple[bytes, ...]:
         """Those of the directories that are there now."""
