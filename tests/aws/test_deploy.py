@@ -283,7 +283,7 @@ def test_the_zip_runs_in_the_sandbox(here: Cloud) -> None:
         archive.writestr(
             probe,
             "import blake3, msgpack, zstandard, gg.worker.handler, gg.run.runner as runner\n"
-            "from gg import native\n"
+            "from gg.host import native_programs as native\n"
             "def handler(event, context):\n"
             "    packed = zstandard.compress(msgpack.packb([blake3.blake3(b'x').digest()]))\n"
             "    with open(runner.__cached__, 'rb') as file: file.read(1)\n"
