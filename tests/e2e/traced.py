@@ -81,7 +81,10 @@ def _paths(arguments: str, cwd: str) -> Iterator[str]:
     """The names in a call's arguments, with the links on their way followed."""
     for directory, name in _PATH.findall(arguments):
         path = os.path.join(_unescaped(directory) or cwd, _unescaped(name))
-        yield os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+        if path.startswith("/proc/self/"):  # of the process that was traced, not of this one
+            yield path
+        else:
+            yield os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def _unescaped(text: str) -> str:

@@ -18,7 +18,7 @@ from tests.fuzz.decoders.foreign import ELF, ELF_32, OBJECT
 
 HERE = Path(__file__).parent
 SECONDS = 3
-MOST_MIB = 256  # the sanitizers' own included, of which 16 are kept to tell what is used after it was freed
+MOST_MIB = 1024  # the sanitizers' own included, of which 16 are kept to tell what is used after it was freed
 FILES = (ELF, ELF_32, OBJECT, b"#! /bin/sh -e x \n", b"#!/proc/self/exe\n", Writer(b"/bin/sh").encode(b"t" * 32, 3))
 REPLIES = (
     protocol.reply_exit(1, b"out", b"err"),
