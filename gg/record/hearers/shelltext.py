@@ -22,6 +22,7 @@ _DEEP = 100  # lists within lists
 _CHAINED = 200  # commands, each on the other's status
 _MOST = 1 << 20  # bytes of a text that is read
 _MATTERS = (b"|", b"if", b"!", b"while", b"until", b";", b"\n", b"&", b"done")
+_TEXT = (b"printf", b"echo", b"sed", b"test", b"[", b":", b"true", b"false", b"shift")
 _CONDITIONS = (b"if", b"while", b"until")
 _STATUS = regex(rb"\$(?:\?|\{\?\}|\{?PIPESTATUS\b)")
 _PIPES = (b"pipefail", b"PIPESTATUS")
@@ -95,6 +96,7 @@ class _Reader:
         self._ends_on_failure = ends
         self._every: list[Command] = []
         self.functions: set[bytes] = set()
+        self.calls_tools = False  # some function of the text does more than text
         self._stack = [_Group()]
         self._words: list[bytes] = []
         self._pending: list[Command] = []  # before a `||` whose right side comes now
@@ -282,6 +284,7 @@ class _Reader:
         top = self._stack[-1]
         ends = [*group.ends, *group.tail, *group.commands]
         if group.function:
+            self.calls_tools = self.calls_tools or any(each[0] not in _TEXT for each in group.every)
             return
         top.commands += group.every
         top.every += group.every
@@ -374,7 +377,8 @@ def read(text: bytes, *, ends: bool = False) -> Text:
         return Text([(ANY,)])
     if len(text) > _MOST:
         return Text([(ANY,)])
-    found = [(ANY,) if command[0] in reader.functions or command[0] == b"eval" else command for command in reader.found]
+    functions = reader.functions if reader.calls_tools else ()
+    found = [(ANY,) if command[0] in functions or command[0] == b"eval" else command for command in reader.found]
     dropped, others = reader.split()
     return Text(found, dropped, others if dropped else [])
 
