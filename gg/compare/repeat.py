@@ -20,6 +20,7 @@ from gg.core.ids import ThunkId
 from gg.core.resolve import Values, resolve
 from gg.core.thunk import Made, Reduction, Thunk
 from gg.engines.registry import make_engines
+from gg.engines.supplies import Supplies
 from gg.force.driver import Driver
 from gg.force.outcome import Outcome, Settled
 from gg.light.named import NamedTuple
@@ -156,8 +157,7 @@ class Repeats:
     def _driver(self, engine: str) -> Driver:
         settings = replace(self._settings, engine=(engine,), fallback="never", keep_going=True)
         groups = Groups(self._engines_store)
-        engines = make_engines(
-            settings,
+        supplies = Supplies(
             store=self._engines_store,
             groups=groups,
             files=self._files,
@@ -166,6 +166,7 @@ class Repeats:
             renaming=self._renaming,
             report=self._report,
         )
+        engines = make_engines(settings, supplies)
         self._closing += [each.close for each in engines]
         driver = Driver(
             store=self._store,

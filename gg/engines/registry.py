@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gg.engines.engine import Engine
@@ -13,16 +13,9 @@ from gg.workspace.engine_names import ENGINES
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from gg.core.renaming import Renaming
-    from gg.cost.meter import Bill
     from gg.engines.awslambda.lambda_engine import LambdaEngine
     from gg.engines.local.local_engine import LocalEngine
-    from gg.host.filedb import FileDB
-    from gg.run.expand import Groups
-    from gg.store.base import Store
-    from gg.workspace.later import Later
-    from gg.workspace.older import Older
-    from gg.workspace.workspace import Workspace
+    from gg.engines.supplies import Supplies
 
 NAMES = ENGINES
 
@@ -34,48 +27,18 @@ def check_names(settings: Settings) -> None:
             raise UsageError(f"there is no engine {name!r}", hint=f"one of: {', '.join(NAMES)}")
 
 
-def make_engines(
-    settings: Settings,
-    *,
-    store: Store,
-    groups: Groups,
-    files: Callable[[], FileDB],
-    workspace: Workspace,
-    bill: Bill | None = None,
-    renaming: Renaming | None = None,
-    later: Later | None = None,
-    older: Older | None = None,
-    report: Callable[[str], None] = lambda text: None,
-) -> list[Engine]:
-    """The engines that the settings name, for a workspace, and the one to fall back on, in reserve.
-
-    What they spend goes on `bill`; `later` tells what a thunk may not see; `report(text)` is told of what has to be left out.
+def make_engines(settings: Settings, supplies: Supplies) -> list[Engine]:
+    """The engines that the settings name, and the one to fall back on, in reserve.
 
     UsageError for one that does not exist; SetupError, AccessError for one that is not set up.
     """
     check_names(settings)
     engines: list[Engine] = []
-
-    def make(name: str, settings: Settings = settings) -> Sequence[LocalEngine | LambdaEngine]:
-        return _make(
-            name,
-            settings,
-            store=store,
-            groups=groups,
-            files=files,
-            workspace=workspace,
-            bill=bill,
-            renaming=renaming,
-            later=later,
-            older=older,
-            report=report,
-        )
-
     try:
         for name in dict.fromkeys(settings.engine):
-            engines += make(name)
+            engines += _make(name, settings, supplies)
         if settings.fallback not in ("never", *settings.engine):
-            for spare in make(settings.fallback, replace(settings, regions=settings.regions[:1])):
+            for spare in _make(settings.fallback, replace(settings, regions=settings.regions[:1]), supplies):
                 spare.caps = spare.caps._replace(reserve=True)
                 engines.append(spare)
     except BaseException:
@@ -85,78 +48,38 @@ def make_engines(
     return engines
 
 
-def _make(
-    name: str,
-    settings: Settings,
-    *,
-    store: Store,
-    groups: Groups,
-    files: Callable[[], FileDB],
-    workspace: Workspace,
-    bill: Bill | None,
-    renaming: Renaming | None,
-    later: Later | None,
-    older: Older | None,
-    report: Callable[[str], None],
-) -> Sequence[LocalEngine | LambdaEngine]:
+def _make(name: str, settings: Settings, supplies: Supplies) -> Sequence[LocalEngine | LambdaEngine]:
     """One, or one a region or machine."""
     if name == "remote":
         from gg.engines.remote.remote_engines import open_remote_engines
 
-        return open_remote_engines(
-            settings,
-            store=getattr(store, "near", store),
-            groups=groups,
-            files=files,
-            workspace=workspace,
-            renaming=renaming,
-            later=later,
-            report=report,
-        )
+        return open_remote_engines(settings, supplies)
     if name == "spot":
         from gg.engines.spot.spot_engines import open_spot_engine
 
-        return [
-            open_spot_engine(
-                settings,
-                store=store,
-                groups=groups,
-                files=files,
-                workspace=workspace,
-                renaming=renaming,
-                later=later,
-            )
-        ]
+        return [open_spot_engine(settings, supplies)]
     if name == "lambda":
-        from gg.cost.meter import Bill
         from gg.engines.awslambda.opening import open_engines
 
-        return open_engines(
-            settings,
-            store=store,
-            groups=groups,
-            files=files,
-            workspace=workspace,
-            bill=bill or Bill(),
-            renaming=renaming,
-            later=later,
-            report=report,
-        )
+        return open_engines(settings, supplies)
+    return [_make_local(settings, supplies)]
+
+
+def _make_local(settings: Settings, supplies: Supplies) -> LocalEngine:
     from gg.engines.local.local_engine import LocalEngine
     from gg.run.job import Isolation
 
     alone = settings.engine == ("local",)
-    local = LocalEngine(
-        store=store,
-        files=files,
-        groups=groups,
-        tmp=workspace.tmp,
-        dot=workspace.store,
+    return LocalEngine(
+        store=supplies.store,
+        files=supplies.files,
+        groups=supplies.groups,
+        tmp=supplies.workspace.tmp,
+        dot=supplies.workspace.store,
         slots=settings.width() if alone else min(settings.width(), len(os.sched_getaffinity(0))),
         isolation=Isolation(settings.isolation),
         memory=settings.memory,
-        renaming=renaming,
-        later=later,
-        older=older,
+        renaming=supplies.renaming,
+        later=supplies.later,
+        older=supplies.older,
     )
-    return [local]

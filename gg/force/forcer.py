@@ -289,6 +289,7 @@ class Forcer:
 
     def _make_driver(self) -> Driver:
         from gg.engines.registry import make_engines
+        from gg.engines.supplies import Supplies
         from gg.force.alone import Alone
         from gg.force.driver import Driver
         from gg.run.expand import Groups
@@ -298,8 +299,7 @@ class Forcer:
         settings, store, groups = self._settings, self._store, Groups(self._store)
         budget = self._budget() if settings.budget else None
         later = Later(self._ledger.since, self._ledger.made, self._prefix, self._outside)
-        self._engines = make_engines(
-            settings,
+        supplies = Supplies(
             store=store,
             groups=groups,
             files=self.files,
@@ -310,6 +310,7 @@ class Forcer:
             older=self._older,
             report=lambda text: self._observe(seen.Note(text)),
         )
+        self._engines = make_engines(settings, supplies)
         several = sum(not engine.caps.reserve for engine in self._engines) > 1
         policy = Policy(
             keep_going=settings.keep_going or self._ledger.excuses_any(),  # it would have gone on

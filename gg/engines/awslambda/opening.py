@@ -25,18 +25,13 @@ from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.errors import GGError
 from gg.light.named import NamedTuple
-from gg.run.expand import Groups
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
-from gg.store.base import Store
 from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from gg.core.renaming import Renaming
-    from gg.host.filedb import FileDB
-    from gg.workspace.later import Later
-    from gg.workspace.workspace import Workspace
+    from gg.engines.supplies import Supplies
 
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
@@ -53,23 +48,13 @@ class _Found(NamedTuple):
         return self.session.region()
 
 
-def open_engines(
-    settings: Settings,
-    *,
-    store: Store,
-    groups: Groups,
-    files: Callable[[], FileDB],
-    workspace: Workspace,
-    bill: Bill,
-    renaming: Renaming | None = None,
-    later: Later | None = None,
-    report: Callable[[str], None] = lambda text: None,
-) -> list[LambdaEngine]:
+def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     """An engine for each region of the settings, the first of which is named as if it were alone; the scheduler trusts and
-    distrusts each by itself. `report(text)` is told of regions that have to be left out.
+    distrusts each by itself. Regions that have to be left out are reported.
 
     SetupError, AccessError: what is wrong with the set-up, found by asking for the functions, when it is so everywhere.
     """
+    store, workspace, bill = supplies.store, supplies.workspace, supplies.bill or Bill()
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
         raise no_store()
     remote = store.far.remote
@@ -78,7 +63,7 @@ def open_engines(
     session.renew()
     listed = Listed(workspace.dot)
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
-    found = _find(settings, session, names, listed, report)
+    found = _find(settings, session, names, listed, supplies.report)
     shipping = S3Shipping(remote, store.near, workspace.root)
     granted = granted_in(workspace.root, settings)
     asking = coordinator()
@@ -100,14 +85,14 @@ def open_engines(
                     forget=listed.forget,
                 ),
                 store=store.near,
-                groups=groups,
-                files=files,
+                groups=supplies.groups,
+                files=supplies.files,
                 remote=shipping,
                 slots=width,
-                renaming=renaming,
+                renaming=supplies.renaming,
                 granted=granted,
                 coordinator=asking,
-                later=later,
+                later=supplies.later,
             )
         )
     return engines

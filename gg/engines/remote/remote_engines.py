@@ -17,7 +17,6 @@ from gg.engines.remote.lending import Directly, Lending
 from gg.engines.remote.one_machine import Machine
 from gg.engines.remote.worker_link import hang_up, knock
 from gg.errors import GGError, SetupError, Unreachable, UsageError
-from gg.run.expand import Groups
 from gg.store.base import Store
 from gg.wire.frames import Welcome
 from gg.workspace import settings as config
@@ -25,10 +24,7 @@ from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from gg.core.renaming import Renaming
-    from gg.host.filedb import FileDB
-    from gg.workspace.later import Later
-    from gg.workspace.workspace import Workspace
+    from gg.engines.supplies import Supplies
 
 NAME = "remote"
 
@@ -37,18 +33,8 @@ class RemoteEngine(LambdaEngine):
     """One machine. All but the way to it is as for functions of Lambda."""
 
 
-def open_remote_engines(
-    settings: Settings,
-    *,
-    store: Store,
-    groups: Groups,
-    files: Callable[[], FileDB],
-    workspace: Workspace,
-    renaming: Renaming | None = None,
-    later: Later | None = None,
-    report: Callable[[str], None] = lambda text: None,
-) -> list[LambdaEngine]:
-    """An engine for each machine that opens; `report(text)` is told of the others.
+def open_remote_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
+    """An engine for each machine that opens; the others are reported.
 
     UsageError when none is named, or one without a key. SetupError, Unreachable when none opens.
     """
@@ -59,10 +45,12 @@ def open_remote_engines(
             "the remote engine needs workers",
             hint="run gg worker --listen on another machine, and paste the line that it prints",
         )
+    store: Store = getattr(supplies.store, "near", supplies.store)
+    groups, workspace, renaming = supplies.groups, supplies.workspace, supplies.renaming
     granted = granted_in(workspace.root, settings)
     outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
     engines: list[LambdaEngine] = []
-    for host, welcome in _opened(hosts, report):
+    for host, welcome in _opened(hosts, supplies.report):
         name = f"{NAME}/{host}"
         lending = Lending(store, groups, outside)
         machine = Machine(name, host, welcome, Meter(prices("us-east-1")), lending, store, workspace.tmp)
@@ -71,13 +59,13 @@ def open_remote_engines(
                 machine,
                 store=store,
                 groups=groups,
-                files=files,
+                files=supplies.files,
                 remote=Directly(store),
                 slots=welcome.slots,
                 renaming=renaming,
                 granted=granted,
                 coordinator=coordinator(),
-                later=later,
+                later=supplies.later,
                 caps=machine.caps,
             )
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -20,19 +18,14 @@ from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.engines.spot.queue_way import QueueWay
 from gg.errors import SetupError
-from gg.run.expand import Groups
 from gg.schedule.events import Caps
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
-from gg.store.base import Store
-from gg.workspace.granted import Granted
+from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
-    from gg.core.renaming import Renaming
-    from gg.host.filedb import FileDB
-    from gg.workspace.later import Later
-    from gg.workspace.workspace import Workspace
+    from gg.engines.supplies import Supplies
 
 _WIDTH = 256
 _MEMORY = 4 << 30  # bytes that an attempt may be expected to need
@@ -45,18 +38,10 @@ class SpotEngine(LambdaEngine):
     """Workers behind a queue. All but the way to them is as for functions of Lambda."""
 
 
-def open_spot_engine(
-    settings: Settings,
-    *,
-    store: Store,
-    groups: Groups,
-    files: Callable[[], FileDB],
-    workspace: Workspace,
-    renaming: Renaming | None = None,
-    later: Later | None = None,
-) -> LambdaEngine:
+def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     """SetupError, AccessError when there is no store, or no queue, or no right to it."""
     need_extra("the spot engine")
+    store, workspace = supplies.store, supplies.workspace
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
         raise SetupError(
             "the spot engine needs a store",
@@ -81,14 +66,14 @@ def open_spot_engine(
     return SpotEngine(
         way,
         store=store.near,
-        groups=groups,
-        files=files,
+        groups=supplies.groups,
+        files=supplies.files,
         remote=S3Shipping(remote, store.near, workspace.root),
         slots=width,
-        renaming=renaming,
-        granted=Granted(os.fsencode(workspace.root), os.fsencode(os.path.expanduser("~"))),
+        renaming=supplies.renaming,
+        granted=granted_in(workspace.root, settings),
         coordinator=coordinator(),
-        later=later,
+        later=supplies.later,
         caps=spot_caps(),
     )
 
