@@ -222,3 +222,14 @@ def test_limits_that_all_of_it_has(project: Project) -> None:
     line = f"ulimit -s 4096; ulimit -S -n 200; {INFER} sh -c 'ulimit -n 300; ulimit -c 0; gcc -c main.c'"
     project.run("sh", "-c", line)
     assert project.placeholders() == ["main.o"]
+
+
+@pytest.mark.parametrize("flags", ["", "--no-interposer"])
+def test_ignored_signals_and_what_the_kernel_tells(flags: str, project: Project) -> None:
+    """A command that is started with a signal ignored is watched all the same."""
+    project.write("a.c", "int a;\n")
+    script = "gcc -c a.c; wc -c < a.o > size"
+    expected, _ = project.plain("sh", "-c", script)
+    project.run("sh", "-c", f"trap '' PIPE; '{SCRIPTS}/gg-infer' {flags} sh -c '{script}'")
+    project.force()
+    project.assert_tree(expected)

@@ -82,11 +82,10 @@ class Build:
         ):
             env["GG_EXEC_PATH"] = os.path.abspath(program)
             executable, unreached = native.shim(), False
+        if unreached:
+            argv, executable = [native.shim(), "--gg-watch", executable, *argv], native.shim()
         if ignored:
             argv = [executable, "--gg-ignoring", ",".join(map(str, ignored)), executable, *argv]
-            executable = native.shim()
-        elif unreached:
-            argv = [native.shim(), "--gg-watch", executable, *argv]
             executable = native.shim()
         try:
             # With a umask it is not started by posix_spawn, which leaves two signals of the C library's own ignored.
