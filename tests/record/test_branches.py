@@ -53,7 +53,7 @@ from gg.record.hearers.shelltext import ANY, may_be
     ],
 )
 def test_what_a_shell_tests(text: str, commands: list[str]) -> None:
-    assert [b" ".join(c).replace(ANY, b"?").decode() for c in shelltext.tested(text.encode())] == commands
+    assert [b" ".join(c).replace(ANY, b"?").decode() for c in shelltext.read(text.encode()).tested] == commands
 
 
 def test_a_call_that_may_be_a_command() -> None:

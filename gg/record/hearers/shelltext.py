@@ -123,9 +123,10 @@ class _Reader:
         if self._ends_on_failure:
             return [], []
         dropped = _ids(self.dropped) - _ids(self._kept)
-        return [each for each in self._every if id(each) in dropped], [
-            each for each in self._every if id(each) not in dropped
-        ]
+        sides: tuple[list[Command], list[Command]] = [], []
+        for each in self._every:
+            sides[id(each) not in dropped].append(each)
+        return sides
 
     def _status(self, word: bytes) -> None:
         """A word that says `$?`. What only ends by it passes the failure on."""
@@ -151,7 +152,7 @@ class _Reader:
             self._cases -= 1
         elif word == b"!":
             self._negated = True
-        elif word in (b"if", b"while", b"until", b"{"):
+        elif word in _CONDITIONS or word == b"{":
             self._open(word)
         elif word in (b"fi", b"}"):
             self._close()
@@ -381,11 +382,6 @@ def read(text: bytes, *, ends: bool = False) -> Text:
     found = [(ANY,) if command[0] in functions or command[0] == b"eval" else command for command in reader.found]
     dropped, others = reader.split()
     return Text(found, dropped, others if dropped else [])
-
-
-def tested(text: bytes) -> list[Command]:
-    """The tested commands of a shell's text, each as its words."""
-    return read(text).tested
 
 
 def may_be(command: Command, argv: Sequence[bytes]) -> bool:

@@ -358,7 +358,7 @@ FOREIGN = (
     ),
     Target(
         "shell",
-        shelltext.tested,
+        shelltext.read,
         (SHELL,),
         (),
         (
