@@ -129,3 +129,23 @@ def test_the_same_words_twice() -> None:
     read = shelltext.read(b"(cd one; gcc a); cd two; gcc a; ")
     assert not read.drops((b"gcc", b"a"))
     assert read.drops((b"cd", b"one"))
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        ("gcc a", False),
+        ("gcc a && mv b c", False),
+        ("gcc -Iif a &&\\\nmv b c\n", False),
+        ("gcc a > log 2>&1 && ld", False),
+        ("gcc a; ld", True),
+        ("gcc a\nld", True),
+        ("gcc a & ld", True),
+        ("gcc a | ld", True),
+        ("! gcc a", True),
+        ("if gcc a\nthen ld\nfi", True),
+    ],
+)
+def test_which_texts_are_read_at_all(text: str, has: bool) -> None:
+    """A recipe that is one command, or a chain, costs a look and no more: there is one for each compile."""
+    assert shelltext._has_choices(text.encode()) is has

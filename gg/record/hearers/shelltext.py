@@ -21,7 +21,9 @@ Command = tuple[bytes, ...]
 _DEEP = 100  # lists within lists
 _CHAINED = 200  # commands, each on the other's status
 _MOST = 1 << 20  # bytes of a text that is read
-_MATTERS = (b"|", b"if", b"!", b"while", b"until", b";", b"\n", b"&", b"done")
+_SEPARATES = (b";", b"|", b"!", b"\n")
+_MAY_MATTER = (b"&", b"if", b"while", b"until")
+_MATTERS = regex(rb"(?<!>)&(?!>)|\b(?:if|while|until)\b")
 _TEXT = (b"printf", b"echo", b"sed", b"test", b"[", b":", b"true", b"false", b"shift")
 _CONDITIONS = (b"if", b"while", b"until")
 _STATUS = regex(rb"\$(?:\?|\{\?\}|\{?PIPESTATUS\b)")
@@ -369,7 +371,7 @@ class Text:
 
 def read(text: bytes, *, ends: bool = False) -> Text:
     """`ends`: the shell that runs it ends at the first failure (-e)."""
-    if not any(word in text for word in _MATTERS):
+    if not _has_choices(text):
         return Text()
     reader = _Reader(ends)
     try:
@@ -382,6 +384,14 @@ def read(text: bytes, *, ends: bool = False) -> Text:
     found = [(ANY,) if command[0] in functions or command[0] == b"eval" else command for command in reader.found]
     dropped, others = reader.split()
     return Text(found, dropped, others if dropped else [])
+
+
+def _has_choices(text: bytes) -> bool:
+    """Whether anything may be tested or dropped in it: not in one command, nor in a chain of `&&`, as most recipes are."""
+    text = text.strip().replace(b"\\\n", b" ").replace(b"&&", b" ")
+    if any(word in text for word in _SEPARATES):
+        return True
+    return any(word in text for word in _MAY_MATTER) and _MATTERS.search(text) is not None
 
 
 def may_be(command: Command, argv: Sequence[bytes]) -> bool:
