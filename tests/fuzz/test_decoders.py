@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.decoders.table import TARGETS
-from tests.fuzz.decoders.target import Target, check, check_memory
+from tests.fuzz.decoders.target import Target, apart, check, check_memory
 
 REGRESSIONS = Path(__file__).with_name("regressions")
 FOUND = sorted(path for path in REGRESSIONS.glob("*/*") if not path.parent.name.startswith("native-"))
@@ -68,6 +68,6 @@ def test_what_was_found_once(path: Path) -> None:
 def test_a_short_round(tmp_path: Path) -> None:
     """Longer ones: python -m tests.fuzz.decoders --seconds 1800."""
     command = [sys.executable, "-m", "tests.fuzz.decoders", "--seconds", str(SECONDS), "--corpus", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=250)
+    done = subprocess.run(apart(*command), capture_output=True, text=True, errors="replace", timeout=250)
     assert done.returncode == 0, done.stderr[-4000:]
     assert "number_of_executed_units" in done.stderr

@@ -15,6 +15,7 @@ import pytest
 from gg.core.placeholder import Writer
 from gg.record import protocol
 from tests.fuzz.decoders.foreign import ELF, ELF_32, OBJECT
+from tests.fuzz.decoders.target import apart
 
 HERE = Path(__file__).parent
 SECONDS = 3
@@ -48,7 +49,7 @@ def test_a_short_round(name: str, tmp_path: Path) -> None:
     found = [path for path in (HERE / "regressions" / f"native-{name}",) if path.is_dir()]
     limits = [f"-max_total_time={SECONDS}", "-timeout=5", f"-rss_limit_mb={MOST_MIB}", "-max_len=8192"]
     done = subprocess.run(
-        [harness, *limits, corpus, *found],
+        apart(harness, *limits, corpus, *found),
         cwd=tmp_path,
         env={**os.environ, "ASAN_OPTIONS": "quarantine_size_mb=16"},
         capture_output=True,

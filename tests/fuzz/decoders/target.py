@@ -75,3 +75,12 @@ def as_file(data: bytes, name: str = "input") -> str:
     with open(path, "wb") as file:
         file.write(data)
     return path
+
+
+def apart(*command: str | os.PathLike[str]) -> tuple[str | os.PathLike[str], ...]:
+    """`command` as the child of a shell, so that its peak of memory is its own.
+
+    The kernel keeps a process's peak (getrusage, ru_maxrss) over execve, and the child of a vfork shares its parent's memory until
+    then: libFuzzer, which holds ru_maxrss against its limit, would count what the tests' own process once took.
+    """
+    return ("sh", "-c", '"$@"; exit $?', "sh", *command)
