@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gg.errors import GGError
 from gg.record.calls import Read
-from gg.record.recorder import Forced
+from gg.record.forced_reads import Forced
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId

@@ -11,14 +11,18 @@ from gg.core.placeholder import Writer
 from gg.host import native_programs as native
 from gg.host.filedb import Common, FileDB
 from gg.host.scratch import Scratch
+from gg.record.called_tools import CalledTools, Namer
 from gg.record.calls import Calls
 from gg.record.capture import Capture, Captured
+from gg.record.deferral import Deferral
 from gg.record.depfiles.rules import Rules
 from gg.record.depfiles.softfiles import SoftFiles
 from gg.record.finder import Finder
+from gg.record.forced_reads import ForcedReads, ForceService
 from gg.record.leave import Leaver
+from gg.record.modelling import Modelling
 from gg.record.newfiles import NewFiles
-from gg.record.recorder import ForceService, Namer, Recorder, without_ours
+from gg.record.recorder import Recorder
 from gg.record.world import STABLE, World
 from gg.store.base import Store
 from gg.workspace import history
@@ -52,43 +56,35 @@ class Session:
         common: str | None = None,
     ) -> None:
         """`common`: the directory of what a user's workspaces have in common, files of the system and answers of tools."""
-        from gg.models.by_tool import MODELS
-
-        self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
         self._workspace = workspace
         self._store = store
-        shared = os.fsencode(common) if common else None
-        self._files = FileDB(os.fsencode(workspace.dot), Common(shared, STABLE) if shared else None)
         self._forces = forces
-        shims = os.fsencode(workspace.shims)
-        answers = os.fsencode(os.path.join(workspace.dot, "answers"))
-        self._world = World(
-            os.fsencode(workspace.root), self._files, store, self._forces.now, answers, renaming, shared
-        )
+        self._ledger = ledger
+        dot, tmp, shims = os.fsencode(workspace.dot), os.fsencode(workspace.tmp), os.fsencode(workspace.shims)
+        shared = os.fsencode(common) if common else None
+        self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
+        self._files = FileDB(dot, Common(shared, STABLE) if shared else None)
+        root, answers, recall = os.fsencode(workspace.root), os.path.join(dot, b"answers"), os.path.join(dot, b"recall")
+        self._world = World(root, self._files, store, forces.now, answers, renaming, shared)
         self._soft = SoftFiles(store)
         self._rules = Rules(store, self._world.is_placeholder)
-        self._scratch = Scratch(os.fsencode(workspace.tmp))
-        self._finder = Finder(shims, self._world.stable)
-        self._new_files = NewFiles(os.fsencode(workspace.tmp), self._scratch.path())
-        writer, journal = Writer(os.fsencode(native.shim())), Journal(workspace.dot, workspace.root)
-        recall = os.fsencode(os.path.join(workspace.dot, "recall"))
+        self._scratch = Scratch(tmp)
+        self._new_files = NewFiles(tmp, self._scratch.path())
         self._capture = Capture(self._world, store, renaming, recall)
-        self._recorder = Recorder(
-            world=self._world,
-            capture=self._capture,
-            models={**MODELS, **_declared_models(declared)},
-            names=_namer(declared),
-            real=self._finder.find,
-            leaver=Leaver(self._new_files, writer, self._world, self._soft, self._rules, journal.note, workspace.dot),
-            calls=self.calls,
-            rules=self._rules,
-            ledger=ledger,
-            forces=self._forces,
-            shims=shims,
-            always_real=always_real,
-            listener=listener,
+        self._finder = Finder(shims, self._world.stable)
+        self._tools = CalledTools(self._finder.find, _namer(declared), shims)
+        modelling = Modelling(_models(declared), always_real, self._world, self._capture, ledger)
+        self._recorder = self._make_recorder(modelling, listener)
+        self._traced = self._tracing(traced) if traced else None
+
+    def _make_recorder(self, modelling: Modelling, listener: Callable[[Call, Captured], None] | None) -> Recorder:
+        writer, journal = Writer(os.fsencode(native.shim())), Journal(self._workspace.dot, self._workspace.root)
+        leaver = Leaver(
+            self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
-        self._traced = self._tracing(traced, shims) if traced else None
+        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, listener)
+        reads = ForcedReads(self._forces, self._world, self._rules, self.calls)
+        return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 
     def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
         """Answer one call of the build."""
@@ -96,7 +92,7 @@ class Session:
             return
         self._recorder.handle(request, reply)
 
-    def _tracing(self, patterns: Declarations, shims: bytes) -> Traced:
+    def _tracing(self, patterns: Declarations) -> Traced:
         from gg.record.memo.memo_calls import Traced
         from gg.record.memo.whole_commands import Memo
 
@@ -104,7 +100,7 @@ class Session:
             memo=Memo(self._store, self._files, os.fsencode(self._workspace.tmp)),
             patterns=patterns,
             find=self._finder.find,
-            clean=lambda env: without_ours(env, shims),
+            clean=self._tools.without_ours,
             calls=self.calls,
             tracer=native.tracer(),
         )
@@ -158,9 +154,12 @@ def _namer(declared: Declarations | None) -> Namer:
     return known_or_declared if declared else known
 
 
-def _declared_models(declared: Declarations | None) -> dict[str, Model]:
+def _models(declared: Declarations | None) -> dict[str, Model]:
+    """All models by the names of their tools; a declared one takes the place of ours."""
+    from gg.models.by_tool import MODELS
+
     if not declared:
-        return {}
+        return dict(MODELS)
     from gg.models.declared.tool_model import models
 
-    return models(declared)
+    return {**MODELS, **models(declared)}

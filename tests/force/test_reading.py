@@ -18,7 +18,7 @@ from gg.force.composition import Composition
 from gg.force.outcome import Hearing, Outcome
 from gg.force.reading import Reading
 from gg.observe.build_events import Event, ThunkFailed
-from gg.record.recorder import Forced
+from gg.record.forced_reads import Forced
 
 SECONDS = 20.0
 Elsewhere = dict[ThunkId, list[tuple[bytes, Placeholder]]]

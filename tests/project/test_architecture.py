@@ -247,7 +247,7 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (80, 161),
+        (83, 161),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # What gg-create-thunk's scripts call most often.

@@ -1,0 +1,52 @@
+"""Defers a call: puts it into the ledger, and leaves what stands for its outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gg.models.drafts import Call, RunReal
+from gg.record.leave import CannotLeave, Leaver
+
+if TYPE_CHECKING:
+    from gg.record.calls import Calls
+    from gg.record.capture import Capture, Captured
+    from gg.record.modelling import Deferrable
+    from gg.workspace.ledger import Ledger
+
+
+class Deferral:
+    """Defers the calls of one session; `listener` is told of each."""
+
+    def __init__(
+        self,
+        leaver: Leaver,
+        ledger: Ledger,
+        capture: Capture,
+        calls: Calls,
+        listener: Callable[[Call, Captured], None] | None,
+    ) -> None:
+        self._leaver = leaver
+        self._ledger = ledger
+        self._capture = capture
+        self._calls = calls
+        self._listener = listener
+
+    def defer(self, call: Call, deferrable: Deferrable, umask: int) -> RunReal | None:
+        """Leave placeholders; why the call must run for real, where nothing can be left. GGError, OSError: neither can be."""
+        captured, witnessed = deferrable
+        paths = [output.path for output in captured.outputs if not (output.soft or output.optional)]
+
+        def record() -> None:
+            by, excused = witnessed.by, witnessed.excused
+            self._ledger.record(captured.id, paths, umask & 0o777, heard=witnessed.heard, by=by, excused=excused)
+
+        try:
+            self._leaver.leave(call, captured, umask, record)
+        except CannotLeave as error:
+            return RunReal(str(error), reads=captured.draft.inputs)
+        new = self._capture.is_new(captured.id)
+        self._calls.captured(captured.id, call.tool.name, captured.draft.work.value, new=new)
+        if self._listener:
+            self._listener(call, captured)
+        return None

@@ -1,0 +1,80 @@
+"""Who would notice that a call is deferred: whoever hears what it prints, acts on its status, or has set limits for it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gg.light.named import NamedTuple
+from gg.record import protocol
+from gg.record.launching.limits import Limits
+from gg.record.outputs import IN_PLACE
+
+if TYPE_CHECKING:
+    from gg.models.drafts import Call, Draft
+    from gg.record.hearers.audience import Audience
+    from gg.record.hearers.branches import Branches
+    from gg.record.protocol import Request
+
+
+class Witnessed(NamedTuple):
+    """What was found. `why`: why the call cannot wait; empty if it can. `by`: who passes on what it prints
+    (`gg.core.colour.By`). `excused`: its caller drops its status. `heard`: what it prints goes somewhere.
+    """
+
+    why: str = ""
+    by: int = 0
+    excused: bool = False
+    heard: bool = True
+
+
+class Witnesses:
+    """Looks for those of each call, in one session."""
+
+    def __init__(self) -> None:
+        own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
+        self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
+        self._limits = Limits()
+
+    @cached_property
+    def _audience(self) -> Audience:
+        from gg.record.hearers.audience import Audience
+
+        return Audience(protocol.streams(protocol.own_streams()))
+
+    @cached_property
+    def _branches(self) -> Branches:
+        from gg.record.hearers.branches import Branches
+
+        return Branches()
+
+    def of(self, draft: Draft, call: Call, request: Request) -> Witnessed:
+        """Who would notice, this call's outputs aside."""
+        why = self._limits.why_at_once(request.pid)
+        if why:
+            return Witnessed(why)
+        why, by = self._listening(draft, request)
+        if why:
+            return Witnessed(why)
+        why, excused = self._acting(draft, call, request)
+        return Witnessed(why, by, excused, self._is_heard(request))
+
+    def _listening(self, draft: Draft, request: Request) -> tuple[str, int]:
+        """Why what the call prints cannot wait, empty if it can; and who passes it on."""
+        if request.streams == self._passed_down:
+            return "", 0
+        out, errors = protocol.streams(request.streams)
+        why = self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
+        return why, int(self._audience.by)
+
+    def _acting(self, draft: Draft, call: Call, request: Request) -> tuple[str, bool]:
+        """Why the call's status must be true, empty if it need not; and whether it is dropped. Edits of files aside."""
+        if draft.work in IN_PLACE:
+            return "", False
+        return self._branches.of(request.pid, call.argv)
+
+    def _is_heard(self, request: Request) -> bool:
+        """Whether what it prints goes anywhere. libtool compiles once more for a static library, with all of it dropped."""
+        if not self._passed_down or request.streams == self._passed_down:
+            return True
+        return protocol.streams(request.streams)[1].special != protocol.NULL
