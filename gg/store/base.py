@@ -5,7 +5,7 @@ two writers ever disagree about them, and what does not match its key is never k
 (reductions, aliases) are small, are found under a key that the caller derives, and the last one put replaces what
 was there.
 
-The rules that every store and every wrapper keeps (`tests/conformance/store_suite.py` tests them):
+The rules that every store keeps (`tests/conformance/store_suite.py` tests them):
 
 - What is not there is simply left out of the answer. So is what is damaged: a store heals by being given the
   object again, and a caller needs one way to deal with a loss, not two.
@@ -71,13 +71,11 @@ class Caps:
     """What a store can do, so that callers never ask for its type.
 
     `persistent`: objects outlive the process. `writable`: put and delete work. `local_paths`: `path` answers.
-    `max_object`: the largest object it takes, in bytes, or None for no limit of its own.
     """
 
     persistent: bool
     writable: bool = True
     local_paths: bool = False
-    max_object: int | None = None
 
 
 class TransientStoreError(StoreError):
@@ -162,14 +160,12 @@ def matches(key: Key, data: bytes) -> bool:
 
 
 def check_put(items: Mapping[Key, bytes], caps: Caps) -> None:
-    """FormatError for bytes that do not match their key, StoreError for what is too big or a store that only reads."""
+    """FormatError for bytes that do not match their key, StoreError for a store that only reads."""
     if not caps.writable:
         raise StoreError("the store is read-only", hint="make it writable, or choose another with --store")
     for key, data in items.items():
         if len(key.digest) != DIGEST_SIZE:
             raise FormatError("a key does not have 32 bytes")
-        if caps.max_object is not None and len(data) > caps.max_object:
-            raise StoreError(f"an object of {len(data)} bytes is too big for the store (at most {caps.max_object})")
         if not matches(key, data):
             raise FormatError(f"the {key.kind.name.lower()} {key.digest.hex()} does not have these bytes")
 

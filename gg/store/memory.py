@@ -27,14 +27,13 @@ class MemoryStore:
     def __init__(
         self,
         *,
-        max_object: int | None = None,
         before: Before | None = None,
         alter: Alter | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self.before = before
         self.alter = alter
-        self._caps = Caps(persistent=False, max_object=max_object)
+        self._caps = Caps(persistent=False)
         self._now = now
         self._lock = Lock()
         self._objects: dict[Key, bytes] = {}

@@ -1,4 +1,4 @@
-"""What all wrappers have in common: every method goes to the store inside, unless the wrapper has its own."""
+"""A store around another one: every method goes to the store inside, unless a subclass has its own."""
 
 from __future__ import annotations
 

@@ -524,7 +524,7 @@ def test_sqlite_is_loaded_only_when_needed(place: Path) -> None:
         from gg.core.ids import BlobId
         from gg.store.base import put_blobs
         from gg.store.directory import DirectoryStore
-        import gg.store.cache, gg.store.memory, gg.store.metered, gg.store.retry, gg.store.verified, gg.store.collection
+        import gg.store.memory, gg.store.wrapper, gg.store.collection
         import gg.host.filedb
         DirectoryStore(sys.argv[1]).close()
         print("sqlite3" in sys.modules)

@@ -1,4 +1,4 @@
-"""The conformance suite on every store there is, and on every wrapper around memory."""
+"""The conformance suite on the stores that need no server."""
 
 from __future__ import annotations
 
@@ -9,12 +9,8 @@ import pytest
 
 from gg.share.tiered import Tiered
 from gg.store.base import Store
-from gg.store.cache import Cache
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
-from gg.store.metered import Metered
-from gg.store.retry import Retry
-from gg.store.verified import Verify
 from gg.store.wrapper import Wrapper
 from tests.conformance.store_suite import StoreSuite
 
@@ -36,46 +32,6 @@ class TestWrapper(StoreSuite):
     @pytest.fixture
     def store(self) -> Store:
         return Wrapper(MemoryStore())
-
-
-class TestVerify(StoreSuite):
-    @pytest.fixture
-    def store(self) -> Store:
-        return Verify(MemoryStore())
-
-
-class TestRetry(StoreSuite):
-    @pytest.fixture
-    def store(self) -> Store:
-        return Retry(MemoryStore())
-
-
-class TestMetered(StoreSuite):
-    @pytest.fixture
-    def store(self) -> Store:
-        return Metered(MemoryStore())
-
-
-class TestCache(StoreSuite):
-    @pytest.fixture
-    def store(self) -> Store:
-        return Cache(MemoryStore(), MemoryStore())
-
-
-class TestCacheOnDisk(StoreSuite):
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        store = Cache(DirectoryStore(tmp_path / "near"), MemoryStore())
-        yield store
-        store.close()
-
-
-class TestAllTogether(StoreSuite):
-    @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
-        store = Metered(Cache(DirectoryStore(tmp_path / "near"), Verify(Retry(MemoryStore()))))
-        yield store
-        store.close()
 
 
 class TestTiered(StoreSuite):
