@@ -60,15 +60,15 @@ _PASSING = frozenset(
 )  # fmt: skip
 
 
-def need_extra(what: str, *names: str) -> None:
-    """SetupError when the packages of gg's extra `aws`, or those of them that are named, are not installed: `what` needs them."""
+def need_extra(what: str, *names: str, extra: str = "aws") -> None:
+    """SetupError when the packages `names` (none: all of `aws`) of gg's extra `extra`, which `what` needs, are not installed."""
     from importlib.util import find_spec
 
     absent = [name for name in names or _EXTRA if find_spec(name) is None]
     if absent:
         raise SetupError(
-            f"{what} needs what gg's extra `aws` installs: there is no {' and no '.join(absent)}",
-            hint="install it with: pip install 'ggbuild[aws]'",
+            f"{what} needs what gg's extra `{extra}` installs: there is no {' and no '.join(absent)}",
+            hint=f"install it with: pip install 'ggbuild[{extra}]'",
         )
 
 

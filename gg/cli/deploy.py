@@ -127,6 +127,7 @@ def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
 def store_place(text: str) -> StoreUri:
     """The store that an option or a setting names; with nothing but defaults when none is named."""
     from gg.cli.consent import settle
+    from gg.errors import UsageError
     from gg.share.s3.uri import StoreUri, parse
 
     found = Workspace.find()
@@ -134,7 +135,10 @@ def store_place(text: str) -> StoreUri:
     named = settle(found.root if found else None, flags, ("store",)).store
     if not named:
         return StoreUri("")
-    return parse(named if "://" in named else f"s3://{named}")
+    where = parse(named if "://" in named else f"s3://{named}")
+    if where.scheme != "s3":
+        raise UsageError(f"functions of Lambda cannot read {where}", hint="name a store in S3: s3://BUCKET/PREFIX")
+    return where
 
 
 def sizes(text: str) -> tuple[int, ...]:

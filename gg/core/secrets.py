@@ -1,4 +1,4 @@
-"""Variables of the environment that say who the user is to AWS and to a team: gg needs them, a build and its thunks do not."""
+"""Variables of the environment that say who the user is to a cloud and to a team: gg needs them, a build and its thunks do not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,17 @@ _SECRETS = frozenset(
         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
         "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
         "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AZURE_CLIENT_SECRET",
+        "AZURE_FEDERATED_TOKEN_FILE",
+        "AZURE_STORAGE_ACCESS_KEY",
+        "AZURE_STORAGE_ACCOUNT_KEY",
+        "AZURE_STORAGE_CLIENT_SECRET",
+        "AZURE_STORAGE_SAS_KEY",
+        "AZURE_STORAGE_SAS_TOKEN",
+        "AZURE_STORAGE_TOKEN",
         "GG_KEY",
+        "GOOGLE_APPLICATION_CREDENTIALS",
+        "GOOGLE_SERVICE_ACCOUNT_KEY",
     }
 )
 

@@ -69,7 +69,7 @@ def _may_spend(settings: Settings) -> bool:
 def _bill(store: Store) -> Bill | None:
     """For what the team's store is asked from here, and for what engines are to add."""
     remote = remote_of(store)
-    if remote is None:
+    if remote is None or remote.where.scheme != "s3":  # other services have no price table here
         return None
     from gg.cost.meter import Bill
 

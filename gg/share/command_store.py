@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 
+_ON_AWS = frozenset({"lambda", "spot"})
+_OBSTORE = ("obstore", "cryptography", "zstandard")
+
 
 def open_store(
     workspace: Workspace, settings: config.Settings, report: Report = lambda text: None, near: Store | None = None
@@ -33,20 +36,36 @@ def open_store(
     near = near or DirectoryStore(os.fsencode(workspace.store))
     if not settings.store:
         return near
-    needed = not {"lambda", "spot"}.isdisjoint((*settings.engine, settings.fallback))
+    needed = not _ON_AWS.isdisjoint((*settings.engine, settings.fallback))
     try:
         remote = open_remote(workspace, settings)
-    except SetupError as error:  # what it needs is not installed
-        if not needed:
+        if needed and remote.where.scheme != "s3":
+            remote.close()
+            raise SetupError(
+                f"functions of Lambda and spot workers cannot read {remote.where}",
+                hint="they need a store in S3: s3://BUCKET/PREFIX?region=R",
+            )
+    except BaseException as error:
+        if isinstance(error, SetupError) and not needed:  # what the store needs is not installed
             report(f"going on without the shared store: {error.what}")
             return near
         if not lent:
             near.close()
         raise
-    except BaseException:
-        if not lent:
-            near.close()
-        raise
+    return _tiered(workspace, settings, remote, near, report, lent=lent, needed=needed)
+
+
+def _tiered(
+    workspace: Workspace,
+    settings: config.Settings,
+    remote: Remote,
+    near: Store,
+    report: Report,
+    *,
+    lent: bool,
+    needed: bool,
+) -> Store:
+    """`near` before the store that `remote` reaches."""
     from gg.share.s3.store import S3Store
     from gg.share.tiered import Tiered
     from gg.share.unshared import PREFIX, Unshared
@@ -97,7 +116,10 @@ def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
     from gg.share.s3 import uri
 
     where = uri.parse(settings.store)
-    need_extra("a store in a bucket")
+    if where.scheme == "s3":
+        need_extra("a store in a bucket")
+    else:
+        need_extra(f"a store in {where.scheme}://", *_OBSTORE, extra="buckets")
     from gg.share.s3.remote import Remote
 
     return Remote(where, os.fsencode(os.path.join(workspace.dot, f"remote-{_name(where)}.db")), keyring(settings))

@@ -1,8 +1,4 @@
-"""A bucket as the few operations that the store is made of: each retried, paced, and its errors made clear.
-
-Names are object keys below the store's prefix. An operation ends with its result, or with SetupError (set-up is wrong),
-TransientStoreError (it did not pass after all tries) or StoreError.
-"""
+"""A bucket of S3: the operations of `gg.share.bucket_service`, each retried, paced, and its errors made clear."""
 
 from __future__ import annotations
 
@@ -21,12 +17,11 @@ from gg.aws.setup import Session
 from gg.aws.sign import Scope, query_string, quote_path
 from gg.aws.trouble import Cause, NoAnswer
 from gg.errors import GGError, SetupError, StoreError, Unreachable
-from gg.light.named import NamedTuple
+from gg.share.bucket_service import PART, Listed
 from gg.share.s3.limit import Adaptive, pause
 from gg.share.s3.uri import StoreUri
 from gg.store.base import TransientStoreError
 
-PART = 16 << 20
 _MOST_LISTING = 8 << 20  # bytes; a page has a thousand names of at most 1,024 bytes
 _MOST_LISTED = 1_000_000
 _LONGEST = 4096  # characters of a name in a listing, escaped as it may be
@@ -34,13 +29,6 @@ _TRIES = 8
 _FIRST_TRIES = 3  # of a connection, before any was ever made
 _RIGHTS = {"GET": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject", "DELETE": "s3:DeleteObject"}
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "POST": "write", "DELETE": "delete in"}
-
-
-class Listed(NamedTuple):
-    """An object as a listing has it."""
-
-    name: str
-    size: int
 
 
 class Bucket:
@@ -111,10 +99,10 @@ class Bucket:
         if reply.status == 416:  # there is no first byte
             return b""
         size = _whole_size(reply)
-        if size <= len(reply.body):
-            return reply.body
         if size > most:
             return None
+        if size <= len(reply.body):
+            return reply.body
         spans = [(at, min(at + PART, size)) for at in range(len(reply.body), size, PART)]
         parts = await asyncio.gather(*[self.get(name, span) for span in spans])
         return None if None in parts else b"".join([reply.body, *[part for part in parts if part is not None]])

@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gg.errors import FormatError, GGError, StoreError
+from gg.share.bucket_service import BucketService, Listed
 from gg.share.keys import Keyring, valid
 from gg.share.s3 import log
-from gg.share.s3.bucket import Bucket, Listed
 from gg.share.s3.catalog import Catalog
 
 _MARGIN_US = 3_600_000_000
@@ -46,7 +46,7 @@ class Journal:
     """The log of one store. All methods run in one event loop. `clock` gives seconds since the epoch."""
 
     def __init__(
-        self, bucket: Bucket, catalog: Catalog, keyring: Keyring, *, clock: Callable[[], float] = time.time
+        self, bucket: BucketService, catalog: Catalog, keyring: Keyring, *, clock: Callable[[], float] = time.time
     ) -> None:
         self._bucket = bucket
         self._catalog = catalog

@@ -15,8 +15,8 @@ from blake3 import blake3
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError
+from gg.share.bucket_service import PART, BucketService
 from gg.share.s3 import pack
-from gg.share.s3.bucket import PART, Bucket
 from gg.share.s3.catalog import Catalog, Place
 from gg.share.s3.pack import blob_name, pack_name
 from gg.store.base import Key, matches
@@ -30,7 +30,7 @@ _MOST_ALONE = 1 << 30
 class Reader:
     """Reads by what the catalog says. All methods run in one event loop."""
 
-    def __init__(self, bucket: Bucket, catalog: Catalog) -> None:
+    def __init__(self, bucket: BucketService, catalog: Catalog) -> None:
         self._bucket = bucket
         self._catalog = catalog
         self._indexes: dict[int, pack.Index] = {}

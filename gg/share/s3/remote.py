@@ -10,11 +10,10 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from typing import TypeVar
 
 from gg.aws.loop import LoopThread
-from gg.aws.setup import Session
 from gg.core.ids import BlobId
 from gg.errors import StoreError
+from gg.share.bucket_service import BucketService
 from gg.share.keys import Keyring
-from gg.share.s3.bucket import Bucket
 from gg.share.s3.catalog import Catalog
 from gg.share.s3.journal import Journal
 from gg.share.s3.log import Alone, Entry, PackNote
@@ -22,6 +21,7 @@ from gg.share.s3.pack import blob_name, pack_name
 from gg.share.s3.packer import Input, Packed, Source, plan
 from gg.share.s3.reader import Reader
 from gg.share.s3.uri import StoreUri
+from gg.share.services import open_service
 from gg.store.base import Key, blob_key
 
 T = TypeVar("T")
@@ -47,16 +47,16 @@ class Remote:
         keyring: Keyring,
         *,
         clock: Callable[[], float] = time.time,
-        open_bucket: Callable[[], Bucket] | None = None,
+        open_bucket: Callable[[], BucketService] | None = None,
     ) -> None:
         self.where = where
         self.keyring = keyring
         self._clock = clock
-        self._open_bucket = open_bucket or (lambda: Bucket.open(where, Session(where.region)))
+        self._open_bucket = open_bucket or (lambda: open_service(where))
         self._loop = LoopThread("gg store")
         self._lock = threading.Lock()
         self.catalog = Catalog(catalog, clock=clock)
-        self._bucket: Bucket | None = None
+        self._bucket: BucketService | None = None
         self._closed = False
 
     def run(self, work: Callable[[], Awaitable[T]]) -> T:
@@ -81,7 +81,7 @@ class Remote:
                 self._pending: dict[Key, Alone] = {}
 
     @property
-    def bucket(self) -> Bucket:
+    def bucket(self) -> BucketService:
         self.open()
         assert self._bucket is not None
         return self._bucket

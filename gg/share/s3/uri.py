@@ -1,4 +1,4 @@
-"""Where a store is: `s3://bucket/prefix?region=R`, as `GG_STORAGE_URI` and `store` in gg.toml have it."""
+"""Where a store is: `s3://bucket/prefix?region=R`, `gs://…`, `az://…`, as `GG_STORAGE_URI` and `store` in gg.toml have it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ from gg.light.named import NamedTuple
 
 DAY_S = 86400.0
 _HINT = (
-    "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS, &mode=read and &owner=ACCOUNT"
+    "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS, &mode=read and &owner=ACCOUNT;"
+    " gs://BUCKET/PREFIX and az://CONTAINER/PREFIX take ?expire=DAYS and &mode=read"
 )
 _OPTIONS = {"region", "expire", "mode", "endpoint", "owner"}
+_OPTIONS_OF_ALL = {"expire", "mode"}
+_SCHEMES = ("s3", "gs", "az")
 
 
 class StoreUri(NamedTuple):
     """A place in a bucket. `prefix` is without slashes at its ends. `expire_s`: after how many seconds the bucket's own
     lifecycle rule may take objects away. `writable`: whether anything is put there. `owner`: the account that
-    the bucket must belong to, where that is not the user's own.
+    the bucket must belong to, where that is not the user's own. `scheme`: the service, as its URIs begin.
     """
 
     bucket: str
@@ -28,13 +31,14 @@ class StoreUri(NamedTuple):
     expire_s: float = 30 * DAY_S
     writable: bool = True
     owner: str = ""
+    scheme: str = "s3"
 
     def name(self, path: str) -> str:
         """The object key of `path` below the prefix."""
         return f"{self.prefix}/{path}" if self.prefix else path
 
     def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+        return f"{self.scheme}://{self.bucket}/{self.prefix}".rstrip("/")
 
 
 def parse(text: str) -> StoreUri:
@@ -43,10 +47,10 @@ def parse(text: str) -> StoreUri:
         parts = urlsplit(text)
     except ValueError:  # brackets that are no address
         raise UsageError(f"{text!r} is no store", hint=_HINT) from None
-    if parts.scheme != "s3" or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
+    if parts.scheme not in _SCHEMES or not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", parts.netloc):
         raise UsageError(f"{text!r} is no store", hint=_HINT)
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    unknown = sorted(options.keys() - _OPTIONS)
+    unknown = sorted(options.keys() - (_OPTIONS if parts.scheme == "s3" else _OPTIONS_OF_ALL))
     if unknown:
         raise UsageError(f"{text!r}: there is no option {unknown[0]!r}", hint=_HINT)
     days = options.get("expire", "30")
@@ -66,4 +70,5 @@ def parse(text: str) -> StoreUri:
         expire_s=float(days) * DAY_S,
         writable=mode == "write",
         owner=owner,
+        scheme=parts.scheme,
     )
