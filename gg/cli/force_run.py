@@ -76,7 +76,9 @@ def force(
         from gg.share.command_store import check
 
         check(settings)
+    from gg.observe.account import Account
     from gg.observe.choose import choose
+    from gg.workspace.running import Running
     from gg.workspace.targets import Targets
 
     started, cpu = time.time(), time.process_time()
@@ -87,15 +89,20 @@ def force(
     any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
     any_work = any_work or bool(settings.store and settings.share and _owes_others(workspace))
     shown = not as_json and sys.stderr.isatty()
-    see = sink.see if held is None else _holding(held, sink.see)
-    status, counts = _force(workspace, settings, wanted, see, terminal=shown) if any_work else (0, {})
+    account = Account(sink.see if held is None else _holding(held, sink.see))
+    running = Running(workspace, "force", targets)
+    try:
+        status, counts = _force(workspace, settings, wanted, account.see, terminal=shown) if any_work else (0, {})
+    finally:
+        running.end()
+    fetched = counts.pop("fetched", 0)
     if held is not None:
         counts = {**counts, "failures": ()}
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
     sink.see(finished)
     sink.close()
     line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
-    history.append(workspace, line)
+    history.append(workspace, {**line, **account.told(), "fetched": fetched})
     if any_work:
         _keep_small(os.fsencode(workspace.store), settings.store_size)
     if wanted.out_of_reach and not status:
@@ -195,7 +202,10 @@ def _force(
     *,
     terminal: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Force; the exit status, and what `RunFinished` says of it. `terminal`: what tools print is shown on one."""
+    """Force; the exit status, and what `RunFinished` says of it, with how many results were `fetched` from the team's store.
+
+    `terminal`: what tools print is shown on one.
+    """
     from gg.force.composition import Composition
     from gg.host.closing import end_soon
 
@@ -210,7 +220,7 @@ def _force(
         composition.close()
     wanted.out_of_reach += forcer.names_elsewhere
     wanted.lost += forcer.lost
-    told = {"placed": forcer.placed, "failures": tuple(forcer.failures)}
+    told = {"placed": forcer.placed, "failures": tuple(forcer.failures), "fetched": composition.fetched()}
     return ended.status, {**ended.counts(), **told, **composition.spent()}
 
 

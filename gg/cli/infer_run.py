@@ -77,7 +77,9 @@ def infer(
         build.start(arguments, _environment(workspace, quiet=quiet))
         from gg.force.reading import Reading
         from gg.record.recording import Session  # while the build reads its makefiles
+        from gg.workspace.running import Running
 
+        running = Running(workspace, "infer", arguments)
         ledger.begin()
         reading = Reading(partial(_compose, workspace, store, settings, ledger, quiet))
         session = Session(
@@ -93,6 +95,7 @@ def infer(
             common=workspace.common,
         )
         status = _serve(build, session, reading, arguments, started)
+        running.end()
     finally:
         build.close()
         ledger.close()

@@ -50,6 +50,11 @@ class Composition:
         cost = self.bill.cost
         return {"usage": self.bill.usage._asdict(), "cost": {**cost._asdict(), "total": cost.total}}
 
+    def fetched(self) -> int:
+        """How many results were found in the team's store."""
+        found: int = getattr(self.store, "fetched_results", 0)
+        return found
+
     def close(self) -> None:
         """End what runs, flush what is to be shared, and let go of the store."""
         try:

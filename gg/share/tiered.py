@@ -51,6 +51,7 @@ class Tiered:
         self.near = near
         self.far = far
         self.fetched = 0
+        self.fetched_results = 0
         self.shared = 0
         self._share = share and far.caps.writable
         self._report = report
@@ -187,6 +188,7 @@ class Tiered:
         found: dict[Key, bytes] = self._ask(lambda: self.far.get(keys), {}) if keys else {}
         if found:
             self.fetched += len(found)
+            self.fetched_results += sum(key.kind is Kind.REDUCTION for key in found)
             self.near.put(found)
         return found
 

@@ -17,7 +17,7 @@ TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had agai
 _OWN = re.compile(
     r"(store|files|remote-[0-9a-f]+)\.db(-wal|-shm|-journal)?"
     r"|(history|calls)\.jsonl|(deployment|functions|endpoints)\.json"
-    r"|answers|blobs|calls|failed|gate|grown|known-as|ledger|lock|outside|recall|recorded|root|running|shims|tmp|version|wheels"
+    r"|answers|blobs|builds|calls|failed|gate|grown|known-as|ledger|lock|outside|recall|recorded|root|running|shims|tmp|version|wheels"
     r"|\.gitignore|CACHEDIR\.TAG"
 )
 _ASIDE = re.compile(r"\.?(?:[0-9]+|new|gg-.*)")  # what a file that is being written has behind its name

@@ -14,7 +14,8 @@ answers            what compilers said of themselves in earlier sessions
 recall             what sources were found to read in earlier sessions
 files.db           digests of the tree's files
 shims/             symbolic links to the shim, one for each tool name seen on PATH
-history.jsonl      a line for each gg-infer and gg-force
+history.jsonl      a line for each gg-infer and gg-force that has ended
+builds/            a file for each that runs (`gg.workspace.running`)
 
 Who wants it otherwise has records and store together in one directory: `GG_DIR`, or one in `.gg/` at the top of the tree, if he
 has put it there (`gg init --in-tree`; `gg.workspace.in_tree`).
