@@ -59,7 +59,7 @@ def _going_on(each: dict[str, object], every: bool) -> str:
 
 
 def _table(ended: Sequence[Run], every: bool) -> list[str]:
-    from gg.observe.tables import columns
+    from gg.observe.in_columns import columns
 
     head = ["name", "began", "what", "status", "thunks", "took", "cost", *(["workspace"] if every else []), "of"]
     return columns(head, [_row(run, every) for run in ended], right=(3, 4, 5, 6)) if ended else []

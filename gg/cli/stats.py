@@ -89,7 +89,7 @@ _HEAD = ("day", "recorded", "forced", "ran", "known", "from team", "failed", "co
 
 
 def _table(by_day: Mapping[str, Sums], total: Sums) -> list[str]:
-    from gg.observe.tables import columns
+    from gg.observe.in_columns import columns
 
     rows = [_row(day, sums) for day, sums in by_day.items()]
     rows += [_row("all", total)] if len(rows) > 1 else []
