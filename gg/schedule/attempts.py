@@ -13,6 +13,7 @@ from gg.schedule.starting import Starting
 from gg.schedule.states import Attempt, Node, Trouble
 
 MAX_BUMPS = 8
+_ANSWERED = (Fault.THROTTLED, Fault.INFRA, Fault.LOST)  # a duplicate that ended so is no reason to wait longer for the next
 
 
 class Attempting(Starting):
@@ -41,7 +42,8 @@ class Attempting(Starting):
             return None
         engine = attempt.engine
         if attempt.batch is None or attempt.batch.closed():
-            engine.ended(attempt.memory if engine.caps.memory_total is not None else 0)
+            memory = attempt.memory if engine.caps.memory_total is not None else 0
+            engine.ended(memory, attempt.slot.overdue)
         if attempt.live:
             node = attempt.node
             node.attempts = tuple([other for other in node.attempts if other is not attempt])
@@ -70,7 +72,8 @@ class Attempting(Starting):
         engine = attempt.engine
         tripped = False
         if fault is Fault.THROTTLED:
-            tripped = engine.throttled(self.now, attempt.id, attempt.started)
+            if attempt.batch is None or attempt.batch.blamed():
+                tripped = engine.throttled(self.now, attempt.id)
         elif RULES[fault].blames and attempt.live:
             self._tally.judged(blamed=True)
             if attempt.batch is None or attempt.batch.blamed():
@@ -150,3 +153,5 @@ class Attempting(Starting):
         self._note(node, attempt, fault)
         if not node.attempts:
             self._retry(node, fault, attempt.id)
+        elif attempt.hedge and fault in _ANSWERED:
+            node.hedges -= 1

@@ -104,6 +104,8 @@ def _engines(scheduler: Dispatching) -> None:
         mine = [a for a in scheduler._attempts.values() if a.engine is engine]
         slots = len({a.batch or a for a in mine})
         assert engine.running == slots, f"{engine.name}: {engine.running} running, really {slots}"
+        overdue = len({a.slot for a in mine if a.slot.overdue})
+        assert engine.overdue == overdue, f"{engine.name}: {engine.overdue} overdue, really {overdue}"
         shared = engine.caps.memory_total is not None
         assert engine.memory_used == (sum(a.memory for a in mine) if shared else 0), f"{engine.name}: memory"
         assert engine.up or not mine, f"{engine.name} is down and runs {len(mine)}"

@@ -75,6 +75,7 @@ class Dispatching(Attempting):
                 continue
             over = self._halted or self._stopped
             if not over and self._drags(node):
+                self._let_pass(attempt)
                 self._listen(attempt.engine)
                 asked = attempt.live and attempt.id in self._attempts and self._may_hedge(node)
                 engine = self._second(node.attempts[-1]) if asked else None
@@ -106,6 +107,12 @@ class Dispatching(Attempting):
         node.attempts = tuple([other for other in node.attempts if other is not attempt])
         self._cancel(attempt)
         self._faulted_attempt(attempt, fault)
+
+    def _let_pass(self, attempt: Attempt) -> None:
+        """Its slot does not count any more in what an engine that throttles is trusted with."""
+        slot = attempt.slot
+        attempt.engine.overdue += not slot.overdue
+        slot.overdue = True
 
     # Silence
 

@@ -1,10 +1,12 @@
 """The scheduler's view of an engine: how many attempts it may be given now, and whether it can be trusted.
 
-Four limits, the smallest counts. *Slots* are what the engine says it has. The *window* is halved when the engine
-throttles, at most once for all the attempts that were under way then, and grows with each success. The *ramp* is a
-token bucket for going wider than ever before: an environment that exists may be used again at once. The *breaker*
-opens after many faults in a row, lets one probe through when its cooldown has passed, closes at any success, and
-gives the engine up after several failed probes.
+Four limits, the smallest counts. *Slots* are what the engine says it has. The *window* loses one with each attempt that the
+engine throttles, and gains a quarter with each success: so an engine that refuses a tenth by chance stays as wide as it
+is. When it refuses many of those that were under way together, it is given nothing for a while, and then no more than it has
+taken. What is overdue does not count in the window, for a few attempts that hang would fill it. The *ramp* is a token bucket
+for going wider than ever before: an environment that exists may be used again at once. The *breaker* opens after many
+faults in a row, lets one probe through when its cooldown has passed, closes at any success, and gives the engine up after
+several failed probes.
 
 A cancelled attempt holds its slot until the engine has answered: a process that is being killed still runs.
 """
@@ -33,21 +35,25 @@ class Engine:
         "bit",
         "breaker",
         "caps",
-        "cut_at",
         "failed_probes",
         "faults",
         "heard_at",
         "held_until",
         "lag",
+        "last_of_round",
+        "latest",
         "listen_at",
         "memory_used",
         "name",
+        "overdue",
         "passed",
         "policy",
         "probe",
         "probe_at",
         "proven",
         "quiet_until",
+        "refused",
+        "round",
         "running",
         "silences",
         "slots",
@@ -75,12 +81,15 @@ class Engine:
 
     def _reset(self, now: float) -> None:
         self.running = 0
+        self.overdue = 0  # of those that run
         self.memory_used = 0
         self.passed = 0  # attempts started past a node that waits for memory
         self.window = math.inf
-        self.cut_at = -math.inf
         self.held_until = -math.inf
-        self.throttles = 0  # cuts since the last success
+        self.round = 0  # what was under way when the first of a round of attempts was refused
+        self.refused = 0  # of that round
+        self.last_of_round = self.latest = AttemptId(0)  # that was started
+        self.throttles = 0  # rounds since the last success
         self.faults = 0  # since the last success
         self.breaker = Breaker.CLOSED
         self.failed_probes = 0
@@ -119,8 +128,9 @@ class Engine:
             return 0
         if self.breaker is not Breaker.CLOSED:
             return self._room_for_probe(now)
-        slots = self.slots
-        room = (slots if self.window >= slots else int(self.window)) - self.running
+        room = self.slots - self.running
+        if self.window < self.slots:
+            room = min(room, int(self.window) - self.running + self.overdue)
         if room > 0 and self.caps.ramp is not None:
             room = min(room, max(0, self.warm - self.running) + int(self._tokens(now)))
         return room if room > 0 else 0
@@ -146,7 +156,7 @@ class Engine:
         ramp = self.caps.ramp
         if ramp is None or self.breaker is not Breaker.CLOSED or self.running < self.warm:
             return None
-        if self.running >= min(self.slots, self.window) or ramp.rate <= 0:
+        if self.running >= min(self.slots, self.window + self.overdue) or ramp.rate <= 0:
             return None
         missing = min(max(1.0, 0.05 * ramp.rate), float(ramp.burst)) - self._tokens(now)
         return now + missing / ramp.rate + 1e-9 if missing > 0 else None
@@ -164,6 +174,7 @@ class Engine:
             self.tokens, self.tokens_at = self._tokens(now) - 1.0, now
         if not self.running:
             self.heard_at = now
+        self.latest = attempt
         self.running += 1
         self.attempts += 1
         self.memory_used += memory
@@ -174,8 +185,9 @@ class Engine:
         """One more attempt shares the slot of one that was started."""
         self.attempts += 1
 
-    def ended(self, memory: int) -> None:
+    def ended(self, memory: int, overdue: bool = False) -> None:
         self.running -= 1
+        self.overdue -= overdue
         self.memory_used -= memory
 
     # Silence
@@ -218,19 +230,22 @@ class Engine:
             return self.faults >= limit and self._open(now)
         return False
 
-    def throttled(self, now: float, attempt: AttemptId, started: float) -> bool:
+    def throttled(self, now: float, attempt: AttemptId) -> bool:
         """It refused an attempt. True if that was once too often, and the breaker opens or gives up."""
         if self.breaker is Breaker.PROBING and self.probe == attempt:
             return self._probe_failed(now)
-        if started < self.cut_at or self.breaker is not Breaker.CLOSED:
+        if self.breaker is not Breaker.CLOSED:
             return False
-        self.throttles += 1
-        self.window = cut_window(self.window, self.running + 1)
-        self.warm = min(self.warm, self.running)
+        if attempt > self.last_of_round:
+            self.round, self.refused, self.last_of_round = self.running - self.overdue + 1, 0, self.latest
+            self.throttles += 1
+        self.refused += 1
         policy = self.policy
-        seed = self.attempts
-        self.held_until = now + backoff(policy.throttle_hold, policy.throttle_cap, self.throttles, seed)
-        self.cut_at = self.held_until
+        self.window = cut_window(policy, min(self.window, self.slots), self.round, self.refused)
+        if now < self.held_until or self.refused <= policy.throttle_share * self.round:
+            return False
+        self.warm = min(self.warm, self.running)
+        self.held_until = now + backoff(policy.throttle_hold, policy.throttle_cap, self.throttles, self.attempts)
         return self.throttles >= policy.throttle_trip and self._open(now)
 
     def unsure(self, attempt: AttemptId) -> None:

@@ -29,7 +29,8 @@ class Policy:
     `max_free`: faults of a node that cost nothing, before they count. `patience`: how long a node waits for an engine that
     is gone. `cancel_grace`: how long a cancelled attempt may hold its slot; also what is allowed beyond a deadline before
     an attempt counts as lost. `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of
-    how long its like take. `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried
+    how long its like take. `throttle_share`: what an engine may refuse of the attempts that it is given at once before nothing
+    is sent to it for `throttle_hold`. `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried
     again; each waits twice as long as the one before it. `silence`: how long an engine may say nothing, while all that runs
     there is overdue, before that is told and acted upon; then twice as long, and so on. `width`: attempts at once, of all
     engines together; None for what their slots allow. `batch_seconds`: how long attempts that share an invocation may take
@@ -65,6 +66,7 @@ class Policy:
     breaker_cap: float = 60.0
     breaker_probes: int = 5
     throttle_trip: int = 8
+    throttle_share: float = 0.2
     throttle_hold: float = 0.25
     throttle_cap: float = 20.0
     window_growth: float = 0.25
@@ -388,9 +390,13 @@ def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, t
 # The congestion window of an engine (additive increase, multiplicative decrease; Chiu and Jain 1989)
 
 
-def cut_window(window: float, running: int) -> float:
-    """The window after the engine refused: half of what was running."""
-    return max(1.0, min(window, float(running)) / 2.0)
+def cut_window(policy: Policy, window: float, under_way: int, refused: int) -> float:
+    """The window after the engine has refused one more, so many by now of those that were under way together: one less; and
+    when it refuses many of them, no more than it has taken, or half of them.
+    """
+    many = refused > policy.throttle_share * under_way
+    left = min(window, max(under_way - refused, under_way / 2.0)) if many else window - 1.0
+    return max(1.0, left)
 
 
 def grown_window(window: float, growth: float) -> float:

@@ -199,7 +199,20 @@ class Queue:
 class Attempt:
     """One Start that its engine has not answered yet. `live` until it is cancelled."""
 
-    __slots__ = ("batch", "engine", "give_up", "hedge", "id", "limit", "live", "memory", "node", "since", "started")
+    __slots__ = (
+        "batch",
+        "engine",
+        "give_up",
+        "hedge",
+        "id",
+        "limit",
+        "live",
+        "memory",
+        "node",
+        "overdue",
+        "since",
+        "started",
+    )
 
     def __init__(self, id: AttemptId, node: Node, engine: Engine, started: float, memory: int, hedge: bool) -> None:
         self.id = id
@@ -212,7 +225,13 @@ class Attempt:
         self.give_up = math.inf  # when to go on without its answer
         self.hedge = hedge
         self.live = True
+        self.overdue = False
         self.batch: Batch | None = None
+
+    @property
+    def slot(self) -> Attempt | Batch:
+        """What holds a slot of its engine: it, or those that share one with it."""
+        return self.batch or self
 
 
 class Batch:
@@ -220,11 +239,12 @@ class Batch:
     at most, all of them, as far as was known when they were started.
     """
 
-    __slots__ = ("_left", "_unblamed", "late", "members")
+    __slots__ = ("_left", "_unblamed", "late", "members", "overdue")
 
     def __init__(self) -> None:
         self.members: list[Attempt] = []
         self.late = 0.0
+        self.overdue = False
         self._left = -1
         self._unblamed = True
 

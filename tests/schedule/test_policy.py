@@ -242,10 +242,13 @@ def test_deadlines_follow_history(
     assert deadline(Policy(), caps, quantile, known, timeouts) == seconds
 
 
-def test_the_window_halves_and_grows() -> None:
-    assert cut_window(float("inf"), 100) == 50.0
-    assert cut_window(20.0, 100) == 10.0
-    assert cut_window(1.0, 1) == 1.0
+def test_the_window_shrinks_and_grows() -> None:
+    policy = Policy()
+    assert cut_window(policy, 100.0, 100, 1) == 99.0
+    assert cut_window(policy, 1000.0, 20, 4) == 999.0, "a few of those that ran say nothing of how many more it would take"
+    assert cut_window(policy, 1000.0, 20, 5) == 15.0, "many do"
+    assert cut_window(policy, 60.0, 100, 90) == 50.0, "and no more than half at a time is taken"
+    assert cut_window(policy, 1.0, 1, 1) == 1.0
     assert grown_window(1.0, 0.25) == 2.0
     assert grown_window(100.0, 0.25) == 100.25
 
@@ -281,16 +284,48 @@ def test_room_is_the_smallest_of_its_limits() -> None:
     assert there.room(0.0) == 0
 
 
-def test_throttling_is_counted_once_for_what_was_under_way() -> None:
+def test_many_throttled_are_counted_once_for_what_was_under_way() -> None:
     there = engine(100)
     ids = begin(there, 100)
-    for id in ids[:50]:
+    for id in ids[:60]:
         there.ended(0)
-        assert there.throttled(1.0, id, 0.0) is False
+        assert there.throttled(1.0, id) is False
     assert there.window == 50.0
     assert there.throttles == 1
     assert there.room(1.0) == 0
     assert there.opens_at(1.0) == there.held_until
+    assert there.room(there.held_until) == 10
+
+
+def test_an_engine_that_throttles_a_tenth_stays_wide() -> None:
+    there = engine(100)
+    ids = begin(there, 100)
+    for number in range(1000):
+        id = ids.pop(0)
+        there.ended(0)
+        if number % 10 == 0:
+            assert there.throttled(1.0, id) is False
+        else:
+            there.worked()
+        ids += begin(there, there.room(1.0), 1.0)
+    assert there.running >= 95
+    assert there.held_until < 0
+
+
+def test_what_is_overdue_is_in_no_window() -> None:
+    there = engine(100)
+    begin(there, 20)
+    there.window = 10.0
+    assert there.room(0.0) == 0
+    there.overdue = 15
+    assert there.room(0.0) == 5
+    begin(there, 5)
+    for _ in range(15):
+        there.ended(0, overdue=True)
+    assert (there.running, there.overdue, there.room(0.0)) == (10, 0, 0)
+    there.overdue = there.running
+    there.slots = 12
+    assert there.room(0.0) == 2, "a slot that it does not have is nobody's"
 
 
 def test_faults_in_a_row_trip_the_breaker_and_a_success_between_does_not() -> None:
