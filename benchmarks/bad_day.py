@@ -1,11 +1,12 @@
 """A bad day, on loopback: a build of many thunks in functions that fail, and what may befall a run in its middle.
 
-    python -m benchmarks.bad_day [--thunks N] [--seeds S] [--events NAME,… | none] [--json FILE]
+    python -m benchmarks.bad_day [--thunks N] [--seeds S] [--answering] [--events NAME,… | none] [--json FILE]
 
 *Faults*: of the invocations a tenth is throttled, a twentieth each is refused, hangs until the function's timeout, and is
 lost after it has run; a fiftieth is answered with corrupt bytes. `gg-force --fallback never`, a seed at a time, from an empty
 store: each must end with 0 and the bytes of a plain build. `invocations` were run, `repeated` are the attempts that gg made
-again, by reason.
+again, by reason. With `--answering` functions only answer after 50 ms, 100 at once, and end what hangs after 900 s, so that
+what is measured is gg alone; the bytes are compared with those of a run without faults, in front of it.
 
 *Events*, each in the middle of a run whose invocations take two seconds: `stopped` (SIGSTOP for a minute), `expired` (the
 token), `skewed` (the clock), `silent` (no answer for twenty seconds), `full` (the disk), `killed` (SIGKILL; then again). After
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,16 +32,63 @@ from benchmarks.machine import machine
 from tests.e2e.project import SCRIPTS
 from tests.servers.deployed import Deployed, bare_project, deployed
 from tests.servers.functions_for_tests import until
+from tests.servers.lambda_service.client import LambdaService
+from tests.servers.pretended import environment, made, pretended, recorded
 from tests.servers.recorded_build import RecordedBuild, assembly
-from tests.servers.seaweed import seaweed
+from tests.servers.seaweed import Seaweed, seaweed
 
 FAULTS: dict[str, Any] = {"throttle": 0.10, "server": 0.05, "hang": 0.05, "lost": 0.05, "corrupt": 0.02}
 TIMEOUT_S = 20
 WIDE = ("--jobs", "16", "--fallback", "never", "--json")
+ANSWERING = ("--jobs", "100", "--fallback", "never", "--engine", "lambda", "--json")
+ANSWER_S = 0.05
 SLOW: dict[str, Any] = {"slow": 1.0, "slow_s": 2.0}
 STOPPED_S, SILENT_S = 60.0, 20.0
 SMALL_DISK = 'mount -t tmpfs -o size=$1 none "$2" && cp -a "$3/." "$2" && shift 3 && exec "$@"'
 Row = dict[str, Any]
+
+
+def end(process: subprocess.Popen[bytes], began: float) -> Row:
+    """What became of a run."""
+    out, err = process.communicate()
+    events = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
+    last: Row = next((event for event in events if event["event"] == "run-finished"), {})
+    notes = [event["text"] for event in events if event["event"] == "note"]
+    repeated = last.get("retries", {})
+    said = err.decode(errors="replace").strip().splitlines()
+    row = {"status": process.returncode, "wall_s": round(time.monotonic() - began, 1), "ran": last.get("ran", 0)}
+    return {**row, "repeated": repeated, "notes": sorted(set(notes))[:12], "said": said[:6]}
+
+
+def met(functions: LambdaService) -> Row:
+    """How many invocations met which fault."""
+    state = functions.state()
+    return {kind: state.get(f"fault {kind}", 0) for kind in FAULTS}
+
+
+def answering(server: Seaweed, thunks: int, seed: int) -> Row:
+    """A run in functions that only answer, under faults, and without any for comparison."""
+    rows: list[Row] = []
+    outputs: list[dict[str, bytes]] = []
+    with tempfile.TemporaryDirectory() as top:
+        place = Path(top) / "now"
+        place.mkdir()
+        project = recorded(place, thunks, ANSWER_S)
+        shutil.copytree(place, Path(top) / "kept", symlinks=True)
+        for faults in ({}, {**FAULTS, "seed": seed}):
+            shutil.rmtree(place)
+            shutil.copytree(Path(top) / "kept", place, symlinks=True)
+            with pretended(server, place) as service:
+                service.faults(**faults)
+                command, env = [str(SCRIPTS / "gg-force"), *ANSWERING], project.env | environment(server, service)
+                began, pipe = time.monotonic(), subprocess.PIPE
+                row = end(subprocess.Popen(command, cwd=project.root, env=env, stdout=pipe, stderr=pipe), began)
+                outputs.append({path.name: path.read_bytes() for path in (project.root / "out").iterdir()})
+                row |= {"invocations": service.state()["invocations"], "met": met(service), "made": made(project)}
+                rows.append(row)
+    plain, row = rows
+    row |= {"seed": seed, "same": outputs[0] == outputs[1] and row["made"] == thunks, "wall_s_without": plain["wall_s"]}
+    return row | {"attempts": thunks + sum(row["repeated"].values()), "invocations_without": plain["invocations"]}
 
 
 class Day:
@@ -65,17 +114,6 @@ class Day:
     def invocations(self) -> int:
         return self.here.invocations()
 
-    def end(self, process: subprocess.Popen[bytes], began: float) -> Row:
-        """What became of a run."""
-        out, err = process.communicate()
-        events = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
-        last: Row = next((event for event in events if event["event"] == "run-finished"), {})
-        notes = [event["text"] for event in events if event["event"] == "note"]
-        repeated = last.get("retries", {})
-        said = err.decode(errors="replace").strip().splitlines()
-        row = {"status": process.returncode, "wall_s": round(time.monotonic() - began, 1), "ran": last.get("ran", 0)}
-        return {**row, "repeated": repeated, "notes": sorted(set(notes))[:12], "said": said[:6]}
-
     def same(self) -> bool:
         try:
             self.build.project.assert_tree(self.build.plain)
@@ -89,11 +127,14 @@ class Day:
         self.fresh()
         self.here.functions.faults(**FAULTS, seed=seed)
         began, before = time.monotonic(), self.invocations()
-        row = self.end(self.start(), began)
-        state = self.here.functions.state()
-        met = {kind: state.get(f"fault {kind}", 0) for kind in FAULTS}
+        row = end(self.start(), began)
+        row |= {
+            "seed": seed,
+            "same": self.same(),
+            "invocations": self.invocations() - before,
+            "met": met(self.here.functions),
+        }
         self.here.functions.faults()
-        row |= {"seed": seed, "same": self.same(), "invocations": self.invocations() - before, "met": met}
         return row | {"attempts": self.thunks + sum(row["repeated"].values())}
 
     # Events
@@ -107,7 +148,7 @@ class Day:
         row["invocations"] = self.invocations() - before
         if row["status"]:
             self.here.functions.faults(**SLOW)
-            again = self.end(self.start(), time.monotonic())
+            again = end(self.start(), time.monotonic())
             row |= {"again": again, "invocations_with_again": self.invocations() - before}
         self.here.functions.faults()
         return row | {"event": name, "same": self.same()}
@@ -118,7 +159,7 @@ class Day:
         until(lambda: self.invocations() - start >= 24 or process.poll() is not None, timeout_s=120)
 
     def _none(self, began: float) -> Row:
-        return self.end(self.start(), began)
+        return end(self.start(), began)
 
     def _stopped(self, began: float) -> Row:
         process = self.start()
@@ -126,19 +167,19 @@ class Day:
         os.kill(process.pid, signal.SIGSTOP)
         time.sleep(STOPPED_S)
         os.kill(process.pid, signal.SIGCONT)
-        return self.end(process, began)
+        return end(process, began)
 
     def _killed(self, began: float) -> Row:
         process = self.start()
         self._mid(process)
         os.killpg(process.pid, signal.SIGKILL)
-        return self.end(process, began)
+        return end(process, began)
 
     def _for_a_while(self, began: float, **faults: object) -> Row:
         process = self.start()
         self._mid(process)
         self.here.functions.faults(**SLOW, **faults)
-        return self.end(process, began)
+        return end(process, began)
 
     def _expired(self, began: float) -> Row:
         return self._for_a_while(began, expired=[(0.0, 600.0)])
@@ -161,7 +202,7 @@ class Day:
             subprocess.run(
                 ["nsenter", "-m", "-t", str(process.pid), "sh", "-c", fill], check=False, capture_output=True
             )
-            return self.end(process, began)
+            return end(process, began)
 
 
 EVENTS = ("none", "stopped", "expired", "skewed", "silent", "full", "killed")
@@ -174,6 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--events", default=",".join(EVENTS))
     parser.add_argument("--slow-thunks", type=int, default=100, help="of the runs in which something happens")
+    parser.add_argument("--answering", action="store_true", help="faults in functions that only answer, and no events")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(argv)
     rows: list[Row] = []
@@ -184,10 +226,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.write_text(json.dumps({"machine": machine(), "faults": FAULTS, "rows": rows}, indent=1) + "\n")
 
+    seeds = range(options.first, options.first + options.seeds)
+    if options.answering:
+        with seaweed() as server:
+            for seed in seeds:
+                keep(answering(server, options.thunks, seed))
+        return 0 if all(_is_well(row) for row in rows) else 1
     with tempfile.TemporaryDirectory() as top, seaweed() as server, deployed(server, memory="1769") as here:
         _end_after(here, TIMEOUT_S)
         for thunks, work in (
-            (options.thunks, [("faults", seed) for seed in range(options.first, options.first + options.seeds)]),
+            (options.thunks, [("faults", seed) for seed in seeds]),
             (options.slow_thunks, [("event", name) for name in options.events.split(",") if options.events]),
         ):
             if not work:
