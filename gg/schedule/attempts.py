@@ -13,7 +13,11 @@ from gg.schedule.starting import Starting
 from gg.schedule.states import Attempt, Node, Trouble
 
 MAX_BUMPS = 8
-_ANSWERED = (Fault.THROTTLED, Fault.INFRA, Fault.LOST)  # a duplicate that ended so is no reason to wait longer for the next
+_ANSWERED = (
+    Fault.THROTTLED,
+    Fault.INFRA,
+    Fault.LOST,
+)  # a duplicate that ended so is no reason to wait longer for the next
 
 
 class Attempting(Starting):

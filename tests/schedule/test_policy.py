@@ -245,7 +245,7 @@ def test_deadlines_follow_history(
 def test_the_window_shrinks_and_grows() -> None:
     policy = Policy()
     assert cut_window(policy, 100.0, 100, 1) == 99.0
-    assert cut_window(policy, 1000.0, 20, 4) == 999.0, "a few of those that ran say nothing of how many more it would take"
+    assert cut_window(policy, 1000.0, 20, 4) == 999.0, "a few say nothing of how many more it would take"
     assert cut_window(policy, 1000.0, 20, 5) == 15.0, "many do"
     assert cut_window(policy, 60.0, 100, 90) == 50.0, "and no more than half at a time is taken"
     assert cut_window(policy, 1.0, 1, 1) == 1.0
