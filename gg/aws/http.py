@@ -86,15 +86,13 @@ class Client:
         sent: Callable[[], None] | None = None,
     ) -> Reply:
         """One request, signed; whatever the answer's status. NoAnswer when there is none of at most `most` bytes.
-
         `path` and `query` are as they go over the wire (`quote_path`, `query_string`). `idle_s`: seconds without a byte in
         either direction. `repeat`: whether it may be sent again when a connection that was kept turns out to be dead; by
         default for all but POST. `sent` is called when there is a connection to send it by.
         """
         parts = ([body] if body else []) if isinstance(body, bytes) else body
         head = await self._head(method, self.endpoint.prefix + path, query, headers or {}, parts)
-        if repeat is None:
-            repeat = method in _REPEATABLE
+        repeat = method in _REPEATABLE if repeat is None else repeat
         self.requests += 1
         while True:
             connection = await self._take()

@@ -72,8 +72,7 @@ def command(
 
     need_extra("gg deploy")
     role = role or config.lambda_role()
-    architecture = choose_architecture(arch, platform.machine())
-    chosen = choose(runtime, sys.version_info[:2])
+    architecture, chosen = choose_architecture(arch, platform.machine()), choose(runtime, sys.version_info[:2])
     place = store_place(store)
     regions = (region or place.region or Session().region()).split(",")
     first = Session(regions[0])
@@ -87,18 +86,15 @@ def command(
     )  # fmt: skip
     made = package.build(chosen, architecture, os.path.join(config.cache_home(), "wheels"))
     choice = _choice(layer, made, regions)
-    click.echo(
-        f"account {whose.number}, store {base.uri}, zip of {len(made.data) / 1e6:.1f} MB" + ", DRY RUN" * dry_run
-    )
+    size = f"zip of {len(made.data) / 1e6:.1f} MB"
+    click.echo(f"account {whose.number}, store {base.uri}, {size}" + ", DRY RUN" * dry_run)
     for each in regions:
         wanted, session = base._replace(region=each), Session(each) if each != regions[0] else first
         click.echo(f"{each}  ({_LEGEND})")
         say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0], layer=choice))
         if dry_run and not role:
             _show_policies(wanted)
-    click.echo("What it costs:")
-    for line in costs(base):
-        click.echo(f"  {line}")
+    click.echo("\n".join(["What it costs:", *(f"  {line}" for line in costs(base))]))
     if not dry_run:
         _remember([base._replace(region=each) for each in regions])
         _ready(base, first)

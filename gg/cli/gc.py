@@ -9,6 +9,7 @@ import click
 
 from gg.errors import UsageError
 from gg.workspace import settings as config
+from gg.workspace.setting_values import size
 from gg.workspace.workspace import Workspace
 
 _AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -50,7 +51,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
 
 def _size(text: str) -> int:
     try:
-        return config.size(text, "--max-size")
+        return size(text, "--max-size")
     except UsageError:
         raise click.BadParameter(f"{text!r} is no size", param_hint="--max-size") from None
 

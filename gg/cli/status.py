@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from gg.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.workspace.history import Record
 
 
 @click.command("gg status", context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,38 +32,46 @@ def command(as_json: bool, debug: bool) -> int:
         sizes = {kind.name.lower(): [s.size for s in store.keys(kind)] for kind in Kind}
     finally:
         store.close()
-    infer = next(history.runs(workspace, "infer"), None)
-    force = next(history.runs(workspace, "force"), None)
+    runs = {command: next(history.runs(workspace, command), None) for command in ("infer", "force")}
     if as_json:
-        counts = {name: {"count": len(s), "bytes": sum(s)} for name, s in sizes.items()}
-        where = {"records": workspace.dot, "store_directory": workspace.store}
-        report = {
-            "workspace": workspace.root,
-            **where,
-            "placeholders": waiting,
-            "store": counts,
-            "infer": infer,
-            "force": force,
-        }
-        click.echo(json.dumps(report))
+        click.echo(json.dumps(_report(workspace, waiting, sizes) | runs))
         return 0
     click.echo(f"workspace {workspace.root}, with its records in {workspace.dot}")
     click.echo(f"{len(waiting)} placeholders wait to be forced{_some(waiting)}")
     blobs, metadata = sum(sizes["blob"]), sum(sum(s) for name, s in sizes.items() if name != "blob")
     click.echo(f"store {workspace.store}: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
                f" {len(sizes['reduction'])} reductions ({_bytes(metadata)} of metadata)")  # fmt: skip
-    if infer:
-        click.echo(f"last gg-infer {_ago(infer)}: {infer['thunks']} thunks, {infer['new']} new;"
-                   f" {_sum(infer.get('real'))} calls ran for real; status {infer['status']}")  # fmt: skip
-        forced = infer.get("forced")
-        if isinstance(forced, dict) and forced.get("thunks"):
-            every = forced["thunks"] + forced["left"]
-            click.echo(f"  {forced['thunks']} of {every} thunks forced while recording, for {forced['readers']} that read"
-                       f" what was not made yet ({forced['seconds']:.1f} s)")  # fmt: skip
-    if force:
-        click.echo(f"last gg-force {_ago(force)}: {force['ran']} ran, {force['cached']} cached,"
-                   f" {force['failed']} failed; status {force['status']}")  # fmt: skip
+    for line in (*_of_infer(runs["infer"]), *_of_force(runs["force"])):
+        click.echo(line)
     return 0
+
+
+def _report(workspace: Workspace, waiting: list[str], sizes: Mapping[str, list[int]]) -> dict[str, object]:
+    return {
+        "workspace": workspace.root,
+        "records": workspace.dot,
+        "store_directory": workspace.store,
+        "placeholders": waiting,
+        "store": {name: {"count": len(s), "bytes": sum(s)} for name, s in sizes.items()},
+    }
+
+
+def _of_infer(infer: Record | None) -> Iterator[str]:
+    if not infer:
+        return
+    yield (f"last gg-infer {_ago(infer)}: {infer['thunks']} thunks, {infer['new']} new;"
+           f" {_sum(infer.get('real'))} calls ran for real; status {infer['status']}")  # fmt: skip
+    forced = infer.get("forced")
+    if isinstance(forced, dict) and forced.get("thunks"):
+        every = forced["thunks"] + forced["left"]
+        yield (f"  {forced['thunks']} of {every} thunks forced while recording, for {forced['readers']} that read"
+               f" what was not made yet ({forced['seconds']:.1f} s)")  # fmt: skip
+
+
+def _of_force(force: Record | None) -> Iterator[str]:
+    if force:
+        yield (f"last gg-force {_ago(force)}: {force['ran']} ran, {force['cached']} cached,"
+               f" {force['failed']} failed; status {force['status']}")  # fmt: skip
 
 
 def _some(names: list[str]) -> str:

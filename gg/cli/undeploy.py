@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import platform
+from typing import TYPE_CHECKING
 
 import click
 
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.deploy.wanted import Wanted
+    from gg.share.s3.uri import StoreUri
 
 
 @click.command("gg undeploy", context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,28 +48,11 @@ def command(
     from gg.cli.deploy import say, store_place
     from gg.deploy import apply
     from gg.deploy.found import remember
-    from gg.deploy.runtimes import OFFERED, choose_architecture
-    from gg.deploy.wanted import Wanted, checked
 
     need_extra("gg undeploy")
     place = store_place(store)
     regions = (region or place.region or Session().region()).split(",")
-    whose = apply.account(Session(regions[0]))
-    bucket = place.bucket or f"gg-{whose.number}-{regions[0]}"
-    architecture = choose_architecture(arch, platform.machine())
-    base = checked(
-        Wanted(
-            whose,
-            regions[0],
-            bucket,
-            place.prefix or "gg",
-            architecture,
-            OFFERED[0],
-            name=name,
-            role=role or config.lambda_role(),
-            owner=place.owner,
-        )
-    )
+    base = _deployed(place, regions[0], name, role, arch)
     for number, each in enumerate(regions):
         click.echo(f"{each}" + "  (DRY RUN)" * dry_run)
         wanted = base._replace(region=each)
@@ -73,3 +61,26 @@ def command(
     if found is not None and not dry_run:
         remember(found.dot, ())
     return 0
+
+
+def _deployed(place: StoreUri, region: str, name: str, role: str, arch: str) -> Wanted:
+    """What `gg deploy` made in the first region, as far as it has to be named to be removed."""
+    from gg.aws.setup import Session
+    from gg.deploy import apply
+    from gg.deploy.runtimes import OFFERED, choose_architecture
+    from gg.deploy.wanted import Wanted, checked
+
+    whose = apply.account(Session(region))
+    return checked(
+        Wanted(
+            whose,
+            region,
+            place.bucket or f"gg-{whose.number}-{region}",
+            place.prefix or "gg",
+            choose_architecture(arch, platform.machine()),
+            OFFERED[0],
+            name=name,
+            role=role or config.lambda_role(),
+            owner=place.owner,
+        )
+    )

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from gg.errors import UsageError
+
+if TYPE_CHECKING:
+    from gg.worker.serving import Options
 
 
 @click.command("gg worker", context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,35 +67,41 @@ def command(
     gg-force --engine remote=HOST/KEY       there, the first time; then --engine remote=HOST
     """
     from gg.worker import serving
-    from gg.worker.identity import load_identity
     from gg.workspace import settings as config
+    from gg.workspace.setting_values import size
 
     if (listen is None) == (queue is None):
-        raise UsageError(
-            "a worker is to take work from one place", hint="gg worker --listen, or gg worker --queue NAME"
-        )
+        raise UsageError("a worker takes work from one place", hint="gg worker --listen, or gg worker --queue NAME")
     host, port = _place(listen or "")
-    where = directory or os.path.join(config.cache_home(), "worker")
     options = serving.Options(
-        directory=os.path.abspath(where),
+        directory=os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
         host=host,
         port=port,
         cpus=jobs or len(os.sched_getaffinity(0)),
-        memory=config.size(memory, "--memory") if memory else _memory(),
-        cache=config.size(cache, "--cache") if cache else 0,
+        memory=size(memory, "--memory") if memory else _memory(),
+        cache=size(cache, "--cache") if cache else 0,
         idle=idle,
         grace=grace,
         queue=queue or "",
         region=region or "",
         metadata=_metadata() if queue else "",
     )
-    if queue:
+    _serve(options, new_key)
+
+
+def _serve(options: Options, new_key: bool) -> None:
+    """Take work until there is none any more, or a signal says so."""
+    from gg.worker import serving
+    from gg.worker.identity import load_identity
+    from gg.workspace import settings as config
+
+    if options.queue:
         with _Lock(options.directory):
             serving.run(options, None, lambda port: None, _say)
         return
     identity = load_identity(os.path.join(config.home(), "worker"), renew=new_key)
     with _Lock(options.directory):
-        serving.run(options, identity, lambda port: _ready(host, port, identity.key.text), _say)
+        serving.run(options, identity, lambda port: _ready(options.host, port, identity.key.text), _say)
 
 
 def _place(text: str) -> tuple[str, int]:

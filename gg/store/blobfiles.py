@@ -2,9 +2,8 @@
 
 A blob is written aside in `tmp/` and renamed, so it is whole whenever it has its name, whoever is killed. There is no
 fsync: after a power cut a file may have the right name and size and zeros inside. That must not yield a wrong blob, so
-nothing is believed because of its name. A blob is used only when its bytes were hashed *since this machine was started*
-(the boot id is remembered with the signature), and the file has had the same signature ever since. The price is one
-hash of each blob that is used after a restart, instead of an fsync for each that is written.
+nothing is believed because of its name (`gg.store.verified_blobs`). The price is one hash of each blob that is used after a
+restart, instead of an fsync for each that is written.
 
 Every blob file has the same modification time, one second after the epoch, set before it is renamed. Any later write
 to it, even in the same tick of the kernel's clock, then shows, and a blob just written need not be hashed again.
@@ -22,7 +21,7 @@ from contextlib import contextmanager, suppress
 
 from blake3 import blake3
 
-from gg.core.ids import DIGEST_SIZE, BlobId
+from gg.core.ids import BlobId
 from gg.core.ticks import time_settled
 from gg.host.files import (
     Signature,
@@ -37,24 +36,16 @@ from gg.host.files import (
     write_fd,
 )
 from gg.host.scratch import Scratch, left, remove_left
-from gg.light.named import NamedTuple
 from gg.store import growth
 from gg.store.base import Key, Kind, SourceChanged, Stored
 from gg.store.metadata import FRESH_S, Metadata
+from gg.store.verified_blobs import EXECUTABLE, VerifiedBlob, VerifiedBlobs, open_blob
 
 MTIME_NS = 1_000_000_000
-_EXECUTABLE = b"x"
 _HEX = frozenset(b"0123456789abcdef")
 _SMALL = 1 << 20
 _TRIES = 3
 _WRITER_PAUSES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)  # seconds; forking to executing takes less
-
-
-class Known(NamedTuple):
-    """A blob's file and its signature when its bytes were last known to be right."""
-
-    path: bytes
-    signature: Signature
 
 
 class BlobFiles:
@@ -64,61 +55,56 @@ class BlobFiles:
         self._blobs = directory + b"/blobs"
         self._tmp = directory + b"/tmp"
         self._scratch = Scratch(self._tmp)
-        self._notes = notes
+        self.verified = VerifiedBlobs(self._blobs, notes)
         self._writable = writable
-        # By name: a blob's digest, with "x" after it for the executable variant.
-        self._known: dict[bytes, Known | None] = {}
         self._directory = directory
         self._added = 0  # bytes
 
     def get(self, digest: bytes) -> bytes | None:
         """The blob's bytes; None if it is missing or damaged."""
-        path = self._file(digest)
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        path = self.verified.file(digest)
+        fd = open_blob(path)
+        if fd is None:
             return None
-        except OSError as error:
-            raise trouble("read", path, error) from error
         try:
             now = time.time_ns()
             before = Signature.of(os.fstat(fd))
             data = read_fd(fd, before.size)
             unchanged = len(data) == before.size and Signature.of(os.fstat(fd)) == before
-            if unchanged and self._recalled(digest) == (path, before):
+            if unchanged and self.verified.recalled(digest) == (path, before):
                 return data
             if blake3(data).digest() != digest:
                 return None
             if unchanged and time_settled(before.mtime_ns, now):
-                self._learn(digest, path, before)
+                self.verified.learn(digest, path, before)
             return data
         finally:
             os.close(fd)
 
     def has(self, digest: bytes) -> bool:
         """Whether it is there, and for the next hour at least."""
-        known = self._verified(digest)
+        known = self.verified.get(digest)
         return known is not None and (not self._writable or self._use(digest, known))
 
     def path(self, blob: BlobId, *, executable: bool) -> bytes | None:
-        known = self._verified(blob.digest + _EXECUTABLE if executable else blob.digest)
+        known = self.verified.get(blob.digest + EXECUTABLE if executable else blob.digest)
         if known is None and executable and self._writable:
-            plain = self._verified(blob.digest)
+            plain = self.verified.get(blob.digest)
             known = None if plain is None else self._make_executable(blob.digest, plain)
         return known.path if known is not None and known.signature.size == blob.size else None
 
     def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
-        self.prefetch([blob.digest for blob in blobs])
+        self.verified.prefetch([blob.digest for blob in blobs])
         found: dict[BlobId, bytes] = {}
         for blob in blobs:
-            known = self._verified(blob.digest)
+            known = self.verified.get(blob.digest)
             if known is not None and known.signature.size == blob.size:
                 found[blob] = known.path
         return found
 
     def put(self, digest: bytes, data: bytes) -> None:
         """`data` must have been checked."""
-        known = self._verified(digest)
+        known = self.verified.get(digest)
         if known is None or not self._use(digest, known):
             self._store(digest, lambda fd: write_fd(fd, data))
 
@@ -130,12 +116,11 @@ class BlobFiles:
     def fetch(self, blob: BlobId, target: bytes) -> bool:
         """Copy the blob to `target`; False if it is missing."""
         for _ in range(_TRIES):
-            known = self._verified(blob.digest)
+            known = self.verified.get(blob.digest)
             if known is None or known.signature.size != blob.size:
                 return False
-            try:
-                source = os.open(known.path, os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
+            source = open_blob(known.path)
+            if source is None:
                 continue
             try:
                 if self._export(source, known.signature, target):
@@ -145,15 +130,14 @@ class BlobFiles:
         return False
 
     def delete(self, digest: bytes) -> None:
-        for name in (digest, digest + _EXECUTABLE):
-            self._known[name] = None
-            self._notes.remember(name, None)
+        for name in (digest, digest + EXECUTABLE):
+            self.verified.forget(name)
             try:
-                os.unlink(self._file(name))
+                os.unlink(self.verified.file(name))
             except FileNotFoundError:
                 pass
             except OSError as error:
-                raise trouble("remove", self._file(name), error) from error
+                raise trouble("remove", self.verified.file(name), error) from error
 
     def drop_unused(self, digests: Sequence[bytes], before: float) -> set[bytes]:
         """Delete blobs, but for those that were put (`_use`) or read at `before` or later: the answer."""
@@ -161,13 +145,13 @@ class BlobFiles:
         with self._gate(fcntl.LOCK_EX):
             for digest in digests:
                 try:
-                    if os.stat(self._file(digest)).st_atime >= before:
+                    if os.stat(self.verified.file(digest)).st_atime >= before:
                         used.add(digest)
                         continue
                 except FileNotFoundError:
                     pass
                 except OSError as error:
-                    raise trouble("read", self._file(digest), error) from error
+                    raise trouble("read", self.verified.file(digest), error) from error
                 self.delete(digest)
         return used
 
@@ -180,7 +164,7 @@ class BlobFiles:
         finally:
             os.close(fd)
 
-    def _use(self, name: bytes, known: Known) -> bool:
+    def _use(self, name: bytes, known: VerifiedBlob) -> bool:
         """Whether a blob that somebody puts again is there, and for the next hour at least: its access time says so.
 
         To set that changes the signature; nobody has written to it if its modification time is ours still.
@@ -196,7 +180,7 @@ class BlobFiles:
         except OSError:  # not to be written: it is read-only, or another user's
             return True
         if found.size == known.signature.size and found.ino == known.signature.ino:
-            self._learn(name, known.path, found)
+            self.verified.learn(name, known.path, found)
         return True
 
     def keys(self) -> Iterator[Stored]:
@@ -236,67 +220,6 @@ class BlobFiles:
             remove_left(self._tmp)
         return freed
 
-    # What is known of a file
-
-    def prefetch(self, digests: list[bytes]) -> None:
-        """Ask for what was verified earlier in one query, ahead of many questions."""
-        names = [digest for digest in digests if digest not in self._known]
-        if len(names) > 1:
-            recalled = self._notes.recall(names)
-            for name in names:
-                signature = recalled.get(name)
-                self._known[name] = None if signature is None else Known(self._file(name), signature)
-
-    def _file(self, name: bytes) -> bytes:
-        digits = name[:DIGEST_SIZE].hex().encode()
-        return b"%s/%s/%s%s" % (self._blobs, digits[:2], digits, b".x" if len(name) > DIGEST_SIZE else b"")
-
-    def _recalled(self, name: bytes) -> Known | None:
-        if name not in self._known:
-            signature = self._notes.recall([name]).get(name)
-            self._known[name] = None if signature is None else Known(self._file(name), signature)
-        return self._known[name]
-
-    def _learn(self, name: bytes, path: bytes, signature: Signature) -> Known:
-        known = self._known[name] = Known(path, signature)
-        self._notes.remember(name, signature)
-        return known
-
-    def _verified(self, name: bytes) -> Known | None:
-        """The file of that name, its bytes known to be right; None if it is missing or damaged.
-
-        One `stat` for a file that was verified before: the local engine asks this of each input of each thunk.
-        """
-        known = self._known.get(name)
-        path = self._file(name) if known is None else known.path
-        try:
-            st = os.stat(path)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise trouble("read", path, error) from error
-        if known is None:
-            known = self._recalled(name)
-        if known is not None and known.signature.is_of(st):
-            return known
-        return self._verify(name, path)
-
-    def _verify(self, name: bytes, path: bytes) -> Known | None:
-        try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise trouble("read", path, error) from error
-        try:
-            now = time.time_ns()
-            before = Signature.of(os.fstat(fd))
-            if hash_fd(fd) != (name[:DIGEST_SIZE], before.size) or Signature.of(os.fstat(fd)) != before:
-                return None
-        finally:
-            os.close(fd)
-        return self._learn(name, path, before) if time_settled(before.mtime_ns, now) else Known(path, before)
-
     # Writing
 
     def _store(self, name: bytes, fill: Callable[[int], bool], mode: int = 0o444) -> bool:
@@ -319,14 +242,14 @@ class BlobFiles:
             return good
         except OSError as error:
             discard(temporary)
-            raise trouble("write", self._file(name), error) from error
+            raise trouble("write", self.verified.file(name), error) from error
         except BaseException:
             discard(temporary)
             raise
 
     def _adopt(self, temporary: bytes, name: bytes, size: int) -> None:
         """Give a finished file its name. Whoever writes to it from here on moves its mtime, and so is seen."""
-        path = self._file(name)
+        path = self.verified.file(name)
         try:
             os.rename(temporary, path)
         except FileNotFoundError:
@@ -335,11 +258,11 @@ class BlobFiles:
         self._added += size
         signature = Signature.of(os.stat(path))
         if signature.size == size and signature.mtime_ns == MTIME_NS:
-            self._learn(name, path, signature)
+            self.verified.learn(name, path, signature)
 
     def _put_file(self, blob: BlobId, path: bytes, consume: bool) -> bool:
         """Store one file; False if it does not have the blob's bytes."""
-        known = self._verified(blob.digest)
+        known = self.verified.get(blob.digest)
         if known is not None and known.signature.size == blob.size and self._use(blob.digest, known):
             if consume:
                 discard(path)
@@ -384,16 +307,15 @@ class BlobFiles:
         self._adopt(temporary, blob.digest, blob.size)
         return True
 
-    def _make_executable(self, digest: bytes, plain: Known) -> Known | None:
-        try:
-            source = os.open(plain.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+    def _make_executable(self, digest: bytes, plain: VerifiedBlob) -> VerifiedBlob | None:
+        source = open_blob(plain.path)
+        if source is None:
             return None
         try:
-            self._store(digest + _EXECUTABLE, lambda target: _copy_known(source, target, plain.signature), 0o555)
+            self._store(digest + EXECUTABLE, lambda target: _copy_known(source, target, plain.signature), 0o555)
         finally:
             os.close(source)
-        return self._verified(digest + _EXECUTABLE)
+        return self.verified.get(digest + EXECUTABLE)
 
     def _export(self, source: int, signature: Signature, target: bytes) -> bool:
         scratch = self._tmp if self._writable else os.path.dirname(target) or b"."

@@ -65,7 +65,7 @@ class DirectoryStore:
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         blobs, others = _apart(keys)
         found = self._metadata.get(others) if others else {}
-        self._blobs.prefetch([key.digest for key in blobs])
+        self._blobs.verified.prefetch([key.digest for key in blobs])
         for key in blobs:
             data = self._blobs.get(key.digest)
             if data is not None:
@@ -106,7 +106,7 @@ class DirectoryStore:
     def has(self, keys: Sequence[Key]) -> set[Key]:
         blobs, others = _apart(keys)
         found = self._metadata.has(others) if others else set()
-        self._blobs.prefetch([key.digest for key in blobs])
+        self._blobs.verified.prefetch([key.digest for key in blobs])
         found.update(key for key in blobs if self._blobs.has(key.digest))
         return found
 
@@ -125,7 +125,7 @@ class DirectoryStore:
         self._blobs.put_files(files, consume=consume)
 
     def fetch_files(self, files: Mapping[bytes, BlobId]) -> set[bytes]:
-        self._blobs.prefetch([blob.digest for blob in files.values()])
+        self._blobs.verified.prefetch([blob.digest for blob in files.values()])
         return {path for path, blob in files.items() if self._blobs.fetch(blob, path)}
 
     def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:

@@ -45,3 +45,8 @@ def is_harmless(name: str, before: object, after: object) -> bool:
     """Whether a workspace may set `name` to `after` unasked. What changes nothing is harmless."""
     rule = HARMLESS.get(name)
     return before == after or (rule is not None and rule(before, after))
+
+
+def beyond_harmless(before: object, after: object, values: Mapping[str, object]) -> dict[str, object]:
+    """Those of `values`, by setting, that a workspace may not set unasked."""
+    return {n: value for n, value in values.items() if not is_harmless(n, getattr(before, n), getattr(after, n))}

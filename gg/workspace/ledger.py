@@ -7,12 +7,8 @@ recorded/TIME-PID         what one recording has recorded, in its order; its rec
 recorded/TIME-PID.told    the places in it (u32 each) of the calls whose end was told
 failed                    thunks that have failed when forced (32 bytes each); 32 zero bytes where a recording began
 
-A record is 32 bytes for the thunk, u32 for the length of the paths (its highest bit: nobody hears what the call prints;
-the next: it is excused, for its caller drops its status; the six below: who passes on what it prints, `gg.core.colour.By`),
-u16 for the call's umask, the paths of its outputs, a NUL between them, and when it was recorded, u64 in nanoseconds by the
-clock of file systems, so that what came later can be told (`gg.workspace.later`): no two calls of a recording have the same.
-All is appended: a kill may cut the last record of a file, and then nobody has seen its placeholder. A call of an earlier
-recording one of whose outputs a later one has recorded anew is dropped: whoever built again has had it done again.
+`gg.workspace.recorded_calls` has the records of the first two; all is appended. A call of an earlier recording, one of whose
+outputs a later one has recorded anew, is dropped: whoever built again has had it done again.
 
 Failures *stand* until the next recording begins: until then each `gg-force` fails by them again. Recording runs a call
 that is known to have failed for real, so whoever made it is told at once, and its output is treated as the tool does. One
@@ -21,136 +17,17 @@ that fails while it records, for somebody read what it makes, stands too, unless
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import threading
 import time
-from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from gg.core.ids import DIGEST_SIZE, ThunkId
-from gg.light.named import NamedTuple
+from gg.workspace.recorded_calls import BY, EXCUSED, UNHEARD, Recording
 
-_LENGTH = struct.Struct("<IH")  # and the umask
-_TIME = struct.Struct("<Q")
-_LONGEST = 0xFFFFFF
-_HEAD = DIGEST_SIZE + _LENGTH.size
-_UNHEARD = 1 << 31
-_EXCUSED = 1 << 30
-_BY = 24
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
 _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
-_SECOND = 1_000_000_000
-_COARSE_CLOCK = 5  # CLOCK_REALTIME_COARSE, that of the ticks
-
-
-class _Call(NamedTuple):
-    """One record of a recording."""
-
-    place: int
-    thunk: ThunkId
-    paths: bytes
-    flags: int
-    umask: int
-    time: int
-
-
-class _Recording:
-    """The file of one recording."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self.count = 0
-        self.told = 0
-        self._size = 0
-        self._time = 0
-        self._fd = -1
-
-    def open(self) -> None:
-        """Make it, and hold it as the recorder that writes it."""
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
-
-    def add(self, thunk: ThunkId, paths: bytes, flags: int, umask: int) -> tuple[int, int]:
-        """Its place and time. OSError when there is no room, and then nothing is added."""
-        if len(paths) > _LONGEST:
-            raise OSError(7, "Argument list too long", self.path)
-        self._write(thunk + _LENGTH.pack(len(paths) | flags, umask) + paths)
-        self._time = max(self._time + 1, _written_at(self._fd))
-        self._write(_TIME.pack(self._time))
-        self.count += 1
-        return self.count - 1, self._time
-
-    def _write(self, data: bytes) -> None:
-        written = os.write(self._fd, data)
-        if written != len(data):
-            os.ftruncate(self._fd, self._size)
-            raise OSError(28, "No space left on device", self.path)
-        self._size += written
-
-    def read(self) -> list[_Call]:
-        """Its calls. FileNotFoundError when nothing of it is owed any more."""
-        with open(self.path, "rb") as file:
-            data, changed = file.read(), os.fstat(file.fileno()).st_mtime_ns
-        calls: list[_Call] = []
-        at = 0
-        while at + _HEAD <= len(data):
-            length, umask = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
-            end = at + _HEAD + (length & _LONGEST)
-            if end + _TIME.size > len(data):
-                break
-            thunk = ThunkId(data[at : at + DIGEST_SIZE])
-            flags = length & ~_LONGEST
-            (when,) = _TIME.unpack_from(data, end)
-            calls.append(_Call(len(calls), thunk, data[at + _HEAD : end], flags, umask, when))
-            at = end + _TIME.size
-        self.count, self._size = len(calls), len(data)
-        wrong = changed - calls[-1].time if calls else 0
-        if abs(wrong) > _SECOND:  # the recorder had another clock, as below faketime
-            calls = [call._replace(time=call.time + wrong) for call in calls]
-        return calls
-
-    def read_told(self) -> set[int]:
-        """The places of the calls whose end was told."""
-        try:
-            with open(self.path + ".told", "rb") as file:
-                data = file.read()
-        except FileNotFoundError:
-            return set()
-        told = set(array("I", data[: len(data) & ~3]))
-        self.told = len(told)
-        return told
-
-    def mark(self, places: Sequence[int]) -> None:
-        """These were told of."""
-        with open(self.path + ".told", "ab", buffering=0) as file:
-            file.write(array("I", places).tobytes())
-        self.told += len(places)
-
-    def close(self) -> None:
-        """Let go of it. It is removed once all in it was told and nobody writes to it."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if self.told < self.count:
-            return
-        with suppress(OSError), open(self.path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(file.fileno()).st_size == self._size:
-                os.unlink(self.path)
-                os.unlink(self.path + ".told")
-
-
-def _written_at(fd: int) -> int:
-    """When the file was changed, just now: all that is changed later has a later time, or the same where the kernel's clock
-    only moves by ticks.
-    """
-    time_ns = os.fstat(fd).st_ctime_ns
-    # Where it is ahead of the ticks, what is changed from now on has this time or a later one (Linux 6.13).
-    return time_ns - (time_ns > time.clock_gettime_ns(_COARSE_CLOCK))
 
 
 class Ledger:
@@ -162,10 +39,10 @@ class Ledger:
         self._directory = os.path.join(dot, "recorded")
         self._failed_path = os.path.join(dot, "failed")
         self._lock = threading.RLock()
-        self._own: _Recording | None = None
+        self._own: Recording | None = None
         self._own_paths: list[bytes] = []
-        self._recordings: list[_Recording] = []
-        self._owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
+        self._recordings: list[Recording] = []
+        self._owed: dict[ThunkId, list[tuple[Recording, int]]] = {}
         self._known: set[ThunkId] = set()
         self._unheard: set[tuple[str, int]] = set()
         self._by: dict[ThunkId, int] = {}
@@ -209,7 +86,7 @@ class Ledger:
         with self._lock:
             own = self._own or self._open()
             paths = b"\0".join(outputs)
-            flags = by << _BY | (0 if heard else _UNHEARD) | (_EXCUSED if excused else 0)
+            flags = by << BY | (0 if heard else UNHEARD) | (EXCUSED if excused else 0)
             place, when = own.add(thunk, paths, flags, umask)
             self._last[thunk] = when, umask
             self._excuse(thunk, excused)
@@ -230,8 +107,8 @@ class Ledger:
             self._append([ThunkId(_BEGUN), *self._standing])
         return True
 
-    def _open(self) -> _Recording:
-        self._own = _Recording(os.path.join(self._directory, f"{time.time_ns():020}-{os.getpid()}"))
+    def _open(self) -> Recording:
+        self._own = Recording(os.path.join(self._directory, f"{time.time_ns():020}-{os.getpid()}"))
         self._own.open()
         return self._own
 
@@ -281,10 +158,10 @@ class Ledger:
         own = os.path.basename(self._own.path) if self._own else ""
         return sorted((name for name in names if name != own), reverse=True)
 
-    def _load(self, file: str, later: set[bytes], *, earliest: bool) -> dict[ThunkId, list[tuple[_Recording, int]]]:
+    def _load(self, file: str, later: set[bytes], *, earliest: bool) -> dict[ThunkId, list[tuple[Recording, int]]]:
         """What a recording still owes. `later`: outputs of those after it, to which its own are added."""
-        recording = _Recording(os.path.join(self._directory, file))
-        owed: dict[ThunkId, list[tuple[_Recording, int]]] = {}
+        recording = Recording(os.path.join(self._directory, file))
+        owed: dict[ThunkId, list[tuple[Recording, int]]] = {}
         dropped: list[int] = []
         outputs: list[bytes] = []
         with suppress(FileNotFoundError):
@@ -293,7 +170,7 @@ class Ledger:
             self._last = {**last, **self._last}  # the latest recording comes first
             self._known.update(last)
             for place, thunk, joined, flags, *_ in calls:
-                self._excuse(thunk, bool(flags & _EXCUSED))
+                self._excuse(thunk, bool(flags & EXCUSED))
                 if place in told:
                     continue
                 if not earliest:
@@ -302,8 +179,8 @@ class Ledger:
                     dropped.append(place)
                 else:
                     owed.setdefault(thunk, []).append((recording, place))
-                    self._by.setdefault(thunk, (flags & ~(_UNHEARD | _EXCUSED)) >> _BY)
-                    if flags & _UNHEARD:
+                    self._by.setdefault(thunk, (flags & ~(UNHEARD | EXCUSED)) >> BY)
+                    if flags & UNHEARD:
                         self._unheard.add((recording.path, place))
             self._recordings.append(recording)
             if dropped:
@@ -315,7 +192,7 @@ class Ledger:
         """The thunk of each call in it, told of or not, in the order of recording, as far as their recordings are kept."""
         found: list[ThunkId] = []
         for name in reversed(self._others()):
-            recording = _Recording(os.path.join(self._directory, name))
+            recording = Recording(os.path.join(self._directory, name))
             with suppress(FileNotFoundError):
                 found += [thunk for _, thunk, *_ in recording.read()]
         return found
@@ -370,7 +247,7 @@ class Ledger:
         found: dict[bytes, list[int]] = {}
         for name in names:
             with suppress(FileNotFoundError):
-                for call in _Recording(os.path.join(self._directory, name)).read():
+                for call in Recording(os.path.join(self._directory, name)).read():
                     for path in call.paths.split(b"\0"):
                         found.setdefault(path, []).append(call.time)
         return found
@@ -387,7 +264,7 @@ class Ledger:
 
     def told(self, thunks: Iterable[ThunkId]) -> None:
         """What came of all calls of these thunks was told."""
-        marks: dict[_Recording, list[int]] = {}
+        marks: dict[Recording, list[int]] = {}
         with self._lock:
             for thunk in thunks:
                 self._known.add(thunk)

@@ -283,16 +283,19 @@ def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
     place, owner = _nearest(workspace_root) if workspace_root else (None, None)
     if place is None or place == own:
         return settings, None
+    from gg.workspace.harmless import beyond_harmless
+    from gg.workspace.setting_values import refuse_keys
+
     try:
         values, tables = _file(place)
-        _refuse_keys(values, place)
+        refuse_keys(values, place)
         whole = _merge(settings, values, place)
     except UsageError:
         if owner is None:
             raise
         return settings, None  # whoever it belongs to must not be able to stop others by a mistake
     said = {
-        **(_beyond_harmless(settings, whole, values) if owner is None else values),
+        **(beyond_harmless(settings, whole, values) if owner is None else values),
         **({"tool": tables} if tables else {}),
     }
     digest = _digest(said) if said else ""
@@ -300,12 +303,6 @@ def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
         return whole, None
     counted = {name: getattr(whole, name) for name in values if name not in said}
     return replace(settings, **counted) if counted else settings, Held(place, digest, said, whole, owner)
-
-
-def _beyond_harmless(before: Settings, after: Settings, values: Mapping[str, object]) -> dict[str, object]:
-    from gg.workspace.harmless import is_harmless
-
-    return {n: value for n, value in values.items() if not is_harmless(n, getattr(before, n), getattr(after, n))}
 
 
 def _digest(said: Mapping[str, object]) -> str:
@@ -369,46 +366,18 @@ def _file(path: str) -> tuple[Mapping[str, object], Mapping[str, object]]:
 
 
 def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Settings:
+    if not values:
+        return settings
+    from gg.workspace.setting_values import converted, with_hosts
+
     changed: dict[str, object] = {}
     for name, value in values.items():
-        changed[name] = _converted(name, value, getattr(settings, name), place)
+        changed[name] = converted(name, value, getattr(settings, name), place)
     if "engine" in changed:
-        changed |= _with_hosts(changed["engine"], place)
-    if changed:
-        settings = replace(settings, **changed)
-        _check(settings, changed, place)
+        changed |= with_hosts(changed["engine"], place)
+    settings = replace(settings, **changed)
+    _check(settings, changed, place)
     return settings
-
-
-def _with_hosts(engines: object, place: str) -> dict[str, object]:
-    """`remote=HOST,HOST` among engines: the engine, and the workers that it is to have. UsageError."""
-    assert isinstance(engines, tuple)
-    names: list[str] = []
-    hosts: list[str] = []
-    for word in engines:
-        name, equals, host = word.partition("=")
-        if equals and name == "remote" and host:
-            hosts.append(host)
-            names.append(name)
-        elif hosts and word not in ENGINES:
-            hosts.append(word)
-        elif equals:
-            raise UsageError(f"{place}: engine cannot be {word!r}", hint="hosts are given so: remote=HOST,HOST")
-        else:
-            names.append(word)
-    found: dict[str, object] = {"engine": tuple(dict.fromkeys(names))}
-    return {**found, "workers": tuple(hosts)} if hosts else found
-
-
-def _refuse_keys(values: Mapping[str, object], place: str) -> None:
-    """UsageError for a worker's key in a file that travels with the tree."""
-    texts = [values.get(name) for name in ("engine", "workers")]
-    words = [word for text in texts for word in (text if isinstance(text, list) else [text]) if isinstance(word, str)]
-    if any("/" in word for word in words):
-        raise UsageError(
-            f"{place}: a worker's key does not belong into a file that others get",
-            hint="name the host alone; each user gives the key once: gg-force --engine remote=HOST/KEY",
-        )
 
 
 def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:
@@ -423,39 +392,3 @@ def _check(settings: Settings, changed: Mapping[str, object], place: str) -> Non
         raise UsageError(f"{place}: silence is a number of seconds above 0")
     if not 0 <= settings.budget < float("inf") or ("budget" in changed and not settings.budget):
         raise UsageError(f"{place}: the budget is a number of dollars above 0", hint="for instance 2.50")
-
-
-def size(text: str, place: str) -> int:
-    """Bytes, of a number with a unit if it has one: 500M, 10G. UsageError."""
-    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
-    if number[-1:] in tuple("kmgt"):
-        number, unit = number[:-1], 1 << 10 * (1 + "kmgt".index(number[-1]))
-    try:
-        if float(number) >= 0:
-            return int(float(number) * unit)
-    except (ValueError, OverflowError):
-        pass
-    raise UsageError(f"{place}: {text!r} is no size", hint="bytes, or a number and a unit: 500M, 10G")
-
-
-def _converted(name: str, value: object, default: object, place: str) -> object:
-    try:
-        if isinstance(default, bool):
-            if isinstance(value, str):
-                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
-            return bool(value)
-        if name == "store_size":
-            return size(str(value), place)
-        if isinstance(default, int):
-            return int(str(value))
-        if isinstance(default, float):
-            return float(str(value))
-        if isinstance(default, tuple):
-            if isinstance(value, str):
-                return tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, (list, tuple)):
-                return tuple(str(part) for part in value)
-            raise ValueError
-        return str(value)
-    except (ValueError, KeyError):
-        raise UsageError(f"{place}: {name} cannot be {value!r}") from None

@@ -231,7 +231,7 @@ COMMANDS = {
     # gg-force, when there is nothing to do.
     "force": (
         ("gg-force",),
-        (31, 88),
+        (32, 89),
         (
             "click",
             "msgpack",
@@ -247,7 +247,7 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (84, 162),
+        (86, 164),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # What gg-create-thunk's scripts call most often.

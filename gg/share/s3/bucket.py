@@ -245,21 +245,19 @@ class Bucket:
         most: int = MOST_BODY,
         lone: bool = False,
     ) -> Reply:
-        """One request, again as long as its trouble may pass. Statuses in `calm` are answers like any other; a success must
-        end with `ends`, or it was cut short. `lone`: what is wrong with this object alone is `_Unsound`.
-        """
-        path = self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
-        failures = 0
+        """One request, again as long as its trouble may pass. A status in `calm` is an answer like any other; a success
+        ends with `ends`, or was cut short. `lone`: what is wrong with this object alone is `_Unsound`."""
+        failures, path = 0, self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
         while True:
             try:
                 async with self.limit:
-                    parts = body() if callable(body) else body
-                    reply = await self._once(method, path or "/", query, headers, parts, most)
+                    sent = body() if callable(body) else body
+                    reply = await self._once(method, path or "/", query, headers, sent, most)
             except NoAnswer as error:
                 if lone and error.cause is Cause.TOO_LONG:
                     raise _Unsound from error
-                found = errors.from_no_answer(error)
-                last = _FIRST_TRIES if not self._reached and error.cause in (Cause.NAME, Cause.CONNECT) else _TRIES
+                found, unmet = errors.from_no_answer(error), error.cause in (Cause.NAME, Cause.CONNECT)
+                last = _FIRST_TRIES if unmet and not self._reached else _TRIES
             else:
                 self._reached = True
                 refused = reply.status >= 300 or (method == "POST" and b"<Error>" in reply.body and not verb)
@@ -269,15 +267,18 @@ class Bucket:
                     return reply
                 if lone and whole and self._is_its_own(reply):
                     raise _Unsound
-                asked = self._asked(verb or method)
-                found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
-                if reply.status == 403 and (owner := self._owner()) and isinstance(found, SetupError):
-                    found.hint += f"; the bucket must belong to account {owner}, for another one say &owner=ACCOUNT"
-                last = _TRIES
+                found, last = self._refusal(reply, whole, verb or method), _TRIES
             failures += 1
-            self._give_up(found, failures, last)
-            self.retried += 1
+            self._count_retry(found, failures, last)
             await asyncio.sleep(pause(failures))
+
+    def _refusal(self, reply: Reply, whole: bool, method: str) -> GGError:
+        """What an answer that is no success means; one that is not `whole` is none of S3's."""
+        asked = self._asked(method)
+        found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
+        if reply.status == 403 and (owner := self._owner()) and isinstance(found, SetupError):
+            found.hint += f"; the bucket must belong to account {owner}, for another one say &owner=ACCOUNT"
+        return found
 
     def _is_its_own(self, reply: Reply) -> bool:
         """Whether a refusal is about this object: archived, encrypted with a key of somebody's, closed to us where others are
@@ -314,7 +315,7 @@ class Bucket:
         key = self._keys.current() if self._amazon and not self.where.owner else None
         return self.where.owner or (key.account if key else "")
 
-    def _give_up(self, found: GGError, failures: int, last: int) -> None:
+    def _count_retry(self, found: GGError, failures: int, last: int) -> None:
         """Raise what was found, unless it is worth another try."""
         if not isinstance(found, errors.Passing):
             raise found
@@ -324,6 +325,7 @@ class Bucket:
             if not self._reached:
                 raise Unreachable(found.what, hint=found.hint)
             raise TransientStoreError(f"{found.what} (tried {failures} times)", hint=found.hint or "try again later")
+        self.retried += 1
 
     def _asked(self, method: str) -> errors.Asked:
         key = self._keys.current()

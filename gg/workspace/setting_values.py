@@ -1,0 +1,76 @@
+"""From what a file, the environment or the command line says of a setting to its value. Loaded when anything is said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gg.errors import UsageError
+from gg.workspace.engine_names import ENGINES
+
+
+def with_hosts(engines: object, place: str) -> dict[str, object]:
+    """`remote=HOST,HOST` among engines: the engine, and the workers that it is to have. UsageError."""
+    assert isinstance(engines, tuple)
+    names: list[str] = []
+    hosts: list[str] = []
+    for word in engines:
+        name, equals, host = word.partition("=")
+        if equals and name == "remote" and host:
+            hosts.append(host)
+            names.append(name)
+        elif hosts and word not in ENGINES:
+            hosts.append(word)
+        elif equals:
+            raise UsageError(f"{place}: engine cannot be {word!r}", hint="hosts are given so: remote=HOST,HOST")
+        else:
+            names.append(word)
+    found: dict[str, object] = {"engine": tuple(dict.fromkeys(names))}
+    return {**found, "workers": tuple(hosts)} if hosts else found
+
+
+def refuse_keys(values: Mapping[str, object], place: str) -> None:
+    """UsageError for a worker's key in a file that travels with the tree."""
+    texts = [values.get(name) for name in ("engine", "workers")]
+    words = [word for text in texts for word in (text if isinstance(text, list) else [text]) if isinstance(word, str)]
+    if any("/" in word for word in words):
+        raise UsageError(
+            f"{place}: a worker's key does not belong into a file that others get",
+            hint="name the host alone; each user gives the key once: gg-force --engine remote=HOST/KEY",
+        )
+
+
+def size(text: str, place: str) -> int:
+    """Bytes, of a number with a unit if it has one: 500M, 10G. UsageError."""
+    number, unit = text.strip().lower().removesuffix("b").removesuffix("i"), 1
+    if number[-1:] in tuple("kmgt"):
+        number, unit = number[:-1], 1 << 10 * (1 + "kmgt".index(number[-1]))
+    try:
+        if float(number) >= 0:
+            return int(float(number) * unit)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{place}: {text!r} is no size", hint="bytes, or a number and a unit: 500M, 10G")
+
+
+def converted(name: str, value: object, default: object, place: str) -> object:
+    """The value of the setting `name`, of the type that `default` has. UsageError."""
+    try:
+        if isinstance(default, bool):
+            if isinstance(value, str):
+                return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[value.lower()]
+            return bool(value)
+        if name == "store_size":
+            return size(str(value), place)
+        if isinstance(default, int):
+            return int(str(value))
+        if isinstance(default, float):
+            return float(str(value))
+        if isinstance(default, tuple):
+            if isinstance(value, str):
+                return tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, (list, tuple)):
+                return tuple(str(part) for part in value)
+            raise ValueError
+        return str(value)
+    except (ValueError, KeyError):
+        raise UsageError(f"{place}: {name} cannot be {value!r}") from None
