@@ -17,6 +17,11 @@ def _seconds(result: Result, *keys: str) -> str:
     return f"{sum(known):.1f} s" if known else "-"
 
 
+def _waiting(result: Result) -> str:
+    """The share of thunks that were still to be forced when recording ended: the others were wanted by what the build ran."""
+    return f"{result.waiting / result.thunks:.0%}" if result.thunks and result.waiting is not None else "-"
+
+
 def _kinds(result: Result) -> str:
     return " ".join(f"{number} {kind}" for kind, number in result.artefacts.items())
 
@@ -37,7 +42,9 @@ def line(result: Result) -> str:
         parts.append(
             f"both recorded {_seconds(result, 'gg infer')}, force {_seconds(result, 'gg force-some', 'gg force')}"
         )
-        parts.append(f"{'?' if result.thunks is None else result.thunks} thunks")
+        parts.append(
+            f"{'?' if result.thunks is None else result.thunks} thunks, {_waiting(result)} not forced when recorded"
+        )
         parts += [f"{name} {result.shares[name]}" for name in share.LIMITS if name in result.shares]
         parts.append(f"ran for real: {_reasons(result.real_runs) or 'none'}")
         parts.append(f"answered at once: {_reasons(result.questions) or 'none'}")
@@ -76,9 +83,10 @@ def merged(earlier: Path, new: Sequence[Result]) -> list[Result]:
 def as_markdown(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> str:
     """The table of `benchmarks/results/packages.md`."""
     rows = [
-        "| package | files | same | kinds | configure | make | recorded | force | thunks | compiles | links, archives "
-        "| ran for real | answered at once | differ by themselves | verdict |",
-        "|" + "---|" * 15,
+        "| package | files | same | kinds | configure | make | recorded | force | thunks "
+        "| not forced when recorded | compiles | links, archives | ran for real "
+        "| answered at once | differ by themselves | verdict |",
+        "|" + "---|" * 16,
     ]
     for result in results:
         verdict = "<br>".join(result.failures[:3]) or "same bytes"
@@ -87,7 +95,8 @@ def as_markdown(machine: dict[str, str], jobs: int, results: Sequence[Result]) -
         rows.append(
             f"| {result.package} {result.version} | {result.compared} | {result.identical} | {_kinds(result)} "
             f"| {_seconds(result, 'plain configure')} | {_seconds(result, 'plain make')} "
-            f"| {_seconds(result, 'gg infer')} | {_seconds(result, 'gg force-some', 'gg force')} | {thunks} | {shares} "
+            f"| {_seconds(result, 'gg infer')} | {_seconds(result, 'gg force-some', 'gg force')} | {thunks} "
+            f"| {_waiting(result)} | {shares} "
             f"| {_reasons(result.real_runs, '<br>') or '-'} | {_reasons(result.questions, '<br>') or '-'} "
             f"| {'<br>'.join(result.nondeterministic) or '-'} | {verdict} |"
         )

@@ -68,7 +68,9 @@ class Built:
 
 @dataclass(slots=True)
 class Result:
-    """One package. `failures` are sentences; none means that all was seen as it must be."""
+    """One package. `failures` are sentences; none means that all was seen as it must be. `waiting`: thunks that were not forced yet
+    when recording ended.
+    """
 
     package: str
     version: str
@@ -79,6 +81,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
     cpu: dict[str, float] = field(default_factory=dict)
     thunks: int | None = None
+    waiting: int | None = None
     real_runs: dict[str, int] = field(default_factory=dict)
     questions: dict[str, int] = field(default_factory=dict)
     shares: dict[str, Share] = field(default_factory=dict)
@@ -156,7 +159,7 @@ class Package:
         self._force("gg", gg)
         found = summary.read(gg, self.directory)
         self.result.thunks, self.result.real_runs = found.thunks, found.real_runs
-        self.result.questions = found.questions
+        self.result.questions, self.result.waiting = found.questions, found.waiting
         self.result.shares = summary.shares_of(found, self.directory)
         files = tree.changed(unpacked, tree.snapshot(self.directory))
         self._placeholders(files)

@@ -17,7 +17,7 @@ from gg.workspace.workspace import Workspace
 class Summary:
     """`thunks` is None when gg does not say. `real_runs` and `questions` (trials of configure steps too) count by reason.
 
-    `metadata` is in bytes, blobs aside.
+    `metadata` is in bytes, blobs aside. `waiting`: thunks that were not forced yet when recording ended.
     """
 
     thunks: int | None = None
@@ -28,6 +28,7 @@ class Summary:
     cached: int | None = None
     metadata: int | None = None
     forced_on_read: int | None = None
+    waiting: int | None = None
 
 
 def _table(value: object) -> dict[str, object]:
@@ -59,6 +60,7 @@ def parse(text: str) -> Summary:
         cached=_number(force.get("cached")),
         metadata=sum(sizes) if store else None,
         forced_on_read=_number(infer.get("forced_on_read")),
+        waiting=_number(_table(infer.get("forced")).get("left")),
     )
 
 
