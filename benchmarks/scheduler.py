@@ -26,22 +26,8 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b
 
 from gg.core.thunk import Work
-from gg.schedule.events import (
-    Add,
-    Caps,
-    Command,
-    Done,
-    EngineUp,
-    Event,
-    Lookup,
-    Miss,
-    NodeSpec,
-    Ran,
-    Start,
-    Tick,
-    WakeAt,
-    Want,
-)
+from gg.schedule.commands import Command, Done, Lookup, Start, WakeAt
+from gg.schedule.events import Add, Caps, EngineUp, Event, Miss, NodeSpec, Ran, Tick, Want
 from gg.schedule.scheduler import Scheduler
 
 BATCH = 1000

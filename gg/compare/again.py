@@ -23,7 +23,7 @@ from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
 from gg.light.slotted import field, replace, slotted
 from gg.observe.build_events import Event, Note, ThunkFailed, label
-from gg.schedule.events import Summary
+from gg.schedule.commands import Summary
 from gg.store.base import Key, Kind, read_blob
 
 if TYPE_CHECKING:

@@ -25,8 +25,9 @@ from gg.force.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled,
 from gg.force.telling import Telling
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
-from gg.schedule import events
-from gg.schedule.events import AttemptId, Caps, Fault, How, NodeSpec
+from gg.schedule import commands, events
+from gg.schedule.commands import How
+from gg.schedule.events import AttemptId, Caps, Fault, NodeSpec
 from gg.schedule.policy import Policy
 from gg.schedule.scheduler import Scheduler
 from gg.store.base import Store
@@ -130,7 +131,7 @@ class Driver:
         self._finished = finished
         self._broke = broke
         self._given_up = given_up
-        self._done: events.Summary | None = None
+        self._done: commands.Summary | None = None
         self._failures = {}
         self._by_running: set[ThunkId] = set()
         self._ran = self._cached = self._skipped = 0
@@ -138,7 +139,7 @@ class Driver:
         self._wake: float | None = None
         wanted = list(dict.fromkeys(roots))
         if not wanted:
-            return Outcome(events.Summary())
+            return Outcome(commands.Summary())
         self._want(wanted)
         try:
             while self._done is None:
@@ -260,26 +261,26 @@ class Driver:
     def _step(self, *pending: events.Event) -> None:
         while pending or self._ending:
             pending, self._ending = (*pending, *self._ending), []
-            commands = self._scheduler.steps(pending)
-            self._finish([command for command in commands if isinstance(command, events.Finished)])
-            self._fail([command for command in commands if isinstance(command, (events.Failed, events.Skipped))])
+            told = self._scheduler.steps(pending)
+            self._finish([command for command in told if isinstance(command, commands.Finished)])
+            self._fail([command for command in told if isinstance(command, (commands.Failed, commands.Skipped))])
             more: list[events.Event] = []
-            for command in commands:
+            for command in told:
                 match command:
-                    case events.Lookup():
+                    case commands.Lookup():
                         more += self._lookup(command.ids)
-                    case events.Start():
+                    case commands.Start():
                         more += self._submit(command)
-                    case events.Cancel():
+                    case commands.Cancel():
                         self._engines[command.engine].cancel(command.attempt)
-                    case events.Tripped():
+                    case commands.Tripped():
                         if self._setup is None:  # else that is why
                             self._tell.tripped(command)
-                    case events.Silent():
+                    case commands.Silent():
                         self._tell.silent(command)
-                    case events.WakeAt():
+                    case commands.WakeAt():
                         self._wake = command.time
-                    case events.Done():
+                    case commands.Done():
                         self._done = command.summary
             pending = tuple(more)
 
@@ -366,7 +367,7 @@ class Driver:
 
     # Attempts
 
-    def _submit(self, command: events.Start) -> list[events.Event]:
+    def _submit(self, command: commands.Start) -> list[events.Event]:
         """Begin attempts that go together; what is to be told when there is no money left for some."""
         starts: list[Start] = []
         refused: list[AttemptId] = []
@@ -385,7 +386,7 @@ class Driver:
         now = self._mail.now()
         return [events.Stop(now, finish=True), *[events.Faulted(now, each, Fault.CANCELLED) for each in refused]]
 
-    def _begin(self, command: events.Start) -> Start | None:
+    def _begin(self, command: commands.Start) -> Start | None:
         """What an engine is to be given, in the books; None when there is no money left for it."""
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
@@ -486,12 +487,12 @@ class Driver:
 
     # Settled
 
-    def _finish(self, commands: Sequence[events.Finished]) -> None:
-        settled = [self._settle(command) for command in commands]
+    def _finish(self, told: Sequence[commands.Finished]) -> None:
+        settled = [self._settle(command) for command in told]
         if settled:
             self._finished(settled)
 
-    def _settle(self, command: events.Finished) -> Settled:
+    def _settle(self, command: commands.Finished) -> Settled:
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         self._failures.pop(name, None)
@@ -509,13 +510,13 @@ class Driver:
     def _settled_as(self, name: ThunkId) -> Settled:
         return Settled(name, self._cone.thunks[name], self._cone.values[name], self._cone.reductions[name])
 
-    def _fail(self, commands: Sequence[events.Failed | events.Skipped]) -> None:
+    def _fail(self, told: Sequence[commands.Failed | commands.Skipped]) -> None:
         broken: list[Broken] = []
         failed: list[tuple[ThunkId, Failure]] = []
-        for command in commands:
+        for command in told:
             assert isinstance(command.id, bytes)
             name = ThunkId(command.id)
-            if isinstance(command, events.Failed):
+            if isinstance(command, commands.Failed):
                 failure = self._failures.setdefault(name, Failure(command.fault, command.fault.value))
                 failed.append((name, failure))
                 cause: Failure | None = failure
@@ -529,12 +530,12 @@ class Driver:
             self._broke(broken)
         for name, failure in failed:
             self._tell.failed(name, self._cone.thunks[name], failure)
-        if commands and self._given_up:
-            self._given_up([_with_cause(command) for command in commands])
+        if told and self._given_up:
+            self._given_up([_with_cause(command) for command in told])
 
 
-def _with_cause(command: events.Failed | events.Skipped) -> tuple[ThunkId, ThunkId]:
-    cause = command.id if isinstance(command, events.Failed) else command.cause
+def _with_cause(command: commands.Failed | commands.Skipped) -> tuple[ThunkId, ThunkId]:
+    cause = command.id if isinstance(command, commands.Failed) else command.cause
     assert isinstance(command.id, bytes)
     assert isinstance(cause, bytes)
     return ThunkId(command.id), ThunkId(cause)

@@ -12,7 +12,8 @@ from gg.engines.engine import Failure
 from gg.errors import BudgetError, GGError, Interrupted
 from gg.light.named import NamedTuple
 from gg.light.slotted import field, slotted
-from gg.schedule.events import Fault, Summary
+from gg.schedule.commands import Summary
+from gg.schedule.events import Fault
 
 
 class Settled(NamedTuple):

@@ -10,7 +10,8 @@ from gg.core.thunk import Thunk
 from gg.engines.engine import Failure
 from gg.errors import GGError
 from gg.observe import build_events as seen
-from gg.schedule.events import Fault, Silent, Tripped
+from gg.schedule.commands import Silent, Tripped
+from gg.schedule.events import Fault
 
 if TYPE_CHECKING:
     from gg.force.outcome import Settled

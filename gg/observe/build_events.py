@@ -15,7 +15,7 @@ from gg.light.named import NamedTuple
 
 if TYPE_CHECKING:
     from gg.core.thunk import Output
-    from gg.schedule.events import Summary
+    from gg.schedule.commands import Summary
     from gg.schedule.states import State
 
 

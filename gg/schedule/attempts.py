@@ -1,46 +1,112 @@
-"""The part of the scheduler that knows what attempts come to: whom a fault is held against, and what is tried again."""
+"""The attempts under way: begun, sent, answered, cancelled. Each has a time at which it is looked at again."""
 
 from __future__ import annotations
 
 import math
 
-from gg.schedule.events import AttemptId, Cancel, Fault, Sent, Tripped
-from gg.schedule.fleet import Engine
-from gg.schedule.policy import RULES, Next, after_memory, backoff, budget, hedge_after, share_of_others
-from gg.schedule.queues import Due
-from gg.schedule.settle import BACKOFF
-from gg.schedule.starting import Starting
-from gg.schedule.states import Attempt, Node, Trouble
-
-MAX_BUMPS = 8
-_ANSWERED = (
-    Fault.THROTTLED,
-    Fault.INFRA,
-    Fault.LOST,
-)  # a duplicate that ended so is no reason to wait longer for the next
+from gg.schedule.commands import Cancel, Start
+from gg.schedule.course import Course
+from gg.schedule.events import AttemptId, Sent
+from gg.schedule.fleet import Engine, Fleet
+from gg.schedule.nodes import Nodes
+from gg.schedule.policy import deadline, hedge_after, memory_for
+from gg.schedule.queues import Due, Timers
+from gg.schedule.states import RUNNING, Attempt, Batch, Node
+from gg.schedule.tally import Tally
 
 
-class Attempting(Starting):
-    """Answers, and cancelling."""
+class Attempts:
+    """The attempts that their engines have not answered (`under_way`), and their number."""
 
-    # Attempts
+    __slots__ = ("_course", "_fleet", "_last", "_nodes", "_tally", "_timers", "under_way")
 
-    def _sent(self, event: Sent) -> None:
+    def __init__(self, course: Course, nodes: Nodes, fleet: Fleet, timers: Timers, tally: Tally) -> None:
+        self._course = course
+        self._nodes = nodes
+        self._fleet = fleet
+        self._timers = timers
+        self._tally = tally
+        self._last = 0
+        self.under_way: dict[AttemptId, Attempt] = {}
+
+    def begin(self, node: Node, engine: Engine, batch: Batch | None = None, hedge: bool = False) -> Start:
+        """An attempt, in the books; of a batch, whose others share its slot."""
+        self._last += 1
+        policy, now = self._course.policy, self._course.now
+        memory = memory_on(node, engine)
+        attempt = Attempt(AttemptId(self._last), node, engine, now, memory, hedge)
+        timeouts = node.trouble.timeouts if node.trouble else 0
+        attempt.limit = limit = deadline(policy, engine.caps, late(node, engine), node.known, timeouts)
+        self.under_way[attempt.id] = attempt
+        if batch is None or not batch.members:
+            engine.started(now, attempt.id, memory if engine.caps.memory_total is not None else 0)
+        else:
+            engine.joined()
+        node.attempts = (*node.attempts, attempt)
+        if hedge:
+            node.hedges += 1
+            self._tally.hedges += 1
+        else:
+            node.hedges = 0
+            self._nodes.move(node, RUNNING)
+        if batch is None:
+            self._limit(attempt)
+        else:
+            batch.members.append(attempt)
+            attempt.batch = batch
+        return Start(attempt.id, node.id, engine.name, limit, memory, hedge)
+
+    def share(self, batch: Batch) -> None:
+        """The members are answered together, so each may take what all of them may."""
+        if len(batch.members) == 1:
+            batch.members[0].batch = None
+        limits = [member.limit for member in batch.members if member.limit is not None]
+        longest = batch.members[0].engine.caps.max_seconds or math.inf
+        for member in batch.members:
+            if limits:
+                member.limit = min(sum(limits), longest)
+            self._limit(member)
+
+    def _limit(self, attempt: Attempt) -> None:
+        """When to look at a new attempt: while it waits to be sent it has as long as any attempt may take."""
+        caps, limit, policy = attempt.engine.caps, attempt.limit, self._course.policy
+        if limit is not None:
+            longest = max(limit, caps.max_seconds or limit) if caps.announces else limit
+            attempt.give_up = self._course.now + longest + policy.cancel_grace
+        self.review_later(attempt, hedge_after(policy, late_of(attempt)))
+
+    def sent(self, event: Sent) -> None:
+        """The clocks of these start."""
+        policy, now = self._course.policy, self._course.now
         for id in event.attempts:
-            attempt = self._attempts.get(id)
+            attempt = self.under_way.get(id)
             if attempt is not None and attempt.live:
-                attempt.since = self.now
+                attempt.since = now
                 if attempt.limit is not None:
-                    attempt.give_up = self.now + attempt.limit + self.policy.cancel_grace
-                self._review_later(attempt, hedge_after(self.policy, self._late_of(attempt)))
+                    attempt.give_up = now + attempt.limit + policy.cancel_grace
+                self.review_later(attempt, hedge_after(policy, late_of(attempt)))
 
-    def _lag(self, attempt: Attempt, seconds: float) -> float:
-        """What passed besides its work; nothing to speak of when it was answered before it was announced."""
-        return max(0.0, self.now - attempt.since - seconds) if attempt.since < math.inf else 0.0
+    def review_later(self, attempt: Attempt, after: float) -> None:
+        """Look at an attempt again after some seconds, or when it is overdue, whichever comes first."""
+        engine, when = attempt.engine, math.inf
+        sent = attempt.since < math.inf
+        if self._course.policy.hedge and sent and (engine.caps.independent or len(self._fleet.engines) > 1):
+            when = self._course.now + after
+        when = min(when, attempt.give_up)
+        if when < math.inf:
+            self._timers.add(when, Due.REVIEW, attempt)
 
-    def _close(self, id: AttemptId) -> Attempt | None:
+    def waited_for(self, attempt: Attempt) -> bool:
+        """Whether it is under way, and somebody wants its answer."""
+        return attempt.live and attempt.id in self.under_way
+
+    def on(self, engine: Engine) -> list[Attempt]:
+        """All that are under way on one engine."""
+        return [attempt for attempt in self.under_way.values() if attempt.engine is engine]
+
+    def close(self, id: AttemptId) -> Attempt | None:
         """An attempt was answered: its slot is free. None if it was forgotten before."""
-        attempt = self._attempts.pop(id, None)
+        attempt = self.under_way.pop(id, None)
         if attempt is None:
             self._tally.late += 1
             return None
@@ -55,107 +121,36 @@ class Attempting(Starting):
             self._tally.late += 1
         return attempt
 
-    def _cancel(self, attempt: Attempt) -> None:
-        self._out.append(Cancel(attempt.id, attempt.engine.name))
-        attempt.give_up = self.now + self.policy.cancel_grace
+    def cancel(self, attempt: Attempt) -> None:
+        """Ask the engine to end it; the slot is free when it has."""
+        self._course.out.append(Cancel(attempt.id, attempt.engine.name))
+        attempt.give_up = self._course.now + self._course.policy.cancel_grace
         self._timers.add(attempt.give_up, Due.REVIEW, attempt)
 
-    def _cancel_attempts(self, node: Node) -> None:
+    def cancel_all_of(self, node: Node) -> None:
+        """Nobody waits for what a node's attempts come to."""
         for attempt in node.attempts:
             attempt.live = False
-            self._cancel(attempt)
+            self.cancel(attempt)
         node.attempts = ()
 
-    def _worked(self, engine: Engine) -> None:
-        self._tally.judged(blamed=False)
-        if engine.worked():
-            self._replace_all()
+    def lag(self, attempt: Attempt, seconds: float) -> float:
+        """What passed besides its work; nothing to speak of when it was answered before it was announced."""
+        return max(0.0, self._course.now - attempt.since - seconds) if attempt.since < math.inf else 0.0
 
-    def _trust(self, attempt: Attempt, fault: Fault) -> None:
-        """What a fault says about the engine."""
-        engine = attempt.engine
-        tripped = False
-        if fault is Fault.THROTTLED:
-            if attempt.batch is None or attempt.batch.blamed():
-                tripped = engine.throttled(self.now, attempt.id)
-        elif RULES[fault].blames and attempt.live:
-            self._tally.judged(blamed=True)
-            if attempt.batch is None or attempt.batch.blamed():
-                tripped = engine.faulted(self.now, attempt.id)
-        elif fault in (Fault.TOOL, Fault.MEMORY, Fault.UNDECLARED):
-            self._worked(engine)
-        else:
-            engine.unsure(attempt.id)
-        if tripped:
-            self._tally.trips += 1
-            self._out.append(Tripped(engine.name, given_up=not engine.usable))
-            self._replace_all()
 
-    def _note(self, node: Node, attempt: Attempt, fault: Fault) -> None:
-        """Remember a fault with its node."""
-        trouble = node.troubled()
-        trouble.last = fault
-        shared = attempt.batch is not None and fault in (Fault.MEMORY, Fault.TOO_BIG)  # it may be another's doing
-        free = shared or fault in (Fault.UNDECLARED, Fault.CANCELLED)
-        trouble.free += free
-        if free and trouble.free > self.policy.max_free:
-            trouble.tries += 1
-        elif RULES[fault].counts and not (fault is Fault.MISSING_INPUT and node.waiting):
-            trouble.tries += 1
-            trouble.faulted |= attempt.engine.bit
-        trouble.blamed += RULES[fault].blames
-        trouble.timeouts += fault is Fault.TIMEOUT
-        trouble.lost_workers += fault is Fault.LOST and attempt.batch is None
-        trouble.deaths += fault is Fault.DIED and attempt.batch is None
-        bar = fault is Fault.TOO_BIG and not shared
-        if fault is Fault.MEMORY and not shared:
-            trouble.bumps += 1
-            node.memory, bar = after_memory(attempt.engine.caps, attempt.memory, node.memory)
-        if bar:
-            trouble.barred |= attempt.engine.bit
+def memory_on(node: Node, engine: Engine) -> int:
+    """What an attempt is given there: all of a machine after a worker has died of it, so that nothing runs beside it."""
+    if node.trouble is not None and node.trouble.deaths and engine.caps.memory_total is not None:
+        return engine.caps.memory_total
+    return memory_for(engine.caps, node.work, node.memory)
 
-    def _used_up(self, trouble: Trouble) -> bool:
-        """Whether it has faulted too often for that to be bad luck, by how often others do."""
-        policy, tally = self.policy, self._tally
-        if trouble.deaths >= policy.max_deaths:
-            return True
-        if trouble.tries < policy.max_attempts and trouble.lost_workers < policy.max_lost_workers:
-            return False
-        share = share_of_others(tally.gone_wrong, tally.answered, trouble.blamed)
-        return trouble.tries >= budget(policy, policy.max_attempts, share) or trouble.lost_workers >= budget(
-            policy, policy.max_lost_workers, share
-        )
 
-    def _retry(self, node: Node, fault: Fault, attempt: AttemptId) -> None:
-        """A node without attempts left: wait, run again now or later, or fail."""
-        trouble = node.troubled()
-        if self._used_up(trouble) or trouble.bumps > MAX_BUMPS:
-            self._fail(node, fault, attempt)
-            return
-        self._tally.retry(fault)
-        if node.waiting:
-            self._wait_again(node)
-        elif RULES[fault].next is Next.LATER:
-            self._move(node, BACKOFF)
-            node.ticket = self._ready.ticket()
-            wait = backoff(self.policy.backoff, self.policy.backoff_cap, max(1, trouble.tries), node.index)
-            self._timers.add(self.now + wait, Due.RETRY, node, node.ticket)
-        else:
-            self._enqueue(node)
+def late(node: Node, engine: Engine) -> float:
+    """Seconds that 95 % of its like stay below there."""
+    return node.seconds * engine.spread(node.kind).quantile()
 
-    def _faulted_attempt(self, attempt: Attempt, fault: Fault) -> None:
-        """A live attempt, closed already, gave no value."""
-        node = attempt.node
-        self._tally.fault(fault)
-        if self._stopped:
-            if not node.attempts:
-                self._drop(node)
-            return
-        if RULES[fault].next is Next.FAIL:
-            self._fail(node, fault, attempt.id)
-            return
-        self._note(node, attempt, fault)
-        if not node.attempts:
-            self._retry(node, fault, attempt.id)
-        elif attempt.hedge and fault in _ANSWERED:
-            node.hedges -= 1
+
+def late_of(attempt: Attempt) -> float:
+    """The same of an attempt, with those that are answered together with it."""
+    return late(attempt.node, attempt.engine) if attempt.batch is None else attempt.batch.late

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
-from gg.schedule.queues import Due
-from gg.schedule.states import OPEN, Attempt, Node, State
+from gg.schedule.attempts import Attempts
+from gg.schedule.course import Course
+from gg.schedule.fleet import Fleet
+from gg.schedule.lineup import Lineup
+from gg.schedule.nodes import Nodes
+from gg.schedule.queues import Due, Timers
+from gg.schedule.states import BACKOFF, DONE, FOLLOWING, LOOKUP, OPEN, READY, RUNNING, WAITING, Attempt, Node, State
 
-if TYPE_CHECKING:
-    from gg.schedule.dispatch import Dispatching
 
-
-def audit(scheduler: Dispatching) -> None:
+def audit(course: Course, nodes: Nodes, fleet: Fleet, timers: Timers, lineup: Lineup, attempts: Attempts) -> None:
     """AssertionError, with the node's story where one is at fault, when an invariant does not hold."""
-    _counts(scheduler)
-    for node in scheduler._graph.order:
-        problem = _edges(node) or _state(node) or _attempts(scheduler, node)
+    _counts(nodes, course)
+    for node in nodes.graph.order:
+        problem = _edges(node) or _state(node) or _attempts(attempts, course.policy.max_hedges, node)
         if problem:
-            raise AssertionError(f"{node!r}: {problem}\n  " + "\n  ".join(scheduler._story(node)))
-    _ready(scheduler)
-    _engines(scheduler)
-    _timers(scheduler)
+            raise AssertionError(f"{node!r}: {problem}\n  " + "\n  ".join(nodes.story(node)))
+    _ready(lineup, nodes)
+    _engines(fleet, attempts)
+    _timers(timers, nodes, attempts)
+    if lineup.queues.homeless() is not None and lineup.homeless_since is not None:
+        assert any(timer.due is Due.HOMELESS for timer in timers.heap)
 
 
-def _counts(scheduler: Dispatching) -> None:
+def _counts(nodes: Nodes, course: Course) -> None:
     counts = [0] * len(State)
-    for node in scheduler._graph.order:
+    for node in nodes.graph.order:
         counts[node.state] += 1
-    assert counts == scheduler._counts, f"counts by state: {scheduler._counts}, really {counts}"
-    opened = [node for node in scheduler._graph.order if OPEN[node.state]]
-    assert scheduler._open == len(opened)
+    assert counts == nodes.counts, f"counts by state: {nodes.counts}, really {counts}"
+    opened = [node for node in nodes.graph.order if OPEN[node.state]]
+    assert nodes.open == len(opened)
     left = math.fsum(node.seconds for node in opened)
-    assert math.isclose(scheduler._work_left, left, rel_tol=1e-6, abs_tol=1e-3)
-    assert not scheduler._ask, "nodes that nobody will be asked about"
-    if scheduler._stopped:
-        assert scheduler._open == counts[State.RUNNING], "only what is under way may be open after a stop"
+    assert math.isclose(nodes.work_left, left, rel_tol=1e-6, abs_tol=1e-3)
+    if course.stopped:
+        assert nodes.open == counts[RUNNING], "only what is under way may be open after a stop"
 
 
 def _edges(node: Node) -> str:
-    if node.waiting != sum(dep.state is not State.DONE for dep in node.deps):
-        return f"waiting is {node.waiting}, and it waits for {[d for d in node.deps if d.state is not State.DONE]}"
+    if node.waiting != sum(dep.state is not DONE for dep in node.deps):
+        return f"waiting is {node.waiting}, and it waits for {[d for d in node.deps if d.state is not DONE]}"
     if len(set(node.deps)) != len(node.deps) or any(node not in dep.users for dep in node.deps):
         return "edges do not agree"
     return ""
@@ -48,60 +50,60 @@ def _edges(node: Node) -> str:
 
 def _state(node: Node) -> str:
     state = node.state
-    if state in (State.LOOKUP, State.READY, State.BACKOFF) and node.waiting:
+    if state in (LOOKUP, READY, BACKOFF) and node.waiting:
         return "went on before all it needs is done"
-    if state is State.WAITING:
+    if state is WAITING:
         if not node.waiting:
             return "waits for nothing"
         for dep in node.deps:
-            if dep.state is not State.DONE and not OPEN[dep.state]:
+            if dep.state is not DONE and not OPEN[dep.state]:
                 return f"waits for {dep!r}, which is not going to be done"
             if OPEN[dep.state] and dep.rank + 1e-9 < node.rank + dep.seconds:
                 return f"its rank {node.rank} is not carried down to {dep!r}, {dep.rank}"
-    if (state is State.FOLLOWING) != (node.follow is not None):
+    if (state is FOLLOWING) != (node.follow is not None):
         return f"follows {node.follow!r}"
     if node.follow is not None and not OPEN[node.follow.state]:
         return f"follows {node.follow!r}, which is not going to be done"
-    if (node.queue is not None) != (state is State.READY):
+    if (node.queue is not None) != (state is READY):
         return f"queue is {node.queue!r}"
-    if (node.ticket != 0) != (state in (State.READY, State.BACKOFF)):
+    if (node.ticket != 0) != (state in (READY, BACKOFF)):
         return f"ticket is {node.ticket}"
     return ""
 
 
-def _attempts(scheduler: Dispatching, node: Node) -> str:
-    if bool(node.attempts) != (node.state is State.RUNNING):
+def _attempts(attempts: Attempts, max_hedges: int, node: Node) -> str:
+    if bool(node.attempts) != (node.state is RUNNING):
         return f"has {len(node.attempts)} attempts"
     hedges = sum(a.hedge for a in node.attempts)
-    if hedges > node.hedges or hedges > scheduler.policy.max_hedges + 1 or len(node.attempts) - hedges > 1:
+    if hedges > node.hedges or hedges > max_hedges + 1 or len(node.attempts) - hedges > 1:
         return "has too many attempts side by side"
     for attempt in node.attempts:
-        if scheduler._attempts.get(attempt.id) is not attempt or attempt.node is not node or not attempt.live:
+        if attempts.under_way.get(attempt.id) is not attempt or attempt.node is not node or not attempt.live:
             return f"attempt {attempt.id} is not in the books"
     return ""
 
 
-def _ready(scheduler: Dispatching) -> None:
+def _ready(lineup: Lineup, nodes: Nodes) -> None:
     queued: set[Node] = set()
-    for (engines, _), queue in scheduler._ready.by_class.items():
+    for (engines, _), queue in lineup.queues.by_class.items():
         heap = queue.heap
         assert queue.engines == engines
         for at in range(1, len(heap)):
             assert heap[(at - 1) // 2][:3] <= heap[at][:3], "a ready queue is no heap"
         for rank, index, ticket, node in heap:
             if node.ticket == ticket:
-                assert node.state is State.READY, f"{node!r} is queued"
+                assert node.state is READY, f"{node!r} is queued"
                 assert node not in queued, f"{node!r} is queued twice"
                 assert node.queue is queue, f"{node!r} is in another queue than it says"
                 assert -rank == node.rank, f"{node!r} is queued with rank {-rank}, not {node.rank}"
                 assert index == node.index
                 queued.add(node)
-    assert len(queued) == scheduler._counts[State.READY], "ready nodes are in no queue"
+    assert len(queued) == nodes.counts[READY], "ready nodes are in no queue"
 
 
-def _engines(scheduler: Dispatching) -> None:
-    for engine in scheduler._fleet:
-        mine = [a for a in scheduler._attempts.values() if a.engine is engine]
+def _engines(fleet: Fleet, attempts: Attempts) -> None:
+    for engine in fleet.engines:
+        mine = attempts.on(engine)
         slots = len({a.batch or a for a in mine})
         assert engine.running == slots, f"{engine.name}: {engine.running} running, really {slots}"
         overdue = len({a.slot for a in mine if a.slot.overdue})
@@ -112,16 +114,14 @@ def _engines(scheduler: Dispatching) -> None:
         assert engine.window >= 1.0
 
 
-def _timers(scheduler: Dispatching) -> None:
-    heap = scheduler._timers.heap
+def _timers(timers: Timers, nodes: Nodes, attempts: Attempts) -> None:
+    heap = timers.heap
     for at in range(1, len(heap)):
         assert heap[(at - 1) // 2][:2] <= heap[at][:2], "the timers are no heap"
     waking = {timer.subject for timer in heap if timer.due is Due.RETRY and isinstance(timer.subject, Node)}
-    for node in scheduler._graph.order:
-        assert node.state is not State.BACKOFF or node in waking, f"{node!r} will never be tried again"
+    for node in nodes.graph.order:
+        assert node.state is not BACKOFF or node in waking, f"{node!r} will never be tried again"
     reviewed = {timer.subject for timer in heap if isinstance(timer.subject, Attempt)}
-    for attempt in scheduler._attempts.values():
+    for attempt in attempts.under_way.values():
         bounded = attempt.give_up < math.inf
         assert not bounded or attempt in reviewed, f"attempt {attempt.id} can be overdue and nobody looks"
-    if scheduler._ready.homeless() is not None and scheduler._homeless_since is not None:
-        assert any(timer.due is Due.HOMELESS for timer in heap)

@@ -16,8 +16,9 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from gg.schedule.events import AttemptId, Caps, EngineName
-from gg.schedule.policy import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Policy, Spread, backoff, cut_window, grown_window
+from gg.schedule.events import AttemptId, Caps, EngineName, SchedulerError
+from gg.schedule.policy import Policy, backoff, cut_window, grown_window
+from gg.schedule.spread import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Spread
 
 
 class Breaker(Enum):
@@ -277,3 +278,38 @@ class Engine:
             spread = self.spreads[kind] = Spread(PRIOR_KNOWN if kind & 1 else PRIOR_UNKNOWN)
             spread.mean = math.log(self.caps.slowness)
         return spread
+
+
+class Fleet:
+    """All engines that ever came up, in that order."""
+
+    __slots__ = ("_by_name", "_policy", "engines")
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._by_name: dict[EngineName, Engine] = {}
+        self.engines: list[Engine] = []
+
+    def __getitem__(self, name: EngineName) -> Engine:
+        """An engine that is up; SchedulerError for another."""
+        engine = self._by_name.get(name)
+        if engine is None or not engine.up:
+            raise SchedulerError(f"engine {name!r} is not up")
+        return engine
+
+    def come_up(self, now: float, name: EngineName, slots: int, caps: Caps) -> None:
+        engine = self._by_name.get(name)
+        if engine is None:
+            engine = self._by_name[name] = Engine(name, len(self.engines), self._policy)
+            self.engines.append(engine)
+        elif engine.up:
+            raise SchedulerError(f"engine {name!r} is up already")
+        engine.come_up(now, slots, caps)
+
+    def has_worked(self) -> bool:
+        """Whether any engine has ever run a command: what goes wrong is not the set-up then."""
+        return any(engine.proven for engine in self.engines)
+
+    def wide(self) -> int:
+        """How many attempts run side by side."""
+        return sum([engine.running for engine in self.engines])

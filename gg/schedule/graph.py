@@ -14,9 +14,9 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 
-from gg.schedule.events import NodeId, NodeSpec
+from gg.schedule.events import NodeId, NodeSpec, SchedulerError
 from gg.schedule.policy import expected_seconds
-from gg.schedule.states import Node, SchedulerError, State
+from gg.schedule.states import DONE, READY, Node
 
 
 class Graph:
@@ -73,7 +73,7 @@ class Graph:
     def _link(self, node: Node, deps: Iterable[Node]) -> None:
         node.deps = (*node.deps, *deps)
         for dep in deps:
-            if dep.state is not State.DONE:
+            if dep.state is not DONE:
                 node.waiting += 1
             if dep.users:
                 assert isinstance(dep.users, list)
@@ -99,7 +99,7 @@ class Graph:
             node = stack.pop()
             if node is target:
                 return True
-            if node.state is not State.DONE and node not in seen:
+            if node.state is not DONE and node not in seen:
                 seen.add(node)
                 stack.extend(node.deps)
         return False
@@ -117,9 +117,9 @@ class Graph:
             rank = node.rank
             for dep in node.deps:
                 state = dep.state
-                if state < State.DONE and rank + dep.seconds > dep.rank:
+                if state < DONE and rank + dep.seconds > dep.rank:
                     dep.rank = rank + dep.seconds
-                    if state is State.READY:
+                    if state is READY:
                         risen.append(dep)
                     if dep.index not in pending:
                         pending.add(dep.index)

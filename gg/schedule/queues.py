@@ -14,7 +14,7 @@ from enum import Enum
 from gg.light.named import NamedTuple
 from gg.schedule.events import AttemptId
 from gg.schedule.fleet import Engine
-from gg.schedule.states import Attempt, Entry, Node, Queue, State
+from gg.schedule.states import BACKOFF, Attempt, Entry, Node, Queue
 
 
 class ReadyQueues:
@@ -114,7 +114,7 @@ class Timers:
             if isinstance(subject, Attempt):
                 if subject.id in running:
                     return timer
-            elif subject is None or (subject.ticket == timer.ticket and subject.state is State.BACKOFF):
+            elif subject is None or (subject.ticket == timer.ticket and subject.state is BACKOFF):
                 return timer
             heapq.heappop(heap)
         return None

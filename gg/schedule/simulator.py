@@ -18,34 +18,36 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from gg.schedule.commands import (
+    Cancel,
+    Command,
+    Done,
+    Failed,
+    Finished,
+    Lookup,
+    Silent,
+    Skipped,
+    Start,
+    Summary,
+    Tripped,
+    WakeAt,
+)
 from gg.schedule.events import (
     Add,
     AttemptId,
-    Cancel,
     Caps,
-    Command,
-    Done,
     EngineName,
     EngineUp,
     Event,
-    Failed,
     Fault,
     Faulted,
-    Finished,
     Hit,
-    Lookup,
     Miss,
     NodeId,
     NodeSpec,
     Ramp,
     Ran,
-    Silent,
-    Skipped,
-    Start,
-    Summary,
     Tick,
-    Tripped,
-    WakeAt,
     Want,
 )
 from gg.schedule.policy import Policy, expected_seconds

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from gg.core.thunk import Work
-from gg.schedule.events import AttemptId, EngineName, Fault, NodeId
+from gg.schedule.events import AttemptId, EngineName, Fault, NodeId, SchedulerError
 from gg.schedule.fleet import Engine
 
 
@@ -41,22 +41,26 @@ class State(IntEnum):
     SKIPPED = 9
 
 
-_S = State
+IDLE, WAITING, LOOKUP, READY, RUNNING = State.IDLE, State.WAITING, State.LOOKUP, State.READY, State.RUNNING
+BACKOFF, FOLLOWING, DONE, FAILED, SKIPPED = State.BACKOFF, State.FOLLOWING, State.DONE, State.FAILED, State.SKIPPED
+"""A module's name is looked up in half the time of an enum's member."""
+
 LEGAL: tuple[frozenset[State], ...] = (
-    frozenset({_S.WAITING, _S.DONE}),  # IDLE
-    frozenset({_S.LOOKUP, _S.READY, _S.DONE, _S.FAILED, _S.SKIPPED, _S.IDLE}),  # WAITING; DONE: an unasked Hit
-    frozenset({_S.READY, _S.DONE, _S.WAITING, _S.FOLLOWING, _S.FAILED, _S.IDLE}),  # LOOKUP
-    frozenset({_S.RUNNING, _S.WAITING, _S.DONE, _S.FAILED, _S.IDLE}),  # READY
-    frozenset({_S.DONE, _S.FAILED, _S.READY, _S.BACKOFF, _S.WAITING, _S.FOLLOWING, _S.IDLE}),  # RUNNING
-    frozenset({_S.READY, _S.WAITING, _S.DONE, _S.IDLE}),  # BACKOFF
-    frozenset({_S.DONE, _S.SKIPPED, _S.IDLE}),  # FOLLOWING
-    frozenset({_S.WAITING}),  # DONE: its blobs are gone
-    frozenset({_S.WAITING}),  # FAILED: wanted again
-    frozenset({_S.WAITING}),  # SKIPPED: wanted again
+    frozenset({WAITING, DONE}),  # IDLE
+    frozenset({LOOKUP, READY, DONE, FAILED, SKIPPED, IDLE}),  # WAITING; DONE: an unasked Hit
+    frozenset({READY, DONE, WAITING, FOLLOWING, FAILED, IDLE}),  # LOOKUP
+    frozenset({RUNNING, WAITING, DONE, FAILED, IDLE}),  # READY
+    frozenset({DONE, FAILED, READY, BACKOFF, WAITING, FOLLOWING, IDLE}),  # RUNNING
+    frozenset({READY, WAITING, DONE, IDLE}),  # BACKOFF
+    frozenset({DONE, SKIPPED, IDLE}),  # FOLLOWING
+    frozenset({WAITING}),  # DONE: its blobs are gone
+    frozenset({WAITING}),  # FAILED: wanted again
+    frozenset({WAITING}),  # SKIPPED: wanted again
 )
 """From a state (the index) to those that may follow it."""
 
-OPEN: tuple[bool, ...] = tuple(_S.WAITING <= state <= _S.FOLLOWING for state in State)
+OPEN: tuple[bool, ...] = tuple(WAITING <= state <= FOLLOWING for state in State)
+BROKEN = (FAILED, SKIPPED)
 PAST_MASK = (1 << 48) - 1
 
 
@@ -138,7 +142,7 @@ class Node:
         self.memory = 0
         self.input_size = 0
         self.engines: tuple[EngineName, ...] = ()
-        self.state = State.IDLE
+        self.state = IDLE
         self.past = 0  # the last twelve states, four bits each
         self.deps: tuple[Node, ...] = ()
         self.users: list[Node] | tuple[()] = ()
@@ -257,10 +261,6 @@ class Batch:
         """One of them is a fault of the engine. True for the first: what befalls an invocation is one fault."""
         first, self._unblamed = self._unblamed, False
         return first
-
-
-class SchedulerError(Exception):
-    """The driver broke the protocol of events: a bug, not a condition to handle."""
 
 
 class IllegalTransition(SchedulerError):

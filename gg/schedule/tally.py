@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gg.schedule.events import Fault, How, Summary
+from gg.schedule.commands import How, Summary
+from gg.schedule.events import Fault
 from gg.schedule.fleet import Engine
 from gg.schedule.states import State
 

@@ -35,7 +35,7 @@ from gg.observe.screen import Screen, State
 from gg.observe.sink import Output, Several
 from gg.observe.terminal import APPEARS, Terminal
 from gg.observe.trace import Trace
-from gg.schedule.events import Summary
+from gg.schedule.commands import Summary
 from gg.schedule.states import State as NodeState
 
 WARNING = b"x.c:1: warning: \xff\x1b[1m unused\n"

@@ -10,37 +10,28 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from gg.schedule.commands import Cancel, Command, Done, Failed, Finished, Lookup, Skipped, Start, Summary, WakeAt
 from gg.schedule.events import (
     Add,
     AttemptId,
     Became,
-    Cancel,
     Caps,
-    Command,
-    Done,
     EngineChanged,
     EngineDown,
     EngineUp,
     Event,
-    Failed,
     Fault,
     Faulted,
-    Finished,
     Grew,
     Hit,
-    Lookup,
     Lost,
     Miss,
     NodeId,
     NodeSpec,
     Ran,
     Sent,
-    Skipped,
-    Start,
     Stop,
-    Summary,
     Tick,
-    WakeAt,
     Want,
 )
 from gg.schedule.policy import Policy
@@ -83,7 +74,7 @@ class Rig:
         out = self.scheduler.step(event)
         self.scheduler.validate()
         if isinstance(event, Grew | Became):
-            self.deps[event.id] = {dep.id for dep in self.scheduler._graph[event.id].deps}
+            self.deps[event.id] = {dep.id for dep in self.scheduler._nodes.graph[event.id].deps}
         for command in out:
             self._check(command)
         self.log += out
@@ -239,7 +230,7 @@ class Rig:
     def _check_batch(self, start: Start) -> None:
         """One that starts, and those with it, which need no slot of their own."""
         batch = (start, *start.more)
-        caps = self.scheduler._engine(start.engine).caps
+        caps = self.scheduler._fleet[start.engine].caps
         assert len(batch) <= caps.batch
         held = {self.slot_of[a] for a, s in self.under_way.items() if s.engine == start.engine and not self._freed(a)}
         assert len(held) < self.slots[start.engine], f"no slot for {start.id!r} on {start.engine}"

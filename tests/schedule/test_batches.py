@@ -7,7 +7,8 @@ import math
 import pytest
 
 from gg.core.thunk import Work
-from gg.schedule.events import Cancel, Caps, Fault, Finished, NodeSpec, Ramp, Start, Stop
+from gg.schedule.commands import Cancel, Finished, Start
+from gg.schedule.events import Caps, Fault, NodeSpec, Ramp, Stop
 from gg.schedule.policy import Policy, batch_size
 from tests.schedule.schedule_rig import Rig
 

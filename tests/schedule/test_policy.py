@@ -18,7 +18,6 @@ from gg.schedule.policy import (
     Demand,
     Next,
     Policy,
-    Spread,
     admits,
     after_memory,
     backoff,
@@ -33,6 +32,7 @@ from gg.schedule.policy import (
     place,
     share_of_others,
 )
+from gg.schedule.spread import Spread
 
 GIB = 1 << 30
 CLASSES = Caps(memory_classes=(GIB, 2 * GIB, 4 * GIB))

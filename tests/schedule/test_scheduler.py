@@ -7,37 +7,28 @@ import itertools
 import pytest
 
 from gg.core.thunk import Work
+from gg.schedule.commands import Cancel, Done, Failed, Finished, How, Lookup, Silent, Skipped, Start, Tripped, WakeAt
 from gg.schedule.events import (
     Add,
     Became,
-    Cancel,
     Caps,
-    Done,
     EngineChanged,
     EngineDown,
-    Failed,
     Fault,
-    Finished,
     Grew,
     Hit,
-    How,
-    Lookup,
     Lost,
     Miss,
     NodeSpec,
     Ramp,
     Ran,
-    Silent,
-    Skipped,
-    Start,
+    SchedulerError,
     Stop,
-    Tripped,
-    WakeAt,
     Want,
 )
 from gg.schedule.policy import Policy
 from gg.schedule.scheduler import Scheduler
-from gg.schedule.states import IllegalTransition, SchedulerError, State
+from gg.schedule.states import IllegalTransition, State
 from tests.schedule.schedule_rig import Rig, outcomes, starts
 
 GIB = 1 << 30
@@ -938,9 +929,9 @@ def test_the_rest_is_estimated_along_the_path_and_over_the_width() -> None:
 def test_an_illegal_transition_tells_the_story() -> None:
     scheduler = Scheduler()
     scheduler.steps([Add(0.0, (NodeSpec(id="a"),)), Want(1.0, ("a",))])
-    node = scheduler._graph["a"]
+    node = scheduler._nodes.graph["a"]
     with pytest.raises(IllegalTransition, match="LOOKUP to SKIPPED") as caught:
-        scheduler._move(node, State.SKIPPED)
+        scheduler._nodes.move(node, State.SKIPPED)
     assert caught.value.story[0] == "states: IDLE WAITING LOOKUP"
     assert caught.value.story[1] == "1.000000 Want: WAITING"
 
@@ -1016,7 +1007,7 @@ def silent(slots: int, ready: int = 0, *, known: bool = True, policy: Policy | N
 def test_silence_is_told_and_one_at_a_time_is_asked_for_again() -> None:
     """Twenty drag at once: that is not each one's bad luck. What has an answer on its way is not paid for twice."""
     rig = silent(20)
-    rig.scheduler._engines["lambda"].slots = rig.slots["lambda"] = 40
+    rig.scheduler._fleet["lambda"].slots = rig.slots["lambda"] = 40
     out = rig.tick(21.0)
     told = [c for c in out if isinstance(c, Silent)]
     assert [(c.engine, c.attempts) for c in told] == [("lambda", 21)]
@@ -1032,7 +1023,7 @@ def test_silence_is_told_and_one_at_a_time_is_asked_for_again() -> None:
 
 def test_when_a_probe_is_answered_the_others_are_asked_for_again() -> None:
     rig = silent(20)
-    rig.scheduler._engines["lambda"].slots = rig.slots["lambda"] = 40
+    rig.scheduler._fleet["lambda"].slots = rig.slots["lambda"] = 40
     rig.tick(12.0)
     (probe,) = [s for s in rig.live.values() if s.hedge]
     rig.ran(probe.attempt)
@@ -1084,7 +1075,7 @@ def test_the_fallback_helps_where_there_is_silence() -> None:
     rig.tick(15.0)
     assert [s.engine for s in rig.starts].count("local") == 2
     rig.ran(next(a for a, s in rig.live.items() if s.engine == "lambda"))
-    assert rig.scheduler._engines["lambda"].tripped is False
+    assert rig.scheduler._fleet["lambda"].tripped is False
 
 
 # Workers that die

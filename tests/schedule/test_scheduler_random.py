@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gg.core.thunk import Work
+from gg.schedule.commands import Finished
 from gg.schedule.events import (
     Became,
     Caps,
     EngineChanged,
     EngineDown,
     Fault,
-    Finished,
     Grew,
     Hit,
     Lost,

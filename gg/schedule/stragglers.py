@@ -1,0 +1,167 @@
+"""Attempts that drag: duplicated where slots are left over, given up where they are overdue; and engines that are silent."""
+
+from __future__ import annotations
+
+from gg.schedule.attempts import Attempts, late_of, memory_on
+from gg.schedule.commands import Cancel, Silent
+from gg.schedule.course import Course
+from gg.schedule.events import Fault
+from gg.schedule.fleet import Breaker, Engine, Fleet
+from gg.schedule.lineup import Lineup
+from gg.schedule.policy import deadline, hedge_after
+from gg.schedule.starting import Starting
+from gg.schedule.states import Attempt, Node
+from gg.schedule.verdicts import Verdicts
+
+
+class Stragglers:
+    """The attempts that were found dragging in this step (`found`)."""
+
+    __slots__ = ("_attempts", "_course", "_fleet", "_lineup", "_starting", "_verdicts", "found")
+
+    def __init__(
+        self,
+        course: Course,
+        fleet: Fleet,
+        lineup: Lineup,
+        attempts: Attempts,
+        verdicts: Verdicts,
+        starting: Starting,
+    ) -> None:
+        self._course = course
+        self._fleet = fleet
+        self._lineup = lineup
+        self._attempts = attempts
+        self._verdicts = verdicts
+        self._starting = starting
+        self.found: list[Attempt] = []
+
+    def review(self, attempt: Attempt) -> None:
+        """It is time to look at an attempt."""
+        course = self._course
+        cancelled = course.stopped or not attempt.live
+        if course.now < attempt.give_up:
+            if not cancelled:
+                self.found.append(attempt)
+        elif cancelled:
+            self._verdicts.forget(attempt, Fault.CANCELLED)
+        else:
+            course.out.append(Cancel(attempt.id, attempt.engine.name))
+            self._verdicts.forget(attempt, Fault.LOST)
+
+    def hedge(self) -> None:
+        """Duplicate attempts that drag, where slots are left over now; otherwise look again later."""
+        found, self.found = self.found, []
+        for attempt in found:
+            if self._attempts.waited_for(attempt):
+                self._hedge(attempt)
+        self._starting.dispatch()
+
+    def _hedge(self, attempt: Attempt) -> None:
+        node, course = attempt.node, self._course
+        over = course.over
+        if not over and self._drags(node):
+            _let_pass(attempt)
+            self._listen(attempt.engine)
+            asked = self._attempts.waited_for(attempt) and self._may_hedge(node)
+            engine = self._second(node.attempts[-1]) if asked else None
+            if engine is not None and self._may_ask(engine, node):
+                course.out.append(self._attempts.begin(node, engine, hedge=True))
+        if self._attempts.waited_for(attempt):
+            if not over and self._takes_too_long(attempt):
+                self._verdicts.give_up(attempt, Fault.TIMEOUT)
+            else:
+                self._attempts.review_later(attempt, max(1.0, 0.25 * (course.now - attempt.started)))
+
+    def _takes_too_long(self, attempt: Attempt) -> bool:
+        """Whether it takes many times as long as its like, though nobody knew how long it would take itself. If that is but
+        its way, the next attempt has as long as any.
+        """
+        node, engine, policy = attempt.node, attempt.engine, self._course.policy
+        timeouts = node.trouble.timeouts if node.trouble else 0
+        if node.known or timeouts or not engine.spread(node.kind).seen:
+            return False
+        limit = deadline(policy, engine.caps, late_of(attempt), True, 0)
+        return limit is not None and self._course.now - attempt.since >= limit + policy.cancel_grace
+
+    # Duplicates
+
+    def _may_hedge(self, node: Node) -> bool:
+        """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
+        trouble = node.trouble
+        used_up = trouble is not None and (bool(trouble.deaths) or self._verdicts.used_up(trouble))
+        most = self._course.policy.max_hedges
+        return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
+
+    def _drags(self, node: Node) -> bool:
+        """Whether its last attempt takes long, by what is known now: at first all that is new seems to."""
+        return bool(node.attempts) and self._course.now - node.attempts[-1].since >= self._patience(node)
+
+    def _patience(self, node: Node) -> float:
+        """What its last attempt may take before it drags."""
+        last, policy = node.attempts[-1], self._course.policy
+        spread = last.engine.spread(node.kind)
+        patience = hedge_after(policy, late_of(last), node.known or spread.seen, node.hedges)
+        return patience + min(last.engine.lag.bound(), policy.hedge_blind)
+
+    def _second(self, attempt: Attempt) -> Engine | None:
+        """An engine with room for a duplicate, another than this one's if there is one."""
+        node, now, width = attempt.node, self._course.now, self._course.policy.width
+        if width is not None and self._fleet.wide() >= width:
+            return None
+        engines = [
+            e
+            for e in self._lineup.candidates(node)
+            if e.room(now) and (e is not attempt.engine or e.caps.independent) and e.fits(memory_on(node, e))
+        ]
+        return next((e for e in engines if e is not attempt.engine), engines[0] if engines else None)
+
+    # Silence
+
+    def _may_ask(self, engine: Engine, node: Node) -> bool:
+        """Whether a duplicate may go where nothing has come from for as long as it may take: one at a time, to hear whether
+        anything comes at all. More of them would be paid for beside answers that are on their way.
+        """
+        now = self._course.now
+        own = [attempt for attempt in node.attempts if attempt.engine is engine]
+        if not own or engine.running <= len(own) or now - engine.heard_at < self._patience(node):
+            return True
+        if now < engine.quiet_until:
+            return False
+        engine.wait_for_news(now)
+        return True
+
+    def _listen(self, engine: Engine) -> None:
+        """Tell and act when an engine says nothing while all that runs there is overdue: the fallback helps, and one attempt
+        is asked anew, in the place of the oldest if there is no other.
+        """
+        now, silence = self._course.now, self._course.policy.silence
+        quiet = now - engine.heard_at
+        if quiet < silence or now < engine.listen_at or not engine.caps.independent:
+            return
+        engine.listen_at = max(engine.quiet_until, now + 1.0)
+        running = self._attempts.on(engine)
+        nodes = {id(attempt.node): attempt.node for attempt in running}
+        if now < engine.quiet_until or len(nodes) < 2 or not all(self._drags(node) for node in nodes.values()):
+            return
+        if engine.breaker is Breaker.CLOSED:
+            self._course.out.append(Silent(engine.name, quiet, len(running)))
+        engine.wait_for_news(now)
+        engine.probe_silence(now)
+        live = [attempt for attempt in running if attempt.live]
+        if engine.running >= engine.slots and quiet >= 3 * silence and live:
+            self._give_place(live[0])
+        self._lineup.place_anew()
+
+    def _give_place(self, oldest: Attempt) -> None:
+        """Go on without an attempt, and those that share its slot."""
+        members = [oldest] if oldest.batch is None else oldest.batch.members
+        for attempt in [each for each in members if self._attempts.waited_for(each)]:
+            self._verdicts.give_up(attempt, Fault.CANCELLED)
+
+
+def _let_pass(attempt: Attempt) -> None:
+    """Its slot does not count any more in what an engine that throttles is trusted with."""
+    slot = attempt.slot
+    attempt.engine.overdue += not slot.overdue
+    slot.overdue = True
