@@ -7,7 +7,7 @@
  *   overlay.c  where changes go: creating, copying up, hiding, directories merged for listing
  *   terminal.c whether standard error is one
  *   clock.c    the time of day, for a repetition at another time
- *   open.c stat.c change.c exec.c    the C library's functions, each a few lines over the above
+ *   open.c stat.c names.c change.c attributes.c exec.c    the C library's functions, each a few lines over the above
  *
  * Everything works on the stack and by raw system calls: no malloc, no locks held, no thread-local state. So it is
  * safe in threads, in signal handlers, and between vfork and exec, where a child runs in its parent's memory.
