@@ -81,7 +81,7 @@ def merged(earlier: Path, new: Sequence[Result]) -> list[Result]:
 
 
 def as_markdown(machine: dict[str, str], jobs: int, results: Sequence[Result]) -> str:
-    """The table of `benchmarks/results/packages.md`."""
+    """The results as a table in Markdown."""
     rows = [
         "| package | files | same | kinds | configure | make | recorded | force | thunks "
         "| not forced when recorded | compiles | links, archives | ran for real "
