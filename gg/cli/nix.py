@@ -23,3 +23,62 @@ def hook(arguments: tuple[str, ...], state: str) -> int:
     from gg.workspace import settings
 
     return nix_hook.main(state or f"{settings.cache_home()}/nix", f"{command_directory()}/gg-infer")
+
+
+@command.command("force")
+@click.option(
+    "--file", "-f", default="", metavar="FILE", help="The nix expression (default: that here, else <nixpkgs>)."
+)
+@click.option("--arg", nargs=2, multiple=True, metavar="NAME EXPRESSION", help="An argument of it.")
+@click.option("--argstr", nargs=2, multiple=True, metavar="NAME STRING", help="An argument of it that is a string.")
+@click.option("--engine", metavar="NAME[,NAME]", help="Where to run builders (default: local).")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), help="How many to run at once (default: processors).")
+@click.option("--fallback", metavar="NAME|never", help="Where to run what an engine could not.")
+@click.option("--store", metavar="URI", help="The shared store: s3://BUCKET/PREFIX?region=R.")
+@click.option("--isolation", type=click.Choice(["pathmap", "namespace"]), help="How a builder is kept to its inputs.")
+@click.option("--cores", type=click.IntRange(min=1), default=2, show_default=True, help="NIX_BUILD_CORES of builders.")
+@click.option("--keep-going", "-k", is_flag=True, help="Go on with what does not need a failed derivation.")
+@click.option("--keep-failed", "-K", is_flag=True, help="Run what failed again here, and keep its directory.")
+@click.option(
+    "--out-link", "-o", "link", default="", metavar="PATH", help="Make a link to the result, a root of nix's."
+)
+@click.argument("targets", nargs=-1, metavar="[DRV|ATTR]...")
+def force(
+    targets: tuple[str, ...],
+    file: str,
+    arg: tuple[tuple[str, str], ...],
+    argstr: tuple[tuple[str, str], ...],
+    engine: str | None,
+    jobs: int | None,
+    fallback: str | None,
+    store: str | None,
+    isolation: str | None,
+    cores: int,
+    keep_going: bool,
+    keep_failed: bool,
+    link: str,
+) -> int:
+    """Build derivations on any engine: each that nix would build is a thunk, its result is given to nix.
+
+    DRV is a derivation's path, ATTR an attribute of the expression. Prints the outputs' paths. Exit status: 0, or 100 when a
+    builder failed.
+    """
+    from gg.cli import nix_force
+
+    given = [word for pair in arg for word in ("--arg", *pair)] + [
+        word for pair in argstr for word in ("--argstr", *pair)
+    ]
+    return nix_force.force(
+        targets,
+        file=file,
+        given=given,
+        cores=cores,
+        keep_failed=keep_failed,
+        keep_going=keep_going,
+        link=link,
+        engine=engine,
+        jobs=jobs,
+        fallback=fallback,
+        store=store,
+        isolation=isolation,
+    )

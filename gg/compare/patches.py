@@ -19,10 +19,10 @@ from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.thunk import File, OutputOf, Thunk
 from gg.errors import GGError, MissingObject, UsageError
 from gg.force.already_known import Known
+from gg.formats import nar
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
 from gg.light.slotted import field, slotted
-from gg.nix import nar
 from gg.store.base import read_blob
 from gg.workspace.ledger import Ledger
 

@@ -22,6 +22,8 @@ BY_HAND = b"/gg/thunk"
 he named by its hash.
 """
 
+_CLOSED = "derivation/"  # the model of thunks that `gg.nix` makes
+
 
 class File(NamedTuple):
     """A regular file that is known now."""
@@ -113,7 +115,14 @@ class Thunk(NamedTuple):
     @property
     def by_name(self) -> bool:
         """Whether somebody has made it by its parts (gg-create-thunk, the SDK): no recording of a build makes it again."""
-        return self.model.startswith("custom/")
+        return self.model.startswith(("custom/", _CLOSED))
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is a whole build in a sandbox: for it nothing exists but what it declares, wherever it runs; what it prints
+        is one text; each output is an archive (`gg.formats.nar`) of what it left there, and all else that it wrote is lost.
+        """
+        return self.model.startswith(_CLOSED)
 
     def dependencies(self) -> tuple[ThunkId, ...]:
         """The thunks whose outputs this one reads, each once, in the order of the entries."""

@@ -11,8 +11,8 @@ from blake3 import blake3
 from gg.core.ids import BlobId
 from gg.core.thunk import Directory, Entry, File, Symlink
 from gg.errors import MissingObject
+from gg.formats import nar
 from gg.light.named import NamedTuple
-from gg.nix import nar
 from gg.store.base import Store
 
 

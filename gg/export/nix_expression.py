@@ -109,7 +109,7 @@ def export(graph: Graph, directory: str, *, batch: float = BATCH_S, content_addr
         steps[names[each.steps[-1].id]] = {"name": _fit(each.steps[-1].name), "plan": plan}
     shutil.copyfile(native.layer(), os.path.join(directory, _TOOL))
     os.chmod(os.path.join(directory, _TOOL), 0o755)
-    from gg.nix import nar
+    from gg.formats import nar
 
     tool = nar.digest(os.fsencode(os.path.join(directory, _TOOL))).hex()
     targets = _targets(graph, where, names)

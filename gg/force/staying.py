@@ -53,7 +53,10 @@ class Staying:
     def why(self, thunk: Thunk, extra: Iterable[File] = ()) -> bytes:
         """A file for which a resolved thunk stays here, as it is called on this machine; empty if it may go."""
         tool = self._outside(thunk.program)
-        own = [e for e in (*thunk.entries, *extra) if isinstance(e, File)]
+        entries = (
+            () if thunk.closed else thunk.entries
+        )  # those of its own are texts of its derivation, not this machine's files
+        own = [e for e in (*entries, *extra) if isinstance(e, File)]
         return self._kept(own, tool) or self._of_groups(thunk.groups, tool)
 
     def _of_groups(self, ids: tuple[GroupId, ...], tool: bytes) -> bytes:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gg.errors import FormatError
-from gg.nix.nar import base32
+from gg.formats.nar import base32
 
 _TOKEN = re.compile(rb'"((?:[^"\\]|\\.)*)"|([\[\](),])|([A-Za-z]+)', re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)

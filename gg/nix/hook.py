@@ -16,15 +16,16 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import BinaryIO
 
-from gg.errors import GGError
-from gg.nix import nar, over, sandbox
+from gg.formats import nar
+from gg.nix import over, sandbox
 from gg.nix.derivation import Derivation, read
 from gg.nix.processors import Slots, own_directory
-from gg.workspace.settings import given_environment
+from gg.nix.store_paths import Tree, add, closed
 
 _LOG = 4
 _FAILED, _TIMED_OUT, _OURS = 100, 101, 1
@@ -86,17 +87,17 @@ class Asked:
         return data
 
 
-def why_not(offer: Offer, derivation: Derivation) -> str:
-    """Why the hook does not take a derivation; empty if it does."""
-    if offer.system != _SYSTEMS.get(os.uname().machine, ""):
-        return f"it is for {offer.system}"
+def why_not(derivation: Derivation, features: Iterable[str]) -> str:
+    """Why nix is to build a derivation itself; empty if gg can. `features`: what it requires of a system."""
+    if derivation.system != _SYSTEMS.get(os.uname().machine, ""):
+        return f"it is for {derivation.system}"
     if derivation.builder.startswith("builtin:"):
         return "nix builds it by itself"
     if derivation.is_fixed:
         return "its outputs are fixed"
     if derivation.is_floating:
         return "the paths of its outputs are not known beforehand"
-    wanted = set(offer.features) - _FEATURES
+    wanted = set(features) - _FEATURES
     if wanted:
         return f"it needs {', '.join(sorted(wanted))}"
     return next((f"it has {name}" for name in _NOT_OURS if derivation.env.get(name)), "")
@@ -112,7 +113,9 @@ def serve(stream: BinaryIO, say: Callable[[str], None], state: str, infer: str) 
     slots = Slots(f"{state}/slots", _width(nix.settings))
     while (offer := nix.offer()) is not None:
         derivation = read(offer.path)
-        why = why_not(offer, derivation) or ("" if infer.startswith("/nix/store/") else "gg is not in nix's store")
+        why = why_not(derivation, offer.features) or (
+            "" if infer.startswith("/nix/store/") else "gg is not in nix's store"
+        )
         if why:
             say("# decline")
             continue
@@ -174,7 +177,7 @@ class Build:
             self._tell(f"error: building of '{self.path}' timed out after {seconds:g} seconds")
             return _TIMED_OUT
         if status:
-            self._tell(f"error: builder for '{self.path}' failed with {_ended(status)}")
+            self._tell(f"error: builder for '{self.path}' failed with {ended(status)}")
         return _FAILED if status else 0
 
     def _room(self, closure: Sequence[str], top: str, records: str) -> sandbox.Room:
@@ -191,17 +194,12 @@ class Build:
 
     def _import(self, closure: Sequence[str], top: str) -> int:
         """Give the outputs to nix, each as an archive with its references."""
-        paths = [output.path for output in self.derivation.outputs.values()]
-        env = {**given_environment(), "NIX_HELD_LOCKS": " ".join(paths)}
-        env["NIX_CONFIG"] = env.get("NIX_CONFIG", "") + "\nbuild-hook =\nrequire-sigs = false\n"
-        with subprocess.Popen(
-            ["nix-store", "--import"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=env
-        ) as importer:
-            assert importer.stdin is not None
-            for path in _by_reference(paths, {path: self._references(closure, top, path) for path in paths}):
-                _export(importer.stdin.write, path[0], _local(top, path[0]), path[1], self.path)
-            importer.stdin.write((0).to_bytes(8, "little"))
-        return _OURS if importer.returncode else 0
+        references = {o.path: self._references(closure, top, o.path) for o in self.derivation.outputs.values()}
+        trees = [
+            Tree(path, partial(nar.dump, os.fsencode(_local(top, path))), tuple(found))
+            for path, found in references.items()
+        ]
+        return 0 if add(trees, self.path, held=list(references)) else _OURS
 
     def _tell(self, text: str) -> None:
         """Have nix show it: of a hook's words it shows just those that are messages in its own form."""
@@ -211,45 +209,6 @@ class Build:
         looked = nar.References([*closure, *(output.path for output in self.derivation.outputs.values())])
         nar.dump(os.fsencode(_local(top, path)), looked.write)
         return sorted(looked.found)
-
-
-def closed(paths: Sequence[str]) -> list[str]:
-    """The store paths with all that they refer to."""
-    if not paths:
-        return []
-    done = subprocess.run(["nix-store", "--query", "--requisites", *paths], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise GGError(f"nix-store does not tell what {paths[0]} needs: {done.stderr.strip()}")
-    return done.stdout.split()
-
-
-def _by_reference(paths: Sequence[str], references: Mapping[str, list[str]]) -> list[tuple[str, list[str]]]:
-    """Outputs with their references, those that others refer to first."""
-    ordered: list[str] = []
-
-    def visit(path: str, above: tuple[str, ...]) -> None:
-        if path in ordered or path in above:
-            return
-        for each in references[path]:
-            if each in references and each != path:
-                visit(each, (*above, path))
-        ordered.append(path)
-
-    for path in paths:
-        visit(path, ())
-    return [(path, references[path]) for path in ordered]
-
-
-def _export(write: Callable[[bytes], object], path: str, local: str, references: Sequence[str], deriver: str) -> None:
-    write((1).to_bytes(8, "little"))
-    nar.dump(os.fsencode(local), write)
-    write((0x4558494E).to_bytes(8, "little"))
-    write(nar.string(path))
-    write(len(references).to_bytes(8, "little"))
-    for each in references:
-        write(nar.string(each))
-    write(nar.string(deriver))
-    write((0).to_bytes(8, "little"))
 
 
 def _local(top: str, path: str) -> str:
@@ -281,7 +240,8 @@ def _width(settings: Mapping[str, str]) -> int:
     return int(settings.get("max-jobs", "0") or 0) or len(os.sched_getaffinity(0))
 
 
-def _ended(status: int) -> str:
+def ended(status: int) -> str:
+    """How a builder ended, in nix's words."""
     return f"exit code {status}" if 0 < status < 128 else f"signal {status - 128 if status > 0 else -status}"
 
 

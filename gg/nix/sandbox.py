@@ -26,6 +26,8 @@ _PASSWD = "".join(
 )
 _GROUP = "root:x:0:\nnixbld:!:100:\nnogroup:x:65534:\n"
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+ETC = {"passwd": _PASSWD, "group": _GROUP, "hosts": _HOSTS}
+"""What a builder finds in /etc."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,7 @@ def run(derivation: Derivation, room: Room, top: str, *, cores: int, log: int, s
         os.chmod(f"{top}/{name}", mode)
     for name, text in files.items():
         _write(f"{top}/build/{name}", text)
-    for name, text in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
+    for name, text in ETC.items():
         _write(f"{top}/etc/{name}", text)
     command = [bubblewrap(), *_walls(room, top), *_variables(env), "--", derivation.builder, *derivation.args]
     return subprocess.run(

@@ -93,7 +93,7 @@ class Elsewhere(Runner):
             raise Static(ran.static)
         if ran.status and LOADER_FAILED in ran.stderr:  # the loader does not look through the path map
             ran.missing = (*ran.missing, *sorted(self._lacking))
-        return ran
+        return self._settled(job.thunk, ran, self._overlay)
 
     def doubt(self) -> None:
         """A command ran that may have changed whatever it likes."""
@@ -202,9 +202,7 @@ class Elsewhere(Runner):
 
     def _directory(self, cwd: bytes) -> bytes:
         """In the overlay always: what this host has at that path is nobody's business."""
-        place = os.fsencode(self._overlay) + cwd
-        os.makedirs(place, exist_ok=True)
-        return place
+        return self._in_overlay(cwd)
 
 
 def _is_plain(path: str) -> bool:

@@ -48,7 +48,8 @@ class JailRefused(GGError):
 def run_in_jail(job: Job, groups: Groups, slot: Slot, scratch: str) -> Ran:
     """Run to the end. JailRefused, OSError when the root cannot be made, Killed after `Slot.cancel`."""
     jail = _Jail(job, groups, scratch)
-    done = slot.run(os.fsencode(native.jail()), (b"gg-jail", jail.prepare()), jail.environment(), "/")
+    program, argv = os.fsencode(native.jail()), (b"gg-jail", jail.prepare())
+    done = slot.run(program, argv, jail.environment(), "/", together=job.thunk.closed)
     return jail.result(done)
 
 
@@ -173,7 +174,8 @@ class _Jail:
         if self._command.mapped:
             env[b"LD_PRELOAD"] = self._library
             env[b"GG_MAP"] = self._map
-        env[b"TMPDIR"] = self._tmp
+        if not self._job.thunk.closed:
+            env[b"TMPDIR"] = self._tmp
         if self._asked:
             env.update(TERMINAL)
         env.update(self._job.env)
@@ -182,8 +184,9 @@ class _Jail:
     # After
 
     def result(self, done: Exit) -> Ran:
-        if done.stderr.startswith(b"gg-jail: ") and done.status in (_REFUSED, _WRONG, 126, 127):
-            return self._trouble(done)
+        told = done.stdout if self._job.thunk.closed else done.stderr
+        if told.startswith(b"gg-jail: ") and done.status in (_REFUSED, _WRONG, 126, 127):
+            return self._trouble(done, told)
         reported = self._report.read()
         written, removed = self._written(), self._removed()
         return Ran(
@@ -200,9 +203,9 @@ class _Jail:
             mapped=frozenset(self._mapped),
         )
 
-    def _trouble(self, done: Exit) -> Ran:
+    def _trouble(self, done: Exit, told: bytes) -> Ran:
         """gg-jail's own words. A declared file that is gone since it was recorded is for the engine to bring back."""
-        message = os.fsdecode(done.stderr.removeprefix(b"gg-jail: ").strip())
+        message = os.fsdecode(told.removeprefix(b"gg-jail: ").strip())
         if done.status == _REFUSED:
             raise JailRefused(
                 f"no jail on this machine: {message}",

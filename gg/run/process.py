@@ -63,13 +63,21 @@ class Slot:
         with self._lock:
             self._killed = False
 
-    def run(self, program: bytes, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes | str) -> Exit:
+    def run(
+        self,
+        program: bytes,
+        argv: Sequence[bytes],
+        env: Mapping[bytes, bytes],
+        cwd: bytes | str,
+        *,
+        together: bool = False,
+    ) -> Exit:
         """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed,
-        TooMuch.
+        TooMuch. `together`: what it prints as errors is part of its output.
         """
         said = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
         try:
-            return self._run(program, argv, env, cwd, said)
+            return self._run(program, argv, env, cwd, said, together)
         finally:
             for fd in said:
                 os.close(fd)
@@ -81,12 +89,13 @@ class Slot:
         env: Mapping[bytes, bytes],
         cwd: bytes | str,
         said: Sequence[int],
+        together: bool,
     ) -> Exit:
         started, begun = time.time(), time.monotonic_ns()
         with self._lock:
             if self._killed or self._cancelled:
                 raise Killed
-            child = self._start(program, argv, env, cwd, said)
+            child = self._start(program, argv, env, cwd, (said[0], said[0]) if together else said)
             self._pid = child.pid
             if self.memory:
                 _limit(child.pid, self.memory)

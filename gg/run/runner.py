@@ -59,8 +59,16 @@ class Runner:
         if job.isolation is Isolation.PATHMAP:
             ran = self._run_mapped(job)
             if ran is not None and not ran.static:
-                return ran
-        return self._run_jailed(job)
+                return self._settled(job.thunk, ran, self._overlay)
+        return self._settled(job.thunk, self._run_jailed(job), os.path.join(self._scratch, "root"))
+
+    def _settled(self, thunk: Thunk, ran: Ran, root: str) -> Ran:
+        """What it came to; `root` holds what it wrote."""
+        if not thunk.closed:
+            return ran
+        from gg.run.output_trees import settle
+
+        return settle(thunk, ran, root, self._scratch, self._groups)
 
     def _run_jailed(self, job: Job) -> Ran:
         from gg.run.jail import run_in_jail
@@ -115,7 +123,12 @@ class Runner:
         asked = asks(thunk)
         if asked:
             hidden += _NO_TERMINFO
-        flags = self._flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses)
+        flags = (
+            self._flags
+            | (pathmap.ALIEN * thunk.closed)
+            | (pathmap.OBSERVE * job.observe)
+            | (pathmap.MISSES * job.misses)
+        )
         map_file = pathmap.MapFile(
             self._map,
             flags=flags | (pathmap.TERMINAL * bool(asked)),
@@ -126,12 +139,14 @@ class Runner:
         env = dict(thunk.env)
         env[b"LD_PRELOAD"] = self._preload
         env[b"GG_MAP"] = os.fsencode(self._map)
-        env[b"TMPDIR"] = os.fsencode(self._tmp)
+        if not thunk.closed:
+            env[b"TMPDIR"] = os.fsencode(self._tmp)
         if asked:
             env.update(TERMINAL)
         env.update(job.env)
         env.update(command.env)
-        done = self._slot.run(command.program, command.argv, env, self._directory(thunk.cwd))
+        directory = self._in_overlay(thunk.cwd) if thunk.closed else self._directory(thunk.cwd)
+        done = self._slot.run(command.program, command.argv, env, directory, together=thunk.closed)
         observed = map_file.observed()
         entries: list[Shown] = list(own)
         for node in nodes:
@@ -165,8 +180,9 @@ class Runner:
 
     def _directory(self, cwd: bytes) -> bytes:
         """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
-        if os.path.isdir(cwd):
-            return cwd
+        return cwd if os.path.isdir(cwd) else self._in_overlay(cwd)
+
+    def _in_overlay(self, cwd: bytes) -> bytes:
         place = os.fsencode(self._overlay) + cwd
         os.makedirs(place, exist_ok=True)
         return place

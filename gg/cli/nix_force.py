@@ -1,0 +1,125 @@
+"""What `gg nix force` does, apart from its command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gg.errors import UsageError
+from gg.nix.derivation import read
+from gg.nix.derivation_graph import Failed, Force, Tally, plan
+from gg.nix.store_paths import query
+from gg.workspace import history
+from gg.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from gg.workspace.settings import Settings
+
+FAILED = 100
+"""The exit status when a builder failed, which is nix-build's own."""
+
+
+def force(
+    targets: Sequence[str],
+    *,
+    file: str,
+    given: Sequence[str],
+    cores: int,
+    keep_failed: bool,
+    keep_going: bool,
+    link: str,
+    **flags: object,
+) -> int:
+    """Build `targets`, derivations or attributes of `file`, and print their paths; the exit status.
+
+    `given`: further words for nix-instantiate. `flags` are settings.
+    """
+    from gg.cli.consent import settle
+
+    wanted = _wanted(targets, file, given)
+    derivations = list(dict.fromkeys(path.partition("!")[0] for path in wanted))
+    workspace = Workspace.create()
+    settings = settle(workspace.root, flags)
+    started = time.time()
+    tally = _force(derivations, workspace, settings, cores, keep_going)
+    line = f"gg: {tally.all} derivations: {tally.ran} ran, {tally.cached} cached, {tally.here} by nix here, "
+    line += f"{len(tally.failed)} failed, {len(tally.skipped)} not begun in {time.time() - started:.1f} s\n"
+    sys.stderr.write(line)
+    counts = {"ran": tally.ran, "cached": tally.cached, "here": tally.here, "failed": len(tally.failed)}
+    history.append(workspace, {"what": "nix force", "time": started, "targets": derivations, **counts})
+    if tally.failed or tally.skipped:
+        _help(tally.failed, keep=keep_failed)
+        return FAILED
+    for path in wanted:
+        sys.stdout.write("".join(output + "\n" for output in _outputs(path)))
+    if link:
+        subprocess.run(["nix-store", "--realise", *derivations, "--add-root", os.path.abspath(link)],
+                       stdout=subprocess.DEVNULL, check=True)  # fmt: skip
+    return 0
+
+
+def _wanted(targets: Sequence[str], file: str, given: Sequence[str]) -> list[str]:
+    """What is wanted: DERIVATION for all of its outputs, or DERIVATION!OUTPUT. Attributes are evaluated by nix. UsageError."""
+    found = [os.path.realpath(target) for target in targets if target.endswith(".drv")]
+    attributes = [target for target in targets if not target.endswith(".drv")]
+    if found and not attributes:
+        return found
+    words = ["nix-instantiate", file or _default_file(), *given]
+    for attribute in attributes:
+        words += ["-A", attribute]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    sys.stderr.write("".join(line for line in done.stderr.splitlines(keepends=True) if "--add-root" not in line))
+    if done.returncode:
+        raise UsageError("nix-instantiate failed", hint="its own words are above; --file names the expression")
+    return [*found, *(path if "!" in path else path + "!out" for path in done.stdout.split())]
+
+
+def _outputs(wanted: str) -> list[str]:
+    path, mark, name = wanted.partition("!")
+    return query("--outputs", path) if not mark else [read(path).outputs[name].path]
+
+
+def _default_file() -> str:
+    return "." if os.path.exists("default.nix") else "<nixpkgs>"
+
+
+def _force(derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool) -> Tally:
+    todo = plan(derivations)
+    if not todo.build and not todo.fetch:
+        return Tally()
+    from gg.host.filedb import FileDB
+    from gg.nix.builder_thunk import BuilderThunks
+    from gg.sdk.service import Service
+    from gg.store.directory import DirectoryStore
+
+    store = DirectoryStore(os.fsencode(workspace.store))
+    files = FileDB(os.fsencode(workspace.dot))
+    service = Service(workspace, store, settings)
+    try:
+        run = Force(BuilderThunks(store, files, cores), service.submit, _tell, keep_going=keep_going)
+        run.run(todo)
+        return run.tally
+    finally:
+        service.close()
+        files.flush()
+        files.close()
+        store.close()
+
+
+def _tell(text: bytes) -> None:
+    sys.stderr.buffer.write(text)
+    sys.stderr.flush()
+
+
+def _help(failed: Sequence[Failed], *, keep: bool) -> None:
+    """How to look into a build that failed; with `keep` it is run again here, and nix keeps its directory."""
+    for each in failed:
+        words = ["nix-store", "--realise", "--keep-failed", each.path]
+        if keep:
+            subprocess.run(words, stdout=sys.stderr, check=False)
+        else:
+            sys.stderr.write(f"For its log, run 'nix log {each.path}'; to have its directory kept: {' '.join(words)}\n")
