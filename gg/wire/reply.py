@@ -1,6 +1,6 @@
-"""What a worker answers, as bytes: versioned msgpack. Version 3.
+"""What a worker answers, as bytes: versioned msgpack. Version 4.
 
-  reply      "gg-reply", 3, worker, spans, cache, results, codec, objects
+  reply      "gg-reply", 4, worker, spans, cache, results, codec, objects
   worker     [version of gg, name of this environment, first request of it, bytes of memory it has]
   spans      [name, begun, took] each, in nanoseconds from when the request came: cold, fetch, exec, upload
   cache      [objects that were here, objects fetched, bytes fetched, requests made, objects evicted, and of the

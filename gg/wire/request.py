@@ -1,7 +1,7 @@
-"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 3.
+"""What the coordinator asks of a worker, as bytes: versioned msgpack. Version 4.
 
-  request   "gg-request", 3, store, packs, limits, directories, tasks, codec, objects, engine, coordinator
-  store     where objects are: [endpoint, bucket, prefix, region], all empty when everything is in the request
+  request   "gg-request", 4, store, packs, limits, directories, tasks, codec, objects, engine, coordinator
+  store     where objects are: [endpoint, bucket, prefix, region, owner], all empty when everything is in the request
   packs     [digests, sizes, tails] of the packs that hold what the tasks read: 32 bytes each, the size of the pack, and how
             many bytes at its end hold its index (`gg.share.s3.pack`); what is in none stands by itself
   limits    [bytes of memory, most bytes of an output in the reply, of all of them]; 0 for no limit
@@ -30,7 +30,7 @@ from gg.core.thunk import File
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
 
-VERSION = 3
+VERSION = 4
 TAG = "gg-request"
 RAW, ZSTD = 0, 1
 MOST_CARRIED = 16 << 20
@@ -44,7 +44,7 @@ LAST_KIND = 4
 
 _PLAIN, _EXECUTABLE = b"fx"
 _TYPES: list[type] = [str, int, list, list, list, bytes, list, int, bytes, str, bytes]
-_PLACE_TYPES: list[type] = [str, str, str, str]
+_PLACE_TYPES: list[type] = [str, str, str, str, str]
 _PACKS_TYPES: list[type] = [bytes, list, list]
 _LIMITS_TYPES: list[type] = [int, int, int]
 _TASK_TYPES: list[type] = [bytes, list, int]
@@ -52,12 +52,15 @@ _EXTRA_TYPES: list[type] = [bytes, bytes, bytes, list]
 
 
 class Place(NamedTuple):
-    """Where objects are. `endpoint` is a URL without a path, or empty for AWS's own of that region."""
+    """Where objects are. `endpoint` is a URL without a path, or empty for AWS's own of that region. `owner`: the account that
+    the bucket must belong to; empty where there are none.
+    """
 
     endpoint: str = ""
     bucket: str = ""
     prefix: str = ""
     region: str = ""
+    owner: str = ""
 
 
 class Limits(NamedTuple):

@@ -129,6 +129,8 @@ class S3:
         url, path = self._where(place, name)
         connection = self._connection(url)
         sent = {"Host": urlsplit(url).netloc, **headers}
+        if place.owner:
+            sent["x-amz-expected-bucket-owner"] = place.owner
         payload = payload_hash([body]) if body else EMPTY_SHA256
         scope = Scope(place.region, "s3")
         sent |= sign(self._credentials(), scope, method=method, path=path, headers=sent, payload=payload)

@@ -143,16 +143,17 @@ static void look_at_ipc(void) {
 static void look_at_standing(void) {
     struct rlimit limit;
     struct stat info;
-    cpu_set_t set;
+    cpu_set_t set, first;
     getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < 64)
         printf("%d descriptors\n", (int)limit.rlim_cur);
     getrlimit(RLIMIT_FSIZE, &limit);
     if (limit.rlim_cur != RLIM_INFINITY)
         printf("files of %lld bytes\n", (long long)limit.rlim_cur);
-    if (getpriority(PRIO_PROCESS, 0) != 0)
+    if (getpriority(PRIO_PROCESS, 0) != getpriority(PRIO_PROCESS, 1)) /* the environment's first process has its first standing */
         printf("nice %d\n", getpriority(PRIO_PROCESS, 0));
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) < sysconf(_SC_NPROCESSORS_ONLN))
+    if (sched_getaffinity(0, sizeof set, &set) == 0 && sched_getaffinity(1, sizeof first, &first) == 0 &&
+        CPU_COUNT(&set) < CPU_COUNT(&first))
         printf("%d processors\n", CPU_COUNT(&set));
     if (stat("/tmp", &info) != 0 || (info.st_mode & 0700) != 0700 || listxattr("/tmp", NULL, 0) > 0)
         printf("/tmp of mode %o\n", info.st_mode);

@@ -9,7 +9,6 @@ import base64
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -169,9 +168,7 @@ def test_nothing_comes_over(users: Users, trick: str) -> None:
     mine += [hash_file(str(path)).digest.hex() for path in libraries(users.programs / "honest")]
     before = users.ask(HOSTILE, users.thunk("honest"))
     assert isinstance(before, Reply)
-    began = time.monotonic()
     reply = users.ask(HOSTILE, users.thunk("intruder", "do", trick, users.digest("honest"), also=("honest", "private")))
-    assert time.monotonic() - began < 15
     check(reply, TRICKS[trick])
     again = users.ask(HOSTILE, users.thunk("honest"))
     assert isinstance(again, Reply)
@@ -183,7 +180,9 @@ def test_nothing_comes_over(users: Users, trick: str) -> None:
 
 
 def check(reply: Reply | str, expected: str | Fault) -> None:
-    """The hostile command could try what it was to try, and got nothing for it."""
+    """The hostile command could try what it was to try, and got nothing for it. Not even time: who takes all that the function
+    has gets the platform's own words.
+    """
     if expected == ENDS:
         assert isinstance(reply, str), reply
         assert "Runtime exited" in reply

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from gg.aws.http import Endpoint, Reply
 from gg.aws.sign import Credentials
 from gg.deploy.aws_calls import Calls
 from gg.deploy.wanted import Account, Wanted
+from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import SetupError, UsageError
 from gg.share.s3 import uri
 from gg.share.s3.bucket import Bucket
+from gg.wire.request import Place
 
 KEY = Credentials("ASIAQNZGKIQY56JQ7WML", "secret", "token")
 ACCOUNT = "029608264753"
@@ -64,6 +67,19 @@ def test_each_request_names_the_owner() -> None:
         assert headers["x-amz-expected-bucket-owner"] == "123456789012"
     for headers in asked("s3://team/x?region=eu-west-1", amazon=False):
         assert "x-amz-expected-bucket-owner" not in headers, "others know no accounts"
+
+
+def test_workers_are_told_the_owner() -> None:
+    bucket = Bucket(
+        uri.parse("s3://team/x?region=eu-west-1"),
+        Endpoint("s3.eu-west-1.amazonaws.com", 443),
+        "eu-west-1",
+        Keys(),
+        amazon=True,
+    )
+    bucket._keys.renew()
+    remote = SimpleNamespace(where=bucket.where, bucket=bucket)
+    assert S3Shipping.place.fget(SimpleNamespace(_remote=remote)) == Place("", "team", "x", "eu-west-1", ACCOUNT)  # type: ignore[attr-defined]
 
 
 def test_a_refusal_says_whose_it_must_be() -> None:

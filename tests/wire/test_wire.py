@@ -27,7 +27,7 @@ REQUEST = Request(
         Task(b"another", (), 870_000),
     ),
     packs=(Pack(b"p" * 32, 9_000_000, 4_000), Pack(b"q" * 32, 0, 16)),
-    place=Place("http://127.0.0.1:8333", "bucket", "some/prefix", "eu-north-1"),
+    place=Place("http://127.0.0.1:8333", "bucket", "some/prefix", "eu-north-1", "123456789012"),
     limits=Limits(1_769 << 20, 1000, 2000),
     directories=(SandboxPath(b"/opt"), SandboxPath(b"/usr/local/include")),
     codec=ZSTD,
@@ -54,8 +54,8 @@ def reply_of(data: bytes) -> Reply:
 @pytest.mark.parametrize(
     ("name", "encoded"),
     [
-        ("request-3.msgpack", requests.encode_request(REQUEST)),
-        ("reply-3.msgpack", replies.encode_reply(REPLY, b"request")),
+        ("request-4.msgpack", requests.encode_request(REQUEST)),
+        ("reply-4.msgpack", replies.encode_reply(REPLY, b"request")),
     ],
 )
 def test_golden_bytes(name: str, encoded: bytes) -> None:
@@ -78,8 +78,8 @@ def test_objects(objects: list[tuple[int, bytes]]) -> None:
 
 def test_another_version_is_told_from_damage() -> None:
     newer = unpackb(requests.encode_request(REQUEST))
-    newer[1] = 4
-    with pytest.raises(WrongVersion, match="version 4"):
+    newer[1] = 5
+    with pytest.raises(WrongVersion, match="version 5"):
         requests.decode_request(packb([*newer, "more"]))
     with pytest.raises(WrongVersion):
         reply_of(packb(["gg-reply", 7, {"anything": "else"}]))

@@ -160,6 +160,22 @@ def test_wrong_bytes_under_a_blobs_name_are_replaced(bucket: Bucket, s3: S3, tmp
     assert bucket.objects[blob_name(key.digest)] == b"right"
 
 
+def test_each_request_names_the_owner_of_the_bucket(bucket: Bucket, s3: S3, server: Server, tmp_path: Path) -> None:
+    """Signed, or somebody on the way could leave it out."""
+    mine = PLACE._replace(owner="123456789012")
+    pack, _ = bucket.pack(b"one", os.urandom(3_000_000))
+    bucket.objects[blob_name(keys(b"output")[0].digest)] = b"of somebody else"
+    (tmp_path / "output").write_bytes(b"output")
+    s3.connect(mine, (pack,)).fetch(keys(b"one", b"nowhere"), Cache(str(tmp_path / "objects"), 1 << 30))
+    s3.connect(mine, ()).put_file(keys(b"output")[0], str(tmp_path / "output"))
+    asked = [{name.lower(): value for name, value in seen.headers.items()} for seen in server.seen]
+    assert {seen.method for seen in server.seen} == {"GET", "PUT"}
+    assert {headers["x-amz-expected-bucket-owner"] for headers in asked} == {"123456789012"}
+    assert all(";x-amz-expected-bucket-owner" in headers["authorization"] for headers in asked)
+    s3.connect(PLACE, (pack,)).fetch(keys(b"nowhere"), Cache(str(tmp_path / "others"), 1 << 30))
+    assert "x-amz-expected-bucket-owner" not in {name.lower() for name in server.seen[-1].headers}, "others know none"
+
+
 def test_an_object_that_is_larger_than_said_is_not_read(bucket: Bucket, s3: S3, cache: Cache) -> None:
     pack, _ = bucket.pack(b"one")
     bucket.objects[pack_name(pack.digest)] = bytes(40 << 20)

@@ -29,7 +29,7 @@ class S3Shipping:
         """Where it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
         where = self._remote.where
         region = where.region or self._remote.bucket.region
-        return Place(where.endpoint, where.bucket, where.prefix, region)
+        return Place(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
         wanted = inputs(files, self._root)

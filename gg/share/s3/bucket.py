@@ -276,7 +276,7 @@ class Bucket:
         """What an answer that is no success means; one that is not `whole` is none of S3's."""
         asked = self._asked(method)
         found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
-        if reply.status == 403 and (owner := self._owner()) and isinstance(found, SetupError):
+        if reply.status == 403 and (owner := self.owner()) and isinstance(found, SetupError):
             found.hint += f"; the bucket must belong to account {owner}, for another one say &owner=ACCOUNT"
         return found
 
@@ -301,7 +301,7 @@ class Bucket:
         self.calls[kind] = self.calls.get(kind, 0) + 1
         if self._amazon and not self._keys.current():
             await asyncio.get_running_loop().run_in_executor(None, self._keys.renew)
-        owner = self._owner()
+        owner = self.owner()
         if owner:
             headers = {**(headers or {}), "x-amz-expected-bucket-owner": owner}
         reply = await self._client.request(
@@ -310,7 +310,7 @@ class Bucket:
         self.received += len(reply.body)
         return reply
 
-    def _owner(self) -> str:
+    def owner(self) -> str:
         """The account that the bucket must belong to: one that is named, else, at Amazon's, that of our own key."""
         key = self._keys.current() if self._amazon and not self.where.owner else None
         return self.where.owner or (key.account if key else "")
