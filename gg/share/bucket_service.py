@@ -47,6 +47,10 @@ class BucketService(Protocol):
     server_time: float | None
     """What the service's clock said, in seconds since the epoch, when it last listed; None if it did not tell."""
 
+    def owner(self) -> str:
+        """The account that each request says it must belong to; empty where the service knows of none."""
+        ...
+
     async def get(self, name: str, span: tuple[int, int] | None = None, *, most: int = MOST_OBJECT) -> bytes | None:
         """The object, or its bytes from `span[0]` up to `span[1]`; None if it is not there, is shorter than the span, has more
         than `most` bytes, or cannot be read though others can.
