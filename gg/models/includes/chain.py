@@ -13,6 +13,10 @@ from gg.light.slotted import slotted
 from gg.models.drafts import SearchPath
 from gg.models.includes.tree import Directory
 
+# Positions of what was not found on the search path. `#include_next` in a source, or in a file that was named by
+# an absolute name, is an ordinary #include; in one found beside its includer it starts with the search path.
+ABSOLUTE, SOURCE, HERE = -3, -2, -1
+
 
 @slotted()
 class Place:

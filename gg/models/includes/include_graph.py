@@ -12,16 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from gg.core.ids import GroupId
 from gg.light.slotted import slotted
-
-if TYPE_CHECKING:
-    from gg.core.ids import GroupId
-    from gg.models.includes.edge import Edge
-    from gg.models.includes.lexed_files import FileState
-    from gg.models.includes.lookup import Context
-    from gg.models.includes.tree import Directory
+from gg.models.includes.chain import HERE, Place
+from gg.models.includes.lexed_files import FileState
+from gg.models.includes.tree import Directory
+from gg.models.includes.validity import Validity
 
 T = TypeVar("T")
 
@@ -48,20 +46,22 @@ class Node:
     """
 
     __slots__ = (
-        "aliases", "bit", "cluster", "computed", "context", "directory", "edges", "hazards", "header", "key", "kind",
-        "position", "state", "targets", "through", "users", "wants",
+        "aliases", "bit", "cluster", "computed", "directory", "edges", "hazards", "header", "key", "kind", "position",
+        "state", "table", "targets", "through", "users", "validity", "wants",
     )  # fmt: skip
 
     def __init__(
         self,
-        context: Context,
+        validity: Validity,
+        table: dict[tuple[bytes, str, int], Node],
         key: tuple[bytes, str, int],
         state: FileState,
         header: Header,
         directory: Directory,
         bit: int,
     ) -> None:
-        self.context = context
+        self.validity = validity
+        self.table = table
         self.key = key
         self.state = state
         self.kind = key[1]
@@ -78,6 +78,59 @@ class Node:
         self.computed: tuple[bytes, ...] = ()
         self.hazards = 0
         self.wants: frozenset[bytes] = frozenset()  # where names that it takes from the search path start
+
+    def drop(self) -> None:
+        """Its file has changed or gone."""
+        if self.table.get(self.key) is self:
+            del self.table[self.key]
+            self.validity.dead |= self.bit
+            self.validity.unsure = True
+            for edge in self.users:
+                edge.stale()
+
+
+class Edge:
+    """One name, looked up once in one working directory and search path. Watches what the answer depends on."""
+
+    __slots__ = (
+        "dead", "display", "key", "loose", "table", "targets", "through", "tried", "unprecompiled", "users", "validity",
+    )  # fmt: skip
+
+    def __init__(self, validity: Validity, table: dict[bytes, Edge], key: bytes) -> None:
+        self.validity = validity
+        self.table = table
+        self.key = key
+        self.dead = False
+        self.loose = False  # units rely on it of whose files none says so
+        self.unprecompiled: tuple[bytes, ...] | None = None  # kept by `gg.models.includes.standing`
+        self.targets: tuple[Node, ...] = ()
+        self.display = b""  # the name found, as the compiler would print it; empty if it would not
+        self.through: list[bytes] = []
+        self.tried: list[tuple[Directory, Place]] = []  # where the name's last component was looked for
+        self.users: list[Node] = []
+
+    def stale(self) -> None:
+        if self.dead:
+            return
+        self.dead = True
+        self.table.pop(self.key, None)
+        validity = self.validity
+        for node in self.users:
+            node.targets = None
+            validity.dead |= node.bit
+        if self.loose:
+            validity.answers.clear()
+        validity.unsure = True
+
+    def watch(self, directory: Directory) -> None:
+        self.validity.watch(directory)
+
+    def watch_unusable(self, path: bytes) -> None:
+        self.validity.watch_unusable(path, self)
+
+    def beside(self) -> bool:
+        """Whether the name was found without the search path."""
+        return bool(self.targets) and self.tried[-1][1].position == HERE
 
 
 class Cluster:

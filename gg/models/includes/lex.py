@@ -1,15 +1,6 @@
 """What a C source names: a file's text becomes the short list of names it may read, whatever its `#if`s say.
 
-One *directive* is one `bytes`: a letter that tells the form, then the name as written. The letters:
-
-    Q B   #include or #import "x" <x>            N M   #include_next "x" <x>
-    H I   "x" <x> whose existence is asked       J K   the same, by __has_include_next
-    E F   #embed "x" <x>
-    A G   .incbin, .include (the assembler)      P L   NASM's %include, and what NASM only reads or looks for
-    C c   a macro's name: in #include or #embed, and in __has_include
-    X     a macro with arguments (`#include F(x)`), its name alone
-    U     #include of something else             O     .incbin or .include of what only the assembler will know
-    !     a letter each for the tokens D(__DATE__) T(__TIME__) S(__TIMESTAMP__) that occur
+The forms of a directive are those of `gg.models.includes.directives`.
 
 The list is a superset: a directive in a comment or a string is listed too, which costs nothing unless the file
 exists. Only a name that must be computed is looked at twice, with comments and strings taken out, since an
@@ -23,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from gg.light.regex import regex
+from gg.models.includes.directives import Form
 
 _BLANK = rb"[ \t\f\v\r\0]"
 _COMMENT = rb"/\*(?:[^*]++|\*(?!/))*+\*/"
@@ -67,10 +59,28 @@ _NOISE = regex(
 _OFTEN = 256
 _NOISE_WITHOUT_END = regex(rb"(?P<comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/)?|//[^\n]*)|" + _LITERAL, re.DOTALL)
 _LATE = regex(rb"(?:#|%:|\(|include|include_next|import|embed|GCC|dependency)" + _BLANK + rb"*+/\*")
-_QUOTED = {b"include": b"Q", b"import": b"Q", b"include_next": b"N", b"embed": b"E"}
-_ANGLED = {b"include": b"B", b"import": b"B", b"include_next": b"M", b"embed": b"F"}
-_HAS_QUOTED = {b"include": b"H", b"include_next": b"J", b"embed": b"H"}
-_HAS_ANGLED = {b"include": b"I", b"include_next": b"K", b"embed": b"I"}
+_QUOTED = {
+    b"include": Form.QUOTED,
+    b"import": Form.QUOTED,
+    b"include_next": Form.NEXT_QUOTED,
+    b"embed": Form.EMBEDDED_QUOTED,
+}
+_ANGLED = {
+    b"include": Form.BRACKETED,
+    b"import": Form.BRACKETED,
+    b"include_next": Form.NEXT_BRACKETED,
+    b"embed": Form.EMBEDDED_BRACKETED,
+}
+_HAS_QUOTED = {
+    b"include": Form.ASKED_QUOTED,
+    b"include_next": Form.ASKED_NEXT_QUOTED,
+    b"embed": Form.ASKED_QUOTED,
+}
+_HAS_ANGLED = {
+    b"include": Form.ASKED_BRACKETED,
+    b"include_next": Form.ASKED_NEXT_BRACKETED,
+    b"embed": Form.ASKED_BRACKETED,
+}
 
 
 def spliced(data: bytes) -> bytes:
@@ -134,7 +144,7 @@ def _lex_c(data: bytes) -> Iterator[bytes]:
     if _DATE.search(data) or _TIME.search(data):
         letters = {b"".join(found) for found in _HAZARD.findall(stripped or bare(data))}
         if letters:
-            yield b"!" + b"".join(sorted(letters))
+            yield Form.CLOCKS + b"".join(sorted(letters))
 
 
 def _asked(lines: bytes) -> Iterator[bytes]:
@@ -145,9 +155,9 @@ def _asked(lines: bytes) -> Iterator[bytes]:
         elif angled:
             yield _HAS_ANGLED[word] + angled
         elif macro:
-            yield b"c" + macro
+            yield Form.ASKED_MACRO + macro
     for quoted, angled in _DEPENDENCY.findall(lines):
-        yield b"H" + quoted if quoted else b"I" + angled
+        yield Form.ASKED_QUOTED + quoted if quoted else Form.ASKED_BRACKETED + angled
 
 
 def _computed(stripped: bytes) -> Iterator[bytes]:
@@ -161,9 +171,9 @@ def _computed(stripped: bytes) -> Iterator[bytes]:
             continue  # no macro stands here: the compiler refuses it, or a false `#if` hides it
         after = operand[name.end() :].lstrip()
         if not after or (word == b"embed" and not after.startswith(b"(")):
-            yield b"C" + name[0]
+            yield Form.MACRO + name[0]
         else:
-            yield b"X" + name[0] if after.startswith(b"(") else b"U" + operand
+            yield Form.MACRO_CALL + name[0] if after.startswith(b"(") else Form.UNRESOLVED + operand
 
 
 def assembler(data: bytes) -> Iterator[bytes]:
@@ -171,6 +181,6 @@ def assembler(data: bytes) -> Iterator[bytes]:
     for word, written in _ASSEMBLER.findall(data):
         name = written[:-1] if written.endswith(b"\\") else written
         if not name or b"\\" in name or b"%" in name:
-            yield b"O" + name
+            yield Form.OPAQUE + name
         else:
-            yield (b"A" if word.lower() == b"bin" else b"G") + name
+            yield (Form.ASSEMBLER_BYTES if word.lower() == b"bin" else Form.ASSEMBLER) + name

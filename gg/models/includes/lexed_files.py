@@ -8,7 +8,7 @@ settled (its last change is so recent that another one might leave no trace), ea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gg.core.ticks import time_settled
 from gg.models.includes.disk import Disk, Signature
@@ -16,14 +16,19 @@ from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, lookup
 
-if TYPE_CHECKING:
-    from gg.models.includes.include_graph import Node
-
 # What a file's text is made into, by the name under which results are kept. A change of a lexer's output needs a new
 # name, so that no result of the old one is met.
 C, GAS, NASM, DEFINES = "c/1", "gas/1", "nasm/1", "defines/1"
 
 _LEXERS: dict[str, Callable[[bytes], bytes]] = {C: lex_c, GAS: lex_gas, NASM: lex_nasm, DEFINES: definitions}
+
+
+class Dependent(Protocol):
+    """What was made of a file."""
+
+    def drop(self) -> None:
+        """The file has changed or gone."""
+        ...
 
 
 class FileState:
@@ -37,7 +42,7 @@ class FileState:
         self.signature = signature
         self.trusted = False
         self.checked = 0
-        self.nodes: list[Node] = []
+        self.nodes: list[Dependent] = []
         self.lexed: dict[str, tuple[bytes, ...]] = {}
         self.bodies: dict[bytes, frozenset[bytes]] = {}
 
@@ -89,7 +94,7 @@ class Files:
             if self._known.get(state.path) is state:
                 del self._known[state.path]
             for node in state.nodes:
-                node.context.drop(node)
+                node.drop()
 
     def lexed(self, state: FileState, kind: str) -> tuple[bytes, ...]:
         """The directives in the file by the lexer `kind`; none if it can no longer be read."""

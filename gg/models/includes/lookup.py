@@ -14,25 +14,38 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from gg.models.drafts import SearchPath
-from gg.models.includes.chain import Place, lasting, lay_out
+from gg.models.includes.borrowing import Borrowing, Lender
+from gg.models.includes.chain import ABSOLUTE, HERE, SOURCE, Place, lasting, lay_out
+from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Form, codes
 from gg.models.includes.disk import Disk
-from gg.models.includes.edge import ABSOLUTE, HERE, SOURCE, Edge, stripped
-from gg.models.includes.include_graph import Cluster, Header, Node, condense
-from gg.models.includes.lent import Lent
+from gg.models.includes.include_graph import Cluster, Edge, Header, Node, condense
 from gg.models.includes.lexed_files import GAS, NASM, C, Files
-from gg.models.includes.standing import Standing
 from gg.models.includes.tree import Directory, Tree
+from gg.models.includes.validity import Validity
 
 _LEAF = ""
-# The lexer for the file that a directive leads to; a letter that is missing here leads to a file that is only read.
-_KIND = {b"Q": C, b"B": C, b"N": C, b"M": C, b"f": C, b"G": GAS, b"P": NASM}
-_UNLISTED = frozenset((b"H", b"I", b"J", b"K"))
-_BRACKET = frozenset(b"BIFf")
-_NEXT = frozenset(b"NMJK")
-_FIRST = {b"N": b"Q", b"M": b"B", b"J": b"H", b"K": b"I"}
-_NO_NAME = frozenset(b"!CcXUO")
-HAZARDS = {ord("D"): 1, ord("T"): 2, ord("S"): 4}
-SYSTEM_HAZARDS = 3  # how far a system header's bits are shifted
+# The lexer for the file that a directive leads to; a form that is missing here leads to a file that is only read.
+_KIND = {
+    Form.QUOTED: C,
+    Form.BRACKETED: C,
+    Form.NEXT_QUOTED: C,
+    Form.NEXT_BRACKETED: C,
+    Form.FORCED: C,
+    Form.ASSEMBLER: GAS,
+    Form.NASM: NASM,
+}
+_UNLISTED = frozenset((Form.ASKED_QUOTED, Form.ASKED_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED))
+_ASSEMBLERS = frozenset((Form.ASSEMBLER_BYTES, Form.ASSEMBLER, Form.NASM, Form.NASM_READ))
+_BRACKET = codes(Form.BRACKETED, Form.ASKED_BRACKETED, Form.EMBEDDED_BRACKETED, Form.FORCED)
+_NEXT = codes(Form.NEXT_QUOTED, Form.NEXT_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED)
+_FIRST = {
+    Form.NEXT_QUOTED: Form.QUOTED,
+    Form.NEXT_BRACKETED: Form.BRACKETED,
+    Form.ASKED_NEXT_QUOTED: Form.ASKED_QUOTED,
+    Form.ASKED_NEXT_BRACKETED: Form.ASKED_BRACKETED,
+}
+_NO_NAME = codes(Form.CLOCKS, Form.MACRO, Form.ASKED_MACRO, Form.MACRO_CALL, Form.UNRESOLVED, Form.OPAQUE)
+_CLOCKS = ord(Form.CLOCKS)
 
 
 class Context:
@@ -48,7 +61,7 @@ class Context:
         disk: Disk,
         tree: Tree,
         files: Files,
-        lender: Callable[[Iterable[Place]], Context] | None = None,
+        lender: Callable[[Iterable[Place]], Lender] | None = None,
     ) -> None:
         self.cwd = cwd
         self._lender = lender
@@ -61,11 +74,7 @@ class Context:
 
     def reset(self) -> None:
         """Forget everything: a directory that names were followed through is another one now."""
-        self._watched: dict[Directory, None] = {}
-        self._paths: list[bytes] = []
-        self._stamps: list[object] = []
-        self._unsettled = False
-        self._odd: dict[bytes, tuple[object, list[Edge]]] = {}
+        self.validity = Validity(self._disk, self._tree)
         self._nodes: dict[tuple[bytes, str, int], Node] = {}
         self._headers: dict[tuple[bytes, bytes, bool, bool], Header] = {}
         self._sources: dict[bytes, Directory] = {}
@@ -73,103 +82,44 @@ class Context:
         self._locals: dict[bytes, dict[bytes, Edge]] = {}
         self._nexts: dict[int, dict[bytes, Edge]] = {}
         self._clusters: set[Cluster] = set()
-        self.standing = Standing()
-        self.dead = 0  # bits of files whose clusters no longer hold
-        self.unsure = False  # an answer was found wrong since `settle`
-        self._anew = False
         self._through: list[bytes] = []
-        self._generation = self._tree.generation
         self._cwd = self._tree.locate(self.cwd, self._through)
-        self.watch(self._cwd)
+        self.validity.watch(self._cwd)
         self._chain, self._bracket = lay_out(self._search, self._search_directory)
         self.directories = tuple(dict.fromkeys([*(place.directory.path for place in self._chain), *self._through]))
-        self._steady = len(self._paths)
-        self._lent: Lent | None = None
+        self._steady = self.validity.count()
+        self._borrowing: Borrowing | None = None
         self._shared = len(self._chain)
         if self._lender is not None and any(lasting(place) for place in self._chain):
-            self._lent = Lent(self, self._chain, self._lender, self._tree)
-            self._shared = self._lent.positions[0]
+            self._borrowing = Borrowing(self.validity, self._chain, self._lender, self._tree)
+            self._shared = self._borrowing.positions[0]
 
     def _search_directory(self, name: bytes) -> Directory:
         directory = self._tree.locate(name if name.startswith(b"/") else self.cwd + b"/" + name, self._through)
-        self.watch(directory)
+        self.validity.watch(directory)
         return directory
 
     # What may change
 
-    def watch(self, directory: Directory) -> None:
-        if directory.volatile and directory not in self._watched:
-            self._watched[directory] = None
-            self._paths.append(directory.path)
-            self._stamps.append(directory.stamp)
-            self._unsettled = self._unsettled or not directory.trusted
-
-    def odd(self, path: bytes, edge: Edge) -> None:
-        known = self._odd.get(path)
-        if known is None:
-            known = self._odd[path] = (self._what(path), [])
-        known[1].append(edge)
-
-    def _what(self, path: bytes) -> tuple[bool, bool]:
-        signature = self._disk.signatures([path])[0]
-        directory = signature is None and self._disk.stamps([path])[0] is not None
-        return directory, signature is not None and self._disk.readable(path)
-
-    def refresh(self) -> None:
-        """Look at all directories whose names mattered so far; what no longer holds is dropped."""
-        stamps = self._disk.stamps(self._paths)
-        if self._unsettled or stamps != self._stamps:
-            self._tree.refresh(list(self._watched), stamps)
-            self._stamps = list(stamps)
-            self._unsettled = any(not directory.trusted for directory in self._watched)
-        for path, (what, edges) in list(self._odd.items()):
-            if self._what(path) != what:
-                del self._odd[path]
-                for edge in edges:
-                    edge.stale()
-
     def settle(self) -> bool:
         """Drop the clusters that no longer hold; whether anything was found wrong since the last call."""
-        wrong = self.unsure
-        self.unsure = False
-        if self._anew or self._generation != self._tree.generation:
+        wrong = self.validity.unsure
+        self.validity.unsure = False
+        if self.validity.is_lost():
             self.reset()
             return True
-        if self.dead:
-            self.standing.drop(self.dead)
-            gone = [cluster for cluster in self._clusters if cluster.mask & self.dead]
+        dead = self.validity.bury()
+        if dead:
+            gone = [cluster for cluster in self._clusters if cluster.mask & dead]
             self._clusters.difference_update(gone)
             for cluster in gone:
                 for node in cluster.members:
                     node.cluster = None
-            self.dead = 0
         return wrong
-
-    def watched(self) -> list[Directory]:
-        """The directories whose names answers depend on, and that may change."""
-        return list(self._watched)
-
-    def has_odd(self) -> bool:
-        """Whether something is there that is not what it was looked for as."""
-        return bool(self._odd)
-
-    def start_anew(self, lent: Lent) -> None:
-        """Something that was taken from a lender may no longer hold."""
-        if lent is self._lent:
-            self._anew = self.unsure = True
 
     def lasting(self) -> bool:
         """Whether all that was looked at stays as it is for the session, but for what the search path itself needs."""
-        return len(self._paths) == self._steady and not self._odd
-
-    def drop(self, node: Node) -> None:
-        """`node`'s file has changed or gone."""
-        if self._nodes.get(node.key) is node:
-            del self._nodes[node.key]
-            self.dead |= node.bit
-            self.unsure = True
-            for edge in node.users:
-                edge.stale()
+        return self.validity.count() == self._steady and not self.validity.has_unusable()
 
     # Nodes
 
@@ -180,7 +130,7 @@ class Context:
         if directory is None:
             full = head if name.startswith(b"/") else self.cwd + slash + head
             directory = self._sources[head + slash] = self._tree.locate(full, self._through)
-            self.watch(directory)
+            self.validity.watch(directory)
         node = self._node(Place(directory, head + slash, False, SOURCE), base, directory, head + slash, kind, True)
         if node is None:
             raise FileNotFoundError(2, "no such source", directory.join(base))
@@ -200,8 +150,9 @@ class Context:
         node = self._nodes.get((path, kind, position))
         if node is None:
             header = self._header(self._display(place, prefix + base, directory), path, place.system, listed)
-            node = Node(self, (path, kind, position), state, header, directory, self._bit(header))
-            self._nodes[node.key] = node
+            key = (path, kind, position)
+            node = Node(self.validity, self._nodes, key, state, header, directory, self._bit(header))
+            self._nodes[key] = node
             state.nodes.append(node)
         return node
 
@@ -239,9 +190,9 @@ class Context:
 
     def cluster(self, node: Node) -> Cluster:
         """The cluster of `node`, made now if need be, with all that it reaches."""
-        if node.cluster is None and node.context is not self:
-            return node.context.cluster(node)
         if node.cluster is None:
+            if self._borrowing is not None and node.validity is not self.validity:
+                return self._borrowing.lender.cluster(node)
             self._clusters.update(condense(node, self._follow))
         assert node.cluster is not None
         return node.cluster
@@ -285,7 +236,7 @@ class Context:
             if form in _BRACKET:
                 edge = brackets.get(directive)
             elif form in _NO_NAME:
-                if form == 33:
+                if form == _CLOCKS:
                     bits = sum(HAZARDS[letter] for letter in directive[1:])
                     node.hazards = bits << SYSTEM_HAZARDS if node.header.system else bits
                 else:
@@ -326,13 +277,13 @@ class Context:
 
     def _position(self, node: Node) -> int:
         """Where on this search path `node` was found."""
-        if self._lent is None or node.context is self or node.position < 0:
+        if self._borrowing is None or node.validity is self.validity or node.position < 0:
             return node.position
-        return self._lent.positions[node.position]
+        return self._borrowing.positions[node.position]
 
     def forced(self, name: bytes, kind: str) -> Edge:
         """What -include NAME leads to."""
-        directive = (b"f" if kind == C else b"P") + name
+        directive = (Form.FORCED if kind == C else Form.NASM) + name
         here = Place(self._cwd, b"./", False, HERE)
         edge = self._brackets.get(directive) or self._make(self._brackets, directive, [here, *self._chain])
         edge.loose = True
@@ -340,7 +291,7 @@ class Context:
 
     def implicit(self, name: bytes) -> Edge:
         """What <name> leads to, which the compiler includes on its own."""
-        edge = self.bracket(b"B" + name)
+        edge = self.bracket(Form.BRACKETED + name)
         edge.loose = True
         return edge
 
@@ -353,20 +304,20 @@ class Context:
         form = directive[:1]
         if form[0] in _NEXT:
             return self._chain[self._position(node) + 1 :]
-        if form in b"BFI":
+        if form[0] in _BRACKET:
             return self._chain[self._bracket :]
         shown = node.header.display
         beside = Place(node.directory, shown[: shown.rfind(b"/") + 1], node.header.system, HERE)
-        if form in b"AGPL":
+        if form in _ASSEMBLERS:
             return [Place(self._cwd, b"", False, HERE), *self._chain, beside]
         return [beside, *self._chain]
 
     def _make(self, table: dict[bytes, Edge], directive: bytes, places: list[Place]) -> Edge:
-        edge = table[directive] = Edge(self, table, directive)
+        edge = table[directive] = Edge(self.validity, table, directive)
         form = directive[:1]
         name = directive[1:]
         targets: tuple[Node, ...]
-        if form in b"AGPL":
+        if form in _ASSEMBLERS:
             # The assemblers differ in whether they look beside the including file, and when: both are taken.
             found = [self._first(edge, name, form, places[:-1]), self._first(edge, name, form, places[-1:])]
             targets = tuple(dict.fromkeys(node for node in found if node is not None))
@@ -375,7 +326,7 @@ class Context:
             targets = (node,) if node is not None else ()
         edge.targets = targets
         for node in targets:
-            if node.context is self:
+            if node.validity is self.validity:
                 node.users.append(edge)
         return edge
 
@@ -387,19 +338,19 @@ class Context:
             return None
         if name.startswith(b"/"):
             directory = self._tree.locate(head, edge.through)
-            self.watch(directory)
+            self.validity.watch(directory)
             places = [Place(directory, b"", False, ABSOLUTE)]
             parts: list[bytes] = []
         else:
             parts = head.split(b"/") if head else []
         for place in places:
-            if self._lent is not None and place.position == self._shared:
-                lent = self._lent.ask(name, form)
-                if lent is not None:
-                    edge.display = lent.display
-                    edge.through += lent.through
-                    edge.tried += lent.tried
-                    return lent.targets[0] if lent.targets else None
+            if self._borrowing is not None and place.position == self._shared:
+                borrowed = self._borrowing.ask(name, form)
+                if borrowed is not None:
+                    edge.display = borrowed.display
+                    edge.through += borrowed.through
+                    edge.tried += borrowed.tried
+                    return borrowed.targets[0] if borrowed.targets else None
             here: Directory | None = place.directory
             if parts:
                 here = self._tree.enter(place.directory, parts, edge, edge.through)
@@ -411,7 +362,7 @@ class Context:
             node = self._node(place, base, here, place.prefix + head + slash, kind, listed)
             if node is None:
                 if here.volatile:
-                    edge.odd(here.join(base))
+                    edge.watch_unusable(here.join(base))
                 continue
             if listed:
                 edge.display = self._display(place, place.prefix + name, here)
@@ -440,3 +391,10 @@ class Context:
             nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
             found += [node for node in nodes if node is not None]
         return found
+
+
+def stripped(display: bytes) -> bytes:
+    """A name as cpp writes it in a make rule: without `./` in front (and the slashes that follow it)."""
+    while display.startswith(b"./"):
+        display = display[2:].lstrip(b"/")
+    return display

@@ -19,15 +19,20 @@ from gg.formats.make_rule import prerequisites
 from gg.light.slotted import replace, slotted
 from gg.models.drafts import Scan, SearchPath
 from gg.models.includes.chain import Place
+from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Clock
 from gg.models.includes.disk import Disk
 from gg.models.includes.include_graph import Cluster, Header
 from gg.models.includes.lexed_files import Files
-from gg.models.includes.lookup import HAZARDS, SYSTEM_HAZARDS, Context
+from gg.models.includes.lookup import Context
 from gg.models.includes.macros import lookup, of_command_line
 from gg.models.includes.tree import Tree
 from gg.models.includes.unit import Computed, Unit
 
-_TOKENS = (("__DATE__", HAZARDS[ord("D")]), ("__TIME__", HAZARDS[ord("T")]), ("__TIMESTAMP__", HAZARDS[ord("S")]))
+_TOKENS = (
+    ("__DATE__", HAZARDS[ord(Clock.DATE)]),
+    ("__TIME__", HAZARDS[ord(Clock.TIME)]),
+    ("__TIMESTAMP__", HAZARDS[ord(Clock.TIMESTAMP)]),
+)
 
 
 @slotted(kw_only=True)
@@ -90,7 +95,7 @@ class Scanner:
         context = self._contexts.get(key)
         if context is None:
             context = self._contexts[key] = Context(cwd, scan.search, self._disk, self._tree, self._files, self._lender)
-        context.refresh()
+        context.validity.refresh()
         context.settle()
         # No file is looked at twice in an epoch, so each turn either finds a change in another file or is the last.
         while True:
@@ -107,7 +112,7 @@ class Scanner:
         self._tree.epoch += 1
         self._files.epoch += 1
         for context in self._contexts.values():
-            context.refresh()
+            context.validity.refresh()
             context.settle()
         return list(self._contexts.values())
 

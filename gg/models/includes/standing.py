@@ -1,15 +1,17 @@
-"""Which answers of a context still hold, for a caller who wants to keep them beyond the session, and what they rest on."""
+"""What the answer for a unit rests on, for a caller who wants to keep the answer beyond the session.
+
+The caller keeps its answers by name in `Validity.answers`; which of them are still there at the end still hold.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from gg.models.includes.edge import Edge
-    from gg.models.includes.lookup import Context
-    from gg.models.includes.tree import Directory
-    from gg.models.includes.unit import Unit
+from gg.models.includes.include_graph import Edge
+from gg.models.includes.tree import Directory
+from gg.models.includes.unit import Unit
+from gg.models.includes.validity import Validity
 
 
 class Basis(NamedTuple):
@@ -20,39 +22,23 @@ class Basis(NamedTuple):
     absent: tuple[bytes, ...]
 
 
-class Standing:
-    """The answers of one context, by the names that the caller has given them."""
+def basis(unit: Unit) -> Basis | None:
+    """None if the answer rests on what nobody can tell."""
+    if unit.precompiled or unit.unresolved or unit.opaque:
+        return None
+    absent = [path for edge in unit.first for path in edge.unprecompiled or _unprecompiled(edge)]
+    return Basis(tuple([state.path for state in unit.volatile()]), tuple(dict.fromkeys(absent)))
 
-    def __init__(self) -> None:
-        self._masks: dict[bytes, int] = {}
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self._masks)
-
-    def add(self, name: bytes, unit: Unit) -> Basis | None:
-        """Keep an eye on the answer for `unit`. None if it rests on what nobody can tell."""
-        if unit.precompiled or unit.unresolved or unit.opaque:
-            return None
-        self._masks[name] = unit.mask
-        absent = [path for edge in unit.first for path in edge.unprecompiled or _unprecompiled(edge)]
-        return Basis(tuple([state.path for state in unit.volatile()]), tuple(dict.fromkeys(absent)))
-
-    def drop(self, dead: int) -> None:
-        """Files have changed, those with these bits."""
-        self._masks = {name: mask for name, mask in self._masks.items() if not mask & dead}
-
-    def clear(self) -> None:
-        self._masks.clear()
-
-    def missed(self, context: Context) -> Iterator[tuple[Directory, list[bytes]]]:
-        """The directories that answers depend on, and may change, with the names that were looked for there in vain."""
-        for directory in context.watched():
-            names = {
-                name
-                for name, watchers in directory.absent.items()
-                if any(watcher.context is context for watcher in watchers)
-            }
-            yield directory, sorted(names)
+def missed(validity: Validity) -> Iterator[tuple[Directory, list[bytes]]]:
+    """The directories that answers depend on, and may change, with the names that were looked for there in vain."""
+    for directory in validity.watched():
+        names = {
+            name
+            for name, watchers in directory.absent.items()
+            if any(watcher.validity is validity for watcher in watchers)
+        }
+        yield directory, sorted(names)
 
 
 def _unprecompiled(edge: Edge) -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ beside its source changes the stamp, and relisting thousands of names for each u
 
 So a directory is listed when it is first used, and from its first change on each new name is asked for singly, unless
 listing it is the cheaper way. What its stamp cannot tell is also watched: a name that is there but is no file (a
-directory, a link to nothing) is *odd*, and is looked at in every scan.
+directory, a link to nothing) is *unusable*, and is looked at in every scan.
 
 A directory is known by its path with `..` resolved as the kernel does it, through symbolic links, and otherwise as
 it was named. When what a known path stands for changes (it appears, vanishes, is replaced), the tree's `generation`
@@ -28,8 +28,8 @@ class Watcher(Protocol):
     """A lookup whose answer depends on a directory's names."""
 
     @property
-    def context(self) -> object:
-        """Whose lookup it is."""
+    def validity(self) -> object:
+        """With what the answer is bound to hold."""
         ...
 
     def stale(self) -> None:
@@ -40,7 +40,7 @@ class Watcher(Protocol):
         """Called for each directory that the answer depends on and that may change."""
         ...
 
-    def odd(self, path: bytes) -> None:
+    def watch_unusable(self, path: bytes) -> None:
         """Called for each path that is there but is not what the lookup wants."""
         ...
 
@@ -136,7 +136,7 @@ class Tree:
                 sub = here.subs[part] = self.at(here.join(part))
             if sub.stamp is None:
                 if here.volatile:
-                    watcher.odd(sub.path)
+                    watcher.watch_unusable(sub.path)
                 return None
             if sub.volatile:
                 watcher.watch(sub)

@@ -7,8 +7,9 @@ from itertools import chain
 
 from gg.light.slotted import slotted
 from gg.models.drafts import Lexer, Scan
-from gg.models.includes.edge import SOURCE, Edge
-from gg.models.includes.include_graph import Cluster, Header, Node
+from gg.models.includes.chain import SOURCE
+from gg.models.includes.directives import Form
+from gg.models.includes.include_graph import Cluster, Edge, Header, Node
 from gg.models.includes.lexed_files import GAS, NASM, C, FileState
 from gg.models.includes.lookup import Context
 from gg.models.includes.macros import expand
@@ -18,6 +19,9 @@ _KINDS = {Lexer.C: C, Lexer.GAS: GAS, Lexer.NASM: NASM}
 _PREINCLUDED = b"stdc-predef.h"
 # Macros of the compiler's own that stand for the including file or the source, which are there anyway.
 _ITSELF = frozenset((b"__FILE__", b"__BASE_FILE__"))
+
+_INCLUDED = Form.QUOTED, Form.BRACKETED
+_ASKED = Form.ASKED_QUOTED, Form.ASKED_BRACKETED
 
 
 @slotted()
@@ -85,16 +89,16 @@ class Unit:
     def compute(self, node: Node, directive: bytes, bodies: Callable[[bytes], frozenset[bytes]]) -> None:
         """Follow a directive whose operand is no literal, with the macros' bodies that `bodies` knows."""
         form, operand = directive[:1], directive[1:]
-        if form == b"O":
+        if form == Form.OPAQUE:
             self.opaque.append(Computed(node.header.path, operand))
-        elif form == b"U":
+        elif form == Form.UNRESOLVED:
             self.unresolved.append(Computed(node.header.path, operand))
         elif operand not in _ITSELF:
-            asked = form == b"c"
-            expansion = expand(operand, bodies, form == b"X")
+            asked = form == Form.ASKED_MACRO
+            expansion = expand(operand, bodies, form == Form.MACRO_CALL)
+            quoted, bracketed = _ASKED if asked else _INCLUDED
             for name in expansion.names:
-                letter = (b"H" if asked else b"Q") if name.startswith(b'"') else (b"I" if asked else b"B")
-                self._include(node, letter + name[1:-1])
+                self._include(node, (quoted if name.startswith(b'"') else bracketed) + name[1:-1])
             if not expansion.sure and not asked:
                 self.unresolved.append(Computed(node.header.path, operand))
 

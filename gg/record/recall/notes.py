@@ -1,7 +1,7 @@
 """What a session found out about its drafts, written down for `gg.record.recall.recall` when it ends.
 
 A draft is noted when it has been captured, and kept only if its answer still holds at the end of the session, which the
-scanner tells (`Context.standing`): the names that were missed are taken from the scanner then. Facts are taken then too.
+scanner tells (`Validity.answers`): the names that were missed are taken from the scanner then. Facts are taken then too.
 A file's bytes are those that were captured, for the scanner has seen no change of its signature, and that of its digest is
 the same. What has changed just now is left out: its signature could not tell the next change.
 """
@@ -23,8 +23,8 @@ from gg.record.recall.recall import Kept, Recall, signature, where_to
 
 if TYPE_CHECKING:
     from gg.models.includes import Closure, Scanner
-    from gg.models.includes.lookup import Context
     from gg.models.includes.standing import Basis
+    from gg.models.includes.validity import Validity
     from gg.record.canon import Canon
     from gg.record.world import World
 
@@ -56,9 +56,12 @@ class Notes:
 
     def note(self, key: bytes, thunk: ThunkId, closure: Closure, headers: tuple[bytes, ...]) -> None:
         """Note what a draft came to, if the scanner can tell what that rests on."""
-        basis = closure.context.standing.add(key, closure.unit)
-        if basis is not None:
-            self._notes[key] = _Note(thunk, basis, headers, closure.directories)
+        from gg.models.includes.standing import basis
+
+        rests_on = basis(closure.unit)
+        if rests_on is not None:
+            closure.context.validity.answers[key] = closure.unit.mask
+            self._notes[key] = _Note(thunk, rests_on, headers, closure.directories)
 
     def write(self) -> None:
         """Keep what still holds. Trouble is no error: this is a cache."""
@@ -67,9 +70,9 @@ class Notes:
         scanner = self._scanner()
         writer = _Writer(self.recall.kept, self._world, self._canon, scanner)
         for context in scanner.contexts():
-            held = {key: self._notes[key] for key in context.standing if key in self._notes}
-            if held and not context.has_odd():
-                writer.add(context, held)
+            held = {key: self._notes[key] for key in context.validity.answers if key in self._notes}
+            if held and not context.validity.has_unusable():
+                writer.add(context.validity, held)
         if writer.finish(self._started):
             with suppress(StoreError):
                 write_whole(self.recall.path, self.recall.pack(writer.kept))
@@ -88,7 +91,10 @@ class _Writer:
         self._texts = {text: number for number, text in enumerate(self.kept.texts)}
         self._numbers: dict[bytes, int | None] = {}
 
-    def add(self, context: Context, notes: dict[bytes, _Note]) -> None:
+    def add(self, validity: Validity, notes: dict[bytes, _Note]) -> None:
+        """Add what one context has found out."""
+        from gg.models.includes.standing import missed
+
         number = len(self.kept.contexts)
         directories: dict[bytes, None] = {}
         for key, note in notes.items():
@@ -99,12 +105,9 @@ class _Writer:
                 self.kept.notes[key] = [note.thunk, number, *packed]
                 directories.update(dict.fromkeys(note.directories))
                 directories.update(dict.fromkeys(path[: path.rfind(b"/")] or b"/" for path in note.basis.files))
-        places = [
-            [d.path, *(d.stamp or (0, 0))[:2], [d.join(name) for name in missed]]
-            for d, missed in context.standing.missed(context)
-        ]
-        leads: list[list[object]] = [[path, where_to(self._canon, path)] for path in directories]
-        self.kept.contexts.append([places, leads])
+        places = [[d.path, *(d.stamp or (0, 0))[:2], [d.join(name) for name in names]] for d, names in missed(validity)]
+        destinations: list[list[object]] = [[path, where_to(self._canon, path)] for path in directories]
+        self.kept.contexts.append([places, destinations])
 
     def _text(self, text: bytes) -> int:
         number = self._texts.get(text)

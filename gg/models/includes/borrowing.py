@@ -13,33 +13,57 @@ A name that appears later in one of the own directories makes the borrower start
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from gg.models.includes.chain import Place, lasting
+from gg.models.includes.directives import Form
+from gg.models.includes.include_graph import Cluster, Edge, Node
 from gg.models.includes.tree import Directory, Tree
-
-if TYPE_CHECKING:
-    from gg.models.includes.edge import Edge
-    from gg.models.includes.include_graph import Cluster
-    from gg.models.includes.lookup import Context
+from gg.models.includes.validity import Validity
 
 # The form under which the lender is asked for what is still not found where its directories start.
-_FORM = {b"Q": b"B", b"B": b"B", b"N": b"B", b"M": b"B", b"f": b"B", b"F": b"F"}
-_FORM |= {b"H": b"I", b"I": b"I", b"J": b"I", b"K": b"I"}
+_FORM = {
+    Form.QUOTED: Form.BRACKETED,
+    Form.BRACKETED: Form.BRACKETED,
+    Form.NEXT_QUOTED: Form.BRACKETED,
+    Form.NEXT_BRACKETED: Form.BRACKETED,
+    Form.FORCED: Form.BRACKETED,
+    Form.EMBEDDED_BRACKETED: Form.EMBEDDED_BRACKETED,
+    Form.ASKED_QUOTED: Form.ASKED_BRACKETED,
+    Form.ASKED_BRACKETED: Form.ASKED_BRACKETED,
+    Form.ASKED_NEXT_QUOTED: Form.ASKED_BRACKETED,
+    Form.ASKED_NEXT_BRACKETED: Form.ASKED_BRACKETED,
+}
 # Starts that lead out of the directory they are looked for in, or to the root.
 _ROVING = frozenset((b"", b".", b".."))
 
 
-class Lent:
-    """What one context has of its lender."""
+class Lender(Protocol):
+    """A context that others borrow from."""
+
+    def bracket(self, directive: bytes) -> Edge:
+        """What a directive leads to that does not look beside the file it is in."""
+        ...
+
+    def cluster(self, node: Node) -> Cluster:
+        """The cluster of a node of the lender's."""
+        ...
+
+    def lasting(self) -> bool:
+        """Whether all that was looked at stays as it is for the session."""
+        ...
+
+
+class Borrowing:
+    """What one context has of its lender. `validity`: the borrower's."""
 
     def __init__(
-        self, borrower: Context, chain: Sequence[Place], lender: Callable[[Iterable[Place]], Context], tree: Tree
+        self, validity: Validity, chain: Sequence[Place], lender: Callable[[Iterable[Place]], Lender], tree: Tree
     ) -> None:
         # The positions on the borrower's search path of the directories on the lender's.
         self.positions = [place.position for place in chain if lasting(place)]
         self.lender = lender(chain[position] for position in self.positions)
-        self.context = borrower
+        self.validity = validity
         self._own = [place.directory for place in chain if not lasting(place)]
         self._late = [p.directory for p in chain[self.positions[0] :] if not lasting(p)]
         self._tree = tree
@@ -79,10 +103,10 @@ class Lent:
 
     def stale(self) -> None:
         """One of the own directories has got a name that a borrowed header may look for."""
-        self.context.start_anew(self)
+        self.validity.lose()
 
     def watch(self, directory: Directory) -> None:
         raise AssertionError("only names are looked for")
 
-    def odd(self, path: bytes) -> None:
+    def watch_unusable(self, path: bytes) -> None:
         raise AssertionError("only names are looked for")

@@ -1,0 +1,53 @@
+"""What a file names, in the form in which it is kept: a letter that tells how the file names it, then the name as written.
+
+One *directive* is one `bytes`. Kept results hold these letters (`gg.models.includes.lexed_files`): a change of one wants a
+new name for what the lexers make.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+
+class Form:
+    """The letters. Plain bytes, no enum: they are compared and joined for each name of each file."""
+
+    QUOTED: Final = b"Q"  # #include or #import "x"
+    BRACKETED: Final = b"B"  # … <x>
+    NEXT_QUOTED: Final = b"N"  # #include_next "x"
+    NEXT_BRACKETED: Final = b"M"
+    ASKED_QUOTED: Final = b"H"  # "x" whose existence is asked
+    ASKED_BRACKETED: Final = b"I"
+    ASKED_NEXT_QUOTED: Final = b"J"  # the same, by __has_include_next
+    ASKED_NEXT_BRACKETED: Final = b"K"
+    EMBEDDED_QUOTED: Final = b"E"  # #embed "x"
+    EMBEDDED_BRACKETED: Final = b"F"
+    ASSEMBLER_BYTES: Final = b"A"  # .incbin
+    ASSEMBLER: Final = b"G"  # .include of the assembler
+    NASM: Final = b"P"  # NASM's %include
+    NASM_READ: Final = b"L"  # what NASM only reads or looks for
+    MACRO: Final = b"C"  # a macro's name in #include or #embed
+    ASKED_MACRO: Final = b"c"  # … in __has_include
+    MACRO_CALL: Final = b"X"  # a macro with arguments (`#include F(x)`), its name alone
+    UNRESOLVED: Final = b"U"  # #include of something else
+    OPAQUE: Final = b"O"  # .incbin or .include of what only the assembler will know
+    CLOCKS: Final = b"!"  # no name: a letter for each token that tells the time and occurs (`Clock`)
+    FORCED: Final = b"f"  # -include of the command line; in no file
+
+
+class Clock:
+    """The letters of tokens that tell the time."""
+
+    DATE: Final = b"D"  # __DATE__
+    TIME: Final = b"T"  # __TIME__
+    TIMESTAMP: Final = b"S"  # __TIMESTAMP__
+
+
+HAZARDS: Final = {ord(Clock.DATE): 1, ord(Clock.TIME): 2, ord(Clock.TIMESTAMP): 4}
+"""The bit of each such token; those of system headers are shifted by SYSTEM_HAZARDS."""
+SYSTEM_HAZARDS: Final = 3
+
+
+def codes(*forms: bytes) -> frozenset[int]:
+    """The first bytes of directives in these forms."""
+    return frozenset(b"".join(forms))

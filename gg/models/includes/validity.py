@@ -1,0 +1,91 @@
+"""What the answers of one context rest on, and which of them no longer hold.
+
+A context (`gg.models.includes.lookup`) has one of these until it starts anew; all edges and nodes that it makes are bound to
+it. Directories that may change are watched by their stamps. So is what no stamp tells: a name that is there but cannot be
+used (a directory, a link to nothing, an unreadable file) is looked at in every scan.
+"""
+
+from __future__ import annotations
+
+from gg.models.includes.disk import Disk
+from gg.models.includes.tree import Directory, Tree, Watcher
+
+
+class Validity:
+    """`dead`: the bits of files whose clusters no longer hold. `unsure`: an answer was found wrong since the last look.
+
+    `answers`: which files, as bits, the answers that a caller keeps rest on, by the names that the caller has given them.
+    """
+
+    def __init__(self, disk: Disk, tree: Tree) -> None:
+        self._disk = disk
+        self._tree = tree
+        self._watched: dict[Directory, None] = {}
+        self._paths: list[bytes] = []
+        self._stamps: list[object] = []
+        self._unsettled = False
+        self._unusable: dict[bytes, tuple[object, list[Watcher]]] = {}
+        self._generation = tree.generation
+        self._lost = False
+        self.answers: dict[bytes, int] = {}
+        self.dead = 0
+        self.unsure = False
+
+    def watch(self, directory: Directory) -> None:
+        if directory.volatile and directory not in self._watched:
+            self._watched[directory] = None
+            self._paths.append(directory.path)
+            self._stamps.append(directory.stamp)
+            self._unsettled = self._unsettled or not directory.trusted
+
+    def watch_unusable(self, path: bytes, watcher: Watcher) -> None:
+        """`path` is there and is not what `watcher` wants."""
+        known = self._unusable.get(path)
+        if known is None:
+            known = self._unusable[path] = (self._what(path), [])
+        known[1].append(watcher)
+
+    def _what(self, path: bytes) -> tuple[bool, bool]:
+        signature = self._disk.signatures([path])[0]
+        directory = signature is None and self._disk.stamps([path])[0] is not None
+        return directory, signature is not None and self._disk.readable(path)
+
+    def watched(self) -> list[Directory]:
+        """The directories whose names answers depend on, and that may change."""
+        return list(self._watched)
+
+    def count(self) -> int:
+        """How many they are."""
+        return len(self._paths)
+
+    def has_unusable(self) -> bool:
+        """Whether something is there that is not what it was looked for as."""
+        return bool(self._unusable)
+
+    def refresh(self) -> None:
+        """Look at all directories whose names mattered so far; what no longer holds is dropped."""
+        stamps = self._disk.stamps(self._paths)
+        if self._unsettled or stamps != self._stamps:
+            self._tree.refresh(list(self._watched), stamps)
+            self._stamps = list(stamps)
+            self._unsettled = any(not directory.trusted for directory in self._watched)
+        for path, (what, watchers) in list(self._unusable.items()):
+            if self._what(path) != what:
+                del self._unusable[path]
+                for watcher in watchers:
+                    watcher.stale()
+
+    def lose(self) -> None:
+        """Nothing holds any more."""
+        self._lost = self.unsure = True
+
+    def is_lost(self) -> bool:
+        """Whether the context must start anew: also when directories that names were followed through are others now."""
+        return self._lost or self._generation != self._tree.generation
+
+    def bury(self) -> int:
+        """The bits of what no longer holds, told once; the answers that rest on it are forgotten."""
+        dead, self.dead = self.dead, 0
+        if dead:
+            self.answers = {name: mask for name, mask in self.answers.items() if not mask & dead}
+        return dead
