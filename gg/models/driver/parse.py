@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
+from gg.models.driver.argument import Known
 from gg.models.driver.command import Command, Source, text
 from gg.models.driver.flags import CLANG
 from gg.models.driver.handlers import HANDLERS
@@ -26,7 +27,6 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
     """
     command = Command(flavour, cplusplus, cpp, preprocess=cpp)
     get = table(flavour).get
-    kept = command.kept
     groups: tuple[list[bytes], ...] = (
         [],
         command.options,
@@ -50,25 +50,9 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
                 command.refuse(f"{text(arg)} without its value")
                 break
             value = following
-            if known.headers:
-                command.header_flags += (arg, value)
-            if known.link:
-                command.link_flags += (arg, value)
-            if known.tools:
-                command.tool_flags += (arg, value)
-            if not known.drop:
-                kept += (arg, value)
-            groups[known.group].extend((arg, value))
+            _keep(command, known, (arg, value), groups[known.group])
         else:
-            if known.headers:
-                command.header_flags.append(arg)
-            if known.link:
-                command.link_flags.append(arg)
-            if known.tools:
-                command.tool_flags.append(arg)
-            if not known.drop:
-                kept.append(arg)
-            groups[known.group].append(arg)
+            _keep(command, known, (arg,), groups[known.group])
         if known.handler is not None:
             known.handler(command, known, value)
     if command.preprocessor_words:
@@ -76,6 +60,19 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
     if command.cc1_words:
         cc1_words(command)
     return command
+
+
+def _keep(command: Command, known: Known, words: tuple[bytes, ...], group: list[bytes]) -> None:
+    """Keep an option, with its value if that is a word of its own, wherever it counts."""
+    if known.headers:
+        command.header_flags += words
+    if known.link:
+        command.link_flags += words
+    if known.tools:
+        command.tool_flags += words
+    if not known.drop:
+        command.kept += words
+    group += words
 
 
 def _operand(command: Command, path: bytes) -> None:

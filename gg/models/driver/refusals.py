@@ -53,10 +53,8 @@ def run_real(why: Refused, command: Command, call: Call, probe: Probe) -> RunRea
 
 def check(command: Command, call: Call, probe: Probe) -> None:
     """What forbids to model a call that does real work; raises."""
-    if command.verbose:
-        command.refuse("-v prints how it works")
-    if command.real:
-        raise Refused(command.real)
+    if command.real or command.verbose:
+        raise Refused(command.real or "-v prints how it works")
     stage = command.stage
     if stage is not Stage.LINK:
         if command.objects:
@@ -76,11 +74,14 @@ def check(command: Command, call: Call, probe: Probe) -> None:
         if probe.kind(path if path.startswith(b"/") else call.cwd + b"/" + path) is not PathKind.FILE:
             raise Refused("a source that is not there")
     _check_tool_dirs(command, call, probe)
-    for path in command.specs:
-        if probe.kind(path if path.startswith(b"/") else call.cwd + b"/" + path) is PathKind.FILE:
-            command.inputs.append(path)
     if any(b"=" in flag and b"-fuse-ld" in flag and b"/" in flag for flag in command.link_flags):
         raise Refused("a linker by its path")
+
+
+def specs_read(command: Command, call: Call, probe: Probe) -> list[bytes]:
+    """The files of -specs= that are there; others the compiler has itself."""
+    found = [path if path.startswith(b"/") else call.cwd + b"/" + path for path in command.specs]
+    return [path for path, full in zip(command.specs, found, strict=True) if probe.kind(full) is PathKind.FILE]
 
 
 def _check_stage(command: Command, stage: Stage) -> None:
