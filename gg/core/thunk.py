@@ -137,7 +137,7 @@ class Made(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What an attempt took. Times in nanoseconds, memory in bytes (peak resident set of the largest process)."""
+    """What an attempt took. Times in nanoseconds; memory, the peak resident set of its largest process, in bytes, 0 if unknown."""
 
     wall_ns: int = 0
     cpu_ns: int = 0

@@ -21,7 +21,7 @@ _NAME_SIZE = 8
 
 
 class Known(NamedTuple):
-    """What a thunk took last: seconds of wall time, bytes of peak memory."""
+    """What a thunk took last: seconds of wall time, bytes of peak memory, 0 where that is not known."""
 
     seconds: float
     memory: int
@@ -42,8 +42,10 @@ class Durations:
         return Known(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
 
     def ran(self, thunk: Thunk, usage: Usage) -> None:
-        """Remember what an attempt took."""
-        self._changed[_name(thunk)] = [usage.wall_ns // 1_000_000, usage.memory // _MEMORY_UNIT]
+        """Remember what an attempt took; how much memory before, if that is not known of this one."""
+        before = None if usage.memory else self.of(thunk)
+        memory = before.memory if before else usage.memory
+        self._changed[_name(thunk)] = [usage.wall_ns // 1_000_000, memory // _MEMORY_UNIT]
 
     def flush(self) -> None:
         """Add what is new to what the store holds by now; another process's figures for other thunks stay."""
