@@ -47,10 +47,17 @@ def rounds(
     again = may_run_again(command)
     seen: set[bytes] = set()
     held: list[ThunkFailed] = []
+    new: set[bytes] = set()
+    forced = missed = 0
     for turn in range(_MOST):
         told: set[bytes] = set()
         status = record(told)
         _show([each for each in held if bytes.fromhex(each.id) not in told])
+        if new and not told and not status:  # by what it left behind, it takes all of it for made
+            missed = forced
+            _say(
+                f"{command[0]} did not call that again, for it finds made what it made afterwards: remove that, to build anew"
+            )
         held = []
         if status < 0:
             return status
@@ -63,7 +70,7 @@ def rounds(
         _say(f"{count(len(new), 'command')} failed that {command[0]} does not know of: it is run again, to be told")
     if new and not again:
         _say(f"{command[0]} was not told of that: run the same again, and it will be")
-    return status or forced
+    return status or forced or missed
 
 
 def may_run_again(command: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ class Modelling:
     def _witnesses(self) -> Witnesses:
         from gg.record.hearers.witnesses import Witnesses
 
-        return Witnesses()
+        return Witnesses(self._world.root)
 
     def answer(self, call: Call, request: Request) -> Deferrable | RunReal:
         """The thunk of `call`, which the process of `request` makes; RunReal where it cannot be deferred."""

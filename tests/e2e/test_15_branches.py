@@ -38,6 +38,22 @@ def sources(project: Project) -> None:
         "make -i -f even.mk",
         "make -f deep.mk",
         "sh ./script",
+        # how a shell comes by its text
+        "mkdir d; cp *.c d; printf 'cd d; gcc -c opt.c || gcc ../m.c -o ../p' > s; sh s",
+        "echo 'gcc -c opt.c || gcc m.c -o p' | sh",
+        "bash -euo pipefail -c 'gcc -c $1.c || gcc m.c -o p' _ opt",
+        "bash -c 'f() { gcc -c $1.c || gcc m.c -o p; }; export -f f; echo opt | xargs -I{} bash -c \"f {}\"'",
+        "echo 'try() { gcc -c opt.c; }' > lib; echo '. ./lib; try || gcc m.c -o p' > s; sh s",
+        "printf '#!/bin/sh\ngcc -c opt.c\n' > s; chmod +x s; ./s || gcc m.c -o p",
+        "make -f script.mk",
+        # what a shell goes by
+        'for f in m opt; do gcc -c $f.c && all="$all $f.o"; done; gcc $all -o p',
+        "gcc -c opt.c & a=$!; gcc -c m.c & wait $a || gcc m.c -o p",
+        "gcc -c opt.c; ls opt.o || gcc m.c -o p",
+        # programs
+        """awk 'BEGIN { if (system("gcc -c opt.c")) system("gcc m.c -o p") }'""",
+        "find . -name '[mo]*.c' -exec gcc -c {} ';' -exec cp {} {}.good ';'; gcc m.c -o p",
+        "gcc own.c -o own; ./own; rm own",
     ],
 )
 def test_a_build_that_can_do_without(script: str, project: Project) -> None:
@@ -46,6 +62,12 @@ def test_a_build_that_can_do_without(script: str, project: Project) -> None:
     project.write("even.mk", "p: m.c\n\tgcc -c opt.c\n\tgcc m.c $$(ls opt.o 2>/dev/null) -o p\n")
     project.write("deep.mk", "p: m.c\n\t-$(MAKE) -f inner.mk\n\tgcc m.c $$(ls opt.o 2>/dev/null) -o p\n")
     project.write("inner.mk", "opt.o: opt.c\n\tgcc -c opt.c\n")
+    project.write("script.mk", "p: m.c\n\t-./opt.sh\n\tgcc m.c $$(ls opt.o 2>/dev/null) -o p\n")
+    project.write("opt.sh", "#!/bin/sh\ngcc -c opt.c\n").chmod(0o755)
+    project.write(
+        "own.c",
+        '#include <stdlib.h>\nint main(void) { return system("gcc -c opt.c") ? system("gcc m.c -o p") : 0; }\n',
+    )
     project.write(
         "script",
         "#!/bin/sh\nfor f in opt m; do\n  gcc -Wall -Werror -c $f.c || gcc -c $f.c || echo no $f\ndone\ngcc m.o -o p\n",
@@ -66,6 +88,8 @@ def test_a_build_that_can_do_without(script: str, project: Project) -> None:
         "if gcc -c good.c; then mv good.o g.o; else rm -f good.o; exit 1; fi",
         "make -f plain.mk",
         "if test -f good.c; then gcc -c good.c; fi",
+        "gcc -c good.c && mv good.o g.o; true",
+        "printf 'set -e; cd .; gcc -c good.c; true' > s; sh s",
     ],
 )
 def test_what_only_ends_a_build_waits(script: str, project: Project) -> None:
@@ -108,6 +132,45 @@ def test_a_failure_that_is_dropped_fails_what_needs_it(script: str, project: Pro
     project.plain("sh", "-c", script, status=None)
     project.infer("sh", "-c", script, status=None)
     project.force(status=1)
+
+
+STAMPS = """all: stamp list
+stamp: opt.c
+\tgcc -Iinclude -c opt.c -o opt.o
+\ttouch $@
+list: m.c
+\techo begin > list
+\tfor f in m opt; do gcc -Iinclude -c $$f.c || exit 1; done
+\techo end >> list
+"""
+
+
+def test_what_is_made_by_hand_behind_it(project: Project) -> None:
+    """A stamp would say for ever that a command has gone well."""
+    project.write("m.c", SOURCES["m.c"])
+    project.write("opt.c", "#include <late.h>\n")
+    project.write("Makefile", STAMPS)
+    for _ in range(2):
+        assert "late.h" in project.infer("make", "-k", status=2).text
+        project.force()
+        assert not project.path("stamp").exists()
+        assert project.path("list").read_text() == "begin\n"
+        project.path("list").unlink()
+    project.write("include/late.h", "int late;\n")
+    project.infer("make")
+    project.force()
+    assert not project.placeholders()
+    assert project.path("opt.o").exists()
+
+
+def test_what_is_not_called_again_has_failed(project: Project) -> None:
+    """By a stamp that another make has left, make takes all of it for made."""
+    sources(project)
+    project.write("Makefile", "stamp:\n\t$(MAKE) -f inner.mk\n\ttouch stamp\n")
+    project.write("inner.mk", "opt.o: opt.c\n\tgcc -c opt.c\n")
+    failed = project.run(SCRIPTS / "gg-infer", "--force", "make", "-s", status=1)
+    assert failed.text.count("error: ") == 1
+    assert "make did not call that again" in failed.text
 
 
 MADE_OF_NOTHING = """all: p q

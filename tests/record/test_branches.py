@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from gg.record.hearers import shelltext
+from gg.record.hearers.invoked import options
 from gg.record.hearers.makefile import Makefiles
-from gg.record.hearers.shelltext import ANY, may_be
+from gg.record.hearers.shelltext import may_be
+from gg.record.hearers.shelltokens import ANY
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,18 @@ from gg.record.hearers.shelltext import ANY, may_be
         ("gcc -c opt.c || fail=1", ["gcc -c opt.c"]),
         ("gcc -c opt.c || eval $no", ["gcc -c opt.c"]),
         ("echo 'if gcc || ld' # if gcc || ld", []),
+        ("gcc a && touch yes; ls", ["gcc a"]),
+        ("gcc a && CFLAGS=-Da; ls", ["gcc a"]),
+        ("gcc a && { mv a b; gcc c; }; ls", []),
+        ("gcc a && echo done", []),
+        ("for h in a b; do gcc $h && n=1; done", ["gcc ?"]),
+        ("(cd a && gcc a) && touch yes; ls", ["cd a", "gcc a"]),
+        ("gcc a & p=$!; if wait $p; then ls; fi", ["wait ?", "gcc a"]),
+        ("gcc a & wait; ls", []),
+        ("trap 'echo $LINENO' ERR; gcc a", ["?"]),
+        ("trap 'rm -f x' EXIT; gcc a", []),
+        (". ./lib; try a || ls", ["?"]),
+        ("try a || ls", ["try a"]),
     ],
 )
 def test_what_a_shell_tests(text: str, commands: list[str]) -> None:
@@ -74,6 +88,12 @@ def test_a_call_that_may_be_a_command() -> None:
         ("all:\n\t-@cd sub && gcc -c \\\n\t  'a b.c'\n", "cd sub && gcc -c a b.c", "gcc -c x.c"),
         (".IGNORE:\nall:\n\tgcc -c x.c\n", "gcc -c x.c", ""),
         ("include more.mk\n", "gcc -c more.c", "gcc -c x.c"),
+        ("all:\n\t-./try.sh one\n", "./try.sh one", "gcc -c x.c"),
+        ("stamp: x\n\tgcc -c x.c\n\ttouch $@\n", "gcc -c x.c", "touch stamp"),
+        ("x.lib:\n\techo > x.lib\n\t@gcc -c x.c\n", "gcc -c x.c", "gcc -c y.c"),
+        ("stamp:\n\t$(MAKE) -C x\n\ttouch $@\n", "", "make -C x"),
+        ("p: x.o\n\tgcc -c y.c\n\tgcc x.o y.o -o $@\n\techo made $@\n", "", "gcc -c y.c"),
+        ("x.o: x.c\n\tgcc -c -o $@ x.c\n\techo > $@.done\n", "", "gcc -c -o x.o x.c"),
     ],
 )
 def test_what_a_make_ignores(text: str, ignored: str, kept: str, tmp_path: Path) -> None:
@@ -149,3 +169,39 @@ def test_the_same_words_twice() -> None:
 def test_which_texts_are_read_at_all(text: str, has: bool) -> None:
     """A recipe that is one command, or a chain, costs a look and no more: there is one for each compile."""
     assert shelltext._has_choices(text.encode()) is has
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("sh -c text name", ("text", "", False, False)),
+        ("sh -ec text", ("text", "", True, False)),
+        ("bash -c -e text", ("text", "", True, False)),
+        ("bash -euo pipefail -c text", ("text", "", True, True)),
+        ("bash -o errexit file word", (None, "file", True, False)),
+        ("bash --rcfile f +x -- file", (None, "file", False, False)),
+        ("bash -O extglob file", (None, "file", False, False)),
+        ("sh - file", (None, "file", False, False)),
+        ("sh -s word", (None, "", False, False)),
+        ("sh", (None, "", False, False)),
+        ("busybox sh file", (None, "file", False, False)),
+    ],
+)
+def test_the_arguments_of_a_shell(words: str, expected: tuple[str | None, str, bool, bool]) -> None:
+    given, script, ends, pipefail = options(words.encode().split())
+    assert (given.decode() if given is not None else None, script.decode(), ends, pipefail) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "tested"),
+    [
+        ("gcc -c a.c -o a.o; [ -f a.o ] || ls", "gcc -c a.c -o a.o", True),
+        ("gcc -c a.c; test -s $d/a.o && ls", "gcc -c a.c", True),
+        ("gcc a.c; ls a.out || ls", "gcc a.c", True),
+        ("gcc -c a.c; test -f b.o && ls", "gcc -c a.c", False),
+        ("gcc -c a.c; test -d a.o && ls", "gcc -c a.c", False),
+        ("set -e; gcc -c a.c; test -f a.o && ls", "gcc -c a.c", False),
+    ],
+)
+def test_whose_output_a_shell_looks_for(text: str, call: str, tested: bool) -> None:
+    assert shelltext.read(text.encode()).tests(call.encode().split()) is tested

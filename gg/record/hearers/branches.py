@@ -10,22 +10,27 @@ Every call costs two looks into /proc; what is found about a process is remember
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
-from gg.record.hearers import processes, shelltext
+from gg.models.tool_names import tool_name
+from gg.record.hearers import invoked, processes, shelltext
 from gg.record.hearers.makefile import Makefiles
 
 _SHELLS = (b"sh", b"dash", b"ash", b"bash", b"busybox", b"ksh", b"ksh93", b"mksh", b"zsh", b"yash")
 _MAKES = (b"make", b"gmake", b"remake")
-_LANGUAGES = regex(rb"(?:python|perl|ruby|node|lua|tclsh|php|Rscript|guile)[\d.]*$")
+_LANGUAGES = regex(
+    rb"(?:python|pypy|perl|ruby|node|lua|luajit|tclsh|wish|expect|php|Rscript|R|guile|[gmn]?awk|original-awk|busybox-awk|m4|emacs"
+    rb"|vim|gdb|julia|raku|escript|beam\.smp|swipl|ocaml|ghci|deno|bun|jimsh)[\d.]*(?:-nox|-gtk|\.basic|\.tiny)?$"
+)
 _BUILDERS = (b"scons", b"waf", b"meson", b"ninja", b"libtool", b"gg-infer")
 """Scripts that end when a command fails."""
 _DEEP = 24
 
 SHELL = "a shell goes another way if it fails"
 MAKE = "make goes on if it fails"
+FIND = "find does another thing if it fails"
 PROGRAM = "a program that it was started by may go on if it fails"
 
 
@@ -37,6 +42,7 @@ class _Process:
 
     words: tuple[bytes, ...]
     acts: bool = False
+    goes_on: bool = False  # it is find, which drops the status of what it starts
     text: shelltext.Text = field(default_factory=shelltext.Text)
     ignored: list[bytes] = field(default_factory=list)
     above: tuple[str, bool] | None = None  # what those above it do about its own status
@@ -45,10 +51,12 @@ class _Process:
 class Branches:
     """Answers for the calls of one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: bytes) -> None:
+        """`root`: the workspace. What a program in it does about a failure nobody can know but who wrote it."""
+        self._root = root + b"/"
         self._makefiles = Makefiles()
         self._processes: dict[tuple[int, int], _Process] = {}
-        self._scripts: dict[tuple[bytes, int, int, bool], shelltext.Text] = {}
+        self._scripts: dict[tuple[object, ...], shelltext.Text] = {}
         self._own = os.getpid()
 
     def of(self, pid: int, argv: Sequence[bytes]) -> tuple[str, bool]:
@@ -71,22 +79,26 @@ class Branches:
         if process.above is None:
             process.above = self._of(parent, process.words, depth + 1)
         why, dropped = process.above
-        return why, dropped or process.text.drops(argv)
+        drops = dropped or process.goes_on or any(process.text.drops(words) for words in _as_called(argv))
+        return why, drops
 
     def _acts(self, process: _Process, argv: Sequence[bytes]) -> str:
         """Whether a process acts on the status of this command, which it has started."""
-        if process.text.tests(argv):
+        if any(process.text.tests(words) for words in _as_called(argv)):
             return SHELL
         if process.ignored and self._ignores(process, argv):
             return MAKE
+        if process.goes_on and _before_another(process.words, argv):
+            return FIND
         return PROGRAM if process.acts else ""
 
     def _ignores(self, process: _Process, argv: Sequence[bytes]) -> bool:
         import re
 
-        shell = os.path.basename(argv[0]) in _SHELLS and len(argv) > 2 and argv[1].endswith(b"c")
-        line = argv[2] if shell else b" ".join(argv)
-        return any(re.fullmatch(pattern, line.strip(), re.DOTALL) for pattern in process.ignored)
+        lines = [b" ".join(words) for words in _as_called(argv)]
+        if os.path.basename(argv[0]) in _SHELLS and len(argv) > 2 and argv[1].endswith(b"c"):
+            lines = [argv[2]]
+        return any(re.fullmatch(pattern, line.strip(), re.DOTALL) for pattern in process.ignored for line in lines)
 
     def _process(self, pid: int) -> _Process:
         key = pid, processes.started(pid)
@@ -101,35 +113,63 @@ class Branches:
         name, words = processes.name_of(pid), processes.words(pid)
         process = _Process(words)
         if name in _SHELLS:
-            process.text = self._text(pid, words)
+            process.text = self._text(pid, name, words)
         elif name in _MAKES:
             ignores = _ignores_all(processes.environment(pid, b"MAKEFLAGS"), words)
             process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, processes.directory(pid))
         elif _LANGUAGES.match(name) and not any(os.path.basename(w).startswith(_BUILDERS) for w in words[:3]):
             process.acts = True
+        elif name == b"find":
+            process.goes_on = b"+" not in words
+        else:
+            process.acts = processes.program(pid).startswith(self._root) and not tool_name(name)
         return process
 
-    def _text(self, pid: int, words: Sequence[bytes]) -> shelltext.Text:
-        """What the text of a shell does: that of `-c`, or of its script."""
-        ends = False  # at the first failure: -e
-        for place, word in enumerate(words[1:], 1):
-            if not word.startswith(b"-"):
-                return self._script(os.path.join(processes.directory(pid), word), ends)
-            short = not word.startswith(b"--")
-            ends = ends or (short and b"e" in word)
-            if short and word.endswith(b"c") and place + 1 < len(words):
-                return shelltext.read(words[place + 1], ends=ends)
-        return shelltext.Text()
-
-    def _script(self, path: bytes, ends: bool) -> shelltext.Text:
-        if os.path.basename(path).startswith(_BUILDERS):
+    def _text(self, pid: int, name: bytes, words: Sequence[bytes]) -> shelltext.Text:
+        """What the text of a shell does."""
+        options = invoked.options(words)
+        if options.given is not None:
+            functions = invoked.functions(pid, options.given) if name == b"bash" else b""
+            return _read(functions + options.given, options)
+        if not options.script:
+            return _read(invoked.standard_input(pid), options)
+        if os.path.basename(options.script).startswith(_BUILDERS):
             return shelltext.Text()
+        return self._script(invoked.script(pid, options.script), options)
+
+    def _script(self, path: bytes | None, options: invoked.Options) -> shelltext.Text:
+        if path is None:
+            return _read(invoked.ANYTHING, options)
         info = os.stat(path)
-        key = path, info.st_mtime_ns, info.st_size, ends
+        key = info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, options.ends, options.pipefail
         if key not in self._scripts:
-            with open(path, "rb") as file:
-                self._scripts[key] = shelltext.read(file.read(), ends=ends)
+            self._scripts[key] = _read(invoked.read(path), options)
         return self._scripts[key]
+
+
+def _read(text: bytes, options: invoked.Options) -> shelltext.Text:
+    return shelltext.read(b"set -o pipefail\n" * options.pipefail + text, ends=options.ends)
+
+
+def _as_called(argv: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """The words of a command, and of a script without the interpreter that the kernel puts before it."""
+    yield argv
+    if len(argv) > 1 and not argv[1].startswith(b"-") and os.path.basename(argv[0]) in _SHELLS:
+        yield argv[1:]
+    elif len(argv) > 2 and argv[1].startswith(b"-") and not argv[1].endswith(b"c") and b"/" in argv[2]:
+        yield argv[2:]
+
+
+def _before_another(words: Sequence[bytes], argv: Sequence[bytes]) -> bool:
+    """Whether what find does next depends on this command: it has another action, or a test, behind it, or is negated."""
+    name = os.path.basename(argv[0])
+    for place, word in enumerate(words):
+        if word in (b"-exec", b"-execdir", b"-ok") and os.path.basename(words[place + 1 : place + 2][-1]) == name:
+            rest = words[place:]
+            last = rest.index(b";") == len(rest) - 1 if b";" in rest else True
+            if not last or b"!" in words[:place] or b"-not" in words[:place]:
+                return True
+    return False
 
 
 def _ignores_all(flags: bytes, words: Sequence[bytes]) -> bool:

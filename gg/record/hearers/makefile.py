@@ -1,4 +1,5 @@
-"""The recipe lines of makefiles whose failure make ignores: those that begin with `-`, and all of them after `.IGNORE:`.
+"""The recipe lines of makefiles whose failure counts at once: make ignores it (a line that begins with `-`, and all of them after
+`.IGNORE:`), or what follows it in its recipe makes the target by hand (`touch $@`), so that make would take it for made for ever.
 
 This is no make. A variable whose value cannot be seen in the text may be anything.
 """
@@ -20,9 +21,14 @@ _NAMES |= {b"MAKE": b"make", b"SHELL": b"/bin/sh"}
 _JOINED = regex(rb"\\\n[ \t]*")
 _ASSIGNMENT = regex(rb"^[ ]*(?:export |override )*([\w.-]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*([^\n]*)", 8)  # re.MULTILINE
 _IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=:]*+:[^\n=;]*+;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
+_RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)
+_BY_HAND = regex(rb"\btouch\b|>")
+_STAMPS = regex(rb"^\t.*(?:\btouch\b|>)", 8)
+_TARGET = (b"$@", b"$(@", b"${@")
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
+_RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
 _LONGEST = 1 << 14  # bytes of a line whose variables are put in: a longer one may be anything
@@ -35,6 +41,7 @@ class Text:
 
     ignored: tuple[bytes, ...] = ()
     every: bool = False
+    stamped: tuple[bytes, ...] = ()
     names: Mapping[bytes, bytes] = field(default_factory=dict)
     included: tuple[bytes, ...] = ()
 
@@ -45,7 +52,22 @@ def read(path: bytes) -> Text:
         text = _JOINED.sub(b" ", file.read())
     included = [word for words in _INCLUDE.findall(text) for word in words.split()] if b"include" in text else []
     ignored = tuple(_IGNORED.findall(text))
-    return Text(ignored, bool(_EVERY.search(text)), dict(_ASSIGNMENT.findall(text)), tuple(included))
+    names = dict(_ASSIGNMENT.findall(text))
+    return Text(ignored, bool(_EVERY.search(text)), tuple(_stamped(text)), names, tuple(included))
+
+
+def _stamped(text: bytes) -> Iterator[bytes]:
+    """The lines that are about other files than their target, which a later line or an earlier one makes by hand."""
+    if not _STAMPS.search(text):
+        return
+    for targets, recipe in _RECIPE.findall(text):
+        if recipe.count(b"\n\t") < 1 or not _BY_HAND.search(recipe):
+            continue
+        lines = [line.strip().lstrip(b"@+-").strip() for line in recipe.split(b"\n") if line.startswith(b"\t")]
+        target = [*_TARGET, *(word for word in targets.split() if b"%" not in word and b"$" not in word)]
+        about = [any(word in line for word in target) for line in lines]
+        if any(its and _BY_HAND.search(line) for line, its in zip(lines, about, strict=True)):
+            yield from (line for line, its in zip(lines, about, strict=True) if line[:1] not in b"#" and not its)
 
 
 class Makefiles:
@@ -60,6 +82,8 @@ class Makefiles:
         names = {**_NAMES, **{name: value for text in texts for name, value in text.names.items()}}
         lines = dict.fromkeys(line for text in texts for line in text.ignored)
         found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
+        stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
+        found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and _names_a_tool(line)]
         return [b".*"] if any(text.every for text in texts) else found
 
     def _all(self, words: Sequence[bytes], directory: bytes) -> list[Text]:
@@ -119,8 +143,17 @@ def _may_call_a_tool(line: bytes) -> bool:
     words = line.split()
     if not words or words[0].startswith(_ANY):
         return bool(words)
-    names = [os.path.basename(word.strip(b"\"'();&|")) for word in words]
-    return any(name in (b"make", b"gmake") or tool_name(name) for name in names) or b"\1" in line
+    if b"/" in words[0] or os.path.basename(words[0]) in _RUNS or words[0][:1] in b"({":
+        return True
+    return _names_a_tool(line) or any(_base(word) in (b"make", b"gmake") for word in words) or b"\1" in line
+
+
+def _names_a_tool(line: bytes) -> bool:
+    return any(tool_name(_base(word)) for word in line.split())
+
+
+def _base(word: bytes) -> bytes:
+    return os.path.basename(word.strip(b"\"'();&|"))
 
 
 def _pattern(line: bytes) -> bytes:

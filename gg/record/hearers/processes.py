@@ -23,11 +23,16 @@ def parent_of(pid: int) -> int:
 
 def name_of(pid: int) -> bytes:
     """The name of its program's file; of many programs in one file, the name that it is called by."""
-    name = os.path.basename(os.readlink(b"/proc/%d/exe" % pid))
+    name = os.path.basename(program(pid))
     if name in _MANY_IN_ONE:
         called = [os.path.basename(word) for word in _words(pid)[:2]]
         return next((word for word in called if word not in _MANY_IN_ONE), name)
     return name
+
+
+def program(pid: int) -> bytes:
+    """The file of its program."""
+    return os.readlink(b"/proc/%d/exe" % pid)
 
 
 def script_of(shell: int) -> bytes:
@@ -97,8 +102,14 @@ def directory(pid: int) -> bytes:
 
 def environment(pid: int, name: bytes) -> bytes:
     """A variable that it was started with; empty for one that it was not."""
-    found = _read(b"/proc/%d/environ" % pid).split(b"\0")
-    return next((each[len(name) + 1 :] for each in found if each.startswith(name + b"=")), b"")
+    return next((value for each, value in variables(pid) if each == name), b"")
+
+
+def variables(pid: int) -> Iterator[tuple[bytes, bytes]]:
+    """What it was started with as its environment, by names."""
+    for each in _read(b"/proc/%d/environ" % pid).split(b"\0"):
+        name, _, value = each.partition(b"=")
+        yield name, value
 
 
 def same_terminal(pid: int) -> bool:

@@ -8,15 +8,12 @@ once or when it is forced. This is no shell. What it does not understand it take
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
-
-ANY = b"\0"
-"""Stands in a word for what the shell puts there."""
-
-Command = tuple[bytes, ...]
+from gg.record.hearers.shellcommands import Command, asked_for, descend, is_a_step, is_known, only_ends
+from gg.record.hearers.shelltokens import ANY, resolved, tokens
 
 _DEEP = 100  # lists within lists
 _CHAINED = 200  # commands, each on the other's status
@@ -30,14 +27,6 @@ _STATUS = regex(rb"\$(?:\?|\{\?\}|\{?PIPESTATUS\b)")
 _PIPES = (b"pipefail", b"PIPESTATUS")
 _WAITS = regex(rb"\bwait[ \t]+[\"']?[$%\d]")
 _ERREXIT = regex(rb"-[a-zA-Z]*e")
-_TOKEN = regex(
-    rb"""[ \t]+|\\\n|(?P<comment>(?<![^\s;&|(){}])\#[^\n]*)|(?P<here><<-?[ \t]*\\?(?P<quote>['"]?)(?P<mark>\w+)(?P=quote))"""
-    rb"""|(?P<redirect>[0-9]*(?:>>|>&|<&|>\||[<>])[ \t]*)|(?P<op>&&|\|\||;;|[;&|()\n])|(?P<word>"""
-    rb"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]{0,256}\}|[^\s;&|()<>"'`\\])+)|(?P<odd>.)""",
-    16,  # re.DOTALL
-)
-_EXPANSION = regex(rb"`[^`]*`|\$\((?:[^()]|\([^()]*\))*\)|\$\{[^}]{0,256}\}|\$(?:\w+|[@*#?$!-])|[*?\[]", 16)
-_QUOTED = regex(rb"'([^']*)'|\"|\\(.)", 16)
 _ASSIGNMENT = regex(rb"\w+=")
 _PASSES_ON = (
     b"exit",
@@ -55,11 +44,8 @@ _PASSES_ON = (
 )
 _REMEMBERS = (b"eval",)
 _FAILURE = regex(rb"(?:fail\w*|status|rc|ret\w*|err\w*|exit\w*|res|result|st|stat)=", 2)  # re.IGNORECASE
-_DESCENDS = (b"cd", b"make", b"gmake", b"test", b"[", b"echo", b":", b"true", b"set")
-"""What a makefile does for each of its directories: `(cd $d && make) || eval $failcom`, `|| fail=yes`, `|| case … esac`
-remember a failure, or end by it. That is how automake goes down, and nobody does another thing instead.
-"""
 _BEFORE = (b"exec", b"command", b"time", b"env", b"nice", b"ccache", b"distcc")
+_TRAPS = regex(rb"\btrap\b[^\n]*\bERR\b")
 _WORDS = (b"then", b"{", b"else")
 
 
@@ -75,6 +61,7 @@ class _Group:
     otherwise: bool = False  # in the `else` of the `if`
     tail: list[Command] = field(default_factory=list)  # of the list before, dropped if anything follows
     ends: list[Command] = field(default_factory=list)  # of branches: each may be the last
+    anded: list[Command] = field(default_factory=list)  # those before the `&&` that it stands after
     function: bool = False
     before: list[Command] = field(default_factory=list)  # those before the `||` that it stands after
     last: bytes = b""
@@ -97,6 +84,11 @@ class _Reader:
         self._declares = False  # a function's body comes
         self._ends_on_failure = ends
         self._every: list[Command] = []
+        self._anded: list[Command] = []  # the next command runs if these go well
+        self._decides: list[Command] = []  # what runs if these go well is more than a further step to the same output
+        self._background: list[Command] = []
+        self.looked: list[bytes] = []  # words of files whose existence is asked for
+        self.sources = False  # it reads other texts
         self.functions: set[bytes] = set()
         self.calls_tools = False  # some function of the text does more than text
         self._stack = [_Group()]
@@ -109,16 +101,20 @@ class _Reader:
 
     def read(self, text: bytes) -> None:
         self._text = text
-        for kind, token in _tokens(text):
+        for kind, token in tokens(text):
             if kind == "op":
                 self._operator(token)
             else:
                 if _STATUS.search(token):
                     self._status(token)
-                self._word(_resolved(token))
+                self._word(resolved(token))
         self._operator(b"\n")
         while len(self._stack) > 1:
             self._close()
+        goes_on = _ids(self.dropped) & _ids(self._decides)
+        self.found += [each for each in self._every if id(each) in goes_on]
+        if any(command[0] == b"wait" for command in self.found):
+            self.found += self._background
 
     def split(self) -> tuple[list[Command], list[Command]]:
         """The commands whose status is dropped, and all others. One text may have the same words twice."""
@@ -132,11 +128,11 @@ class _Reader:
 
     def _status(self, word: bytes) -> None:
         """A word that says `$?`. What only ends by it passes the failure on."""
-        if self._pending and _FAILURE.match(word) and _descend(self._pending):
+        if self._pending and _FAILURE.match(word) and descend(self._pending):
             return
         name = word.partition(b"=")[0] if _ASSIGNMENT.match(word) and not self._words else b""
         ends = bool(self._words) and self._words[0] in (b"exit", b"return")
-        if ends or (name and _only_ends(name, self._text)):
+        if ends or (name and only_ends(name, self._text)):
             self._kept += self._previous
         else:
             self.found += self._previous
@@ -147,7 +143,7 @@ class _Reader:
         elif self._words:
             self._words.append(word)
         elif word == b"case":
-            if not _descend(self._pending):
+            if not descend(self._pending):
                 self.found += self._pending
             self._pending, self._subject = [], True
         elif word == b"esac" and self._cases:
@@ -174,7 +170,8 @@ class _Reader:
             top.ends += top.tail if word == b"else" else ()
             top.tail = []
         elif _ASSIGNMENT.match(word):
-            if self._pending and _FAILURE.match(word) and _descend(self._pending):
+            self._decides += self._anded
+            if self._pending and _FAILURE.match(word) and descend(self._pending):
                 self._pending = []
         elif word not in _BEFORE:
             self._words.append(word)
@@ -202,10 +199,12 @@ class _Reader:
         self._pattern = op == b";;" and self._cases > 0
         top = self._stack[-1]
         self._chained = op in (b"&&", b"||")
+        self._anded = list(top.commands) if op == b"&&" else []
         if op in (b";", b"\n", b"&", b";;") and top.commands:
             top.tail = list(top.commands)
-            if op == b"&" and _WAITS.search(self._text):
-                self._kept += top.tail
+            if op == b"&":
+                self._background += top.tail
+                self._kept += top.tail if _WAITS.search(self._text) else ()
             if op == b";;":
                 top.ends, top.tail = [*top.ends, *top.tail], []
         if op == b"|":
@@ -232,9 +231,14 @@ class _Reader:
         top = self._stack[-1]
         top.last = command[0]
         self._every.append(command)
+        if not is_a_step(command):
+            self._decides += self._anded
+        self._anded = []
+        self.sources = self.sources or command[0] in (b".", b"source")
+        self.looked += asked_for(command)
         self._follow(command)
         if self._pending:
-            remembered = command[0] in _REMEMBERS and _descend(self._pending)
+            remembered = command[0] in _REMEMBERS and descend(self._pending)
             if command[0] not in _PASSES_ON and not remembered:
                 self.found += self._pending
             self._kept += self._pending
@@ -267,9 +271,15 @@ class _Reader:
         top = self._stack[-1]
         self.dropped, top.tail = [*self.dropped, *top.tail], []
         self._stack.append(
-            _Group(opener, condition=opener in _CONDITIONS, before=self._pending, function=self._declares)
+            _Group(
+                opener,
+                condition=opener in _CONDITIONS,
+                before=self._pending,
+                function=self._declares,
+                anded=self._anded,
+            )
         )
-        self._pending, self._declares = [], False
+        self._pending, self._anded, self._declares = [], [], False
 
     def _close(self) -> None:
         self._end_command()
@@ -279,6 +289,11 @@ class _Reader:
         self._pending = []
         group = self._stack.pop()
         passed_on = group.last in _PASSES_ON
+        if not all(map(is_a_step, group.every)):
+            self._decides += group.anded
+        if group.function or group.opener == b"do":  # more may follow
+            decides = _ids(self._decides)
+            self.dropped += [each for each in (*group.tail, *group.commands) if id(each) in decides]
         if not (group.otherwise and passed_on):
             self.found += group.tested
         if not passed_on:
@@ -298,58 +313,8 @@ class _Reader:
             top.tested += group.every
 
 
-def _descend(commands: Sequence[Command]) -> bool:
-    """Whether all that these do is to have make build other directories."""
-    return all(os.path.basename(command[0]) in _DESCENDS for command in commands)
-
-
-def _tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Operators and words, what is quoted or put in by the shell resolved; redirections and comments left out."""
-    at, marks, redirected = 0, [], False
-    while match := _TOKEN.match(text, at):
-        at, kind = match.end(), match.lastgroup or ""
-        if match["here"] is not None:
-            marks.append(match["mark"])
-        elif match["redirect"] is not None:
-            redirected = True
-        elif match["op"] is not None:
-            if match["op"] == b"\n":
-                for mark in marks:
-                    at = _after_here(text, at, mark)
-                marks = []
-            yield "op", match["op"]
-        elif match["word"] is not None or kind == "odd":
-            word = match["word"] or match["odd"]
-            if not redirected:
-                yield "word", word
-            redirected = False
-
-
-def _after_here(text: bytes, at: int, mark: bytes) -> int:
-    """The end of the line that ends the document which begins at `at`."""
-    while at < len(text):
-        end = text.find(b"\n", at)
-        end = len(text) if end < 0 else end
-        if text[at:end].lstrip(b"\t") == mark:
-            return end
-        at = end + 1
-    return len(text)
-
-
-def _resolved(word: bytes) -> bytes:
-    word = _EXPANSION.sub(ANY, word)
-    return _QUOTED.sub(lambda m: m[1] if m[1] is not None else (m[2] or b""), word)
-
-
 def _ids(commands: Sequence[Command]) -> set[int]:
     return {id(command) for command in commands}
-
-
-def _only_ends(name: bytes, text: bytes) -> bool:
-    """Whether all that is done with a variable is to end the shell, or a function of it, with it."""
-    uses = regex(rb"\$\{?" + name + rb"\b").findall(text)
-    ends = regex(rb"\b(?:exit|return)[ \t]+\"?\$\{?" + name + rb"\b").findall(text)
-    return len(uses) == len(ends) > 0
 
 
 @slotted()
@@ -359,9 +324,13 @@ class Text:
     tested: list[Command] = field(default_factory=list)
     dropped: list[Command] = field(default_factory=list)
     heeded: list[Command] = field(default_factory=list)  # all others, where some are dropped
+    looked: list[bytes] = field(default_factory=list)  # words of files whose existence it asks for
 
     def tests(self, argv: Sequence[bytes]) -> bool:
-        return any(may_be(command, argv) for command in self.tested)
+        """Whether what happens next depends on the status of this call: by itself, or by whether its output is there."""
+        if any(may_be(command, argv) for command in self.tested):
+            return True
+        return any(_fits(word, each) for word in self.looked for each in _files(argv)) and self.drops(argv)
 
     def drops(self, argv: Sequence[bytes]) -> bool:
         """Whether the status of this call is sure to be dropped."""
@@ -380,10 +349,14 @@ def read(text: bytes, *, ends: bool = False) -> Text:
         return Text([(ANY,)])
     if len(text) > _MOST:
         return Text([(ANY,)])
-    functions = reader.functions if reader.calls_tools else ()
+    if _TRAPS.search(text):  # each failure is told to a command of the text
+        return Text([(ANY,)])
+    functions = reader.functions if reader.calls_tools else set()
+    if reader.sources:  # functions of which are of another text
+        functions = functions | {command[0] for command in reader.found if not is_known(command[0])}
     found = [(ANY,) if command[0] in functions or command[0] == b"eval" else command for command in reader.found]
     dropped, others = reader.split()
-    return Text(found, dropped, others if dropped else [])
+    return Text(found, dropped, others if dropped else [], reader.looked)
 
 
 def _has_choices(text: bytes) -> bool:
@@ -392,6 +365,19 @@ def _has_choices(text: bytes) -> bool:
     if any(word in text for word in _SEPARATES):
         return True
     return any(word in text for word in _MAY_MATTER) and _MATTERS.search(text) is not None
+
+
+def _files(argv: Sequence[bytes]) -> list[bytes]:
+    """The names, without directories, that a call may be about: those that it is given, and what it makes without being told."""
+    names = [os.path.basename(word) for word in argv[1:] if not word.startswith(b"-")]
+    made = [] if b"-o" in argv else [b"a.out", *(name.rpartition(b".")[0] + b".o" for name in names)]
+    return names + made
+
+
+def _fits(word: bytes, name: bytes) -> bool:
+    """Whether a word of the text may have become a path with this name."""
+    first, *others = os.path.basename(word).split(ANY)
+    return name.startswith(first) and name.endswith(others[-1]) if others else name == first
 
 
 def may_be(command: Command, argv: Sequence[bytes]) -> bool:

@@ -31,7 +31,9 @@ class Witnessed(NamedTuple):
 class Witnesses:
     """Looks for those of each call, in one session."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: bytes) -> None:
+        """`root`: of the workspace."""
+        self._root = root
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._limits = Limits()
@@ -46,7 +48,7 @@ class Witnesses:
     def _branches(self) -> Branches:
         from gg.record.hearers.branches import Branches
 
-        return Branches()
+        return Branches(self._root)
 
     def of(self, draft: Draft, call: Call, request: Request) -> Witnessed:
         """Who would notice, this call's outputs aside."""
