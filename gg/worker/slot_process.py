@@ -21,6 +21,7 @@ from gg.store.base import Key
 from gg.wire import frames
 from gg.wire.frames import Frame, Kind
 from gg.worker.disk_cache import Cache
+from gg.worker.offline import go_offline
 from gg.worker.serve import Worker
 
 _TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT})
@@ -183,6 +184,7 @@ def main(directory: str, memory: int, cache: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)
+    go_offline()  # before there is a second thread
     Slot(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
 
 
