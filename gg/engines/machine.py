@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from contextlib import suppress
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -25,3 +27,19 @@ def oom_kills(vmstat: str = "/proc/vmstat") -> int:
             if line.startswith("oom_kill "):
                 return int(line.split()[1])
     return 0
+
+
+class KernelKills:
+    """Tells, to any thread, whether the kernel has killed for want of memory while a command ran."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counted = [(time.time(), oom_kills())]  # when, and what was counted
+
+    def since(self, begun: float) -> bool:
+        """Since that time. Of several commands that are killed at once each is told so."""
+        with self._lock:
+            before = max(each for each in self._counted if each[0] <= begun or each == self._counted[0])
+            now = (time.time(), oom_kills())
+            self._counted = [*self._counted[-64:], now]
+        return now[1] > before[1]

@@ -19,10 +19,11 @@ from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk
 from gg.host import native_programs as native
 from gg.host.trees import empty_tree, remove_tree
+from gg.light.named import NamedTuple
 from gg.run import pathmap
-from gg.run.expand import Groups
+from gg.run.expand import Groups, Node
 from gg.run.job import Isolation, Job, Ran
-from gg.run.process import Slot
+from gg.run.process import Exit, Slot
 from gg.run.report import Report, link_inside
 from gg.run.start import Command, Programs
 
@@ -31,6 +32,19 @@ _PLAIN_TMP = b"/tmp"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 _NO_TERMINFO = tuple(map(pathmap.absent, TERMINFO))
 Shown = File | Symlink | Directory
+
+
+class _Prepared(NamedTuple):
+    """A job as the path map has it: `own` entries with the `targets` where their bytes are (empty: their own path), those of its
+    groups, how it is started, and whether it `asked` for colours.
+    """
+
+    nodes: Sequence[Node]
+    own: Sequence[Shown]
+    targets: Sequence[bytes]
+    mapped: frozenset[SandboxPath]
+    command: Command
+    asked: bytes
 
 
 class Runner:
@@ -105,6 +119,17 @@ class Runner:
 
     def _run_mapped(self, job: Job) -> Ran | None:
         """None if the path map cannot work in the program, which then has not been started."""
+        prepared = self._prepare(job)
+        if prepared is None:
+            return None
+        map_file = self._write_map(job, prepared)
+        command, closed, cwd = prepared.command, job.thunk.closed, job.thunk.cwd
+        directory = self._in_overlay(cwd) if closed else self._directory(cwd)
+        env = self._environment(job, prepared)
+        done = self._slot.run(command.program, command.argv, env, directory, together=closed)
+        return self._observe(done, map_file.observed(), prepared)
+
+    def _prepare(self, job: Job) -> _Prepared | None:
         thunk = job.thunk
         nodes = self._groups.below(thunk.groups)
         own: list[Shown] = [*job.extra, *(e for e in thunk.entries if not isinstance(e, OutputOf))]
@@ -113,54 +138,53 @@ class Runner:
         targets = [self._target(job, e) for e in own]
         places = {e.path: target for e, target in zip(own, targets, strict=True) if target}
         command = self._command(thunk, own, places)
-        if not command.mapped:
-            return None
-        records = [pathmap.record(e, target) for e, target in zip(own, targets, strict=True)]
-        records += [node.records for node in nodes]
+        return _Prepared(nodes, own, targets, frozenset(places), command, asks(thunk)) if command.mapped else None
+
+    def _write_map(self, job: Job, prepared: _Prepared) -> pathmap.MapFile:
+        own = prepared.own
+        records = [pathmap.record(e, target) for e, target in zip(own, prepared.targets, strict=True)]
+        records += [node.records for node in prepared.nodes]
         read = {e.path for e in own}
-        hidden = [pathmap.absent(o.path) for o in thunk.outputs if o.path not in read]
+        hidden = [pathmap.absent(o.path) for o in job.thunk.outputs if o.path not in read]
         hidden += map(pathmap.absent, job.hidden)
-        asked = asks(thunk)
-        if asked:
+        if prepared.asked:
             hidden += _NO_TERMINFO
-        flags = (
-            self._flags
-            | (pathmap.ALIEN * thunk.closed)
-            | (pathmap.OBSERVE * job.observe)
-            | (pathmap.MISSES * job.misses)
-        )
-        map_file = pathmap.MapFile(
+        flags = self._flags | (pathmap.ALIEN * job.thunk.closed) | (pathmap.TERMINAL * bool(prepared.asked))
+        passed = (*self._passed, *(pathmap.passed(p) for p in job.passed))
+        return pathmap.MapFile(
             self._map,
-            flags=flags | (pathmap.TERMINAL * bool(asked)),
+            flags=flags | (pathmap.OBSERVE * job.observe) | (pathmap.MISSES * job.misses),
             scratch=os.fsencode(self._scratch),
             report=self._report.path,
-            records=[*records, *hidden, *self._passed, *(pathmap.passed(p) for p in job.passed), *command.records],
+            records=[*records, *hidden, *passed, *prepared.command.records],
         )
-        env = dict(thunk.env)
+
+    def _environment(self, job: Job, prepared: _Prepared) -> dict[bytes, bytes]:
+        env = dict(job.thunk.env)
         env[b"LD_PRELOAD"] = self._preload
         env[b"GG_MAP"] = os.fsencode(self._map)
-        if not thunk.closed:
+        if not job.thunk.closed:
             env[b"TMPDIR"] = os.fsencode(self._tmp)
-        if asked:
+        if prepared.asked:
             env.update(TERMINAL)
         env.update(job.env)
-        env.update(command.env)
-        directory = self._in_overlay(thunk.cwd) if thunk.closed else self._directory(thunk.cwd)
-        done = self._slot.run(command.program, command.argv, env, directory, together=thunk.closed)
-        observed = map_file.observed()
-        entries: list[Shown] = list(own)
-        for node in nodes:
+        env.update(prepared.command.env)
+        return env
+
+    def _observe(self, done: Exit, observed: pathmap.Observed, prepared: _Prepared) -> Ran:
+        entries: list[Shown] = list(prepared.own)
+        for node in prepared.nodes:
             entries.extend(node.entries)
         limit = len(entries)
         reads = [entries[i] for i in observed.used if i < limit]
-        reported = self._report.read()
+        reported, command = self._report.read(), prepared.command
         lacking: tuple[SandboxPath, ...] = ()
         if len(command.needs) > 2:  # a script: its interpreter was started past the path map
             lacking = command.lacking({e.path: e for e in entries})
         return Ran(
             status=done.status,
             stdout=self._said(done.stdout),
-            stderr=marked(self._said(done.stderr), asked),
+            stderr=marked(self._said(done.stderr), prepared.asked),
             usage=done.usage,
             written=dict(self._written()) if observed.wrote else {},
             removed=tuple([SandboxPath(p) for p in _walk(self._gone)]) if observed.wrote else (),
@@ -170,7 +194,7 @@ class Runner:
             missing=reported.missing,
             started=done.started,
             signal=done.signal,
-            mapped=frozenset(places),
+            mapped=prepared.mapped,
             static=reported.static,
         )
 

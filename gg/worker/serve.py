@@ -13,7 +13,6 @@ does, what this worker has of the former one goes, but for what the new one name
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,12 +25,13 @@ import gg
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
-from gg.core.thunk import Directory, File, Made, Reduction, Thunk
+from gg.core.thunk import Directory, File, Made, Thunk
 from gg.errors import GGError
 from gg.host.trees import hash_file
 from gg.run.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
 from gg.run.job import Job, Ran
 from gg.run.process import Killed, TooMuch
+from gg.run.reducing import Blame, blame, reduction_of
 from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
 from gg.store.base import Key, blob_key
@@ -72,7 +72,6 @@ from gg.worker.writable import Writable
 
 _COMPRESS_FROM = 512  # bytes
 _OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
-_OUT_OF_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", b"bad_alloc", b"Killed signal")
 
 Connect = Callable[[Place, tuple[Pack, ...]], Source]
 Stop = threading.Event
@@ -238,7 +237,8 @@ class Worker:
                 return self._failed(ran)
             with books.span("upload"):
                 made = self._keep(ran, thunk, request.limits, source, books)
-            return Succeeded(self._reduction(thunk, ran, made, task.extra, request.engine), tuple(ran.missing))
+            reduction = reduction_of(thunk, ran, made, task.extra, request.engine)
+            return Succeeded(encode_reduction(reduction, self._groups.universe(thunk)), tuple(ran.missing))
         finally:
             self._forget()
 
@@ -268,11 +268,10 @@ class Worker:
                 timer.cancel()
 
     def _failed(self, ran: Ran) -> Result:
-        """Whose fault it is. A driver reports as its own failure that what it ran was killed, or found no memory."""
-        short = ran.signal == signal.SIGKILL or any(text in ran.stderr for text in _OUT_OF_MEMORY)
-        if short and self._memory and ran.usage.memory > self._memory // 2:
+        why = blame(ran, lambda ran: bool(self._memory) and ran.usage.memory > self._memory // 2, lambda: False)
+        if why is Blame.MEMORY:
             return Refused(Fault.MEMORY, f"took {ran.usage.memory >> 20} MiB and more")
-        if ran.signal == signal.SIGKILL:
+        if why is Blame.KILLED:
             return Refused(Fault.LOST, "the command was killed")
         return ToolFailed(ran.status, ran.stdout, ran.stderr, ran.usage, tuple(ran.missing))
 
@@ -303,25 +302,6 @@ class Worker:
             self._cache.put(blob_key(blob), data)  # a link may come here next
         else:
             source.put_file(blob_key(blob), place)
-
-    def _reduction(
-        self, thunk: Thunk, ran: Ran, made: dict[SandboxPath, Made], extra: tuple[File, ...], engine: str
-    ) -> bytes:
-        declared = {output.path for output in thunk.outputs}
-        left = declared - made.keys() - set(ran.removed)  # it was to change these in place and left them as they were
-        same = {e.path: Made(e.blob, e.executable) for e in thunk.entries if isinstance(e, File) and e.path in left}
-        asked = {f.path for f in extra}
-        reduction = Reduction(
-            outputs=tuple([made.get(o.path) or same.get(o.path) for o in thunk.outputs]),
-            stdout=ran.stdout,
-            stderr=ran.stderr,
-            usage=ran.usage,
-            engine=engine,
-            extra_outputs=tuple(sorted((p, m) for p, m in made.items() if p not in declared)),
-            extra_inputs=tuple(sorted((f.path, f.blob) for f in extra)),
-            reads=tuple(sorted({f.path for f in ran.reads or ()} - asked)),
-        )
-        return encode_reduction(reduction, self._groups.universe(thunk))
 
 
 class _Counted:

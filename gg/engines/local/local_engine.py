@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import threading
-import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from gg.core.colour import Look, shown
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.engine import Answer, Failure, Post, Start, Tell
-from gg.engines.machine import memory_total, oom_kills
+from gg.engines.local.declared_files import DeclaredFiles
+from gg.engines.machine import KernelKills, memory_total
 from gg.engines.undeclared import Undeclared
 from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
 from gg.host.trees import hash_file
@@ -24,6 +22,7 @@ from gg.run.expand import Groups
 from gg.run.jail import JailRefused
 from gg.run.job import Isolation, Job, Ran
 from gg.run.process import Killed
+from gg.run.reducing import Blame, blame, left_as_they_were, reduction_of
 from gg.run.runner import Runner
 from gg.schedule.events import Caps, Fault
 from gg.store.base import blob_key
@@ -36,19 +35,20 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
     from gg.workspace.older import Older
 
-_CHILD_KILLED = (
-    b"fatal error: Killed signal terminated program ",
-    b"terminated with signal 9 [Killed]",
-)  # gcc, collect2
-_NO_SPACE = b"No space left on device"
+_FAULTS = {Blame.OWN: Fault.TOOL, Blame.MEMORY: Fault.MEMORY, Blame.KILLED: Fault.LOST}
 _FULL = 64 << 20  # bytes: what a command had written is mostly removed again by the time that we look
 _FULL_FILES = 1000
 _TRIES = 40  # a command that is shown more each time, or less; each try adds at least one path
-_TICK_NS = 10_000_000  # times of files come from the kernel's coarse clock, which is behind by at most this (HZ=100)
 
 
 class LocalEngine:
-    """The machine that the driver runs on. `files` remembers digests, so that what a command has read can be checked."""
+    """The machine that the driver runs on. `files` remembers digests, so that what a command has read can be checked.
+
+    `tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what the machine
+    has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot. `renaming`: how thunks call the
+    workspace, if not by its own path. `later`: tells what came after a thunk was recorded; without it, all that is there is
+    for all. `older`: what stood at a thunk's outputs before.
+    """
 
     name = "local"
 
@@ -67,12 +67,6 @@ class LocalEngine:
         later: Later | None = None,
         older: Older | None = None,
     ) -> None:
-        """`tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what
-        the machine has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot.
-        `renaming`: how thunks call the workspace, if not by its own path. Of such a file the blob in the store is read.
-        `later`: tells what came after a thunk was recorded; without it, all that is there is for all. `older`: what stood at a
-        thunk's outputs before.
-        """
         self.slots = slots
         self.caps = Caps(memory_total=memory or memory_total(), independent=False)
         self._store = store
@@ -81,7 +75,7 @@ class LocalEngine:
         self._tmp = tmp
         self._isolation = isolation
         self._dot = dot
-        self._renaming = renaming
+        self._inputs = DeclaredFiles(store, files, groups, renaming)
         self._later = later
         self._older = older
         self._directories: dict[SandboxPath, Directory] = {}
@@ -94,7 +88,7 @@ class LocalEngine:
         self._closed = False
         self._runners: list[Runner] = []
         self._threads: list[threading.Thread] = []
-        self._oom_kills = [(time.time(), oom_kills())]  # what was counted, and when
+        self._kills = KernelKills()
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         """All is here."""
@@ -212,21 +206,21 @@ class LocalEngine:
 
     def _run(self, runner: Runner, start: Start) -> Reduction | Failure:
         asked = self._undeclared(start)
-        moved = self._renamed(start.thunk)
+        moved = self._inputs.renamed(start.thunk)
         for _ in range(_TRIES):
             try:
                 ran = runner.run(self._job(start.thunk, moved, asked))
             except OSError:
-                for file in self._gone(start.thunk, moved):  # its program perhaps
-                    self._blob(file)
+                for file in self._inputs.gone(start.thunk, moved):  # its program perhaps
+                    self._inputs.blob(file)
                 raise
             with self._lock:
                 if start.attempt in self._cancelled:
                     raise Killed
-            changed = self._changed(start.thunk, ran)
+            changed = self._inputs.changed(start.thunk, ran)
             if changed:
                 for file in changed:
-                    moved[file.path] = self._blob(file)
+                    moved[file.path] = self._inputs.blob(file)
                 continue
             again = asked.look(ran)
             if asked.needs:
@@ -235,13 +229,13 @@ class LocalEngine:
             if again:
                 continue
             if ran.status:
-                if gone := self._gone(start.thunk, ran.mapped):
-                    moved.update({file.path: self._blob(file) for file in gone})
+                if gone := self._inputs.gone(start.thunk, ran.mapped):
+                    moved.update({file.path: self._inputs.blob(file) for file in gone})
                     continue
                 if asked.show_again():
                     continue
                 return self._failed_at(runner, start, moved, asked, ran)
-            return self._reduction(start.thunk, ran, asked.extra)
+            return self._reduction(start.thunk, ran, asked.extra.values())
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
     def _undeclared(self, start: Start) -> Undeclared:
@@ -252,7 +246,7 @@ class LocalEngine:
             store=self._store,
             groups=self._groups,
             files=self._files,
-            here=self._here,
+            here=self._inputs.here,
             later=self._later,
             directories=self._directories,
         )
@@ -260,12 +254,12 @@ class LocalEngine:
     def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], asked: Undeclared) -> Job:
         job = Job(
             thunk=thunk,
-            place=self._place,
+            place=self._inputs.place,
             moved=moved,
             extra=(*asked.extra.values(), *self._directories.values()),
             hidden=tuple(asked.hidden),
             isolation=self._isolation,
-            misses=self._renaming is not None,
+            misses=self._inputs.renaming is not None,
         )
         if not thunk.dynamic or not self._dot:
             return job
@@ -277,100 +271,14 @@ class LocalEngine:
         env = inside.environment(dict(thunk.env))
         return replace(job, passed=inside.passed, libraries=inside.libraries, env=env)
 
-    # Inputs
-
-    def _here(self, path: SandboxPath) -> bytes:
-        """Where on this machine a file is that the thunk calls so."""
-        return self._renaming.outside_path(path) if self._renaming else path
-
-    def _renamed(self, thunk: Thunk) -> dict[SandboxPath, str]:
-        """Where the files of its groups are that have another path here."""
-        names = self._renaming
-        if names is None:
-            return {}
-        nodes = self._groups.below(thunk.groups)
-        files = [e for node in nodes for e in node.entries if isinstance(e, File) and names.renames(e.path)]
-        return {file.path: self._blob(file) for file in files}
-
-    def _place(self, file: File) -> str | None:
-        """A file of the workspace is read in place while it has the bytes that were recorded.
-
-        Not if it was changed just now: it could then not be told from one that is changed while the command runs.
-        """
-        if self._here(file.path) != file.path:
-            return self._blob(file)
-        try:
-            info = self._files().digest(file.path)
-        except OSError:
-            return self._blob(file)
-        if info.blob != file.blob:
-            return self._blob(file)
-        if info.signature.ctime_ns < time.time_ns() - 2 * _TICK_NS:
-            return None
-        path = self._store.path(file.blob, executable=file.executable)
-        return None if path is None else os.fsdecode(path)
-
-    def _blob(self, file: File) -> str:
-        path = self._store.path(file.blob, executable=file.executable)
-        if path is None:
-            raise InputChanged(os.fsdecode(self._here(file.path)))
-        return os.fsdecode(path)
-
-    def _changed(self, thunk: Thunk, ran: Ran) -> list[File]:
-        """What was read in place and may not have been what was hashed. Blobs in the store do not change.
-
-        Right bytes afterwards do not tell what was read, if the file was touched since the command began. Where reading
-        was not observed, all that was declared may have been read.
-        """
-        changed: list[File] = []
-        digest = self._files().digest
-        begun = int(ran.started * 1e9) - 2 * _TICK_NS
-        reads = self._groups.files(thunk).values() if ran.reads is None else ran.reads
-        for file in reads:
-            if file.path in ran.mapped:
-                continue
-            try:
-                info = digest(self._here(file.path))
-                if info.blob == file.blob:
-                    if info.signature.ctime_ns < begun:
-                        continue
-                    self._store.put_files({file.blob: self._here(file.path)})  # the next try reads it there
-            except OSError:
-                pass
-            changed.append(file)
-        return changed
-
-    def _gone(self, thunk: Thunk, mapped: Container[SandboxPath]) -> list[File]:
-        """Declared files that are not where they were, or have other bytes, `mapped` aside. A command that fails may not have
-        come to open them.
-        """
-        gone: list[File] = []
-        for file in self._groups.files(thunk).values():
-            if file.path in mapped:
-                continue
-            try:
-                if self._files().digest(self._here(file.path)).blob == file.blob:
-                    continue
-            except OSError:
-                pass
-            gone.append(file)
-        return gone
-
     # Outcomes
 
     def _failed(self, ran: Ran) -> Failure:
-        """Whose fault it is. A compiler driver reports as its own failure that the kernel has killed what it ran, or that
-        there was no room for what it wrote.
-        """
-        said = shown(ran.stderr, Look.PLAIN)
-        if _NO_SPACE in said and self._is_full():
+        why = blame(ran, lambda ran: self._kills.since(ran.started), self._is_full)
+        if why is Blame.SPACE:
             full = NoRoom(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
             return Failure(Fault.INFRA, str(full), ran.status, ran.stdout, ran.stderr, setup=full)
-        if ran.signal == signal.SIGKILL or any(text in said for text in _CHILD_KILLED):
-            if self._memory_ran_out(ran.started):
-                return Failure(Fault.MEMORY, "ran out of memory", ran.status, ran.stdout, ran.stderr)
-            return Failure(Fault.LOST, "was killed", ran.status, ran.stdout, ran.stderr)
-        return Failure(Fault.TOOL, "failed", ran.status, ran.stdout, ran.stderr)
+        return Failure(_FAULTS[why], why.value, ran.status, ran.stdout, ran.stderr)
 
     def _failed_at(
         self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared, ran: Ran
@@ -396,19 +304,11 @@ class LocalEngine:
         )
         return frozenset(older).difference(ran.removed, ran.written) if ran.status else frozenset()
 
-    def _memory_ran_out(self, since: float) -> bool:
-        """Whether the kernel has killed for want of memory since then. Of several that are killed at once each is told so."""
-        with self._lock:
-            before = max(each for each in self._oom_kills if each[0] <= since or each == self._oom_kills[0])
-            now = (time.time(), oom_kills())
-            self._oom_kills = [*self._oom_kills[-64:], now]
-        return now[1] > before[1]
-
     def _is_full(self) -> bool:
         room = os.statvfs(self._tmp)
         return room.f_bavail * room.f_frsize < _FULL or (room.f_files > 0 and room.f_favail < _FULL_FILES)
 
-    def _reduction(self, thunk: Thunk, ran: Ran, extra: dict[SandboxPath, File]) -> Reduction:
+    def _reduction(self, thunk: Thunk, ran: Ran, extra: Collection[File]) -> Reduction:
         made: dict[SandboxPath, Made] = {}
         files: dict[BlobId, bytes] = {}
         for path, (place, executable) in ran.written.items():
@@ -417,25 +317,7 @@ class LocalEngine:
             files[blob] = os.fsencode(place)
         if files:
             self._store.put_files(files, consume=True)
-        declared = {output.path for output in thunk.outputs}
-        unchanged = self._unchanged(thunk, ran, declared - made.keys() - set(ran.removed))
-        return Reduction(
-            outputs=tuple(made.get(output.path) or unchanged.get(output.path) for output in thunk.outputs),
-            stdout=ran.stdout,
-            stderr=ran.stderr,
-            usage=ran.usage,
-            engine=self.name,
-            extra_outputs=tuple(sorted((p, m) for p, m in made.items() if p not in declared)),
-            extra_inputs=tuple(sorted((f.path, f.blob) for f in extra.values())),
-            reads=None if ran.reads is None else tuple(sorted({f.path for f in ran.reads} - set(extra))),
-        )
-
-    def _unchanged(self, thunk: Thunk, ran: Ran, paths: set[SandboxPath]) -> dict[SandboxPath, Made]:
-        """Inputs that the command was to change in place and left as they were (`ranlib`, of what has an index)."""
-        found: dict[SandboxPath, Made] = {}
-        for entry in thunk.entries:
-            if isinstance(entry, File) and entry.path in paths:
-                if not self._store.has([blob_key(entry.blob)]):
-                    self._store.put_files({entry.blob: self._here(entry.path)})
-                found[entry.path] = Made(entry.blob, entry.executable)
-        return found
+        for file in left_as_they_were(thunk, ran):
+            if not self._store.has([blob_key(file.blob)]):
+                self._store.put_files({file.blob: self._inputs.here(file.path)})
+        return reduction_of(thunk, ran, made, extra, self.name)
