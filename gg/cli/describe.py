@@ -115,6 +115,7 @@ def describe(
 ) -> dict[str, object]:
     """Everything that a person may want to know, in terms that JSON has."""
     from gg.core.thunk import File, OutputOf, Symlink
+    from gg.export.as_json import command_as_json
     from gg.run.expand import Groups, all_entries
 
     nodes = Groups(store).below(thunk.groups)
@@ -132,12 +133,7 @@ def describe(
     report: dict[str, object] = {
         "thunk": name.hex(),
         "output": index,
-        "work": thunk.work.value,
-        "model": thunk.model,
-        "program": os.fsdecode(thunk.program),
-        "argv": [os.fsdecode(a) for a in thunk.argv],
-        "cwd": os.fsdecode(thunk.cwd),
-        "env": {os.fsdecode(k): os.fsdecode(v) for k, v in thunk.env},
+        **command_as_json(thunk),
         "outputs": [os.fsdecode(o.path) for o in thunk.outputs],
         "depends_on": [t.hex() for t in thunk.dependencies()],
         "inputs": lines,

@@ -207,7 +207,7 @@ def _force(
     `terminal`: what tools print is shown on one.
     """
     from gg.force.composition import Composition
-    from gg.host.closing import end_soon
+    from gg.host.databases import end_soon
 
     end_soon()
     composition = Composition(workspace, settings, observe)

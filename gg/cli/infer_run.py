@@ -62,7 +62,7 @@ def infer(
     declared, traced = _declared(workspace.root), _traced(settings)
     renaming = _renaming(workspace, settings.known_as)
     database = _database() if compile_commands else None
-    from gg.host.closing import end_soon
+    from gg.host.databases import end_soon
     from gg.record.launching.launch import Build
     from gg.store.directory import DirectoryStore
 

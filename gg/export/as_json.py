@@ -6,7 +6,7 @@ import json
 import os
 
 from gg.core.ids import ThunkId
-from gg.core.thunk import Entry, File, OutputOf, Symlink
+from gg.core.thunk import Entry, File, OutputOf, Symlink, Thunk
 from gg.export.steps import Graph, Step
 
 VERSION = 1
@@ -36,17 +36,24 @@ def as_json(graph: Graph) -> str:
     )
 
 
-def _step(step: Step) -> dict[str, object]:
-    thunk = step.thunk
-    made = step.reduction.outputs
+def command_as_json(thunk: Thunk) -> dict[str, object]:
+    """What a thunk runs, in terms that JSON has."""
     return {
-        "name": step.name,
         "work": thunk.work.value,
         "model": thunk.model,
         "program": os.fsdecode(thunk.program),
         "argv": [os.fsdecode(word) for word in thunk.argv],
         "cwd": os.fsdecode(thunk.cwd),
         "env": {os.fsdecode(name): os.fsdecode(value) for name, value in thunk.env},
+    }
+
+
+def _step(step: Step) -> dict[str, object]:
+    thunk = step.thunk
+    made = step.reduction.outputs
+    return {
+        "name": step.name,
+        **command_as_json(thunk),
         "needs": [need.hex() for need in step.needs],
         "inputs": [_input(entry) for entry in step.entries],
         "groups": [group.hex() for group in thunk.groups],

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.ticks import time_settled
-from gg.host.closing import close
+from gg.host.databases import close, in_one_transaction
 from gg.host.files import PACKED_SIZE, Signature, hash_file, read_file
 from gg.light.named import NamedTuple
 
@@ -256,17 +256,10 @@ class FileDB:
 
     def _write(self, *statements: tuple[str, Sequence[tuple[bytes, ...]]]) -> None:
         def write(db: sqlite3.Connection) -> None:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                for statement, rows in statements:
-                    db.executemany(statement, rows)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+            for statement, rows in statements:
+                db.executemany(statement, rows)
 
-        self._run(write)
+        self._run(lambda db: in_one_transaction(db, write))
 
     def _run(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `action` gives, or None without a usable database. A damaged one is made anew, once."""

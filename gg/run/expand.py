@@ -76,6 +76,13 @@ class Groups:
         known = self._orders.get(ids)
         if known is not None:
             return known
+        order = tuple([self._nodes[i] for i in self.ids_below(ids)])
+        if len(self._orders) < 4096:
+            self._orders[ids] = order
+        return order
+
+    def ids_below(self, ids: tuple[GroupId, ...]) -> tuple[GroupId, ...]:
+        """The groups of `below`, by name."""
         self.load(ids)
         nodes = self._nodes
         seen: dict[GroupId, None] = {}
@@ -85,21 +92,6 @@ class Groups:
             if top not in seen:
                 seen[top] = None
                 stack.extend(nodes[top].groups)
-        order = tuple([nodes[i] for i in seen])
-        if len(self._orders) < 4096:
-            self._orders[ids] = order
-        return order
-
-    def ids_below(self, ids: tuple[GroupId, ...]) -> tuple[GroupId, ...]:
-        """The groups of `below`, by name."""
-        self.load(ids)
-        seen: dict[GroupId, None] = {}
-        stack = list(reversed(ids))
-        while stack:
-            top = stack.pop()
-            if top not in seen:
-                seen[top] = None
-                stack.extend(self._nodes[top].groups)
         return tuple(seen)
 
     def files(self, thunk: Thunk) -> dict[SandboxPath, File]:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from blake3 import blake3
 
 from gg.errors import FREE_SOME, FormatError, GGError, NoRoom, StoreError
-from gg.host.closing import close
+from gg.host.databases import close, in_one_transaction
 from gg.host.files import Signature
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
 
@@ -205,18 +205,7 @@ class Metadata:
 
     def _change(self, write: Callable[[sqlite3.Connection], object]) -> None:
         """Run `write` in one transaction."""
-
-        def transaction(db: sqlite3.Connection) -> None:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                write(db)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-
-        self._run(transaction)
+        self._run(lambda db: in_one_transaction(db, write))
 
     def _run(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
         """What `action` gives on the connection; None if this store only reads and there is no database."""

@@ -150,10 +150,7 @@ def encode_hello(hello: Hello) -> bytes:
 
 def decode_hello(data: bytes) -> Hello:
     """FormatError, also for another version."""
-    reader = Reader(data, "a greeting")
-    reader.array(4, 4)
-    if reader.text(16) != _TAG or reader.number() != VERSION:
-        raise reader.damaged()
+    reader = _greeting(data, "a greeting", 4)
     hello = Hello(reader.octets(TOKEN_SIZE), reader.text(256))
     reader.end()
     return hello
@@ -166,13 +163,19 @@ def encode_welcome(welcome: Welcome) -> bytes:
 
 def decode_welcome(data: bytes) -> Welcome:
     """FormatError, also for another version."""
-    reader = Reader(data, "a worker's greeting")
-    reader.array(7, 7)
-    if reader.text(16) != _TAG or reader.number() != VERSION:
-        raise reader.damaged()
+    reader = _greeting(data, "a worker's greeting", 7)
     welcome = Welcome(reader.text(64), reader.text(64), reader.number(65536), reader.number(), reader.text(32))
     reader.end()
     return welcome
+
+
+def _greeting(data: bytes, what: str, size: int) -> Reader:
+    """At what stands behind the tag and the version."""
+    reader = Reader(data, what)
+    reader.array(size, size)
+    if reader.text(16) != _TAG or reader.number() != VERSION:
+        raise reader.damaged()
+    return reader
 
 
 def encode_object(index: int, data: bytes | None, last: bool = True) -> bytes:

@@ -19,7 +19,7 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
-from gg.host.closing import SMALL
+from gg.host.databases import SMALL
 from gg.host.files import Signature
 from gg.store import blobfiles, metadata
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs, read_blob
@@ -302,7 +302,7 @@ def test_a_collection_wants_the_store_for_itself(place: Path, store: DirectorySt
 _LEFT = """
         import os, sys
         from gg.store.base import Key, Kind, put_blobs
-        from gg.host.closing import end_soon
+        from gg.host.databases import end_soon
         from gg.store.directory import DirectoryStore
         end_soon()
         for number in range(int(sys.argv[2])):

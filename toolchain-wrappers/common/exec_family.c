@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "exec_family.h"
+#include "interpose.h"
 
 #include <alloca.h>
 #include <errno.h>
@@ -10,8 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-#define EXPORT __attribute__((visibility("default")))
 
 extern char **environ;
 
@@ -101,22 +100,22 @@ char *const *gg_keep(char *const envp[], const struct gg_kept kept[], char **lis
     return list;
 }
 
-EXPORT int execve(const char *path, char *const argv[], char *const envp[])
+GG_EXPORT int execve(const char *path, char *const argv[], char *const envp[])
 {
     return gg_exec(AT_FDCWD, path, argv, envp, 0);
 }
 
-EXPORT int execv(const char *path, char *const argv[])
+GG_EXPORT int execv(const char *path, char *const argv[])
 {
     return gg_exec(AT_FDCWD, path, argv, environ, 0);
 }
 
-EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
+GG_EXPORT int execveat(int dir, const char *path, char *const argv[], char *const envp[], int flags)
 {
     return gg_exec(dir, path, argv, envp, flags);
 }
 
-EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
+GG_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
 {
     return gg_exec(fd, "", argv, envp, AT_EMPTY_PATH);
 }
@@ -164,7 +163,7 @@ static const char *search_path(void)
     return list != NULL ? list : "/bin:/usr/bin";
 }
 
-EXPORT int execvpe(const char *name, char *const argv[], char *const envp[])
+GG_EXPORT int execvpe(const char *name, char *const argv[], char *const envp[])
 {
     char full[PATH_MAX];
     int denied = 0;
@@ -186,7 +185,7 @@ EXPORT int execvpe(const char *name, char *const argv[], char *const envp[])
     return -1;
 }
 
-EXPORT int execvp(const char *name, char *const argv[])
+GG_EXPORT int execvp(const char *name, char *const argv[])
 {
     return execvpe(name, argv, environ);
 }
@@ -214,34 +213,34 @@ static size_t count_arguments(va_list list)
     after;                                           \
     va_end(list)
 
-EXPORT int execl(const char *path, const char *first, ...)
+GG_EXPORT int execl(const char *path, const char *first, ...)
 {
     COLLECT(first, argv, (void)0);
     return gg_exec(AT_FDCWD, path, argv, environ, 0);
 }
 
-EXPORT int execlp(const char *name, const char *first, ...)
+GG_EXPORT int execlp(const char *name, const char *first, ...)
 {
     COLLECT(first, argv, (void)0);
     return execvpe(name, argv, environ);
 }
 
-EXPORT int execle(const char *path, const char *first, ...)
+GG_EXPORT int execle(const char *path, const char *first, ...)
 {
     COLLECT(first, argv, char **envp = va_arg(list, char **));
     return gg_exec(AT_FDCWD, path, argv, envp, 0);
 }
 
-EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *actions,
-                       const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
-                       char *const envp[restrict])
+GG_EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *actions,
+                          const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
+                          char *const envp[restrict])
 {
     return gg_spawn(pid, path, actions, attributes, argv, envp);
 }
 
-EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict name, const posix_spawn_file_actions_t *actions,
-                        const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
-                        char *const envp[restrict])
+GG_EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict name, const posix_spawn_file_actions_t *actions,
+                           const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
+                           char *const envp[restrict])
 {
     char full[PATH_MAX];
     if (strchr(name, '/') != NULL)

@@ -156,24 +156,15 @@ int gg_open(int dir, const char *path, int flags, mode_t mode)
     return open_to_read(dir, &p, flags);
 }
 
-#define MODE_ARGUMENT(flags, mode)                               \
-    mode_t mode = 0;                                             \
-    if (((flags)&O_CREAT) || ((flags)&O_TMPFILE) == O_TMPFILE) { \
-        va_list list;                                            \
-        va_start(list, flags);                                   \
-        mode = (mode_t)va_arg(list, int);                        \
-        va_end(list);                                            \
-    }
-
 GG_EXPORT int open(const char *path, int flags, ...)
 {
-    MODE_ARGUMENT(flags, mode)
+    GG_MODE_ARGUMENT(flags, mode)
     return gg_open(AT_FDCWD, path, flags, mode);
 }
 
 GG_EXPORT int openat(int dir, const char *path, int flags, ...)
 {
-    MODE_ARGUMENT(flags, mode)
+    GG_MODE_ARGUMENT(flags, mode)
     return gg_open(dir, path, flags, mode);
 }
 

@@ -15,13 +15,11 @@
 #ifndef GG_PATHMAP_H
 #define GG_PATHMAP_H
 
+#include "../common/interpose.h"
 #include "sys.h"
 
 #include <limits.h>
 #include <stdint.h>
-
-#define GG_EXPORT __attribute__((visibility("default")))
-#define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
 enum gg_flag { GG_OBSERVE = 1, GG_MISSES = 2, GG_WATCH = 4, GG_ALIEN = 8, GG_TERMINAL = 16 };
 enum gg_mark { GG_READ = 1, GG_ASKED = 2 };

@@ -57,20 +57,11 @@ typedef int (*openat_function)(int, const char *, int, ...);
 typedef FILE *(*fopen_function)(const char *, const char *);
 typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
 
-#define MODE_ARGUMENT(flags, mode)                               \
-    mode_t mode = 0;                                             \
-    if (((flags)&O_CREAT) || ((flags)&O_TMPFILE) == O_TMPFILE) { \
-        va_list list;                                            \
-        va_start(list, flags);                                   \
-        mode = (mode_t)va_arg(list, int);                        \
-        va_end(list);                                            \
-    }
-
 #define OPEN(name)                                       \
     int name(const char *path, int flags, ...);          \
     GG_EXPORT int name(const char *path, int flags, ...) \
     {                                                    \
-        MODE_ARGUMENT(flags, mode)                       \
+        GG_MODE_ARGUMENT(flags, mode)                    \
         NEXT(open_function, #name);                      \
         int fd, tries = 0;                               \
         before(AT_FDCWD, path, READS(flags));            \
@@ -83,7 +74,7 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
 #define OPENAT(name)                                              \
     GG_EXPORT int name(int dir, const char *path, int flags, ...) \
     {                                                             \
-        MODE_ARGUMENT(flags, mode)                                \
+        GG_MODE_ARGUMENT(flags, mode)                             \
         NEXT(openat_function, #name);                             \
         int fd, tries = 0;                                        \
         before(dir, path, READS(flags));                          \

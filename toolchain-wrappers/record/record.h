@@ -32,10 +32,8 @@
 #include <spawn.h>
 #include <stddef.h>
 
+#include "../common/interpose.h"
 #include "../common/programs.h"
-
-#define GG_EXPORT __attribute__((visibility("default")))
-#define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
 
 struct gg_session {
     const char *socket, *shim, *shims, *tools, *declared, *root; /* NULL where the variable is not set */

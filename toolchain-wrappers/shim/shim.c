@@ -3,7 +3,7 @@
  * It knows nothing of tools. It sends its argv, directory and environment to the recorder (gg/record/protocol.py),
  * then either writes the bytes it is given and exits, or executes the program it is given. Where no recorder answers, for
  * gg-infer was killed or has ended before what its command left running, it executes the real tool, and gg-force makes the
- * placeholders among its inputs (alone.c).
+ * placeholders among its inputs (no_recorder.c).
  *
  * Linked statically and without stdio, because it is started once for each compile and must start where there is no
  * /bin/sh and no /usr/bin/env.

@@ -1,4 +1,4 @@
-"""Closing a database without waiting for the disk, in a process that is about to end.
+"""SQLite databases: one transaction, and closing without waiting for the disk in a process that is about to end.
 
 SQLite copies the log into the database when the last user closes it, and waits for the disk three times: 20 ms when that
 is idle, 150 when a link has just written its output. A process that ends without closing leaves the log, as one that
@@ -10,6 +10,7 @@ After a power cut the last commits may be gone, as they may while the process ru
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ def end_soon() -> None:
     """This process ends by `os._exit` when it has closed its stores."""
     global _left
     _left = _left or []
+
+
+def in_one_transaction(db: sqlite3.Connection, write: Callable[[sqlite3.Connection], object]) -> None:
+    """Do all that `write` does, or nothing of it."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        write(db)
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def close(db: sqlite3.Connection, path: bytes) -> None:

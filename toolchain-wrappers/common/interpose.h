@@ -1,0 +1,22 @@
+/* What the libraries that stand before the C library's functions have in common. */
+#ifndef GG_INTERPOSE_H
+#define GG_INTERPOSE_H
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/types.h>
+
+#define GG_EXPORT __attribute__((visibility("default")))
+#define GG_ALIAS(of) __attribute__((visibility("default"), alias(of)))
+
+/* open's third argument, in a function that has `flags` last before it: only some flags say that there is one. */
+#define GG_MODE_ARGUMENT(flags, mode)                            \
+    mode_t mode = 0;                                             \
+    if (((flags)&O_CREAT) || ((flags)&O_TMPFILE) == O_TMPFILE) { \
+        va_list list;                                            \
+        va_start(list, flags);                                   \
+        mode = (mode_t)va_arg(list, int);                        \
+        va_end(list);                                            \
+    }
+
+#endif
