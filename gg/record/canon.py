@@ -1,7 +1,7 @@
-"""Where a path really leads: the name free of symbolic links, and the links passed on the way.
+"""Where a path really leads: the name free of symbolic links, and what was passed on the way.
 
-A thunk declares files at their real names and declares each link that was followed, so that a worker can rebuild just
-what the command will look at.
+A thunk declares files at their real names, each link that was followed, and each directory that `..` leaves again, for
+`src/../x.c` is nowhere where there is no `src`: so a worker can rebuild just what the command will look at.
 
 Directories are remembered, and believed while nothing on the way has become another thing: each component is still no
 link, or a link with the same target (a *trail*, `gg.record.many_looks`). One system call a component tells that, as no
@@ -17,14 +17,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
-from gg.core.thunk import Symlink
+from gg.core.thunk import Directory, Symlink
 
 if TYPE_CHECKING:
     from gg.record.many_looks import Trail
 
 _MAX_LINKS = 40  # Linux follows as many before ELOOP (path_resolution(7))
 
-Links = tuple[Symlink, ...]
+Way = tuple[Symlink | Directory, ...]
+"""The links that a path leads through, and the directories that it leaves by `..`, but for those that stay as they are."""
 
 
 class Canon:
@@ -33,8 +34,8 @@ class Canon:
     def __init__(self, stable: Callable[[bytes], bool] | None = None) -> None:
         """`stable`: whether what is at a path stays as it is for as long as this object lives."""
         self._stable = stable or (lambda path: False)
-        self._known: dict[bytes, tuple[bytes, Links, Trail]] = {}
-        self._sure: dict[bytes, tuple[bytes, Links]] = {}
+        self._known: dict[bytes, tuple[bytes, Way, Trail]] = {}
+        self._sure: dict[bytes, tuple[bytes, Way]] = {}
         self.moved = 0
         """How often a directory was found to be called otherwise than before."""
 
@@ -42,8 +43,8 @@ class Canon:
         """A new call of a tool: the build may have changed what directories are called."""
         self._sure.clear()
 
-    def directory(self, path: bytes) -> tuple[bytes, Links]:
-        """The real name of an existing directory, and the links on the way to it. Looked at once a call."""
+    def directory(self, path: bytes) -> tuple[bytes, Way]:
+        """The real name of an existing directory, and the way to it. Looked at once a call."""
         sure = self._sure.get(path)
         if sure is None:
             known = self._known.get(path)
@@ -52,24 +53,25 @@ class Canon:
             sure = self._sure[path] = known[:2]
         return sure
 
-    def name(self, path: bytes) -> tuple[SandboxPath, Links]:
+    def name(self, path: bytes) -> tuple[SandboxPath, Way]:
         """`path` with its directory resolved and its last component left alone."""
         head, _, tail = path.rpartition(b"/")
         if tail in (b"", b".", b".."):
-            real, links = self.directory(path)
-            return SandboxPath(real), links
-        real, links = self.directory(head)
-        return SandboxPath(real + b"/" + tail if real != b"/" else b"/" + tail), links
+            real, way = self.directory(path)
+            return SandboxPath(real), way
+        real, way = self.directory(head)
+        return SandboxPath(real + b"/" + tail if real != b"/" else b"/" + tail), way
 
-    def file(self, path: bytes) -> tuple[SandboxPath, Links]:
-        """The real name of a file that need not exist, and every link on the way to it, its own included."""
-        name, links = self.name(path)
+    def file(self, path: bytes) -> tuple[SandboxPath, Way]:
+        """The real name of a file that need not exist, and the way to it, its own link included."""
+        name, way = self.name(path)
         try:
             os.readlink(name)
         except OSError:
-            return name, links
-        found: dict[bytes, Symlink] = {link.path: link for link in links}
-        return SandboxPath(_walk(b"/", name, found, {})), tuple(found.values())
+            return name, way
+        found = {entry.path: entry for entry in way}
+        real = _walk(b"/", name, found, {})
+        return SandboxPath(real), self._way(found)
 
     def trail(self, paths: Iterable[bytes]) -> Trail:
         """What the ways to these directories look like, or that they are not there."""
@@ -92,24 +94,32 @@ class Canon:
         self.moved += 1
         return False
 
-    def _find(self, path: bytes) -> tuple[bytes, Links, Trail]:
+    def _find(self, path: bytes) -> tuple[bytes, Way, Trail]:
         from gg.record.many_looks import Trail
 
-        links: dict[bytes, Symlink] = {}
+        passed: _Passed = {}
         steps: dict[bytes, bytes] = {}
-        real = _walk(b"/", path, links, steps)
+        real = _walk(b"/", path, passed, steps)
         if not os.path.isdir(real):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
-        return real, tuple(links.values()), Trail({p: target for p, target in steps.items() if not self._stable(p)})
+        return real, self._way(passed), Trail({p: target for p, target in steps.items() if not self._stable(p)})
+
+    def _way(self, passed: _Passed) -> Way:
+        return tuple([entry for entry in passed.values() if isinstance(entry, Symlink) or not self._stable(entry.path)])
 
 
-def _walk(base: bytes, path: bytes, links: dict[bytes, Symlink], steps: dict[bytes, bytes], depth: int = 0) -> bytes:
-    """Follow `path`. `links` gets the links on the way, `steps` each component: a link's target, or nothing."""
+_Passed = dict[SandboxPath, Symlink | Directory]
+
+
+def _walk(base: bytes, path: bytes, passed: _Passed, steps: dict[bytes, bytes], depth: int = 0) -> bytes:
+    """Follow `path`. `passed` gets links, and what `..` leaves; `steps` each component: a link's target, or nothing."""
     current = b"/" if path.startswith(b"/") else base
     for part in path.split(b"/"):
         if part in (b"", b"."):
             continue
         if part == b"..":
+            if current != b"/":
+                _leave(current, passed, steps)
             current = os.path.dirname(current)
             continue
         step = current + b"/" + part if current != b"/" else b"/" + part
@@ -121,8 +131,20 @@ def _walk(base: bytes, path: bytes, links: dict[bytes, Symlink], steps: dict[byt
             steps[step] = b""
             current = step
             continue
-        if depth >= _MAX_LINKS or len(links) >= _MAX_LINKS:
+        if depth >= _MAX_LINKS or sum(isinstance(entry, Symlink) for entry in passed.values()) >= _MAX_LINKS:
             raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-        links[step] = Symlink(SandboxPath(step), target)
-        current = _walk(current, target, links, steps, depth + 1)
+        passed[SandboxPath(step)] = Symlink(SandboxPath(step), target)
+        current = _walk(current, target, passed, steps, depth + 1)
     return current
+
+
+def _leave(directory: bytes, passed: _Passed, steps: dict[bytes, bytes]) -> None:
+    """Note a directory that `..` leads out of. OSError if it is none: the kernel goes through directories only."""
+    itself = directory + b"/."
+    try:
+        os.readlink(itself)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    steps[itself] = b""
+    passed[SandboxPath(directory)] = Directory(SandboxPath(directory))

@@ -173,7 +173,7 @@ class Capture:
             full = named(path, call.cwd)
             if os.path.isfile(full):
                 self._input(full, entries)
-        check_members(draft.work, entries.values())
+        check_members(draft, call.cwd)
         directories = [*draft.directories, *(d for closure in closures for d in closure.directories)]
         if directories:
             groups[self._directories(directories, call.cwd)] = None
@@ -183,7 +183,7 @@ class Capture:
             program=SandboxPath(draft.program),
             cwd=SandboxPath(cwd),
             env=tuple(sorted(draft.env.items())),
-            entries=tuple(sorted(entries.values(), key=_by_path)),
+            entries=_sorted(entries.values(), cwd),
             groups=tuple(sorted(groups)),
             outputs=outputs,
             work=draft.work,
@@ -375,6 +375,13 @@ class Capture:
 def _may_be_kept(draft: Draft) -> bool:
     """Whether all that it reads is found by one scan."""
     return len(draft.scans) == 1 and not (draft.optional_inputs or set(draft.inputs) - set(draft.scans[0].sources))
+
+
+def _sorted(entries: Iterable[Entry], cwd: bytes) -> tuple[Entry, ...]:
+    """By path; without directories that are there for any command, for it runs below them."""
+    inside = cwd + b"/"
+    wanted = [e for e in entries if not (isinstance(e, Directory) and inside.startswith(e.path + b"/"))]
+    return tuple(sorted(wanted, key=_by_path))
 
 
 def _by_path(entry: Entry) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk
 from gg.core.ids import SandboxPath, sandbox_path
-from gg.core.thunk import Directory, Entry, Output, Work
+from gg.core.thunk import Entry, Output, Work
 from gg.models.drafts import Call, Draft, Writes
 from gg.store.base import Key, Kind, get_one
 
@@ -140,9 +140,9 @@ def _check_edited(path: bytes, info: os.stat_result, call: Call) -> None:
             raise NotCapturable("an output that has attributes")
 
 
-def check_members(work: Work, read: Iterable[Entry]) -> None:
+def check_members(draft: Draft, cwd: bytes) -> None:
     """No archiver takes a directory."""
-    if work in IN_PLACE and any(isinstance(entry, Directory) for entry in read):
+    if draft.work in IN_PLACE and any(os.path.isdir(named(path, cwd)) for path in draft.inputs):
         raise NotCapturable("a directory among what it reads")
 
 

@@ -98,3 +98,40 @@ def test_a_search_directory_by_two_names(isolation: str, project: Project) -> No
     project.infer(*call)
     assert project.force("--isolation", isolation).stderr == plain.stderr
     project.assert_tree(expected)
+
+
+THROUGH = {  # directories of which nothing is read, and that `..` leaves again
+    "source and output": "gcc -c through/../lib/a.c -o through/../out/a.o",
+    "absolute": "gcc -g -c $PWD/through/../lib/a.c -o $PWD/through/../out/a.o",
+    "from elsewhere": "cd out && gcc -c ../through/../lib/a.c -o ../through/deep/../../out/a.o",
+    "a link on the way": "gcc -c lnk/../../lib/a.c -o lnk/../../out/a.o",
+    "a link that leads through one": "gcc -c out/over.c -o out/a.o",
+    "forced header": "gcc -include through/../lib/h.h -c lib/a.c -o out/a.o",
+    "header": "echo '#include \"../through/deep/../../lib/h.h\"' > lib/b.c; gcc -c lib/b.c -o out/b.o",
+    "included bytes": "echo '.incbin \"through/../lib/h.h\"' > out/b.s; as out/b.s -o out/b.o",
+    "response file": "echo 'through/../lib/a.c -o out/a.o' > out/rsp; gcc -c @through/../out/rsp",
+    "objects": "gcc -shared -o out/a.so through/../lib/o.o && ld -r -o through/../out/r.o through/../lib/o.o",
+    "archive": "ar rc through/../out/l.a through/../lib/o.o; ar rcT out/t.a through/../lib/o.o; ld -r -o out/r.o out/t.a -uf",
+    "linker scripts": "echo 'INPUT(through/../lib/o.o)' > out/s; gcc -shared -o out/a.so out/s "
+    "-Wl,--version-script=through/../lib/v",
+    "binutils": "strip -g -o through/../out/s.o through/../lib/o.o; objcopy through/../lib/o.o out/c.o",
+    "clang": "clang -c through/../lib/a.c -o through/../out/a.o",
+    "through a file": "gcc -c lib/h.h/../a.c -o out/a.o; gcc -c gone/../lib/a.c -o out/b.o; true",
+}
+
+
+@pytest.mark.parametrize("script", THROUGH.values(), ids=THROUGH)
+def test_through_a_directory_and_out_again(script: str, project: Project) -> None:
+    """In a namespace nothing is there that was not declared."""
+    project.write("lib/a.c", "int f(void) { return 1; }\n")
+    project.write("lib/h.h", "/* h */\n")
+    project.write("lib/v", "{ global: f; local: *; };\n")
+    for name in ("through/deep", "out"):
+        project.path(name).mkdir(parents=True)
+    project.path("lnk").symlink_to("through/deep")
+    project.path("out/over.c").symlink_to("../through/../lib/a.c")
+    project.run("gcc", "-c", "lib/a.c", "-o", "lib/o.o")
+    expected, plain = project.plain("sh", "-c", script)
+    assert project.infer("sh", "-c", script).stderr.startswith(plain.stderr)
+    assert project.force("--isolation", "namespace").stderr == b""
+    project.assert_tree(expected)

@@ -182,6 +182,7 @@ def _closure(unit: Unit, context: Context, scan: Scan) -> Closure:
         user |= sum(bit for token, bit in _TOKENS if token.encode() in options)
     everything = bits >> SYSTEM_HAZARDS | user
     through = [cluster.through for cluster in unit.clusters() if cluster.through]
+    through += [unit.through] if unit.through else []
     directories = tuple(dict.fromkeys(chain(context.directories, *through))) if through else context.directories
     return Closure(
         sources=tuple(node.header for node in unit.sources),

@@ -45,6 +45,7 @@ class Unit:
         self.first: list[Edge] = []  # the lookups for which there might be one
         edges = [context.implicit(_PREINCLUDED)] if kind == C else []
         edges += [context.forced(name, kind) for name in scan.forced]
+        self.through = tuple(chain.from_iterable(edge.through for edge in edges))  # that their names leave by `..`
         # In the compiler's order, for the first to find a file names it: what is forced, then what a source includes.
         first = [context.cluster(node) for edge in edges for node in edge.targets]
         self._own = [context.cluster(node) for node in self.sources]

@@ -216,10 +216,10 @@ class _Context:
 def where_to(canon: Canon, path: bytes) -> list[object] | None:
     """Where a directory's name leads; None if there is none."""
     try:
-        real, links = canon.directory(path)
+        real, way = canon.directory(path)
     except OSError:
         return None
-    return [real, [[link.path, link.target] for link in links]]
+    return [real, [[entry.path, getattr(entry, "target", b"")] for entry in way]]
 
 
 def _unchanged(stable: dict[bytes, bytes]) -> bool:
