@@ -20,7 +20,6 @@ from gg.core.reduction import decode_reduction, encode_reduction
 from gg.core.resolve import Resolved, Values, resolve
 from gg.core.thunk import File, Made, OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
-from gg.light.named import NamedTuple
 from gg.run.expand import Groups
 from gg.run.narrow import Narrow
 from gg.store.base import Key, Kind, Store, blob_key
@@ -32,21 +31,13 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 
-class Answer(Enum):
+class Recalled(Enum):
     """What a lookup found. GREW: it must first be known what some undeclared inputs of an earlier run are by now."""
 
     HIT = "hit"
     MISS = "miss"
     BECAME = "became"
     GREW = "grew"
-
-
-class Ran(NamedTuple):
-    """What came of a resolved thunk, with its encoding if that is known."""
-
-    given: Resolved
-    reduction: Reduction
-    encoded: bytes = b""
 
 
 class Cone:
@@ -150,21 +141,21 @@ class Cone:
 
     # Results
 
-    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]]:
+    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, Recalled, tuple[ThunkId, ...]]]:
         """Whether a result is known for each thunk, all of whose inputs are; with the other thunks that matter to it."""
         candidates = self._candidates(names)
-        answers: list[tuple[ThunkId, Answer, tuple[ThunkId, ...]]] = []
+        answers: list[tuple[ThunkId, Recalled, tuple[ThunkId, ...]]] = []
         for name in names:
             reduction = candidates.get(name)
             if reduction is None:
-                answers.append((name, Answer.MISS, ()))
+                answers.append((name, Recalled.MISS, ()))
             elif new := self._extra_placeholders(name, reduction):
-                answers.append((name, Answer.GREW, self.grow(name, new)))
+                answers.append((name, Recalled.GREW, self.grow(name, new)))
             elif not self._extra_hold(name, reduction):
-                answers.append((name, Answer.MISS, ()))
+                answers.append((name, Recalled.MISS, ()))
             else:
                 other = self.took(name, reduction)
-                answers.append((name, Answer.BECAME, (other,)) if other else (name, Answer.HIT, ()))
+                answers.append((name, Recalled.BECAME, (other,)) if other else (name, Recalled.HIT, ()))
         return answers
 
     def _candidates(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
@@ -267,10 +258,12 @@ class Cone:
         self._store.delete([Key(Kind.REDUCTION, self.resolve(name).id) for name in names])
         self.forget_resolved()
 
-    def record(self, ran: Sequence[Ran]) -> None:
-        """Write reductions under what the attempts were given, whatever those thunks' inputs are by now."""
+    def record(self, ran: Sequence[tuple[Resolved, Reduction, bytes]]) -> None:
+        """Write reductions, with their encodings where these are known, under what the attempts were given, whatever those
+        thunks' inputs are by now.
+        """
         if ran and (staying := self._staying):
-            here = [each for each in ran if staying.made(each.given.thunk, each.reduction)]
+            here = [each for each in ran if staying.made(each[0].thunk, each[1])]
             if here:
                 staying.here(self._records(here))
                 kept = {id(each) for each in here}
@@ -278,10 +271,10 @@ class Cone:
         if ran:
             self._store.put(self._records(ran))
 
-    def _records(self, ran: Sequence[Ran]) -> dict[Key, bytes]:
-        items = self._narrow.remember({each.given.id: (each.given.thunk, each.given.encoded) for each in ran})
-        items |= self._reductions({r.given.id: (r.given.thunk, r.reduction) for r in ran if not r.encoded})
-        items.update((Key(Kind.REDUCTION, each.given.id), each.encoded) for each in ran if each.encoded)
+    def _records(self, ran: Sequence[tuple[Resolved, Reduction, bytes]]) -> dict[Key, bytes]:
+        items = self._narrow.remember({given.id: (given.thunk, given.encoded) for given, _, _ in ran})
+        items |= self._reductions({given.id: (given.thunk, each) for given, each, encoded in ran if not encoded})
+        items.update((Key(Kind.REDUCTION, given.id), encoded) for given, _, encoded in ran if encoded)
         return items
 
     def _reductions(self, found: Mapping[ThunkId, tuple[Thunk, Reduction]]) -> dict[Key, bytes]:

@@ -1,0 +1,105 @@
+"""Asks whether results are known, unless another process is at work on them right now: that one is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING
+
+from gg.core.ids import ThunkId
+from gg.engines.engine import Engine
+from gg.force.cone import Cone, Recalled
+from gg.schedule import events
+
+if TYPE_CHECKING:
+    from gg.force.alone import Alone
+    from gg.force.staying import Staying
+
+_OTHERS_S = 600.0  # for so long another process may run a thunk, then it is run here too
+
+
+class Lookups:
+    """`add` takes thunks into the graph, with all below them; `waits` is called when the first one is left to another process.
+
+    `elsewhere`: thunks that another process runs, and until when that is waited for.
+    """
+
+    def __init__(
+        self,
+        cone: Cone,
+        engines: Collection[Engine],
+        add: Callable[[Sequence[ThunkId]], None],
+        waits: Callable[[], None],
+        alone: Alone | None,
+        staying: Staying | None,
+    ) -> None:
+        self._cone = cone
+        self._engines = engines
+        self._add = add
+        self._waits = waits
+        self._alone = alone
+        self._staying = staying
+        self.elsewhere: dict[ThunkId, float] = {}
+
+    def lookup(self, ids: Sequence[events.NodeId], now: float) -> list[events.Event]:
+        """What is known of these. What another process runs right now is looked for later."""
+        names = [ThunkId(i) for i in ids if isinstance(i, bytes)]
+        free = [name for name in names if self._is_free(name)]
+        if len(free) < len(names):
+            if not self.elsewhere:
+                self._waits()
+            self.elsewhere.update((name, now + _OTHERS_S) for name in set(names).difference(free))
+        return self._look(free, now) if free else []
+
+    def again(self, now: float) -> list[events.Event]:
+        """What is known of those that another process runs no more, or for too long."""
+        names = [name for name, until in self.elsewhere.items() if now > until or self._is_free(name)]
+        for name in names:
+            del self.elsewhere[name]
+        return self._look(names, now) if names else []
+
+    def release(self, id: ThunkId) -> None:
+        """It has run: others may have it."""
+        if self._alone:
+            self._alone.release(id)
+
+    def release_all(self) -> None:
+        self.elsewhere = {}
+        if self._alone:
+            self._alone.release_all()
+
+    def _is_free(self, name: ThunkId) -> bool:
+        return self._alone is None or self._alone.take(self._cone.resolve(name).id)
+
+    def _look(self, names: Sequence[ThunkId], now: float) -> list[events.Event]:
+        given = {name: self._cone.resolve(name).id for name in names}
+        hits: list[ThunkId] = []
+        misses: list[ThunkId] = []
+        result: list[events.Event] = []
+        for name, answer, others in self._cone.lookup(names):
+            if answer is not Recalled.MISS:
+                self.release(given[name])
+            match answer:
+                case Recalled.HIT:
+                    hits.append(name)
+                case Recalled.MISS:
+                    misses.append(name)
+                case Recalled.GREW:
+                    self._add(others)
+                    result.append(events.Grew(now, name, others))
+                case Recalled.BECAME:
+                    self._add(others)
+                    result.append(events.Became(now, name, others[0]))
+        if hits:
+            result.append(events.Hit(now, tuple(hits)))
+        if misses:
+            self._expect(misses)
+            result.append(events.Miss(now, tuple(misses)))
+        return result
+
+    def _expect(self, names: Sequence[ThunkId]) -> None:
+        """Engines may soon be given these."""
+        thunks = [self._cone.resolve(name).thunk for name in names]
+        if self._staying:
+            thunks = [thunk for thunk in thunks if not self._staying.why(thunk)]
+        for engine in self._engines:
+            engine.expect(thunks)

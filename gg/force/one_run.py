@@ -1,0 +1,49 @@
+"""One call of `Driver.force`: who is told, and what it has come to so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gg.core.ids import ThunkId
+from gg.engines.engine import Failure
+from gg.force.outcome import Broke, Finished, GivenUp, Outcome, Settled
+
+if TYPE_CHECKING:
+    from gg.schedule.commands import Summary
+
+
+class Run:
+    """`finished`, `broke` and `given_up` as in `Driver.force`. `known`: how many thunks had their values before."""
+
+    def __init__(
+        self, finished: Finished, broke: Broke | None = None, given_up: GivenUp | None = None, known: int = 0
+    ) -> None:
+        self.finished = finished
+        self.broke = broke
+        self.given_up = given_up
+        self.known = known
+        self.done: Summary | None = None
+        self.wake: float | None = None  # when the scheduler wants to be asked again
+        self.failures: dict[ThunkId, Failure] = {}
+        self.became: set[ThunkId] = set()  # by running, another thunk
+        self.skipped = 0
+        self._ran = self._cached = 0
+
+    def settle(self, name: ThunkId, ran: bool) -> bool:
+        """Count a thunk that has its value; whether it had to run for that."""
+        self.failures.pop(name, None)
+        ran = ran or name in self.became
+        self._ran, self._cached = self._ran + ran, self._cached + (not ran)
+        return ran
+
+    def lose(self, count: int, ran: int) -> None:
+        """So many that were counted, of which `ran` had run, are to be made again."""
+        self._ran, self._cached = self._ran - ran, self._cached - (count - ran)
+
+    def tell(self, settled: Sequence[Settled]) -> None:
+        if settled:
+            self.finished(settled)
+
+    def outcome(self, summary: Summary, *, interrupted: bool, over_budget: bool) -> Outcome:
+        return Outcome(summary, self._ran, self._cached, dict(self.failures), self.skipped, interrupted, over_budget)
