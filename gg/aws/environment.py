@@ -1,4 +1,4 @@
-"""What of the user's set-up the environment alone tells, as botocore would tell it: to load that takes a third of a second."""
+"""Reads the user's set-up from the environment alone, with botocore's answers: loading botocore takes a third of a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can befall a request that gets no answer, as one exception with a cause that a table can be made over."""
+"""Why a request got no answer: one exception, whose cause is an enum that tables can list."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A limit on what a run may spend: nothing is started that would, as far as can be told, go beyond it.
+"""A limit on what a run may spend: no attempt starts that would go beyond it, as far as can be foreseen.
 
-What is under way counts with what it is expected to cost, so that a thousand attempts do not start on the last cent. They are
-left to run to their end, for Lambda bills them whether or not anybody listens, and their results are worth having.
+Running attempts count with their expected price, so that a thousand attempts do not start on the last cent. Running attempts
+may end: Lambda bills them whether or not anybody listens, and their results are worth having.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A deployment from beginning to end, for one region; what was done comes as it is done."""
+"""Makes or removes a whole deployment in one region, and yields each step when it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Lambda layer that holds toolchains, each object a file named by its digest; what is in it, its limits, its zip. Pure.
+"""A Lambda layer that holds toolchains: its content, limits and zip. Each object is a file named by its digest. Pure.
 
 Workers find them below /opt/gg/objects (`gg.worker.layer_objects`). The layer's own name is by content: a digest of its objects'
 names, which are digests themselves, so that nothing needs to be read or packed to see that it is there already.

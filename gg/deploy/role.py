@@ -1,4 +1,4 @@
-"""The role that the functions run under, with the rights of `policy.worker` and no others."""
+"""The role that the functions run under, with the rights of `permissions.worker` and no others."""
 
 from __future__ import annotations
 

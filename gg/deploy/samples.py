@@ -1,4 +1,4 @@
-"""What is recorded to learn which files a compiler and its like consist of: small sources, and calls of the tool. Pure.
+"""Small sources and calls of a tool. Recording them tells which files a compiler, or a tool like it, consists of. Pure.
 
 A layer is to hold just what thunks will name: so the recorder itself is asked, with calls as a build makes them, rather than
 a second opinion of what a toolchain is. Headers are named by a condition: what a target lacks is passed over.

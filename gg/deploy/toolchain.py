@@ -1,4 +1,4 @@
-"""The files of a compiler and its like, as objects that thunks name: learnt from a sample that is recorded here."""
+"""The files of a compiler, as objects that thunks name. A sample is recorded here to learn them."""
 
 from __future__ import annotations
 

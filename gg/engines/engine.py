@@ -23,7 +23,7 @@ class Start(NamedTuple):
 
     `more`: attempts that are to run after it in the same place (`Caps.batch`), each with an answer of its own.
     `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
-    one of them is answered. `sent`: whom an engine tells that attempts are where they are to run (`Caps.announces`).
+    one of them is answered. `sent`: what an engine calls when it has sent attempts (`Caps.announces`).
     `stays`: a file for which it may run on this machine alone.
     """
 

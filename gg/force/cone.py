@@ -52,7 +52,7 @@ class Cone:
         later: Later | None = None,
         staying: Staying | None = None,
     ) -> None:
-        """`outside`: where on this machine is what a thunk calls by a path. `later`: what came after a thunk was recorded.
+        """`outside` maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
         `staying`: what may not leave this machine.
         """
         self._staying = staying

@@ -31,7 +31,7 @@ _BATCH = 256
 
 
 class Undone:
-    """Takes placeholders away. `outside`: where on this machine is what a thunk calls by a path."""
+    """Takes placeholders away. `outside` maps a path inside a thunk to the real path on this machine."""
 
     def __init__(
         self, ledger: Ledger, store: Store, placer: Placer, outside: Callable[[bytes], bytes], older: Older

@@ -1,7 +1,7 @@
 """A clock that stands still while this process does not run: its machine slept, or it was stopped (Ctrl-Z, SIGSTOP).
 
-After such a time every timer is due at once, while what came meanwhile still lies in sockets that nobody has read. Whoever
-looked at the timers first would give up attempts that have been answered, and pay for them twice. On this clock the time
+After such a time every timer is due at once, while what came meanwhile still lies in sockets that nobody has read. A program
+that looked at its timers first would give up attempts that have been answered, and pay for them twice. On this clock the time
 has not passed, and another second is left for what has come to be read.
 """
 

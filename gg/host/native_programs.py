@@ -1,8 +1,8 @@
 """Where the native programs of this installation are.
 
 They are built by the package's own build (`toolchain-wrappers/CMakeLists.txt`) and installed beside the Python package,
-in `gg/_native`. After an editable installation the package is imported from the source tree and that directory is in
-the environment, so where the package was imported from is looked at first, and then all that can be imported from.
+in `gg/_native`. After an editable installation the package is imported from the source tree, and `_native` is in the
+environment. So gg looks beside the imported package first, and then in every directory of `sys.path`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The placeholders below a directory, looked for by a program of its own while whoever asked goes on.
+"""Finds the placeholders below a directory, by a program of its own, while the caller goes on.
 
 `toolchain-wrappers/find/find.c` says how, and in which form it answers.
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def label(outputs: Sequence[Output], prefix: bytes, outside: Callable[[bytes], bytes] = bytes) -> str:
     """What a person calls a thunk: its first output, from the workspace, whose path and a slash `prefix` is.
 
-    `outside`: where on this machine is what a thunk calls by a path.
+    `outside` maps a path inside a thunk to the real path on this machine.
     """
     return os.fsdecode(outside(outputs[0].path).removeprefix(prefix)) if outputs else "?"
 

@@ -145,7 +145,7 @@ class Miss(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """These attempts are where they are to run: their clocks start now. Those that were answered at once may be left out."""
+    """The engine has sent these attempts: their time limits start now. It may leave out attempts that were answered at once."""
 
     now: float
     attempts: tuple[AttemptId, ...]

@@ -27,7 +27,8 @@ _OBSTORE = ("obstore", "cryptography", "zstandard")
 def open_store(
     workspace: Workspace, settings: config.Settings, report: Report = lambda text: None, near: Store | None = None
 ) -> Store:
-    """The store of `workspace`, before the one that `settings.store` names. `report(text)` is told of trouble with that.
+    """The store of `workspace`, in front of the team's store that `settings.store` names. `report(text)` is told of trouble with
+    the latter.
 
     `near`: the workspace's store, where the caller has it open already; closing the result leaves that one open.
     """
@@ -89,7 +90,7 @@ def _tiered(
 
 
 def check(settings: config.Settings) -> None:
-    """UsageError for a store or a key that can be none, whether or not anything will need it."""
+    """UsageError for a text that can be no store or no key, even if nothing will need it."""
     if settings.store:
         from gg.share.s3 import uri
 

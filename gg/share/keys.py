@@ -1,4 +1,4 @@
-"""Who may say what a thunk came to: Ed25519 keys, one's own and those that are trusted.
+"""Whose results are believed: Ed25519 keys, the user's own and the trusted ones.
 
 A public key is written `NAME:BASE64`, 32 bytes; a secret one `NAME:BASE64` too, in a file that only its owner may read. The
 name is for people and means nothing: what is trusted are the 32 bytes. Files:

@@ -1,8 +1,8 @@
 """Buckets of Google (`gs://`) and containers of Azure (`az://`), through the library `obstore`.
 
 obstore repeats requests and reads the usual configuration: GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and
-AZURE_STORAGE_ACCOUNT_KEY, or what the machine is given where it runs. It does not say what a request was told, so a trouble of
-no class of its own is taken for one that may pass.
+AZURE_STORAGE_ACCOUNT_KEY, or what the machine is given where it runs. Its errors have few classes, so
+an error without a class of its own counts as trouble that may pass.
 """
 
 from __future__ import annotations

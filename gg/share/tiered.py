@@ -4,9 +4,9 @@ Everything is put into the local store first and at once. Results (reductions, a
 groups) are shared in the background, their blobs before them, so that a record that others can see never leads to nothing.
 What only the team's store has is fetched in the background as soon as it is known to be wanted, and kept.
 
-A build never fails because the team's store has trouble: it is told once, and left alone from then on. Set-up that is wrong
-is another matter (SetupError): the user asked for a store that cannot be had. What is deleted is deleted here, and not
-looked for over there by this process again; a team's store forgets by age alone.
+A build never fails because the team's store has trouble: gg tells of it once, and leaves that store alone from then on. A wrong
+set-up is another matter (SetupError): the user asked for a store that cannot be had. Deleting deletes here only, and this
+process does not look over there for what it deleted; a team's store forgets by age alone.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Tiered:
         return found
 
     def has(self, keys: Sequence[Key]) -> set[Key]:
-        """Blobs that only the far store has are on their way when this returns: whoever asks will want them."""
+        """When this returns, blobs that only the far store has are being fetched: the caller will want them."""
         found = self.near.has(keys)
         absent = self._absent(keys, found)
         if absent:
@@ -179,7 +179,7 @@ class Tiered:
     # The far store
 
     def _absent(self, keys: Sequence[Key], found: Container[Key]) -> list[Key]:
-        """What the far store is to be asked for."""
+        """The keys to ask the far store for."""
         if self._down:
             return []
         return [key for key in dict.fromkeys(keys) if key not in found and key not in self._hidden]

@@ -82,7 +82,7 @@ class BlobFiles:
             os.close(fd)
 
     def has(self, digest: bytes) -> bool:
-        """Whether it is there, and for the next hour at least."""
+        """Whether the blob is there, and will be for the next hour at least."""
         known = self.verified.get(digest)
         return known is not None and (not self._writable or self._use(digest, known))
 
@@ -223,7 +223,7 @@ class BlobFiles:
     # Writing
 
     def _store(self, name: bytes, fill: Callable[[int], bool], mode: int = 0o444) -> bool:
-        """Make the file of that name of what `fill` writes, unless that says False."""
+        """Make the file of that name from what `fill` writes; none if `fill` says False, and that is the answer."""
         temporary = aside(self._scratch.path())
         try:
             fd = create(temporary, mode)
@@ -248,7 +248,7 @@ class BlobFiles:
             raise
 
     def _adopt(self, temporary: bytes, name: bytes, size: int) -> None:
-        """Give a finished file its name. Whoever writes to it from here on moves its mtime, and so is seen."""
+        """Give a finished file its name. Any write to the file from here on changes its mtime, and so is seen."""
         path = self.verified.file(name)
         try:
             os.rename(temporary, path)

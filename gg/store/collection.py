@@ -1,4 +1,4 @@
-"""Collection: drop what nobody needs, that which was not used for longest first, until the store is young and small enough.
+"""Collection: drops objects that nobody needs, the longest unused first, until the store is young and small enough.
 
 *Needed* is what can be reached from the roots. The caller names them: the thunks of the placeholders in all workspaces, the
 reductions found for these, whatever else it wants kept. `references` says what an object leads to; the default one knows

@@ -1,7 +1,7 @@
-"""How much a store has grown since it was collected, told without a look at its objects.
+"""How much a store has grown since its last collection, without a look at its objects.
 
-`grown` has a number a line, bytes: first what the last collection left, then what each session has added. It is an estimate:
-what is dropped in another way stays counted, and a line that is added while it is written anew is lost.
+The file `grown` has a number of bytes on each line: first what the last collection left, then what each session has added. The
+sum is an estimate: objects that were dropped in another way stay counted, and a line added while the file is rewritten is lost.
 """
 
 from __future__ import annotations

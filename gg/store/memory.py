@@ -1,4 +1,4 @@
-"""A store in memory: the reference of what a store does, and the fake that tests inject trouble into."""
+"""A store in memory: the simplest store that keeps the rules, and the fake that tests inject trouble into."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The key that lets one in at a worker: whom to believe there, and what to say."""
+"""A worker's key: which certificate to believe, and which token to send."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this user has allowed trees that may be a stranger's: settings of a `gg.toml`, and state that is in a tree.
+"""What this user has allowed in trees that may be a stranger's: settings of a `gg.toml`, and state in the tree.
 
 CONFIG/allowed, with CONFIG as `gg.workspace.settings.home` has it, has a line for each:
 

@@ -1,4 +1,4 @@
-"""Where work is to be done elsewhere and only the workspace says where: an error, until the user allows it."""
+"""The error when work is to run on other machines that only the workspace's `gg.toml` names, and the user has not allowed them."""
 
 from __future__ import annotations
 

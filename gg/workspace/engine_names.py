@@ -1,4 +1,4 @@
-"""The engines that there are, for settings and for `gg.engines.registry`."""
+"""The names of all engines, for settings and for `gg.engines.registry`."""
 
 ENGINES = ("local", "lambda", "remote", "spot")
 """Those that exist (`gg.engines.registry`)."""

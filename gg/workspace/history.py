@@ -63,7 +63,7 @@ def calls(workspace: Workspace) -> Iterator[Record]:
 
 
 def reads(workspace: Workspace) -> Iterator[Record]:
-    """Who has read, while the last recording went on, what was not made yet: `read` the file, by `reader`."""
+    """Which programs opened outputs that were not made yet, during the last recording: `reader` opened the file `read`."""
     return (record for record in _lines(workspace) if "read" in record)
 
 

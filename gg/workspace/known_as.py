@@ -1,7 +1,7 @@
-"""Under which names a workspace's thunks have it: the setting `known_as`, and what it was in former sessions.
+"""The fixed path by which thunks name the workspace (`known_as`), and the fixed paths that earlier recordings used.
 
-`known-as`, among its records, holds a line for each name that was ever used, the latest first, for placeholders live on when a
-setting is changed, and whoever forces them may have another environment than who recorded.
+The file `known-as`, among the workspace's records, has a line for each fixed path that was ever used, the latest first.
+Placeholders outlive a change of the setting, and a gg-force may run in another environment than the recording did.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _NAME = re.compile(r"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 
 
 def renaming(workspace: Workspace) -> Renaming | None:
-    """How the workspace's thunks call it; None if they have it where it is, as by default."""
+    """How paths of the workspace are renamed in its thunks; None if they are not, as by default."""
     return _renaming(workspace, None, _used(workspace))
 
 
 def recording(workspace: Workspace, known_as: str, logical: str = "") -> Renaming | None:
-    """The same for a session that records, with `known_as` as the setting has it, which is remembered.
+    """The same for a session that records. `known_as` is the setting; its value is remembered.
 
     `logical`: the current directory as the shell calls it. UsageError for a name that cannot serve.
     """

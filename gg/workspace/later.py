@@ -1,4 +1,4 @@
-"""What has come since a command was recorded, and so is not for it: it would not have been there, had the command run then.
+"""What appeared in the tree after a command was recorded. The command must not see it, for plain make would have run it before.
 
 A plain command sees the tree as it is at that moment. When its thunk runs, later commands may have put files, links or directories
 where it looks: before a header on its search path, beside a library. What was declared has its bytes from then; what was not

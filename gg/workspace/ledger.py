@@ -31,10 +31,10 @@ _MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
 
 
 class Ledger:
-    """Of the workspace whose records are in `dot`. Any thread may use it."""
+    """The ledger of the workspace whose records are in `dot`. Any thread may use it."""
 
     def __init__(self, dot: str, again: set[bytes] | None = None) -> None:
-        """Into `again` go the failed thunks whose calls are recorded again."""
+        """`again` receives the failed thunks whose calls are recorded again."""
         self._again = again if again is not None else set()
         self._directory = os.path.join(dot, "recorded")
         self._failed_path = os.path.join(dot, "failed")
@@ -320,7 +320,7 @@ class Ledger:
                 self._rewrite([thunk for thunk in self._read_failed() if thunk not in gone])
 
     def forget(self) -> None:
-        """Nobody is to be told of anything any more."""
+        """Take all calls for told, and no failure for standing."""
         self.load()
         with self._lock:
             self.told(list(self._owed))

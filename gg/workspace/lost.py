@@ -1,6 +1,6 @@
-"""Placeholders whose thunks are in no store any more, as after `rm -rf ~/.cache`, or in a tree from another machine.
+"""Placeholders whose thunks no store has any more: after `rm -rf ~/.cache`, or in a tree from another machine.
 
-Nobody can force them, and make takes them for what it has made. So whoever first records in a tree removes them: the build then
+Nobody can force them, and make takes them for files that it made. So the first recording in a tree removes them, and the build
 makes them again.
 """
 

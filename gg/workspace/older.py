@@ -1,8 +1,8 @@
-"""What stood where a placeholder is, kept until it is known how its command ends.
+"""The files that placeholders replaced, kept until their commands have ended.
 
 A tool that fails may leave its older output as it is (gcc, when cc1 finds an error; collect2 is never begun) or may remove it
-(gas, ld, clang). A command that is not even begun, for what it needs has failed, touches nothing. So the older file is kept beside
-the records, as a further name of it, or as a copy where they are on another file system:
+(gas, ld, clang). A command that never starts, because what it needs has failed, touches nothing. So the older file is kept
+among the records, by a hard link, or as a copy where the records are on another file system:
 
 older/<thunk>-<index>    the file that stood at that output of that thunk
 """
@@ -24,7 +24,7 @@ _MOST = 256 << 20  # bytes of a file that is copied
 
 
 class Older:
-    """Of the workspace whose records are in `dot`."""
+    """The older files of the workspace whose records are in `dot`."""
 
     def __init__(self, dot: str) -> None:
         self._directory = os.path.join(os.fsencode(dot), b"older")

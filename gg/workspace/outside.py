@@ -1,9 +1,9 @@
 """Placeholders that a build left outside of its workspace, or on another file system below its root.
 
-A search of the tree does not find the ones, and the others may be unmounted. So the recorder notes each of those paths,
-before the placeholder is there, in a file of the workspace: a line ends with NUL and has the device's number, the second
-since the epoch, and the path. What is found to be no placeholder any more is dropped later, not at once: it may be about
-to be written.
+A search of the tree does not find the former, and the file system of the latter may be unmounted. So the recorder notes each
+such path in a file of the workspace, before it writes the placeholder. A line has the device's number, the second since the
+epoch, and the path, and ends with NUL. A path that is no placeholder any more is dropped later, not at once: the recorder may
+be about to write it.
 """
 
 from __future__ import annotations

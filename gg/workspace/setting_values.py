@@ -1,4 +1,4 @@
-"""From what a file, the environment or the command line says of a setting to its value. Loaded when anything is said."""
+"""Makes a setting's value from the text in a file, the environment or the command line. Loaded when there is such a text."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def cache_home() -> str:
 
 
 def state_homes() -> tuple[str, ...]:
-    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; and below TMPDIR, for whoever has no home to write to."""
+    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; below TMPDIR for a user without a home that can be written to."""
     spare = os.path.join(_absolute("TMPDIR") or "/tmp", f"gg-{os.geteuid()}")
     cache = _absolute("XDG_CACHE_HOME") or (os.path.join(top, ".cache") if (top := user_home()) else "")
     return (os.path.join(cache, "gg"), spare) if cache else (spare,)
@@ -277,7 +277,7 @@ def allowed_here() -> tuple[str, ...]:
 
 
 def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
-    """What the user's own file and the workspace's say, and what of the latter does not count."""
+    """The settings of the user's own file and of the workspace's, and what of the workspace's does not count."""
     own = os.path.join(home(), "gg.toml")
     settings = _merge(Settings(), _file(own)[0], own)
     place, owner = _nearest(workspace_root) if workspace_root else (None, None)
@@ -381,7 +381,7 @@ def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Sett
 
 
 def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:
-    """UsageError for a value that cannot be, whether or not anything will need it."""
+    """UsageError for a value that cannot be, even if nothing will need it."""
     if settings.isolation not in _ISOLATIONS:
         raise UsageError(f"{place}: isolation is {settings.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
     if settings.jobs < 0 or settings.retries < 1:

@@ -1,4 +1,4 @@
-"""A settings file: what is in it, and what is wrong with it. It may be a stranger's."""
+"""Reads a settings file and says what is wrong with it. The file may be a stranger's."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@
 /* Names between spaces. */
 #define MAKES " make gmake remake ninja ninja-build samu samurai "
 
-/* Not tar and its like: what they write is read by nobody who could force what is in it. The shells' tests ask for no more
- * than whether a file is empty, which no output of a modelled tool is. */
+/* Archivers (tar and its like) are not here: no reader of an archive could force the placeholders in it. The shells' tests
+ * ask only whether a file is empty, and no output of a modelled tool is. */
 static const struct {
     const char *names;
     enum gg_sight sight;

@@ -1,9 +1,9 @@
 /* Who may see a placeholder: the one rule.
  *
- * A program that nobody has listed sees none: what it asks the size of, or opens, is the real file by then. Those listed in
- * programs.c care for names and times alone, or carry files unread; what they are told to do by options may make readers of
- * them (`ls -l`, `find -size`, `install -C`), and whoever is told of a place outside of the workspace carries no placeholder. So it is for each way in which a program is watched: the preloaded library
- * (record/) and the kernel's notification (watch.c) both ask here.
+ * A program that is not listed in programs.c sees no placeholder: before it learns a file's size, or opens the file, gg makes
+ * the real file. Listed programs use names and times only, or carry files without reading them. Some options make readers of
+ * them (`ls -l`, `find -size`, `install -C`). A program that was given a path outside of the workspace carries no placeholder.
+ * Both ways of watching a program ask here: the preloaded library (record/) and the kernel's notification (shim/watch.c).
  */
 #ifndef GG_PROGRAMS_H
 #define GG_PROGRAMS_H
@@ -17,14 +17,14 @@ enum gg_sight {
     GG_NAMES   /* the same, and no inode matters to it */
 };
 
-/* What the program of process `pid` (0: this one) may see. By the name it was called by; of a program that is many
- * programs, by its first operand. */
+/* What the program of process `pid` (0: this one) may see. The name by which it was called decides; for a program that is
+ * many programs (busybox), its first operand does. */
 enum gg_sight gg_sight_of(pid_t pid);
 
 /* Is a program of this name one of those that are known to ask the C library for all that they do with files? */
 int gg_is_well_known(const char *name);
 
-/* Is what `fd` is open on outside of the directory `root`, or on another mount? */
+/* Is the file behind `fd` outside of the directory `root`, or on another mount? */
 int gg_is_outside(const char *root, int fd);
 
 /* The same of a file or directory that has this name or is to have it, from the descriptor `dir`. */

@@ -1,8 +1,8 @@
-"""What of that which a worker looked for in vain exists here: files to declare, placeholders to wait for, directories.
+"""Looks up the paths that a worker reported missing.
 
-A compiler looks for each header in every directory of its search path, so a worker reports many paths of few
-directories: one look at each directory answers them all, for as long as its time of change is the same, and can tell
-(`gg.core.ticks`).
+For each path that exists here it answers: a file to declare, a placeholder to wait for, or a directory. A compiler looks
+for each header in every directory of its search path, so a worker reports many paths of few directories. One look at each
+directory answers them all, until that directory's time of change differs (`gg.core.ticks` says when that time can be believed).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """`files` are known and can be declared; `needs` are placeholders; `directories` are new; `kept` are files that nobody
-    elsewhere is given.
+    """What was found of the paths. `files` can be declared; `needs` are placeholders; `directories` are new to the worker;
+    `kept` are files that no other machine is given.
     """
 
     files: tuple[File, ...] = ()
@@ -36,7 +36,7 @@ class Found(NamedTuple):
 
 
 class Home:
-    """Looks here. For one thread."""
+    """Looks paths up on this machine. For one thread."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Home:
 
     @property
     def directories(self) -> tuple[SandboxPath, ...]:
-        """Those that were ever looked for elsewhere and are here."""
+        """The directories here that any worker has looked for."""
         return tuple(self._directories)
 
     def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes], tool: bytes = b"") -> Found:

@@ -120,8 +120,8 @@ class Bucket:
         return _expiry(reply.headers)
 
     async def _has_bytes(self, name: str, body: bytes | Sequence[bytes]) -> bool:
-        """Whether the object that is there has the size, and the tag if that is a digest, of these bytes. One whose tag is
-        another kind of digest (it was encrypted with a customer's key) is taken for different: it is sent once more.
+        """Whether the object that is there has the size of these bytes, and their tag where the tag is a digest. An object
+        whose tag is another kind of digest (a customer's key encrypted it) counts as different, and is sent once more.
         """
         from hashlib import md5
 
@@ -281,8 +281,8 @@ class Bucket:
         return found
 
     def _is_its_own(self, reply: Reply) -> bool:
-        """Whether a refusal is about this object: archived, encrypted with a key of somebody's, closed to us where others are
-        not. Whoever writes to the bucket can put such ones there.
+        """Whether a refusal is about this object alone: it is archived, or encrypted with somebody's key, or closed to us
+        while others are not. Anybody who writes to the bucket can put such objects there.
         """
         code = errors.code_of(reply)
         own = code in ("InvalidObjectState", "InvalidRequest") or code.startswith("KMS.")

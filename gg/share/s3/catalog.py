@@ -1,4 +1,4 @@
-"""What the remote store holds, as this machine remembers it: an SQLite database that is a memory and nothing more.
+"""What this machine remembers of the remote store: an SQLite database that can be thrown away.
 
 It is filled from the log. What it says may be wrong: a lifecycle rule took an object away, somebody has lied. The read that
 finds so forgets that place here and goes to another one, if there is any; else the object is sent again when it is next
@@ -191,7 +191,7 @@ class Catalog:
         return {by_name[name] for name, pack, born, expires in rows if pack != _GONE and _is_safe(born, expires, now)}
 
     def places(self, keys: Collection[Key]) -> dict[Key, Place]:
-        """Where objects are, those included whose life is about to end: they may still be there. Of several places of one
+        """Where objects are, objects near the end of their life included: they may still be there. Of several places of one
         that which a trusted key names counts, then the latest; it is for whoever finds nothing there to `misplaced` it.
         """
         by_name = {_name(key): key for key in keys}
@@ -295,7 +295,7 @@ class Catalog:
             self._db.execute("DELETE FROM pack WHERE id = ?", (place.number,))
 
     def suspect(self, digest: bytes) -> None:
-        """What stands under this name is damaged: whoever puts it again must not leave it as it is."""
+        """The object of this name is damaged: the next `put` of it must replace it."""
         with self._lock, self._db:
             self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
 

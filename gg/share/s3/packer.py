@@ -1,4 +1,4 @@
-"""From objects that are to be sent to packs: which go together, and where their bytes are read.
+"""Plans packs for the objects to send: which objects go together, and where their bytes are read.
 
 Objects come in *groups* by affinity (the toolchain, system headers, the project): a worker that wants one of a group wants
 most of it. A pack holds up to 32 MiB of raw bytes of one group; small remains of several share one.

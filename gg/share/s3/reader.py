@@ -1,7 +1,7 @@
 """Fetching objects: by ranges of packs, many at once, each compared with its key.
 
-What is found gone or damaged is forgotten in the catalog, so that it counts as missing from then on and is sent again by
-whoever has it.
+An object that is gone or damaged is forgotten in the catalog. It counts as missing from then on, and the next machine that
+has it sends it again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Reader:
         return found
 
     async def _get(self, places: Mapping[Key, Place]) -> dict[Key, bytes]:
-        """Those that are where they are said to be; the others are forgotten to be there."""
+        """The objects that are at these places; the catalog forgets the places of the others."""
         by_pack: dict[Place, list[Key]] = {}
         alone: list[tuple[Key, Place]] = []
         for key, place in places.items():
@@ -65,7 +65,7 @@ class Reader:
         return {key: data for part in found for key, data in part.items()}
 
     def index(self, place: Place) -> pack.Index | None:
-        """What is said to be in a pack; None, and the pack is forgotten, where that cannot be."""
+        """The index of a pack; None, and the pack is forgotten, if what the catalog has cannot be one."""
         known = self._indexes.get(place.number)
         if known is None:
             row = self._catalog.pack(place.number)

@@ -1,4 +1,4 @@
-"""Having a thunk's inputs there before it runs elsewhere: few packs, by affinity, and only what is missing."""
+"""Sends a thunk's inputs to the bucket before it runs elsewhere: in few packs, by affinity, and only what is missing."""
 
 from __future__ import annotations
 
