@@ -212,7 +212,7 @@ def _force(
     end_soon()
     composition = Composition(workspace, settings, observe)
     forcer = composition.forcer
-    forcer.terminal = terminal
+    forcer.showing.terminal = terminal
     try:
         _stop_on_signals(forcer.stop)
         ended = forcer.force(wanted)
@@ -220,7 +220,7 @@ def _force(
         composition.close()
     wanted.out_of_reach += forcer.names_elsewhere
     wanted.lost += forcer.lost
-    told = {"placed": forcer.placed, "failures": tuple(forcer.failures), "fetched": composition.fetched()}
+    told = {"placed": forcer.placed, "failures": tuple(forcer.showing.failures), "fetched": composition.fetched()}
     return ended.status, {**ended.counts(), **told, **composition.spent()}
 
 

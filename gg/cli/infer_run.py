@@ -191,7 +191,7 @@ def _compose(
         show.see(event)
 
     composition = Composition(workspace, replace(settings, keep_going=True), see, store, ledger)
-    composition.forcer.terminal = sys.stderr.isatty()
+    composition.forcer.showing.terminal = sys.stderr.isatty()
     return composition
 
 

@@ -33,6 +33,10 @@ class Found(NamedTuple):
     reduction: Reduction
     paths: Mapping[BlobId, bytes]
 
+    @property
+    def values(self) -> Values:
+        return self.reduction.outputs
+
 
 class Known:
     """The thunks at and below `roots`, as far as the store has them, `encoded`; `find` then fills `values`.
@@ -114,9 +118,6 @@ class Known:
                 or all(self._holds(*each) and not self._is_late(name, each[0]) for each in reduction.extra_inputs)
             )
         ]
-
-    def _extra_hold(self, name: ThunkId, reduction: Reduction) -> bool:
-        return all(self._holds(*each) and not self._is_late(name, each[0]) for each in reduction.extra_inputs)
 
     def _resolved(self, name: ThunkId) -> ThunkId:
         if not self._outlines[name].dependencies:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
-from gg.core.resolve import Values
-from gg.core.thunk import Made, Output, Reduction
-from gg.errors import GGError, Interrupted, MissingObject
+from gg.core.thunk import Output, Reduction
+from gg.errors import GGError, MissingObject
 from gg.force.already_known import Found, Known
-from gg.force.placing import Item, Kept, Placer
-from gg.force.rule_files import RuleFiles, blob_path, kept_of
+from gg.force.placing import Placer
+from gg.force.results import Ended, Result, Results
+from gg.force.rule_files import RuleFiles
 from gg.force.undone import Undone
-from gg.force.words import Words
-from gg.light.named import NamedTuple
+from gg.force.words import Showing, Words
 from gg.observe import build_events as seen
 from gg.store.base import Key, Kind
 from gg.workspace.ledger import Ledger
@@ -28,42 +27,21 @@ from gg.workspace.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
-    from gg.cost.budget import Budget
     from gg.cost.meter import Bill
     from gg.engines.engine import Engine
     from gg.force.driver import Driver
     from gg.force.mailbox import Mailbox
     from gg.force.outcome import Broken, Finished, Hearing, Outcome, Settled
-    from gg.force.staying import Staying
     from gg.host.filedb import FileDB
-    from gg.run.expand import Groups
     from gg.store.base import Store
-    from gg.workspace.granted import Granted
     from gg.workspace.settings import Settings
-
-
-_NOWHERE: Mapping[BlobId, bytes] = {}
-_AS_BEFORE = Kept()
-
-
-class _Result(NamedTuple):
-    """A thunk that has its value, and what to put in the places of its placeholders.
-
-    `superseded`: another thunk's placeholder is where its own was, as after `gcc -c x.c && strip x.o`. Its output goes
-    nowhere, but what it printed and what it wrote besides is wanted.
-    """
-
-    name: ThunkId
-    outputs: Sequence[Output]
-    reduction: Reduction
-    items: list[Item]
-    superseded: bool
 
 
 class Forcer:
     """Forces in one workspace with one set of engines, as often as asked. Close it when done.
 
-    What the engines spend goes on `bill`.
+    What the engines spend goes on `bill`. `ledger`: that of the recording which this is a part of. `placed`: how many files
+    were put in place. `lost`: what recorded calls were to make that the store has lost.
     """
 
     def __init__(
@@ -75,32 +53,24 @@ class Forcer:
         bill: Bill | None = None,
         ledger: Ledger | None = None,
     ) -> None:
-        """`ledger`: that of the recording which this is a part of."""
-        workspace.need_writable()
-        workspace.remove_scratch()
-        if settings.engine != ("local",):
-            from gg.engines.registry import check_names
-
-            check_names(settings)
+        _check(workspace, settings)
         self._store = store
         self._workspace = workspace
         self._settings = settings
         self._bill = bill
         self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
-        self._granted: Granted | None = None
         self._renaming = _renaming(workspace)
         self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
-        self.sink = observe
-        self.terminal = False  # what tools print is shown on one
+        self.showing = Showing(observe, self._ledger, self._renaming)
+        self._observe = self.showing.observe
         self._rules = RuleFiles(workspace, store, self._renaming)
+        self._results = Results(store, self._ledger, self._rules, self._prefix, self._outside, self._observe)
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
-        self.failures: list[str] = []  # a line for each
-        self.lost: list[bytes] = []  # what recorded calls were to make that the store has lost
+        self.lost: list[bytes] = []
         self._files: FileDB | None = None
-        self._opening = threading.Lock()
-        self._making = threading.Lock()
+        self._opening, self._making = threading.Lock(), threading.Lock()
         self._engines: list[Engine] = []
         self._driver: Driver | None = None
         self._mail: Mailbox | None = None
@@ -110,7 +80,7 @@ class Forcer:
         self._placer = Placer(workspace.tmp, workspace.root)
         self._older = Older(workspace.dot)
         self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older)
-        self._under_way: list[_Result] = []
+        self._under_way: list[Result] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
         self._missed = False  # by somebody who does not drop the status
 
@@ -265,16 +235,16 @@ class Forcer:
             path = os.path.dirname(path)
         return False
 
-    def _take(self, batch: Sequence[Found]) -> list[_Result]:
+    def _take(self, batch: Sequence[Found]) -> list[Result]:
         """What to place of what was known, as far as its bytes can be had: the rest is as good as unknown."""
-        results: list[_Result] = []
-        for name, outputs, reduction, paths in batch:
+        results: list[Result] = []
+        for each in batch:
             try:
-                results.append(self._result(name, outputs, reduction, reduction.outputs, paths))
+                results.append(self._results.of(each, self._elsewhere.get(each.name, ())))
             except MissingObject:
-                self._lacking.append(name)
+                self._lacking.append(each.name)
             else:
-                self._observe(self._done(name, outputs, reduction))
+                self._observe(self._done(each.name, each.outputs, each.reduction))
         return results
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
@@ -288,95 +258,33 @@ class Forcer:
             return self._driver or self._make_driver()
 
     def _make_driver(self) -> Driver:
-        from gg.engines.registry import make_engines
-        from gg.engines.supplies import Supplies
-        from gg.force.alone import Alone
-        from gg.force.driver import Driver
-        from gg.run.expand import Groups
-        from gg.schedule.policy import Policy
-        from gg.workspace.later import Later
+        from gg.force.evaluation import Evaluation
 
-        settings, store, groups = self._settings, self._store, Groups(self._store)
-        budget = self._budget() if settings.budget else None
-        later = Later(self._ledger.since, self._ledger.made, self._prefix, self._outside)
-        supplies = Supplies(
-            store=store,
-            groups=groups,
-            files=self.files,
-            workspace=self._workspace,
-            bill=self._bill,
-            renaming=self._renaming,
-            later=later,
-            older=self._older,
-            report=lambda text: self._observe(seen.Note(text)),
+        evaluation = Evaluation(
+            self._workspace,
+            self._store,
+            self._settings,
+            self._ledger,
+            self._older,
+            self._renaming,
+            self.files,
+            self._observe,
+            self._bill,
         )
-        self._engines = make_engines(settings, supplies)
-        several = sum(not engine.caps.reserve for engine in self._engines) > 1
-        policy = Policy(
-            keep_going=settings.keep_going or self._ledger.excuses_any(),  # it would have gone on
-            max_attempts=settings.retries,
-            fallback=None if settings.fallback == "never" else settings.fallback,
-            width=(settings.jobs or None) if several else None,
-        )
-        self._driver = Driver(
-            store=store,
-            engines=self._engines,
-            groups=groups,
-            files=self.files,
-            observe=self._observe,
-            policy=policy,
-            root=self._workspace.root,
-            outside=self._outside,
-            later=later,
-            budget=budget,
-            mail=self._box(),
-            alone=Alone(os.path.join(self._workspace.store, "running")),
-            staying=self._staying(groups),
-        )
+        self._driver, self._engines = evaluation.make(self._box())
         if self._stopped:
             self._driver.stop()
         return self._driver
 
-    def _budget(self) -> Budget:
-        from gg.cost.budget import Budget
-        from gg.cost.meter import Bill
-
-        self._bill = self._bill or Bill()
-        return Budget(self._settings.budget, self._bill)
-
-    def _observe(self, event: seen.Event) -> None:
-        if isinstance(event, seen.ThunkFailed):
-            event = event._replace(stderr=self._fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
-        if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
-            here = self._renaming.outside
-            event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
-            if isinstance(event, seen.ThunkFailed):
-                event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
-        if isinstance(event, seen.ThunkFailed):
-            from gg.observe import wording
-
-            self.failures.append(wording.in_list(event))
-        self.sink(event)
-
-    def _fitting(self, words: bytes, name: ThunkId) -> bytes:
-        """What a thunk's command has printed, as it fits the place where it is shown."""
-        if b"\x1b" not in words:
-            return words
-        from gg.core.colour import By, Look, shown, terminal_look
-        from gg.workspace.settings import terminal_variables
-
-        look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
-        return shown(words, look, By(self._ledger.by(name)))
-
     # Placing
 
     def _finished(self, settled: Sequence[Settled]) -> None:
-        results: list[_Result] = []
+        results: list[Result] = []
         lost: list[ThunkId] = []
         try:
             for each in settled:
                 try:
-                    results.append(self._result(each.name, each.thunk.outputs, each.reduction, each.values, _NOWHERE))
+                    results.append(self._results.of(each, self._elsewhere.get(each.name, ())))
                 except MissingObject:  # the team's store has lost or damaged what it said to have
                     lost.append(each.name)
             self._begin(results)
@@ -396,34 +304,7 @@ class Forcer:
         assert self._driver
         self._driver.end(error)
 
-    def _result(
-        self,
-        name: ThunkId,
-        outputs: Sequence[Output],
-        reduction: Reduction,
-        values: Values,
-        files: Mapping[BlobId, bytes],
-    ) -> _Result:
-        """`files`: where some blobs are known to be."""
-        where = {(path, known.index): None for path, known in self._elsewhere.get(name, ())}
-        superseding = b""
-        for index, output in enumerate(outputs):
-            path = self._outside(output.path)
-            if not (output.soft or output.optional or (path, index) in where):
-                there = None if os.path.islink(path) else read_placeholder(path)
-                if there == (name, index):
-                    where[path, index] = None
-                elif there:
-                    superseding = path
-        items = [
-            self._item(path, values[index], files, Placeholder(name, index), expected=outputs[index].executable)
-            for path, index in where
-        ]
-        like = items[0].path if items else superseding
-        beside = self._beside(name, outputs, values, reduction, like) if like else []
-        return _Result(name, outputs, reduction, [*beside, *items], not items and like != b"")
-
-    def _begin(self, results: list[_Result]) -> None:
+    def _begin(self, results: list[Result]) -> None:
         """Begin to put all in their places. What goes with a placeholder's file comes before it: once that is real,
         nobody would look for more.
         """
@@ -438,15 +319,16 @@ class Forcer:
         while self._texts:
             os.unlink(self._texts.pop())
         came: list[tuple[ThunkId, seen.Diagnostics | None, bool]] = []
-        for name, outputs, reduction, items, superseded in results:
+        for value, items, superseded in results:
+            name, reduction = value.name, value.reduction
             placed = [item.path for item in items if next(kept) and item.over]
             self.placed += len(placed)
             for path in placed:
                 self._observe(seen.Placed(os.fsdecode(path)))
             words = None
             if reduction.stdout or reduction.stderr:
-                label = seen.label(outputs, self._prefix, self._outside)
-                words = seen.Diagnostics(label, reduction.stdout, self._fitting(reduction.stderr, name))
+                label = seen.label(value.outputs, self._prefix, self._outside)
+                words = seen.Diagnostics(label, reduction.stdout, self.showing.fitting(reduction.stderr, name))
             came.append((name, words, bool(placed or superseded)))
         self._ledger.mended([name for name, _, _ in came])
         self._older.drop([name for name, _, _ in came])
@@ -464,76 +346,15 @@ class Forcer:
         except GGError as error:
             self._cannot_place([each.name for each in broken], error)
 
-    def _beside(
-        self, name: ThunkId, outputs: Sequence[Output], values: Values, reduction: Reduction, placeholder: bytes
-    ) -> list[Item]:
-        """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`, and with
-        the permissions that the call's umask leaves, whatever has become of the placeholder's.
-        """
-        items: list[Item] = []
-        declared = [(self._outside(o.path), m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
-        extra = [(self._outside(inside), made) for inside, made in reduction.extra_outputs]
-        for path, made in (*declared, *[(p, m) for p, m in extra if self._may_write(p)]):
-            if os.path.isdir(os.path.dirname(path)):
-                items.append(self._item(path, made, kept=self._kept_beside(name, path, made, placeholder)))
-        for output, soft in zip(outputs, values, strict=True):
-            if output.soft and soft:
-                items += self._rules.items(name, soft, self._outside(outputs[0].path))
-        return items
 
-    def _kept_beside(self, name: ThunkId, path: bytes, made: Made, placeholder: bytes) -> Kept:
-        kept, umask = kept_of(placeholder, 0o666), self._ledger.umask(name)
-        if umask is None:
-            return kept
-        from gg.force.modes_beside import mode_beside
+def _check(workspace: Workspace, settings: Settings) -> None:
+    """Whether there can be a force here, before anything is made for it."""
+    workspace.need_writable()
+    workspace.remove_scratch()
+    if settings.engine != ("local",):
+        from gg.engines.registry import check_names
 
-        return kept._replace(mode=mode_beside(path, umask, executable=made.executable))
-
-    def _staying(self, groups: Groups) -> Staying | None:
-        """What may not leave this machine, where anything does."""
-        from gg.share.tiered import Tiered
-
-        store, settings = self._store, self._settings
-        shared = isinstance(store, Tiered)
-        if not shared and {*settings.engine, settings.fallback} <= {"local", "never"}:
-            return None
-        from gg.force.staying import Staying
-        from gg.workspace.granted import granted_in
-
-        return Staying(
-            granted_in(self._workspace.root, settings),
-            groups,
-            self._outside,
-            store.near.put if isinstance(store, Tiered) else store.put,
-            lambda text: self._observe(seen.Note(text)) if shared else None,
-            os.path.join(self._workspace.dot, "kept"),
-        )
-
-    def _may_write(self, path: bytes) -> bool:
-        """Whether a file that no call declared may be put at `path`: the result may be a worker's, or a colleague's."""
-        if self._granted is None:
-            from gg.workspace.granted import Granted
-
-            self._granted = Granted(self._prefix)
-        if self._granted.may_write(path):
-            return True
-        self._observe(
-            seen.Note(f"{os.fsdecode(path)} is not written: no call declared it, and it is not the build's own")
-        )
-        return False
-
-    def _item(
-        self,
-        path: bytes,
-        made: Made | None,
-        files: Mapping[BlobId, bytes] = _NOWHERE,
-        over: Placeholder | None = None,
-        *,
-        kept: Kept = _AS_BEFORE,
-        expected: bool = False,
-    ) -> Item:
-        source = (files.get(made.blob) or blob_path(self._store, made.blob)) if made else b""
-        return Item(path, source, made, over, kept, expected)
+        check_names(settings)
 
 
 def _renaming(workspace: Workspace) -> Renaming | None:
@@ -542,37 +363,3 @@ def _renaming(workspace: Workspace) -> Renaming | None:
     from gg.workspace import known_as as names
 
     return names.renaming(workspace)
-
-
-class Ended(NamedTuple):
-    """How a force ended. `outcome`: of what had to be evaluated; `known`: how many thunks did not have to."""
-
-    outcome: Outcome | None
-    known: int
-    interrupted: bool
-    dropped: bool = False  # whoever called what has failed would not have minded
-
-    @property
-    def status(self) -> int:
-        """The exit status."""
-        if self.outcome is None:
-            return Interrupted.exit_code if self.interrupted else 0
-        if self.dropped and self.outcome.failures and self.outcome.only_tools_failed:
-            return 0
-        return self.outcome.status
-
-    def counts(self) -> dict[str, object]:
-        """What `RunFinished` says of it, by field."""
-        if self.outcome is None:
-            return {"cached": self.known, "interrupted": self.interrupted}
-        summary = self.outcome.summary
-        return {
-            "ran": self.outcome.ran,
-            "cached": self.outcome.cached + self.known,
-            "failed": summary.failed,
-            "skipped": summary.skipped + summary.dropped,
-            "busy": summary.busy_seconds,
-            "retries": {fault.value: n for fault, n in summary.retries.items()},
-            "interrupted": self.interrupted,
-            "over_budget": self.outcome.over_budget,
-        }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from gg.core.ids import SandboxPath, ThunkId
+from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.resolve import Values
-from gg.core.thunk import Made, Reduction, Thunk, Work
+from gg.core.thunk import Made, Output, Reduction, Thunk, Work
 from gg.engines.engine import Failure
 from gg.errors import BudgetError, GGError, Interrupted
 from gg.light.named import NamedTuple
@@ -23,6 +23,15 @@ class Settled(NamedTuple):
     thunk: Thunk
     values: Values
     reduction: Reduction
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        return self.thunk.outputs
+
+    @property
+    def paths(self) -> Mapping[BlobId, bytes]:
+        """Where the bytes of what it made are known to be: nowhere, yet."""
+        return {}
 
 
 class Broken(NamedTuple):

@@ -6,14 +6,16 @@ settled, or the force is over. Failures do not wait, and are told elsewhere.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from gg.core.ids import ThunkId
 from gg.observe import build_events as seen
 
 if TYPE_CHECKING:
-    from gg.core.ids import ThunkId
+    from gg.core.renaming import Renaming
     from gg.workspace.ledger import Ledger
 
 
@@ -68,3 +70,41 @@ class Words:
         self._next = len(self._calls)
         if told:
             self._ledger.told(told)
+
+
+class Showing:
+    """What tools have printed, as it fits the place where it is shown, with the paths of this machine.
+
+    `terminal`: that place is one. `failures`: a line for each thunk that has failed.
+    """
+
+    def __init__(self, sink: Callable[[seen.Event], None], ledger: Ledger, renaming: Renaming | None) -> None:
+        self._sink = sink
+        self._ledger = ledger
+        self._renaming = renaming
+        self.terminal = False
+        self.failures: list[str] = []
+
+    def observe(self, event: seen.Event) -> None:
+        if isinstance(event, seen.ThunkFailed):
+            event = event._replace(stderr=self.fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
+        if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
+            here = self._renaming.outside
+            event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
+            if isinstance(event, seen.ThunkFailed):
+                event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))
+        if isinstance(event, seen.ThunkFailed):
+            from gg.observe import wording
+
+            self.failures.append(wording.in_list(event))
+        self._sink(event)
+
+    def fitting(self, words: bytes, name: ThunkId) -> bytes:
+        """What a thunk's command has printed."""
+        if b"\x1b" not in words:
+            return words
+        from gg.core.colour import By, Look, shown, terminal_look
+        from gg.workspace.settings import terminal_variables
+
+        look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
+        return shown(words, look, By(self._ledger.by(name)))
