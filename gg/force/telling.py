@@ -22,9 +22,7 @@ _ESTIMATE_S = 1.0  # an estimate takes time in proportion to what is running
 
 
 class Telling:
-    """Tells `observe`. `prefix`: the workspace's path and a slash; `outside`: where on this machine is what a thunk calls by a
-    path.
-    """
+    """Tells `observe`. `prefix`: the workspace's path and a slash; `outside` maps a path inside a thunk to the real path here."""
 
     def __init__(self, observe: Callable[[seen.Event], None], prefix: bytes, outside: Callable[[bytes], bytes]) -> None:
         self.observe = observe

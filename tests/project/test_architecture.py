@@ -29,6 +29,7 @@ HEAVY = {
     "botocore",
     "cryptography",
     "moto",
+    "obstore",
     "zstandard",
     "rich",
     "pytest",
