@@ -49,6 +49,11 @@ def jail() -> str:
     return _find("gg-jail")
 
 
+def warden() -> str:
+    """The program that runs one command and has no process left of it. ToolMissing if it was not built."""
+    return _find("gg-warden")
+
+
 def placer() -> str:
     """The program that puts files in the places of placeholders. ToolMissing if it was not built."""
     return _find("gg-place")

@@ -73,6 +73,7 @@ class Elsewhere(Runner):
         called when a command is over, before anything that it left is looked at.
         """
         super().__init__(scratch, groups)
+        self._warden = b""  # the worker ends all that there is itself
         self._slot.memory = memory
         self._slot.most_said = _MOST_SAID
         self._slot.after = after

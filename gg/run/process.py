@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ class Exit:
     started: float
 
 
+_NOT_EXECUTED = 127
 _MOST_SAID = 1 << 30  # bytes of output, or of error output
 _SMALL = 128 << 20  # bytes: the peak of a process that is not told apart from its commands'
 
@@ -55,6 +57,8 @@ class Slot:
         self._pid = 0
         self._killed = False
         self._cancelled = False
+        self._warden = b""
+        self._trouble = -1
         self.memory = 0  # bytes of data that each process may have; 0 for no limit
         self.most_said = _MOST_SAID
         self.after: Callable[[], None] = lambda: None  # called when a command is over, before what it left is looked at
@@ -72,10 +76,13 @@ class Slot:
         cwd: bytes | str,
         *,
         together: bool = False,
+        warden: bytes = b"",
     ) -> Exit:
         """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed,
-        TooMuch. `together`: what it prints as errors is part of its output.
+        TooMuch. `together`: what it prints as errors is part of its output. `warden`: gg-warden, to have no process left of
+        it; without one those of its group end.
         """
+        self._warden = warden
         said = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
         try:
             return self._run(program, argv, env, cwd, said, together)
@@ -113,6 +120,7 @@ class Slot:
         self.after()
         if killed:
             raise Killed
+        self._refuse_unstarted(code, program)
         out, err = [self._take(fd) for fd in said]
         cpu = int((used.ru_utime + used.ru_stime) * 1e9)
         usage = Usage(wall, cpu, _own_peak(used.ru_maxrss * 1024))
@@ -126,11 +134,13 @@ class Slot:
         cwd: bytes | str,
         said: Sequence[int],
     ) -> subprocess.Popen[bytes]:
+        trouble = self._told_by_warden()
         for pause in (*_BUSY_PAUSES, None):
             try:
                 return subprocess.Popen(
-                    list(argv),
-                    executable=program,
+                    [b"gg-warden", b"%d" % trouble, program, *argv] if trouble >= 0 else list(argv),
+                    executable=self._warden or program,
+                    pass_fds=(trouble,) if trouble >= 0 else (),
                     env=dict(env),
                     cwd=cwd,
                     stdin=self._null,
@@ -145,6 +155,20 @@ class Slot:
                 time.sleep(pause)
         raise AssertionError
 
+    def _told_by_warden(self) -> int:
+        """Where the warden says why a command could not be executed; -1 without one."""
+        if self._warden and self._trouble < 0:
+            self._trouble = os.memfd_create("trouble", os.MFD_CLOEXEC)
+        return self._trouble if self._warden else -1
+
+    def _refuse_unstarted(self, code: int, program: bytes) -> None:
+        """OSError, if the warden says that the command was never executed."""
+        if code != _NOT_EXECUTED or not self._warden or not (said := os.pread(self._trouble, 4, 0)):
+            return
+        os.ftruncate(self._trouble, 0)
+        number = int.from_bytes(said, sys.byteorder)
+        raise OSError(number, os.strerror(number), os.fsdecode(program))
+
     def cancel(self) -> None:
         """Kill the command that runs and refuse later ones. From any thread."""
         with self._lock:
@@ -158,13 +182,18 @@ class Slot:
             self._kill()
 
     def _kill(self) -> None:
-        if self._pid:
+        if self._pid and self._warden:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._pid, signal.SIGTERM)  # it kills all that there is of the command
+        elif self._pid:
             for kill in (os.killpg, os.kill):  # it may have joined another group
                 with suppress(ProcessLookupError, PermissionError):
                     kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
         os.close(self._null)
+        if self._trouble >= 0:
+            os.close(self._trouble)
 
     def _take(self, fd: int) -> bytes:
         size = os.fstat(fd).st_size

@@ -63,6 +63,7 @@ class Runner:
         for directory in (self._overlay, self._gone, self._tmp):
             os.makedirs(directory, exist_ok=True)
         self._preload = os.fsencode(native.pathmap_library())
+        self._warden = os.fsencode(native.warden())
         self._passed = [pathmap.passed(p) for p in (os.fsencode(self._tmp), *_PASSED)]
         self._slot = Slot()
         self._flags = 0
@@ -126,7 +127,7 @@ class Runner:
         command, closed, cwd = prepared.command, job.thunk.closed, job.thunk.cwd
         directory = self._in_overlay(cwd) if closed else self._directory(cwd)
         env = self._environment(job, prepared)
-        done = self._slot.run(command.program, command.argv, env, directory, together=closed)
+        done = self._slot.run(command.program, command.argv, env, directory, together=closed, warden=self._warden)
         return self._observe(done, map_file.observed(), prepared)
 
     def _prepare(self, job: Job) -> _Prepared | None:
