@@ -85,6 +85,13 @@ class CalledTools:
             return (program, *request.argv[1:])
         if request.path and os.path.basename(request.argv[0]) == _SHIM:  # valgrind names a program by its file
             return (request.path, *request.argv[1:])
+        if request.argv and b"/" in request.argv[0] and request.argv[0] != program:
+            from gg.models.toolchain import is_masquerade
+
+            if is_masquerade(
+                named(request.argv[0], request.cwd)
+            ):  # which calls the compiler by the compiler's own name
+                return (program, *request.argv[1:])
         return request.argv
 
 

@@ -125,6 +125,9 @@ class Capture:
         pwd = draft.env.get(b"PWD")
         if pwd and pwd != cwd:
             links = (*links, *self._canon.directory(pwd)[1])
+        called = draft.argv[0]
+        if b"/" in called and not self._world.stable(called):  # a driver looks for its parts beside that name
+            links = (*links, *self._canon.file(named(called, call.cwd))[1])
         entries: dict[bytes, Entry] = {link.path: link for link in links}
         groups = [self._tools(draft.tools, entries)]
         if draft.plugins:  # apart, so that they need not travel with what they do nothing for

@@ -28,6 +28,8 @@ def doubt(call: Call) -> str:
     argv = call.argv
     if b"" in argv:
         return "an empty argument"
+    if b"PATH" not in call.env and b"/" not in argv[0]:
+        return "a driver that is called by its name looks for itself along PATH, and there is none"
     if names_own(argv):
         return "names a file of its own process"
     if call.cwd.startswith((b"/proc/", b"/dev/")) or _OWN.search(call.env.get(b"PWD", b"")):

@@ -81,7 +81,7 @@ class ForcedReads:
     def run_real(self, call: Call, answer: RunReal, reply: Reply) -> None:
         """Let the real tool run, once what it reads is real."""
         self._calls.ran(call.tool.name, answer.why, probe=answer.probe, argv=call.argv, cwd=call.cwd)
-        edits = [] if answer.nested else [b"GG_BYPASS=1", b"PATH=" + call.env.get(b"PATH", b"")]
+        edits = [] if answer.nested else protocol.edits_for_real(call.env)
         go = protocol.reply_exec(call.tool.path, call.argv, edits)
         waiting = self._placeholders_read(call, answer)
         if not waiting:

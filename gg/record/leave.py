@@ -173,7 +173,7 @@ class Leaver:
             os.write(file.fd, data)
             info = os.fstat(file.fd)
             if how.mode is None:
-                _check_replaced(path, file, info, anew=how.anew)
+                _check_replaced(path, file, info, anew=how.anew, emptied=how.of is not None)
             self._outside(path, file.device)
             if how.of is not None:
                 self._keep_older(path, how.of)
@@ -194,14 +194,16 @@ class Leaver:
             self._older.keep(path, of)
 
 
-def _check_replaced(path: bytes, file: NewFile, new: os.stat_result, *, anew: bool) -> None:
+def _check_replaced(path: bytes, file: NewFile, new: os.stat_result, *, anew: bool, emptied: bool) -> None:
     """CannotLeave if it makes a difference whether the tool writes into what stands there or makes a new file, unless it
-    is known to do the latter (`anew`).
+    is known to do the latter (`anew`). `emptied`: it does if that is empty, as the temporary file of a script is.
     """
     try:
         old = os.lstat(path)
     except FileNotFoundError:
         return
+    if emptied and stat.S_ISREG(old.st_mode) and not old.st_size:
+        raise CannotLeave("what stands at its output is empty, and may be open in who waits for what will be in it")
     same = (old.st_mode, old.st_uid, old.st_gid, old.st_nlink) == (new.st_mode, new.st_uid, new.st_gid, 1)
     if same and _same_attributes(path, file.fd):
         return

@@ -159,6 +159,11 @@ def reply_exec(program: bytes, argv: Sequence[bytes], env_edits: Sequence[bytes]
     return _framed(struct.pack("<B3xII", 1, len(argv), len(env_edits)) + strings)
 
 
+def edits_for_real(env: Mapping[bytes, bytes]) -> list[bytes]:
+    """What is changed in the environment of a program that runs past us: a PATH without our shims, if it has one."""
+    return [b"GG_BYPASS=1", *(b"PATH=" + path for path in [env.get(b"PATH")] if path is not None)]
+
+
 def reply_ready() -> bytes:
     return _framed(struct.pack("<B3x", 2))
 

@@ -92,7 +92,8 @@ class _Jail:
         self._report.clear()
         thunk = self._job.thunk
         places = self._places()
-        command = Programs().command(thunk, places)
+        declared = {path: entry for path, entry in self._entries.items() if isinstance(entry, Symlink)}
+        command = Programs().command(thunk, places, declared)
         self._command = command
         operations: list[tuple[bytes, ...]] = [(b"keep", self._root)]
         links: list[tuple[bytes, ...]] = []

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gg.core.colour import TERMINAL, TERMINFO, asks, marked
 from gg.core.ids import SandboxPath
-from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk
+from gg.core.thunk import Directory, File, OutputOf, Symlink, Thunk, Work
 from gg.host import native_programs as native
 from gg.host.trees import empty_tree, remove_tree
 from gg.light.named import NamedTuple
@@ -89,6 +89,7 @@ class Runner:
         from gg.run.jail import run_in_jail
 
         ran = run_in_jail(job, self._groups, self._slot, self._scratch)
+        self._list_plainly(job.thunk, ran.written)
         ran.stdout, ran.stderr = self._said(ran.stdout), self._said(ran.stderr)
         if ran.status and LOADER_FAILED in ran.stderr:
             # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
@@ -128,7 +129,9 @@ class Runner:
         directory = self._in_overlay(cwd) if closed else self._directory(cwd)
         env = self._environment(job, prepared)
         done = self._slot.run(command.program, command.argv, env, directory, together=closed, warden=self._warden)
-        return self._observe(done, map_file.observed(), prepared)
+        ran = self._observe(done, map_file.observed(), prepared)
+        self._list_plainly(job.thunk, ran.written)
+        return ran
 
     def _prepare(self, job: Job) -> _Prepared | None:
         thunk = job.thunk
@@ -201,7 +204,10 @@ class Runner:
 
     def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
         """How to start it here. `own`: the entries that are its own, `places`: where the bytes of those are."""
-        return self._programs.command(thunk, places)
+        links = {e.path: e for e in own if isinstance(e, Symlink)}
+        for node in self._groups.below(thunk.groups):
+            links.update([(e.path, e) for e in node.entries if isinstance(e, Symlink)])
+        return self._programs.command(thunk, places, links)
 
     def _directory(self, cwd: bytes) -> bytes:
         """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
@@ -215,6 +221,18 @@ class Runner:
     def _said(self, text: bytes) -> bytes:
         """What it has printed, with its temporary files where a plain command's are."""
         return text.replace(os.fsencode(self._tmp), _PLAIN_TMP) if text else text
+
+    def _list_plainly(self, thunk: Thunk, written: Mapping[SandboxPath, tuple[str, bool]]) -> None:
+        """The same in what a link writes about itself: maps, and rules for make."""
+        for output in thunk.outputs[1:] if thunk.work is Work.LINK else ():
+            if output.path in written:
+                with open(os.open(written[output.path][0], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
+                    text = file.read()
+                    said = text if b"\0" in text else self._said(text)
+                    if said is not text:
+                        file.seek(0)
+                        file.write(said)
+                        file.truncate()
 
     @staticmethod
     def _target(job: Job, entry: Shown) -> bytes:

@@ -58,13 +58,18 @@ class Programs:
     def __init__(self) -> None:
         self._known: dict[tuple[bytes, int, int, int], Program] = {}
 
-    def command(self, thunk: Thunk, places: Mapping[SandboxPath, bytes]) -> Command:
-        """How to start `thunk`; OSError if it cannot be. `places`: where files are that are not at their own path."""
+    def command(
+        self, thunk: Thunk, places: Mapping[SandboxPath, bytes], links: Mapping[SandboxPath, Symlink]
+    ) -> Command:
+        """How to start `thunk`; OSError if it cannot be. `places`: where files are that are not at their own path. `links`: those
+        that are declared, which may lead elsewhere by now.
+        """
         path = thunk.program
         argv = thunk.argv
         needs: list[SandboxPath] = []
         for _ in range(_SCRIPT_DEPTH):
-            host = places.get(path) or path
+            real = through_links(path, links)
+            host = places.get(real) or real
             program = self.of(host)
             needs.append(path)
             if not program.interpreter:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.e2e.project import Project
@@ -16,6 +18,9 @@ READERS = {
     "Python": 'gcc -MMD -MF deps -c a.c; python3 -c \'print(open("deps").read(), file=open("b", "w"))\'',
     "dd": "gcc -MMD -MF deps -c a.c; dd if=deps of=b 2>/dev/null; install -m 600 deps c; cmp deps c",
     "assemblers": "as --MD s.dep s.s -o s.o; cat s.dep >b; nasm -felf64 -MD n.dep n.asm -o n.o; cp n.dep c",
+    "of several sources": "gcc -MMD m.c m2.c -o m; cat m.d >b; gcc -MD -MF n.d m2.c m.c -o n; cp n.d c",
+    "the linker's": "gcc -c m.c; gcc m.o -o m -Wl,--dependency-file=m.d; wc -l m.d >b; cp m.d c; "
+    "gcc -o n m.c -Wl,--dependency-file=n.d; grep -c : n.d >e; rm n.d",
     "removed, its inode taken": "gcc -MMD -MF deps -c a.c; rm deps; gcc -c m.c; gcc m.o -o m; ./m; cat m.o >b",
 }
 PLACES = {
@@ -30,6 +35,7 @@ PLACES = {
 def write(project: Project) -> None:
     project.write("a.c", '#ifdef NEVER\n#include "x.h"\n#endif\n#include <stdio.h>\n#include "y.h"\nint y;\n')
     project.write("m.c", "int main(void) { return 0; }\n")
+    project.write("m2.c", "int m2;\n")
     project.write("x.h", "")
     project.write("y.h", "")
     project.write("s.s", "f:\n nop\n")
@@ -62,3 +68,18 @@ def test_a_generated_header(project: Project) -> None:
     project.write("b.c", '#include "gen.h"\n')
     script = "gcc gen.c -o gen; ./gen >gen.h; gcc -MMD -MF b.dep -c b.c; sed s/b/c/ b.dep >c.dep"
     project.same_as_plain("sh", "-ec", script, make=False)
+
+
+@pytest.mark.parametrize("isolation", ["pathmap", "namespace"])
+def test_what_a_link_lists_has_the_compilers_names(project: Project, isolation: str) -> None:
+    """What it compiled in a temporary file is called so as the compiler calls it, which is another name each time."""
+    write(project)
+    link = "gcc m.c m2.c -o m -Wl,-Map=m.map,--dependency-file=m.d"
+    expected, _ = project.plain("sh", "-ec", link)
+    project.infer("sh", "-ec", link)
+    project.force("--isolation", isolation)
+    temporary = re.compile(rb"/tmp/cc[A-Za-z0-9]{6}\.o")
+    for name in ("m.map", "m.d"):
+        plain, got = expected[name].data, project.path(name).read_bytes()
+        assert temporary.search(plain)
+        assert temporary.sub(b"TEMPORARY", got) == temporary.sub(b"TEMPORARY", plain)

@@ -20,6 +20,7 @@ OUTPUTS = {
     "a listing": "as y.s -o z.o -al=z.o\nas y.s -o z.o -al=y.s\ncp kept.s y.s\n"
     "ld -r x.o -o z.o -Map=z.o\nld -r x.o -o z.o -Map=x.o",
     "a response file": "gcc @args -o args\ncp kept.args args\ngcc @args -o ./args",
+    "no PATH": "env -i gcc -c x.c -o n.o\nenv -i gcc -c y.s -o m.o\nenv -u PATH $(command -v gcc) -c x.c -o k.o\nls",
     "several names": "ln x.o z.o\ngcc -c x.c -o z.o\nstrip -g x.o\nln y.s z.s\ngcc -S x.c -o z.s\nln -s x.o w.o\ngcc -c h.c -o w.o",
 }
 EDITS = {

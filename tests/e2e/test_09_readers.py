@@ -321,3 +321,62 @@ def test_a_static_reader_killed_while_it_waits(project: Project) -> None:
     project.infer(*script(project, f"{tool} slow", wait, "busybox cat slow > read"))
     assert project.path("status").read_bytes() == b"137\n"
     assert project.path("read").read_bytes() == b"done\n"
+
+
+RINGS = """\
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* The descriptor of a file that the kernel opens by a ring; where there are none, by open. */
+static int by_ring(const char *path)
+{
+    struct io_uring_params p = {0};
+    int ring = (int)CALL(SYS_io_uring_setup, 4, (long)&p);
+    if (ring < 0)
+        return open(path, O_RDONLY);
+    size_t size = p.sq_off.array + p.sq_entries * 4 + p.cq_off.cqes + p.cq_entries * sizeof(struct io_uring_cqe);
+    char *sq = mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQ_RING);
+    char *cq = p.features & IORING_FEAT_SINGLE_MMAP
+                   ? sq : mmap(0, size, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_CQ_RING);
+    struct io_uring_sqe *e =
+        mmap(0, p.sq_entries * sizeof *e, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+    memset(e, 0, sizeof *e);
+    e->opcode = IORING_OP_OPENAT;
+    e->fd = AT_FDCWD;
+    e->addr = (unsigned long)path;
+    __atomic_store_n((unsigned *)(sq + p.sq_off.tail), 1, __ATOMIC_RELEASE);
+    syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, 0, 0);
+    return ((struct io_uring_cqe *)(cq + p.cq_off.cqes))->res;
+}
+
+int main(int argc, char **argv)
+{
+    return argc < 2 || printf("%ld\\n", (long)lseek(by_ring(argv[1]), 0, SEEK_END)) < 0;
+}
+"""
+OWN_CALL = """\
+static long own_call(long n, long a, long b)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("syscall" : "+a"(n) : "D"(a), "S"(b) : "rcx", "r11", "memory");
+    return n;
+#else
+    return syscall(n, a, b);
+#endif
+}
+#define CALL own_call
+"""
+
+
+@pytest.mark.parametrize("options", ["-DCALL=syscall", "-DCALL=syscall -static", "-include own_call.h"])
+def test_what_the_kernel_opens_by_a_ring_is_real(options: str, answer: Project) -> None:
+    answer.write("rings.c", RINGS)
+    answer.write("own_call.h", f"#include <unistd.h>\n{OWN_CALL}")
+    build = script(answer, f"gcc {options} rings.c -o rings", "gcc -c a.c -o a.o", "./rings a.o > out")
+    answer.same_as_plain(*build, make=False)

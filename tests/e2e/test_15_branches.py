@@ -125,6 +125,26 @@ def test_a_failure_that_its_shell_drops_fails_nothing(script: str, project: Proj
 
 
 @pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("gcc -c good.c; ar rcsN 1 x.a good.o; gcc -c good.c -o h.o", "meaningful"),
+        ("gcc -c good.c; ar rcs x.a good.o; ar rcsN 1 x.a good.o; wc -c x.a; gcc -c good.c -o h.o", "meaningful"),
+        ("gcc -c uses.c; strip -N good uses.o; gcc -c good.c", "relocation"),
+    ],
+)
+def test_a_failed_edit_that_its_shell_drops_fails_nothing(script: str, says: str, project: Project) -> None:
+    sources(project)
+    project.write("uses.c", "int good(void);\nint uses(void) { return good(); }\n")
+    expected, plain = project.plain("sh", "-c", script)
+    recorded = project.infer("sh", "-c", script)
+    forced = project.force()
+    project.assert_tree(expected)
+    assert says in plain.text
+    assert says in recorded.text + forced.text
+    assert says not in project.force().text
+
+
+@pytest.mark.parametrize(
     "script", ["gcc -c opt.c; gcc opt.o m.c -o p", "for f in opt m; do gcc -c $f.c; done; gcc opt.o m.o"]
 )
 def test_a_failure_that_is_dropped_fails_what_needs_it(script: str, project: Project) -> None:

@@ -320,6 +320,24 @@ def test_a_compiler_of_ones_own_that_goes_away(project: Project, tmp_path: Path)
     assert not project.placeholders()
 
 
+@pytest.mark.parametrize(
+    "then", ["rm bin/cc", "ln -sf /usr/bin/clang bin/cc", "mv bin there", "rm bin/cc; cp $(which clang) bin/cc"]
+)
+def test_a_link_to_a_compiler_that_leads_elsewhere(project: Project, then: str) -> None:
+    """What it led to when the call was made is what runs, whoever called it by which name."""
+    project.write("a.c", "int x;\n")
+    project.path("bin").mkdir()
+    project.path("bin/cc").symlink_to(os.path.realpath(shutil.which("gcc") or ""))
+    calls = "bin/cc -c a.c; $PWD/bin/cc -c a.c -o b.o; (PATH=$PWD/bin:$PATH; cc -g -c a.c -o c.o); cd bin; ./cc -c ../a.c -o ../d.o"
+    project.same_as_plain("sh", "-ec", f"({calls})\n{then}", make=False)
+
+
+def test_a_masquerade_that_goes_away(project: Project) -> None:
+    project.write("a.c", "int x;\n")
+    project.write("tools/ccache", '#!/bin/sh\nexec "$(basename "$0")" "$@"\n', 0o755)
+    project.same_as_plain("sh", "-ec", "ln -s tools/ccache gcc; ./gcc -c a.c; rm gcc", make=False)
+
+
 # gg-infer --force: round by round
 
 

@@ -92,6 +92,21 @@ def test_what_stands_at_an_output(sources: Project, tool: str) -> None:
     assert got == plain
 
 
+OPEN = {
+    "a shell's": "exec 7<>d.o; gcc -c a.c -o d.o; cat <&7 >seen; exec 7<>e.s; gcc -S a.c -o e.s; cat <&7 >>seen",
+    "written on": "exec 8>d.o; gcc -c a.c -o d.o; echo over >&8; exec 8>&-; cmp in.o d.o >seen || true",
+    "Python's": "python3 -c 'import subprocess, tempfile\n"
+    'f = tempfile.NamedTemporaryFile(dir=".", suffix=".o", delete=False)\n'
+    'subprocess.run(["sh", "-c", "gcc -c a.c -o $0; ld -r $0 -o out.o", f.name], check=True)\n'
+    'open("seen", "wb").write(f.read())\nimport os; os.unlink(f.name)\' ',
+}
+
+
+@pytest.mark.parametrize("command", OPEN.values(), ids=OPEN)
+def test_an_empty_output_that_somebody_has_open(sources: Project, command: str) -> None:
+    sources.same_as_plain("bash", "-ec", command, make=False)
+
+
 def two_ways(project: Project, directory: Path, command: str) -> None:
     """Run it plainly and through gg in the same directory, set up by the caller: modes, owners, access lists are the same."""
     look = "find . -name '*.[ocd]' -o -name prog | sort | xargs stat -c '%n %a %u %g'; getfacl -R . 2>/dev/null || true"

@@ -48,6 +48,9 @@ COMMANDS = {
     "links as such": "gcc -c a.c; ln -s a.o l.o; cp -a a.o l.o $S/; cp -t $S -L l.o; install -Dm444 a.o --target-directory=$S/d/e",
     "several": "gcc -c a.c; gcc -c m.c; cp a.o m.o Makefile $S/; mv m.o $S/n.o",
     "static programs": "gcc -c a.c; gcc -c m.c; busybox cp a.o $S/; busybox cp m.o a.o",
+    "a static program's rename": "mkdir -p d/e f; gcc -c a.c -o d/e/a.o; gcc -c m.c -o f/m.o; busybox mv d $S/; "
+    "ln -s $S out; busybox mv f out; gcc -c a.c; busybox mv a.o out",
+    "a static program's link": "gcc -c a.c; W=$PWD; cd $S; busybox ln $W/a.o b.o",
 }
 
 

@@ -48,19 +48,19 @@ static inline int gg_has_calls(const void *code, size_t size)
 }
 
 /* Is there, in this code, an instruction that makes a system call, closely after one that says which: one of those that open a
- * file or ask for its size? Compilers put the number right before it. */
+ * file or ask for its size, or io_uring's first? Compilers put the number right before it. */
 static inline int gg_opens_by_itself(const void *code, size_t size)
 {
     const unsigned char *start = code, *end = start + size, *at = start;
 #if defined(__x86_64__)
-    static const unsigned short numbers[] = {2, 4, 6, 76, 257, 262, 332, 437};
+    static const unsigned short numbers[] = {2, 4, 6, 76, 257, 262, 332, 425, 437};
     for (; (at = gg_next_call(at, end)) != NULL; at += 2)
         for (const unsigned char *p = at - start > 45 ? at - 45 : start; p + 5 <= at; p++)
             for (size_t i = 0; p[0] == 0xb8 && p[3] == 0 && p[4] == 0 && i < sizeof numbers / sizeof *numbers; i++)
                 if (p[1] + 256 * p[2] == numbers[i]) /* mov eax, number */
                     return 1;
 #elif defined(__aarch64__)
-    static const unsigned numbers[] = {45, 56, 79, 291, 437};
+    static const unsigned numbers[] = {45, 56, 79, 291, 425, 437};
     unsigned word, before;
     for (; end - at >= 4; at += 4) {
         memcpy(&word, at, 4);

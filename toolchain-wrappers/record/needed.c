@@ -263,6 +263,8 @@ static int force_needed(struct search *search, int dir, const char *path, struct
             continue;
         if (program != NULL && strncmp(name, "libasan.so", 10) == 0)
             program->sanitized = 1;
+        if (program != NULL && strncmp(name, "liburing.so", 11) == 0) /* files are opened by the kernel itself */
+            program->unreached = 1;
         int there;
         if (strchr(name, '/') != NULL) {
             there = gg_force_path(AT_FDCWD, name) != 0 ? -1 : strlen(name) < sizeof found;

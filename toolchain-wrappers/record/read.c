@@ -95,6 +95,20 @@ static int force(const char *path)
     return ready ? 0 : -1;
 }
 
+void gg_before_unseen(void)
+{
+    char name[PATH_MAX] = "?", *argv[] = {name, NULL};
+    struct gg_reply reply;
+    if (gg_session()->socket == NULL)
+        return;
+    if (ask("", &reply) == NULL)
+        gg_reply_free(&reply);
+    ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
+    name[n > 0 ? n : 1] = '\0';
+    if (gg_ask(gg_session()->socket, GG_UNWATCHED, 0, name, "/", argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+}
+
 static int name_of(int fd, char path[PATH_MAX])
 {
     char link[40];

@@ -77,6 +77,9 @@ void gg_force_held(int fd);
  * be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
+/* From here on nobody sees what this process reads: have all that waits made, and tell the recorder. */
+void gg_before_unseen(void);
+
 /* Have the compiler write the dependency file at `path`, if the recorder wrote it and this program may not read that. */
 void gg_make_exact(int dir, const char *path);
 

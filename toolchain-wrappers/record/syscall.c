@@ -23,11 +23,11 @@ __attribute__((visibility("hidden"))) void *gg_syscall_next;
 
 const unsigned char gg_handled[CALLS] = {
 #ifdef SYS_open
-    [SYS_open] = 1,     [SYS_stat] = 1,     [SYS_lstat] = 1,      [SYS_chmod] = 1,
+    [SYS_open] = 1,     [SYS_stat] = 1,     [SYS_lstat] = 1,          [SYS_chmod] = 1,
 #endif
-    [SYS_openat] = 1,   [SYS_openat2] = 1,  [SYS_newfstatat] = 1, [SYS_statx] = 1,
-    [SYS_truncate] = 1, [SYS_fchmodat] = 1, [SYS_fchmod] = 1,     [SYS_name_to_handle_at] = 1,
-    [SYS_execve] = 1,   [SYS_execveat] = 1,
+    [SYS_openat] = 1,   [SYS_openat2] = 1,  [SYS_newfstatat] = 1,     [SYS_statx] = 1,
+    [SYS_truncate] = 1, [SYS_fchmodat] = 1, [SYS_fchmod] = 1,         [SYS_name_to_handle_at] = 1,
+    [SYS_execve] = 1,   [SYS_execveat] = 1, [SYS_io_uring_setup] = 1,
 };
 
 __attribute__((constructor)) static void look_up(void)
@@ -78,6 +78,9 @@ __attribute__((visibility("hidden"), used)) long gg_syscall(long number, long a,
         return gg_exec(AT_FDCWD, (const char *)a, (char *const *)b, (char *const *)c, 0);
     case SYS_execveat:
         return gg_exec((int)a, (const char *)b, (char *const *)c, (char *const *)d, (int)e);
+    case SYS_io_uring_setup:
+        gg_before_unseen();
+        return gg_raw(number, a, b, c, d, e, f);
     default: /* before we have been set up */
         return gg_raw(number, a, b, c, d, e, f);
     }

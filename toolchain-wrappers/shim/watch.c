@@ -9,6 +9,7 @@
  */
 #define _GNU_SOURCE
 #include "watch.h"
+#include "watched_calls.h"
 
 #include "no_recorder.h"
 #include "../common/go.h"
@@ -17,10 +18,10 @@
 #include "../common/programs.h"
 #include "../common/wire.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -38,64 +39,6 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define NONE (-1)
-#define HOW (-2) /* openat2: flags are in memory, behind the third argument */
-
-enum what {
-    OPENS,
-    SIZES, /* tells a file's size */
-    CUTS,  /* shortens it or makes it longer: by how much is told where other calls have flags */
-    HIDES  /* may make it one that its owner cannot read: so the mode */
-};
-
-/* One system call: where among its arguments are the directory, the path and the flags. */
-struct call {
-    uint32_t arch, number;
-    signed char dir, path, flags, what;
-};
-
-static const struct call calls[] = {
-#if defined(__x86_64__)
-    {AUDIT_ARCH_X86_64, 2, NONE, 0, 1, OPENS},    /* open */
-    {AUDIT_ARCH_X86_64, 257, 0, 1, 2, OPENS},     /* openat */
-    {AUDIT_ARCH_X86_64, 437, 0, 1, HOW, OPENS},   /* openat2 */
-    {AUDIT_ARCH_X86_64, 4, NONE, 0, NONE, SIZES}, /* stat */
-    {AUDIT_ARCH_X86_64, 6, NONE, 0, NONE, SIZES}, /* lstat */
-    {AUDIT_ARCH_X86_64, 262, 0, 1, NONE, SIZES},  /* newfstatat */
-    {AUDIT_ARCH_X86_64, 332, 0, 1, NONE, SIZES},  /* statx */
-    {AUDIT_ARCH_I386, 5, NONE, 0, 1, OPENS},      /* open */
-    {AUDIT_ARCH_I386, 295, 0, 1, 2, OPENS},       /* openat */
-    {AUDIT_ARCH_I386, 437, 0, 1, HOW, OPENS},     /* openat2 */
-    {AUDIT_ARCH_I386, 195, NONE, 0, NONE, SIZES}, /* stat64 */
-    {AUDIT_ARCH_I386, 196, NONE, 0, NONE, SIZES}, /* lstat64 */
-    {AUDIT_ARCH_I386, 300, 0, 1, NONE, SIZES},    /* fstatat64 */
-    {AUDIT_ARCH_I386, 383, 0, 1, NONE, SIZES},    /* statx */
-    {AUDIT_ARCH_X86_64, 76, NONE, 0, 1, CUTS},    /* truncate */
-    {AUDIT_ARCH_X86_64, 90, NONE, 0, 1, HIDES},   /* chmod */
-    {AUDIT_ARCH_X86_64, 268, 0, 1, 2, HIDES},     /* fchmodat */
-    {AUDIT_ARCH_I386, 193, NONE, 0, 1, CUTS},     /* truncate64 */
-    {AUDIT_ARCH_I386, 15, NONE, 0, 1, HIDES},     /* chmod */
-    {AUDIT_ARCH_I386, 306, 0, 1, 2, HIDES},       /* fchmodat */
-#elif defined(__aarch64__)
-    {AUDIT_ARCH_AARCH64, 56, 0, 1, 2, OPENS},     /* openat */
-    {AUDIT_ARCH_AARCH64, 437, 0, 1, HOW, OPENS},  /* openat2 */
-    {AUDIT_ARCH_AARCH64, 79, 0, 1, NONE, SIZES},  /* newfstatat */
-    {AUDIT_ARCH_AARCH64, 291, 0, 1, NONE, SIZES}, /* statx */
-    {AUDIT_ARCH_ARM, 5, NONE, 0, 1, OPENS},       /* open */
-    {AUDIT_ARCH_ARM, 322, 0, 1, 2, OPENS},        /* openat */
-    {AUDIT_ARCH_ARM, 437, 0, 1, HOW, OPENS},      /* openat2 */
-    {AUDIT_ARCH_ARM, 195, NONE, 0, NONE, SIZES},  /* stat64 */
-    {AUDIT_ARCH_ARM, 196, NONE, 0, NONE, SIZES},  /* lstat64 */
-    {AUDIT_ARCH_ARM, 327, 0, 1, NONE, SIZES},     /* fstatat64 */
-    {AUDIT_ARCH_ARM, 397, 0, 1, NONE, SIZES},     /* statx */
-    {AUDIT_ARCH_AARCH64, 45, NONE, 0, 1, CUTS},   /* truncate */
-    {AUDIT_ARCH_AARCH64, 53, 0, 1, 2, HIDES},     /* fchmodat */
-    {AUDIT_ARCH_ARM, 193, NONE, 0, 2, CUTS},      /* truncate64 */
-    {AUDIT_ARCH_ARM, 15, NONE, 0, 1, HIDES},      /* chmod */
-    {AUDIT_ARCH_ARM, 333, 0, 1, 2, HIDES},        /* fchmodat */
-#endif
-    {0, 0, 0, 0, 0, 0}};
 
 #define CALLS (sizeof calls / sizeof calls[0] - 1)
 
@@ -176,19 +119,33 @@ static int same_root(pid_t pid)
            ours.st_dev == theirs.st_dev;
 }
 
-/* The file of a call as a path of ours. */
-static int path_of(const struct seccomp_notif *asked, const struct call *c, char full[2 * PATH_MAX])
+/* The file that a call names by two of its arguments, as a path of ours. */
+static int path_in(const struct seccomp_notif *asked, int at_dir, int at_path, char full[2 * PATH_MAX])
 {
     char path[PATH_MAX];
     pid_t pid = (pid_t)asked->pid;
-    int dir = c->dir == NONE ? AT_FDCWD : (int)asked->data.args[(int)c->dir];
-    if (read_string(pid, asked->data.args[(int)c->path], path) != 0 || path[0] == '\0')
+    int dir = at_dir == NONE ? AT_FDCWD : (int)asked->data.args[at_dir];
+    if (read_string(pid, asked->data.args[at_path], path) != 0 || path[0] == '\0')
         return -1;
     int n = path[0] == '/'    ? same_root(pid) ? 0 : snprintf(full, PATH_MAX, "/proc/%d/root", (int)pid)
                : dir == AT_FDCWD ? snprintf(full, PATH_MAX, "/proc/%d/cwd/", (int)pid)
                               : snprintf(full, PATH_MAX, "/proc/%d/fd/%d/", (int)pid, dir);
     strcpy(full + n, path);
     return 0;
+}
+
+static int path_of(const struct seccomp_notif *asked, const struct call *c, char full[2 * PATH_MAX])
+{
+    return path_in(asked, c->dir, c->path, full);
+}
+
+/* Does the call carry what it names out of the workspace? */
+static int leads_out(const struct seccomp_notif *asked, const struct call *c)
+{
+    char to[2 * PATH_MAX];
+    const char *root = getenv("GG_ROOT");
+    return root != NULL && path_in(asked, c->dir == NONE ? NONE : c->flags - 1, c->flags, to) == 0 &&
+           gg_leads_out(root, AT_FDCWD, to);
 }
 
 static uint64_t flags_of(const struct seccomp_notif *asked, const struct call *c)
@@ -207,11 +164,11 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     uint64_t flags = flags_of(asked, c);
     if ((c->what == CUTS && flags == 0) || (c->what == HIDES && (flags & S_IRUSR)))
         return 0;
-    if (c->what == CUTS || c->what == HIDES)
+    if (c->what >= CUTS)
         flags = 0;
     if ((flags & (O_TRUNC | O_PATH | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
         path_of(asked, c, full) != 0 ||
-        fstatat(AT_FDCWD, full, &st, c->what == SIZES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
+        fstatat(AT_FDCWD, full, &st, c->what == SIZES || c->what == NAMES ? AT_SYMLINK_NOFOLLOW : 0) != 0 ||
         (st.st_size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(st.st_size)) || !S_ISREG(st.st_mode))
         return 0;
     int fd = open(full, O_RDONLY | O_CLOEXEC), rule = gg_may_be_rule(st.st_size);
@@ -226,6 +183,12 @@ static int must_be_real(const struct seccomp_notif *asked, const struct call *c,
     pid_t pid = (pid_t)asked->pid;
     return n > 0 && (c->what > SIZES || (rule && c->what != SIZES) ||
                      gg_sight_of(pid) < (c->what == SIZES ? GG_LOOKS : GG_COPIES));
+}
+
+static int is_directory(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
 /* The reader's own standard error. */
@@ -267,6 +230,45 @@ static int force(const char *socket_path, pid_t pid, const char *name)
     return ready ? 0 : -1;
 }
 
+/* Force what is below a directory that is carried away. */
+static int force_below(const char *socket_path, pid_t pid, const char *directory)
+{
+    char path[2 * PATH_MAX], bytes[GG_PLACEHOLDER_SIZE];
+    DIR *entries = opendir(directory);
+    int failed = 0;
+    for (struct dirent *e; entries != NULL && !failed && (e = readdir(entries)) != NULL;) {
+        int n = snprintf(path, sizeof path, "%s/%s", directory, e->d_name);
+        int fd = n < (int)sizeof path ? open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) : -1;
+        struct stat st;
+        if (fd < 0 || fstat(fd, &st) != 0)
+            st.st_mode = 0;
+        if (S_ISDIR(st.st_mode) && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            failed = force_below(socket_path, pid, path);
+        else if (S_ISREG(st.st_mode) && st.st_size == GG_PLACEHOLDER_SIZE &&
+                 read(fd, bytes, sizeof bytes) == sizeof bytes && gg_is_placeholder(bytes))
+            failed = force(socket_path, pid, path);
+        if (fd >= 0)
+            close(fd);
+    }
+    if (entries != NULL)
+        closedir(entries);
+    return failed;
+}
+
+/* From here on nobody sees what the process reads: all that waits is made before, and the recorder is told. */
+static void before_rings(const char *socket_path, pid_t pid)
+{
+    char link[40], program[PATH_MAX], *argv[] = {program, NULL};
+    struct gg_reply reply;
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    ssize_t n = readlink(link, program, sizeof program - 1);
+    program[n > 0 ? n : 0] = '\0';
+    if (gg_ask(socket_path, GG_FORCE, 0, "", "/", argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+    if (gg_ask(socket_path, GG_UNWATCHED, 0, program, "/", argv, NULL, &reply) == NULL)
+        gg_reply_free(&reply);
+}
+
 static void answer(int listener, const struct seccomp_notif *asked, int error)
 {
     struct seccomp_notif_resp reply = {.id = asked->id, .error = error};
@@ -274,20 +276,43 @@ static void answer(int listener, const struct seccomp_notif *asked, int error)
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply); /* whoever asked may be gone */
 }
 
+/* In a process of its own: what the call must wait for. `name`: of the placeholder that it is about. */
+static int prepare(const char *socket_path, const struct seccomp_notif *asked, const struct call *c, const char *name)
+{
+    char top[PATH_MAX];
+    pid_t pid = (pid_t)asked->pid;
+    if (c->what != RINGS)
+        return !is_directory(name)           ? force(socket_path, pid, name)
+               : realpath(name, top) != NULL ? force_below(socket_path, pid, top)
+                                             : 0;
+    before_rings(socket_path, pid);
+    return 0;
+}
+
+/* Is something to be done before the call? Then `name` says to what. */
+static int must_wait(const struct seccomp_notif *asked, const struct call *c, char name[2 * PATH_MAX])
+{
+    if (c->what == RINGS)
+        return 1;
+    if (c->what == NAMES && !leads_out(asked, c))
+        return 0;
+    return (c->what == NAMES && path_of(asked, c, name) == 0 && is_directory(name)) || must_be_real(asked, c, name);
+}
+
 static void handle(int listener, const char *socket_path, const struct seccomp_notif *asked)
 {
-    char name[PATH_MAX];
+    char name[2 * PATH_MAX];
     const struct call *c = calls;
     while (c->arch != 0 && (c->arch != asked->data.arch || c->number != (uint32_t)asked->data.nr))
         c++;
-    if (c->arch == 0 || !must_be_real(asked, c, name)) {
+    if (c->arch == 0 || !must_wait(asked, c, name)) {
         answer(listener, asked, 0);
         return;
     }
     pid_t child = fork();
     if (child > 0)
         return;
-    answer(listener, asked, force(socket_path, (pid_t)asked->pid, name) == 0 ? 0 : -EIO);
+    answer(listener, asked, prepare(socket_path, asked, c, name) == 0 ? 0 : -EIO);
     if (child == 0)
         _exit(0);
 }

@@ -211,9 +211,11 @@ class LocalEngine:
             try:
                 ran = runner.run(self._job(start.thunk, moved, asked))
             except OSError:
-                for file in self._inputs.gone(start.thunk, moved):  # its program perhaps
-                    self._inputs.blob(file)
-                raise
+                gone = self._inputs.gone(start.thunk, moved)  # its program perhaps
+                if not gone:
+                    raise
+                moved.update({file.path: self._inputs.blob(file) for file in gone})
+                continue
             with self._lock:
                 if start.attempt in self._cancelled:
                     raise Killed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
 from gg.models.toolchain.compiler import CompilerFacts
 from gg.models.toolchain.locales import converters, locale_files
-from gg.models.toolchain.masquerade import real_compiler
+from gg.models.toolchain.masquerade import is_masquerade, real_compiler
 from gg.models.toolchain.remembered import facts, program_files
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "LinkLine",
     "converters",
     "facts",
+    "is_masquerade",
     "locale_files",
     "program_files",
     "real_compiler",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from gg.core.ids import ThunkId
+from gg.core.thunk import Work
 from gg.light.named import NamedTuple
 from gg.record.capture import Captured
 from gg.record.depfiles.softfiles import SoftFiles
@@ -52,7 +53,8 @@ class Rules:
         """The recorder has left `text`, its own, at `path`."""
         scans, depfile = captured.draft.scans, captured.draft.depfile
         argv: tuple[bytes, ...] = ()
-        if depfile is not None and len(scans) == 1 and scans[0].fallback:
+        linker = captured.draft.work is Work.LINK  # it may be the linker's rule, or the last of several sources' alone
+        if depfile is not None and not linker and len(scans) == 1 and scans[0].fallback and len(scans[0].sources) == 1:
             targets = [word for target in depfile.targets for word in (b"-MT", target)]
             argv = (*scans[0].fallback[:-1], b"-M" if depfile.system else b"-MM", *targets)
             argv += (b"-MP",) if depfile.phony else ()

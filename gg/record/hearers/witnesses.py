@@ -70,10 +70,9 @@ class Witnesses:
         return why, int(self._audience.by)
 
     def _acting(self, draft: Draft, call: Call, request: Request) -> tuple[str, bool]:
-        """Why the call's status must be true, empty if it need not; and whether it is dropped. Edits of files aside."""
-        if draft.work in IN_PLACE:
-            return "", False
-        return self._branches.of(request.pid, call.argv)
+        """Why the call's status must be true, empty if it need not, as that of an edit; and whether it is dropped."""
+        why, dropped = self._branches.of(request.pid, call.argv)
+        return ("" if draft.work in IN_PLACE else why), dropped
 
     def _is_heard(self, request: Request) -> bool:
         """Whether what it prints goes anywhere. libtool compiles once more for a static library, with all of it dropped."""

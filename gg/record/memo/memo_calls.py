@@ -75,7 +75,7 @@ class Traced:
         name = os.fsdecode(os.path.basename(program))
         self._calls.ran(name, "watched for the next time", probe=True, argv=request.argv, cwd=request.cwd)
         argv = (b"gg-trace", self._memo.begin(key, program), program, *request.argv)
-        reply(protocol.reply_exec(self._tracer, argv, [b"GG_BYPASS=1", b"PATH=" + env.get(b"PATH", b"")]))
+        reply(protocol.reply_exec(self._tracer, argv, protocol.edits_for_real(env)))
 
     def _ended(self, request: Request) -> None:
         try:
