@@ -222,3 +222,19 @@ def test_what_is_done_to_placeholders(sources: Project, command: str) -> None:
     sources.infer("sh", "-ec", command)
     sources.force()
     assert everything(sources) == expected
+
+
+COUNTED = {  # what is compiled, and how; -frandom-seed gives each compilation the same stamp
+    "coverage": "gcc --coverage -frandom-seed=1 -c a.c && gcc --coverage -o p a.o",
+    "the object elsewhere": "gcc -fprofile-arcs -ftest-coverage -frandom-seed=1 -c a.c -o o/b.o && gcc --coverage -o p o/b.o",
+    "profile": "gcc -O1 -fprofile-generate -frandom-seed=1 -c a.c && gcc -fprofile-generate -o p a.o",
+    "profile in a directory": "gcc -O1 -fprofile-generate=d -frandom-seed=1 -c a.c && gcc -fprofile-generate -o p a.o",
+}
+
+
+@pytest.mark.parametrize("compile_it", COUNTED.values(), ids=COUNTED)
+def test_what_is_compiled_anew_is_counted_anew(compile_it: str, project: Project) -> None:
+    project.write("a.c", "int main(int n, char **v) { return n > 1 ? v[1][0] == 1 : 0; }\n")
+    project.path("o").mkdir()
+    script = f"{compile_it} && ./p && ./p && {compile_it} && ./p x && {compile_it} && ./p"
+    project.same_as_plain("sh", "-c", script, make=False)

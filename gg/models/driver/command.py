@@ -119,6 +119,7 @@ class Command:
     specs: list[bytes] = field(default_factory=list)
     profile_use: bytes | None = None
     profile_dir: bytes = b""
+    profile_make: bytes | None = None
     native: list[bytes] = field(default_factory=list)
     tool_dirs: list[bytes] = field(default_factory=list)
 

@@ -15,7 +15,7 @@ from gg.models.driver.flags import GCC
 from gg.models.driver.link import resolve_link
 from gg.models.driver.naming import beside, main_output
 from gg.models.driver.precompiled import precompiled_headers
-from gg.models.driver.profile import profiles
+from gg.models.driver.profile import check_counts, profiles
 from gg.models.driver.refusals import Refused, check, specs_read
 from gg.models.driver.searchpath import SearchPaths
 from gg.models.driver.toolchain_facts import Facts, Role, Toolchain
@@ -72,6 +72,7 @@ class Drafting:
     def draft(self) -> Draft:
         """The draft, once; `check_call` comes before."""
         command, call, probe, facts = self._command, self._call, self._probe, self._facts
+        check_counts(command, self._env[b"PWD"], probe)
         assembler = self._add_outputs()
         scans = self._scans(assembler.directories)
         optional = [

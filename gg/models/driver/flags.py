@@ -91,6 +91,7 @@ class Effect(Enum):
     SPECS = auto()
     PROFILE_USE = auto()
     PROFILE_DIR = auto()
+    PROFILE_MAKE = auto()
     AUTO_PROFILE = auto()
     CLANG_PROFILE = auto()
     TOOL_DIR = auto()
@@ -238,7 +239,7 @@ ROWS: tuple[Row, ...] = (
         "-fno-PIE -fpic -fPIC -fno-pic -fno-PIC -fxray -fcs-profile-generate -fno-rtlib-add-rpath",
         L,
     ),
-    Row(_.NEUTRAL, Arity.JOINED, "-fhardened -fno-openmp -fprofile-generate -fprofile-arcs -fno-profile", L),
+    Row(_.NEUTRAL, Arity.JOINED, "-fhardened -fno-openmp -fno-profile", L),
     Row(
         _.NEUTRAL,
         Arity.JOINED,
@@ -380,6 +381,7 @@ ROWS: tuple[Row, ...] = (
     Row(_.PROFILE_USE, Arity.NONE, "-fprofile-use -fbranch-probabilities", L),
     Row(_.PROFILE_USE, Arity.JOINED, "-fprofile-use=", L),
     Row(_.PROFILE_DIR, Arity.JOINED, "-fprofile-dir="),
+    Row(_.PROFILE_MAKE, Arity.JOINED, "-fprofile-generate -fprofile-arcs", L),
     Row(_.AUTO_PROFILE, Arity.NONE, "-fauto-profile", only=GCC),
     Row(_.AUTO_PROFILE, Arity.JOINED, "-fauto-profile=", only=GCC),
     Row(_.CLANG_PROFILE, Arity.JOINED, "-fprofile-instr-use -fcs-profile-use", L, CLANG),

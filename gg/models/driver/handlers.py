@@ -280,6 +280,10 @@ def _profile_dir(command: Command, known: Known, value: bytes) -> None:
     command.profile_dir = value
 
 
+def _profile_make(command: Command, known: Known, value: bytes) -> None:
+    command.profile_make = value.removeprefix(b"=")
+
+
 def _auto_profile(command: Command, known: Known, value: bytes) -> None:
     command.inputs.append(value or b"fbdata.afdo")
 
@@ -362,6 +366,7 @@ HANDLERS: Mapping[Effect, Handler] = {
     Effect.TOOL_DIR: _tool_dir,
     Effect.PROFILE_USE: _profile_use,
     Effect.PROFILE_DIR: _profile_dir,
+    Effect.PROFILE_MAKE: _profile_make,
     Effect.AUTO_PROFILE: _auto_profile,
     Effect.CLANG_PROFILE: _clang_profile,
     Effect.NATIVE: _native,

@@ -1,8 +1,10 @@
-"""Profiles that steer optimisation: which files -fprofile-use reads.
+"""Profiles: which files -fprofile-use reads, and which counts a compile ends.
 
-GCC reads, for each source, BASE.gcda: below the current directory as $PWD names it, or, when a directory is given by
--fprofile-use=DIR or -fprofile-dir=DIR, in that directory under its whole path with each `/` made a `#`
-(gcc/coverage.cc, `coverage_init`, `mangle_path`). Clang reads one file, `default.profdata` unless it is named.
+For each source, GCC reads and its programs write BASE.gcda: below the current directory as $PWD names it, or, when a directory
+is given by -fprofile-use=DIR, -fprofile-generate=DIR or -fprofile-dir=DIR, in that directory under its whole path with each `/`
+made a `#` (gcc/coverage.cc, `coverage_init`, `mangle_path`). What programs add to that file belongs to one compilation: the next
+one removes it (`coverage_finish`), or gives the object another stamp, at which libgcov begins anew. Clang reads one file,
+`default.profdata` unless it is named.
 """
 
 from __future__ import annotations
@@ -21,7 +23,22 @@ def profiles(command: Command, cwd: bytes, pwd: bytes, probe: Probe, version: tu
         return (_of_clang(command.profile_use, cwd, probe),)
     if version < (11,):
         command.refuse("profiles, as GCC named them before version 11")
-    prefix = command.profile_use or command.profile_dir
+    return _of_gcc(command, command.profile_use or command.profile_dir, pwd)
+
+
+def check_counts(command: Command, pwd: bytes, probe: Probe) -> None:
+    """Refuse what compiles anew, for coverage or a profile, something that has been counted already: its counts must go."""
+    if command.flavour == CLANG or not (command.beside.notes or command.profile_make is not None):
+        return
+    places = {command.profile_make or command.profile_dir, b""}
+    counts = [
+        name if name.startswith(b"/") else pwd + b"/" + name for at in places for name in _of_gcc(command, at, pwd)
+    ]
+    if any(probe.kind(name) is PathKind.FILE for name in counts):
+        command.refuse("programs have counted for an earlier compilation")
+
+
+def _of_gcc(command: Command, prefix: bytes, pwd: bytes) -> tuple[bytes, ...]:
     found = []
     for source in command.sources:
         name = base(command, source) + b".gcda"

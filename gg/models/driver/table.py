@@ -37,7 +37,17 @@ _FILE_OPTIONS = frozenset(
             _.TIME_TRACE,
             _.AUX_INFO,
         ),
-        *(_.CALLGRAPH, _.INPUT, _.PLUGIN, _.PROFILE_USE, _.PROFILE_DIR, _.AUTO_PROFILE, _.CLANG_PROFILE, _.EMIT_LLVM),
+        *(
+            _.CALLGRAPH,
+            _.INPUT,
+            _.PLUGIN,
+            _.PROFILE_USE,
+            _.PROFILE_DIR,
+            _.PROFILE_MAKE,
+            _.AUTO_PROFILE,
+            _.CLANG_PROFILE,
+        ),
+        _.EMIT_LLVM,
     }
 )
 _LINK_OPERANDS = frozenset({_.LIBRARY, _.LIBRARY_DIR, _.LINK_WORD, _.LINK_PAIR, _.TO_LINKER, _.TO_LINKER_LIST})
