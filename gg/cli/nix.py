@@ -82,3 +82,30 @@ def force(
         store=store,
         isolation=isolation,
     )
+
+
+@command.command("store")
+@click.option("--state", metavar="DIR", help="Where what is stored is kept; else among gg's own.")
+@click.option("--mode", metavar="OCTAL", default="600", show_default=True, help="The socket's permissions.")
+@click.argument("path", metavar="SOCKET")
+def store(path: str, state: str | None, mode: str) -> int:
+    """Serve a store to builds in nix's sandbox, until interrupted. Whoever may write to SOCKET is believed.
+
+    Builders see it by `extra-sandbox-paths = SOCKET`, and use it by GG_STORAGE_URI=unix:SOCKET.
+    """
+    import os
+
+    from gg.share.socket_server import StoreServer
+    from gg.store.directory import DirectoryStore
+    from gg.workspace import settings
+
+    if len(mode) != 3 or not set(mode) <= set("01234567"):
+        raise click.BadParameter(f"{mode!r} is no permissions, as 600 or 660", param_hint="--mode")
+    kept = DirectoryStore(os.fsencode(state or f"{settings.cache_home()}/nix/store"))
+    with kept, StoreServer(os.path.abspath(path), kept, int(mode, 8)) as server:
+        click.echo(f"gg: a store is served at unix:{os.path.abspath(path)}", err=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            return 130
+    return 0

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Report = Callable[[str], None]
 
+SOCKET = "unix:"
 _ON_AWS = frozenset({"lambda", "spot"})
 _OBSTORE = ("obstore", "cryptography", "zstandard")
 
@@ -38,6 +39,8 @@ def open_store(
     if not settings.store:
         return near
     needed = not _ON_AWS.isdisjoint((*settings.engine, settings.fallback))
+    if settings.store.startswith(SOCKET) and not needed:
+        return _by_socket(workspace, settings, near, report, lent=lent)
     try:
         remote = open_remote(workspace, settings)
         if needed and remote.where.scheme != "s3":
@@ -54,6 +57,17 @@ def open_store(
             near.close()
         raise
     return _tiered(workspace, settings, remote, near, report, lent=lent, needed=needed)
+
+
+def _by_socket(workspace: Workspace, settings: config.Settings, near: Store, report: Report, *, lent: bool) -> Store:
+    """`near` before the store at the socket that `settings.store` names."""
+    from gg.share.s3 import uri
+    from gg.share.socket_store import SocketStore
+    from gg.share.tiered import Tiered
+
+    far = SocketStore(uri.parse(settings.store).prefix)
+    scratch = os.fsencode(workspace.tmp)
+    return Tiered(near, far, share=settings.share, report=report, scratch=scratch, lent=lent, needed=False)
 
 
 def _tiered(
@@ -117,6 +131,10 @@ def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
     from gg.share.s3 import uri
 
     where = uri.parse(settings.store)
+    if where.scheme == "unix":
+        raise SetupError(
+            f"{settings.store} is a socket of this machine", hint="for engines elsewhere a store is in a bucket"
+        )
     if where.scheme == "s3":
         need_extra("a store in a bucket")
     else:

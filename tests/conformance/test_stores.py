@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gg.share.socket_server import StoreServer
+from gg.share.socket_store import SocketStore
 from gg.share.tiered import Tiered
 from gg.store.base import Store
 from gg.store.directory import DirectoryStore
@@ -32,6 +36,21 @@ class TestWrapper(StoreSuite):
     @pytest.fixture
     def store(self) -> Store:
         return Wrapper(MemoryStore())
+
+
+class TestSocket(StoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        with (
+            tempfile.TemporaryDirectory() as short,
+            DirectoryStore(tmp_path / ".gg") as kept,
+            StoreServer(f"{short}/socket", kept, 0o600) as server,
+        ):
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            store = SocketStore(f"{short}/socket")
+            yield store
+            store.close()
+            server.shutdown()
 
 
 class TestTiered(StoreSuite):

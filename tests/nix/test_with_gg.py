@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import subprocess
+import sysconfig
+import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gg.share.socket_store import SocketStore
+from gg.store.base import Kind
 from tests.nix import world
+
+GG = f"{sysconfig.get_path('scripts')}/gg"
 
 
 def _built(package: str, expression: str) -> Path:
@@ -39,6 +50,49 @@ def _same(package: str) -> None:
 
 def test_a_small_package() -> None:
     _same("words")
+
+
+@pytest.fixture
+def socket(tmp_path: Path) -> Iterator[Path]:
+    """A store that is served, which nix shows builders."""
+    with tempfile.TemporaryDirectory() as short:
+        path = Path(short) / "store"
+        command = [GG, "nix", "store", "--state", str(tmp_path / "kept"), str(path)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
+            assert server.stderr is not None
+            assert str(path) in server.stderr.readline()
+            yield path
+            server.send_signal(signal.SIGINT)
+
+
+def test_an_edited_package_runs_what_the_edit_needs(socket: Path, tmp_path: Path) -> None:
+    """Built in two sandboxes, by two derivations; the second takes from the store's socket what the edit leaves alone."""
+    source = tmp_path / "words"
+    shutil.copytree(world.MINI / "words", source)
+    salt = uuid.uuid4().hex  # what no run before has built
+    package = f'(words.overrideAttrs (old: {{ src = {source}; salt = "{salt}"; }}))'
+    by_gg = f'withGg {{ store = "{socket}"; }} {package}'
+    shown = ("--option", "extra-sandbox-paths", str(socket))
+    _build(by_gg, *shown)
+    assert _ran(socket) == 4
+    (source / "order.c").write_text((source / "order.c").read_text().replace("? 1 : -1", "? 2 : -2"))
+    _build(by_gg, *shown)
+    assert _ran(socket) == 4 + 2
+
+
+def _ran(socket: Path) -> int:
+    """Commands that have run, and not been answered by another's result: what they were is kept with that."""
+    store = SocketStore(str(socket))
+    try:
+        return len(list(store.keys(Kind.THUNK)))
+    finally:
+        store.close()
+
+
+def _build(expression: str, *options: str) -> None:
+    overlay = f"import {world.checkout()}/nix/overlay.nix"
+    text = f"with import <nixpkgs> {{ overlays = [ ({overlay}) ]; }}; {expression}"
+    world.build("-E", text, "--option", "sandbox", "true", *options)
 
 
 @pytest.mark.slow

@@ -11,10 +11,11 @@ from gg.light.named import NamedTuple
 DAY_S = 86400.0
 _HINT = (
     "a store is written s3://BUCKET/PREFIX?region=REGION; after it may come &expire=DAYS, &mode=read and &owner=ACCOUNT;"
-    " gs://BUCKET/PREFIX and az://CONTAINER/PREFIX take ?expire=DAYS and &mode=read"
+    " gs://BUCKET/PREFIX and az://CONTAINER/PREFIX take ?expire=DAYS and &mode=read; unix:/PATH is a socket of this machine"
 )
 _OPTIONS = {"region", "expire", "mode", "endpoint", "owner"}
 _OPTIONS_OF_ALL = {"expire", "mode"}
+SOCKET = "unix:"
 _SCHEMES = ("s3", "gs", "az")
 
 
@@ -43,6 +44,8 @@ class StoreUri(NamedTuple):
 
 def parse(text: str) -> StoreUri:
     """The place that `text` names; UsageError for what is none."""
+    if text.startswith(SOCKET):
+        return _socket(text)
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that are no address
@@ -72,3 +75,10 @@ def parse(text: str) -> StoreUri:
         owner=owner,
         scheme=parts.scheme,
     )
+
+
+def _socket(text: str) -> StoreUri:
+    path = text.removeprefix(SOCKET).removeprefix("//")
+    if not path.startswith("/"):
+        raise UsageError(f"{text!r} is no store", hint="the socket of a store is written unix:/PATH")
+    return StoreUri(bucket="", prefix=path, scheme="unix")

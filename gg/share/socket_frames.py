@@ -1,0 +1,77 @@
+"""What is said on the socket of a store (`gg.share.socket_store`): questions and answers, each some frames and END.
+
+A frame is a head of 42 bytes, operation, kind of object, key and length, and so many bytes. A question is frames of one operation:
+
+  GET, HAS, DELETE   a frame a key, without bytes      answered by OBJECT for each that is there, with its bytes for GET
+  PUT                a frame an object, with its bytes
+  KEYS               one frame, of the kind            answered by OBJECT for each, its bytes being size and last use
+
+An answer may be ERROR with a text instead. Who reads makes nothing before he knows its length.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import BinaryIO
+
+from gg.core.ids import DIGEST_SIZE
+from gg.errors import FormatError
+from gg.light.named import NamedTuple
+from gg.store.base import Key, Kind
+
+MOST_FRAMES = 4096
+MOST_BYTES = 1 << 30
+USED = struct.Struct("!Qd")
+_HEAD = struct.Struct(f"!BB{DIGEST_SIZE}sQ")
+_NO_KEY = bytes(DIGEST_SIZE)
+
+
+class Op(IntEnum):
+    """See the head of this module."""
+
+    GET = 1
+    HAS = 2
+    PUT = 3
+    DELETE = 4
+    KEYS = 5
+    OBJECT = 6
+    ERROR = 7
+    END = 8
+
+
+class Frame(NamedTuple):
+    """`key` means nothing in KEYS (but its kind), ERROR and END."""
+
+    op: Op
+    key: Key
+    data: bytes = b""
+
+
+def plain(op: Op, data: bytes = b"", kind: Kind = Kind.BLOB) -> Frame:
+    """One that is about no object."""
+    return Frame(op, Key(kind, _NO_KEY), data)
+
+
+def write(stream: BinaryIO, frame: Frame) -> None:
+    """OSError when nobody listens any more."""
+    stream.write(_HEAD.pack(frame.op, frame.key.kind, frame.key.digest, len(frame.data)))
+    stream.write(frame.data)
+
+
+def read(stream: BinaryIO, room: int = MOST_BYTES) -> Frame:
+    """The next one, with at most `room` bytes. EOFError at the end, FormatError for what is none."""
+    op, kind, digest, size = _HEAD.unpack(_exactly(stream, _HEAD.size))
+    if size > room:
+        raise FormatError("a store's frame is larger than any")
+    try:
+        return Frame(Op(op), Key(Kind(kind), digest), _exactly(stream, size))
+    except ValueError as error:
+        raise FormatError(f"a store's frame is damaged: {error}") from error
+
+
+def _exactly(stream: BinaryIO, size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) != size:
+        raise EOFError
+    return data
