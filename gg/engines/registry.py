@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.engines.engine import Engine
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gg.engines.awslambda.lambda_engine import LambdaEngine
     from gg.engines.local.local_engine import LocalEngine
     from gg.engines.supplies import Supplies
+
+    Made = LocalEngine | LambdaEngine
 
 NAMES = ENGINES
 
@@ -48,29 +50,17 @@ def make_engines(settings: Settings, supplies: Supplies) -> list[Engine]:
     return engines
 
 
-def _make(name: str, settings: Settings, supplies: Supplies) -> Sequence[LocalEngine | LambdaEngine]:
+def _make(name: str, settings: Settings, supplies: Supplies) -> Sequence[Made]:
     """One, or one a region or machine."""
-    if name == "remote":
-        from gg.engines.remote.remote_engines import open_remote_engines
-
-        return open_remote_engines(settings, supplies)
-    if name == "spot":
-        from gg.engines.spot.spot_engines import open_spot_engine
-
-        return [open_spot_engine(settings, supplies)]
-    if name == "lambda":
-        from gg.engines.awslambda.opening import open_engines
-
-        return open_engines(settings, supplies)
-    return [_make_local(settings, supplies)]
+    return _MAKERS[name](settings, supplies)
 
 
-def _make_local(settings: Settings, supplies: Supplies) -> LocalEngine:
+def _local(settings: Settings, supplies: Supplies) -> Sequence[LocalEngine]:
     from gg.engines.local.local_engine import LocalEngine
     from gg.run.job import Isolation
 
     alone = settings.engine == ("local",)
-    return LocalEngine(
+    engine = LocalEngine(
         store=supplies.store,
         files=supplies.files,
         groups=supplies.groups,
@@ -83,3 +73,31 @@ def _make_local(settings: Settings, supplies: Supplies) -> LocalEngine:
         later=supplies.later,
         older=supplies.older,
     )
+    return [engine]
+
+
+def _lambda(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
+    from gg.engines.awslambda.opening import open_engines
+
+    return open_engines(settings, supplies)
+
+
+def _remote(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
+    from gg.engines.remote.remote_engines import open_remote_engines
+
+    return open_remote_engines(settings, supplies)
+
+
+def _spot(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
+    from gg.engines.spot.spot_engines import open_spot_engine
+
+    return [open_spot_engine(settings, supplies)]
+
+
+_MAKERS: Mapping[str, Callable[[Settings, Supplies], Sequence[Made]]] = {
+    "local": _local,
+    "lambda": _lambda,
+    "remote": _remote,
+    "spot": _spot,
+}
+"""An engine for each name of `gg.workspace.engine_names`, which settings may say without loading one."""
