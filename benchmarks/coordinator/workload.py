@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, SandboxPath, sandbox_path
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import Directory, File, Group, Output, Symlink, Thunk, Work
 from gg.host import native_programs as native
 from gg.sdk.program_files import Programs
@@ -31,7 +31,7 @@ def make(root: Path, count: int) -> list[SandboxPath]:
         program, group = _program(workspace, store)
         encoded = encode_group(group)
         store.put({Key(Kind.GROUP, group_id(encoded)): encoded})
-        writer = Writer(os.fsencode(native.shim()))
+        writer = PlaceholderWriter(os.fsencode(native.shim()))
         for start in range(0, count, _BATCH):
             items: dict[Key, bytes] = {}
             for number in range(start, min(start + _BATCH, count)):

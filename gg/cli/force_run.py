@@ -76,7 +76,7 @@ def force(
         from gg.share.command_store import check
 
         check(settings)
-    from gg.observe.account import Account
+    from gg.observe.account import CostAccount
     from gg.observe.choose import choose
     from gg.workspace.running import Running
     from gg.workspace.targets import Targets
@@ -89,7 +89,7 @@ def force(
     any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
     any_work = any_work or bool(settings.store and settings.share and _owes_others(workspace))
     shown = not as_json and sys.stderr.isatty()
-    account = Account(sink.see if held is None else _holding(held, sink.see))
+    account = CostAccount(sink.see if held is None else _holding(held, sink.see))
     running = Running(workspace, "force", targets)
     try:
         status, counts = _force(workspace, settings, wanted, account.see, terminal=shown) if any_work else (0, {})

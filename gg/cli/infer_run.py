@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gg.observe.build_events import Event
     from gg.record.compdb import CompilationDatabase
     from gg.record.launching.launch import Build
-    from gg.record.recording import Session
+    from gg.record.recording import RecordingSession
     from gg.store.base import Store
 
 
@@ -76,13 +76,13 @@ def infer(
     try:
         build.start(arguments, _environment(workspace, quiet=quiet))
         from gg.force.reading import Reading
-        from gg.record.recording import Session  # while the build reads its makefiles
+        from gg.record.recording import RecordingSession  # while the build reads its makefiles
         from gg.workspace.running import Running
 
         running = Running(workspace, "infer", arguments)
         ledger.begin()
         reading = Reading(partial(_compose, workspace, store, settings, ledger, quiet))
-        session = Session(
+        session = RecordingSession(
             workspace,
             store,
             reading,
@@ -158,7 +158,7 @@ def _tell(text: str) -> None:
     sys.stderr.write(f"gg: {text}\n")
 
 
-def _serve(build: Build, session: Session, reading: Reading, arguments: Sequence[str], started: float) -> int:
+def _serve(build: Build, session: RecordingSession, reading: Reading, arguments: Sequence[str], started: float) -> int:
     """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
     try:
         status = build.serve(session.handle)
@@ -181,9 +181,9 @@ def _compose(
     from gg.force.composition import Composition
     from gg.observe.meanwhile import Meanwhile
     from gg.observe.quiet import Quiet
-    from gg.observe.sink import Output, Sink
+    from gg.observe.sink import Sink, TextOutput
 
-    out, err = Output(sys.stdout.buffer), Output(sys.stderr.buffer)
+    out, err = TextOutput(sys.stdout.buffer), TextOutput(sys.stderr.buffer)
     show: Sink = Quiet(out, err) if quiet else Meanwhile(out, err, progress=sys.stderr.isatty())
 
     def see(event: Event) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gg.observe.quiet import Quiet
-from gg.observe.sink import Output
+from gg.observe.sink import TextOutput
 from gg.observe.wording import count
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def may_run_again(command: Sequence[str]) -> bool:
 
 
 def _show(failed: Sequence[ThunkFailed]) -> None:
-    sink = Quiet(Output(sys.stdout.buffer), Output(sys.stderr.buffer))
+    sink = Quiet(TextOutput(sys.stdout.buffer), TextOutput(sys.stderr.buffer))
     for each in failed:
         sink.see(each)
 

@@ -130,7 +130,7 @@ def _names(one: Elf, other: Elf) -> Iterator[Difference]:
 # Others
 
 
-def _archives(one: list[archive.Member], other: list[archive.Member]) -> Iterator[Difference]:
+def _archives(one: list[archive.ArchiveMember], other: list[archive.ArchiveMember]) -> Iterator[Difference]:
     names = [each.name for each in one], [each.name for each in other]
     if names[0] != names[1]:
         only = sorted(set(names[0]) ^ set(names[1]))

@@ -1,7 +1,7 @@
 """msgpack from somebody else, read value by value: nothing is made that the reader has not asked for.
 
 `msgpack.unpackb` makes all that the bytes describe before anyone can look: a list of a million empty lists takes 1 MB on
-the wire and 60 MB here. A `Reader` is asked for one value at a time, each of a type and below a limit, so what it makes is
+the wire and 60 MB here. A `BoundedReader` is asked for one value at a time, each of a type and below a limit, so what it makes is
 never larger than a small multiple of the bytes that it was given. FormatError for all else.
 """
 
@@ -23,7 +23,7 @@ def unpacked(data: bytes, what: str, most: int) -> list[object]:
     values in all. What has many numbers gives `most` by what must stand beside each of them.
     """
     if len(data) > _SMALL:
-        reader = Reader(data, what)
+        reader = BoundedReader(data, what)
         value = reader.tree(most)
         reader.end()
     else:
@@ -51,7 +51,7 @@ def damaged(what: str) -> FormatError:
     return FormatError(f"a {what} is damaged", hint="it was cut short or changed, or something else wrote it")
 
 
-class Reader:
+class BoundedReader:
     """Reads `data`; `what` names it in errors, as in "an entry of the store's log"."""
 
     def __init__(self, data: bytes, what: str) -> None:

@@ -45,7 +45,7 @@ TERMINFO = (b"/etc/terminfo", b"/lib/terminfo", b"/usr/lib/terminfo", b"/usr/sha
 """Where ncurses looks whether there is something, without need."""
 
 
-class Look(Enum):
+class ColourForm(Enum):
     """What is shown of the form for a terminal. LINKS: with GCC's links to its manual, ended by BEL or by ST."""
 
     PLAIN = "plain"
@@ -77,33 +77,33 @@ def marked(words: bytes, asked: bytes) -> bytes:
     return _MARK % asked + words if asked and _ESCAPE in words else words
 
 
-def shown(words: bytes, look: Look, by: By = By.NOBODY) -> bytes:
+def shown(words: bytes, look: ColourForm, by: By = By.NOBODY) -> bytes:
     """`words`, as they are kept, for a place that has this look."""
-    words = _shown(words, Look.PLAIN if by else look)
-    return _CONTROL.sub(b"", words) if by is By.NINJA and look is Look.PLAIN and _ESCAPE in words else words
+    words = _shown(words, ColourForm.PLAIN if by else look)
+    return _CONTROL.sub(b"", words) if by is By.NINJA and look is ColourForm.PLAIN and _ESCAPE in words else words
 
 
-def _shown(words: bytes, look: Look) -> bytes:
+def _shown(words: bytes, look: ColourForm) -> bytes:
     mark = _MARKED.search(words) if _ESCAPE in words else None
     if mark is None:
         return words
     words = words[: mark.start()] + words[mark.end() :]
     if _LINK in mark[1]:
-        if look is Look.LINKS_ST:
+        if look is ColourForm.LINKS_ST:
             words = _LINKS.sub(lambda found: found[0].replace(b"\x07", b"\x1b\\"), words)
-        elif look is not Look.LINKS:
+        elif look is not ColourForm.LINKS:
             words = _LINKS.sub(b"", words)
-    return _COLOURS.sub(b"", words) if look is Look.PLAIN and _COLOUR in mark[1] else words
+    return _COLOURS.sub(b"", words) if look is ColourForm.PLAIN and _COLOUR in mark[1] else words
 
 
-def terminal_look(env: Mapping[str, str]) -> Look:
+def terminal_look(env: Mapping[str, str]) -> ColourForm:
     """What compilers would show on the terminal of this environment: as GCC decides it, in diagnostic-color.cc."""
     term, kind = env.get("TERM", "dumb"), env.get("COLORTERM")
     if term == "dumb":
-        return Look.PLAIN
+        return ColourForm.PLAIN
     if kind in ("xfce4-terminal", "gnome-terminal"):
-        return Look.COLOURS
+        return ColourForm.COLOURS
     asked = env.get("GCC_URLS", env.get("TERM_URLS"))
     if asked is None:
-        return Look.COLOURS if kind is None and term in ("xterm", "linux") else Look.LINKS
-    return {"": Look.COLOURS, "no": Look.COLOURS, "st": Look.LINKS_ST}.get(asked, Look.LINKS)
+        return ColourForm.COLOURS if kind is None and term in ("xterm", "linux") else ColourForm.LINKS
+    return {"": ColourForm.COLOURS, "no": ColourForm.COLOURS, "st": ColourForm.LINKS_ST}.get(asked, ColourForm.LINKS)

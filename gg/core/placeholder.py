@@ -30,7 +30,7 @@ class Placeholder(NamedTuple):
     index: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
 
 
-class Writer:
+class PlaceholderWriter:
     """Encodes placeholders whose `#!` line names one launcher program."""
 
     def __init__(self, launcher: bytes) -> None:

@@ -103,8 +103,8 @@ class Showing:
         """What a thunk's command has printed."""
         if b"\x1b" not in words:
             return words
-        from gg.core.colour import By, Look, shown, terminal_look
+        from gg.core.colour import By, ColourForm, shown, terminal_look
         from gg.workspace.settings import terminal_variables
 
-        look = terminal_look(terminal_variables()) if self.terminal else Look.PLAIN
+        look = terminal_look(terminal_variables()) if self.terminal else ColourForm.PLAIN
         return shown(words, look, By(self._ledger.by(name)))

@@ -22,7 +22,7 @@ Read = Callable[[int, int], bytes]
 """`(offset, size)`: the bytes there, fewer at the end."""
 
 
-class Place(NamedTuple):
+class MemberPlace(NamedTuple):
     """One member: the name's field, its header from time to mode, where its bytes are, and how many; none in a thin archive."""
 
     field: bytes
@@ -36,7 +36,7 @@ class Place(NamedTuple):
 
 
 @slotted()
-class Member:
+class ArchiveMember:
     """`header`: what it says of time, owner and mode. The table of symbols is a member called "/"."""
 
     name: bytes
@@ -48,7 +48,7 @@ class BadArchive(ValueError):
     """A header that is none, or a member that is not whole."""
 
 
-def places(read: Read, length: int) -> Iterator[Place]:
+def places(read: Read, length: int) -> Iterator[MemberPlace]:
     """The members of an archive of `length` bytes, one after the other; BadArchive where one is not whole."""
     magic = read(0, len(ARCH))
     if magic not in (ARCH, THIN):
@@ -64,14 +64,14 @@ def places(read: Read, length: int) -> Iterator[Place]:
         at += _HEAD
         if here and at + size > length:
             raise BadArchive(f"the member at {at} is cut short")
-        yield Place(field, head[16:48].rstrip(), at, size if here else 0)
+        yield MemberPlace(field, head[16:48].rstrip(), at, size if here else 0)
         at += size + (size & 1) if here else 0
 
 
-def members(data: bytes) -> list[Member] | None:
+def members(data: bytes) -> list[ArchiveMember] | None:
     """The members in order; None for what is no whole archive."""
     try:
-        return [Member(name, place.header, _bytes_of(data, place)) for name, place in _named(data)]
+        return [ArchiveMember(name, place.header, _bytes_of(data, place)) for name, place in _named(data)]
     except BadArchive:
         return None
 
@@ -81,7 +81,7 @@ def names(data: bytes) -> list[bytes]:
     return [name for name, place in _named(data) if place.field not in _SPECIAL]
 
 
-def _named(data: bytes) -> Iterator[tuple[bytes, Place]]:
+def _named(data: bytes) -> Iterator[tuple[bytes, MemberPlace]]:
     table = b""
     known: dict[bytes, bytes] = {}
     for place in places(lambda at, size: data[at : at + size], len(data)):
@@ -93,7 +93,7 @@ def _named(data: bytes) -> Iterator[tuple[bytes, Place]]:
         yield known[field], place
 
 
-def _bytes_of(data: bytes, place: Place) -> bytes:
+def _bytes_of(data: bytes, place: MemberPlace) -> bytes:
     return data[place.start : place.start + place.size]
 
 

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable
 from mmap import mmap
 
-from gg.formats.elf_header import ET_DYN, ET_EXEC, MOST_SEGMENTS, PT_INTERP, Header, Table, read_header
+from gg.formats.elf_header import ET_DYN, ET_EXEC, MOST_SEGMENTS, PT_INTERP, ElfHeader, HeaderTable, read_header
 from gg.light.slotted import slotted
 
 ReadPart = Callable[[bytes, int, int], bytes]
@@ -68,7 +68,7 @@ class _Layout:
     entry: struct.Struct
 
 
-def _layout(header: Header) -> _Layout:
+def _layout(header: ElfHeader) -> _Layout:
     order = header.order
     if header.bits == 64:
         return _Layout(64, struct.Struct(order + "IIQQQQQQ"), struct.Struct(order + "qQ"))
@@ -127,7 +127,7 @@ def _parse(read: _Read) -> Dynamic | None:
     )
 
 
-def _segments(read: _Read, layout: _Layout, table: Table) -> list[_Segment] | None:
+def _segments(read: _Read, layout: _Layout, table: HeaderTable) -> list[_Segment] | None:
     step, count = table.step, table.count
     if count > MOST_SEGMENTS or (count and not layout.segment.size <= step <= _MAX_STEP):
         return None

@@ -12,7 +12,7 @@ PT_INTERP = 3
 MOST_SEGMENTS = 512  # a program header table of more entries is damage: real ones have about ten
 
 
-class Table(NamedTuple):
+class HeaderTable(NamedTuple):
     """Headers of segments or sections: where they begin, how long each is, and how many there are."""
 
     start: int
@@ -20,15 +20,15 @@ class Table(NamedTuple):
     count: int  # type: ignore[assignment]  # hides the method of tuple, which nobody calls here
 
 
-class Header(NamedTuple):
+class ElfHeader(NamedTuple):
     """The ELF header. `kind` is e_type, `machine` e_machine, `bits` 32 or 64, `names` the section of sections' names."""
 
     kind: int
     machine: int
     bits: int
     little_endian: bool
-    segments: Table
-    sections: Table
+    segments: HeaderTable
+    sections: HeaderTable
     names: int
 
     @property
@@ -37,7 +37,7 @@ class Header(NamedTuple):
         return "<" if self.little_endian else ">"
 
 
-def read_header(data: bytes) -> Header | None:
+def read_header(data: bytes) -> ElfHeader | None:
     """The header that a file begins with, of which `data` are the first bytes, 64 or more; None for what is no ELF file."""
     if len(data) < 52 or data[:4] != MAGIC or data[4] not in (1, 2) or data[5] not in (1, 2):
         return None
@@ -48,8 +48,8 @@ def read_header(data: bytes) -> Header | None:
     kind, machine, _, _, first, other, _, _, step, count, other_step, other_count, names = struct.unpack_from(
         layout, data, 16
     )
-    segments, sections = Table(first, step, count), Table(other, other_step, other_count)
-    return Header(kind, machine, 64 if wide else 32, little, segments, sections, names)
+    segments, sections = HeaderTable(first, step, count), HeaderTable(other, other_step, other_count)
+    return ElfHeader(kind, machine, 64 if wide else 32, little, segments, sections, names)
 
 
 def is_linked(head: bytes) -> bool:

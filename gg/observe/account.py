@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gg.observe.build_events import Event, ThunkDone
 
 
-class Account:
+class CostAccount:
     """Listens on the way to `see`."""
 
     def __init__(self, see: Callable[[Event], None]) -> None:

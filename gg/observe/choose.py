@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import BinaryIO
 
-from gg.observe.sink import Output, Several, Sink
+from gg.observe.sink import Several, Sink, TextOutput
 
 
 def choose(
@@ -21,9 +21,9 @@ def choose(
 
     `out` and `err` are standard output and error unless given; `tty`: `err` is a terminal (asked when None).
     """
-    output = Output(sys.stdout.buffer if out is None else out)
+    output = TextOutput(sys.stdout.buffer if out is None else out)
     stderr = sys.stderr.buffer if err is None else err
-    error = Output(stderr)
+    error = TextOutput(stderr)
     sinks: list[Sink] = []
     if as_json:
         from gg.observe.jsonlines import JsonLines

@@ -18,7 +18,7 @@ import re
 import time
 
 from gg.observe.build_events import Event, Progress, Started
-from gg.observe.sink import Clock, Output
+from gg.observe.sink import Clock, TextOutput
 
 VERSION = 1
 _EVERY = 0.5  # seconds between progress objects
@@ -27,7 +27,7 @@ _EVERY = 0.5  # seconds between progress objects
 class JsonLines:
     """The sink of --json."""
 
-    def __init__(self, out: Output, clock: Clock = time.monotonic, now: Clock = time.time) -> None:
+    def __init__(self, out: TextOutput, clock: Clock = time.monotonic, now: Clock = time.time) -> None:
         self._out = out
         self._clock = clock
         self._now = now

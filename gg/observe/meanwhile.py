@@ -10,19 +10,19 @@ import time
 
 from gg.observe import wording
 from gg.observe.build_events import Event, Note, Progress
-from gg.observe.plain import EVERY, Notes
+from gg.observe.plain import EVERY, NoteRate
 from gg.observe.quiet import Quiet
-from gg.observe.sink import Clock, Output
+from gg.observe.sink import Clock, TextOutput
 
 
 class Meanwhile(Quiet):
     """The sink of gg-infer. `progress`: whether lines tell how far it is."""
 
-    def __init__(self, out: Output, err: Output, *, progress: bool, clock: Clock = time.monotonic) -> None:
+    def __init__(self, out: TextOutput, err: TextOutput, *, progress: bool, clock: Clock = time.monotonic) -> None:
         super().__init__(out, err)
         self._progress = progress
         self._clock = clock
-        self._notes = Notes(clock)
+        self._notes = NoteRate(clock)
         self._next = clock() + EVERY
         self._last = clock()
 

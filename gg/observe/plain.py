@@ -18,14 +18,14 @@ from gg.observe.build_events import (
     ThunkFailed,
     ThunkStarted,
 )
-from gg.observe.sink import Clock, Output
+from gg.observe.sink import Clock, TextOutput
 
 EVERY = 5.0  # seconds between progress lines
 _NOTES = 1.0  # seconds between notes: an outage makes thousands
 _NEW = 10  # texts that are let through at once the first time
 
 
-class Notes:
+class NoteRate:
     """Lets one note through a second, and says how many it kept back. The first few new ones need not wait."""
 
     def __init__(self, clock: Clock) -> None:
@@ -50,11 +50,11 @@ class Notes:
 class Plain:
     """The sink for a standard error that is no terminal. Tools' own output is passed on byte for byte."""
 
-    def __init__(self, out: Output, err: Output, clock: Clock = time.monotonic) -> None:
+    def __init__(self, out: TextOutput, err: TextOutput, clock: Clock = time.monotonic) -> None:
         self._out = out
         self._err = err
         self._clock = clock
-        self._notes = Notes(clock)
+        self._notes = NoteRate(clock)
         self._next = clock() + EVERY
 
     def see(self, event: Event) -> None:

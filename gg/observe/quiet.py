@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from gg.observe import wording
 from gg.observe.build_events import Diagnostics, Event, RunFinished, ThunkFailed
-from gg.observe.sink import Output
+from gg.observe.sink import TextOutput
 
 
 class Quiet:
     """The sink of --quiet. Tools' own output is passed on byte for byte."""
 
-    def __init__(self, out: Output, err: Output) -> None:
+    def __init__(self, out: TextOutput, err: TextOutput) -> None:
         self._out = out
         self._err = err
 

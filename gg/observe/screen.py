@@ -28,7 +28,7 @@ class _Running:
 
 
 @dataclass(slots=True)
-class State:
+class ScreenState:
     """What the picture is made of; `see` keeps it. Times are the caller's, in seconds of one clock."""
 
     total: int = 0
@@ -70,7 +70,7 @@ class Screen:
         self._colour = colour
         self._consoles: dict[int, Console] = {}
 
-    def lines(self, state: State, now: float, width: int, height: int) -> list[str]:
+    def lines(self, state: ScreenState, now: float, width: int, height: int) -> list[str]:
         """The picture, each line at most `width` columns, at most `height` of them, the last line first to go."""
         console = self._console(width)
         with console.capture() as captured:
@@ -94,7 +94,7 @@ class Screen:
             )
         return self._consoles[width]
 
-    def _counts(self, state: State, now: float, width: int) -> RenderableType:
+    def _counts(self, state: ScreenState, now: float, width: int) -> RenderableType:
         from rich.progress_bar import ProgressBar
         from rich.table import Table
 
@@ -108,7 +108,7 @@ class Screen:
         line.add_row(bar, text)
         return line
 
-    def _rows(self, state: State, now: float, width: int, height: int) -> list[Text]:
+    def _rows(self, state: ScreenState, now: float, width: int, height: int) -> list[Text]:
         from rich.text import Text
 
         slow = sorted((r for r in state.running.values() if now - r.since >= _SLOW), key=lambda r: r.since)
@@ -128,7 +128,7 @@ class Screen:
         return rows
 
 
-def _counts(state: State, now: float) -> Text:
+def _counts(state: ScreenState, now: float) -> Text:
     from rich.text import Text
 
     text = Text(no_wrap=True)

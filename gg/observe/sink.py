@@ -21,7 +21,7 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
-class Stream(Protocol):
+class ByteStream(Protocol):
     """Where bytes are written (`sys.stderr.buffer`)."""
 
     def write(self, data: bytes, /) -> object: ...
@@ -44,17 +44,17 @@ class Several:
             sink.close()
 
 
-def _is_terminal(stream: Stream) -> bool:
+def _is_terminal(stream: ByteStream) -> bool:
     try:
         return stream.isatty()
     except ValueError:  # it is closed
         return False
 
 
-class Output:
+class TextOutput:
     """One stream, written through at once; silent once it is broken."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._terminal = _is_terminal(stream)
         self._broken = False

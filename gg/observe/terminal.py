@@ -15,9 +15,9 @@ from collections.abc import Callable
 
 from gg.observe import wording
 from gg.observe.build_events import Diagnostics, Event, Note, RunFinished, Started, ThunkFailed
-from gg.observe.plain import Notes
-from gg.observe.screen import Screen, State
-from gg.observe.sink import Clock, Output
+from gg.observe.plain import NoteRate
+from gg.observe.screen import Screen, ScreenState
+from gg.observe.sink import Clock, TextOutput
 from gg.observe.visible import visible
 
 APPEARS = 0.4  # seconds after the start
@@ -33,8 +33,8 @@ class Terminal:
 
     def __init__(
         self,
-        out: Output,
-        err: Output,
+        out: TextOutput,
+        err: TextOutput,
         fd: int,
         *,
         clock: Clock = time.monotonic,
@@ -47,8 +47,8 @@ class Terminal:
         self._clock = clock
         self._size = size or (lambda: _size(fd))
         self._screen = screen or Screen()
-        self._state = State()
-        self._notes = Notes(clock)
+        self._state = ScreenState()
+        self._notes = NoteRate(clock)
         self._lock = threading.Lock()
         self._shown: list[int] = []  # the widths of the lines on the screen
         self._appears = float("inf")

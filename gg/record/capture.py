@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.models.includes import Closure, Cluster, Scanner
     from gg.record.many_looks import Trail
-    from gg.record.recall.notes import Notes
+    from gg.record.recall.notes import RecallNotes
     from gg.record.renamed import Renamer
     from gg.record.world import World
     from gg.store.base import Store
@@ -79,7 +79,7 @@ class Capture:
         self._started = time.time_ns()
         self._memory = recall
         self._about = (*renaming.fixed, b"", *renaming.aliases) if renaming and renaming.known_as else ()
-        self._notes: Notes | None = None
+        self._notes: RecallNotes | None = None
         self._renamer = self._make_renamer(renaming) if renaming and renaming.known_as else None
 
     @cached_property
@@ -147,14 +147,14 @@ class Capture:
             notes.note(key, captured.id, closures[0], captured.headers)
         return captured
 
-    def _open_notes(self, draft: Draft) -> Notes | None:
+    def _open_notes(self, draft: Draft) -> RecallNotes | None:
         """What earlier sessions found out, when a scan is first asked for."""
         if self._memory is not None and draft.scans:
-            from gg.record.recall.notes import Notes
+            from gg.record.recall.notes import RecallNotes
             from gg.record.recall.recall import Recall
 
             recall = Recall(self._memory, self._about, self._world, self._canon)
-            self._notes = Notes(recall, self._world, self._canon, lambda: self._scanner, self._started)
+            self._notes = RecallNotes(recall, self._world, self._canon, lambda: self._scanner, self._started)
             self._shelf.expect(recall.thunks())
         return self._notes
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.thunk import File, OutputOf, Thunk, Work
 from gg.formats.archive import ARCH, BadArchive, places
-from gg.formats.elf_header import MAGIC, Header, read_header
+from gg.formats.elf_header import MAGIC, ElfHeader, read_header
 
 if TYPE_CHECKING:
     from gg.models.drafts import Probe
@@ -82,11 +82,11 @@ def makes_known(thunk: Thunk, path: bytes, work: Work) -> bool:
     return False
 
 
-def _name(header: Header) -> bytes | None:
+def _name(header: ElfHeader) -> bytes | None:
     return _NAMES.get((header.machine, header.bits // 32, 1 if header.little_endian else 2))
 
 
-def _is_whole(header: Header, size: int) -> bool:
+def _is_whole(header: ElfHeader, size: int) -> bool:
     """Whether the file has section headers, all of them within `size` bytes."""
     table = header.sections
     return bool(table.start and table.count and table.start + table.step * table.count <= size)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import Work
 from gg.light.named import NamedTuple
 from gg.record.depfiles.depfile import render
@@ -55,7 +55,7 @@ class Leaver:
     def __init__(
         self,
         files: NewFiles,
-        writer: Writer,
+        writer: PlaceholderWriter,
         world: World,
         soft: SoftFiles,
         rules: Rules,

@@ -115,7 +115,7 @@ def _environment(text: bytes) -> Mapping[bytes, bytes]:
     return env
 
 
-class Stream(NamedTuple):
+class CallerStream(NamedTuple):
     """What a descriptor is: as stat(2) has it. Zeros: it is closed."""
 
     device: int
@@ -125,14 +125,14 @@ class Stream(NamedTuple):
     links: int
 
 
-def stream_of(info: os.stat_result) -> Stream:
-    return Stream(info.st_dev, info.st_ino, info.st_rdev, info.st_mode, min(info.st_nlink, 0xFFFFFFFF))
+def stream_of(info: os.stat_result) -> CallerStream:
+    return CallerStream(info.st_dev, info.st_ino, info.st_rdev, info.st_mode, min(info.st_nlink, 0xFFFFFFFF))
 
 
-def streams(told: bytes) -> tuple[Stream, Stream]:
+def streams(told: bytes) -> tuple[CallerStream, CallerStream]:
     """Standard output and error of a request's caller, from `Request.streams`."""
     half = _STREAM.size
-    return Stream(*_STREAM.unpack(told[:half])), Stream(*_STREAM.unpack(told[half:]))
+    return CallerStream(*_STREAM.unpack(told[:half])), CallerStream(*_STREAM.unpack(told[half:]))
 
 
 def own_streams() -> bytes:

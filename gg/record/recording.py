@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.host import native_programs as native
 from gg.host.filedb import Common, FileDB
 from gg.host.scratch import Scratch
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from gg.workspace.workspace import Workspace
 
 
-class Session:
+class RecordingSession:
     """Everything that one `gg-infer` needs; `run` it once, then `close`."""
 
     def __init__(
@@ -78,7 +78,10 @@ class Session:
         self._traced = self._tracing(traced) if traced else None
 
     def _make_recorder(self, modelling: Modelling, listener: Callable[[Call, Captured], None] | None) -> Recorder:
-        writer, journal = Writer(os.fsencode(native.shim())), Journal(self._workspace.dot, self._workspace.root)
+        writer, journal = (
+            PlaceholderWriter(os.fsencode(native.shim())),
+            Journal(self._workspace.dot, self._workspace.root),
+        )
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
 
-from gg.core.colour import Look, shown
+from gg.core.colour import ColourForm, shown
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File, Made, Reduction, Thunk
 from gg.run.job import Ran
@@ -60,7 +60,7 @@ def blame(ran: Ran, memory_ran_out: Callable[[Ran], bool], is_full: Callable[[],
     """Whose fault it is. A compiler driver reports as its own failure that what it ran was killed, or that there was no
     room for what it wrote, or no memory; whether that is so the host knows.
     """
-    said = shown(ran.stderr, Look.PLAIN)
+    said = shown(ran.stderr, ColourForm.PLAIN)
     if _NO_SPACE in said and is_full():
         return Blame.SPACE
     killed = ran.signal == signal.SIGKILL or any(text in said for text in _CHILD_KILLED)

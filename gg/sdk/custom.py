@@ -235,10 +235,10 @@ class Maker:
 
 def write_placeholder(path: str, name: ThunkId) -> None:
     """A placeholder of the thunk's first output at `path`."""
-    from gg.core.placeholder import Writer
+    from gg.core.placeholder import PlaceholderWriter
     from gg.host import native_programs as native
 
     aside = f"{path}.{os.getpid()}"
     with open(aside, "wb") as file:
-        file.write(Writer(os.fsencode(native.shim())).encode(name, 0))
+        file.write(PlaceholderWriter(os.fsencode(native.shim())).encode(name, 0))
     os.replace(aside, path)

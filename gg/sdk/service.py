@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 
-from gg.core.colour import Look, shown
+from gg.core.colour import ColourForm, shown
 from gg.core.ids import BlobId, ThunkId
 from gg.errors import GGError, MissingObject, UsageError
 from gg.force.composition import Composition
@@ -92,7 +92,7 @@ class Service:
             thunk=thunk,
             outputs={name: Value(made.blob, made.executable, self._path) for name, made in values if made},
             stdout=reduction.stdout,
-            stderr=shown(reduction.stderr, Look.PLAIN),
+            stderr=shown(reduction.stderr, ColourForm.PLAIN),
             usage=reduction.usage,
             engine=reduction.engine,
             cached=thunk.id.hex() in self._cached,

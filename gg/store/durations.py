@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgpack
 from blake3 import blake3
 
-from gg.core.bounded import Reader
+from gg.core.bounded import BoundedReader
 from gg.core.thunk import Thunk, Usage
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -63,7 +63,7 @@ class Durations:
 
 
 def _decoded(data: bytes) -> dict[bytes, list[int]]:
-    reader = Reader(data, "memory of durations")
+    reader = BoundedReader(data, "memory of durations")
     reader.array(2, 2)
     if reader.number() != 1:
         raise reader.damaged()

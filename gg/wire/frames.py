@@ -27,7 +27,7 @@ from enum import IntEnum
 
 from msgpack import packb
 
-from gg.core.bounded import Reader
+from gg.core.bounded import BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -169,9 +169,9 @@ def decode_welcome(data: bytes) -> Welcome:
     return welcome
 
 
-def _greeting(data: bytes, what: str, size: int) -> Reader:
+def _greeting(data: bytes, what: str, size: int) -> BoundedReader:
     """At what stands behind the tag and the version."""
-    reader = Reader(data, what)
+    reader = BoundedReader(data, what)
     reader.array(size, size)
     if reader.text(16) != _TAG or reader.number() != VERSION:
         raise reader.damaged()

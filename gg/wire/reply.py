@@ -27,7 +27,7 @@ from typing import Any, cast
 
 from msgpack import packb
 
-from gg.core.bounded import Reader, damaged, is_whole, unpacked
+from gg.core.bounded import BoundedReader, damaged, is_whole, unpacked
 from gg.core.columns import check_numbers, typed
 from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
 from gg.core.thunk import Usage
@@ -134,7 +134,7 @@ def encode_outputs(outputs: list[bytes]) -> bytes:
 
 def decode_outputs(data: bytes) -> list[bytes]:
     """What `encode_outputs` made `data` of; FormatError for anything else."""
-    reader = Reader(data, "list of outputs")
+    reader = BoundedReader(data, "list of outputs")
     outputs = [reader.octets() for _ in range(reader.array(0, MOST_VALUES))]
     reader.end()
     return outputs

@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from msgpack import packb
 
-from gg.core.bounded import Reader, damaged, unpacked
+from gg.core.bounded import BoundedReader, damaged, unpacked
 from gg.core.columns import check_numbers, split, split_digests, typed
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File
@@ -118,7 +118,7 @@ def encode_objects(objects: Sequence[tuple[int, bytes]]) -> bytes:
 
 def decode_objects(data: bytes) -> list[tuple[int, bytes]]:
     """What `encode_objects` made `data` of; FormatError for anything else."""
-    reader = Reader(data, "list of objects")
+    reader = BoundedReader(data, "list of objects")
     count = reader.array(0, 2 * MOST_VALUES)
     objects = [(reader.number(LAST_KIND), reader.octets()) for _ in range(count // 2)]
     reader.end()  # damaged where the count is odd, for then one is left
@@ -172,7 +172,7 @@ def decode_request(data: bytes) -> Request:
 
 def refuse_other_version(data: bytes, tag: str, what: str) -> int:
     """How many fields there are; WrongVersion for a `what` that is not of ours, FormatError for what has another tag."""
-    reader = Reader(data, what)
+    reader = BoundedReader(data, what)
     count = reader.array(2, MOST_VALUES)
     if reader.text(len(tag)) != tag:
         raise damaged(what)

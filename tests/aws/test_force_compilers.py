@@ -80,7 +80,7 @@ def change_thunk(project: Project, output: str, variable: bytes, value: bytes) -
         store.put({Key(Kind.THUNK, thunk_id(encoded)): encoded})
     finally:
         store.close()
-    path.write_bytes(placeholder.Writer(b"/bin/false").encode(thunk_id(encoded), old.index))
+    path.write_bytes(placeholder.PlaceholderWriter(b"/bin/false").encode(thunk_id(encoded), old.index))
 
 
 CROSS = """all: cross clang

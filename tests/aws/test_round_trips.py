@@ -18,7 +18,7 @@ import pytest
 from benchmarks.coordinator.workload import tell
 from gg.core.codec import decode_thunk, encode_group, encode_thunk, group_id, thunk_id
 from gg.core.ids import BlobId, GroupId, SandboxPath
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import File, Group, Thunk, Work
 from gg.host import native_programs as native
 from gg.store.base import Key, Kind, blob_key
@@ -55,7 +55,7 @@ class Counted:
 
     def record(self, units: dict[int, bytes], groups: tuple[GroupId, ...]) -> None:
         """Placeholders of compiles of these sources, each of which reads `groups` too."""
-        writer = Writer(os.fsencode(native.shim()))
+        writer = PlaceholderWriter(os.fsencode(native.shim()))
         with DirectoryStore(self.store) as store:
             items: dict[Key, bytes] = {}
             for number, text in units.items():

@@ -14,7 +14,7 @@ from gg.cli import group as cli
 from gg.cli import main
 from gg.cli.force_run import parse
 from gg.core import placeholder
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from tests.commands.batch import programs
 
 COMMANDS = tuple(cli._COMMANDS)
@@ -145,7 +145,7 @@ def test_options_of_the_command_are_its_own(workspace: Path) -> None:
 @pytest.fixture
 def waiting(workspace: Path) -> Path:
     """A workspace with a placeholder in it, whose thunk nobody knows."""
-    (workspace / "a.o").write_bytes(Writer(b"/bin/false").encode(bytes(32), 0))
+    (workspace / "a.o").write_bytes(PlaceholderWriter(b"/bin/false").encode(bytes(32), 0))
     return workspace
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import SandboxPath, ThunkId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File, Reduction
 from gg.engines.engine import Engine
 from gg.engines.local.local_engine import LocalEngine
@@ -96,7 +96,7 @@ class LocalSubject(Subject):
 
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.where / "w" / name
-        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        path.write_bytes(PlaceholderWriter(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
         return os.fsencode(path)
 
     def hanging(self, engine: Engine) -> int:

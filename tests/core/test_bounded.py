@@ -12,7 +12,7 @@ import pytest
 import zstandard
 from msgpack import packb
 
-from gg.core.bounded import Reader
+from gg.core.bounded import BoundedReader
 from gg.errors import FormatError
 from gg.share.s3 import bucket, log, pack
 from gg.share.s3.log import Entry
@@ -59,9 +59,9 @@ def within_bounds() -> Iterator[None]:
         (packb(1) + b"more", lambda reader: (reader.number(), reader.end())),
     ],
 )
-def test_a_reader_makes_nothing_that_was_not_asked_for(data: bytes, ask: Callable[[Reader], object]) -> None:
+def test_a_reader_makes_nothing_that_was_not_asked_for(data: bytes, ask: Callable[[BoundedReader], object]) -> None:
     with pytest.raises(FormatError, match="a thing is damaged"):
-        ask(Reader(data, "a thing"))
+        ask(BoundedReader(data, "a thing"))
 
 
 def _entry(body: bytes) -> bytes:

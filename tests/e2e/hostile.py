@@ -10,7 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 
 KEY = "mallory:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 STRANGER = 1234
@@ -131,7 +131,7 @@ def _links(root: Path, victim: Path) -> None:
 
 def _placeholders(root: Path, victim: Path) -> None:
     """Some that are well formed and name thunks that nobody knows, and many that are odd."""
-    evil = Writer(b"/bin/false").encode
+    evil = PlaceholderWriter(b"/bin/false").encode
     odd = root / "odd"
     odd.mkdir()
     whole = evil(bytes(range(32)), 0)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.core.colour import Look, shown
+from gg.core.colour import ColourForm, shown
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import Directory, File, Output, Symlink, Thunk, Work
 from gg.host.trees import hash_file
@@ -108,8 +108,8 @@ def test_words_in_colour_and_plain(compiler: str, bare: Bare, tmp_path: Path) ->
     with remote(bare, project) as there:
         there.force([placeholder.thunk])
         words = there.cone.reductions[placeholder.thunk].stderr
-    assert shown(words, Look.PLAIN) == plain
-    assert shown(words, Look.COLOURS) == coloured != plain
+    assert shown(words, ColourForm.PLAIN) == plain
+    assert shown(words, ColourForm.COLOURS) == coloured != plain
 
 
 class Shell:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from gg.core.ids import BlobId, SandboxPath, ThunkId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.renaming import Renaming
 from gg.engines.awslambda.home import Found, Home
 from gg.host.filedb import FileDB
@@ -22,7 +22,7 @@ def test_files_placeholders_and_directories(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text")
     (tmp_path / "directory").mkdir()
     known = Placeholder(ThunkId(b"t" * 32), 0)
-    (tmp_path / "made").write_bytes(Writer(b"/launcher").encode(*known))
+    (tmp_path / "made").write_bytes(PlaceholderWriter(b"/launcher").encode(*known))
     home = Home(lambda: FileDB(None))
     file, made, directory, _, _ = asked = paths(tmp_path, "file", "made", "directory", "none", "none/below")
     found = home.look(asked, set(), set())

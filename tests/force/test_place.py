@@ -14,12 +14,12 @@ import pytest
 from blake3 import blake3
 
 from gg.core.ids import BlobId, ThunkId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import Made
 from gg.errors import StoreError
 from gg.force.placing import Item, Kept, Placer
 
-WRITER = Writer(b"/bin/true")
+WRITER = PlaceholderWriter(b"/bin/true")
 GROUP = next((group for group in os.getgroups() if group != os.getegid()), 1 if os.geteuid() == 0 else os.getegid())
 TIMES = (1_500_000_000_123_456_789, 1_400_000_000_987_654_321)
 

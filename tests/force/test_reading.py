@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.errors import GGError, SetupError, StoreError
 from gg.force.composition import Composition
 from gg.force.outcome import Hearing, Outcome
@@ -74,7 +74,7 @@ def reading(work: Callable[[Forcing, list[ThunkId]], None]) -> tuple[Reading, Fo
 
 def placeholder(directory: Path, number: int) -> bytes:
     path = directory / f"{number}.o"
-    path.write_bytes(Writer(b"/launcher").encode(bytes([number]) * 32, 0))
+    path.write_bytes(PlaceholderWriter(b"/launcher").encode(bytes([number]) * 32, 0))
     return bytes(path)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
 from tests.fuzz.decoders.foreign import ELF, ELF_32, OBJECT
 from tests.fuzz.decoders.target import apart
@@ -20,7 +20,14 @@ from tests.fuzz.decoders.target import apart
 HERE = Path(__file__).parent
 SECONDS = 3
 MOST_MIB = 1024  # the sanitizers' own included, of which 16 are kept to tell what is used after it was freed
-FILES = (ELF, ELF_32, OBJECT, b"#! /bin/sh -e x \n", b"#!/proc/self/exe\n", Writer(b"/bin/sh").encode(b"t" * 32, 3))
+FILES = (
+    ELF,
+    ELF_32,
+    OBJECT,
+    b"#! /bin/sh -e x \n",
+    b"#!/proc/self/exe\n",
+    PlaceholderWriter(b"/bin/sh").encode(b"t" * 32, 3),
+)
 REPLIES = (
     protocol.reply_exit(1, b"out", b"err"),
     protocol.reply_exec(b"/bin/gcc", (b"gcc", b"-c"), (b"A=b",)),

@@ -9,12 +9,12 @@ import pytest
 from blake3 import blake3
 
 from gg.core.ids import ThunkId
-from gg.core.placeholder import SIZE, Placeholder, Writer
+from gg.core.placeholder import SIZE, Placeholder, PlaceholderWriter
 from gg.errors import GGError
 from gg.host import native_programs as native
 from gg.host.placeholders import Search
 
-WRITER = Writer(b"/bin/true")
+WRITER = PlaceholderWriter(b"/bin/true")
 
 
 def _put(path: bytes, index: int = 0) -> Placeholder:

@@ -9,7 +9,7 @@ import pytest
 
 from gg.core.thunk import Work
 from gg.models.declared.declared_tool import Declarations, matcher
-from gg.models.declared.line import Line, Word
+from gg.models.declared.line import DeclaredLine, Word
 from gg.models.declared.paths import fill, matching
 from gg.models.declared.tables import BadTable, read, spelling
 from gg.models.declared.tool_model import models, quoted
@@ -293,7 +293,7 @@ def test_patterns() -> None:
 
 def test_templates_fill_in_each_value() -> None:
     words = (Word("input", b"a/x.y"), Word("input", b"z.y"), Word("value", b"o", "-d"), Word("value", b"p", "-d"))
-    line = Line(words, frozenset({"-d"}), b"")
+    line = DeclaredLine(words, frozenset({"-d"}), b"")
     assert fill("{stem}.c", line) == [b"x.c", b"z.c"]
     assert fill("{-d}/{name}", line) == [b"o/x.y", b"o/z.y", b"p/x.y", b"p/z.y"]
     assert fill("{2:dir}{2:ext}", line) == [b"..y"]

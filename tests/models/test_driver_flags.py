@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from gg.models.driver.flags import CLANG, GCC, ROWS, Arity, Effect
+from gg.models.driver.flags import CLANG, GCC, ROWS, Effect, ValuePlace
 from gg.models.driver.handlers import HANDLERS
 from gg.models.driver.parse import parse, table
 
@@ -17,11 +17,11 @@ def test_each_option_has_one_meaning(flavour: str) -> None:
     for row in ROWS:
         if row.only in ("", flavour):
             for spelling in row.spellings.split():
-                joined = row.arity in (Arity.JOINED, Arity.BOTH)
-                whole = row.arity is not Arity.JOINED
+                joined = row.arity in (ValuePlace.JOINED, ValuePlace.BOTH)
+                whole = row.arity is not ValuePlace.JOINED
                 seen[spelling, "joined"] += joined
                 seen[spelling, "whole"] += whole
-                seen[spelling + "=", "joined"] += row.arity is Arity.EQUALS
+                seen[spelling + "=", "joined"] += row.arity is ValuePlace.EQUALS
     assert [name for name, count in seen.items() if count > 1] == []
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 
 from .conftest import FakeRecorder, Native, cc
 
@@ -45,7 +45,7 @@ class Alone:
 
     def placeholder(self, path: Path) -> Path:
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(Writer(bytes(self.shim)).encode(ThunkId(b"\x01" * 32), 0))
+        path.write_bytes(PlaceholderWriter(bytes(self.shim)).encode(ThunkId(b"\x01" * 32), 0))
         path.chmod(0o755)
         return path
 

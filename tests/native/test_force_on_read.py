@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
 from gg.record.protocol import Op, Request
 
@@ -37,7 +37,7 @@ def placeholder(native: Native, tmp_path: Path) -> Path:
 
 def make_placeholder(native: Native, path: Path) -> Path:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(Writer(bytes(native.shim)).encode(ThunkId(b"\x01" * 32), 0))
+    path.write_bytes(PlaceholderWriter(bytes(native.shim)).encode(ThunkId(b"\x01" * 32), 0))
     return path
 
 
@@ -136,7 +136,7 @@ def test_an_append_forces_first(placeholder: Path, recorder: FakeRecorder, envir
 def test_other_files_of_that_size_are_let_be(
     readers: Path, native: Native, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    almost = Writer(bytes(native.shim)).encode(ThunkId(b"\x01" * 32), 0)
+    almost = PlaceholderWriter(bytes(native.shim)).encode(ThunkId(b"\x01" * 32), 0)
     for i, data in enumerate((b"x" * 256, almost[:160] + b"X" + almost[161:], almost[:200] + b"G" + almost[201:])):
         file = tmp_path / str(i)
         file.write_bytes(data)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
 from gg.record.protocol import Op, Request
 
@@ -68,7 +68,7 @@ def test_it_tells_what_is_closed(native: Native, recorder: FakeRecorder) -> None
     subprocess.run(["/bin/sh", "-c", f"exec {native.shim} 2>&-"], env=env, stdout=subprocess.DEVNULL)
     (request,) = recorder.requests
     out, errors = protocol.streams(request.streams)
-    assert (out.special, errors) == (protocol.NULL, protocol.Stream(0, 0, 0, 0, 0))
+    assert (out.special, errors) == (protocol.NULL, protocol.CallerStream(0, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("status", [0, 1, 77, 255])
@@ -208,7 +208,7 @@ def test_inherited_descriptors_reach_the_program(native: Native, recorder: FakeR
 
 
 def placeholder(native: Native, path: Path) -> Path:
-    path.write_bytes(Writer(bytes(native.shim)).encode(ThunkId(b"\xab" * 32), 3))
+    path.write_bytes(PlaceholderWriter(bytes(native.shim)).encode(ThunkId(b"\xab" * 32), 3))
     path.chmod(0o755)
     return path
 

@@ -31,8 +31,8 @@ from gg.observe.choose import choose
 from gg.observe.jsonlines import JsonLines
 from gg.observe.plain import EVERY, Plain
 from gg.observe.quiet import Quiet
-from gg.observe.screen import Screen, State
-from gg.observe.sink import Output, Several
+from gg.observe.screen import Screen, ScreenState
+from gg.observe.sink import Several, TextOutput
 from gg.observe.terminal import APPEARS, Terminal
 from gg.observe.trace import Trace
 from gg.schedule.commands import Summary
@@ -105,7 +105,7 @@ class Wall:
 def _told(events: Sequence[Event] = STORY) -> tuple[str, bytes, bytes]:
     """What the plain sink writes: the lines that are gg's own, standard output, standard error."""
     out, err = io.BytesIO(), io.BytesIO()
-    sink = Plain(Output(out), Output(err))
+    sink = Plain(TextOutput(out), TextOutput(err))
     for event in events:
         sink.see(event)
     sink.close()
@@ -179,7 +179,7 @@ def test_plain_lines() -> None:
 
 def test_plain_progress_comes_every_five_seconds_at_most() -> None:
     clock, err = Clock(), io.BytesIO()
-    sink = Plain(Output(io.BytesIO()), Output(err), clock)
+    sink = Plain(TextOutput(io.BytesIO()), TextOutput(err), clock)
     for _ in range(1201):
         sink.see(Progress(2, 10, 4, 0, 88, 63.0))
         clock.now += 0.01
@@ -190,7 +190,7 @@ def test_plain_progress_comes_every_five_seconds_at_most() -> None:
 
 def test_many_notes_become_few() -> None:
     clock, err = Clock(), io.BytesIO()
-    sink = Plain(Output(io.BytesIO()), Output(err), clock)
+    sink = Plain(TextOutput(io.BytesIO()), TextOutput(err), clock)
     for _ in range(1000):
         sink.see(Note("throttled"))
     clock.now += 2
@@ -210,7 +210,7 @@ def test_a_message_of_gg_itself_is_not_said_twice() -> None:
 
 def test_quiet_shows_tools_and_failures_alone() -> None:
     out, err = io.BytesIO(), io.BytesIO()
-    sink = Quiet(Output(out), Output(err))
+    sink = Quiet(TextOutput(out), TextOutput(err))
     for event in STORY:
         sink.see(event)
     sink.close()
@@ -230,18 +230,18 @@ def test_a_broken_pipe_silences_a_sink_and_nothing_else() -> None:
             raise BrokenPipeError
 
     err = io.BytesIO()
-    sink = Plain(Output(Broken()), Output(err))
+    sink = Plain(TextOutput(Broken()), TextOutput(err))
     for event in STORY:
         sink.see(event)
     assert b"error" in err.getvalue()
     closed = io.BytesIO()
     closed.close()
-    Output(closed).write(b"x")
+    TextOutput(closed).write(b"x")
 
 
 def test_several_sinks_see_the_same() -> None:
     out, err, more = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    sink = Several([Quiet(Output(out), Output(err)), Quiet(Output(io.BytesIO()), Output(more))])
+    sink = Several([Quiet(TextOutput(out), TextOutput(err)), Quiet(TextOutput(io.BytesIO()), TextOutput(more))])
     for event in STORY:
         sink.see(event)
     sink.close()
@@ -262,7 +262,7 @@ def test_a_failure_names_its_command() -> None:
 
 def test_json_lines() -> None:
     clock, out = Clock(), io.BytesIO()
-    sink = JsonLines(Output(out), clock, now=lambda: 5.0)
+    sink = JsonLines(TextOutput(out), clock, now=lambda: 5.0)
     for event in STORY:
         sink.see(event)
         clock.now += 0.25
@@ -282,7 +282,7 @@ def test_json_lines() -> None:
 
 def test_json_progress_is_rare_and_odd_labels_survive() -> None:
     clock, out = Clock(), io.BytesIO()
-    sink = JsonLines(Output(out), clock)
+    sink = JsonLines(TextOutput(out), clock)
     for _ in range(1000):
         sink.see(Progress(1, 2, 3, 4, 5))
         clock.now += 0.001
@@ -337,7 +337,7 @@ def test_a_trace_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def _terminal(wall: Wall, clock: Clock, size: tuple[int, int] = (80, 24)) -> Terminal:
-    output = Output(wall)
+    output = TextOutput(wall)
     return Terminal(output, output, 2, clock=clock, size=lambda: size, screen=Screen(colour=False), moving=False)
 
 
@@ -379,7 +379,7 @@ assert not [name for name in sys.modules if name.split(".")[0] == "rich"]
 
 
 def test_a_picture_has_the_counts_and_the_slow_ones() -> None:
-    state = State()
+    state = ScreenState()
     state.see(Started(100), 0)
     for index in range(9):
         state.see(ThunkStarted(f"{index}", f"src/{index}.o", "local"), float(index))
@@ -395,7 +395,7 @@ def test_a_picture_has_the_counts_and_the_slow_ones() -> None:
 @pytest.mark.parametrize("width", [20, 40, 79, 200])
 @pytest.mark.parametrize("height", [1, 2, 5])
 def test_a_picture_keeps_to_its_size(width: int, height: int) -> None:
-    state = State(total=2000)
+    state = ScreenState(total=2000)
     for index in range(300):
         name = "directory/" * 30 + os.fsdecode(b"\xff\n\x1b[2J") + "日本.o"
         state.see(ThunkStarted(f"{index}", name, f"engine-{index % 2}"), 0.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gg.observe.build_events import Diagnostics, ThunkFailed
 from gg.observe.plain import Plain
 from gg.observe.quiet import Quiet
-from gg.observe.sink import Output
+from gg.observe.sink import TextOutput
 from gg.observe.visible import visible
 
 COLOURED = b"\x1b[01m\x1b[Kx.c:1:\x1b[m\x1b[K \x1b[01;31m\x1b[Kerror: \x1b[m\x1b[K\xe2\x80\x98y\xe2\x80\x99\r\n\tint\n"
@@ -63,7 +63,7 @@ def test_a_pipe_gets_every_byte(stream: type[io.BytesIO]) -> None:
     """And a terminal is not led astray by the name of a file either."""
     out, err = stream(), stream()
     words = b"\x1b]0;t\x07\n"
-    for sink in (Quiet(Output(out), Output(err)), Plain(Output(out), Output(err))):
+    for sink in (Quiet(TextOutput(out), TextOutput(err)), Plain(TextOutput(out), TextOutput(err))):
         sink.see(Diagnostics("x.o", words, words))
         sink.see(ThunkFailed("id", "\x1b[2Jx.o", 1, words, words))
     raw = stream is io.BytesIO

@@ -80,9 +80,9 @@ def test_a_rewrite_with_equal_bytes_is_a_change(built: Path) -> None:
 
 
 def test_a_placeholder_is_told_from_other_files(tmp_path: Path) -> None:
-    from gg.core.placeholder import SIZE, Writer
+    from gg.core.placeholder import SIZE, PlaceholderWriter
 
-    (tmp_path / "yes").write_bytes(Writer(b"/launcher").encode(bytes(32), 0))
+    (tmp_path / "yes").write_bytes(PlaceholderWriter(b"/launcher").encode(bytes(32), 0))
     (tmp_path / "no").write_bytes(bytes(SIZE))
     assert summary.is_placeholder(tmp_path / "yes")
     assert not summary.is_placeholder(tmp_path / "no")

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 
 from gg.core.ids import BlobId, SandboxPath
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.engines.engine import Answer, Failure, Post, Start, Tell
 from gg.schedule.events import Caps, Fault
@@ -125,7 +125,7 @@ class FakeEngine:
             case b"read", (path,):
                 return self._read(start, path, inputs)
             case b"become", (name,):
-                return self._made(thunk, Writer(b"/launcher").encode(bytes.fromhex(name.decode()), 0))
+                return self._made(thunk, PlaceholderWriter(b"/launcher").encode(bytes.fromhex(name.decode()), 0))
             case b"hang", ():
                 return HANG
         raise AssertionError(thunk.argv)

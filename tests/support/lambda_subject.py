@@ -10,7 +10,7 @@ from gg.aws.http import Client, Endpoint
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.core.ids import ThunkId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import Reduction
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
@@ -60,7 +60,7 @@ class LambdaSubject(PretendedCommands):
 
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.where / "w" / name
-        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        path.write_bytes(PlaceholderWriter(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
         return os.fsencode(path)
 
     def hanging(self, engine: Engine) -> int:

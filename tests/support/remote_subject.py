@@ -10,7 +10,7 @@ from pathlib import Path
 from gg.aws.loop import LoopThread
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
@@ -166,7 +166,7 @@ class RemoteSubject(PretendedCommands):
 
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.where / "w" / name
-        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        path.write_bytes(PlaceholderWriter(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
         return os.fsencode(path)
 
     def hanging(self, engine: Engine) -> int:

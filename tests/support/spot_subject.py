@@ -13,7 +13,7 @@ from gg.aws.loop import LoopThread
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.aws.sqs import Queues
-from gg.core.placeholder import Placeholder, Writer
+from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
@@ -124,7 +124,7 @@ class SpotSubject(PretendedCommands):
 
     def undeclared(self, name: str, found: bytes | Placeholder) -> bytes:
         path = self.where / "w" / name
-        path.write_bytes(Writer(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
+        path.write_bytes(PlaceholderWriter(b"/launcher").encode(*found) if isinstance(found, Placeholder) else found)
         return os.fsencode(path)
 
     def hanging(self, engine: Engine) -> int:

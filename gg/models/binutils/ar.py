@@ -24,7 +24,7 @@ from gg.models.binutils.common import (
     tools,
     trial,
 )
-from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.binutils.thin import is_dateless, recall, thin_members
 from gg.models.drafts import Answer, Call, Draft, PathKind, Probe, RunReal, Writes
 from gg.models.toolchain import program_files
@@ -52,17 +52,17 @@ version -v -V -h -H --version --help
 
 
 @cache
-def ar_table() -> Table:
+def ar_table() -> OptionTable:
     return read_table(_AR)
 
 
 @cache
-def ranlib_table() -> Table:
+def ranlib_table() -> OptionTable:
     return read_table(_RANLIB, Style.GNU)
 
 
 @slotted()
-class Request:
+class ArCommand:
     """An ar command line, understood. `operation` is one letter: "V" for a question, "M" for an MRI script."""
 
     operation: str
@@ -85,7 +85,7 @@ def ar(call: Call, probe: Probe) -> Answer:
         return RunReal(str(error))
 
 
-def read_request(args: Sequence[bytes]) -> Request:
+def read_request(args: Sequence[bytes]) -> ArCommand:
     """The parts of an ar command line (`@file` expanded); Unmodelled for one that ar itself would not take."""
     operation, modifiers, thin = "", set[str](), False
     operands: list[bytes] = []
@@ -108,7 +108,7 @@ def read_request(args: Sequence[bytes]) -> Request:
             case "plugin":
                 plugins.append(value)
             case "version" | "script":
-                return Request("V" if effect == "version" else "M", frozenset(), b"", (), (), False)
+                return ArCommand("V" if effect == "version" else "M", frozenset(), b"", (), (), False)
             case _:
                 pass
     operands.extend(rest)
@@ -120,7 +120,7 @@ def read_request(args: Sequence[bytes]) -> Request:
     if not operation or len(operands) <= skipped:
         raise Unmodelled("no operation or no archive")
     archive, files = operands[skipped], operands[skipped + 1 :]
-    return Request(operation, frozenset(modifiers), archive, files, tuple(plugins), thin or "T" in modifiers)
+    return ArCommand(operation, frozenset(modifiers), archive, files, tuple(plugins), thin or "T" in modifiers)
 
 
 def _words(args: Sequence[bytes]) -> tuple[list[Arg], Sequence[bytes]]:
@@ -138,7 +138,7 @@ def _words(args: Sequence[bytes]) -> tuple[list[Arg], Sequence[bytes]]:
     return list(parse(ar_table(), args[: last + 2])), args[last + 2 :]
 
 
-def _ar(call: Call, probe: Probe, request: Request, response_files: Sequence[bytes]) -> Answer:
+def _ar(call: Call, probe: Probe, request: ArCommand, response_files: Sequence[bytes]) -> Answer:
     if request.operation == "V":
         return RunReal("asks for the version", reads_all=False, probe=True)
     if request.operation == "M":
@@ -155,7 +155,7 @@ def _ar(call: Call, probe: Probe, request: Request, response_files: Sequence[byt
     return _draft(call, probe, request, response_files)
 
 
-def _refusal(call: Call, probe: Probe, request: Request) -> str:
+def _refusal(call: Call, probe: Probe, request: ArCommand) -> str:
     """Why a change to an archive is not modelled; empty if it is."""
     if "D" not in request.modifiers and ("U" in request.modifiers or not _is_deterministic(call, probe)):
         return "records the times of files"
@@ -182,7 +182,7 @@ def _is_deterministic(call: Call, probe: Probe) -> bool:
     return b"(default)" in line
 
 
-def _draft(call: Call, probe: Probe, request: Request, response_files: Sequence[bytes]) -> Draft:
+def _draft(call: Call, probe: Probe, request: ArCommand, response_files: Sequence[bytes]) -> Draft:
     inputs = [*response_files, *request.plugins]
     output = request.archive
     archive = absolute(output, call.cwd)
@@ -209,7 +209,7 @@ def _draft(call: Call, probe: Probe, request: Request, response_files: Sequence[
     )
 
 
-def _is_run_again(call: Call, probe: Probe, request: Request) -> bool:
+def _is_run_again(call: Call, probe: Probe, request: ArCommand) -> bool:
     """Whether this command made the archive that is there, as a new one that nobody has forced: then it makes it anew.
 
     Replacing each member by itself gives what making the archive anew gives. And an archive that waits for a member

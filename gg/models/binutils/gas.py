@@ -16,7 +16,7 @@ from gg.models.binutils.common import (
     tools,
     trial,
 )
-from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 
 # From `as --help` of binutils 2.40 for x86 and the manual's "Machine Dependencies" for the others, whose options that
@@ -41,7 +41,7 @@ version -v -V
 
 
 @cache
-def as_table() -> Table:
+def as_table() -> OptionTable:
     return read_table(_AS, Style.LONG_ONLY)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from gg.core.thunk import Work
 from gg.light.slotted import slotted
 from gg.models.binutils.common import VERSION, absolute, environment, expand, in_place, is_trial, text, tools, trial
-from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.binutils.thin import thin_members
 from gg.models.drafts import Answer, Call, Draft, Probe, RunReal, Writes
 
@@ -69,12 +69,12 @@ _LLVM_TARGETS = frozenset(
 
 
 @cache
-def strip_table() -> Table:
+def strip_table() -> OptionTable:
     return read_table(_STRIP, Style.GNU)
 
 
 @cache
-def objcopy_table() -> Table:
+def objcopy_table() -> OptionTable:
     return read_table(_OBJCOPY, Style.GNU)
 
 
@@ -112,7 +112,7 @@ def _objcopy_edits(parsed: Sequence[Arg], operands: Sequence[bytes]) -> list[_Ed
 
 
 def _edited(
-    call: Call, probe: Probe, table: Table, edits_of: Callable[[Sequence[Arg], Sequence[bytes]], list[_Edit]]
+    call: Call, probe: Probe, table: OptionTable, edits_of: Callable[[Sequence[Arg], Sequence[bytes]], list[_Edit]]
 ) -> Answer:
     try:
         args, response_files = expand(call.argv[1:], call.cwd, probe)

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from gg.models.binutils.options import Style, Table, read_table
+from gg.models.binutils.options import OptionTable, Style, read_table
 
 # Common to all four.
 _COMMON = """
@@ -196,6 +196,6 @@ _TABLES = {"bfd": _BFD, "gold": _GOLD, "lld": _LLD, "mold": _MOLD}
 
 
 @cache
-def linker_table(flavour: str) -> Table:
+def linker_table(flavour: str) -> OptionTable:
     """The options of one family: "bfd", "gold", "lld" or "mold". KeyError for another."""
     return read_table(_COMMON + _TABLES[flavour], Style.LD if flavour == "bfd" else Style.EXACT)

@@ -13,8 +13,8 @@ from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.models.binutils.common import absolute, expand
 from gg.models.binutils.ldtable import linker_table
-from gg.models.binutils.linked_file import Look, Target, look
-from gg.models.binutils.needed import Closure, is_shared
+from gg.models.binutils.linked_file import LinkedFile, Target, look
+from gg.models.binutils.needed import NeededLibraries, is_shared
 from gg.models.binutils.options import OPERAND, Arg, Unmodelled, parse
 from gg.models.binutils.thin import thin_members
 from gg.models.drafts import Depfile, PathKind, Probe, Writes
@@ -160,7 +160,7 @@ class _Link:
     def _is(self, path: bytes, kind: PathKind) -> bool:
         return self.probe.kind(absolute(path, self.cwd)) is kind
 
-    def _look(self, path: bytes) -> Look | None:
+    def _look(self, path: bytes) -> LinkedFile | None:
         """What the file at `path` is; None for a placeholder or a missing file."""
         whole = absolute(path, self.cwd)
         if self.probe.kind(whole) is not PathKind.FILE or self.probe.is_placeholder(whole):
@@ -256,7 +256,7 @@ class _Link:
         return next((path for path in candidates if self._is(path, PathKind.FILE)), rooted)
 
     def _add_needed(self, parsed: Sequence[Arg]) -> None:
-        closure = Closure(
+        closure = NeededLibraries(
             cwd=self.cwd,
             probe=self.probe,
             env=self.env,

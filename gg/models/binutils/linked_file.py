@@ -23,7 +23,7 @@ _HEAD = 65536  # bytes: all of a script, and of an archive enough to meet its fi
 
 
 @slotted()
-class Look:
+class LinkedFile:
     """What a file is; all empty for an archive or object of an unknown kind."""
 
     script: Script | None = None
@@ -32,10 +32,10 @@ class Look:
     thin: bool = False
 
 
-_LOOKS: WeakKeyDictionary[Probe, dict[bytes, Look]] = WeakKeyDictionary()
+_LOOKS: WeakKeyDictionary[Probe, dict[bytes, LinkedFile]] = WeakKeyDictionary()
 
 
-def look(probe: Probe, path: bytes) -> Look:
+def look(probe: Probe, path: bytes) -> LinkedFile:
     """What the made file at `path` (absolute) is; an empty answer if it cannot be read."""
     view = machine(probe).view
     if not view.stable(path):
@@ -47,12 +47,12 @@ def look(probe: Probe, path: bytes) -> Look:
     return found
 
 
-def _look(head: bytes) -> Look:
+def _look(head: bytes) -> LinkedFile:
     if not head:
-        return Look()
+        return LinkedFile()
     if looks_like_script(head):
-        return Look(script=read_script(head))
-    return Look(target=_target(head), elf=head.startswith(MAGIC), thin=head.startswith(THIN))
+        return LinkedFile(script=read_script(head))
+    return LinkedFile(target=_target(head), elf=head.startswith(MAGIC), thin=head.startswith(THIN))
 
 
 def _target(head: bytes) -> Target | None:

@@ -11,7 +11,7 @@ from functools import cache
 
 from gg.core.thunk import Work
 from gg.models.binutils.common import VERSION, absolute, environment, is_trial, tools, trial
-from gg.models.binutils.options import OPERAND, Arg, Style, Table, Unmodelled, parse, read_table
+from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
 
 # `rule` is the -M family, taken apart in `_rules`.
@@ -75,12 +75,12 @@ _DEBUG = {  # the debug formats of each format (nasm -hf, yasm -g help); with ot
 
 
 @cache
-def nasm_table() -> Table:
+def nasm_table() -> OptionTable:
     return read_table(_NASM, Style.EXACT)
 
 
 @cache
-def yasm_table() -> Table:
+def yasm_table() -> OptionTable:
     return read_table(_YASM, Style.EXACT)
 
 

@@ -33,7 +33,7 @@ class Library:
 
 
 @slotted(frozen=False)
-class Closure:
+class NeededLibraries:
     """The search for what the libraries of one link need. `inputs` grows; `files` are configuration that was read."""
 
     cwd: bytes

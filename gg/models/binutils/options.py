@@ -55,7 +55,7 @@ class Style(Enum):
 
 
 @slotted()
-class Table:
+class OptionTable:
     """The options of one tool."""
 
     style: Style
@@ -69,7 +69,7 @@ class Table:
         return {option.effect for option in every}
 
 
-def read_table(text: str, style: Style = Style.GNU) -> Table:
+def read_table(text: str, style: Style = Style.GNU) -> OptionTable:
     """The table that `text` spells; later lines override earlier ones. `-m*` stands for all words that start so."""
     long: dict[bytes, Option] = {}
     short: dict[bytes, Option] = {}
@@ -85,7 +85,7 @@ def read_table(text: str, style: Style = Style.GNU) -> Table:
                 long[name[2:].encode()] = option
             else:
                 short[name[1:].encode()] = option
-    return Table(style, long, short, tuple(sorted(long)), tuple(prefixes))
+    return OptionTable(style, long, short, tuple(sorted(long)), tuple(prefixes))
 
 
 def _spelling(word: str) -> tuple[str, Arity]:
@@ -100,7 +100,7 @@ def _spelling(word: str) -> tuple[str, Arity]:
     return word, Arity.NONE
 
 
-def parse(table: Table, args: Sequence[bytes]) -> Iterator[Arg]:
+def parse(table: OptionTable, args: Sequence[bytes]) -> Iterator[Arg]:
     """The options and operands of `args` (without argv[0]) in order; Unmodelled for what the table does not have."""
     words = iter(args)
     for word in words:
@@ -115,7 +115,7 @@ def parse(table: Table, args: Sequence[bytes]) -> Iterator[Arg]:
             yield from _single_dash(table, word, words)
 
 
-def _single_dash(table: Table, word: bytes, words: Iterator[bytes]) -> Iterator[Arg]:
+def _single_dash(table: OptionTable, word: bytes, words: Iterator[bytes]) -> Iterator[Arg]:
     if table.style is not Style.GNU and len(word) > 2 and not _always_short(table, word):
         name = word[1:].partition(b"=")[0]
         if name in table.long:
@@ -130,11 +130,11 @@ def _single_dash(table: Table, word: bytes, words: Iterator[bytes]) -> Iterator[
     yield from _cluster(table, word, words)
 
 
-def _always_short(table: Table, word: bytes) -> bool:
+def _always_short(table: OptionTable, word: bytes) -> bool:
     return table.style is not Style.LONG_ONLY and word[1:2] in (b"l", b"o")
 
 
-def _cluster(table: Table, word: bytes, words: Iterator[bytes]) -> Iterator[Arg]:
+def _cluster(table: OptionTable, word: bytes, words: Iterator[bytes]) -> Iterator[Arg]:
     at = 1
     while at < len(word):
         name = word[at : at + 1]
@@ -152,7 +152,7 @@ def _cluster(table: Table, word: bytes, words: Iterator[bytes]) -> Iterator[Arg]
         return
 
 
-def _long(table: Table, body: bytes, words: Iterator[bytes]) -> Arg:
+def _long(table: OptionTable, body: bytes, words: Iterator[bytes]) -> Arg:
     name, equals, value = body.partition(b"=")
     option = table.long.get(name)
     if option is None:
@@ -168,7 +168,7 @@ def _long(table: Table, body: bytes, words: Iterator[bytes]) -> Arg:
     return Arg(option.effect, value, name)
 
 
-def _starting(table: Table, name: bytes) -> tuple[bytes, ...]:
+def _starting(table: OptionTable, name: bytes) -> tuple[bytes, ...]:
     low = bisect_left(table.names, name)
     return table.names[low : bisect_left(table.names, name + b"\xff", low)]
 

@@ -18,7 +18,7 @@ class Spelled(NamedTuple):
     optional: bool = False
 
 
-class Made(NamedTuple):
+class WrittenBesides(NamedTuple):
     """A file that the tool writes though no argument names it: a template, and the options that it hangs on."""
 
     path: str
@@ -38,7 +38,7 @@ class Declared(NamedTuple):
     prefixes: tuple[tuple[bytes, Spelled], ...] = ()
     operands: tuple[str, ...] = ("input...",)
     inputs: tuple[str, ...] = ()
-    outputs: tuple[Made, ...] = ()
+    outputs: tuple[WrittenBesides, ...] = ()
     programs: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()
     work: Work = Work.OTHER

@@ -27,7 +27,7 @@ class Word(NamedTuple):
     option: str = ""
 
 
-class Line(NamedTuple):
+class DeclaredLine(NamedTuple):
     """What was said: the words in their order, and by which options (with those that take no argument)."""
 
     words: tuple[Word, ...]
@@ -44,7 +44,7 @@ class Line(NamedTuple):
         return [word.value for word in self.words if word.option == option]
 
 
-def parse(table: Declared, args: Sequence[bytes], read: Callable[[bytes], Sequence[bytes]]) -> Line:
+def parse(table: Declared, args: Sequence[bytes], read: Callable[[bytes], Sequence[bytes]]) -> DeclaredLine:
     """Take `args` (without argv[0]) apart. `read` gives the words of a response file. Unclear for what is not declared."""
     reader = _Reader(table, args, read)
     reader.run()
@@ -61,7 +61,7 @@ def parse(table: Declared, args: Sequence[bytes], read: Callable[[bytes], Sequen
         if word.role in ("probe", "real"):
             raise Unclear(f"{word.option or word.value.decode(errors='replace')} is given", probe=word.role == "probe")
     chdir = [word.value for word in reader.words if word.role == "chdir"]
-    return Line(tuple(reader.words), frozenset(reader.given), chdir[-1] if chdir else b"")
+    return DeclaredLine(tuple(reader.words), frozenset(reader.given), chdir[-1] if chdir else b"")
 
 
 def _roles(roles: Sequence[str], count: int) -> list[str]:

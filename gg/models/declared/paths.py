@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from gg.models.declared.line import Line
+from gg.models.declared.line import DeclaredLine
 
 _HOLE = re.compile(r"\{([^{}]*)\}")
 _BELOW = re.compile(r"below\(([^()]+)\)")
@@ -49,7 +49,7 @@ def _pieces(hole: str) -> list[str]:
     return ["input", *pieces] if pieces[0] in _PARTS else pieces
 
 
-def fill(template: str, line: Line) -> list[bytes]:
+def fill(template: str, line: DeclaredLine) -> list[bytes]:
     """The names that `template` stands for in this call, each once."""
     pieces = _HOLE.split(template)  # text, hole, text, …
     holes, between = pieces[1::2], [os.fsencode(text) for text in pieces[0::2]]
@@ -59,7 +59,7 @@ def fill(template: str, line: Line) -> list[bytes]:
     return list(done)
 
 
-def _choices(holes: Sequence[str], line: Line) -> Iterator[list[bytes]]:
+def _choices(holes: Sequence[str], line: DeclaredLine) -> Iterator[list[bytes]]:
     """The holes' contents. Holes of the same name go together; of different names, each goes with each."""
     names = list(dict.fromkeys(_pieces(hole)[0] for hole in holes))
     rows: list[dict[str, bytes]] = [{}]
@@ -69,7 +69,7 @@ def _choices(holes: Sequence[str], line: Line) -> Iterator[list[bytes]]:
         yield [_part(hole, row, line) for hole in holes]
 
 
-def _values(name: str, line: Line) -> list[bytes]:
+def _values(name: str, line: DeclaredLine) -> list[bytes]:
     if name == "input":
         return [w.value for w in line.words if not w.option and w.role in ("input", "optional_input")]
     if name == "output":
@@ -79,7 +79,7 @@ def _values(name: str, line: Line) -> list[bytes]:
     return [value for value in line.values(name) if value]
 
 
-def _part(hole: str, row: dict[str, bytes], line: Line) -> bytes:
+def _part(hole: str, row: dict[str, bytes], line: DeclaredLine) -> bytes:
     name, *parts = _pieces(hole)
     value = row[name]
     for part in parts:

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 
 from gg.core.thunk import Work
 from gg.light.nearest import known_names
-from gg.models.declared.declared_tool import Declared, Made, Spelled
+from gg.models.declared.declared_tool import Declared, Spelled, WrittenBesides
 from gg.models.declared.paths import check
 
 ROLES = {
@@ -168,7 +168,7 @@ def _operands(roles: tuple[str, ...], place: str) -> tuple[str, ...]:
     return roles
 
 
-def _outputs(value: object, known: set[str], place: str) -> tuple[Made, ...]:
+def _outputs(value: object, known: set[str], place: str) -> tuple[WrittenBesides, ...]:
     place += " outputs"
     if isinstance(value, (str, Mapping)):
         value = (value,)
@@ -177,9 +177,9 @@ def _outputs(value: object, known: set[str], place: str) -> tuple[Made, ...]:
     return tuple(_output(item, known, place) for item in value)
 
 
-def _output(item: object, known: set[str], place: str) -> Made:
+def _output(item: object, known: set[str], place: str) -> WrittenBesides:
     if isinstance(item, str):
-        return Made(_checked(item, known, place))
+        return WrittenBesides(_checked(item, known, place))
     if not isinstance(item, Mapping) or "path" not in item:
         raise BadTable(f"{place}: must be a list of templates or of tables", '{ path = "{stem}.h", when = "-d" }')
     _only(item, _OUTPUT_KEYS, place)
@@ -188,7 +188,7 @@ def _output(item: object, known: set[str], place: str) -> Made:
         if name not in known:
             raise BadTable(f"{place}: {name!r} is no option of the table", f"known: {', '.join(sorted(known))}")
     path = _checked(_text(item, "path", place), known, place)
-    return Made(path, conditions[0], conditions[1], bool(item.get("optional")), bool(item.get("executable")))
+    return WrittenBesides(path, conditions[0], conditions[1], bool(item.get("optional")), bool(item.get("executable")))
 
 
 def _checked(template: str, known: set[str], place: str) -> str:

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from gg.core.secrets import is_secret
 from gg.models.binutils.common import is_trial, split_words
 from gg.models.declared.declared_tool import Declarations, Declared
-from gg.models.declared.line import Line, Unclear, parse
+from gg.models.declared.line import DeclaredLine, Unclear, parse
 from gg.models.declared.paths import fill, has_magic, matching
 from gg.models.drafts import Answer, Call, Depfile, Draft, Model, PathKind, Probe, RunReal, Writes
 from gg.models.linking.entry import Recorded
@@ -52,7 +52,7 @@ class _Drafting:
         self._list: Callable[[bytes], tuple[bytes, ...]] = getattr(probe, "list_directory", lambda _: ())
         self._files: list[bytes] = []
         line = parse(table, call.argv[1:], self._response)
-        self._line: Line = line
+        self._line: DeclaredLine = line
         self._base = self._at(line.chdir, call.cwd) if line.chdir else call.cwd
 
     def draft(self) -> Draft:

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from gg.models.driver.certain import certain, is_certain_file_option
-from gg.models.driver.command import Command, Stage, text
+from gg.models.driver.command import DriverCommand, Stage, text
 from gg.models.driver.flags import CLANG, GCC
 from gg.models.driver.languages import Language
 from gg.models.driver.refusals import Refused
@@ -48,7 +48,7 @@ class Accepted:
     def __init__(self) -> None:
         self._known: dict[object, str] = {}
 
-    def check(self, command: Command, facts: AcceptFacts, cwd: bytes) -> None:
+    def check(self, command: DriverCommand, facts: AcceptFacts, cwd: bytes) -> None:
         """Raise Refused if the compiler does not accept the options of `command`."""
         languages = tuple(dict.fromkeys(source.language for source in command.sources))
         options = (tuple(command.options), tuple(command.link_options), tuple(command.file_options))
@@ -62,7 +62,7 @@ class Accepted:
             raise Refused(why)
 
 
-def _refusal(command: Command, facts: AcceptFacts, languages: Sequence[Language], cwd: bytes) -> str:
+def _refusal(command: DriverCommand, facts: AcceptFacts, languages: Sequence[Language], cwd: bytes) -> str:
     """Why the compiler would not accept the command's options; empty if it does."""
     for flags, then in _questions(command, facts, languages):
         if not facts.accepts(flags, then, cwd):
@@ -71,7 +71,9 @@ def _refusal(command: Command, facts: AcceptFacts, languages: Sequence[Language]
     return ""
 
 
-def _questions(command: Command, facts: AcceptFacts, languages: Sequence[Language]) -> Iterator[tuple[Words, Words]]:
+def _questions(
+    command: DriverCommand, facts: AcceptFacts, languages: Sequence[Language]
+) -> Iterator[tuple[Words, Words]]:
     """What must be asked: options, and the words that make a question of them."""
     options = (*command.options, *command.link_options)
     unused = _unused(command)
@@ -90,7 +92,7 @@ def _questions(command: Command, facts: AcceptFacts, languages: Sequence[Languag
         yield (*options, *words), (b"-c", b"-x", b"assembler", NOTHING, b"-o", NOTHING)
 
 
-def _unused(command: Command) -> Words:
+def _unused(command: DriverCommand) -> Words:
     """What clang would not use and say so, which -Werror makes an error."""
     if command.flavour != CLANG or command.stage is Stage.LINK or b"-Werror" not in command.options:
         return ()
@@ -102,7 +104,7 @@ def _doubtful(words: Sequence[bytes], facts: AcceptFacts, front: str) -> list[by
     return [word for word in words if not sure(word)]
 
 
-def _proper(command: Command, facts: AcceptFacts, language: Language) -> Words:
+def _proper(command: DriverCommand, facts: AcceptFacts, language: Language) -> Words:
     """The question to the compiler proper of a language; to the driver, where there is none."""
     if not language.preprocessed and not language.compiled:
         return (b"-###", b"-c", b"-x", b"assembler", NOTHING)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from gg.light.slotted import slotted
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 from gg.models.driver.flags import Effect
 
 
-class Group(IntEnum):
-    """Which of a `Command`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
+class OptionList(IntEnum):
+    """Which of a `DriverCommand`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
 
     NONE = 0  # every compiler has it
     OPTIONS = 1
@@ -21,7 +21,7 @@ class Group(IntEnum):
 
 
 @slotted()
-class Known:
+class Argument:
     """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
 
     effect: Effect
@@ -33,7 +33,7 @@ class Known:
     link: bool = False
     tools: bool = False
     drop: bool = False
-    group: Group = Group.NONE
+    group: OptionList = OptionList.NONE
 
 
-Handler = Callable[[Command, Known, bytes], None]
+Handler = Callable[[DriverCommand, Argument, bytes], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gg.light.slotted import slotted
 from gg.models.binutils.gas import as_table
 from gg.models.binutils.options import Unmodelled, parse
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 
 
 @slotted()
@@ -22,7 +22,7 @@ NOTHING = ForAssembler()
 _CLANG = (b"-mrelax", b"-m", b"--noexecstack", b"-I", b"-g", b"-force_cpusubtype_ALL", b"-W")
 
 
-def for_assembler(command: Command) -> ForAssembler:
+def for_assembler(command: DriverCommand) -> ForAssembler:
     """What the words of -Wa, and -Xassembler mean; refuses the command when one is not modelled."""
     words = command.assembler_words
     if not words:

@@ -1,4 +1,4 @@
-"""A compiler driver's command line, taken apart. `parse` fills a `Command`; the other modules read it."""
+"""A compiler driver's command line, taken apart. `parse` fills a `DriverCommand`; the other modules read it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Stage(Enum):
 
 
 @slotted()
-class Source:
+class SourceFile:
     """One source, as it was written."""
 
     path: bytes
@@ -60,7 +60,7 @@ class Beside:
 
 
 @slotted(frozen=False)
-class Command:
+class DriverCommand:
     """A command line. `question` and `real` hold the first reason for a real run, as a probe or not.
 
     `objects` are operands for the linker; `link_words` are its whole part of the line, objects included, in order.
@@ -87,7 +87,7 @@ class Command:
     lto: bool = False
     output: bytes = b""
     language: Language | None = None
-    sources: list[Source] = field(default_factory=list)
+    sources: list[SourceFile] = field(default_factory=list)
     objects: list[bytes] = field(default_factory=list)
     stdin: bool = False
     link_words: list[bytes] = field(default_factory=list)

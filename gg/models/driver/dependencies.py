@@ -9,7 +9,7 @@ it. Both quote the operands of -MQ and the default for make, and leave those of 
 from __future__ import annotations
 
 from gg.models.drafts import Depfile
-from gg.models.driver.command import Command, Source, Stage
+from gg.models.driver.command import DriverCommand, SourceFile, Stage
 from gg.models.driver.flags import CLANG
 from gg.models.driver.naming import base, stem, with_suffix
 
@@ -34,7 +34,7 @@ def munge(name: bytes) -> bytes:
     return bytes(quoted)
 
 
-def depfile(command: Command) -> Depfile | None:
+def depfile(command: DriverCommand) -> Depfile | None:
     """The dependency file that the command writes, None if it writes none; refuses what is not certain."""
     wanted = command.dependencies
     written = [source for source in command.sources if source.language.preprocessed]
@@ -52,7 +52,7 @@ def depfile(command: Command) -> Depfile | None:
     return Depfile(path, _targets(command, written[-1]), wanted.system, wanted.phony)
 
 
-def _path(command: Command, written: list[Source]) -> bytes:
+def _path(command: DriverCommand, written: list[SourceFile]) -> bytes:
     wanted = command.dependencies
     if wanted.direct is not None:
         if wanted.file is not None:
@@ -70,7 +70,7 @@ def _path(command: Command, written: list[Source]) -> bytes:
     return stem(source.path) + b".d" if command.flavour == CLANG else base(command, source) + b".d"
 
 
-def _targets(command: Command, source: Source) -> tuple[bytes, ...]:
+def _targets(command: DriverCommand, source: SourceFile) -> tuple[bytes, ...]:
     wanted = command.dependencies
     if command.flavour == CLANG:
         if wanted.targets:

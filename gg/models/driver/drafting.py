@@ -9,7 +9,7 @@ from gg.light.slotted import slotted
 from gg.models.drafts import Call, Depfile, Draft, Lexer, PathKind, Probe, Scan, SearchPath, Writes
 from gg.models.driver.accepted import Accepted
 from gg.models.driver.assembler import ForAssembler, for_assembler
-from gg.models.driver.command import Command, Source, Stage
+from gg.models.driver.command import DriverCommand, SourceFile, Stage
 from gg.models.driver.dependencies import depfile
 from gg.models.driver.flags import GCC
 from gg.models.driver.link import resolve_link
@@ -32,7 +32,7 @@ class DriverCall:
 
     call: Call
     probe: Probe
-    command: Command
+    command: DriverCommand
     facts: Facts
     env: Mapping[bytes, bytes]
     responses: Sequence[bytes]
@@ -136,7 +136,7 @@ class Drafting:
 
     def _scans(self, assembler_dirs: tuple[bytes, ...]) -> list[Scan]:
         """One scan for all the sources of one language."""
-        groups: dict[tuple[Lexer, str], list[Source]] = {}
+        groups: dict[tuple[Lexer, str], list[SourceFile]] = {}
         for source in self._command.sources:
             if source.language.lexer is not None:
                 groups.setdefault((source.language.lexer, source.language.front), []).append(source)
@@ -201,7 +201,7 @@ def check_call(driven: DriverCall, memory: ProbeMemory) -> None:
     memory.accepted.check(driven.command, driven.facts, driven.call.cwd)
 
 
-def _roles(command: Command, links: bool) -> frozenset[Role]:
+def _roles(command: DriverCommand, links: bool) -> frozenset[Role]:
     roles: set[Role] = set()
     assembles = command.stage in (Stage.OBJECT, Stage.LINK)
     for source in command.sources:
@@ -221,7 +221,7 @@ def _roles(command: Command, links: bool) -> frozenset[Role]:
     return frozenset(roles)
 
 
-def _work(command: Command, links: bool) -> Work:
+def _work(command: DriverCommand, links: bool) -> Work:
     if links:
         return Work.LINK
     if command.preprocess:

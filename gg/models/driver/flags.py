@@ -14,7 +14,7 @@ from enum import Enum, Flag, auto
 from gg.light.slotted import slotted
 
 
-class Arity(Enum):
+class ValuePlace(Enum):
     """Where the value of an option stands."""
 
     NONE = auto()  # -c
@@ -118,273 +118,337 @@ GCC, CLANG = "gcc", "clang"
 
 
 @slotted()
-class Row:
+class FlagRow:
     """Options that behave alike. `only`: the flavour that knows them, both if empty."""
 
     effect: Effect
-    arity: Arity
+    arity: ValuePlace
     spellings: str
     marks: Marks = Marks.NONE
     only: str = ""
 
 
 _ = Effect
-ROWS: tuple[Row, ...] = (
+ROWS: tuple[FlagRow, ...] = (
     # What to do
-    Row(_.COMPILE, Arity.NONE, "-c --compile", D),
-    Row(_.ASSEMBLY, Arity.NONE, "-S --assemble", D),
-    Row(_.PREPROCESS, Arity.NONE, "-E --preprocess", D),
-    Row(_.OUTPUT, Arity.BOTH, "-o", D),
-    Row(_.OUTPUT, Arity.EQUALS, "--output", D),
-    Row(_.LANGUAGE, Arity.BOTH, "-x"),
-    Row(_.LANGUAGE, Arity.EQUALS, "--language"),
-    Row(
+    FlagRow(_.COMPILE, ValuePlace.NONE, "-c --compile", D),
+    FlagRow(_.ASSEMBLY, ValuePlace.NONE, "-S --assemble", D),
+    FlagRow(_.PREPROCESS, ValuePlace.NONE, "-E --preprocess", D),
+    FlagRow(_.OUTPUT, ValuePlace.BOTH, "-o", D),
+    FlagRow(_.OUTPUT, ValuePlace.EQUALS, "--output", D),
+    FlagRow(_.LANGUAGE, ValuePlace.BOTH, "-x"),
+    FlagRow(_.LANGUAGE, ValuePlace.EQUALS, "--language"),
+    FlagRow(
         _.QUESTION,
-        Arity.NONE,
+        ValuePlace.NONE,
         "-### --version -version --help -Q -dumpversion -dumpfullversion -dumpmachine -dumpspecs",
     ),
-    Row(
-        _.QUESTION, Arity.NONE, "--target-help -fsyntax-only -M -MM --dependencies --user-dependencies -dumpreleasetype"
+    FlagRow(
+        _.QUESTION,
+        ValuePlace.NONE,
+        "--target-help -fsyntax-only -M -MM --dependencies --user-dependencies -dumpreleasetype",
     ),
-    Row(_.QUESTION, Arity.JOINED, "--help= --print- -print- --completion="),
-    Row(_.QUESTION, Arity.NONE, "-help --help-hidden --autocomplete --analyze -verify-pch", only=CLANG),
-    Row(_.QUESTION, Arity.JOINED, "--autocomplete=", only=CLANG),
-    Row(_.VERBOSE, Arity.NONE, "-v --verbose"),
-    Row(_.REAL, Arity.BOTH, "-wrapper"),
-    Row(
+    FlagRow(_.QUESTION, ValuePlace.JOINED, "--help= --print- -print- --completion="),
+    FlagRow(_.QUESTION, ValuePlace.NONE, "-help --help-hidden --autocomplete --analyze -verify-pch", only=CLANG),
+    FlagRow(_.QUESTION, ValuePlace.JOINED, "--autocomplete=", only=CLANG),
+    FlagRow(_.VERBOSE, ValuePlace.NONE, "-v --verbose"),
+    FlagRow(_.REAL, ValuePlace.BOTH, "-wrapper"),
+    FlagRow(
         _.REAL,
-        Arity.SEPARATE,
+        ValuePlace.SEPARATE,
         "-dumpbase -dumpbase-ext -dumpdir --dumpbase --dumpbase-ext --dumpdir",
         only=GCC,
     ),
-    Row(_.REAL, Arity.NONE, "-I- --include-barrier -MG --print-missing-file-dependencies -MV"),
-    Row(_.REAL, Arity.JOINED, "-d -time -fdump- -fopt-info- -fopt-info= -fcompare-debug -fada-spec -fself-test"),
-    Row(
-        _.REAL, Arity.JOINED, "-fdiagnostics-format=sarif-file -fdiagnostics-format=json-file -fdiagnostics-add-output="
+    FlagRow(_.REAL, ValuePlace.NONE, "-I- --include-barrier -MG --print-missing-file-dependencies -MV"),
+    FlagRow(
+        _.REAL, ValuePlace.JOINED, "-d -time -fdump- -fopt-info- -fopt-info= -fcompare-debug -fada-spec -fself-test"
     ),
-    Row(
+    FlagRow(
         _.REAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
+        "-fdiagnostics-format=sarif-file -fdiagnostics-format=json-file -fdiagnostics-add-output=",
+    ),
+    FlagRow(
+        _.REAL,
+        ValuePlace.JOINED,
         "-ftime-report -fmem-report -foffload= -foffload-options= -fresolution= -fltrans -fwpa -fdeps-",
     ),
-    Row(_.REAL, Arity.JOINED, "-fsave-optimization-record -foptimization-record-file= -fproc-stat-report"),
-    Row(_.REAL, Arity.BOTH, "-MJ -arch -F -iframework -iframeworkwithsysroot -ivfsoverlay -iwithsysroot", only=CLANG),
-    Row(
+    FlagRow(_.REAL, ValuePlace.JOINED, "-fsave-optimization-record -foptimization-record-file= -fproc-stat-report"),
+    FlagRow(
         _.REAL,
-        Arity.EQUALS,
+        ValuePlace.BOTH,
+        "-MJ -arch -F -iframework -iframeworkwithsysroot -ivfsoverlay -iwithsysroot",
+        only=CLANG,
+    ),
+    FlagRow(
+        _.REAL,
+        ValuePlace.EQUALS,
         "--serialize-diagnostics -serialize-diagnostics -dependency-file -dependency-dot",
         only=CLANG,
     ),
-    Row(
+    FlagRow(
         _.REAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "--config --embed-dir -module-file-info -emit-ast -emit-interface-stubs -rewrite",
         only=CLANG,
     ),
-    Row(
+    FlagRow(
         _.REAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "--cuda --hip --offload -fopenmp-targets= -fopenmp-host -gen-reproducer -fembed-bitcode",
         only=CLANG,
     ),
-    Row(_.REAL, Arity.JOINED, "-fcrash-diagnostics -Xarch_ -Xcuda -Xopenmp-target -Xoffload", only=CLANG),
-    Row(
-        _.REAL, Arity.JOINED, "--ptxas -cxx-isystem --driver-mode= -cc1 -fdepfile-entry= -stdlib++-isystem", only=CLANG
+    FlagRow(_.REAL, ValuePlace.JOINED, "-fcrash-diagnostics -Xarch_ -Xcuda -Xopenmp-target -Xoffload", only=CLANG),
+    FlagRow(
+        _.REAL,
+        ValuePlace.JOINED,
+        "--ptxas -cxx-isystem --driver-mode= -cc1 -fdepfile-entry= -stdlib++-isystem",
+        only=CLANG,
     ),
-    Row(
+    FlagRow(
         _.MODULES,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "-fmodule -fimplicit-modules -fprebuilt- -fbuiltin-module-map -fcxx-modules --precompile",
     ),
-    Row(_.MODULES, Arity.JOINED, "-gmodules -fbuild-session -fsystem-module -fno-modules-check", only=CLANG),
-    Row(_.NEUTRAL, Arity.JOINED, "-fmodules-reduced -fmodulo-sched -fno-modules -fno-module"),
-    Row(_.EMIT_LLVM, Arity.NONE, "-emit-llvm", D, only=CLANG),
+    FlagRow(_.MODULES, ValuePlace.JOINED, "-gmodules -fbuild-session -fsystem-module -fno-modules-check", only=CLANG),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-fmodules-reduced -fmodulo-sched -fno-modules -fno-module"),
+    FlagRow(_.EMIT_LLVM, ValuePlace.NONE, "-emit-llvm", D, only=CLANG),
     # No effect on which files are read or written
-    Row(_.NEUTRAL, Arity.NONE, "-pipe --pipe -ansi --ansi -pedantic --pedantic -pedantic-errors --pedantic-errors -w"),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.NONE,
+        ValuePlace.NONE,
+        "-pipe --pipe -ansi --ansi -pedantic --pedantic -pedantic-errors --pedantic-errors -w",
+    ),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.NONE,
         "--no-warnings --all-warnings --extra-warnings -undef -P --no-line-commands -C --comments -CC",
     ),
-    Row(_.NEUTRAL, Arity.NONE, "--comments-in-macros -H --trace-includes -traditional --traditional -traditional-cpp"),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.NONE,
+        ValuePlace.NONE,
+        "--comments-in-macros -H --trace-includes -traditional --traditional -traditional-cpp",
+    ),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.NONE,
         "--traditional-cpp -trigraphs --trigraphs -remap -no-canonical-prefixes -canonical-prefixes",
     ),
-    Row(_.NEUTRAL, Arity.NONE, "--no-canonical-prefixes -pass-exit-codes --pass-exit-codes -no-integrated-cpp --debug"),
-    Row(_.NEUTRAL, Arity.NONE, "-dM -dD -dN -dI -dU -dp -dA -dP --optimize -dMD"),
-    Row(_.NEUTRAL, Arity.JOINED, "-W -O --optimize= --warn- --std= -std= --debug="),
-    Row(_.NEUTRAL, Arity.JOINED, "-f -g"),
-    Row(_.NEUTRAL, Arity.JOINED, "-Ofast -ffast-math -funsafe-math-optimizations", L),
-    Row(_.NEUTRAL, Arity.EQUALS, "--param"),
-    Row(_.NEUTRAL, Arity.BOTH, "-A"),
-    Row(_.NEUTRAL, Arity.EQUALS, "--assert"),
-    Row(_.NEUTRAL, Arity.NONE, "-fopenmp -fopenacc -fgnu-tm -fgnu-runtime -fnext-runtime -fsplit-stack", L),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.NONE,
+        "--no-canonical-prefixes -pass-exit-codes --pass-exit-codes -no-integrated-cpp --debug",
+    ),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-dM -dD -dN -dI -dU -dp -dA -dP --optimize -dMD"),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-W -O --optimize= --warn- --std= -std= --debug="),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-f -g"),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-Ofast -ffast-math -funsafe-math-optimizations", L),
+    FlagRow(_.NEUTRAL, ValuePlace.EQUALS, "--param"),
+    FlagRow(_.NEUTRAL, ValuePlace.BOTH, "-A"),
+    FlagRow(_.NEUTRAL, ValuePlace.EQUALS, "--assert"),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-fopenmp -fopenacc -fgnu-tm -fgnu-runtime -fnext-runtime -fsplit-stack", L),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.JOINED,
         "-fsanitize -fno-sanitize -fopenmp= -fopenmp-simd -ftree-parallelize-loops= -fvtable-verify=",
         L,
     ),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "-fuse-ld= -fuse-linker-plugin -fno-use-linker-plugin -fcf-protection -fpie -fPIE -fno-pie",
         L,
     ),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "-fno-PIE -fpic -fPIC -fno-pic -fno-PIC -fxray -fcs-profile-generate -fno-rtlib-add-rpath",
         L,
     ),
-    Row(_.NEUTRAL, Arity.JOINED, "-fhardened -fno-openmp -fno-profile", L),
-    Row(
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-fhardened -fno-openmp -fno-profile", L),
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "-static-libgcc -static-libstdc++ -static-libgfortran -static-libasan -static-libtsan",
         L,
     ),
-    Row(
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
         "-static-liblsan -static-libubsan -shared-libgcc -shared-libsan -static-libsan -mshared-libgcc",
         L,
     ),
-    Row(_.NEUTRAL, Arity.NONE, "-pg -p --profile -pthread -pthreads", L),
-    Row(
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-pg -p --profile -pthread -pthreads", L),
+    FlagRow(
         _.NEUTRAL,
-        Arity.NONE,
+        ValuePlace.NONE,
         "-shared --shared -static --static -static-pie --static-pie -pie --pie -no-pie -nopie",
         L | D,
     ),
-    Row(_.NEUTRAL, Arity.NONE, "-nostartfiles -nodefaultlibs -nolibc -nostdlib++ --no-standard-libraries", L | D),
-    Row(_.NEUTRAL, Arity.NONE, "-nostdlib", L),
-    Row(_.RELOCATABLE, Arity.NONE, "-r", L | D),
-    Row(_.NEUTRAL, Arity.NONE, "-rdynamic -s -symbolic --symbolic -t -Z -N -n -X", D),
-    Row(_.NEUTRAL, Arity.JOINED, "-m", HL),
-    Row(
-        _.NEUTRAL, Arity.JOINED, "-mtune= -mno- -msse -mavx -mmmx -maes -mbmi -mpopcnt -mfma -mf16c -mcmodel= -mrecord-"
+    FlagRow(
+        _.NEUTRAL, ValuePlace.NONE, "-nostartfiles -nodefaultlibs -nolibc -nostdlib++ --no-standard-libraries", L | D
     ),
-    Row(
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-nostdlib", L),
+    FlagRow(_.RELOCATABLE, ValuePlace.NONE, "-r", L | D),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-rdynamic -s -symbolic --symbolic -t -Z -N -n -X", D),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-m", HL),
+    FlagRow(
         _.NEUTRAL,
-        Arity.JOINED,
+        ValuePlace.JOINED,
+        "-mtune= -mno- -msse -mavx -mmmx -maes -mbmi -mpopcnt -mfma -mf16c -mcmodel= -mrecord-",
+    ),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.JOINED,
         "-mpreferred-stack-boundary= -mstack -mindirect-branch -mfunction-return= -mprefer-vector",
     ),
-    Row(
-        _.NEUTRAL, Arity.JOINED, "-mstringop-strategy= -mred-zone -mnop-mcount -mpclmul -mcrc32 -mlzcnt -mmovbe -mrdrnd"
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.JOINED,
+        "-mstringop-strategy= -mred-zone -mnop-mcount -mpclmul -mcrc32 -mlzcnt -mmovbe -mrdrnd",
     ),
-    Row(_.NEUTRAL, Arity.JOINED, "-mpc32 -mpc64 -mpc80 -mdaz-ftz", L),
-    Row(_.NEUTRAL, Arity.NONE, "-m32 -m64 -mx32 -m16 -m31", HLT),
-    Row(_.NATIVE, Arity.NONE, "-march=native -mcpu=native", HL),
-    Row(_.NATIVE, Arity.NONE, "-mtune=native"),
-    Row(_.CHARSET, Arity.JOINED, "-finput-charset= -fexec-charset= -fwide-exec-charset="),
-    Row(_.NEUTRAL, Arity.SEPARATE, "-mllvm -mmlir", only=CLANG),
-    Row(_.NEUTRAL, Arity.SEPARATE, "-target -meabi -mthread-model -gcc-toolchain -resource-dir", HLT, CLANG),
-    Row(_.NEUTRAL, Arity.JOINED, "--target= --gcc-toolchain= --gcc-install-dir= -stdlib= -resource-dir=", HLT, CLANG),
-    Row(_.NEUTRAL, Arity.JOINED, "-rtlib= --rtlib= -unwindlib= --unwindlib= --ld-path= -static-openmp", L, CLANG),
-    Row(_.NEUTRAL, Arity.NONE, "-nostdlibinc -nobuiltininc", H, CLANG),
-    Row(_.NEUTRAL, Arity.NONE, "-Qunused-arguments -Qn -Qy -no-opaque-pointers -nogpulib -nohipwrapperinc", only=CLANG),
-    Row(_.NEUTRAL, Arity.NONE, "--start-no-unused-arguments --end-no-unused-arguments -noprebind -mkernel", only=CLANG),
-    Row(_.REAL, Arity.NONE, "-ObjC -ObjC++", only=CLANG),
-    Row(_.INTEGRATED_AS, Arity.NONE, "-integrated-as -fintegrated-as", only=CLANG),
-    Row(_.NO_INTEGRATED_AS, Arity.NONE, "-no-integrated-as -fno-integrated-as", only=CLANG),
-    Row(_.TO_CC1, Arity.SEPARATE, "-Xclang", only=CLANG),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-mpc32 -mpc64 -mpc80 -mdaz-ftz", L),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-m32 -m64 -mx32 -m16 -m31", HLT),
+    FlagRow(_.NATIVE, ValuePlace.NONE, "-march=native -mcpu=native", HL),
+    FlagRow(_.NATIVE, ValuePlace.NONE, "-mtune=native"),
+    FlagRow(_.CHARSET, ValuePlace.JOINED, "-finput-charset= -fexec-charset= -fwide-exec-charset="),
+    FlagRow(_.NEUTRAL, ValuePlace.SEPARATE, "-mllvm -mmlir", only=CLANG),
+    FlagRow(_.NEUTRAL, ValuePlace.SEPARATE, "-target -meabi -mthread-model -gcc-toolchain -resource-dir", HLT, CLANG),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.JOINED,
+        "--target= --gcc-toolchain= --gcc-install-dir= -stdlib= -resource-dir=",
+        HLT,
+        CLANG,
+    ),
+    FlagRow(
+        _.NEUTRAL, ValuePlace.JOINED, "-rtlib= --rtlib= -unwindlib= --unwindlib= --ld-path= -static-openmp", L, CLANG
+    ),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-nostdlibinc -nobuiltininc", H, CLANG),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.NONE,
+        "-Qunused-arguments -Qn -Qy -no-opaque-pointers -nogpulib -nohipwrapperinc",
+        only=CLANG,
+    ),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.NONE,
+        "--start-no-unused-arguments --end-no-unused-arguments -noprebind -mkernel",
+        only=CLANG,
+    ),
+    FlagRow(_.REAL, ValuePlace.NONE, "-ObjC -ObjC++", only=CLANG),
+    FlagRow(_.INTEGRATED_AS, ValuePlace.NONE, "-integrated-as -fintegrated-as", only=CLANG),
+    FlagRow(_.NO_INTEGRATED_AS, ValuePlace.NONE, "-no-integrated-as -fno-integrated-as", only=CLANG),
+    FlagRow(_.TO_CC1, ValuePlace.SEPARATE, "-Xclang", only=CLANG),
     # Where headers are looked for
-    Row(_.NEUTRAL, Arity.NONE, "-nostdinc --no-standard-includes -nostdinc++", H),
-    Row(_.INCLUDE, Arity.BOTH, "-I"),
-    Row(_.INCLUDE, Arity.EQUALS, "--include-directory"),
-    Row(_.QUOTE, Arity.BOTH, "-iquote"),
-    Row(_.SYSTEM, Arity.BOTH, "-isystem"),
-    Row(_.SYSTEM_AFTER, Arity.BOTH, "-isystem-after", only=CLANG),
-    Row(_.AFTER, Arity.BOTH, "-idirafter"),
-    Row(_.AFTER, Arity.EQUALS, "--include-directory-after"),
-    Row(_.PREFIX, Arity.BOTH, "-iprefix"),
-    Row(_.PREFIX, Arity.EQUALS, "--include-prefix"),
-    Row(_.WITH_PREFIX, Arity.BOTH, "-iwithprefix"),
-    Row(_.WITH_PREFIX, Arity.EQUALS, "--include-with-prefix --include-with-prefix-after"),
-    Row(_.WITH_PREFIX_BEFORE, Arity.BOTH, "-iwithprefixbefore"),
-    Row(_.WITH_PREFIX_BEFORE, Arity.EQUALS, "--include-with-prefix-before"),
-    Row(_.SYSROOT, Arity.EQUALS, "--sysroot", HLT),
-    Row(_.SYSROOT, Arity.BOTH, "-isysroot", H),
-    Row(_.NEUTRAL, Arity.NONE, "--no-sysroot-suffix", HL),
-    Row(_.NEUTRAL, Arity.BOTH, "-imultilib -imultiarch", H),
-    Row(_.TOOL_DIR, Arity.BOTH, "-B", HLT),
-    Row(_.TOOL_DIR, Arity.EQUALS, "--prefix", HLT),
-    Row(_.SPECS, Arity.JOINED, "-specs= --specs=", HLT),
-    Row(_.SPECS, Arity.SEPARATE, "-specs --specs", HLT),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "-nostdinc --no-standard-includes -nostdinc++", H),
+    FlagRow(_.INCLUDE, ValuePlace.BOTH, "-I"),
+    FlagRow(_.INCLUDE, ValuePlace.EQUALS, "--include-directory"),
+    FlagRow(_.QUOTE, ValuePlace.BOTH, "-iquote"),
+    FlagRow(_.SYSTEM, ValuePlace.BOTH, "-isystem"),
+    FlagRow(_.SYSTEM_AFTER, ValuePlace.BOTH, "-isystem-after", only=CLANG),
+    FlagRow(_.AFTER, ValuePlace.BOTH, "-idirafter"),
+    FlagRow(_.AFTER, ValuePlace.EQUALS, "--include-directory-after"),
+    FlagRow(_.PREFIX, ValuePlace.BOTH, "-iprefix"),
+    FlagRow(_.PREFIX, ValuePlace.EQUALS, "--include-prefix"),
+    FlagRow(_.WITH_PREFIX, ValuePlace.BOTH, "-iwithprefix"),
+    FlagRow(_.WITH_PREFIX, ValuePlace.EQUALS, "--include-with-prefix --include-with-prefix-after"),
+    FlagRow(_.WITH_PREFIX_BEFORE, ValuePlace.BOTH, "-iwithprefixbefore"),
+    FlagRow(_.WITH_PREFIX_BEFORE, ValuePlace.EQUALS, "--include-with-prefix-before"),
+    FlagRow(_.SYSROOT, ValuePlace.EQUALS, "--sysroot", HLT),
+    FlagRow(_.SYSROOT, ValuePlace.BOTH, "-isysroot", H),
+    FlagRow(_.NEUTRAL, ValuePlace.NONE, "--no-sysroot-suffix", HL),
+    FlagRow(_.NEUTRAL, ValuePlace.BOTH, "-imultilib -imultiarch", H),
+    FlagRow(_.TOOL_DIR, ValuePlace.BOTH, "-B", HLT),
+    FlagRow(_.TOOL_DIR, ValuePlace.EQUALS, "--prefix", HLT),
+    FlagRow(_.SPECS, ValuePlace.JOINED, "-specs= --specs=", HLT),
+    FlagRow(_.SPECS, ValuePlace.SEPARATE, "-specs --specs", HLT),
     # What the preprocessor reads and defines
-    Row(_.FORCED, Arity.BOTH, "-include -imacros"),
-    Row(_.FORCED, Arity.EQUALS, "--include --imacros"),
-    Row(_.INCLUDE_PCH, Arity.SEPARATE, "-include-pch", only=CLANG),
-    Row(_.DEFINE, Arity.BOTH, "-D"),
-    Row(_.DEFINE, Arity.EQUALS, "--define-macro"),
-    Row(_.NEUTRAL, Arity.BOTH, "-U"),
-    Row(_.NEUTRAL, Arity.EQUALS, "--undefine-macro"),
+    FlagRow(_.FORCED, ValuePlace.BOTH, "-include -imacros"),
+    FlagRow(_.FORCED, ValuePlace.EQUALS, "--include --imacros"),
+    FlagRow(_.INCLUDE_PCH, ValuePlace.SEPARATE, "-include-pch", only=CLANG),
+    FlagRow(_.DEFINE, ValuePlace.BOTH, "-D"),
+    FlagRow(_.DEFINE, ValuePlace.EQUALS, "--define-macro"),
+    FlagRow(_.NEUTRAL, ValuePlace.BOTH, "-U"),
+    FlagRow(_.NEUTRAL, ValuePlace.EQUALS, "--undefine-macro"),
     # Dependency files
-    Row(_.MD, Arity.NONE, "-MD --write-dependencies", D),
-    Row(_.MMD, Arity.NONE, "-MMD --write-user-dependencies", D),
-    Row(_.MF, Arity.BOTH, "-MF", D),
-    Row(_.MT, Arity.BOTH, "-MT", D),
-    Row(_.MQ, Arity.BOTH, "-MQ", D),
-    Row(_.MP, Arity.NONE, "-MP", D),
+    FlagRow(_.MD, ValuePlace.NONE, "-MD --write-dependencies", D),
+    FlagRow(_.MMD, ValuePlace.NONE, "-MMD --write-user-dependencies", D),
+    FlagRow(_.MF, ValuePlace.BOTH, "-MF", D),
+    FlagRow(_.MT, ValuePlace.BOTH, "-MT", D),
+    FlagRow(_.MQ, ValuePlace.BOTH, "-MQ", D),
+    FlagRow(_.MP, ValuePlace.NONE, "-MP", D),
     # Through to the parts
-    Row(_.TO_PREPROCESSOR_LIST, Arity.JOINED, "-Wp,", D),
-    Row(_.TO_PREPROCESSOR, Arity.SEPARATE, "-Xpreprocessor", D),
-    Row(_.TO_ASSEMBLER_LIST, Arity.JOINED, "-Wa,"),
-    Row(_.TO_ASSEMBLER, Arity.SEPARATE, "-Xassembler"),
-    Row(_.TO_ASSEMBLER, Arity.EQUALS, "--for-assembler"),
-    Row(_.TO_LINKER_LIST, Arity.JOINED, "-Wl,", D),
-    Row(_.TO_LINKER, Arity.SEPARATE, "-Xlinker", D),
-    Row(_.TO_LINKER, Arity.EQUALS, "--for-linker", D),
+    FlagRow(_.TO_PREPROCESSOR_LIST, ValuePlace.JOINED, "-Wp,", D),
+    FlagRow(_.TO_PREPROCESSOR, ValuePlace.SEPARATE, "-Xpreprocessor", D),
+    FlagRow(_.TO_ASSEMBLER_LIST, ValuePlace.JOINED, "-Wa,"),
+    FlagRow(_.TO_ASSEMBLER, ValuePlace.SEPARATE, "-Xassembler"),
+    FlagRow(_.TO_ASSEMBLER, ValuePlace.EQUALS, "--for-assembler"),
+    FlagRow(_.TO_LINKER_LIST, ValuePlace.JOINED, "-Wl,", D),
+    FlagRow(_.TO_LINKER, ValuePlace.SEPARATE, "-Xlinker", D),
+    FlagRow(_.TO_LINKER, ValuePlace.EQUALS, "--for-linker", D),
     # Linking
-    Row(_.LIBRARY, Arity.BOTH, "-l", D),
-    Row(_.LIBRARY_DIR, Arity.BOTH, "-L", D),
-    Row(_.LIBRARY_DIR, Arity.EQUALS, "--library-directory", D),
-    Row(_.LINK_PAIR, Arity.BOTH, "-T -u -z -e", D),
-    Row(_.LINK_PAIR, Arity.EQUALS, "--entry --force-link", D),
-    Row(_.LINK_PAIR, Arity.BOTH, "-rpath -h", D, CLANG),
-    Row(_.LINK_WORD, Arity.NONE, "-Bsymbolic-functions", D),
-    Row(_.LTO, Arity.JOINED, "-flto", L),
-    Row(_.NO_LTO, Arity.NONE, "-fno-lto", L),
-    Row(_.NEUTRAL, Arity.JOINED, "-flto-partition= -flto-odr -flto-compression-level= -flto-jobs= -fwhole-program", L),
-    # Files beside the main output
-    Row(_.NOTES, Arity.NONE, "--coverage -coverage", L),
-    Row(_.NOTES, Arity.NONE, "-ftest-coverage"),
-    Row(_.NOTES_NAME, Arity.JOINED, "-fprofile-note="),
-    Row(_.SAVE_TEMPS, Arity.NONE, "-save-temps --save-temps", D),
-    Row(_.SAVE_TEMPS, Arity.JOINED, "-save-temps= --save-temps=", D),
-    Row(_.SPLIT_DWARF, Arity.JOINED, "-gsplit-dwarf"),
-    Row(_.NO_SPLIT_DWARF, Arity.NONE, "-gno-split-dwarf"),
-    Row(_.STACK_USAGE, Arity.NONE, "-fstack-usage"),
-    Row(_.AUX_INFO, Arity.SEPARATE, "-aux-info", only=GCC),
-    Row(_.CALLGRAPH, Arity.JOINED, "-fcallgraph-info", only=GCC),
-    Row(_.TIME_TRACE, Arity.NONE, "-ftime-trace", only=CLANG),
-    Row(_.REAL, Arity.JOINED, "-ftime-trace=", only=CLANG),
-    Row(_.NEUTRAL, Arity.JOINED, "-ftime-trace-granularity=", only=CLANG),
-    # Further inputs
-    Row(_.PLUGIN, Arity.JOINED, "-fplugin= -fpass-plugin="),
-    Row(_.NEUTRAL, Arity.JOINED, "-fplugin-arg-"),
-    Row(_.INPUT, Arity.JOINED, "-fprofile-remapping-file= -fprofile-list= -fprofile-sample-use= -fauto-profile-list="),
-    Row(
-        _.INPUT, Arity.JOINED, "-fsanitize-blacklist= -fsanitize-ignorelist= -fsanitize-coverage-allowlist=", only=CLANG
+    FlagRow(_.LIBRARY, ValuePlace.BOTH, "-l", D),
+    FlagRow(_.LIBRARY_DIR, ValuePlace.BOTH, "-L", D),
+    FlagRow(_.LIBRARY_DIR, ValuePlace.EQUALS, "--library-directory", D),
+    FlagRow(_.LINK_PAIR, ValuePlace.BOTH, "-T -u -z -e", D),
+    FlagRow(_.LINK_PAIR, ValuePlace.EQUALS, "--entry --force-link", D),
+    FlagRow(_.LINK_PAIR, ValuePlace.BOTH, "-rpath -h", D, CLANG),
+    FlagRow(_.LINK_WORD, ValuePlace.NONE, "-Bsymbolic-functions", D),
+    FlagRow(_.LTO, ValuePlace.JOINED, "-flto", L),
+    FlagRow(_.NO_LTO, ValuePlace.NONE, "-fno-lto", L),
+    FlagRow(
+        _.NEUTRAL,
+        ValuePlace.JOINED,
+        "-flto-partition= -flto-odr -flto-compression-level= -flto-jobs= -fwhole-program",
+        L,
     ),
-    Row(
+    # Files beside the main output
+    FlagRow(_.NOTES, ValuePlace.NONE, "--coverage -coverage", L),
+    FlagRow(_.NOTES, ValuePlace.NONE, "-ftest-coverage"),
+    FlagRow(_.NOTES_NAME, ValuePlace.JOINED, "-fprofile-note="),
+    FlagRow(_.SAVE_TEMPS, ValuePlace.NONE, "-save-temps --save-temps", D),
+    FlagRow(_.SAVE_TEMPS, ValuePlace.JOINED, "-save-temps= --save-temps=", D),
+    FlagRow(_.SPLIT_DWARF, ValuePlace.JOINED, "-gsplit-dwarf"),
+    FlagRow(_.NO_SPLIT_DWARF, ValuePlace.NONE, "-gno-split-dwarf"),
+    FlagRow(_.STACK_USAGE, ValuePlace.NONE, "-fstack-usage"),
+    FlagRow(_.AUX_INFO, ValuePlace.SEPARATE, "-aux-info", only=GCC),
+    FlagRow(_.CALLGRAPH, ValuePlace.JOINED, "-fcallgraph-info", only=GCC),
+    FlagRow(_.TIME_TRACE, ValuePlace.NONE, "-ftime-trace", only=CLANG),
+    FlagRow(_.REAL, ValuePlace.JOINED, "-ftime-trace=", only=CLANG),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-ftime-trace-granularity=", only=CLANG),
+    # Further inputs
+    FlagRow(_.PLUGIN, ValuePlace.JOINED, "-fplugin= -fpass-plugin="),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-fplugin-arg-"),
+    FlagRow(
         _.INPUT,
-        Arity.JOINED,
+        ValuePlace.JOINED,
+        "-fprofile-remapping-file= -fprofile-list= -fprofile-sample-use= -fauto-profile-list=",
+    ),
+    FlagRow(
+        _.INPUT,
+        ValuePlace.JOINED,
+        "-fsanitize-blacklist= -fsanitize-ignorelist= -fsanitize-coverage-allowlist=",
+        only=CLANG,
+    ),
+    FlagRow(
+        _.INPUT,
+        ValuePlace.JOINED,
         "-fsanitize-coverage-ignorelist= -fsanitize-system-ignorelist= -fthinlto-index=",
         only=CLANG,
     ),
-    Row(_.INPUT, Arity.JOINED, "-fxray-always-instrument= -fxray-never-instrument= -fxray-attr-list=", only=CLANG),
-    Row(_.INPUT, Arity.JOINED, "-fmemory-profile-use=", only=CLANG),
-    Row(_.PROFILE_USE, Arity.NONE, "-fprofile-use -fbranch-probabilities", L),
-    Row(_.PROFILE_USE, Arity.JOINED, "-fprofile-use=", L),
-    Row(_.PROFILE_DIR, Arity.JOINED, "-fprofile-dir="),
-    Row(_.PROFILE_MAKE, Arity.JOINED, "-fprofile-generate -fprofile-arcs", L),
-    Row(_.AUTO_PROFILE, Arity.NONE, "-fauto-profile", only=GCC),
-    Row(_.AUTO_PROFILE, Arity.JOINED, "-fauto-profile=", only=GCC),
-    Row(_.CLANG_PROFILE, Arity.JOINED, "-fprofile-instr-use -fcs-profile-use", L, CLANG),
-    Row(_.NEUTRAL, Arity.JOINED, "-fprofile-instr-generate", L, CLANG),
+    FlagRow(
+        _.INPUT, ValuePlace.JOINED, "-fxray-always-instrument= -fxray-never-instrument= -fxray-attr-list=", only=CLANG
+    ),
+    FlagRow(_.INPUT, ValuePlace.JOINED, "-fmemory-profile-use=", only=CLANG),
+    FlagRow(_.PROFILE_USE, ValuePlace.NONE, "-fprofile-use -fbranch-probabilities", L),
+    FlagRow(_.PROFILE_USE, ValuePlace.JOINED, "-fprofile-use=", L),
+    FlagRow(_.PROFILE_DIR, ValuePlace.JOINED, "-fprofile-dir="),
+    FlagRow(_.PROFILE_MAKE, ValuePlace.JOINED, "-fprofile-generate -fprofile-arcs", L),
+    FlagRow(_.AUTO_PROFILE, ValuePlace.NONE, "-fauto-profile", only=GCC),
+    FlagRow(_.AUTO_PROFILE, ValuePlace.JOINED, "-fauto-profile=", only=GCC),
+    FlagRow(_.CLANG_PROFILE, ValuePlace.JOINED, "-fprofile-instr-use -fcs-profile-use", L, CLANG),
+    FlagRow(_.NEUTRAL, ValuePlace.JOINED, "-fprofile-instr-generate", L, CLANG),
 )
 del _

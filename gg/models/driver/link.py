@@ -7,7 +7,7 @@ from typing import Protocol
 
 from gg.light.slotted import replace
 from gg.models.drafts import Call, Probe
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 from gg.models.driver.naming import program_output
 from gg.models.linking.entry import Linked, default_search_dirs, default_sysroot, flavour_of, makes_windows, resolve
 
@@ -15,7 +15,7 @@ from gg.models.linking.entry import Linked, default_search_dirs, default_sysroot
 _OWN_OBJECT = b"gg-own-object.o"
 
 
-class Line(Protocol):
+class LinkerLine(Protocol):
     """What is used of the toolchain's `LinkLine`."""
 
     @property
@@ -29,7 +29,7 @@ class Line(Protocol):
 
 
 def resolve_link(
-    command: Command, line: Line, call: Call, probe: Probe, env: Mapping[bytes, bytes], placeholder: bytes
+    command: DriverCommand, line: LinkerLine, call: Call, probe: Probe, env: Mapping[bytes, bytes], placeholder: bytes
 ) -> Linked:
     """What the link reads and writes. `placeholder` is the output's name in `line`."""
     output = program_output(command)

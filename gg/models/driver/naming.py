@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gg.models.driver.command import Command, Source, Stage
+from gg.models.driver.command import DriverCommand, SourceFile, Stage
 from gg.models.driver.flags import CLANG
 
 _FIRST_GCC = (11,)
@@ -36,7 +36,7 @@ def with_suffix(path: bytes, suffix: bytes) -> bytes:
     return directory(path) + stem(path) + suffix
 
 
-def main_output(command: Command, source: Source) -> bytes:
+def main_output(command: DriverCommand, source: SourceFile) -> bytes:
     """What one source becomes, when the driver stops before the link."""
     if command.output:
         return command.output
@@ -47,7 +47,7 @@ def main_output(command: Command, source: Source) -> bytes:
     return stem(source.path) + (b".bc" if command.emit_llvm else b".o")
 
 
-def program_output(command: Command) -> bytes:
+def program_output(command: DriverCommand) -> bytes:
     """What a link makes. For Windows GCC adds a suffix to a name without one (gcc.cc, `convert_filename`)."""
     if not command.windows:
         return command.output or b"a.out"
@@ -55,7 +55,7 @@ def program_output(command: Command) -> bytes:
     return output if b"." in output[len(directory(output)) :] else output + b".exe"
 
 
-def base(command: Command, source: Source) -> bytes:
+def base(command: DriverCommand, source: SourceFile) -> bytes:
     """GCC's base for the files beside the output of `source`, its directory included."""
     if command.stage is not Stage.LINK:
         place = directory(command.output)
@@ -72,7 +72,7 @@ def base(command: Command, source: Source) -> bytes:
     return name if command.beside.temps == b"cwd" else place + name
 
 
-def beside(command: Command, version: tuple[int, ...]) -> list[bytes]:
+def beside(command: DriverCommand, version: tuple[int, ...]) -> list[bytes]:
     """The files that are written beside the main outputs; refuses the command when that is not known."""
     if not command.beside.any():
         return []
@@ -92,7 +92,7 @@ def beside(command: Command, version: tuple[int, ...]) -> list[bytes]:
     return [name for source in command.sources for name in _gcc(command, source)]
 
 
-def _gcc(command: Command, source: Source) -> Iterator[bytes]:
+def _gcc(command: DriverCommand, source: SourceFile) -> Iterator[bytes]:
     wanted, language, name = command.beside, source.language, base(command, source)
     if wanted.split_dwarf and command.stage is not Stage.ASSEMBLY:
         yield name + b".dwo"
@@ -114,7 +114,7 @@ def _gcc(command: Command, source: Source) -> Iterator[bytes]:
             yield name + b".o"
 
 
-def _clang(command: Command) -> list[bytes]:
+def _clang(command: DriverCommand) -> list[bytes]:
     wanted, stage = command.beside, command.stage
     named = wanted.notes or wanted.split_dwarf or wanted.stack_usage or wanted.time_trace
     if (named and stage is Stage.LINK) or (wanted.split_dwarf and stage is Stage.ASSEMBLY) or wanted.notes_name:
@@ -133,7 +133,7 @@ def _clang(command: Command) -> list[bytes]:
     return found
 
 
-def _clang_temps(command: Command, source: Source) -> Iterator[bytes]:
+def _clang_temps(command: DriverCommand, source: SourceFile) -> Iterator[bytes]:
     """Clang's -save-temps: the source's own name, in the current directory, or in the output's (=obj)."""
     place = directory(command.output) if command.beside.temps == b"obj" else b""
     name, language = place + stem(source.path), source.language

@@ -1,12 +1,12 @@
-"""From a compiler driver's arguments to a `Command`: one pass, one handler an effect. Pure."""
+"""From a compiler driver's arguments to a `DriverCommand`: one pass, one handler an effect. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
 
-from gg.models.driver.argument import Known
-from gg.models.driver.command import Command, Source, text
+from gg.models.driver.argument import Argument
+from gg.models.driver.command import DriverCommand, SourceFile, text
 from gg.models.driver.flags import CLANG
 from gg.models.driver.handlers import HANDLERS
 from gg.models.driver.languages import LANGUAGES, by_suffix
@@ -20,12 +20,12 @@ def table(flavour: str) -> FlagTable:
     return FlagTable(flavour, HANDLERS)
 
 
-def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: bool = False) -> Command:
+def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: bool = False) -> DriverCommand:
     """The command line `args` (without argv[0], response files expanded) of a driver of that flavour.
 
     `cplusplus`: the driver is for C++. `cpp`: it is the preprocessor's (`cpp IN [OUT]`).
     """
-    command = Command(flavour, cplusplus, cpp, preprocess=cpp)
+    command = DriverCommand(flavour, cplusplus, cpp, preprocess=cpp)
     get = table(flavour).get
     groups: tuple[list[bytes], ...] = (
         [],
@@ -62,7 +62,7 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
     return command
 
 
-def _keep(command: Command, known: Known, words: tuple[bytes, ...], group: list[bytes]) -> None:
+def _keep(command: DriverCommand, known: Argument, words: tuple[bytes, ...], group: list[bytes]) -> None:
     """Keep an option, with its value if that is a word of its own, wherever it counts."""
     if known.headers:
         command.header_flags += words
@@ -75,7 +75,7 @@ def _keep(command: Command, known: Known, words: tuple[bytes, ...], group: list[
     group += words
 
 
-def _operand(command: Command, path: bytes) -> None:
+def _operand(command: DriverCommand, path: bytes) -> None:
     if command.cpp and command.sources:
         command.output = command.output or path
         return
@@ -91,5 +91,5 @@ def _operand(command: Command, path: bytes) -> None:
         return
     if not language.supported:
         command.refuse(f"the language {language.name}")
-    command.sources.append(Source(path, language))
+    command.sources.append(SourceFile(path, language))
     command.kept.append(path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gg.models.driver.argument import Known
-from gg.models.driver.command import Command, text
+from gg.models.driver.argument import Argument
+from gg.models.driver.command import DriverCommand, text
 from gg.models.driver.flags import Effect
 
 _FOR_CC1 = frozenset(
@@ -16,7 +16,7 @@ _FOR_CC1 = frozenset(
 )
 
 
-def preprocessor_words(command: Command, get: Callable[[bytes], Known | None]) -> None:
+def preprocessor_words(command: DriverCommand, get: Callable[[bytes], Argument | None]) -> None:
     """-Wp, and -Xpreprocessor: options of cc1, whose -MD and -MMD take a file."""
     kept: list[bytes] = []
     words = iter(command.preprocessor_words)
@@ -44,7 +44,7 @@ _CC1_ALONE = (b"-disable-", b"-fno-", b"-W", b"-mrelax", b"-fdebug", b"-coverage
 _CC1_WITH_VALUE = (b"-target-feature", b"-mllvm", b"-target-cpu", b"-target-abi")
 
 
-def cc1_words(command: Command) -> None:
+def cc1_words(command: DriverCommand) -> None:
     """-Xclang: a few options of clang's own cc1, as CMake and others use them."""
     words = iter(command.cc1_words)
     for word in words:

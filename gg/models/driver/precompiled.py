@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gg.models.drafts import PathKind, Probe, SearchPath
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 from gg.models.driver.flags import CLANG
 
 
-def precompiled_headers(command: Command, searches: Sequence[SearchPath], cwd: bytes, probe: Probe) -> Iterator[bytes]:
+def precompiled_headers(
+    command: DriverCommand, searches: Sequence[SearchPath], cwd: bytes, probe: Probe
+) -> Iterator[bytes]:
     """The precompiled headers for the -include operands; refuses a directory of several."""
     suffixes = (b".pch", b".gch") if command.flavour == CLANG else (b".gch",)
     for name in command.forced:

@@ -10,12 +10,14 @@ one removes it (`coverage_finish`), or gives the object another stamp, at which 
 from __future__ import annotations
 
 from gg.models.drafts import PathKind, Probe
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 from gg.models.driver.flags import CLANG
 from gg.models.driver.naming import base
 
 
-def profiles(command: Command, cwd: bytes, pwd: bytes, probe: Probe, version: tuple[int, ...]) -> tuple[bytes, ...]:
+def profiles(
+    command: DriverCommand, cwd: bytes, pwd: bytes, probe: Probe, version: tuple[int, ...]
+) -> tuple[bytes, ...]:
     """The profile files that are read if they exist; refuses the command when their names are not certain."""
     if command.profile_use is None:
         return ()
@@ -26,7 +28,7 @@ def profiles(command: Command, cwd: bytes, pwd: bytes, probe: Probe, version: tu
     return _of_gcc(command, command.profile_use or command.profile_dir, pwd)
 
 
-def check_counts(command: Command, pwd: bytes, probe: Probe) -> None:
+def check_counts(command: DriverCommand, pwd: bytes, probe: Probe) -> None:
     """Refuse what compiles anew, for coverage or a profile, something that has been counted already: its counts must go."""
     if command.flavour == CLANG or not (command.beside.notes or command.profile_make is not None):
         return
@@ -38,7 +40,7 @@ def check_counts(command: Command, pwd: bytes, probe: Probe) -> None:
         command.refuse("programs have counted for an earlier compilation")
 
 
-def _of_gcc(command: Command, prefix: bytes, pwd: bytes) -> tuple[bytes, ...]:
+def _of_gcc(command: DriverCommand, prefix: bytes, pwd: bytes) -> tuple[bytes, ...]:
     found = []
     for source in command.sources:
         name = base(command, source) + b".gcda"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gg.models.drafts import Call, PathKind, Probe, RunReal
-from gg.models.driver.command import Command, Stage, text
+from gg.models.driver.command import DriverCommand, Stage, text
 from gg.models.driver.trial import is_trial
 from gg.models.driver.variables import HELPERS
 
@@ -16,7 +16,7 @@ class Refused(Exception):
         self.probe = probe
 
 
-def question(command: Command, call: Call) -> Refused | None:
+def question(command: DriverCommand, call: Call) -> Refused | None:
     """Calls that only ask, told from the command line alone."""
     if command.question:
         return Refused(f"asks: {command.question}", probe=True)
@@ -39,7 +39,7 @@ def question(command: Command, call: Call) -> Refused | None:
     return None
 
 
-def run_real(why: Refused, command: Command, call: Call, probe: Probe) -> RunReal:
+def run_real(why: Refused, command: DriverCommand, call: Call, probe: Probe) -> RunReal:
     """The answer for a refused call. What -l would find and is not made yet is read, though no argument names it."""
     libraries = [word[2:] for word in command.link_words if word.startswith(b"-l")]
     found = []
@@ -51,7 +51,7 @@ def run_real(why: Refused, command: Command, call: Call, probe: Probe) -> RunRea
     return RunReal(str(why), reads=tuple(found), probe=why.probe)
 
 
-def check(command: Command, call: Call, probe: Probe) -> None:
+def check(command: DriverCommand, call: Call, probe: Probe) -> None:
     """What forbids to model a call that does real work; raises."""
     if command.real or command.verbose:
         raise Refused(command.real or "-v prints how it works")
@@ -78,13 +78,13 @@ def check(command: Command, call: Call, probe: Probe) -> None:
         raise Refused("a linker by its path")
 
 
-def specs_read(command: Command, call: Call, probe: Probe) -> list[bytes]:
+def specs_read(command: DriverCommand, call: Call, probe: Probe) -> list[bytes]:
     """The files of -specs= that are there; others the compiler has itself."""
     found = [path if path.startswith(b"/") else call.cwd + b"/" + path for path in command.specs]
     return [path for path, full in zip(command.specs, found, strict=True) if probe.kind(full) is PathKind.FILE]
 
 
-def _check_stage(command: Command, stage: Stage) -> None:
+def _check_stage(command: DriverCommand, stage: Stage) -> None:
     """What a driver that stops before the link makes of each source."""
     if command.output and len(command.sources) > 1:
         raise Refused("one output for several sources")
@@ -96,7 +96,7 @@ def _check_stage(command: Command, stage: Stage) -> None:
         raise Refused("-emit-pch without -o")
 
 
-def _check_tool_dirs(command: Command, call: Call, probe: Probe) -> None:
+def _check_tool_dirs(command: DriverCommand, call: Call, probe: Probe) -> None:
     """-B: a directory with programs of its own, relative to where the call is made, is not followed."""
     for directory in command.tool_dirs:
         if directory.startswith(b"/"):

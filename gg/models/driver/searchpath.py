@@ -12,7 +12,7 @@ from typing import Protocol
 
 from gg.light.slotted import slotted
 from gg.models.drafts import Call, PathKind, Probe, SearchPath
-from gg.models.driver.command import Command
+from gg.models.driver.command import DriverCommand
 
 _ENVIRONMENT = {
     "c": b"C_INCLUDE_PATH",
@@ -52,7 +52,7 @@ class SearchPaths:
         self._probe = probe
         self._known: dict[object, Headers | None] = {}
 
-    def of(self, command: Command, front: str, call: Call, facts: HeaderFacts) -> Headers | None:
+    def of(self, command: DriverCommand, front: str, call: Call, facts: HeaderFacts) -> Headers | None:
         """The search path for a language ("c", "c++", …); None when the compiler does not tell its own directories."""
         env = call.env
         named = _ENVIRONMENT.get(front, b"C_INCLUDE_PATH")
@@ -80,7 +80,7 @@ class SearchPaths:
         )
         return found
 
-    def _rooted(self, command: Command, directories: Iterable[bytes]) -> Names:
+    def _rooted(self, command: DriverCommand, directories: Iterable[bytes]) -> Names:
         """`=dir` and `$SYSROOT/dir` are below the sysroot (`add_sysroot_to_chain`)."""
         found = []
         for directory in directories:

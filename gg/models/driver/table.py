@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gg.light.slotted import replace
-from gg.models.driver.argument import Group, Handler, Known
-from gg.models.driver.flags import ROWS, Arity, Effect, Marks
+from gg.models.driver.argument import Argument, Handler, OptionList
+from gg.models.driver.flags import ROWS, Effect, Marks, ValuePlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,12 +54,12 @@ _LINK_OPERANDS = frozenset({_.LIBRARY, _.LIBRARY_DIR, _.LINK_WORD, _.LINK_PAIR, 
 del _
 
 
-def _group(effect: Effect, *, link_only: bool) -> Group:
+def _group(effect: Effect, *, link_only: bool) -> OptionList:
     if effect in _OPTIONS:
-        return Group.LINK_OPTIONS if link_only else Group.OPTIONS
+        return OptionList.LINK_OPTIONS if link_only else OptionList.OPTIONS
     if effect in _FILE_OPTIONS:
-        return Group.FILE_OPTIONS
-    return Group.LINK_OPERANDS if effect in _LINK_OPERANDS else Group.NONE
+        return OptionList.FILE_OPTIONS
+    return OptionList.LINK_OPERANDS if effect in _LINK_OPERANDS else OptionList.NONE
 
 
 class FlagTable:
@@ -67,32 +67,32 @@ class FlagTable:
 
     def __init__(self, flavour: str, handlers: Mapping[Effect, Handler]) -> None:
         self._handlers = handlers
-        self._whole: dict[bytes, Known] = {}
-        self._begins: dict[bytes, Known] = {}
+        self._whole: dict[bytes, Argument] = {}
+        self._begins: dict[bytes, Argument] = {}
         for row in ROWS:
             if row.only and row.only != flavour:
                 continue
             for text in row.spellings.split():
                 self._add(row.effect, row.arity, row.marks, text.encode())
         self._longest = max(map(len, self._begins))
-        self._known: dict[bytes, Known | None] = {}
+        self._known: dict[bytes, Argument | None] = {}
 
-    def _add(self, effect: Effect, arity: Arity, marks: Marks, spelling: bytes) -> None:
+    def _add(self, effect: Effect, arity: ValuePlace, marks: Marks, spelling: bytes) -> None:
         whom = (Marks.HEADERS in marks, Marks.LINK in marks, Marks.TOOLS in marks, Marks.DROP in marks)
         handler = self._handlers.get(effect)
         group = _group(effect, link_only=Marks.DROP in marks)
-        plain = Known(effect, handler, spelling, b"", False, *whom, group)
-        following = Known(effect, handler, spelling, b"", True, *whom, group)
-        if arity is Arity.NONE:
+        plain = Argument(effect, handler, spelling, b"", False, *whom, group)
+        following = Argument(effect, handler, spelling, b"", True, *whom, group)
+        if arity is ValuePlace.NONE:
             self._whole[spelling] = plain
-        if arity in (Arity.SEPARATE, Arity.BOTH, Arity.EQUALS):
+        if arity in (ValuePlace.SEPARATE, ValuePlace.BOTH, ValuePlace.EQUALS):
             self._whole[spelling] = following
-        if arity in (Arity.JOINED, Arity.BOTH):
+        if arity in (ValuePlace.JOINED, ValuePlace.BOTH):
             self._begins[spelling] = plain
-        if arity is Arity.EQUALS:
+        if arity is ValuePlace.EQUALS:
             self._begins[spelling + b"="] = plain
 
-    def get(self, arg: bytes) -> Known | None:
+    def get(self, arg: bytes) -> Argument | None:
         """What `arg` (it begins with `-`) is; None when no row fits."""
         try:
             return self._known[arg]
@@ -103,7 +103,7 @@ class FlagTable:
         known = self._known[arg] = self._look_up(arg)
         return known
 
-    def _look_up(self, arg: bytes) -> Known | None:
+    def _look_up(self, arg: bytes) -> Argument | None:
         whole = self._whole.get(arg)
         if whole is not None:
             return whole

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from gg.light.regex import regex
-from gg.models.driver.command import Command, Stage
+from gg.models.driver.command import DriverCommand, Stage
 from gg.models.driver.flags import GCC
 
 Words = Sequence[bytes]
@@ -27,7 +27,7 @@ _NATIVE = (b"-march=native", b"-mtune=native")
 _RECORDS = (b"-grecord-command-line", b"-frecord-command-line", b"-grecord-gcc-switches", b"-frecord-gcc-switches")
 
 
-def elsewhere(command: Command, argv: Words, target: bytes, meaning: Words) -> bytes:
+def elsewhere(command: DriverCommand, argv: Words, target: bytes, meaning: Words) -> bytes:
     """How to have `meaning`, all of the call's machine options as the driver hands them on, on any machine; else empty.
 
     The first word says which way, the others are the compiler's.
@@ -45,7 +45,7 @@ def _last_is_native(flags: Words) -> bool:
     return bool(last) and all(flag in _NATIVE for flag in last.values())
 
 
-def _of_gcc(command: Command, flags: Words, meaning: Words) -> Words:
+def _of_gcc(command: DriverCommand, flags: Words, meaning: Words) -> Words:
     """What the processor has said: up to the first -mtune=, with which it ends. The driver adds the call's own options."""
     ends = [index for index, word in enumerate(meaning) if word.startswith(b"-mtune=")]
     if command.specs or not ends:
@@ -55,7 +55,7 @@ def _of_gcc(command: Command, flags: Words, meaning: Words) -> Words:
     return () if own - Counter(meaning[ends[0] + 1 :]) else (SPECS, *words)
 
 
-def _of_clang(command: Command, argv: Words, meaning: Words) -> Words:
+def _of_clang(command: DriverCommand, argv: Words, meaning: Words) -> Words:
     compiles = command.stage is not Stage.LINK and all(source.language.compiled for source in command.sources)
     plain = not any(word.startswith(b"@") or word in _RECORDS or word == b"--" for word in argv)
     return (INSTEAD, *meaning) if compiles and plain and all(word in argv for word in command.native) else ()

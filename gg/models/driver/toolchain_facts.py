@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from gg.models.drafts import Probe
 from gg.models.driver.accepted import AcceptFacts
-from gg.models.driver.link import Line
+from gg.models.driver.link import LinkerLine
 from gg.models.driver.searchpath import HeaderFacts
 
 Role = Literal["c", "c++", "objc", "objc++", "fortran", "asm-cpp", "as", "link", "lto", "preprocess"]
@@ -24,7 +24,7 @@ class Facts(HeaderFacts, AcceptFacts, Protocol):
     def target(self) -> bytes: ...
     @property
     def is_script(self) -> bool: ...
-    def link_line(self, flags: tuple[bytes, ...] = (), cwd: bytes = b"/") -> Line | None: ...
+    def link_line(self, flags: tuple[bytes, ...] = (), cwd: bytes = b"/") -> LinkerLine | None: ...
     def expand_native(self, flags: tuple[bytes, ...]) -> tuple[bytes, ...] | None: ...
     def files(
         self, roles: frozenset[Role], linker: bytes = b"", flags: tuple[bytes, ...] = (), cwd: bytes = b"/"

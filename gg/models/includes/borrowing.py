@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from gg.models.includes.chain import Place, lasting
+from gg.models.includes.chain import SearchPlace, lasting
 from gg.models.includes.directives import Form
-from gg.models.includes.include_graph import Cluster, Edge, Node
-from gg.models.includes.tree import Directory, Tree
+from gg.models.includes.include_graph import Cluster, IncludeEdge, IncludeNode
+from gg.models.includes.tree import SearchedDirectory, SearchedTree
 from gg.models.includes.validity import Validity
 
 # The form under which the lender is asked for what is still not found where its directories start.
@@ -41,11 +41,11 @@ _ROVING = frozenset((b"", b".", b".."))
 class Lender(Protocol):
     """A context that others borrow from."""
 
-    def bracket(self, directive: bytes) -> Edge:
+    def bracket(self, directive: bytes) -> IncludeEdge:
         """What a directive leads to that does not look beside the file it is in."""
         ...
 
-    def cluster(self, node: Node) -> Cluster:
+    def cluster(self, node: IncludeNode) -> Cluster:
         """The cluster of a node of the lender's."""
         ...
 
@@ -58,7 +58,11 @@ class Borrowing:
     """What one context has of its lender. `validity`: the borrower's."""
 
     def __init__(
-        self, validity: Validity, chain: Sequence[Place], lender: Callable[[Iterable[Place]], Lender], tree: Tree
+        self,
+        validity: Validity,
+        chain: Sequence[SearchPlace],
+        lender: Callable[[Iterable[SearchPlace]], Lender],
+        tree: SearchedTree,
     ) -> None:
         # The positions on the borrower's search path of the directories on the lender's.
         self.positions = [place.position for place in chain if lasting(place)]
@@ -71,7 +75,7 @@ class Borrowing:
         self._late_missed: dict[bytes, bool] = {}
         self._fits: dict[Cluster, bool] = {}
 
-    def ask(self, name: bytes, form: bytes) -> Edge | None:
+    def ask(self, name: bytes, form: bytes) -> IncludeEdge | None:
         """The lender's lookup of `name`, which is in no directory before; None if it does not hold in the borrower."""
         alike = _FORM.get(form)
         if alike is None or not self._lacked_late(name.partition(b"/")[0]):
@@ -96,7 +100,7 @@ class Borrowing:
                 self._missed |= new
         return known
 
-    def _lack(self, own: Sequence[Directory], names: frozenset[bytes]) -> bool:
+    def _lack(self, own: Sequence[SearchedDirectory], names: frozenset[bytes]) -> bool:
         return _ROVING.isdisjoint(names) and all(self._tree.lacks(directory, names, self) for directory in own)
 
     # A watcher of the own directories
@@ -105,7 +109,7 @@ class Borrowing:
         """One of the own directories has got a name that a borrowed header may look for."""
         self.validity.lose()
 
-    def watch(self, directory: Directory) -> None:
+    def watch(self, directory: SearchedDirectory) -> None:
         raise AssertionError("only names are looked for")
 
     def watch_unusable(self, path: bytes) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 
 from gg.light.slotted import slotted
 from gg.models.drafts import SearchPath
-from gg.models.includes.tree import Directory
+from gg.models.includes.tree import SearchedDirectory
 
 # Positions of what was not found on the search path. `#include_next` in a source, or in a file that was named by
 # an absolute name, is an ordinary #include; in one found beside its includer it starts with the search path.
@@ -19,24 +19,24 @@ ABSOLUTE, SOURCE, HERE = -3, -2, -1
 
 
 @slotted()
-class Place:
+class SearchPlace:
     """A directory to search. `prefix` goes before a name when it is displayed; `position` is its index."""
 
-    directory: Directory
+    directory: SearchedDirectory
     prefix: bytes
     system: bool
     position: int
 
 
-def lay_out(search: SearchPath, locate: Callable[[bytes], Directory]) -> tuple[list[Place], int]:
+def lay_out(search: SearchPath, locate: Callable[[bytes], SearchedDirectory]) -> tuple[list[SearchPlace], int]:
     """The places to search for the quoted form, and the index from which the bracket form starts.
 
     `locate` gives the directory of a name as it is written on the command line.
     """
 
-    def place(name: bytes, system: bool = False) -> Place:
+    def place(name: bytes, system: bool = False) -> SearchPlace:
         name = name or b"."
-        return Place(locate(name), name if name.endswith(b"/") else name + b"/", system, 0)
+        return SearchPlace(locate(name), name if name.endswith(b"/") else name + b"/", system, 0)
 
     system = _once([place(name, True) for name in search.bracket[search.user :]], {})
     taken = {_identity(p.directory): None for p in system}
@@ -48,14 +48,14 @@ def lay_out(search: SearchPath, locate: Callable[[bytes], Directory]) -> tuple[l
     if joined and quote[-1] is written[-1]:
         quote.pop()
     places = [*quote, *following]
-    return [Place(p.directory, p.prefix, p.system, i) for i, p in enumerate(places)], len(quote)
+    return [SearchPlace(p.directory, p.prefix, p.system, i) for i, p in enumerate(places)], len(quote)
 
 
-def _identity(directory: Directory) -> tuple[int, int] | None:
+def _identity(directory: SearchedDirectory) -> tuple[int, int] | None:
     return directory.stamp[:2] if directory.stamp is not None else None
 
 
-def _once(places: Iterable[Place], taken: dict[tuple[int, int] | None, None]) -> list[Place]:
+def _once(places: Iterable[SearchPlace], taken: dict[tuple[int, int] | None, None]) -> list[SearchPlace]:
     """Those that are there and whose directory is not in `taken` or earlier in the list."""
     seen = {None: None, **taken}
     kept = []
@@ -67,6 +67,6 @@ def _once(places: Iterable[Place], taken: dict[tuple[int, int] | None, None]) ->
     return kept
 
 
-def lasting(place: Place) -> bool:
+def lasting(place: SearchPlace) -> bool:
     """Whether it is a system directory that stays as it is, by an absolute name: the same for every unit that has it."""
     return place.system and not place.directory.volatile and place.prefix.startswith(b"/")

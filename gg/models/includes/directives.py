@@ -48,6 +48,24 @@ HAZARDS: Final = {ord(Clock.DATE): 1, ord(Clock.TIME): 2, ord(Clock.TIMESTAMP): 
 SYSTEM_HAZARDS: Final = 3
 
 
-def codes(*forms: bytes) -> frozenset[int]:
+def _codes(*forms: bytes) -> frozenset[int]:
     """The first bytes of directives in these forms."""
     return frozenset(b"".join(forms))
+
+
+# No dependency file lists what was only asked for.
+UNLISTED = frozenset((Form.ASKED_QUOTED, Form.ASKED_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED))
+# Looked for in the way of assemblers.
+ASSEMBLERS = frozenset((Form.ASSEMBLER_BYTES, Form.ASSEMBLER, Form.NASM, Form.NASM_READ))
+# By their codes: what does not look beside the file that names it; what goes on behind it; what holds no name.
+BRACKET = _codes(Form.BRACKETED, Form.ASKED_BRACKETED, Form.EMBEDDED_BRACKETED, Form.FORCED)
+NEXT = _codes(Form.NEXT_QUOTED, Form.NEXT_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED)
+# The form of what goes on behind a file, in a file that has no place on the search path.
+FIRST = {
+    Form.NEXT_QUOTED: Form.QUOTED,
+    Form.NEXT_BRACKETED: Form.BRACKETED,
+    Form.ASKED_NEXT_QUOTED: Form.ASKED_QUOTED,
+    Form.ASKED_NEXT_BRACKETED: Form.ASKED_BRACKETED,
+}
+NO_NAME = _codes(Form.CLOCKS, Form.MACRO, Form.ASKED_MACRO, Form.MACRO_CALL, Form.UNRESOLVED, Form.OPAQUE)
+CLOCKS = ord(Form.CLOCKS)

@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from gg.core.ids import GroupId
 from gg.light.slotted import slotted
-from gg.models.includes.chain import HERE, Place
+from gg.models.includes.chain import HERE, SearchPlace
 from gg.models.includes.lexed_files import FileState
-from gg.models.includes.tree import Directory
+from gg.models.includes.tree import SearchedDirectory
 from gg.models.includes.validity import Validity
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Header:
     listed: bool = True
 
 
-class Node:
+class IncludeNode:
     """One file in one role. `kind` is the lexer's name, or "" for a file that is not looked into.
 
     `position` is the index on the search path at which `#include_next` goes on.
@@ -53,11 +53,11 @@ class Node:
     def __init__(
         self,
         validity: Validity,
-        table: dict[tuple[bytes, str, int], Node],
+        table: dict[tuple[bytes, str, int], IncludeNode],
         key: tuple[bytes, str, int],
         state: FileState,
         header: Header,
-        directory: Directory,
+        directory: SearchedDirectory,
         bit: int,
     ) -> None:
         self.validity = validity
@@ -70,9 +70,9 @@ class Node:
         self.directory = directory
         self.bit = bit
         self.cluster: Cluster | None = None
-        self.targets: list[Node] | None = None  # None: not yet followed
-        self.users: list[Edge] = []  # the lookups that found it
-        self.edges: list[Edge] = []  # the lookups that it does, for a source
+        self.targets: list[IncludeNode] | None = None  # None: not yet followed
+        self.users: list[IncludeEdge] = []  # the lookups that found it
+        self.edges: list[IncludeEdge] = []  # the lookups that it does, for a source
         self.aliases: tuple[Header, ...] = ()  # other names by which it includes files
         self.through: tuple[bytes, ...] = ()  # directories that names in it leave by `..`
         self.computed: tuple[bytes, ...] = ()
@@ -89,25 +89,25 @@ class Node:
                 edge.stale()
 
 
-class Edge:
+class IncludeEdge:
     """One name, looked up once in one working directory and search path. Watches what the answer depends on."""
 
     __slots__ = (
         "dead", "display", "key", "loose", "table", "targets", "through", "tried", "unprecompiled", "users", "validity",
     )  # fmt: skip
 
-    def __init__(self, validity: Validity, table: dict[bytes, Edge], key: bytes) -> None:
+    def __init__(self, validity: Validity, table: dict[bytes, IncludeEdge], key: bytes) -> None:
         self.validity = validity
         self.table = table
         self.key = key
         self.dead = False
         self.loose = False  # units rely on it of whose files none says so
         self.unprecompiled: tuple[bytes, ...] | None = None  # kept by `gg.models.includes.standing`
-        self.targets: tuple[Node, ...] = ()
+        self.targets: tuple[IncludeNode, ...] = ()
         self.display = b""  # the name found, as the compiler would print it; empty if it would not
         self.through: list[bytes] = []
-        self.tried: list[tuple[Directory, Place]] = []  # where the name's last component was looked for
-        self.users: list[Node] = []
+        self.tried: list[tuple[SearchedDirectory, SearchPlace]] = []  # where the name's last component was looked for
+        self.users: list[IncludeNode] = []
 
     def stale(self) -> None:
         if self.dead:
@@ -122,7 +122,7 @@ class Edge:
             validity.answers.clear()
         validity.unsure = True
 
-    def watch(self, directory: Directory) -> None:
+    def watch(self, directory: SearchedDirectory) -> None:
         self.validity.watch(directory)
 
     def watch_unusable(self, path: bytes) -> None:
@@ -155,7 +155,7 @@ class Cluster:
         "volatile",
     )
 
-    def __init__(self, members: tuple[Node, ...]) -> None:
+    def __init__(self, members: tuple[IncludeNode, ...]) -> None:
         self.mask = 0
         self.hazards = 0
         self.members = members
@@ -191,7 +191,7 @@ class Cluster:
         members, children = self.members, self.children
         own = [node.state for node in members if node.state.volatile]
         self.volatile: tuple[FileState, ...] = _union(own, [child.volatile for child in children if child.volatile])
-        self.computed: tuple[Node, ...] = _union(
+        self.computed: tuple[IncludeNode, ...] = _union(
             [node for node in members if node.computed], [child.computed for child in children if child.computed]
         )
         self.through: tuple[bytes, ...] = _union(
@@ -215,7 +215,7 @@ class Cluster:
         return self._displays[system] or ()
 
     def wants(self) -> frozenset[bytes]:
-        """What names in the closure start with that are looked for on the search path (`Node.wants`). Kept."""
+        """What names in the closure start with that are looked for on the search path (`IncludeNode.wants`). Kept."""
         for each in self._below(lambda cluster: cluster._wants is None):
             own = [node.wants for node in each.members]
             each._wants = frozenset().union(*own, *[child._wants or () for child in each.children])
@@ -241,15 +241,22 @@ def _union(own: list[T], below: list[tuple[T, ...]]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(chain(own, *below)))
 
 
-def condense(root: Node, follow: Callable[[Node], Iterator[Node]]) -> Iterator[Cluster]:
+def stripped(display: bytes) -> bytes:
+    """A name as cpp writes it in a make rule: without `./` in front (and the slashes that follow it)."""
+    while display.startswith(b"./"):
+        display = display[2:].lstrip(b"/")
+    return display
+
+
+def condense(root: IncludeNode, follow: Callable[[IncludeNode], Iterator[IncludeNode]]) -> Iterator[Cluster]:
     """Give every node that `root` reaches a cluster, those below first (Tarjan 1972, without recursion).
 
     `follow` gives the nodes that a node includes; it is called once for each node that has no cluster.
     """
-    number: dict[Node, int] = {root: 0}
-    low: dict[Node, int] = {root: 0}
-    component: list[Node] = [root]
-    walk: list[tuple[Node, Iterator[Node]]] = [(root, follow(root))]
+    number: dict[IncludeNode, int] = {root: 0}
+    low: dict[IncludeNode, int] = {root: 0}
+    component: list[IncludeNode] = [root]
+    walk: list[tuple[IncludeNode, Iterator[IncludeNode]]] = [(root, follow(root))]
     while walk:
         node, targets = walk[-1]
         for target in targets:

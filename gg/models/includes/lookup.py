@@ -1,7 +1,7 @@
 """Where a name leads: the search that the compiler would do, remembered, in one working directory and search path.
 
 A *context* is one (working directory, search path). In it each (name, form, includer's directory) is looked up once;
-the `Edge` that results is shared by all files that say the same, and is dropped when a directory that it missed the
+the `IncludeEdge` that results is shared by all files that say the same, and is dropped when a directory that it missed the
 name in gets it, or when a file that it led to changes. What was made of it (nodes' targets, clusters) goes with it.
 
 The order of the search is that of GNU cpp (`libcpp/files.c`): for the quoted form the directory of the including file,
@@ -15,12 +15,23 @@ from collections.abc import Callable, Iterable, Iterator
 
 from gg.models.drafts import SearchPath
 from gg.models.includes.borrowing import Borrowing, Lender
-from gg.models.includes.chain import ABSOLUTE, HERE, SOURCE, Place, lasting, lay_out
-from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Form, codes
+from gg.models.includes.chain import ABSOLUTE, HERE, SOURCE, SearchPlace, lasting, lay_out
+from gg.models.includes.directives import (
+    ASSEMBLERS,
+    BRACKET,
+    CLOCKS,
+    FIRST,
+    HAZARDS,
+    NEXT,
+    NO_NAME,
+    SYSTEM_HAZARDS,
+    UNLISTED,
+    Form,
+)
 from gg.models.includes.disk import Disk
-from gg.models.includes.include_graph import Cluster, Edge, Header, Node, condense
+from gg.models.includes.include_graph import Cluster, Header, IncludeEdge, IncludeNode, condense, stripped
 from gg.models.includes.lexed_files import GAS, NASM, C, Files
-from gg.models.includes.tree import Directory, Tree
+from gg.models.includes.tree import SearchedDirectory, SearchedTree
 from gg.models.includes.validity import Validity
 
 _LEAF = ""
@@ -34,21 +45,9 @@ _KIND = {
     Form.ASSEMBLER: GAS,
     Form.NASM: NASM,
 }
-_UNLISTED = frozenset((Form.ASKED_QUOTED, Form.ASKED_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED))
-_ASSEMBLERS = frozenset((Form.ASSEMBLER_BYTES, Form.ASSEMBLER, Form.NASM, Form.NASM_READ))
-_BRACKET = codes(Form.BRACKETED, Form.ASKED_BRACKETED, Form.EMBEDDED_BRACKETED, Form.FORCED)
-_NEXT = codes(Form.NEXT_QUOTED, Form.NEXT_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED)
-_FIRST = {
-    Form.NEXT_QUOTED: Form.QUOTED,
-    Form.NEXT_BRACKETED: Form.BRACKETED,
-    Form.ASKED_NEXT_QUOTED: Form.ASKED_QUOTED,
-    Form.ASKED_NEXT_BRACKETED: Form.ASKED_BRACKETED,
-}
-_NO_NAME = codes(Form.CLOCKS, Form.MACRO, Form.ASKED_MACRO, Form.MACRO_CALL, Form.UNRESOLVED, Form.OPAQUE)
-_CLOCKS = ord(Form.CLOCKS)
 
 
-class Context:
+class SearchContext:
     """All that is known in one working directory and search path.
 
     `lender` gives the context that shares the end of this one's search path; a lender itself has none.
@@ -59,9 +58,9 @@ class Context:
         cwd: bytes,
         search: SearchPath,
         disk: Disk,
-        tree: Tree,
+        tree: SearchedTree,
         files: Files,
-        lender: Callable[[Iterable[Place]], Lender] | None = None,
+        lender: Callable[[Iterable[SearchPlace]], Lender] | None = None,
     ) -> None:
         self.cwd = cwd
         self._lender = lender
@@ -75,12 +74,12 @@ class Context:
     def reset(self) -> None:
         """Forget everything: a directory that names were followed through is another one now."""
         self.validity = Validity(self._disk, self._tree)
-        self._nodes: dict[tuple[bytes, str, int], Node] = {}
+        self._nodes: dict[tuple[bytes, str, int], IncludeNode] = {}
         self._headers: dict[tuple[bytes, bytes, bool, bool], Header] = {}
-        self._sources: dict[bytes, Directory] = {}
-        self._brackets: dict[bytes, Edge] = {}
-        self._locals: dict[bytes, dict[bytes, Edge]] = {}
-        self._nexts: dict[int, dict[bytes, Edge]] = {}
+        self._sources: dict[bytes, SearchedDirectory] = {}
+        self._brackets: dict[bytes, IncludeEdge] = {}
+        self._locals: dict[bytes, dict[bytes, IncludeEdge]] = {}
+        self._nexts: dict[int, dict[bytes, IncludeEdge]] = {}
         self._clusters: set[Cluster] = set()
         self._through: list[bytes] = []
         self._cwd = self._tree.locate(self.cwd, self._through)
@@ -94,7 +93,7 @@ class Context:
             self._borrowing = Borrowing(self.validity, self._chain, self._lender, self._tree)
             self._shared = self._borrowing.positions[0]
 
-    def _search_directory(self, name: bytes) -> Directory:
+    def _search_directory(self, name: bytes) -> SearchedDirectory:
         directory = self._tree.locate(name if name.startswith(b"/") else self.cwd + b"/" + name, self._through)
         self.validity.watch(directory)
         return directory
@@ -123,7 +122,7 @@ class Context:
 
     # Nodes
 
-    def source(self, name: bytes, kind: str) -> Node:
+    def source(self, name: bytes, kind: str) -> IncludeNode:
         """The node of a source named on the command line; FileNotFoundError if it cannot be read."""
         head, slash, base = name.rpartition(b"/")
         directory = self._sources.get(head + slash)
@@ -131,32 +130,34 @@ class Context:
             full = head if name.startswith(b"/") else self.cwd + slash + head
             directory = self._sources[head + slash] = self._tree.locate(full, self._through)
             self.validity.watch(directory)
-        node = self._node(Place(directory, head + slash, False, SOURCE), base, directory, head + slash, kind, True)
+        node = self._node(
+            SearchPlace(directory, head + slash, False, SOURCE), base, directory, head + slash, kind, True
+        )
         if node is None:
             raise FileNotFoundError(2, "no such source", directory.join(base))
         return node
 
     def _node(
-        self, place: Place, base: bytes, directory: Directory, prefix: bytes, kind: str, listed: bool
-    ) -> Node | None:
+        self, place: SearchPlace, base: bytes, directory: SearchedDirectory, prefix: bytes, kind: str, listed: bool
+    ) -> IncludeNode | None:
         """The node of the file `base` in `directory`; None if there is no such file."""
         path = directory.join(base)
         state = self._files.get(path)
         if state is None:
             return None
         position = place.position
-        if kind != C or (position != SOURCE and not any(d[0] in _NEXT for d in self._files.lexed(state, C))):
+        if kind != C or (position != SOURCE and not any(d[0] in NEXT for d in self._files.lexed(state, C))):
             position = HERE if kind else -int(listed)
         node = self._nodes.get((path, kind, position))
         if node is None:
             header = self._header(self._display(place, prefix + base, directory), path, place.system, listed)
             key = (path, kind, position)
-            node = Node(self.validity, self._nodes, key, state, header, directory, self._bit(header))
+            node = IncludeNode(self.validity, self._nodes, key, state, header, directory, self._bit(header))
             self._nodes[key] = node
             state.nodes.append(node)
         return node
 
-    def _display(self, place: Place, name: bytes, directory: Directory) -> bytes:
+    def _display(self, place: SearchPlace, name: bytes, directory: SearchedDirectory) -> bytes:
         """`name` as the compiler prints it: in a system directory the real name instead, if that is shorter.
 
         (-fcanonical-system-headers, which is GCC's default; a header that is itself a link is not followed here.)
@@ -184,11 +185,11 @@ class Context:
         head, _, base = path.rpartition(b"/")
         directory = self._tree.locate(head, self._through)
         node = self._node(
-            Place(directory, b"", False, 0), base, directory, display[: len(display) - len(base)], _LEAF, True
+            SearchPlace(directory, b"", False, 0), base, directory, display[: len(display) - len(base)], _LEAF, True
         )
         return self.cluster(node) if node is not None else None
 
-    def cluster(self, node: Node) -> Cluster:
+    def cluster(self, node: IncludeNode) -> Cluster:
         """The cluster of `node`, made now if need be, with all that it reaches."""
         if node.cluster is None:
             if self._borrowing is not None and node.validity is not self.validity:
@@ -199,13 +200,13 @@ class Context:
 
     # Edges
 
-    def _follow(self, node: Node) -> Iterator[Node]:
+    def _follow(self, node: IncludeNode) -> Iterator[IncludeNode]:
         """The nodes that `node` includes, each looked up when it is its turn: the first to find a file names it."""
         if node.targets is not None:
             yield from node.targets
             return
-        edges: list[Edge] = []
-        targets: list[Node] = []
+        edges: list[IncludeEdge] = []
+        targets: list[IncludeNode] = []
         aliases: list[Header] = []
         through: list[bytes] = []
         for edge in self._edges(node) if node.kind else ():
@@ -226,30 +227,30 @@ class Context:
         if self._lender is None:
             node.wants = frozenset(edge.key[1:].partition(b"/")[0] for edge in edges if not edge.beside())
 
-    def _edges(self, node: Node) -> Iterator[Edge]:
+    def _edges(self, node: IncludeNode) -> Iterator[IncludeEdge]:
         directives = self._files.lexed(node.state, node.kind)
         brackets = self._brackets
         local = self._local(node)
         computed: list[bytes] = []
         for directive in directives:
             form = directive[0]
-            if form in _BRACKET:
+            if form in BRACKET:
                 edge = brackets.get(directive)
-            elif form in _NO_NAME:
-                if form == _CLOCKS:
+            elif form in NO_NAME:
+                if form == CLOCKS:
                     bits = sum(HAZARDS[letter] for letter in directive[1:])
                     node.hazards = bits << SYSTEM_HAZARDS if node.header.system else bits
                 else:
                     computed.append(directive)
                 continue
-            elif form in _NEXT:
+            elif form in NEXT:
                 edge = None
             else:
                 edge = local.get(directive)
             yield edge if edge is not None else self.edge(node, directive)
         node.computed = tuple(computed)
 
-    def _local(self, node: Node) -> dict[bytes, Edge]:
+    def _local(self, node: IncludeNode) -> dict[bytes, IncludeEdge]:
         """What was looked up for files beside `node`, by the name of their directory as it is displayed."""
         shown = node.header.display
         prefix = shown[: shown.rfind(b"/") + 1]
@@ -258,15 +259,15 @@ class Context:
             local = self._locals[prefix] = {}
         return local
 
-    def edge(self, node: Node, directive: bytes) -> Edge:
+    def edge(self, node: IncludeNode, directive: bytes) -> IncludeEdge:
         """What `directive` in `node` leads to."""
         form = directive[:1]
-        if form[0] in _NEXT and node.position < HERE:
-            directive = _FIRST[form] + directive[1:]
+        if form[0] in NEXT and node.position < HERE:
+            directive = FIRST[form] + directive[1:]
             form = directive[:1]
-        if form[0] in _BRACKET:
+        if form[0] in BRACKET:
             table = self._brackets
-        elif form[0] in _NEXT:
+        elif form[0] in NEXT:
             table = self._nexts.setdefault(self._position(node), {})
         else:
             table = self._local(node)
@@ -275,49 +276,49 @@ class Context:
             return known
         return self._make(table, directive, self._places(node, directive))
 
-    def _position(self, node: Node) -> int:
+    def _position(self, node: IncludeNode) -> int:
         """Where on this search path `node` was found."""
         if self._borrowing is None or node.validity is self.validity or node.position < 0:
             return node.position
         return self._borrowing.positions[node.position]
 
-    def forced(self, name: bytes, kind: str) -> Edge:
+    def forced(self, name: bytes, kind: str) -> IncludeEdge:
         """What -include NAME leads to."""
         directive = (Form.FORCED if kind == C else Form.NASM) + name
-        here = Place(self._cwd, b"./", False, HERE)
+        here = SearchPlace(self._cwd, b"./", False, HERE)
         edge = self._brackets.get(directive) or self._make(self._brackets, directive, [here, *self._chain])
         edge.loose = True
         return edge
 
-    def implicit(self, name: bytes) -> Edge:
+    def implicit(self, name: bytes) -> IncludeEdge:
         """What <name> leads to, which the compiler includes on its own."""
         edge = self.bracket(Form.BRACKETED + name)
         edge.loose = True
         return edge
 
-    def bracket(self, directive: bytes) -> Edge:
+    def bracket(self, directive: bytes) -> IncludeEdge:
         """What a directive leads to that does not look beside the file it is in."""
         return self._brackets.get(directive) or self._make(self._brackets, directive, self._chain[self._bracket :])
 
-    def _places(self, node: Node, directive: bytes) -> list[Place]:
+    def _places(self, node: IncludeNode, directive: bytes) -> list[SearchPlace]:
         """The directories to search, in order."""
         form = directive[:1]
-        if form[0] in _NEXT:
+        if form[0] in NEXT:
             return self._chain[self._position(node) + 1 :]
-        if form[0] in _BRACKET:
+        if form[0] in BRACKET:
             return self._chain[self._bracket :]
         shown = node.header.display
-        beside = Place(node.directory, shown[: shown.rfind(b"/") + 1], node.header.system, HERE)
-        if form in _ASSEMBLERS:
-            return [Place(self._cwd, b"", False, HERE), *self._chain, beside]
+        beside = SearchPlace(node.directory, shown[: shown.rfind(b"/") + 1], node.header.system, HERE)
+        if form in ASSEMBLERS:
+            return [SearchPlace(self._cwd, b"", False, HERE), *self._chain, beside]
         return [beside, *self._chain]
 
-    def _make(self, table: dict[bytes, Edge], directive: bytes, places: list[Place]) -> Edge:
-        edge = table[directive] = Edge(self.validity, table, directive)
+    def _make(self, table: dict[bytes, IncludeEdge], directive: bytes, places: list[SearchPlace]) -> IncludeEdge:
+        edge = table[directive] = IncludeEdge(self.validity, table, directive)
         form = directive[:1]
         name = directive[1:]
-        targets: tuple[Node, ...]
-        if form in _ASSEMBLERS:
+        targets: tuple[IncludeNode, ...]
+        if form in ASSEMBLERS:
             # The assemblers differ in whether they look beside the including file, and when: both are taken.
             found = [self._first(edge, name, form, places[:-1]), self._first(edge, name, form, places[-1:])]
             targets = tuple(dict.fromkeys(node for node in found if node is not None))
@@ -330,16 +331,16 @@ class Context:
                 node.users.append(edge)
         return edge
 
-    def _first(self, edge: Edge, name: bytes, form: bytes, places: Iterable[Place]) -> Node | None:
+    def _first(self, edge: IncludeEdge, name: bytes, form: bytes, places: Iterable[SearchPlace]) -> IncludeNode | None:
         kind = _KIND.get(form, _LEAF)
-        listed = form not in _UNLISTED
+        listed = form not in UNLISTED
         head, slash, base = name.rpartition(b"/")
         if base in (b"", b".", b".."):
             return None
         if name.startswith(b"/"):
             directory = self._tree.locate(head, edge.through)
             self.validity.watch(directory)
-            places = [Place(directory, b"", False, ABSOLUTE)]
+            places = [SearchPlace(directory, b"", False, ABSOLUTE)]
             parts: list[bytes] = []
         else:
             parts = head.split(b"/") if head else []
@@ -351,7 +352,7 @@ class Context:
                     edge.through += borrowed.through
                     edge.tried += borrowed.tried
                     return borrowed.targets[0] if borrowed.targets else None
-            here: Directory | None = place.directory
+            here: SearchedDirectory | None = place.directory
             if parts:
                 here = self._tree.enter(place.directory, parts, edge, edge.through)
             if here is None:
@@ -369,13 +370,13 @@ class Context:
             return node
         return None
 
-    def precompiled(self, edge: Edge) -> list[Node]:
+    def precompiled(self, edge: IncludeEdge) -> list[IncludeNode]:
         """Each NAME.gch where NAME was looked for, which is a file or a directory of them. Looked at in each scan.
 
         The compiler takes one for the first header that a source or the command line includes, so only the edges of
-        sources are asked. What has none (nearly all) must cost nothing: `Directory.plain` sees to that.
+        sources are asked. What has none (nearly all) must cost nothing: `SearchedDirectory.plain` sees to that.
         """
-        found: list[Node] = []
+        found: list[IncludeNode] = []
         for directory, place in edge.tried:
             if directory.plain or directory.stamp is None:
                 continue
@@ -391,10 +392,3 @@ class Context:
             nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
             found += [node for node in nodes if node is not None]
         return found
-
-
-def stripped(display: bytes) -> bytes:
-    """A name as cpp writes it in a make rule: without `./` in front (and the slashes that follow it)."""
-    while display.startswith(b"./"):
-        display = display[2:].lstrip(b"/")
-    return display

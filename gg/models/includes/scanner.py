@@ -18,14 +18,14 @@ from itertools import chain
 from gg.formats.make_rule import prerequisites
 from gg.light.slotted import replace, slotted
 from gg.models.drafts import Scan, SearchPath
-from gg.models.includes.chain import Place
+from gg.models.includes.chain import SearchPlace
 from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Clock
 from gg.models.includes.disk import Disk
 from gg.models.includes.include_graph import Cluster, Header
 from gg.models.includes.lexed_files import Files
-from gg.models.includes.lookup import Context
+from gg.models.includes.lookup import SearchContext
 from gg.models.includes.macros import lookup, of_command_line
-from gg.models.includes.tree import Tree
+from gg.models.includes.tree import SearchedTree
 from gg.models.includes.unit import Computed, Unit
 
 _TOKENS = (
@@ -54,7 +54,7 @@ class Closure:
     unresolved: tuple[Computed, ...]
     opaque: tuple[Computed, ...]
     directories: tuple[bytes, ...]
-    context: Context
+    context: SearchContext
     unit: Unit
 
     def files(self) -> tuple[Header, ...]:
@@ -82,10 +82,10 @@ class Scanner:
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self._tree = Tree(disk)
+        self._tree = SearchedTree(disk)
         self._files = Files(disk)
-        self._contexts: dict[tuple[bytes, SearchPath], Context] = {}
-        self._lenders: dict[SearchPath, Context] = {}
+        self._contexts: dict[tuple[bytes, SearchPath], SearchContext] = {}
+        self._lenders: dict[SearchPath, SearchContext] = {}
 
     def scan(self, scan: Scan, cwd: bytes) -> Closure:
         """What can be read for `scan.sources` in the directory `cwd`; FileNotFoundError if a source is missing."""
@@ -94,7 +94,9 @@ class Scanner:
         key = (cwd, scan.search)
         context = self._contexts.get(key)
         if context is None:
-            context = self._contexts[key] = Context(cwd, scan.search, self._disk, self._tree, self._files, self._lender)
+            context = self._contexts[key] = SearchContext(
+                cwd, scan.search, self._disk, self._tree, self._files, self._lender
+            )
         context.validity.refresh()
         context.settle()
         # No file is looked at twice in an epoch, so each turn either finds a change in another file or is the last.
@@ -107,7 +109,7 @@ class Scanner:
             if not context.settle():
                 return _closure(unit, context, scan)
 
-    def contexts(self) -> list[Context]:
+    def contexts(self) -> list[SearchContext]:
         """All contexts, what no longer holds dropped from each."""
         self._tree.epoch += 1
         self._files.epoch += 1
@@ -124,12 +126,12 @@ class Scanner:
         """The signature of a file as it was scanned; None for one that was not, or that has just changed."""
         return self._files.signature(path)
 
-    def _lender(self, places: Iterable[Place]) -> Context:
+    def _lender(self, places: Iterable[SearchPlace]) -> SearchContext:
         """The context that all those share whose search paths end with `places`."""
         search = SearchPath(quote=(), bracket=tuple(place.prefix for place in places), user=0)
         lender = self._lenders.get(search)
         if lender is None:
-            lender = self._lenders[search] = Context(b"/", search, self._disk, self._tree, self._files)
+            lender = self._lenders[search] = SearchContext(b"/", search, self._disk, self._tree, self._files)
         lender.settle()
         return lender
 
@@ -172,7 +174,7 @@ class Scanner:
                 return
 
 
-def _closure(unit: Unit, context: Context, scan: Scan) -> Closure:
+def _closure(unit: Unit, context: SearchContext, scan: Scan) -> Closure:
     bits = 0
     for cluster in unit.clusters():
         bits |= cluster.hazards

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gg.models.includes.include_graph import Edge
-from gg.models.includes.tree import Directory
+from gg.models.includes.include_graph import IncludeEdge
+from gg.models.includes.tree import SearchedDirectory
 from gg.models.includes.unit import Unit
 from gg.models.includes.validity import Validity
 
@@ -30,7 +30,7 @@ def basis(unit: Unit) -> Basis | None:
     return Basis(tuple([state.path for state in unit.volatile()]), tuple(dict.fromkeys(absent)))
 
 
-def missed(validity: Validity) -> Iterator[tuple[Directory, list[bytes]]]:
+def missed(validity: Validity) -> Iterator[tuple[SearchedDirectory, list[bytes]]]:
     """The directories that answers depend on, and may change, with the names that were looked for there in vain."""
     for directory in validity.watched():
         names = {
@@ -41,7 +41,7 @@ def missed(validity: Validity) -> Iterator[tuple[Directory, list[bytes]]]:
         yield directory, sorted(names)
 
 
-def _unprecompiled(edge: Edge) -> tuple[bytes, ...]:
+def _unprecompiled(edge: IncludeEdge) -> tuple[bytes, ...]:
     """Where a precompiled header would be taken instead of the header, and is not."""
     name = edge.key[max(edge.key.rfind(b"/"), 0) + 1 :] + b".gch"
     edge.unprecompiled = tuple([directory.join(name) for directory, _ in edge.tried if directory.volatile])

@@ -36,7 +36,7 @@ class Watcher(Protocol):
         """Called once the answer may be another one. May be called more than once."""
         ...
 
-    def watch(self, directory: Directory) -> None:
+    def watch(self, directory: SearchedDirectory) -> None:
         """Called for each directory that the answer depends on and that may change."""
         ...
 
@@ -45,7 +45,7 @@ class Watcher(Protocol):
         ...
 
 
-class Directory:
+class SearchedDirectory:
     """One directory, there or not."""
 
     __slots__ = ("_real", "absent", "checked", "names", "path", "plain", "size", "stamp", "subs", "trusted", "volatile")
@@ -60,27 +60,27 @@ class Directory:
         self.size = -1  # how many names it had when it was listed; -1: it never was
         self.absent: dict[bytes, list[Watcher]] = {}
         self.plain = False  # surely without precompiled headers
-        self.subs: dict[bytes, Directory] = {}
+        self.subs: dict[bytes, SearchedDirectory] = {}
         self._real: bytes | None = None
 
     def join(self, name: bytes) -> bytes:
         return self.path + b"/" + name if self.path != b"/" else b"/" + name
 
 
-class Tree:
+class SearchedTree:
     """All directories of a session."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
-        self._known: dict[bytes, Directory] = {}
+        self._known: dict[bytes, SearchedDirectory] = {}
         self.epoch = 0
         self.generation = 0
 
-    def at(self, path: bytes) -> Directory:
+    def at(self, path: bytes) -> SearchedDirectory:
         """The directory at an absolute path without `.`, `..` or empty components, checked in this epoch."""
         known = self._known.get(path)
         if known is None:
-            known = self._known[path] = Directory(path, not self._disk.stable(path + b"/"))
+            known = self._known[path] = SearchedDirectory(path, not self._disk.stable(path + b"/"))
             known.stamp = self._disk.stamps([path])[0]
             known.checked = self.epoch
             known.trusted = known.stamp is None or time_settled(known.stamp[2], self._disk.now())
@@ -88,13 +88,13 @@ class Tree:
             self.refresh([known], self._disk.stamps([path]))
         return known
 
-    def _list(self, directory: Directory) -> frozenset[bytes]:
+    def _list(self, directory: SearchedDirectory) -> frozenset[bytes]:
         directory.names = names = self._disk.names(directory.path)
         directory.size = len(names)
         directory.plain = b".gch\0" not in b"\0".join((*names, b""))
         return names
 
-    def locate(self, path: bytes, through: list[bytes]) -> Directory:
+    def locate(self, path: bytes, through: list[bytes]) -> SearchedDirectory:
         """The directory that an absolute path names; `through` gets the directories that `..` leaves."""
         here = b""
         for part in path.split(b"/"):
@@ -105,19 +105,19 @@ class Tree:
                 here += b"/" + part
         return self.at(here or b"/")
 
-    def parent(self, directory: Directory) -> Directory:
+    def parent(self, directory: SearchedDirectory) -> SearchedDirectory:
         """What `..` is from there: the parent of the directory that symbolic links lead to."""
         return self.at(self.real(directory).rpartition(b"/")[0] or b"/")
 
-    def real(self, directory: Directory) -> bytes:
+    def real(self, directory: SearchedDirectory) -> bytes:
         """The directory's path without symbolic links."""
         if directory._real is None:
             directory._real = self._disk.realpath(directory.path)
         return directory._real
 
     def enter(
-        self, start: Directory, parts: Iterable[bytes], watcher: Watcher, through: list[bytes]
-    ) -> Directory | None:
+        self, start: SearchedDirectory, parts: Iterable[bytes], watcher: Watcher, through: list[bytes]
+    ) -> SearchedDirectory | None:
         """Follow `parts` from `start`; None if that leads nowhere. `through` gets the directories that `..` leaves."""
         here = start
         for part in parts:
@@ -143,7 +143,7 @@ class Tree:
             here = sub
         return here
 
-    def has(self, directory: Directory, name: bytes, watcher: Watcher) -> bool:
+    def has(self, directory: SearchedDirectory, name: bytes, watcher: Watcher) -> bool:
         """Whether `name` is in there; a miss is registered for `watcher`."""
         if directory.stamp is not None:
             names = directory.names
@@ -155,7 +155,7 @@ class Tree:
                 directory.absent.setdefault(name, []).append(watcher)
         return False
 
-    def lacks(self, directory: Directory, names: frozenset[bytes], watcher: Watcher) -> bool:
+    def lacks(self, directory: SearchedDirectory, names: frozenset[bytes], watcher: Watcher) -> bool:
         """Whether none of `names` is in there. If so, each is a miss that is registered for `watcher`."""
         if directory.stamp is None:
             return True
@@ -171,7 +171,7 @@ class Tree:
         """The directories that stay as they are for the session, there or not."""
         return [path for path, directory in self._known.items() if not directory.volatile]
 
-    def refresh(self, directories: Iterable[Directory], stamps: Iterable[Stamp | None]) -> None:
+    def refresh(self, directories: Iterable[SearchedDirectory], stamps: Iterable[Stamp | None]) -> None:
         """Compare with the stamps of now, and tell the watchers what has changed."""
         for directory, stamp in zip(directories, stamps, strict=True):
             same = directory.stamp == stamp
@@ -187,7 +187,7 @@ class Tree:
             elif not same:
                 self._moved(directory)
 
-    def _moved(self, directory: Directory) -> None:
+    def _moved(self, directory: SearchedDirectory) -> None:
         self.generation += 1
         for known in self._known.values():
             known._real = None
@@ -196,7 +196,7 @@ class Tree:
         directory.plain = False
         directory.size = -1
 
-    def _recheck(self, directory: Directory) -> None:
+    def _recheck(self, directory: SearchedDirectory) -> None:
         """Names may have come or gone: tell those who missed one that is there now."""
         missed = directory.absent
         if len(missed) > 16 + directory.size // 2:

@@ -9,9 +9,9 @@ from gg.light.slotted import slotted
 from gg.models.drafts import Lexer, Scan
 from gg.models.includes.chain import SOURCE
 from gg.models.includes.directives import Form
-from gg.models.includes.include_graph import Cluster, Edge, Header, Node
+from gg.models.includes.include_graph import Cluster, Header, IncludeEdge, IncludeNode
 from gg.models.includes.lexed_files import GAS, NASM, C, FileState
-from gg.models.includes.lookup import Context
+from gg.models.includes.lookup import SearchContext
 from gg.models.includes.macros import expand
 
 _KINDS = {Lexer.C: C, Lexer.GAS: GAS, Lexer.NASM: NASM}
@@ -35,14 +35,14 @@ class Computed:
 class Unit:
     """What is known so far of one scan. Made anew in each: everything in it is a lookup if nothing changed."""
 
-    def __init__(self, context: Context, scan: Scan) -> None:
+    def __init__(self, context: SearchContext, scan: Scan) -> None:
         self._context = context
         kind = _KINDS[scan.lexer]
-        self.sources: list[Node] = [context.source(name, kind) for name in scan.sources]
+        self.sources: list[IncludeNode] = [context.source(name, kind) for name in scan.sources]
         self.unresolved: list[Computed] = []
         self.opaque: list[Computed] = []
         self.precompiled = False  # there is a precompiled header that may be taken
-        self.first: list[Edge] = []  # the lookups for which there might be one
+        self.first: list[IncludeEdge] = []  # the lookups for which there might be one
         edges = [context.implicit(_PREINCLUDED)] if kind == C else []
         edges += [context.forced(name, kind) for name in scan.forced]
         self.through = tuple(chain.from_iterable(edge.through for edge in edges))  # that their names leave by `..`
@@ -83,11 +83,11 @@ class Unit:
         """All files, the sources too."""
         return dict.fromkeys(chain.from_iterable(cluster.order() for cluster in self.clusters()))
 
-    def computed(self) -> dict[Node, None]:
+    def computed(self) -> dict[IncludeNode, None]:
         """The nodes that include what a macro names."""
         return dict.fromkeys(chain.from_iterable(cluster.computed for cluster in self.clusters()))
 
-    def compute(self, node: Node, directive: bytes, bodies: Callable[[bytes], frozenset[bytes]]) -> None:
+    def compute(self, node: IncludeNode, directive: bytes, bodies: Callable[[bytes], frozenset[bytes]]) -> None:
         """Follow a directive whose operand is no literal, with the macros' bodies that `bodies` knows."""
         form, operand = directive[:1], directive[1:]
         if form == Form.OPAQUE:
@@ -103,7 +103,7 @@ class Unit:
             if not expansion.sure and not asked:
                 self.unresolved.append(Computed(node.header.path, operand))
 
-    def _include(self, node: Node, directive: bytes) -> None:
+    def _include(self, node: IncludeNode, directive: bytes) -> None:
         edge = self._context.edge(node, directive)
         edge.loose = True
         for target in edge.targets:
@@ -111,7 +111,7 @@ class Unit:
         if node.position == SOURCE:
             self._precompiled(edge)
 
-    def _precompiled(self, edge: Edge) -> None:
+    def _precompiled(self, edge: IncludeEdge) -> None:
         self.first.append(edge)
         for directory, _ in edge.tried:
             if not directory.plain:

@@ -8,7 +8,7 @@ used (a directory, a link to nothing, an unreadable file) is looked at in every 
 from __future__ import annotations
 
 from gg.models.includes.disk import Disk
-from gg.models.includes.tree import Directory, Tree, Watcher
+from gg.models.includes.tree import SearchedDirectory, SearchedTree, Watcher
 
 
 class Validity:
@@ -17,10 +17,10 @@ class Validity:
     `answers`: which files, as bits, the answers that a caller keeps rest on, by the names that the caller has given them.
     """
 
-    def __init__(self, disk: Disk, tree: Tree) -> None:
+    def __init__(self, disk: Disk, tree: SearchedTree) -> None:
         self._disk = disk
         self._tree = tree
-        self._watched: dict[Directory, None] = {}
+        self._watched: dict[SearchedDirectory, None] = {}
         self._paths: list[bytes] = []
         self._stamps: list[object] = []
         self._unsettled = False
@@ -31,7 +31,7 @@ class Validity:
         self.dead = 0
         self.unsure = False
 
-    def watch(self, directory: Directory) -> None:
+    def watch(self, directory: SearchedDirectory) -> None:
         if directory.volatile and directory not in self._watched:
             self._watched[directory] = None
             self._paths.append(directory.path)
@@ -50,7 +50,7 @@ class Validity:
         directory = signature is None and self._disk.stamps([path])[0] is not None
         return directory, signature is not None and self._disk.readable(path)
 
-    def watched(self) -> list[Directory]:
+    def watched(self) -> list[SearchedDirectory]:
         """The directories whose names answers depend on, and that may change."""
         return list(self._watched)
 

@@ -19,7 +19,7 @@ from gg.models.linking import linkline
 from gg.models.linking.linkline import INPUTS, OUTPUT, LinkLine
 from gg.models.toolchain import transcript
 from gg.models.toolchain.cpu_flags import expansion, is_native
-from gg.models.toolchain.programs import Machine, shebang
+from gg.models.toolchain.programs import ProbedMachine, shebang
 from gg.models.toolchain.transcript import Transcript
 from gg.models.toolchain.view import search_path
 
@@ -71,7 +71,7 @@ class CompilerFacts:
     Answers of None mean that the compiler did not say: the call that needs them should run for real.
     """
 
-    def __init__(self, machine: Machine, program: bytes, env: Mapping[bytes, bytes]) -> None:
+    def __init__(self, machine: ProbedMachine, program: bytes, env: Mapping[bytes, bytes]) -> None:
         self._machine = machine
         self._view = machine.view
         self._env = env

@@ -29,10 +29,12 @@ class Linking(Protocol):
     def link_line(self) -> LinkLine | None: ...
 
 
-class Machine:
+class ProbedMachine:
     """The memory of one probe: its view, loader and the program files found so far. `compiler` knows what a driver does."""
 
-    def __init__(self, probe: Probe, compiler: Callable[[Machine, bytes, Mapping[bytes, bytes]], Linking]) -> None:
+    def __init__(
+        self, probe: Probe, compiler: Callable[[ProbedMachine, bytes, Mapping[bytes, bytes]], Linking]
+    ) -> None:
         self._compiler = compiler
         self.view = View(probe)
         self.loader = Loader(self.view)

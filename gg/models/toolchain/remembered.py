@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 from gg.models.drafts import Probe
 from gg.models.toolchain.compiler import CompilerFacts
-from gg.models.toolchain.programs import Machine
+from gg.models.toolchain.programs import ProbedMachine
 from gg.models.toolchain.view import question_env
 
 _MEMORY = "_gg_toolchain"  # the attribute of a probe that holds its Machine: it goes when the probe goes
 
 
-def machine(probe: Probe) -> Machine:
+def machine(probe: Probe) -> ProbedMachine:
     """What is remembered for this probe object, for as long as it lives; nothing is of one that takes no attributes."""
     known = getattr(probe, _MEMORY, None)
-    if isinstance(known, Machine):
+    if isinstance(known, ProbedMachine):
         return known
-    fresh = Machine(probe, compiler_facts)
+    fresh = ProbedMachine(probe, compiler_facts)
     try:
         setattr(probe, _MEMORY, fresh)
     except AttributeError:
@@ -51,7 +51,7 @@ def facts(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None
     return compiler_facts(machine(probe), program, question_env(env))
 
 
-def compiler_facts(known: Machine, program: bytes, asked: Mapping[bytes, bytes]) -> CompilerFacts:
+def compiler_facts(known: ProbedMachine, program: bytes, asked: Mapping[bytes, bytes]) -> CompilerFacts:
     """The same, once the probe's memory is at hand and the environment is reduced."""
     key = (program, tuple(sorted(asked.items())))
     found = known.compilers.get(key)

@@ -23,7 +23,7 @@ from contextlib import suppress
 from gg.core.colour import By
 from gg.record.hearers import processes
 from gg.record.hearers.processes import descriptors, name_of, parent_of
-from gg.record.protocol import NULL, Stream, stream_of
+from gg.record.protocol import NULL, CallerStream, stream_of
 
 _ALL: tuple[int, ...] = ()  # passes on to every descriptor that it may write to
 _PASSES_ON: Mapping[bytes, tuple[int, ...]] = {
@@ -56,12 +56,12 @@ class Audience:
     by = By.NOBODY
     """Who passes on the errors of the call that was asked about last."""
 
-    def __init__(self, own: tuple[Stream, ...]) -> None:
+    def __init__(self, own: tuple[CallerStream, ...]) -> None:
         self._own = {_key(stream) for stream in own if stream.mode}
         self._pipes = _pipes()
         self._readers: dict[int, dict[int, None]] = {}  # who was seen to read a pipe: by which descriptors
 
-    def why_at_once(self, out: Stream, errors: Stream, pid: int, *, tried: bool) -> str:
+    def why_at_once(self, out: CallerStream, errors: CallerStream, pid: int, *, tried: bool) -> str:
         """Why the call of process `pid` cannot wait; empty if it can.
 
         `tried`: its caller may want to know no more than whether it works.
@@ -78,7 +78,7 @@ class Audience:
         except OSError:
             return UNKNOWN
 
-    def _heard(self, pid: int, stream: Stream, depth: int) -> str:
+    def _heard(self, pid: int, stream: CallerStream, depth: int) -> str:
         """Who may act on what process `pid` writes to `stream`; empty: nobody."""
         if _key(stream) in self._own or stream.special == NULL:
             return ""
@@ -92,11 +92,11 @@ class Audience:
             return "" if stream.special == _TERMINAL and processes.same_terminal(pid) else TERMINAL
         return UNKNOWN if stream.mode else CLOSED
 
-    def _read_by(self, pid: int, stream: Stream, depth: int) -> str:
+    def _read_by(self, pid: int, stream: CallerStream, depth: int) -> str:
         reader = self._reader_of(pid, stream.inode)
         return self._passed_on(reader, _PASSES_ON, depth) if reader else UNKNOWN
 
-    def _collected(self, pid: int, stream: Stream, depth: int) -> str:
+    def _collected(self, pid: int, stream: CallerStream, depth: int) -> str:
         """A file without a name is read by who holds it open besides, as no standard stream of its own."""
         for process in _ancestors(pid):
             if any(fd > 2 and _is(process, fd, stream) for fd, _ in descriptors(process)):
@@ -150,7 +150,7 @@ class Audience:
 
     # /dev/null
 
-    def _put_aside(self, pid: int, errors: Stream) -> str:
+    def _put_aside(self, pid: int, errors: CallerStream) -> str:
         """Whether somebody puts aside what just this one call prints as errors, /dev/null being where it goes.
 
         The way up is by shells, and what merely starts a command: who else drops what it prints drops all of it.
@@ -183,7 +183,7 @@ def _pipes() -> int:
             os.close(end)
 
 
-def _key(stream: Stream) -> tuple[int, int, int]:
+def _key(stream: CallerStream) -> tuple[int, int, int]:
     return stream.device, stream.inode, stream.special
 
 
@@ -194,13 +194,13 @@ def _ancestors(pid: int) -> Iterator[int]:
         yield pid
 
 
-def _is(process: int, fd: int, stream: Stream) -> bool:
+def _is(process: int, fd: int, stream: CallerStream) -> bool:
     with suppress(OSError):
         return _key(stream_of(os.stat(processes.descriptor(process, fd)))) == _key(stream)
     return False
 
 
-def _keeps_another(shell: int, errors: Stream) -> bool:
+def _keeps_another(shell: int, errors: CallerStream) -> bool:
     """Has a shell put another file aside, that it may write to, while its errors go to /dev/null?"""
     return any(
         fd >= _KEPT_FROM and processes.writes(shell, fd) and not _is(shell, fd, errors) for fd, _ in descriptors(shell)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gg.light.named import NamedTuple
 from gg.record import protocol
-from gg.record.launching.limits import Limits
+from gg.record.launching.limits import CallerLimits
 from gg.record.outputs import IN_PLACE
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Witnesses:
         self._root = root
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
-        self._limits = Limits()
+        self._limits = CallerLimits()
 
     @cached_property
     def _audience(self) -> Audience:

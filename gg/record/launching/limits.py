@@ -18,7 +18,7 @@ _LOOKED_AT = (
 _OTHERS = "its resource limits are others than gg-infer's"
 
 
-class Limits:
+class CallerLimits:
     """Compares with those of this process, as they are now."""
 
     def __init__(self) -> None:

@@ -67,7 +67,7 @@ class Left(NamedTuple):
     target: bytes = b""
 
 
-class Outcome(NamedTuple):
+class CommandOutcome(NamedTuple):
     """What a command changed, files in the order in which they were last written, and what it printed."""
 
     status: int
@@ -106,7 +106,7 @@ class Outcome(NamedTuple):
         return [self.status, b64encode(self.stdout).decode(), b64encode(self.stderr).decode(), left]
 
     @classmethod
-    def decode(cls, data: list[object]) -> Outcome:
+    def decode(cls, data: list[object]) -> CommandOutcome:
         """ValueError, TypeError, AttributeError or FormatError for what is none."""
         status, out, err, left = data
         if type(status) is not int or not isinstance(left, list) or not 0 <= status <= 255:
@@ -153,7 +153,7 @@ class _Refused(Exception):
 
 def read_report(
     report: bytes, started: int, files: FileDB, *, draws_names: bool = False
-) -> tuple[tuple[Input, ...], Outcome, dict[BlobId, bytes]] | str:
+) -> tuple[tuple[Input, ...], CommandOutcome, dict[BlobId, bytes]] | str:
     """The inputs, the outcome (status 0), and where its files are; or why there are none. The report is removed.
 
     `draws_names`: it is known to read random numbers just for the names of scratch files.
@@ -179,13 +179,13 @@ class _Report:
         self._real: dict[bytes, bytes] = {}
         self._made: dict[bytes, bool] = {}
 
-    def read(self) -> tuple[tuple[Input, ...], Outcome, dict[BlobId, bytes]]:
+    def read(self) -> tuple[tuple[Input, ...], CommandOutcome, dict[BlobId, bytes]]:
         self._load()
         inputs = dict.fromkeys(i for kind, path in self._looks for i in self._input(kind, path))
         inputs.update(dict.fromkeys(i for path in self._before for i in self._was(path)))
         left, places = self._left()
         out, err = self._output()
-        return tuple(inputs), Outcome(0, out, err, left), places
+        return tuple(inputs), CommandOutcome(0, out, err, left), places
 
     def _load(self) -> None:
         with open(os.path.join(self._directory, b"touched"), "rb") as file:

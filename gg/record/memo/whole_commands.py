@@ -26,7 +26,7 @@ from gg.core.ids import BlobId
 from gg.core.jsontext import json_from
 from gg.errors import FormatError, MissingObject
 from gg.light.named import NamedTuple
-from gg.record.memo.memo_state import Outcome, read_report, state_of
+from gg.record.memo.memo_state import CommandOutcome, read_report, state_of
 from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Remembered(NamedTuple):
     """One variant: the inputs as (kind, path, state), and the outcome."""
 
     inputs: tuple[tuple[str, str, str], ...]
-    outcome: Outcome
+    outcome: CommandOutcome
 
 
 class Memo:
@@ -98,7 +98,7 @@ class Memo:
     def _holds(self, remembered: Remembered) -> bool:
         return all(state_of(kind, os.fsencode(path), self._files) == was for kind, path, was in remembered.inputs)
 
-    def _has_blobs(self, outcome: Outcome) -> bool:
+    def _has_blobs(self, outcome: CommandOutcome) -> bool:
         keys = {Key(Kind.BLOB, blob.digest) for blob in outcome.blobs()}
         return self._store.has(list(keys)) == keys
 
@@ -114,7 +114,7 @@ class Memo:
             return []
         try:
             return [
-                Remembered(tuple((k, p, s) for k, p, s in inputs), Outcome.decode(outcome))
+                Remembered(tuple((k, p, s) for k, p, s in inputs), CommandOutcome.decode(outcome))
                 for inputs, outcome in json_from(_inflated(data), "memory of a command")
             ]
         except (FormatError, ValueError, AttributeError, TypeError, zlib.error):

@@ -19,7 +19,7 @@ from gg.core.ticks import time_settled
 from gg.errors import StoreError
 from gg.host.files import Signature, write_whole
 from gg.light.slotted import slotted
-from gg.record.recall.recall import Kept, Recall, signature, where_to
+from gg.record.recall.recall import KeptRecall, Recall, signature, where_to
 
 if TYPE_CHECKING:
     from gg.models.includes import Closure, Scanner
@@ -40,7 +40,7 @@ class _Note:
     directories: tuple[bytes, ...]
 
 
-class Notes:
+class RecallNotes:
     """The notes of one session."""
 
     def __init__(
@@ -81,9 +81,9 @@ class Notes:
 class _Writer:
     """Adds one session's notes to what is kept."""
 
-    def __init__(self, kept: Kept, world: World, canon: Canon, scanner: Scanner) -> None:
+    def __init__(self, kept: KeptRecall, world: World, canon: Canon, scanner: Scanner) -> None:
         too_many = len(kept.notes) > _MOST_NOTES or len(kept.files) > _MOST_FILES
-        self.kept = Kept() if too_many else kept
+        self.kept = KeptRecall() if too_many else kept
         self._world = world
         self._canon = canon
         self._scanner = scanner

@@ -47,7 +47,7 @@ Leads = tuple[bytes, list[list[bytes]]] | None  # a directory's real name and th
 
 
 @slotted(frozen=False)
-class Kept:
+class KeptRecall:
     """All that is kept, as it is written.
 
     `stable`: a path to its packed signature, zeros if nothing is there. `files`: path, digest and whether it can be
@@ -80,15 +80,15 @@ class Recall:
         self._world = world
         self._canon = canon
         self._about = b"\0".join((b"%d" % VERSION, *about, _fingerprint()))
-        self._kept: Kept | None = None
+        self._kept: KeptRecall | None = None
         self._contexts: dict[int, _Context | None] = {}
 
     @property
-    def kept(self) -> Kept:
+    def kept(self) -> KeptRecall:
         """What is kept and still stands, as far as all of it rests on the same."""
         if self._kept is None:
             kept = self._load()
-            self._kept = kept if _unchanged(kept.stable) else Kept()
+            self._kept = kept if _unchanged(kept.stable) else KeptRecall()
         return self._kept
 
     def thunks(self) -> list[bytes]:
@@ -161,17 +161,17 @@ class Recall:
             self._files.set(number, found.signature.pack())
         return True
 
-    def _load(self) -> Kept:
+    def _load(self) -> KeptRecall:
         try:
             with open(self.path, "rb") as file:
                 about, *parts = msgpack.unpackb(zlib.decompress(file.read()), strict_map_key=False, max_ext_len=0)
             if about == self._about:
-                return Kept(*parts)
+                return KeptRecall(*parts)
         except (OSError, ValueError, TypeError, zlib.error):  # not there, or damaged
             pass
-        return Kept()
+        return KeptRecall()
 
-    def pack(self, kept: Kept) -> bytes:
+    def pack(self, kept: KeptRecall) -> bytes:
         """As `_load` reads it."""
         parts = [kept.stable, kept.files, kept.signatures, kept.texts, kept.contexts, kept.notes]
         return zlib.compress(cast("bytes", msgpack.packb([self._about, *parts])), 1)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Sequence
 from blake3 import blake3
 from msgpack import packb
 
-from gg.core.bounded import Reader
+from gg.core.bounded import BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -106,7 +106,7 @@ def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
     """
     if not data.startswith(_ENTRY) or len(data) > MOST_OBJECT:
         raise FormatError("an entry of the store's log is damaged")
-    outer = Reader(data[len(_ENTRY) :], "an entry of the store's log")
+    outer = BoundedReader(data[len(_ENTRY) :], "an entry of the store's log")
     outer.array(3, 3)
     signer: bytes | None = outer.octets()
     signature, body = outer.octets(), outer.octets()
@@ -116,7 +116,7 @@ def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
     ):
         signer = None
     raw = decompress(body, min(most, _MOST_BODY))
-    reader = Reader(raw, "an entry of the store's log")
+    reader = BoundedReader(raw, "an entry of the store's log")
     reader.array(5, 5)
     entry = Entry(
         stamp=reader.number(),
@@ -180,7 +180,7 @@ def decode_bundle(data: bytes) -> list[tuple[str, bytes]]:
     """The entries in a bundle whose names are theirs; FormatError if it is none."""
     if not data.startswith(_BUNDLE) or len(data) > MOST_OBJECT:
         raise FormatError("a bundle of the store's log is damaged")
-    reader = Reader(data[len(_BUNDLE) :], "a bundle of the store's log")
+    reader = BoundedReader(data[len(_BUNDLE) :], "a bundle of the store's log")
     pairs: list[tuple[str, bytes]] = []
     for _ in range(reader.array(0, _MOST_ITEMS)):
         reader.array(2, 2)
@@ -195,22 +195,22 @@ def _name(key: Key) -> bytes:
     return bytes([key.kind]) + key.digest
 
 
-def _pack(reader: Reader) -> PackNote:
+def _pack(reader: BoundedReader) -> PackNote:
     reader.array(4, 4)
     return PackNote(reader.digest(), reader.number(), reader.number(), reader.octets())
 
 
-def _alone(reader: Reader) -> Alone:
+def _alone(reader: BoundedReader) -> Alone:
     reader.array(3, 3)
     return Alone(_key(reader), reader.number(), reader.number())
 
 
-def _record(reader: Reader) -> tuple[Key, bytes | None]:
+def _record(reader: BoundedReader) -> tuple[Key, bytes | None]:
     reader.array(2, 2)
     return _key(reader), reader.octets_or_none()
 
 
-def _key(reader: Reader) -> Key:
+def _key(reader: BoundedReader) -> Key:
     raw = reader.octets(DIGEST_SIZE + 1)
     if raw[0] not in _KINDS:
         raise reader.damaged()

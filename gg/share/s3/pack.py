@@ -27,7 +27,7 @@ from typing import BinaryIO
 from blake3 import blake3
 from msgpack import packb
 
-from gg.core.bounded import MOST_NUMBER, Reader
+from gg.core.bounded import MOST_NUMBER, BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -249,7 +249,7 @@ def decode_index(encoded: bytes, size: int) -> Index:
     """The index that `encoded` stands for, of a pack of `size` bytes; FormatError for anything else, and for one that says
     more than a pack can hold.
     """
-    reader = Reader(decompress(encoded, _MOST_INDEX), "a pack's index")
+    reader = BoundedReader(decompress(encoded, _MOST_INDEX), "a pack's index")
     reader.array(6, 6)
     kinds = reader.octets()
     if len(kinds) > MOST_MEMBERS or not set(kinds) <= _KINDS.keys():

@@ -15,7 +15,7 @@ from msgpack import packb
 from gg.core import codec, colour, ids, placeholder, reduction
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.core.jsontext import json_from
-from gg.core.placeholder import Writer
+from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Symlink, Thunk, Usage, Work
 from gg.deploy import found as deployed
 from gg.engines.awslambda.listed import Listed
@@ -25,7 +25,7 @@ from gg.models.declared import tables as declared
 from gg.models.declared.tables import BadTable
 from gg.record import protocol
 from gg.record.depfiles.softfiles import SoftFiles
-from gg.record.memo.memo_state import Outcome
+from gg.record.memo.memo_state import CommandOutcome
 from gg.record.recall import answers
 from gg.run.report import Report
 from gg.share import keys as trust
@@ -247,7 +247,7 @@ def _settings(data: bytes) -> None:
 def _outcome(data: bytes) -> None:
     value = json_from(data, "outcome")
     if isinstance(value, list):
-        Outcome.decode(value)
+        CommandOutcome.decode(value)
 
 
 def _history(data: bytes) -> None:
@@ -288,7 +288,7 @@ OURS = (
     Target("thunk-outline", codec.outline_thunk, (ENCODED,)),
     Target("group", codec.decode_group, (codec.encode_group(Group((File(PATH, BLOB),), (GroupId(b"g" * 32),))),)),
     Target("reduction", _reductions, (REDUCED,)),
-    Target("placeholder", placeholder.parse, (Writer(b"/bin/sh").encode(b"t" * 32, 3),), ()),
+    Target("placeholder", placeholder.parse, (PlaceholderWriter(b"/bin/sh").encode(b"t" * 32, 3),), ()),
     Target("digest", lambda data: ids.parse_digest(data.decode("utf-8", "replace")), (b"ab" * 32,)),
     Target("request", _request, (REQUEST,)),
     Target("request-objects", _objects, (packb([0, b"one", 2, b"two"]),)),
@@ -372,7 +372,7 @@ OURS = (
     ),
     Target(
         "words",
-        lambda data: [colour.shown(data, look, by) for look in colour.Look for by in colour.By],
+        lambda data: [colour.shown(data, look, by) for look in colour.ColourForm for by in colour.By],
         (b"\x1b_gg:cl\x1b\\\x1b[01;31m\x1b[Kerror\x1b[m\x1b[K \x1b]8;;http://x\x07link\x1b]8;;\x07",),
         (),
         (b"\x1b[", b"\x1b_gg:", b"\x1b]8;", b"\x1b[;"),
