@@ -57,17 +57,26 @@ class ForceService(Protocol):
 class ForcedReads:
     """Answers those who read, in one session."""
 
-    def __init__(self, forces: ForceService, world: World, rules: Rules, calls: Calls) -> None:
+    def __init__(
+        self, forces: ForceService, world: World, rules: Rules, calls: Calls, is_unmade: Callable[[bytes], bool]
+    ) -> None:
+        """`is_unmade`: whether a file is not there because its command has failed, which was said to have gone well."""
         self._forces = forces
         self._world = world
         self._rules = rules
         self._calls = calls
+        self._is_unmade = is_unmade
 
     def opened(self, request: Request, reply: Reply) -> None:
         """A process is about to read the file of `request`, or all of the workspace."""
 
         def then(forced: Forced) -> None:
-            reply(protocol.reply_failed(forced.status, forced.stderr) if forced.status else protocol.reply_ready())
+            if forced.status:
+                reply(protocol.reply_failed(forced.status, forced.stderr))
+            elif request.path and self._is_unmade(path) and not os.path.lexists(path):
+                reply(protocol.reply_failed(protocol.UNMADE, b""))
+            else:
+                reply(protocol.reply_ready())
 
         path = here(request, named(request.path, request.cwd)) if request.path else self._world.root
         if self._rules.exact(path, lambda: reply(protocol.reply_ready()), self._force_one):

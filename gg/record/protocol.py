@@ -168,5 +168,9 @@ def reply_ready() -> bytes:
     return _framed(struct.pack("<B3x", 2))
 
 
+UNMADE = 67
+"""The status of a reader's reply when its file is gone because a command has failed whose status nobody drops."""
+
+
 def reply_failed(status: int, stderr: bytes) -> bytes:
     return _framed(struct.pack("<B3xiII", 3, status, 0, len(stderr)) + stderr)

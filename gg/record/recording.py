@@ -86,7 +86,7 @@ class RecordingSession:
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
         deferral = Deferral(leaver, self._ledger, self._capture, self.calls, listener)
-        reads = ForcedReads(self._forces, self._world, self._rules, self.calls)
+        reads = ForcedReads(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 
     def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:

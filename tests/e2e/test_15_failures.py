@@ -422,3 +422,34 @@ def test_words_that_a_script_has_dropped_stay_dropped(project: Project) -> None:
     assert project.placeholders() == ["a.o", "pic.o"]
     assert project.force().stderr == plain.stderr
     assert project.force().stderr == b""
+
+
+ADDING = {  # to an output whose command fails
+    "truncate": "truncate -s +8 a.o",
+    "shell": "echo hi >> a.o",
+    "dd": "dd if=/dev/zero of=a.o bs=8 count=1 conv=notrunc",
+    "perl": 'perl -e \'open(F, ">>", "a.o") or die; print F 1\'',
+    "static": "busybox sh -c 'echo hi >> a.o'",
+}
+
+
+@pytest.mark.parametrize("adds", ADDING.values(), ids=ADDING)
+def test_who_adds_to_what_was_not_made_makes_nothing(adds: str, project: Project) -> None:
+    """In a file of its own it would be taken for the object by the next make."""
+    project.write("a.c", "int x = y;\n")
+    project.write("add", adds)
+    project.write("Makefile", "all: a.o\n\tcat a.o >p\na.o: a.c\n\tgcc -c a.c\n\tsh add\n")
+    expected, _ = project.plain("make", status=2)
+    project.infer("make", status=2)
+    project.force(status=1)
+    project.assert_tree(expected)
+
+
+def test_who_adds_where_the_failure_is_dropped_makes_the_file(project: Project) -> None:
+    project.write("a.c", "int x = y;\n")
+    project.write("add", "echo hi >>a.o\n")
+    project.write("Makefile", "all: a.o\n\tcat a.o >p\na.o: a.c\n\tgcc -c a.c; sh add\n")
+    expected, _ = project.plain("make")
+    project.infer("make")
+    project.force()
+    project.assert_tree(expected)

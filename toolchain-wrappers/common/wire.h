@@ -8,6 +8,9 @@
 enum gg_op { GG_CALL = 0, GG_FORCE = 1, GG_UNWATCHED = 2 };
 enum gg_kind { GG_EXIT = 0, GG_EXEC = 1, GG_READY = 2, GG_FAILED = 3 };
 
+/* Of GG_FAILED: there is no such placeholder, or its command has failed (gg/record/protocol.py). */
+enum { GG_NO_TARGET = 66, GG_UNMADE = 67 };
+
 struct gg_reply {
     enum gg_kind kind;
     int32_t status;        /* EXIT, FAILED; a negative one is the signal that ended the tool */

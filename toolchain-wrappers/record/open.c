@@ -35,9 +35,9 @@ int gg_open_again(int *fd, int flags, int *tries)
         return 0;
     int saved = errno;
     close(*fd);
-    errno = failed < 0 ? saved : EIO;
+    errno = failed == 1 ? EIO : saved;
     *fd = -1;
-    return failed > 0 && (*tries)++ < GG_TRIES;
+    return failed == 1 && (*tries)++ < GG_TRIES;
 }
 
 static int stream_again(FILE **stream, const char *mode, int *tries)
@@ -47,9 +47,9 @@ static int stream_again(FILE **stream, const char *mode, int *tries)
         return 0;
     int saved = errno;
     fclose(*stream);
-    errno = failed < 0 ? saved : EIO;
+    errno = failed == 1 ? EIO : saved;
     *stream = NULL;
-    return failed > 0 && (*tries)++ < GG_TRIES;
+    return failed == 1 && (*tries)++ < GG_TRIES;
 }
 
 typedef int (*open_function)(const char *, int, ...);

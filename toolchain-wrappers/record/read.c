@@ -27,8 +27,6 @@ __asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
 __asm__(".symver dlsym, dlsym@GLIBC_2.17");
 #endif
 
-#define GG_NO_TARGET 66
-
 void *gg_next(const char *name)
 {
     return dlsym(RTLD_NEXT, name);
@@ -81,18 +79,19 @@ static void complain(const struct gg_reply *reply, const char *path)
     gg_write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
-/* 0 when the file at `path` is the real one now. */
+/* 0 when the file at `path` is the real one now, GG_GONE when there is none, for its command has failed; else -1. */
 static int force(const char *path)
 {
     struct gg_reply reply;
     if (ask(path, &reply) != NULL)
         return gg_force_alone(path);
     int ready = reply.kind == GG_READY;
-    int gone = reply.kind == GG_FAILED && reply.status == GG_NO_TARGET;
-    if (!ready && !(gone && access(path, F_OK) != 0)) /* it went while the request was on its way */
+    int gone = reply.kind == GG_FAILED && access(path, F_OK) != 0;
+    int unmade = gone && reply.status == GG_UNMADE;
+    if (!ready && !unmade && !(gone && reply.status == GG_NO_TARGET)) /* it went while the request was on its way */
         complain(&reply, path);
     gg_reply_free(&reply);
-    return ready ? 0 : -1;
+    return ready ? 0 : unmade ? GG_GONE : -1;
 }
 
 void gg_before_unseen(void)
@@ -145,7 +144,7 @@ static int is_at(int fd, const char *path)
            own.st_dev == there.st_dev;
 }
 
-/* 0, -1 failed and told, 1: another file is there now, or none. */
+/* 0, -1 failed and told, 1: another file is there now, or none; GG_GONE. */
 static int force_open(int fd)
 {
     char path[PATH_MAX];
@@ -154,8 +153,9 @@ static int force_open(int fd)
         return -1;
     if (!is_at(fd, path))
         return 1;
-    if (force(path) != 0)
-        return is_at(fd, path) ? -1 : 1;
+    int asked = force(path);
+    if (asked != 0)
+        return is_at(fd, path) ? -1 : asked == GG_GONE ? GG_GONE : 1;
     int real = gg_raw_open(AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
     int failed = real < 0                  ? 1
                  : holds_placeholder(real) ? -1
@@ -184,7 +184,7 @@ int gg_force_open(int fd)
         else
             gg_carry(fd);
     }
-    errno = failed < 0 ? EIO : saved;
+    errno = failed < 0 ? EIO : failed == GG_GONE ? ENOENT : saved;
     return failed;
 }
 
@@ -203,9 +203,9 @@ int gg_force_path(int dir, const char *path)
         failed = fd >= 0 && holds_placeholder(fd) ? force_open(fd) : 0;
         if (fd >= 0)
             close(fd);
-    } while (failed > 0 && --tries > 0);
-    errno = failed < 0 ? EIO : saved;
-    return failed < 0 ? -1 : 0;
+    } while (failed == 1 && --tries > 0);
+    errno = failed < 0 ? EIO : failed == GG_GONE ? ENOENT : saved;
+    return failed < 0 || failed == GG_GONE ? -1 : 0;
 }
 
 void gg_force_held(int fd)

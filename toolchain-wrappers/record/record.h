@@ -61,19 +61,21 @@ void gg_carry_to(int fd);
 enum gg_sight gg_own_sight(void);
 
 /* If `fd` holds a placeholder that this program may not see, have it forced and put the real file under the same number.
- * 0; -1 with errno EIO; or 1 when another file has that name by now: open it again, GG_TRIES times at most. */
+ * 0; -1 with errno EIO; 1 when another file has that name by now: open it again, GG_TRIES times at most; or GG_GONE with errno
+ * ENOENT when its command has failed: without gg nobody would have come to open it, and so nobody makes it anew. */
 int gg_force_open(int fd);
 
+#define GG_GONE 2
 #define GG_TRIES 100
 
 /* After an open with `flags` gave *fd: 1 if it must be done anew, which *tries counts. If not, *fd holds no placeholder that
- * this program may not see; it is -1 with errno EIO where one could not be forced. */
+ * this program may not see; it is -1 with errno EIO where one could not be forced, or ENOENT where its command has failed. */
 int gg_open_again(int *fd, int flags, int *tries);
 
 /* The same whatever this program may see, and where it cannot be done the descriptor is left as it is. */
 void gg_force_held(int fd);
 
-/* If a placeholder is at `path`, have it forced, whatever this program may see. 0, or -1 with errno EIO; a path that cannot
+/* If a placeholder is at `path`, have it forced, whatever this program may see. 0, or -1 with errno EIO or ENOENT; a path that cannot
  * be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 

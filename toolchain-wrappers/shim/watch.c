@@ -214,20 +214,21 @@ static int force_alone(pid_t pid, const char *name)
     int fd = errors_of(pid);
     if (fd >= 0)
         dup2(fd, STDERR_FILENO);
-    return gg_run_gg_force(paths) == 0 ? 0 : -1;
+    return gg_run_gg_force(paths) == 0 ? 0 : -EIO;
 }
 
-/* In a process of its own. */
+/* In a process of its own. 0, or the error that the call is to end with. */
 static int force(const char *socket_path, pid_t pid, const char *name)
 {
     char *argv[] = {(char *)"a static program", NULL};
     struct gg_reply reply;
     if (gg_ask(socket_path, GG_FORCE, 0, name, "/", argv, NULL, &reply) != NULL)
         return force_alone(pid, name);
-    int ready = reply.kind == GG_READY;
+    if (reply.kind == GG_READY)
+        return 0;
     if (reply.kind == GG_FAILED)
         complain(pid, reply.err, reply.err_size);
-    return ready ? 0 : -1;
+    return reply.kind == GG_FAILED && reply.status == GG_UNMADE ? -ENOENT : -EIO;
 }
 
 /* Force what is below a directory that is carried away. */
@@ -276,7 +277,7 @@ static void answer(int listener, const struct seccomp_notif *asked, int error)
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply); /* whoever asked may be gone */
 }
 
-/* In a process of its own: what the call must wait for. `name`: of the placeholder that it is about. */
+/* In a process of its own: what the call must wait for. `name`: of the placeholder that it is about. As `force`. */
 static int prepare(const char *socket_path, const struct seccomp_notif *asked, const struct call *c, const char *name)
 {
     char top[PATH_MAX];
@@ -312,7 +313,7 @@ static void handle(int listener, const char *socket_path, const struct seccomp_n
     pid_t child = fork();
     if (child > 0)
         return;
-    answer(listener, asked, prepare(socket_path, asked, c, name) == 0 ? 0 : -EIO);
+    answer(listener, asked, prepare(socket_path, asked, c, name));
     if (child == 0)
         _exit(0);
 }
