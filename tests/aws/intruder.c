@@ -157,6 +157,8 @@ static void look_at_standing(void) {
         printf("%d processors\n", CPU_COUNT(&set));
     if (stat("/tmp", &info) != 0 || (info.st_mode & 0700) != 0700 || listxattr("/tmp", NULL, 0) > 0)
         printf("/tmp of mode %o\n", info.st_mode);
+    if (listxattr("/tmp/gg/objects", NULL, 0) > 0)
+        printf("/tmp/gg/objects has attributes\n");
     if ((fcntl(1, F_GETFL) & (O_APPEND | O_NONBLOCK)) != 0)
         printf("standard output has flags %x\n", fcntl(1, F_GETFL));
 }
