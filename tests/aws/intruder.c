@@ -442,11 +442,16 @@ static void move_away(void) {
     try(symlink("/tmp/old/objects", "/tmp/gg/objects") == 0, "symlink");
 }
 
+static void move_objects(void) { /* so that what is put back is not what the worker uses */
+    try(rename("/tmp/gg/objects", "/tmp/gg/old") == 0 && mkdir("/tmp/gg/objects", 0700) == 0, "rename");
+    write_file(OBJECTS "left", "x");
+}
+
 /* The worker itself */
 
-static void limit_hard(void) {
-    struct rlimit few = {16, 16};
-    try(prlimit(getppid(), RLIMIT_NOFILE, &few, NULL) == 0, "prlimit");
+static void limit_hard(void) { /* nothing that the worker would end of by itself */
+    struct rlimit some = {1L << 30, 1L << 30};
+    try(prlimit(getppid(), RLIMIT_FSIZE, &some, NULL) == 0, "prlimit");
 }
 
 static void limit_soft(void) {
@@ -498,6 +503,7 @@ static const struct trick {
     {"say-much", say_much, NULL},
     {"write-much", write_much, NULL},
     {"move-away", move_away, NULL},
+    {"move-objects", move_objects, NULL},
     {"limit-hard", limit_hard, NULL},
     {"limit-soft", limit_soft, NULL},
     {"slow-down", slow_down, NULL},

@@ -57,8 +57,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     cc(*_LIBRARY, *_MORE, "-o", built.record, family, *shared, *sorted((SOURCES / "record").glob("*.c")))
     cc(*_LIBRARY, *_MORE, "-o", built.pathmap, family, *sorted((SOURCES / "pathmap").glob("*.c")))
     cc(*_FLAGS, "-static", *_MORE, "-o", built.jail, SOURCES / "jail" / "jail.c")
-    # gg-trace is as it is: with that flag it loses what goes on in the background, and why is not known yet.
-    cc(*_FLAGS, "-static", "-o", built.trace, common / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))
+    cc(*_FLAGS, "-static", *_MORE, "-o", built.trace, common / "wire.c", *sorted((SOURCES / "trace").glob("*.c")))
     return built
 
 

@@ -40,7 +40,8 @@ static void close_others(int *kept, size_t count)
 {
 #ifdef SYS_close_range
     unsigned first = 3;
-    qsort(kept, count, sizeof *kept, by_value);
+    if (count > 0) /* qsort takes no null pointer, of no elements either */
+        qsort(kept, count, sizeof *kept, by_value);
     for (size_t i = 0; i < count; i++) {
         if (kept[i] > (int)first)
             syscall(SYS_close_range, first, (unsigned)kept[i] - 1, 0);
