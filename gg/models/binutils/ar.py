@@ -157,7 +157,7 @@ def _ar(call: Call, probe: Probe, request: ArCommand, response_files: Sequence[b
 
 def _refusal(call: Call, probe: Probe, request: ArCommand) -> str:
     """Why a change to an archive is not modelled; empty if it is."""
-    if "D" not in request.modifiers and ("U" in request.modifiers or not _is_deterministic(call, probe)):
+    if "D" not in request.modifiers and ("U" in request.modifiers or not _is_deterministic(call, probe, b"[D]")):
         return "records the times of files"
     archive = absolute(request.archive, call.cwd)
     there = probe.kind(archive)
@@ -173,12 +173,12 @@ def _refusal(call: Call, probe: Probe, request: ArCommand) -> str:
     return ""
 
 
-def _is_deterministic(call: Call, probe: Probe) -> bool:
-    """Whether this ar leaves times out unless told otherwise, by its own help text."""
+def _is_deterministic(call: Call, probe: Probe, option: bytes) -> bool:
+    """Whether this tool leaves times out unless told otherwise, by its own help text for `option`, which asks for that."""
     if call.tool.name.startswith("llvm-"):
         return True
     answer = probe.run((call.tool.path, b"--help"), question_env(call.tool.path, call.env))
-    line = next((line for line in answer.stdout.splitlines() if line.lstrip().startswith(b"[D]")), b"")
+    line = next((line for line in answer.stdout.splitlines() if line.lstrip().startswith(option)), b"")
     return b"(default)" in line
 
 
@@ -252,7 +252,7 @@ def ranlib(call: Call, probe: Probe) -> Answer:
         return RunReal("asks for the version", reads_all=False, probe=True)
     if is_trial(archives, call):
         return trial(archives)
-    if "dated" in effects or not _ranlib_is_deterministic(call, probe):
+    if "dated" in effects or not _is_deterministic(call, probe, b"-D"):
         return RunReal("records the time", reads=archives, reads_all=False)
     paths = [absolute(archive, call.cwd) for archive in archives]
     if any(probe.kind(path) is not PathKind.FILE for path in paths):
@@ -270,11 +270,3 @@ def ranlib(call: Call, probe: Probe) -> Answer:
         tools=_tools(call, probe),
         plugins=own_plugins(call, probe),
     )
-
-
-def _ranlib_is_deterministic(call: Call, probe: Probe) -> bool:
-    if call.tool.name.startswith("llvm-"):
-        return True
-    answer = probe.run((call.tool.path, b"--help"), question_env(call.tool.path, call.env))
-    line = next((line for line in answer.stdout.splitlines() if line.lstrip().startswith(b"-D")), b"")
-    return b"(default)" in line
