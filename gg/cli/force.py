@@ -14,6 +14,12 @@ def _widths(context: click.Context, parameter: click.Parameter, value: str | Non
     return tuple(int(word) for word in words)
 
 
+def _one(jobs: tuple[int, ...]) -> int | None:
+    if len(jobs) > 1:
+        raise UsageError("--jobs takes one number", hint="several are for --estimate")
+    return jobs[0] if jobs else None
+
+
 @click.command("gg-force", context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--jobs", "-j", callback=_widths, help="How many thunks to run at once (default: processors).")
 @click.option("--engine", metavar="NAME[,NAME]", help="Where to run them (default: local).")
@@ -56,8 +62,6 @@ def command(
         from gg.cli.estimate import show
 
         return show(targets, jobs, as_json=as_json, engine=engine, store=store)
-    if len(jobs) > 1:
-        raise UsageError("--jobs takes one number", hint="several are for --estimate")
     from gg.cli.force_run import force
 
     return force(
@@ -65,7 +69,7 @@ def command(
         quiet=quiet,
         as_json=as_json,
         trace=trace,
-        jobs=jobs[0] if jobs else None,
+        jobs=_one(jobs),
         engine=engine,
         fallback=fallback,
         store=store,

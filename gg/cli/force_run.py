@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -64,52 +65,91 @@ def force(
     """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none. With `held`,
     failures go there instead of being shown.
     """
+    _enter()
+    workspace = _workspace(targets)
+    search = None if targets else workspace.search()
+    settings = _checked(workspace.root, flags)
+    from gg.observe.account import CostAccount
+    from gg.observe.choose import choose
+    from gg.workspace.targets import Targets
+
+    started, cpu = time.time(), time.process_time()
+    wanted = Targets.all(workspace, search) if search else Targets.named(targets, os.getcwd())
+    _check_budget(workspace, settings, wanted)
+    sink = choose(quiet=quiet, as_json=as_json, trace=trace)
+    any_work = _has_work(workspace, settings, wanted)
+    shown = not as_json and sys.stderr.isatty()
+    account = CostAccount(sink.see if held is None else _holding(held, sink.see))
+    with _told_of(workspace, targets):
+        status, counts = _force(workspace, settings, wanted, account.see, terminal=shown) if any_work else (0, {})
+    counts = counts if held is None else {**counts, "failures": ()}
+    fetched = counts.pop("fetched", 0)
+    finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
+    sink.see(finished)
+    sink.close()
+    _write_down(workspace, targets, started, status, {**finished._asdict(), **account.told(), "fetched": fetched})
+    if any_work:
+        _keep_small(os.fsencode(workspace.store), settings.store_size)
+    if not status:
+        _tell_of_the_rest(wanted)
+    return status
+
+
+@contextmanager
+def _told_of(workspace: Workspace, targets: Sequence[str]) -> Iterator[None]:
+    """Others are told that a force runs here."""
+    from gg.workspace.running import Running
+
+    running = Running(workspace, "force", targets)
+    try:
+        yield
+    finally:
+        running.end()
+
+
+def _check_budget(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:
+    if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
+        _can_afford(workspace, settings, wanted)
+
+
+def _write_down(
+    workspace: Workspace, targets: Sequence[str], started: float, status: int, told: Mapping[str, object]
+) -> None:
+    line = {"what": "force", "time": started, "targets": list(targets), "status": status}
+    history.append(workspace, {**line, **told})
+
+
+def _enter() -> None:
     if config.recorder_socket():
         from gg.cli.inside import leave_recording
 
         leave_recording()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
-    workspace = _workspace(targets)
-    search = None if targets else workspace.search()
-    settings = _settings(workspace.root, flags)
+
+
+def _has_work(workspace: Workspace, settings: config.Settings, wanted: Targets) -> bool:
+    """Whether there is anything to force, or to share with others."""
+    if wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes()):
+        return True
+    return bool(settings.store and settings.share and _owes_others(workspace))
+
+
+def _tell_of_the_rest(wanted: Targets) -> None:
+    """GGError if something was wanted that a force cannot make."""
+    if wanted.out_of_reach:
+        raise _left(wanted.out_of_reach)
+    if wanted.lost:
+        raise _lost(wanted.lost)
+
+
+def _checked(root: str, flags: Mapping[str, object]) -> config.Settings:
+    """The settings, with a store that can be used if any."""
+    settings = _settings(root, flags)
     if settings.store or settings.trusted:
         from gg.share.command_store import check
 
         check(settings)
-    from gg.observe.account import CostAccount
-    from gg.observe.choose import choose
-    from gg.workspace.running import Running
-    from gg.workspace.targets import Targets
-
-    started, cpu = time.time(), time.process_time()
-    wanted = Targets.all(workspace, search) if search else Targets.named(targets, os.getcwd())
-    if settings.budget and settings.engine == ("lambda",) and wanted.placeholders:
-        _can_afford(workspace, settings, wanted)
-    sink = choose(quiet=quiet, as_json=as_json, trace=trace)
-    any_work = wanted.placeholders or (wanted.everything and Ledger(workspace.dot).owes())
-    any_work = any_work or bool(settings.store and settings.share and _owes_others(workspace))
-    shown = not as_json and sys.stderr.isatty()
-    account = CostAccount(sink.see if held is None else _holding(held, sink.see))
-    running = Running(workspace, "force", targets)
-    try:
-        status, counts = _force(workspace, settings, wanted, account.see, terminal=shown) if any_work else (0, {})
-    finally:
-        running.end()
-    fetched = counts.pop("fetched", 0)
-    if held is not None:
-        counts = {**counts, "failures": ()}
-    finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
-    sink.see(finished)
-    sink.close()
-    line = {"what": "force", "time": started, "targets": list(targets), "status": status, **finished._asdict()}
-    history.append(workspace, {**line, **account.told(), "fetched": fetched})
-    if any_work:
-        _keep_small(os.fsencode(workspace.store), settings.store_size)
-    if wanted.out_of_reach and not status:
-        raise _left(wanted.out_of_reach)
-    if wanted.lost and not status:
-        raise _lost(wanted.lost)
-    return status
+    return settings
 
 
 def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:

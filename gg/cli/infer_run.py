@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gg.light.named import NamedTuple
 from gg.light.slotted import replace
 from gg.workspace import settings as config
 from gg.workspace.ledger import Ledger
@@ -25,6 +26,19 @@ if TYPE_CHECKING:
     from gg.record.launching.launch import Build
     from gg.record.recording import RecordingSession
     from gg.store.base import Store
+
+
+class _Given(NamedTuple):
+    """What the user has said of tools, of names, and of what is to be written besides."""
+
+    declared: Declarations | None
+    traced: Declarations | None
+    renaming: Renaming | None
+    database: CompilationDatabase | None
+
+    @property
+    def caught(self) -> list[Declarations]:
+        return [tables for tables in (self.declared, self.traced) if tables]
 
 
 def _step_aside(arguments: Sequence[str]) -> None:
@@ -59,52 +73,75 @@ def infer(
     _step_aside(arguments)
     workspace = Workspace.create(tell=_say_nothing if quiet else _tell)
     settings = _settings(workspace, trace, flags)
-    declared, traced = _declared(workspace.root), _traced(settings)
-    renaming = _renaming(workspace, settings.known_as)
-    database = _database() if compile_commands else None
-    from gg.host.databases import end_soon
+    given = _given(workspace, settings, compile_commands)
     from gg.record.launching.launch import Build
-    from gg.store.directory import DirectoryStore
 
-    end_soon()
     started = time.time()
-    store = DirectoryStore(os.fsencode(workspace.store))
-    if not os.path.exists(workspace.history):
-        _remove_lost(workspace, store)
+    store = _store(workspace)
     ledger = Ledger(workspace.dot, told)
-    build = Build(workspace, interpose=interpose, caught=[tables for tables in (declared, traced) if tables])
+    build = Build(workspace, interpose=interpose, caught=given.caught)
     try:
         build.start(arguments, _environment(workspace, quiet=quiet))
-        from gg.force.reading import Reading
-        from gg.record.recording import RecordingSession  # while the build reads its makefiles
-        from gg.workspace.running import Running
-
-        running = Running(workspace, "infer", arguments)
-        ledger.begin()
-        reading = Reading(partial(_compose, workspace, store, settings, ledger, quiet))
-        session = RecordingSession(
-            workspace,
-            store,
-            reading,
-            ledger,
-            frozenset(settings.real),
-            listener=database.saw if database else None,
-            declared=declared,
-            traced=traced,
-            renaming=renaming,
-            common=workspace.common,
-        )
-        status = _serve(build, session, reading, arguments, started)
-        running.end()
+        ledger.begin()  # and all else while the build reads its makefiles
+        reading = _reading(workspace, store, settings, ledger, quiet)
+        session = _session(workspace, store, settings, ledger, reading, given)
+        status = _serve(workspace, build, session, reading, arguments, started)
     finally:
         build.close()
         ledger.close()
         store.close()
-    if database:
-        database.write()
+    if given.database:
+        given.database.write()
     if not quiet:
         sys.stderr.write(session.calls.line() + _spent(reading) + "\n")
     return status
+
+
+def _store(workspace: Workspace) -> Store:
+    """The workspace's, for a process that ends when it has closed it."""
+    from gg.host.databases import end_soon
+    from gg.store.directory import DirectoryStore
+
+    end_soon()
+    store = DirectoryStore(os.fsencode(workspace.store))
+    _remove_lost(workspace, store)
+    return store
+
+
+def _given(workspace: Workspace, settings: config.Settings, compile_commands: bool) -> _Given:
+    declared, traced = _declared(workspace.root), _traced(settings)
+    renaming = _renaming(workspace, settings.known_as)
+    return _Given(declared, traced, renaming, _database() if compile_commands else None)
+
+
+def _reading(workspace: Workspace, store: Store, settings: config.Settings, ledger: Ledger, quiet: bool) -> Reading:
+    from gg.force.reading import Reading
+
+    return Reading(partial(_compose, workspace, store, settings, ledger, quiet))
+
+
+def _session(
+    workspace: Workspace,
+    store: Store,
+    settings: config.Settings,
+    ledger: Ledger,
+    reading: Reading,
+    given: _Given,
+) -> RecordingSession:
+    from gg.record.recording import RecordingSession
+
+    return RecordingSession(
+        workspace,
+        store,
+        reading,
+        ledger,
+        frozenset(settings.real),
+        listener=given.database.saw if given.database else None,
+        declared=given.declared,
+        traced=given.traced,
+        renaming=given.renaming,
+        common=workspace.common,
+    )
 
 
 def _spent(reading: Reading) -> str:
@@ -141,6 +178,8 @@ def _environment(workspace: Workspace, *, quiet: bool) -> dict[str, str]:
 
 def _remove_lost(workspace: Workspace, store: Store) -> None:
     """When a tree is recorded in for the first time there may be placeholders that nobody can force: they must not stay."""
+    if os.path.exists(workspace.history):
+        return
     from gg.workspace import lost
 
     removed = lost.remove(workspace, store)
@@ -158,15 +197,26 @@ def _tell(text: str) -> None:
     sys.stderr.write(f"gg: {text}\n")
 
 
-def _serve(build: Build, session: RecordingSession, reading: Reading, arguments: Sequence[str], started: float) -> int:
+def _serve(
+    workspace: Workspace,
+    build: Build,
+    session: RecordingSession,
+    reading: Reading,
+    arguments: Sequence[str],
+    started: float,
+) -> int:
     """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
+    from gg.workspace.running import Running
+
+    running = Running(workspace, "infer", arguments)
     try:
         status = build.serve(session.handle)
         session.note(arguments, status if status >= 0 else 128 - status, started)
-        return status
     finally:
         reading.close()
         session.close()
+    running.end()
+    return status
 
 
 def _compose(

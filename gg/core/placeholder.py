@@ -17,7 +17,6 @@ from gg.light.named import NamedTuple
 SIZE = 256
 _MAGIC_AT = 160
 _MAGIC = b"gg-placeholder 1 "
-_ANY_VERSION = b"gg-placeholder "
 _INDEX_AT = _MAGIC_AT + len(_MAGIC) + 65
 _FLAG = b" --gg-placeholder\n"
 _TOLD = b"gg placeholder: run gg-force"
@@ -55,8 +54,3 @@ def parse(data: bytes) -> Placeholder | None:
     except ValueError:
         return None
     return Placeholder(ThunkId(digest), index) if len(digest) == 32 else None
-
-
-def is_of_another_version(data: bytes) -> bool:
-    """Whether `data` is a placeholder of a version that this gg cannot read."""
-    return len(data) == SIZE and data.startswith(_ANY_VERSION, _MAGIC_AT) and not data.startswith(_MAGIC, _MAGIC_AT)

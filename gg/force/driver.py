@@ -43,11 +43,8 @@ if TYPE_CHECKING:
     from gg.observe import build_events as seen
     from gg.workspace.later import Later
 
-
 FINAL = frozenset({Fault.TOOL, Fault.CHANGED})
 """To try again changes nothing: the call must be recorded anew."""
-
-
 _LOOK_S = 0.05
 
 

@@ -94,15 +94,7 @@ class LambdaEngine:
         """`caps`: what is known of where it runs, if that is not Lambda."""
         self.name = region.name
         self.slots = slots
-        self.caps = caps or Caps(
-            memory_classes=tuple(f.memory for f in region.functions),
-            max_seconds=min(f.seconds for f in region.functions),
-            overhead=_OVERHEAD_S,
-            ramp=ramp,
-            announces=True,
-            batch=_BATCH,
-            call=_CALL_S,
-        )
+        self.caps = caps or _caps(region, ramp)
         home = Home(files, renaming.outside_path if renaming else bytes, granted)
         self._region = region
         self._store = store
@@ -111,29 +103,33 @@ class LambdaEngine:
         self._plugins = Plugins(store, groups)
         place = (lambda: remote.place) if remote is not None else None
         self._asking = Asking(region, self._inputs, self._plugins, home, place, coordinator)
-        self._replies = Replies(
-            region.name,
-            store=store,
+        self._replies = self._judging(groups, home, renaming, granted, later)
+        self._loop = LoopThread(region.name)
+        self._new: deque[_Handed | Sequence[Thunk]] = deque()
+        self._came: list[tuple[Call, Came]] = []
+        self._room = Room(_IN_FLIGHT)
+        self._calls: dict[int, Call] = {}  # by attempts that have no answer
+        self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
+        self._sent: list[Start] = []  # and not announced yet
+        self._woken = self._closed = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop.start(region.warm())
+
+    def _judging(
+        self, groups: Groups, home: Home, renaming: Renaming | None, granted: Granted, later: Later | None
+    ) -> Replies:
+        return Replies(
+            self.name,
+            store=self._store,
             groups=groups,
             home=home,
-            meter=region.meter,
-            remote=remote,
+            meter=self._region.meter,
+            remote=self._remote,
             renaming=renaming,
             granted=granted,
             later=later,
             forget=self._inputs.forget,
         )
-        self._loop = LoopThread(region.name)
-        self._new: deque[_Handed | Sequence[Thunk]] = deque()
-        self._came: list[tuple[Call, Came]] = []
-        self._room = Room(_IN_FLIGHT)
-        self._woken = False
-        self._calls: dict[int, Call] = {}  # by attempts that have no answer
-        self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
-        self._sent: list[Start] = []  # and not announced yet
-        self._closed = False
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._loop.start(region.warm())
 
     # The outside
 
@@ -341,3 +337,16 @@ class LambdaEngine:
             found = await asyncio.get_running_loop().run_in_executor(None, remote.bring, left)
             left -= found
         return left
+
+
+def _caps(region: Way, ramp: Ramp | None) -> Caps:
+    """Of Lambda's functions in a region."""
+    return Caps(
+        memory_classes=tuple(f.memory for f in region.functions),
+        max_seconds=min(f.seconds for f in region.functions),
+        overhead=_OVERHEAD_S,
+        ramp=ramp,
+        announces=True,
+        batch=_BATCH,
+        call=_CALL_S,
+    )

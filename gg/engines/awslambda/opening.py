@@ -13,7 +13,7 @@ from gg.aws.http import Client
 from gg.aws.loop import LoopThread
 from gg.aws.setup import Session
 from gg.aws.sign import Scope
-from gg.cost.meter import Bill, Tariff
+from gg.cost.meter import Bill, Meter, Tariff
 from gg.cost.prices import prices
 from gg.deploy.found import regions
 from gg.engines.awslambda.asking import Region
@@ -70,20 +70,9 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME
-        paid = prices(region.name)
-        seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in region.functions]
-        bill.tariffs[name] = Tariff(paid.invocation, tuple(seconds))
         engines.append(
             LambdaEngine(
-                Region(
-                    name,
-                    region.functions,
-                    partial(_client, region.session, width),
-                    region.asked,
-                    bill.meter(paid, _architecture()),
-                    alone=len(found) == 1,
-                    forget=listed.forget,
-                ),
+                _way(region, name, width, _metered(bill, name, region), listed, alone=len(found) == 1),
                 store=store.near,
                 groups=supplies.groups,
                 files=supplies.files,
@@ -96,6 +85,26 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
             )
         )
     return engines
+
+
+def _way(region: _Found, name: str, width: int, meter: Meter, listed: Listed, *, alone: bool) -> Region:
+    return Region(
+        name,
+        region.functions,
+        partial(_client, region.session, width),
+        region.asked,
+        meter,
+        alone=alone,
+        forget=listed.forget,
+    )
+
+
+def _metered(bill: Bill, name: str, region: _Found) -> Meter:
+    """What the engine `name` spends goes on `bill`, at the region's prices."""
+    paid = prices(region.name)
+    seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in region.functions]
+    bill.tariffs[name] = Tariff(paid.invocation, tuple(seconds))
+    return bill.meter(paid, _architecture())
 
 
 def _client(session: Session, width: int) -> Client:

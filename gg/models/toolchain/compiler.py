@@ -108,11 +108,6 @@ class CompilerFacts:
         """Whether the driver is a script around another one (nix's cc-wrapper, musl-gcc, Debian's c99)."""
         return bool(shebang(self._view.head(self.program, 256)))
 
-    @property
-    def prefix_dirs(self) -> tuple[bytes, ...]:
-        """Where the driver looks for its programs before PATH (COMPILER_PATH); empty for clang."""
-        return self._identity().compiler_path
-
     def include_dirs(self, language: str, flags: Flags = (), cwd: bytes = b"/") -> tuple[bytes, ...] | None:
         """The directories of `#include <…>`, in order and as the compiler prints them.
 
