@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -27,15 +28,22 @@ def _built(package: str, expression: str) -> Path:
     return world.home() / path[1:]
 
 
+def _own(name: bytes) -> re.Pattern[bytes]:
+    """A store path's hash; also the last of it where the rest is elsewhere, for GCC copies long strings by pieces of 16 bytes."""
+    hashed, rest = name[:32], name[32:]
+    pieces = [hashed, *(hashed[-n:] + rest[: 16 - n] for n in range(15, 0, -1) if 16 - n > 4)]
+    return re.compile(b"|".join(map(re.escape, pieces)))
+
+
 def _files(top: Path) -> dict[str, bytes]:
     """What is there, its own store path taken out: two derivations have two, of one length."""
-    own = top.name[:32].encode()
+    own = _own(top.name.encode())
     found = {}
     for path in sorted(top.rglob("*")):
         if path.is_symlink():
             found[str(path.relative_to(top))] = str(path.readlink()).encode()
         elif path.is_file():
-            found[str(path.relative_to(top))] = path.read_bytes().replace(own, b"own")
+            found[str(path.relative_to(top))] = own.sub(b"own", path.read_bytes())
     return found
 
 
