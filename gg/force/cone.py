@@ -51,9 +51,10 @@ class Cone:
         outside: Callable[[bytes], bytes] = bytes,
         later: Later | None = None,
         staying: Staying | None = None,
+        root: bytes = b"",
     ) -> None:
         """`outside` maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
-        `staying`: what may not leave this machine.
+        `staying`: what may not leave this machine. `root`: the workspace.
         """
         self._staying = staying
         self._store = store
@@ -69,7 +70,7 @@ class Cone:
         self.read: Mapping[ThunkId, bytes] = {}  # thunks that somebody else has read from the store
         self._encoded: dict[ThunkId, bytes] = {}
         self._resolved: dict[ThunkId, Resolved] = {}
-        self._narrow = Narrow(store, groups)
+        self._narrow = Narrow(store, groups, root)
 
     # The graph
 
@@ -272,7 +273,9 @@ class Cone:
             self._store.put(self._records(ran))
 
     def _records(self, ran: Sequence[tuple[Resolved, Reduction, bytes]]) -> dict[Key, bytes]:
-        items = self._narrow.remember({given.id: (given.thunk, given.encoded) for given, _, _ in ran})
+        items = self._narrow.remember(
+            {given.id: (given.thunk, given.encoded) for given, _, _ in ran}, {given.id: each for given, each, _ in ran}
+        )
         items |= self._reductions({given.id: (given.thunk, each) for given, each, encoded in ran if not encoded})
         items.update((Key(Kind.REDUCTION, given.id), encoded) for given, _, encoded in ran if encoded)
         return items

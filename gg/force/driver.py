@@ -76,7 +76,7 @@ class Driver:
         self._tell = Telling(observe, os.fsencode(root) + b"/", outside)
         self._scheduler = Scheduler(policy or Policy())
         self._mail = mail or Mailbox()
-        self._cone = Cone(store, groups, files, outside, later, staying)
+        self._cone = Cone(store, groups, files, outside, later, staying, os.fsencode(root))
         self._durations = Durations(store)
         self._in_hand = InHand(self._engines, self._cone, self._durations, self._mail, self._tell, budget, staying)
         self._lookups = Lookups(self._cone, engines, self._add, self._tell.waits, alone, staying)

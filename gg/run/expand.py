@@ -71,6 +71,12 @@ class Groups:
     def _records(self, group: Group) -> bytes:
         return b"".join([record(entry) for entry in group.entries])
 
+    def node(self, id: GroupId) -> Node:
+        """One group."""
+        if id not in self._nodes:
+            self.load((id,))
+        return self._nodes[id]
+
     def below(self, ids: tuple[GroupId, ...]) -> tuple[Node, ...]:
         """Every group reachable from `ids`, each once, in a fixed order."""
         known = self._orders.get(ids)

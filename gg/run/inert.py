@@ -24,7 +24,7 @@ _WORKS = (Work.COMPILE, Work.ASSEMBLE, Work.PREPROCESS)
 _WRAPPERS = b"NIX_"
 _SEED = regex(rb"(-frandom-seed=)([^\s'\"]*)")
 _MADE_OF_A_SEED = regex(rb"_[0-9A-F]{8}_0x[0-9a-f]{1,16}")
-_HIDES = regex(
+HIDES = regex(
     rb"(?:^|[\s'\"])-(?:g(?!0\b|no-)(?=[\s'\"a-z0-9]|$)|flto|fprofile|ftest-coverage|-coverage|fplugin|fcompare-debug"
     rb"|frecord-gcc-switches|fsanitize|fcallgraph|fdump|save-temps|fverbose-asm|femit|fopenacc|fopenmp|foffload)"
 )
@@ -57,7 +57,7 @@ class Inert:
         if thunk.argv == old.argv and thunk.env == old.env:
             return True
         said = self._started(thunk)
-        return said is not None and said == self._started(old) and not any(map(_HIDES.search, _commands(said)))
+        return said is not None and said == self._started(old) and not any(map(HIDES.search, _commands(said)))
 
     def _started(self, thunk: Thunk) -> bytes | None:
         """What the driver would start, seeds aside; None if it cannot be told."""

@@ -12,6 +12,8 @@ A shared library that a link reads may also have changed as long as its interfac
 
 Words of a compile that reach no byte of it are no part of its shape; `inert` proves that they do not, case by case.
 
+A thunk that has none so may have that of its twin in another directory (`placeless`).
+
 The first makes the second enough: in its sandbox a command sees declared paths only, so what the old command looked
 for and did not find was not declared then, is not declared now, and will not be found either.
 """
@@ -19,6 +21,7 @@ for and did not find was not declared then, is not declared now, and will not be
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from blake3 import blake3
@@ -27,8 +30,10 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.reduction import decode_reduction
 from gg.core.thunk import Directory, File, OutputOf, Reduction, Symlink, Thunk, Work
+from gg.errors import MissingObject
 from gg.run import inert
 from gg.run.expand import Groups
+from gg.run.placeless import Placeless
 from gg.store.base import Key, Kind, Store
 
 if TYPE_CHECKING:
@@ -60,7 +65,10 @@ def shape(thunk: Thunk) -> bytes:
 class Narrow:
     """Finds in a store, and remembers there what has run. Each shape is looked up once."""
 
-    def __init__(self, store: Store, groups: Groups) -> None:
+    def __init__(self, store: Store, groups: Groups, root: bytes = b"") -> None:
+        """`root`: the workspace; without it none is found by its twins in others."""
+        self._placeless = Placeless(groups, root)
+        self._twins: dict[ThunkId, tuple[Key, bytes] | None] = {}  # of thunks that were looked up
         self._store = store
         self._groups = groups
         self._interfaces: Interfaces | None = None
@@ -73,13 +81,30 @@ class Narrow:
         found: dict[ThunkId, Reduction] = {}
         for name, thunk in wanted.items():
             ids = [each for each in _ids(self._lists[name][1]) if each != name]
-            if ids and (known := self._match(thunk, ids)) is not None:
+            known = self._match(thunk, ids) if ids else None
+            if known is None:
+                known = self._twin(name, thunk)
+            if known is not None:
                 found[name] = known
         return found
 
-    def remember(self, ran: Mapping[ThunkId, tuple[Thunk, bytes]]) -> dict[Key, bytes]:
+    def _twin(self, name: ThunkId, thunk: Thunk) -> Reduction | None:
+        """The reduction of the same command in another directory."""
+        twins = self._twins[name]
+        for each in _ids(twins[1]) if twins else ():
+            thunks, key = self._store.get([Key(Kind.THUNK, each)]), Key(Kind.REDUCTION, each)
+            data = self._store.get([key]).get(key) if thunks else None
+            if data is not None:
+                old = decode_thunk(thunks[Key(Kind.THUNK, each)])
+                with suppress(MissingObject):
+                    return self._placeless.moved(decode_reduction(data, self._groups.universe(old)), old, thunk)
+        return None
+
+    def remember(
+        self, ran: Mapping[ThunkId, tuple[Thunk, bytes]], came_to: Mapping[ThunkId, Reduction] | None = None
+    ) -> dict[Key, bytes]:
         """The records to put, so that `find` meets these resolved thunks (here with their encodings): the thunks, and
-        the lists of their shapes.
+        the lists of their shapes, and, where it is known what they `came_to`, the names that they share with their twins.
         """
         self._look({name: thunk for name, (thunk, _) in ran.items()})
         items: dict[Key, bytes] = {}
@@ -88,12 +113,23 @@ class Narrow:
             ids = [name, *(each for each in _ids(items.get(key, known)) if each != name)]
             items[key] = b"".join(ids[:_KEEP])
             items[Key(Kind.THUNK, name)] = encoded
-        return items
+        return items | self._shared(came_to or {})
+
+    def _shared(self, came_to: Mapping[ThunkId, Reduction]) -> dict[Key, bytes]:
+        """The names of those that have twins, and a result that says nothing of this directory."""
+        may = [(twins[0], name) for name in came_to if (twins := self._twins.pop(name, None)) is not None]
+        blobs = [made.blob for _, name in may for made in came_to[name].outputs if made is not None]
+        paths = self._store.paths(blobs) if blobs else {}
+        return {key: bytes(name) for key, name in may if not self._placeless.is_shown(came_to[name], paths)}
 
     def _look(self, thunks: Mapping[ThunkId, Thunk]) -> None:
         keys = {name: Key(Kind.ALIAS, shape(t)) for name, t in thunks.items() if name not in self._lists}
-        found = self._store.get(list(keys.values())) if keys else {}
+        names = {name: self._placeless.name(t) for name, t in thunks.items() if name not in self._twins}
+        twins = {name: Key(Kind.ALIAS, shared) for name, shared in names.items() if shared is not None}
+        found = self._store.get([*keys.values(), *twins.values()]) if keys or twins else {}
         self._lists.update((name, (key, found.get(key, b""))) for name, key in keys.items())
+        self._twins.update(dict.fromkeys(names))
+        self._twins.update((name, (key, found.get(key, b""))) for name, key in twins.items())
 
     def _match(self, thunk: Thunk, ids: Sequence[ThunkId]) -> Reduction | None:
         thunks = self._store.get([Key(Kind.THUNK, each) for each in ids])
