@@ -39,6 +39,7 @@ OTHERS = {
     "reads": f"gcc -c m.c; {NOBODY} wc -c < m.o; {NOBODY} cat m.o | wc -c",
     "asks": f"gcc -c m.c; {NOBODY} stat -c %s m.o",
     "compiles": f"{NOBODY} gcc -c m.c; stat -c %u m.o",
+    "compiles with ccache": f"{NOBODY} env CCACHE_DIR=$PWD/c ccache gcc -c m.c; stat -c %u m.o; rm -rf c",
     "make": f"{NOBODY} make -s; stat -c %u p; ./p; echo $?",
     "links": f"gcc -c m.c; {NOBODY} gcc m.o -o p; stat -c %u m.o p",
     "static": f"gcc -c m.c; {NOBODY} busybox wc -c m.o",
@@ -60,6 +61,7 @@ READ_ONLY = "bwrap --ro-bind / /"
 BARE = "bwrap --ro-bind /usr /usr --symlink usr/bin /bin --symlink usr/lib /lib --symlink usr/lib64 /lib64"
 BARE += " --proc /proc --dev /dev --tmpfs /tmp --bind . /b --chdir /b"
 ROOMS = {
+    "ccache": f"{UNSHARE} 'mount --bind e d; CCACHE_DIR=$PWD/c ccache gcc -c m.c -o d/m.o; wc -c < d/m.o; rm -rf c'; ls d e",
     "tmpfs": f"{UNSHARE} 'mount -t tmpfs none d; cd d; gcc -c ../m.c; wc -c < m.o'",
     "elsewhere": f"{UNSHARE} 'mount --bind . d; gcc -c m.c; cd d; wc -c < m.o; gcc -o p m.o; ./p; echo $?'",
     "over": f"{UNSHARE} 'mount --bind e d; gcc -c m.c -o d/m.o; gcc d/m.o -o d/p; d/p; echo $?'",

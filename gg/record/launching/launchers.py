@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from gg.light.slotted import replace
 from gg.models.tool_names import LAUNCHERS, tool_name
 from gg.record.protocol import Request
 
@@ -31,9 +32,7 @@ def launched(request: Request) -> Request | None:
     if compiler.startswith(b"-") or _changes(request.env):
         return None
     path = compiler if b"/" in compiler else b""
-    return Request(
-        request.op, request.umask, request.pid, path, request.cwd, request.argv[1:], request.env, request.streams
-    )
+    return replace(request, path=path, argv=request.argv[1:])
 
 
 def _changes(env: Mapping[bytes, bytes]) -> bool:
