@@ -114,6 +114,26 @@ def test_every_file_has_a_name_of_its_own() -> None:
     assert not [modules for modules in names.values() if len(modules) > 1]
 
 
+LONGEST_FUNCTION = 40  # lines
+LONGEST_FILE = 400  # lines; what is a table may be longer
+TABLES = {"gg.models.driver.flags"}
+
+
+def test_functions_and_files_stay_short() -> None:
+    long: list[str] = []
+    for module, path in _modules().items():
+        text = path.read_text()
+        lines = text.count("\n")
+        if lines > LONGEST_FILE and module not in TABLES:
+            long.append(f"{module} has {lines} lines")
+        for each in ast.walk(ast.parse(text)):
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+                size = (each.end_lineno or 0) - each.lineno + 1
+                if size > LONGEST_FUNCTION:
+                    long.append(f"{module}.{each.name} has {size} lines")
+    assert not long, "\n".join(long)
+
+
 def test_no_modules_import_each_other() -> None:
     """Not even for annotations, and not in functions. Packages that load their parts on demand are no module here."""
     above = {
