@@ -141,13 +141,16 @@ def test_a_background_job_is_not_waited_for(project: Project) -> None:
 
 
 def test_tools_by_path_and_below_no_path(project: Project) -> None:
-    """A command that is itself a tool is recorded, by its name or its path; without PATH the shell's own is searched."""
+    """A command that is itself a tool is recorded, by its name or its path; without PATH a driver does not find its parts."""
     project.write("main.c", "int main(void) { return 0; }\n")
     for command in ("gcc", "/usr/bin/gcc"):
         project.infer(command, "-c", "main.c")
         assert project.placeholders() == ["main.o"], command
         project.path("main.o").unlink()
-    project.run("env", "-u", "PATH", SCRIPTS / "gg-infer", "/bin/sh", "-c", "gcc -c main.c")
+    line = ("env", "-u", "PATH", SCRIPTS / "gg-infer", "/bin/sh", "-c")
+    plain = project.run("env", "-u", "PATH", "/bin/sh", "-c", "gcc -c main.c", status=1)
+    assert project.run(*line, "gcc -c main.c", status=1).stderr.startswith(plain.stderr)
+    project.run(*line, "/usr/bin/gcc -c main.c")
     assert project.placeholders() == ["main.o"]
 
 
