@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import signal
 import subprocess
 import sysconfig
 import tempfile
@@ -68,9 +67,11 @@ def socket(tmp_path: Path) -> Iterator[Path]:
         command = [GG, "nix", "store", "--state", str(tmp_path / "kept"), str(path)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
             assert server.stderr is not None
-            assert str(path) in server.stderr.readline()
-            yield path
-            server.send_signal(signal.SIGINT)
+            try:
+                assert str(path) in server.stderr.readline()
+                yield path
+            finally:
+                server.terminate()
 
 
 def test_an_edited_package_runs_what_the_edit_needs(socket: Path, tmp_path: Path) -> None:
