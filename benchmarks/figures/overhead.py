@@ -7,10 +7,10 @@ many calls and few, divided by the difference in number, so that starting and en
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,6 @@ from pathlib import Path
 from benchmarks.figures.setting import Figure, Setting
 from benchmarks.timing import median
 
-CALLS = Path(__file__).with_name("calls.py")
 THUNKS = 200
 FEW, MANY = 50, 250
 SHIM_RUNS = 400
@@ -28,8 +27,14 @@ ASSEMBLY = ".globl f\nf: ret\n"
 UNIT = "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\nint f{0}(void) {{ return {0}; }}\n"
 
 
-def _calls(count: int, *words: str) -> list[str]:
-    return [sys.executable, "-I", "-S", str(CALLS), str(count), *words]
+def _calls(where: Path, count: int, *words: str) -> list[str]:
+    """A make that calls a tool so many times, one after the other and without a shell; `{n}` in a word is the number.
+
+    A program that nobody knows would not do: it may look how a call went, so its calls are not deferred.
+    """
+    recipe = [shlex.join(word.replace("{n}", str(number)) for word in words) for number in range(count)]
+    (where / f"{count}.mk").write_text("all:\n" + "".join(f"\t{line}\n" for line in recipe))
+    return ["make", "-s", "-f", f"{count}.mk"]
 
 
 def _directory(setting: Setting, name: str) -> Path:
@@ -40,9 +45,10 @@ def _directory(setting: Setting, name: str) -> Path:
 
 
 def _assembler_calls(setting: Setting) -> tuple[Path, list[str]]:
-    where = _directory(setting, "trivial")
+    """What no turn before has assembled, in whatever directory."""
+    where, turn = _directory(setting, "trivial"), time.time_ns()
     for number in range(THUNKS):
-        (where / f"s{number}.s").write_text(ASSEMBLY + f"{number:#x} = 0\n".replace("0x", "v"))
+        (where / f"s{number}.s").write_text(ASSEMBLY + f"v{turn:x}_{number:x} = 0\n")
     return where, ["as", "s{n}.s", "-o", "s{n}.o"]
 
 
@@ -52,12 +58,12 @@ def per_thunk(setting: Setting) -> list[Figure]:
     forced: list[float] = []
     for _ in range(setting.repeats):
         where, words = _assembler_calls(setting)
-        idle = setting.run(_calls(0, *words), where, "per-thunk").cpu
-        own.append((setting.run(_calls(THUNKS, *words), where, "per-thunk").cpu - idle) / THUNKS * 1e3)
+        idle = setting.run(_calls(where, 0, *words), where, "per-thunk").cpu
+        own.append((setting.run(_calls(where, THUNKS, *words), where, "per-thunk").cpu - idle) / THUNKS * 1e3)
         if setting.gg is not None:
             for made in where.glob("*.o"):
                 made.unlink()
-            setting.run([setting.tool("gg-infer"), *_calls(THUNKS, *words)], where, "per-thunk")
+            setting.run([setting.tool("gg-infer"), *_calls(where, THUNKS, *words)], where, "per-thunk")
             force = setting.run([setting.tool("gg-force"), "--quiet", "--jobs", str(setting.jobs)], where, "per-thunk")
             forced.append(force.cpu / THUNKS * 1e3)
     runs = {"own ms": [round(v, 3) for v in own], "forced ms": [round(v, 3) for v in forced]}
@@ -72,9 +78,9 @@ def per_thunk(setting: Setting) -> list[Figure]:
 def _slope(setting: Setting, where: Path, words: Sequence[str]) -> float:
     """Milliseconds of CPU that one more call costs under gg-infer, once all that it reads is known."""
     infer = setting.tool("gg-infer")
-    setting.run([infer, *_calls(MANY, *words)], where, "per-call")
-    few = setting.run([infer, *_calls(FEW, *words)], where, "per-call").cpu
-    many = setting.run([infer, *_calls(MANY, *words)], where, "per-call").cpu
+    setting.run([infer, *_calls(where, MANY, *words)], where, "per-call")
+    few = setting.run([infer, *_calls(where, FEW, *words)], where, "per-call").cpu
+    many = setting.run([infer, *_calls(where, MANY, *words)], where, "per-call").cpu
     return (many - few) / (MANY - FEW) * 1e3
 
 
