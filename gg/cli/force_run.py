@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -80,8 +80,8 @@ def force(
     any_work = _has_work(workspace, settings, wanted)
     shown = not as_json and sys.stderr.isatty()
     account = CostAccount(sink.see if held is None else _holding(held, sink.see))
-    with _told_of(workspace, targets):
-        status, counts = _force(workspace, settings, wanted, account.see, terminal=shown) if any_work else (0, {})
+    run = partial(_force, workspace, settings, wanted, account.see, terminal=shown)
+    status, counts = _told_of(workspace, targets, run) if any_work else (0, {})
     counts = counts if held is None else {**counts, "failures": ()}
     fetched = counts.pop("fetched", 0)
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
@@ -95,14 +95,15 @@ def force(
     return status
 
 
-@contextmanager
-def _told_of(workspace: Workspace, targets: Sequence[str]) -> Iterator[None]:
-    """Others are told that a force runs here."""
+def _told_of(
+    workspace: Workspace, targets: Sequence[str], force: Callable[[], tuple[int, dict[str, Any]]]
+) -> tuple[int, dict[str, Any]]:
+    """Do `force`, and let others see meanwhile that it runs here."""
     from gg.workspace.running import Running
 
     running = Running(workspace, "force", targets)
     try:
-        yield
+        return force()
     finally:
         running.end()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import cast
 
 from blake3 import blake3
@@ -77,17 +77,15 @@ def workspaces(*, every: bool) -> list[Workspace]:
 
 def runs(places: Iterable[Workspace], since: float = 0.0) -> list[Run]:
     """Their runs that began at or after `since`, the last one first."""
-    found = [run for place in places for run in _of(place, lambda run: run.started >= since)]
+    found = [run for place in places for run in _of(place) if run.started >= since]
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
-def _of(place: Workspace, wanted: Callable[[Run], bool]) -> Iterator[Run]:
+def _of(place: Workspace) -> Iterator[Run]:
     for record in history.runs(place):
         if record.get("what") in ("infer", "force"):
             name = blake3(f"{place.root}\0{record['what']}\0{record.get('time')}".encode("utf-8", "surrogateescape"))
-            run = Run(name.hexdigest(4), place.root, record)
-            if wanted(run):
-                yield run
+            yield Run(name.hexdigest(4), place.root, record)
 
 
 def named(places: Iterable[Workspace], name: str) -> Run | None:
