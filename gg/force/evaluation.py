@@ -109,11 +109,14 @@ class Evaluation:
 
     def _staying(self) -> Staying | None:
         """What may not leave this machine, where anything does."""
+        store, settings = self._store, self._settings
+        at_home = {*settings.engine, settings.fallback} <= {"local", "never"}
+        if at_home and not settings.store:  # most builds: they need not load what shares
+            return None
         from gg.share.tiered import Tiered
 
-        store, settings = self._store, self._settings
         shared = isinstance(store, Tiered)
-        if not shared and {*settings.engine, settings.fallback} <= {"local", "never"}:
+        if at_home and not shared:
             return None
         from gg.force.staying import Staying
         from gg.workspace.granted import granted_in

@@ -263,6 +263,22 @@ COMMANDS = {
         (86, 164),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
+    # gg-force, when a command is to run on this machine and nothing is shared.
+    "force_one": (
+        ("gg-force",),
+        (130, 215),
+        (
+            "click",
+            "gg.share.tiered",
+            "gg.aws",
+            "gg.models",
+            "gg.record",
+            "concurrent",
+            "dataclasses",
+            "logging",
+            "inspect",
+        ),
+    ),
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
@@ -278,7 +294,12 @@ def test_a_command_imports_what_it_needs(workspace: Path, function: str) -> None
     (workspace / "file").write_text("text\n")
     if function == "infer":  # the first one in a tree looks for placeholders that were left there
         _loaded(workspace, function, *argv)
-    loaded = _loaded(workspace, function, *argv)
+    if function == "force_one":
+        (workspace / "file.c").write_text("int one(void) { return 1; }\n")
+        (workspace / "Makefile").write_text("file.o: file.c\n")
+        _loaded(workspace, "infer", "gg-infer", "make")
+        assert not (workspace / "file.o").read_bytes().startswith(b"\x7fELF")
+    loaded = _loaded(workspace, function.removesuffix("_one"), *argv)
     assert not {name.partition(".")[0] for name in loaded} & HEAVY
     assert not [name for name in loaded if name.startswith(never)]
     ours = [name for name in loaded if name.partition(".")[0] == "gg"]
