@@ -27,7 +27,7 @@ from hashlib import blake2b
 
 from gg.core.thunk import Work
 from gg.schedule.commands import Command, Done, Lookup, Start, WakeAt
-from gg.schedule.events import Add, Caps, EngineUp, Event, Miss, NodeSpec, Ran, Tick, Want
+from gg.schedule.events import Add, EngineCaps, EngineUp, Event, Miss, NodeSpec, Ran, Tick, Want
 from gg.schedule.scheduler import Scheduler
 
 BATCH = 1000
@@ -82,7 +82,7 @@ class Figures:
 
 
 def opening(nodes: list[NodeSpec], width: int) -> Iterator[Event]:
-    yield EngineUp(0.0, "lambda", width, Caps())
+    yield EngineUp(0.0, "lambda", width, EngineCaps())
     for at in range(0, len(nodes), BATCH):
         yield Add(0.0, tuple(nodes[at : at + BATCH]))
     yield Want(0.0, (nodes[-1].id,))

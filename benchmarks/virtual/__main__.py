@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.machine import machine
 from benchmarks.scheduler import build, drive
 from benchmarks.virtual.graph import Recorded, decode
-from gg.cost.forecast import Place, Row, rows
+from gg.cost.forecast import Resources, Row, rows
 from gg.cost.meter import Cost
 from gg.cost.models import ASSUMED, MB, lambda_model
 from gg.cost.prices import HOME, prices
@@ -36,7 +36,7 @@ ORIGINAL = {
 ORIGINAL_FORCE = {"CPU seconds": 193, "memory, GB": 4.4}
 WIDTHS = (384, 1000)
 UNITS, WIDE, FUNCTIONS = 30_000, 8_000, 4
-PLACE = Place(prices(HOME), "x86_64", (1769, 3008), 2048, processors=48, memory=384 << 30)
+RESOURCES = Resources(prices(HOME), "x86_64", (1769, 3008), 2048, processors=48, memory=384 << 30)
 
 
 def figures(row: Row) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def recorded(build_: Recorded, infer_s: float) -> dict[str, Any]:
     """A recorded build at both widths: with an empty bucket, and with tools and headers there already."""
     graph = build_.graph()
     sent = graph._replace(to_send=0, first=0)
-    local = rows(graph, ["local"], [48], PLACE)[0]
+    local = rows(graph, ["local"], [48], RESOURCES)[0]
     factor = ORIGINAL["make -j1"] / local.work
     alike = sent._replace(nodes=tuple(n._replace(seconds=(n.seconds or 0.0) * factor) for n in graph.nodes))
     assert local.cost == Cost()
@@ -67,9 +67,9 @@ def recorded(build_: Recorded, infer_s: float) -> dict[str, Any]:
         "thunks": len(graph.nodes),
         "guessed": {kind: guess._asdict() for kind, guess in graph.guessed.items()},
         "seconds of recording": infer_s,
-        "an empty bucket": [figures(row) for row in rows(graph, ["lambda"], WIDTHS, PLACE)],
-        "tools and headers there": [figures(row) for row in rows(sent, ["lambda"], WIDTHS, PLACE)],
-        "as fast as the original's machine": [figures(row) for row in rows(alike, ["lambda"], WIDTHS, PLACE)],
+        "an empty bucket": [figures(row) for row in rows(graph, ["lambda"], WIDTHS, RESOURCES)],
+        "tools and headers there": [figures(row) for row in rows(sent, ["lambda"], WIDTHS, RESOURCES)],
+        "as fast as the original's machine": [figures(row) for row in rows(alike, ["lambda"], WIDTHS, RESOURCES)],
         "factor": round(factor, 3),
         "48 processors": figures(local),
         "original": ORIGINAL,

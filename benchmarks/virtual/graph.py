@@ -19,7 +19,7 @@ import msgpack
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
-from gg.cost.forecast import Graph, known_or_guessed
+from gg.cost.forecast import WeightedGraph, known_or_guessed
 from gg.cost.models import OUTPUT
 from gg.estimate.weighted_graph import Sizes
 from gg.force.already_known import Known
@@ -50,7 +50,7 @@ class Recorded(NamedTuple):
     first: int
     to_send: int
 
-    def graph(self) -> Graph:
+    def graph(self) -> WeightedGraph:
         specs = [
             NodeSpec(
                 id=n,
@@ -65,7 +65,7 @@ class Recorded(NamedTuple):
         nodes, guessed = known_or_guessed(specs)
         used = {dep for deps in self.deps for dep in deps}
         roots = tuple(n for n in range(len(specs)) if n not in used)
-        return Graph(nodes, roots, guessed, self.cold_bytes, self.to_send, self.first)
+        return WeightedGraph(nodes, roots, guessed, self.cold_bytes, self.to_send, self.first)
 
 
 def encode(recorded: Recorded) -> bytes:

@@ -15,7 +15,7 @@ from gg.errors import UsageError
 from gg.observe.wording import count, dollars, seconds
 
 if TYPE_CHECKING:
-    from gg.cost.forecast import Graph, Place, Row
+    from gg.cost.forecast import Resources, Row, WeightedGraph
 
 _WIDTHS = (100, 500, 1000)
 _MODELLED = ("local", "lambda")
@@ -36,15 +36,15 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     check_names(settings)
     _need_models(settings.engine if engine else ())
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
-    graph, place = what_and_where(workspace, settings, wanted)
+    graph, resources = what_and_where(workspace, settings, wanted)
     engines = settings.engine if engine else _MODELLED
-    found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), place)
+    found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), resources)
     if as_json:
-        click.echo(json.dumps(_as_json(graph, place, found)))
+        click.echo(json.dumps(_as_json(graph, resources, found)))
     elif sys.stdout.isatty():
-        _draw(graph, place, found)
+        _draw(graph, resources, found)
     else:
-        _print(graph, place, found)
+        _print(graph, resources, found)
     return 0
 
 
@@ -71,7 +71,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _notes(graph: Graph, place: Place, found: Sequence[Row]) -> list[str]:
+def _notes(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> list[str]:
     """What a reader must know to judge the figures, a sentence each."""
     path = max((row.path for row in found), default=0.0)
     work = max((row.work for row in found), default=0.0)
@@ -87,25 +87,25 @@ def _notes(graph: Graph, place: Place, found: Sequence[Row]) -> list[str]:
     if sent:
         told = f"{graph.first / 1e6:.0f} MB of tools and headers sent first, in {seconds(sent)}"
         notes.append(f"{told}; {graph.to_send / 1e6:.0f} MB in all, before packing")
-    paid = place.prices
+    paid = resources.prices
     notes.append(
-        f"published prices of {paid.region}, {paid.dated}, without free tiers; {place.architecture}, functions"
+        f"published prices of {paid.region}, {paid.dated}, without free tiers; {resources.architecture}, functions"
     )
-    notes[-1] += f" of {', '.join(map(str, place.memory_mb))} MB"
+    notes[-1] += f" of {', '.join(map(str, resources.memory_mb))} MB"
     notes += [
         f"not known for {each.region}, taken from us-east-1: {', '.join(each.assumed)}"
-        for each in (paid, *place.more)
+        for each in (paid, *resources.more)
         if each.assumed
     ]
-    if place.more:
-        others = ", ".join([each.region for each in place.more])
+    if resources.more:
+        others = ", ".join([each.region for each in resources.more])
         notes.append(f"what {paid.region} has no room for runs in {others}, at their own prices")
         notes.append("transfer between regions is not in it: the store stays in its own")
     notes.append("what others have put into a team's store is not looked for")
     return notes
 
 
-def _as_json(graph: Graph, place: Place, found: Sequence[Row]) -> dict[str, Any]:
+def _as_json(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> dict[str, Any]:
     return {
         "version": 1,
         "thunks": len(graph.nodes),
@@ -114,9 +114,9 @@ def _as_json(graph: Graph, place: Place, found: Sequence[Row]) -> dict[str, Any]
         "bytes_to_send_first": graph.first,
         "bytes_of_a_cold_start": graph.cold_bytes,
         "place": {
-            **place._asdict(),
-            "prices": place.prices._asdict(),
-            "more": [each._asdict() for each in place.more],
+            **resources._asdict(),
+            "prices": resources.prices._asdict(),
+            "more": [each._asdict() for each in resources.more],
         },
         "rows": [
             {
@@ -130,19 +130,19 @@ def _as_json(graph: Graph, place: Place, found: Sequence[Row]) -> dict[str, Any]
     }
 
 
-def _print(graph: Graph, place: Place, found: Sequence[Row]) -> None:
+def _print(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> None:
     lines = [_COLUMNS, *(_cells(row) for row in found)]
     widths = [max(len(line[n]) for line in lines) for n in range(len(_COLUMNS))]
     for line in lines:
         click.echo("  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)))
-    for note in _notes(graph, place, found):
+    for note in _notes(graph, resources, found):
         click.echo(f"gg: {note}")
     click.echo("assumed:")
     for row in ASSUMED:
         click.echo(f"  {row.what}: {row.value} [{row.source}]")
 
 
-def _draw(graph: Graph, place: Place, found: Sequence[Row]) -> None:
+def _draw(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -153,7 +153,7 @@ def _draw(graph: Graph, place: Place, found: Sequence[Row]) -> None:
     for row in found:
         table.add_row(*_cells(row))
     console.print(table)
-    for note in _notes(graph, place, found):
+    for note in _notes(graph, resources, found):
         console.print(f"gg: {note}", markup=False, highlight=False)
     assumed = Table(title="Assumed", show_lines=False)
     for name in ("what", "value", "source"):

@@ -8,7 +8,7 @@ from statistics import median
 
 from gg.core.thunk import Work
 from gg.cost import models
-from gg.cost.meter import Cost, Usage, cost
+from gg.cost.meter import BilledUsage, Cost, cost
 from gg.cost.prices import FREE_DISK_MB, Prices
 from gg.light.named import NamedTuple
 from gg.schedule.events import NodeId, NodeSpec
@@ -28,7 +28,7 @@ class Guess(NamedTuple):
     learnt: bool
 
 
-class Graph(NamedTuple):
+class WeightedGraph(NamedTuple):
     """What is to be forced. `guessed` by kind of work. `cold_bytes`: tools and headers that an environment fetches before
     its first thunk; `to_send`: those that are not in the store yet, `first` of them before anything can run. All as they
     are, not packed.
@@ -42,7 +42,7 @@ class Graph(NamedTuple):
     first: int = 0
 
 
-class Place(NamedTuple):
+class Resources(NamedTuple):
     """Where it would run: Lambda's prices and functions there, and this machine. `more`: further regions with functions like
     those of the first, at their own prices.
     """
@@ -68,7 +68,7 @@ class Row(NamedTuple):
     slowest: float
     runs: int
     cost: Cost
-    usage: Usage
+    usage: BilledUsage
     cold: int
     peak: int
     path: float
@@ -96,23 +96,25 @@ def known_or_guessed(nodes: Sequence[NodeSpec]) -> tuple[tuple[NodeSpec, ...], d
     return tuple(filled), guesses
 
 
-def rows(graph: Graph, engines: Iterable[str], widths: Sequence[int], place: Place) -> list[Row]:
+def rows(graph: WeightedGraph, engines: Iterable[str], widths: Sequence[int], resources: Resources) -> list[Row]:
     """A row for each engine and width; this machine has but one, its processors."""
     found: list[Row] = []
     for engine in engines:
         if engine == "local":
-            width = min(place.processors, max(widths))
-            found.append(_row(graph, "local", [models.local_model(width, place.memory)], width, place, 0.0))
+            width = min(resources.processors, max(widths))
+            found.append(_row(graph, "local", [models.local_model(width, resources.memory)], width, resources, 0.0))
             continue
         sending = graph.first * models.PACKED / models.UPLINK
         for width in widths:
-            model = models.lambda_model(width, place.memory_mb, int(graph.cold_bytes * models.PACKED))
-            others = [replace(model, name=f"{model.name}/{each.region}") for each in place.more]
-            found.append(_row(graph, engine, [model, *others], width, place, sending))
+            model = models.lambda_model(width, resources.memory_mb, int(graph.cold_bytes * models.PACKED))
+            others = [replace(model, name=f"{model.name}/{each.region}") for each in resources.more]
+            found.append(_row(graph, engine, [model, *others], width, resources, sending))
     return found
 
 
-def _row(graph: Graph, engine: str, engines: Sequence[EngineModel], width: int, place: Place, sending: float) -> Row:
+def _row(
+    graph: WeightedGraph, engine: str, engines: Sequence[EngineModel], width: int, resources: Resources, sending: float
+) -> Row:
     """`engines`: one, or one for each region, which the width is for together, as in a force."""
     policy = Policy(width=width) if len(engines) > 1 else None
     count = max(1, min(_MOST_RUNS, _NODES // max(1, len(graph.nodes))))
@@ -122,11 +124,11 @@ def _row(graph: Graph, engine: str, engines: Sequence[EngineModel], width: int, 
     )
     middle = runs[len(runs) // 2]
     uses = [middle.engines[model.name] for model in engines]
-    usage, paid = Usage(), Cost()
+    usage, paid = BilledUsage(), Cost()
     if engine != "local":
-        for use, prices in zip(uses, (place.prices, *place.more), strict=True):
-            part = _usage(graph if use is uses[0] else graph._replace(to_send=0), use, place)
-            usage, paid = usage.plus(part), paid.plus(cost(part, prices, place.architecture))
+        for use, prices in zip(uses, (resources.prices, *resources.more), strict=True):
+            part = _usage(graph if use is uses[0] else graph._replace(to_send=0), use, resources)
+            usage, paid = usage.plus(part), paid.plus(cost(part, prices, resources.architecture))
     return Row(
         engine=engine,
         width=width,
@@ -144,18 +146,18 @@ def _row(graph: Graph, engine: str, engines: Sequence[EngineModel], width: int, 
     )
 
 
-def _usage(graph: Graph, use: EngineUse, place: Place) -> Usage:
-    by_class = {mb * models.MB - models.RESERVE: mb for mb in place.memory_mb}
+def _usage(graph: WeightedGraph, use: EngineUse, resources: Resources) -> BilledUsage:
+    by_class = {mb * models.MB - models.RESERVE: mb for mb in resources.memory_mb}
     milliseconds = {by_class[size]: int(seconds * 1000) for size, seconds in use.inside.items()}
     total = sum(milliseconds.values())
     if not use.attempts:
-        return Usage()
+        return BilledUsage()
     packs = -(-int(graph.to_send * models.PACKED) // models.PACK)
-    return Usage(
+    return BilledUsage(
         invocations=use.calls,
         milliseconds=total,
         mb_ms=sum(mb * took for mb, took in milliseconds.items()),
-        disk_mb_ms=total * max(0, place.disk_mb - FREE_DISK_MB),
+        disk_mb_ms=total * max(0, resources.disk_mb - FREE_DISK_MB),
         put=packs + 2 + int(use.attempts * models.PUT_SHARE),
         get=use.cold * models.COLD_GETS,
         out=use.attempts * models.OUTPUT,

@@ -36,7 +36,7 @@ def billed(log: str) -> Billed | None:
     return Billed(int(found[1]), int(found[2])) if found else None
 
 
-class Usage(NamedTuple):
+class BilledUsage(NamedTuple):
     """Sums. `mb_ms`: memory in MB by billed milliseconds; `disk_mb_ms`: of /tmp above what is free. `unheard`: invocations
     whose time was taken here. `put`, `get`: S3 requests as they are priced. `out`: bytes from AWS to here.
     """
@@ -50,8 +50,8 @@ class Usage(NamedTuple):
     get: int = 0
     out: int = 0
 
-    def plus(self, other: Usage) -> Usage:
-        return Usage(*map(sum, zip(self, other, strict=True)))
+    def plus(self, other: BilledUsage) -> BilledUsage:
+        return BilledUsage(*map(sum, zip(self, other, strict=True)))
 
 
 class Cost(NamedTuple):
@@ -70,7 +70,7 @@ class Cost(NamedTuple):
         return Cost(*map(sum, zip(self, other, strict=True)))
 
 
-def cost(usage: Usage, prices: Prices, architecture: str) -> Cost:
+def cost(usage: BilledUsage, prices: Prices, architecture: str) -> Cost:
     gb_second = prices.second(architecture, 1024)
     return Cost(
         lambda_time=(usage.mb_ms * gb_second + usage.disk_mb_ms * prices.disk) / 1024 / 1000,
@@ -87,7 +87,7 @@ class Meter:
         self.prices = prices
         self.architecture = architecture
         self._lock = threading.Lock()
-        self._sums = [0] * len(Usage._fields)
+        self._sums = [0] * len(BilledUsage._fields)
 
     def invoked(self, memory_mb: int, disk_mb: int, seconds: float, report: Billed | None, size: int = 0) -> None:
         """One invocation: Lambda's `report`, or else how many `seconds` passed here; `size`: bytes of the answer."""
@@ -105,12 +105,12 @@ class Meter:
     def stored(self, *, put: int = 0, get: int = 0, out: int = 0) -> None:
         """Requests to S3, of a worker or from here."""
         with self._lock:
-            self._sums = list(Usage(*self._sums).plus(Usage(put=put, get=get, out=out)))
+            self._sums = list(BilledUsage(*self._sums).plus(BilledUsage(put=put, get=get, out=out)))
 
     @property
-    def usage(self) -> Usage:
+    def usage(self) -> BilledUsage:
         with self._lock:
-            return Usage(*self._sums)
+            return BilledUsage(*self._sums)
 
     @property
     def cost(self) -> Cost:
@@ -149,8 +149,8 @@ class Bill:
         self._stores.append((region, traffic))
 
     @property
-    def usage(self) -> Usage:
-        total = Usage()
+    def usage(self) -> BilledUsage:
+        total = BilledUsage()
         for usage, _, _ in self._parts():
             total = total.plus(usage)
         return total
@@ -162,7 +162,7 @@ class Bill:
             total = total.plus(cost(usage, paid, architecture))
         return total
 
-    def _parts(self) -> Iterator[tuple[Usage, Prices, str]]:
+    def _parts(self) -> Iterator[tuple[BilledUsage, Prices, str]]:
         for meter in self._meters.values():
             yield meter.usage, meter.prices, meter.architecture
         for region, traffic in self._stores:
@@ -170,4 +170,4 @@ class Bill:
             if calls:
                 put = sum(calls.get(kind, 0) for kind in ("PUT", "POST", "LIST"))
                 free = calls.get("DELETE", 0)
-                yield Usage(put=put, get=sum(calls.values()) - put - free, out=size), prices(region()), "x86_64"
+                yield BilledUsage(put=put, get=sum(calls.values()) - put - free, out=size), prices(region()), "x86_64"

@@ -6,7 +6,7 @@ Nothing here was measured on AWS by us. Times are seconds, sizes are bytes, rate
 from __future__ import annotations
 
 from gg.light.named import NamedTuple
-from gg.schedule.events import Caps, Ramp
+from gg.schedule.events import EngineCaps, Ramp
 from gg.schedule.simulator import EngineModel, LogNormal
 
 MB = 1 << 20
@@ -91,7 +91,7 @@ def lambda_model(width: int, memory_mb: tuple[int, ...], cold_bytes: int, limit_
     return EngineModel(
         name="lambda",
         slots=width,
-        caps=Caps(
+        caps=EngineCaps(
             memory_classes=classes,
             max_seconds=limit_s,
             overhead=0.15,
@@ -118,7 +118,7 @@ def local_model(width: int, memory: int) -> EngineModel:
     return EngineModel(
         name="local",
         slots=width,
-        caps=Caps(independent=False, memory_total=memory),
+        caps=EngineCaps(independent=False, memory_total=memory),
         latency=LogNormal(LOCAL_OVERHEAD),
         noise=NOISE,
     )

@@ -15,15 +15,15 @@ from gg.core.thunk import File, Reduction, Thunk
 from gg.errors import GGError
 from gg.light.named import NamedTuple
 from gg.light.slotted import slotted
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 
 
 class Start(NamedTuple):
     """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
 
-    `more`: attempts that are to run after it in the same place (`Caps.batch`), each with an answer of its own.
+    `more`: attempts that are to run after it in the same place (`EngineCaps.batch`), each with an answer of its own.
     `encoded`: the thunk as `gg.core.codec` has it, or nothing. `hedge`: a duplicate of attempts that drag, of no use once
-    one of them is answered. `sent`: what an engine calls when it has sent attempts (`Caps.announces`).
+    one of them is answered. `sent`: what an engine calls when it has sent attempts (`EngineCaps.announces`).
     `stays`: a file for which it may run on this machine alone.
     """
 
@@ -71,7 +71,7 @@ class Answer(NamedTuple):
 
 
 Post = Callable[[Answer], None]
-Tell = Callable[[str, int | None, Caps | None], None]
+Tell = Callable[[str, int | None, EngineCaps | None], None]
 """Told of an engine that it takes so many attempts at once from now on (None: it is gone with all that ran there, and nothing
 of that will be answered), and of its capabilities if they are others."""
 
@@ -88,7 +88,7 @@ class Engine(Protocol):
         ...
 
     @property
-    def caps(self) -> Caps: ...
+    def caps(self) -> EngineCaps: ...
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         """These may be submitted soon, their groups with them: begin to have those where they will run. Never blocks."""

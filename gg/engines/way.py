@@ -9,7 +9,7 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import Function
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
-from gg.schedule.events import Caps
+from gg.schedule.events import EngineCaps
 from gg.wire.reply import Reply
 from gg.wire.request import Limits
 
@@ -47,7 +47,7 @@ class Way(Protocol):
         """
         ...
 
-    def follow(self, tell: Callable[[int | None, Caps | None], None]) -> None:
+    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
         """From now on `tell` of changes: of how many attempts it takes at once (None: it is gone), and of capabilities."""
         ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, GroupId, ThunkId
 from gg.core.thunk import File, OutputOf, Thunk
-from gg.cost.forecast import Graph, Place, known_or_guessed
+from gg.cost.forecast import Resources, WeightedGraph, known_or_guessed
 from gg.cost.models import OUTPUT
 from gg.cost.prices import HOME, prices
 from gg.engines.machine import memory_total
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gg.workspace.workspace import Workspace
 
 
-def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -> tuple[Graph, Place]:
+def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -> tuple[WeightedGraph, Resources]:
     """All that an estimate of forcing `targets` needs to know."""
     store = DirectoryStore(os.fsencode(workspace.store))
     try:
@@ -39,7 +39,7 @@ def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -
     return graph, _place(workspace, settings)
 
 
-def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> Graph:
+def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> WeightedGraph:
     """What forcing `targets` has to run, as far as this workspace knows; of the team's store only what it remembers."""
     roots = list(dict.fromkeys(known.thunk for known in targets.placeholders.values()))
     known = Known(store, roots)
@@ -58,7 +58,7 @@ def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targ
     first.mean([thunk for thunk, node in zip(thunks, nodes, strict=True) if not node.deps])
     unsent = _unsent(workspace, settings, every)
     sizes = [sum([unsent.get(blob, 0) for blob in part.files]) for part in (every, first)]
-    return Graph(nodes, tuple(wanted), guessed, cold, *sizes)
+    return WeightedGraph(nodes, tuple(wanted), guessed, cold, *sizes)
 
 
 def _no_files() -> FileDB:
@@ -116,7 +116,7 @@ def _unsent(workspace: Workspace, settings: Settings, wanted: Sizes) -> dict[Blo
     return {blob: blob.size for blob in keys.values()}
 
 
-def _place(workspace: Workspace, settings: Settings) -> Place:
+def _place(workspace: Workspace, settings: Settings) -> Resources:
     """Where Lambda's functions are, or would be by default, and this machine."""
     from gg.deploy.found import regions, remembered
     from gg.deploy.wanted import DEFAULT_MEMORY, DISK_MB
@@ -134,7 +134,7 @@ def _place(workspace: Workspace, settings: Settings) -> Place:
     except GGError:
         names, deployed = list(settings.regions) or [home], []
     memory = tuple(f.memory_mb for f in deployed[0].functions) if deployed else DEFAULT_MEMORY
-    return Place(
+    return Resources(
         prices=prices(names[0]),
         architecture=architecture,
         memory_mb=memory,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from gg.core.ids import ThunkId
-    from gg.store.collection import Report
+    from gg.store.collection import CollectionReport
 
 _LATER_S = 30 * 86400.0  # what is on a disk that is not there now may come back
 
@@ -29,7 +29,7 @@ _LATER_S = 30 * 86400.0  # what is on a disk that is not there now may come back
 class Done(NamedTuple):
     """What a collection came to: of the store, how many placeholders there are, and the directories that were forgotten."""
 
-    report: Report
+    report: CollectionReport
     placeholders: int
     forgotten: list[str]
 

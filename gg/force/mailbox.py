@@ -13,7 +13,7 @@ from gg.core.ids import ThunkId
 from gg.engines.engine import Answer
 from gg.host.awake import LOOK_S, Awake
 from gg.light.named import NamedTuple
-from gg.schedule.events import AttemptId, Caps
+from gg.schedule.events import AttemptId, EngineCaps
 
 _AT_ONCE = 256
 
@@ -36,7 +36,7 @@ class Changed(NamedTuple):
 
     engine: str
     slots: int | None
-    caps: Caps | None
+    caps: EngineCaps | None
 
 
 Came = Answer | Sent | Wanted | Changed | None
@@ -59,7 +59,7 @@ class Mailbox:
         """The clocks of these attempts start now."""
         self._queue.put(Sent(tuple([AttemptId(each) for each in attempts])))
 
-    def changed(self, engine: str, slots: int | None, caps: Caps | None) -> None:
+    def changed(self, engine: str, slots: int | None, caps: EngineCaps | None) -> None:
         self._queue.put(Changed(engine, slots, caps))
 
     def want(self, root: ThunkId) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gg.engines.engine import Engine
 from gg.force.mailbox import Changed
 from gg.schedule import events
-from gg.schedule.events import Caps
+from gg.schedule.events import EngineCaps
 
 
 class Presence:
@@ -15,7 +15,7 @@ class Presence:
 
     def __init__(self, engines: Mapping[str, Engine]) -> None:
         self._engines = engines
-        self._up: dict[str, Caps] = {}
+        self._up: dict[str, EngineCaps] = {}
 
     def changed(self, change: Changed, now: float) -> events.Event | None:
         """An engine has come, gone, or takes more or fewer attempts: what the scheduler is to be told, if anything."""

@@ -7,7 +7,7 @@ import math
 from gg.schedule.commands import Cancel, Start
 from gg.schedule.course import Course
 from gg.schedule.events import AttemptId, Sent
-from gg.schedule.fleet import Engine, Fleet
+from gg.schedule.fleet import EngineState, Fleet
 from gg.schedule.nodes import Nodes
 from gg.schedule.policy import deadline, hedge_after, memory_for
 from gg.schedule.queues import Due, Timers
@@ -29,7 +29,7 @@ class Attempts:
         self._last = 0
         self.under_way: dict[AttemptId, Attempt] = {}
 
-    def begin(self, node: Node, engine: Engine, batch: Batch | None = None, hedge: bool = False) -> Start:
+    def begin(self, node: Node, engine: EngineState, batch: Batch | None = None, hedge: bool = False) -> Start:
         """An attempt, in the books; of a batch, whose others share its slot."""
         self._last += 1
         policy, now = self._course.policy, self._course.now
@@ -100,7 +100,7 @@ class Attempts:
         """Whether it is under way, and somebody wants its answer."""
         return attempt.live and attempt.id in self.under_way
 
-    def on(self, engine: Engine) -> list[Attempt]:
+    def on(self, engine: EngineState) -> list[Attempt]:
         """All that are under way on one engine."""
         return [attempt for attempt in self.under_way.values() if attempt.engine is engine]
 
@@ -139,14 +139,14 @@ class Attempts:
         return max(0.0, self._course.now - attempt.since - seconds) if attempt.since < math.inf else 0.0
 
 
-def memory_on(node: Node, engine: Engine) -> int:
+def memory_on(node: Node, engine: EngineState) -> int:
     """What an attempt is given there: all of a machine after a worker has died of it, so that nothing runs beside it."""
     if node.trouble is not None and node.trouble.deaths and engine.caps.memory_total is not None:
         return engine.caps.memory_total
     return memory_for(engine.caps, node.work, node.memory)
 
 
-def late(node: Node, engine: Engine) -> float:
+def late(node: Node, engine: EngineState) -> float:
     """Seconds that 95 % of its like stay below there."""
     return node.seconds * engine.spread(node.kind).quantile()
 

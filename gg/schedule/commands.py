@@ -21,7 +21,7 @@ class Start(NamedTuple):
 
     `memory`: the engine's memory class in bytes, or what is reserved of a shared memory; 0 when neither applies.
     `hedge`: a duplicate of an attempt that drags. `more`: attempts to be submitted with it, to run after it in the same place
-    and on the same slot, each with an answer of its own (`Caps.batch`).
+    and on the same slot, each with an answer of its own (`EngineCaps.batch`).
     """
 
     attempt: AttemptId

@@ -9,7 +9,7 @@ Who says what:
     the driver   Add Want Hit Miss Lost Grew Became Stop Tick EngineUp EngineChanged EngineDown
     an engine    Ran or Faulted, exactly one for each Start and for each in its `more` (Grew and Became are what the driver
                  makes of a Ran or a Faulted whose reply shows an undeclared placeholder, or an output that is again a
-                 thunk); before it Sent, if its Caps say so
+                 thunk); before it Sent, if its EngineCaps say so
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Ramp(NamedTuple):
     rate: float
 
 
-class Caps(NamedTuple):
+class EngineCaps(NamedTuple):
     """What an engine can do; capabilities are stated, never guessed from its type. None or empty: no limit.
 
     `memory_classes`: sizes in bytes, ascending, of which each attempt is given one (functions of several sizes).
@@ -209,7 +209,7 @@ class EngineUp(NamedTuple):
     now: float
     engine: EngineName
     slots: int
-    caps: Caps = Caps()
+    caps: EngineCaps = EngineCaps()
 
 
 class EngineChanged(NamedTuple):
@@ -218,7 +218,7 @@ class EngineChanged(NamedTuple):
     now: float
     engine: EngineName
     slots: int
-    caps: Caps | None = None
+    caps: EngineCaps | None = None
 
 
 class EngineDown(NamedTuple):

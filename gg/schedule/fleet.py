@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from enum import Enum
 
-from gg.schedule.events import AttemptId, Caps, EngineName, SchedulerError
+from gg.schedule.events import AttemptId, EngineCaps, EngineName, SchedulerError
 from gg.schedule.policy import Policy, backoff, cut_window, grown_window
 from gg.schedule.spread import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Spread
 
@@ -28,7 +28,7 @@ class Breaker(Enum):
     GIVEN_UP = "given up"
 
 
-class Engine:
+class EngineState:
     """One engine's slots, window, bucket and breaker. Every method that takes `now` takes seconds."""
 
     __slots__ = (
@@ -71,7 +71,7 @@ class Engine:
         self.name = name
         self.bit = 1 << index
         self.policy = policy
-        self.caps = Caps()
+        self.caps = EngineCaps()
         self.slots = 0
         self.up = False
         self.attempts = 0
@@ -104,7 +104,7 @@ class Engine:
         self.tokens = 0.0
         self.tokens_at = now
 
-    def come_up(self, now: float, slots: int, caps: Caps) -> None:
+    def come_up(self, now: float, slots: int, caps: EngineCaps) -> None:
         self._reset(now)
         self.up, self.slots, self.caps = True, slots, caps
         self.tokens = float(caps.ramp.burst) if caps.ramp else 0.0
@@ -287,20 +287,20 @@ class Fleet:
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._by_name: dict[EngineName, Engine] = {}
-        self.engines: list[Engine] = []
+        self._by_name: dict[EngineName, EngineState] = {}
+        self.engines: list[EngineState] = []
 
-    def __getitem__(self, name: EngineName) -> Engine:
+    def __getitem__(self, name: EngineName) -> EngineState:
         """An engine that is up; SchedulerError for another."""
         engine = self._by_name.get(name)
         if engine is None or not engine.up:
             raise SchedulerError(f"engine {name!r} is not up")
         return engine
 
-    def come_up(self, now: float, name: EngineName, slots: int, caps: Caps) -> None:
+    def come_up(self, now: float, name: EngineName, slots: int, caps: EngineCaps) -> None:
         engine = self._by_name.get(name)
         if engine is None:
-            engine = self._by_name[name] = Engine(name, len(self.engines), self._policy)
+            engine = self._by_name[name] = EngineState(name, len(self.engines), self._policy)
             self.engines.append(engine)
         elif engine.up:
             raise SchedulerError(f"engine {name!r} is up already")

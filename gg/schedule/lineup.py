@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from gg.schedule.broken import Failures
 from gg.schedule.course import Course
 from gg.schedule.events import Fault
-from gg.schedule.fleet import Engine, Fleet
+from gg.schedule.fleet import EngineState, Fleet
 from gg.schedule.nodes import Nodes
-from gg.schedule.policy import DEFAULT_MEMORY, Demand, able, place
+from gg.schedule.policy import DEFAULT_MEMORY, NodeRequirements, able, place
 from gg.schedule.queues import Due, ReadyQueues, Timers
 from gg.schedule.states import READY, Node
 
@@ -36,7 +36,7 @@ class Lineup:
         self._nodes.move(node, READY)
         self._place(node)
 
-    def candidates(self, node: Node) -> tuple[Engine, ...]:
+    def candidates(self, node: Node) -> tuple[EngineState, ...]:
         """The engines that may take a node now, the best first."""
         return place(self._course.policy, _demand(node), self._fleet.engines)
 
@@ -106,8 +106,8 @@ class Lineup:
             self.place_anew()
 
 
-def _demand(node: Node) -> Demand:
-    demand = Demand(node.work, node.seconds, node.memory, node.input_size, node.engines)
+def _demand(node: Node) -> NodeRequirements:
+    demand = NodeRequirements(node.work, node.seconds, node.memory, node.input_size, node.engines)
     trouble = node.trouble
     if trouble is not None:
         demand.tries, demand.faulted, demand.barred = trouble.tries, trouble.faulted, trouble.barred

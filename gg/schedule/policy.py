@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 
 from gg.core.thunk import Work
 from gg.light.slotted import slotted
-from gg.schedule.events import Caps, EngineName, Fault
+from gg.schedule.events import EngineCaps, EngineName, Fault
 
 MIB = 1 << 20
 
@@ -185,7 +185,7 @@ def budget(policy: Policy, least: int, share: float) -> int:
 # Memory and size
 
 
-def memory_for(caps: Caps, work: Work, need: int) -> int:
+def memory_for(caps: EngineCaps, work: Work, need: int) -> int:
     """What an attempt is given: the smallest class that holds `need`, or its share of a shared memory, or 0."""
     if caps.memory_classes:
         return next((size for size in caps.memory_classes if size >= need), caps.memory_classes[-1])
@@ -194,7 +194,7 @@ def memory_for(caps: Caps, work: Work, need: int) -> int:
     return 0
 
 
-def after_memory(caps: Caps, given: int, need: int) -> tuple[int, bool]:
+def after_memory(caps: EngineCaps, given: int, need: int) -> tuple[int, bool]:
     """After an attempt was killed for want of memory: the need to assume next, and whether this engine is out of it.
 
     One machine is tried once more with the command alone on it. Beyond an engine's largest class the need doubles,
@@ -208,7 +208,7 @@ def after_memory(caps: Caps, given: int, need: int) -> tuple[int, bool]:
     return 2 * max(given, need, 512 * MIB), True
 
 
-def admits(caps: Caps, work: Work, seconds: float, memory: int, input_size: int) -> bool:
+def admits(caps: EngineCaps, work: Work, seconds: float, memory: int, input_size: int) -> bool:
     """Whether an engine can run such a node at all. A shared memory admits everything: what is too big runs alone."""
     return (
         (caps.works is None or work in caps.works)
@@ -227,7 +227,7 @@ class Candidate(Protocol):
     @property
     def name(self) -> EngineName: ...
     @property
-    def caps(self) -> Caps: ...
+    def caps(self) -> EngineCaps: ...
     @property
     def bit(self) -> int: ...
     @property
@@ -237,7 +237,7 @@ class Candidate(Protocol):
 
 
 @slotted(frozen=False)
-class Demand:
+class NodeRequirements:
     """What placing asks of a node. `faulted` and `barred` are sets of engines, as bits. `deadly`: a worker has died of it."""
 
     work: Work
@@ -254,7 +254,7 @@ class Demand:
 C = TypeVar("C", bound=Candidate)
 
 
-def able(demand: Demand, engines: Sequence[C]) -> list[C]:
+def able(demand: NodeRequirements, engines: Sequence[C]) -> list[C]:
     """The engines that could run it, up or not, reserve or not."""
     return [
         e
@@ -265,7 +265,7 @@ def able(demand: Demand, engines: Sequence[C]) -> list[C]:
     ]
 
 
-def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]:
+def place(policy: Policy, demand: NodeRequirements, engines: Sequence[C]) -> tuple[C, ...]:
     """The engines that may take a node now, the best first.
 
     First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that
@@ -289,13 +289,13 @@ def place(policy: Policy, demand: Demand, engines: Sequence[C]) -> tuple[C, ...]
     return by_expected_end(demand, first)
 
 
-def by_expected_end(demand: Demand, engines: Sequence[C]) -> tuple[C, ...]:
+def by_expected_end(demand: NodeRequirements, engines: Sequence[C]) -> tuple[C, ...]:
     if len(engines) < 2:
         return tuple(engines)
     return tuple(sorted(engines, key=lambda e: e.caps.overhead + e.caps.slowness * demand.seconds))
 
 
-def batch_size(policy: Policy, caps: Caps, late: float, ready: int, width: int) -> int:
+def batch_size(policy: Policy, caps: EngineCaps, late: float, ready: int, width: int) -> int:
     """How many of `ready` nodes, each of which takes `late` seconds at most, are best run one after the other in one go.
 
     Where `width` at once are fewer than wait, nodes would queue for slots anyway. Else, with all in batches of k, the last is
@@ -319,7 +319,7 @@ def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hed
     return max(floor, policy.hedge_multiple * quantile_seconds) * 2.0 ** min(hedges, 30)
 
 
-def deadline(policy: Policy, caps: Caps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
+def deadline(policy: Policy, caps: EngineCaps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
     """How long an attempt may run. None on one machine: there a command that hangs is the user's to see, as under make.
 
     Elsewhere it follows from history, doubles with each timeout, and is the engine's own limit for what was never seen: once

@@ -13,7 +13,7 @@ from enum import Enum
 
 from gg.light.named import NamedTuple
 from gg.schedule.events import AttemptId
-from gg.schedule.fleet import Engine
+from gg.schedule.fleet import EngineState
 from gg.schedule.states import BACKOFF, Attempt, Entry, Node, Queue
 
 
@@ -23,14 +23,14 @@ class ReadyQueues:
     __slots__ = ("by_class", "last_ticket")
 
     def __init__(self) -> None:
-        self.by_class: dict[tuple[tuple[Engine, ...], int], Queue] = {}
+        self.by_class: dict[tuple[tuple[EngineState, ...], int], Queue] = {}
         self.last_ticket = 0
 
     def ticket(self) -> int:
         self.last_ticket += 1
         return self.last_ticket
 
-    def push(self, node: Node, engines: tuple[Engine, ...], memory: int) -> None:
+    def push(self, node: Node, engines: tuple[EngineState, ...], memory: int) -> None:
         """Enter a node; `engines` in order of preference, `memory` to be set aside in a shared memory."""
         key = (engines, memory.bit_length())
         queue = self.by_class.get(key)

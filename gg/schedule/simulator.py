@@ -35,7 +35,7 @@ from gg.schedule.commands import (
 from gg.schedule.events import (
     Add,
     AttemptId,
-    Caps,
+    EngineCaps,
     EngineName,
     EngineUp,
     Event,
@@ -85,7 +85,7 @@ class EngineModel:
 
     name: EngineName
     slots: int
-    caps: Caps = field(default_factory=Caps)
+    caps: EngineCaps = field(default_factory=EngineCaps)
     latency: LogNormal = NOTHING
     cold: LogNormal = NOTHING
     cold_bytes: int = 0

@@ -4,7 +4,7 @@ It is a list schedule: as long as an engine has room, the ready node with the lo
 best engine that may take it and has room. A node too big for what is left of a shared memory is passed over by
 smaller ones, but only so often (`Policy.max_passed`): then the engine drains until it fits, so none starves.
 
-Where an engine takes several attempts in one go (`Caps.batch`), nodes that are expected to be short go together; what was
+Where an engine takes several attempts in one go (`EngineCaps.batch`), nodes that are expected to be short go together; what was
 in trouble, what is a duplicate and what nobody knows the duration of goes alone.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from gg.schedule.attempts import Attempts, late, memory_on
 from gg.schedule.course import Course
-from gg.schedule.fleet import Breaker, Engine, Fleet
+from gg.schedule.fleet import Breaker, EngineState, Fleet
 from gg.schedule.nodes import Nodes
 from gg.schedule.policy import batch_size
 from gg.schedule.queues import ReadyQueues
@@ -49,7 +49,7 @@ class Starting:
             if not engine.room(now):
                 mask &= ~engine.bit
 
-    def _choose(self, mask: int) -> tuple[Node, Engine, bool] | None:
+    def _choose(self, mask: int) -> tuple[Node, EngineState, bool] | None:
         """The next node to start, where, and whether it passes over one that waits for that engine's memory."""
         blocked = 0
         for entry, queue in self._queues.heads(mask):
@@ -67,7 +67,7 @@ class Starting:
                     mask &= ~bit
         return None
 
-    def _start_some(self, node: Node, engine: Engine) -> None:
+    def _start_some(self, node: Node, engine: EngineState) -> None:
         """Start a node, and with it those that are to share its invocation."""
         queue = node.queue
         together = self._together(node, engine)
@@ -92,7 +92,7 @@ class Starting:
         self._attempts.share(batch)
         self._course.out.append(first._replace(more=tuple(more[1:])))
 
-    def _together(self, node: Node, engine: Engine) -> int:
+    def _together(self, node: Node, engine: EngineState) -> int:
         """How many nodes are best started in one go, this one the first."""
         if engine.caps.batch < 2 or engine.breaker is not Breaker.CLOSED or not _may_share(node, engine):
             return 1
@@ -101,7 +101,7 @@ class Starting:
         return batch_size(policy, engine.caps, late(node, engine), ready, max(1, int(width)))
 
 
-def _may_share(node: Node, engine: Engine) -> bool:
+def _may_share(node: Node, engine: EngineState) -> bool:
     """Whether its duration can be told, and nothing has gone wrong with it that it might be the cause of."""
     trouble = node.trouble
     return (node.known or engine.spread(node.kind).seen) and (trouble is None or not trouble.harmed)

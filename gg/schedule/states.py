@@ -25,7 +25,7 @@ from enum import IntEnum
 
 from gg.core.thunk import Work
 from gg.schedule.events import AttemptId, EngineName, Fault, NodeId, SchedulerError
-from gg.schedule.fleet import Engine
+from gg.schedule.fleet import EngineState
 
 
 class State(IntEnum):
@@ -181,7 +181,7 @@ class Queue:
 
     __slots__ = ("engines", "heap", "mask")
 
-    def __init__(self, engines: tuple[Engine, ...]) -> None:
+    def __init__(self, engines: tuple[EngineState, ...]) -> None:
         self.engines = engines
         self.mask = sum(e.bit for e in engines)
         self.heap: list[Entry] = []
@@ -218,7 +218,9 @@ class Attempt:
         "started",
     )
 
-    def __init__(self, id: AttemptId, node: Node, engine: Engine, started: float, memory: int, hedge: bool) -> None:
+    def __init__(
+        self, id: AttemptId, node: Node, engine: EngineState, started: float, memory: int, hedge: bool
+    ) -> None:
         self.id = id
         self.node = node
         self.engine = engine

@@ -6,7 +6,7 @@ from gg.schedule.attempts import Attempts, late_of, memory_on
 from gg.schedule.commands import Cancel, Silent
 from gg.schedule.course import Course
 from gg.schedule.events import Fault
-from gg.schedule.fleet import Breaker, Engine, Fleet
+from gg.schedule.fleet import Breaker, EngineState, Fleet
 from gg.schedule.lineup import Lineup
 from gg.schedule.policy import deadline, hedge_after
 from gg.schedule.starting import Starting
@@ -104,7 +104,7 @@ class Stragglers:
         patience = hedge_after(policy, late_of(last), node.known or spread.seen, node.hedges)
         return patience + min(last.engine.lag.bound(), policy.hedge_blind)
 
-    def _second(self, attempt: Attempt) -> Engine | None:
+    def _second(self, attempt: Attempt) -> EngineState | None:
         """An engine with room for a duplicate, another than this one's if there is one."""
         node, now, width = attempt.node, self._course.now, self._course.policy.width
         if width is not None and self._fleet.wide() >= width:
@@ -118,7 +118,7 @@ class Stragglers:
 
     # Silence
 
-    def _may_ask(self, engine: Engine, node: Node) -> bool:
+    def _may_ask(self, engine: EngineState, node: Node) -> bool:
         """Whether a duplicate may go where nothing has come from for as long as it may take: one at a time, to hear whether
         anything comes at all. More of them would be paid for beside answers that are on their way.
         """
@@ -131,7 +131,7 @@ class Stragglers:
         engine.wait_for_news(now)
         return True
 
-    def _listen(self, engine: Engine) -> None:
+    def _listen(self, engine: EngineState) -> None:
         """Tell and act when an engine says nothing while all that runs there is overdue: the fallback helps, and one attempt
         is asked anew, in the place of the oldest if there is no other.
         """

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from gg.schedule.commands import How, Summary
 from gg.schedule.events import Fault
-from gg.schedule.fleet import Engine
+from gg.schedule.fleet import EngineState
 from gg.schedule.states import State
 
 
@@ -72,7 +72,7 @@ class Tally:
         """Real seconds for each expected one; 1 as long as little is known."""
         return (self.actual + 10.0) / (self.expected + 10.0)
 
-    def summary(self, counts: Sequence[int], engines: Iterable[Engine], stopped: bool) -> Summary:
+    def summary(self, counts: Sequence[int], engines: Iterable[EngineState], stopped: bool) -> Summary:
         by_engine = {engine.name: engine.attempts for engine in engines}
         return Summary(
             finished=counts[State.DONE],

@@ -7,7 +7,7 @@ from gg.schedule.broken import Failures
 from gg.schedule.commands import Tripped
 from gg.schedule.course import Course
 from gg.schedule.events import AttemptId, Fault
-from gg.schedule.fleet import Engine
+from gg.schedule.fleet import EngineState
 from gg.schedule.lineup import Lineup
 from gg.schedule.nodes import Nodes
 from gg.schedule.policy import RULES, Next, Policy, after_memory, backoff, budget, share_of_others
@@ -22,7 +22,7 @@ _ANSWERED = (Fault.THROTTLED, Fault.INFRA, Fault.LOST)
 
 
 class Verdicts:
-    """Judges engines and nodes by how attempts end. What is remembered is in `Engine`, `Node.trouble` and `Tally`."""
+    """Judges engines and nodes by how attempts end. What is remembered is in `EngineState`, `Node.trouble` and `Tally`."""
 
     __slots__ = ("_attempts", "_course", "_failures", "_lineup", "_nodes", "_settling", "_tally", "_timers")
 
@@ -48,7 +48,7 @@ class Verdicts:
 
     # Engines
 
-    def worked(self, engine: Engine) -> None:
+    def worked(self, engine: EngineState) -> None:
         """An engine has run a command, whatever came of it."""
         self._tally.judged(blamed=False)
         if engine.worked():

@@ -15,7 +15,7 @@ from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
 from gg.host.files import read_file, write_whole
 from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, Frame, Op, plain, read, write
-from gg.store.base import Caps, Key, Kind, SourceChanged, Stored, blob_key, check_put, matches
+from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put, matches
 
 _BATCH = 16 << 20
 _SECONDS = 60.0
@@ -30,8 +30,8 @@ class SocketStore:
         self._stream: BinaryIO | None = None
 
     @property
-    def caps(self) -> Caps:
-        return Caps(persistent=True)
+    def caps(self) -> StoreCaps:
+        return StoreCaps(persistent=True)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         found = {frame.key: frame.data for frame in self._of(Op.GET, keys)}

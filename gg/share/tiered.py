@@ -20,7 +20,7 @@ from typing import TypeVar
 from gg.core.ids import BlobId
 from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
 from gg.share.unshared import Unshared
-from gg.store.base import CONTENT_ADDRESSED, Caps, Key, Kind, Store, Stored, blob_key
+from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Store, StoreCaps, Stored, blob_key
 from gg.store.collection import references
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class Tiered:
         self._unshared = unshared if self._share else None
 
     @property
-    def caps(self) -> Caps:
+    def caps(self) -> StoreCaps:
         return self.near.caps
 
     # Reading

@@ -67,7 +67,7 @@ class Stored(NamedTuple):
 
 
 @slotted()
-class Caps:
+class StoreCaps:
     """What a store can do, so that callers never ask for its type.
 
     `persistent`: objects outlive the process. `writable`: put and delete work. `local_paths`: `path` answers.
@@ -95,7 +95,7 @@ class Store(Protocol):
     """See the head of this module for the rules. All methods may raise StoreError."""
 
     @property
-    def caps(self) -> Caps: ...
+    def caps(self) -> StoreCaps: ...
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """The objects that are there and sound."""
@@ -159,7 +159,7 @@ def matches(key: Key, data: bytes) -> bool:
     return key.kind not in CONTENT_ADDRESSED or blake3(data).digest() == key.digest
 
 
-def check_put(items: Mapping[Key, bytes], caps: Caps) -> None:
+def check_put(items: Mapping[Key, bytes], caps: StoreCaps) -> None:
     """FormatError for bytes that do not match their key, StoreError for a store that only reads."""
     if not caps.writable:
         raise StoreError("the store is read-only", hint="make it writable, or choose another with --store")

@@ -60,7 +60,7 @@ class Collectable(Protocol):
 
 
 @dataclass(slots=True)
-class Report:
+class CollectionReport:
     """What a collection found and did. Sizes in bytes. With `dry_run`, what it would have done."""
 
     dry_run: bool
@@ -109,13 +109,13 @@ def collect(
     references: References = references,
     dry_run: bool = False,
     now: float | None = None,
-) -> Report:
+) -> CollectionReport:
     """Drop what `roots` do not need: all that was last used more than `max_age_s` seconds ago, then the oldest until
     the whole store takes at most `max_bytes` (each None: no such limit). See the head of this module.
     """
     now = time.time() if now is None else now
     before = min(now, store.opened()) - grace_s
-    report = Report(dry_run)
+    report = CollectionReport(dry_run)
     mark, _ = store.news(-1)
     graph = _Graph(store, references)
     needed, report.missing = graph.reach(roots)

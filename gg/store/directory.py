@@ -26,7 +26,7 @@ from contextlib import suppress
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
 from gg.host.files import trouble, write_whole
-from gg.store.base import Caps, Key, Kind, Stored, check_put
+from gg.store.base import Key, Kind, StoreCaps, Stored, check_put
 from gg.store.blobfiles import BlobFiles
 from gg.store.metadata import Metadata
 
@@ -54,12 +54,12 @@ class DirectoryStore:
         _check_version(self.directory, read_only)
         if not read_only:
             self._acquire()
-        self._caps = Caps(persistent=True, writable=not read_only, local_paths=True)
+        self._caps = StoreCaps(persistent=True, writable=not read_only, local_paths=True)
         self._metadata = Metadata(self.directory + b"/store.db", read_only=read_only)
         self._blobs = BlobFiles(self.directory, self._metadata, writable=not read_only)
 
     @property
-    def caps(self) -> Caps:
+    def caps(self) -> StoreCaps:
         return self._caps
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:

@@ -20,7 +20,7 @@ _MEMORY_UNIT = 1 << 20
 _NAME_SIZE = 8
 
 
-class Known(NamedTuple):
+class LastUsage(NamedTuple):
     """What a thunk took last: seconds of wall time, bytes of peak memory, 0 where that is not known."""
 
     seconds: float
@@ -35,11 +35,11 @@ class Durations:
         self._table: dict[bytes, list[int]] | None = None
         self._changed: dict[bytes, list[int]] = {}
 
-    def of(self, thunk: Thunk) -> Known | None:
+    def of(self, thunk: Thunk) -> LastUsage | None:
         if self._table is None:
             self._table = self._load()
         found = self._table.get(_name(thunk)) if self._table else None
-        return Known(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
+        return LastUsage(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
 
     def ran(self, thunk: Thunk, usage: Usage) -> None:
         """Remember what an attempt took; how much memory before, if that is not known of this one."""

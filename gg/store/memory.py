@@ -11,7 +11,7 @@ from threading import Lock
 from gg.core.ids import BlobId
 from gg.errors import StoreError
 from gg.host.files import write_whole
-from gg.store.base import Caps, Key, Kind, SourceChanged, Stored, blob_key, check_put
+from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put
 
 Before = Callable[[str, Sequence[Key]], None]
 Alter = Callable[[Key, bytes], bytes]
@@ -33,14 +33,14 @@ class MemoryStore:
     ) -> None:
         self.before = before
         self.alter = alter
-        self._caps = Caps(persistent=False)
+        self._caps = StoreCaps(persistent=False)
         self._now = now
         self._lock = Lock()
         self._objects: dict[Key, bytes] = {}
         self._used: dict[Key, float] = {}
 
     @property
-    def caps(self) -> Caps:
+    def caps(self) -> StoreCaps:
         return self._caps
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from gg.core.ids import BlobId
-from gg.store.base import Caps, Key, Kind, Store, Stored
+from gg.store.base import Key, Kind, Store, StoreCaps, Stored
 
 
 class Wrapper:
@@ -15,7 +15,7 @@ class Wrapper:
         self.inner = inner
 
     @property
-    def caps(self) -> Caps:
+    def caps(self) -> StoreCaps:
         return self.inner.caps
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:

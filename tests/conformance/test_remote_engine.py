@@ -17,7 +17,7 @@ from gg.core.thunk import File, Reduction
 from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.engine import Failure, Start
 from gg.engines.remote.hosts import Host
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import read_blob
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
@@ -49,10 +49,10 @@ class Changes:
     """What an engine tells of itself."""
 
     def __init__(self, engine: LambdaEngine) -> None:
-        self._queue: queue.SimpleQueue[tuple[int | None, Caps | None]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[int | None, EngineCaps | None]] = queue.SimpleQueue()
         engine.follow(lambda name, slots, caps: self._queue.put((slots, caps)))
 
-    def next(self) -> tuple[int | None, Caps | None]:
+    def next(self) -> tuple[int | None, EngineCaps | None]:
         return self._queue.get(timeout=PATIENCE)
 
 

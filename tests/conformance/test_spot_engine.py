@@ -11,7 +11,7 @@ import pytest
 
 from gg.core.thunk import Reduction
 from gg.engines.engine import Failure
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -98,7 +98,7 @@ def test_silence_is_told_and_ends(spot: SpotSubject) -> None:
     engine = spot.engine_alone(3)
     answers = Answers(engine, spot.graph)
 
-    def tell(name: str, slots: int | None, caps: Caps | None) -> None:
+    def tell(name: str, slots: int | None, caps: EngineCaps | None) -> None:
         changes.put(slots)
 
     try:

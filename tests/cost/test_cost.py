@@ -8,7 +8,7 @@ import pytest
 
 from gg.core.thunk import Work
 from gg.cost.budget import Budget
-from gg.cost.meter import Bill, Billed, Cost, Meter, Tariff, Usage, billed, cost
+from gg.cost.meter import Bill, Billed, BilledUsage, Cost, Meter, Tariff, billed, cost
 from gg.cost.models import SLOWNESS
 from gg.cost.prices import HOME, Prices, prices, sources
 from gg.observe.wording import dollars, spent
@@ -52,7 +52,7 @@ def test_a_second_of_a_function() -> None:
 
 def test_a_worked_example() -> None:
     """One that AWS's users have published: 161 invocations, 3,531,466 ms, 10,240 MB of memory and of disk."""
-    usage = Usage(161, 3_531_466, 10240 * 3_531_466, (10240 - 512) * 3_531_466)
+    usage = BilledUsage(161, 3_531_466, 10240 * 3_531_466, (10240 - 512) * 3_531_466)
     paid = cost(usage, VIRGINIA, "x86_64")
     assert paid.lambda_time == pytest.approx(0.588578844 + 0.001036662, abs=1e-8)
     assert paid.lambda_requests == pytest.approx(0.0000322)
@@ -78,7 +78,7 @@ def test_a_meter_adds_up() -> None:
     meter.invoked(1769, 2048, 9.0, Billed(1000, 1769), 10)
     meter.invoked(1769, 2048, 2.0, None)
     meter.stored(put=2, get=3)
-    assert meter.usage == Usage(2, 3001, 3001 * 1769, 3001 * 1536, 1, 2, 3, 10)
+    assert meter.usage == BilledUsage(2, 3001, 3001 * 1769, 3001 * 1536, 1, 2, 3, 10)
     assert meter.cost == cost(meter.usage, VIRGINIA, "x86_64")
 
 
@@ -91,7 +91,7 @@ def test_a_bill_sums_regions_at_their_own_prices_and_what_is_asked_from_here() -
     there.invoked(1024, 512, 1.0, Billed(1000, 1024))
     calls = {"GET": 5, "PUT": 2, "POST": 1, "LIST": 4, "DELETE": 9, "HEAD": 1}
     bill.follow(lambda: "eu-central-1", lambda: (calls, 1 << 30))
-    assert bill.usage == Usage(2, 2000, 2000 * 1024, 0, 0, put=7, get=6, out=1 << 30)
+    assert bill.usage == BilledUsage(2, 2000, 2000 * 1024, 0, 0, put=7, get=6, out=1 << 30)
     assert bill.cost.lambda_time == pytest.approx(0.0000166667 + 0.0000133334)
     assert bill.cost.s3_requests == pytest.approx((7 * 0.0054 + 6 * 0.00043) / 1000)
     assert bill.cost.bytes_out == pytest.approx(0.09)
@@ -128,7 +128,7 @@ def test_what_is_said_of_it() -> None:
         "$0.0000", "<$0.0001", "$0.0042", "$1.0000", "$12.35", "$1,234.50",
     ]  # fmt: skip
     paid = Cost(0.0101, 0.0004, 0.001, 0.0)
-    text = spent({**paid._asdict(), "total": paid.total}, Usage(unheard=2)._asdict())
+    text = spent({**paid._asdict(), "total": paid.total}, BilledUsage(unheard=2)._asdict())
     assert text == (
         "$0.0115 spent ($0.0101 Lambda time, $0.0004 requests, $0.0010 S3 requests), 2 invocations by our own clock"
     )

@@ -7,26 +7,26 @@ import pytest
 from benchmarks.scheduler import build
 from gg.core.thunk import Work
 from gg.cost import models
-from gg.cost.forecast import Graph, Guess, Place, Row, known_or_guessed, rows
+from gg.cost.forecast import Guess, Resources, Row, WeightedGraph, known_or_guessed, rows
 from gg.cost.meter import Cost, cost
 from gg.cost.prices import HOME, prices
 from gg.schedule.events import NodeSpec
 from gg.schedule.policy import DEFAULT_SECONDS
 
-PLACE = Place(prices(HOME), "x86_64", (1769, 3008), 2048, processors=2, memory=8 << 30)
+RESOURCES = Resources(prices(HOME), "x86_64", (1769, 3008), 2048, processors=2, memory=8 << 30)
 
 
-def graph(thunks: int = 600, *, first: int = 0, to_send: int = 0) -> Graph:
+def graph(thunks: int = 600, *, first: int = 0, to_send: int = 0) -> WeightedGraph:
     nodes = tuple(build(thunks))
-    return Graph(nodes, (nodes[-1].id,), first=first, to_send=to_send)
+    return WeightedGraph(nodes, (nodes[-1].id,), first=first, to_send=to_send)
 
 
-def lambda_row(graph: Graph, width: int) -> Row:
-    return rows(graph, ["lambda"], [width], PLACE)[0]
+def lambda_row(graph: WeightedGraph, width: int) -> Row:
+    return rows(graph, ["lambda"], [width], RESOURCES)[0]
 
 
 def test_this_machine_has_one_width_and_costs_nothing() -> None:
-    found = rows(graph(), ["local", "lambda"], [100, 500], PLACE)
+    found = rows(graph(), ["local", "lambda"], [100, 500], RESOURCES)
     assert [(row.engine, row.width) for row in found] == [("local", 2), ("lambda", 100), ("lambda", 500)]
     assert found[0].cost == Cost()
     assert found[0].peak == 2
@@ -34,14 +34,14 @@ def test_this_machine_has_one_width_and_costs_nothing() -> None:
 
 def test_the_limits_of_theory_hold() -> None:
     """No engine is faster than the longest chain; and this machine is near to its share of the work (Graham 1969)."""
-    local, remote = rows(graph(), ["local", "lambda"], [100], PLACE)
+    local, remote = rows(graph(), ["local", "lambda"], [100], RESOURCES)
     assert local.path <= local.seconds <= (local.path + local.work / 2) * 1.3
     assert remote.path * 0.9 <= remote.fastest <= remote.seconds <= remote.slowest < local.seconds
 
 
 def test_dollars_are_those_of_the_usage() -> None:
     row = lambda_row(graph(), 100)
-    assert row.cost == cost(row.usage, PLACE.prices, "x86_64")
+    assert row.cost == cost(row.usage, RESOURCES.prices, "x86_64")
     assert row.usage.invocations >= 600
     assert row.usage.milliseconds / 1000 >= row.work  # a slower processor, cold starts and fetching besides
     assert row.usage.mb_ms >= 1769 * row.usage.milliseconds
@@ -64,13 +64,13 @@ def test_what_must_be_sent_first_takes_its_time() -> None:
 
 
 def test_a_small_function_has_a_share_of_a_processor() -> None:
-    small = rows(graph(), ["lambda"], [50], PLACE._replace(memory_mb=(884,)))[0]
-    whole = rows(graph(), ["lambda"], [50], PLACE._replace(memory_mb=(1769,)))[0]
+    small = rows(graph(), ["lambda"], [50], RESOURCES._replace(memory_mb=(884,)))[0]
+    whole = rows(graph(), ["lambda"], [50], RESOURCES._replace(memory_mb=(1769,)))[0]
     assert small.usage.milliseconds > 1.7 * whole.usage.milliseconds
 
 
 def test_nothing_to_run_costs_nothing() -> None:
-    row = lambda_row(Graph((), ()), 100)
+    row = lambda_row(WeightedGraph((), ()), 100)
     assert (row.seconds, row.cost) == (0.0, Cost())
 
 
@@ -90,8 +90,8 @@ def test_the_table_says_where_each_assumption_is_from() -> None:
 def test_several_regions_add_their_ramps_and_are_paid_at_their_own_prices() -> None:
     """A region alone has 1,000 at once and 100 more a second, two have twice that; the first are done after 6 s."""
     nodes = tuple(NodeSpec(id=n, seconds=5.0, work=Work.COMPILE) for n in range(2500))
-    wide = Graph(nodes, tuple(range(2500)))
-    one = PLACE._replace(memory_mb=(1769,))
+    wide = WeightedGraph(nodes, tuple(range(2500)))
+    one = RESOURCES._replace(memory_mb=(1769,))
     two = one._replace(more=(prices("ap-northeast-1"),))
     (alone,), (both,) = rows(wide, ["lambda"], [2500], one), rows(wide, ["lambda"], [2500], two)
     assert both.engine == "lambda"
@@ -103,9 +103,9 @@ def test_several_regions_add_their_ramps_and_are_paid_at_their_own_prices() -> N
 
 
 def test_the_first_region_does_what_it_has_room_for() -> None:
-    two = PLACE._replace(more=(prices("ap-northeast-1"),))
+    two = RESOURCES._replace(more=(prices("ap-northeast-1"),))
     (row,) = rows(graph(), ["lambda"], [100], two)
-    at_home = cost(row.usage, PLACE.prices, "x86_64").total
+    at_home = cost(row.usage, RESOURCES.prices, "x86_64").total
     assert row.cost.total == pytest.approx(at_home, rel=0.01), "but for duplicates of stragglers"
 
 
@@ -114,6 +114,6 @@ def test_short_thunks_share_invocations_as_in_a_force() -> None:
 
     assert (models.BATCH, models.CALL) == (engine._BATCH, engine._CALL_S)
     nodes = tuple(NodeSpec(id=n, seconds=0.005, work=Work.ASSEMBLE) for n in range(2000))
-    row = lambda_row(Graph(nodes, tuple(range(2000))), 100)
+    row = lambda_row(WeightedGraph(nodes, tuple(range(2000))), 100)
     assert row.usage.invocations < 1000
     assert row.usage.milliseconds / 1000 >= row.work

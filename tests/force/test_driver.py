@@ -23,7 +23,7 @@ from gg.host.awake import Awake
 from gg.host.filedb import FileDB
 from gg.observe import build_events as seen
 from gg.run.expand import Groups
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.schedule.policy import Policy
 from gg.store.base import Key, Kind, blob_key, read_blob
 from gg.store.memory import MemoryStore
@@ -51,7 +51,7 @@ class Bench:
         trouble: Callable[[Start], Failure | Hang | None] = lambda start: None,
         world: dict[bytes, bytes | Placeholder] | None = None,
         name: str = "fake",
-        caps: Caps | None = None,
+        caps: EngineCaps | None = None,
     ) -> FakeEngine:
         return FakeEngine(self.store, trouble=trouble, world=world, name=name, caps=caps)
 
@@ -182,7 +182,7 @@ def test_a_users_error_is_told_once_and_not_retried(bench: Bench) -> None:
 
 def test_another_engine_helps(bench: Bench) -> None:
     poor = bench.engine(lambda start: Failure(Fault.INFRA, "no"), name="poor")
-    good = bench.engine(name="local", caps=Caps(reserve=True))
+    good = bench.engine(name="local", caps=EngineCaps(reserve=True))
     a = bench.graph.thunk("a", ["concat", "x"])
     outcome = bench.driver(poor, good).force([a], bench.note)
     assert outcome.status == 0
@@ -225,7 +225,7 @@ def test_an_engine_says_when_an_attempt_was_sent(bench: Bench) -> None:
 
     a = bench.graph.thunk("a", ["concat", "x"])
     policy = Policy(hedge_floor=0.05, hedge_blind=0.05, hedge_multiple=0.001)
-    bench.force(a, engine=bench.engine(trouble, caps=Caps(announces=True)), policy=policy)
+    bench.force(a, engine=bench.engine(trouble, caps=EngineCaps(announces=True)), policy=policy)
     assert bench.value(a) == b"x"
     first, second = waits
     assert second - first >= 0.3
@@ -348,7 +348,7 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_looks_at_the_c
         threading.Timer(0.2, wake).start()
         return HANG
 
-    engine = bench.engine(stop, caps=Caps(max_seconds=10.0))
+    engine = bench.engine(stop, caps=EngineCaps(max_seconds=10.0))
     engine._serve = lambda: serve(engine)  # type: ignore[method-assign]
     driver = bench.driver(engine, policy=Policy(keep_going=True))
     driver._mail.now = Awake(lambda: real() + asleep).now

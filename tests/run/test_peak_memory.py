@@ -9,7 +9,7 @@ import pytest
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Output, Thunk, Usage, Work
-from gg.store.durations import Durations, Known
+from gg.store.durations import Durations, LastUsage
 from gg.store.memory import MemoryStore
 
 MB = 1 << 20
@@ -58,4 +58,4 @@ def test_what_was_known_before_stays() -> None:
         durations = Durations(store)
         durations.ran(thunk, usage)
         durations.flush()
-    assert Durations(store).of(thunk) == Known(2.0, 90 * MB)
+    assert Durations(store).of(thunk) == LastUsage(2.0, 90 * MB)

@@ -15,7 +15,7 @@ from gg.schedule.events import (
     Add,
     AttemptId,
     Became,
-    Caps,
+    EngineCaps,
     EngineChanged,
     EngineDown,
     EngineUp,
@@ -89,8 +89,8 @@ class Rig:
                 out += self.tell(Miss(self.now, misses))
         return out
 
-    def up(self, engine: str, slots: int, caps: Caps | None = None) -> list[Command]:
-        return self.tell(EngineUp(self.now, engine, slots, caps or Caps()))
+    def up(self, engine: str, slots: int, caps: EngineCaps | None = None) -> list[Command]:
+        return self.tell(EngineUp(self.now, engine, slots, caps or EngineCaps()))
 
     def add(self, *nodes: NodeSpec, **deps: str) -> list[Command]:
         """Nodes by spec, or by name with what they depend on: `add(a="", b="a")`."""

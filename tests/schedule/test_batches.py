@@ -8,12 +8,12 @@ import pytest
 
 from gg.core.thunk import Work
 from gg.schedule.commands import Cancel, Finished, Start
-from gg.schedule.events import Caps, Fault, NodeSpec, Ramp, Stop
+from gg.schedule.events import EngineCaps, Fault, NodeSpec, Ramp, Stop
 from gg.schedule.policy import Policy, batch_size
 from tests.schedule.schedule_rig import Rig
 
 MIB = 1 << 20
-LAMBDA = Caps(memory_classes=(1000 * MIB, 3000 * MIB), max_seconds=900.0, announces=True, batch=16, call=0.0005)
+LAMBDA = EngineCaps(memory_classes=(1000 * MIB, 3000 * MIB), max_seconds=900.0, announces=True, batch=16, call=0.0005)
 
 
 def nodes(count: int, seconds: float | None = 0.001, work: Work = Work.EDIT) -> list[NodeSpec]:
@@ -25,7 +25,7 @@ def together(rig: Rig) -> list[int]:
     return [1 + len(command.more) for command in rig.log if isinstance(command, Start)]
 
 
-def started(count: int, slots: int, *, caps: Caps = LAMBDA, policy: Policy | None = None, **spec: object) -> Rig:
+def started(count: int, slots: int, *, caps: EngineCaps = LAMBDA, policy: Policy | None = None, **spec: object) -> Rig:
     rig = Rig(policy or Policy())
     rig.up("lambda", slots, caps)
     rig.add(*nodes(count, **spec))  # type: ignore[arg-type]

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gg.core.thunk import Work
-from gg.schedule.events import AttemptId, Caps, Fault, Ramp
-from gg.schedule.fleet import Breaker, Engine
+from gg.schedule.events import AttemptId, EngineCaps, Fault, Ramp
+from gg.schedule.fleet import Breaker, EngineState
 from gg.schedule.policy import (
     DEFAULT_MEMORY,
     DEFAULT_SECONDS,
     RULES,
-    Demand,
     Next,
+    NodeRequirements,
     Policy,
     admits,
     after_memory,
@@ -35,9 +35,9 @@ from gg.schedule.policy import (
 from gg.schedule.spread import Spread
 
 GIB = 1 << 30
-CLASSES = Caps(memory_classes=(GIB, 2 * GIB, 4 * GIB))
-UNLIMITED = Caps()
-MACHINE = Caps(memory_total=8 * GIB, independent=False)
+CLASSES = EngineCaps(memory_classes=(GIB, 2 * GIB, 4 * GIB))
+UNLIMITED = EngineCaps()
+MACHINE = EngineCaps(memory_total=8 * GIB, independent=False)
 
 
 @dataclass
@@ -46,12 +46,12 @@ class Fake:
 
     name: str
     bit: int
-    caps: Caps = UNLIMITED
+    caps: EngineCaps = UNLIMITED
     usable: bool = True
     tripped: bool = False
 
 
-def fleet(**caps: Caps) -> list[Fake]:
+def fleet(**caps: EngineCaps) -> list[Fake]:
     return [Fake(name, 1 << at, cap) for at, (name, cap) in enumerate(caps.items())]
 
 
@@ -64,8 +64,8 @@ def demand(
     tries: int = 0,
     faulted: int = 0,
     barred: int = 0,
-) -> Demand:
-    return Demand(Work.COMPILE, seconds, memory, input_size, engines, tries, faulted, barred)
+) -> NodeRequirements:
+    return NodeRequirements(Work.COMPILE, seconds, memory, input_size, engines, tries, faulted, barred)
 
 
 def test_every_fault_has_a_rule_and_every_kind_of_work_its_defaults() -> None:
@@ -132,10 +132,10 @@ def test_jitter_spreads_neighbours() -> None:
         (MACHINE, 0, DEFAULT_MEMORY[Work.COMPILE]),
         (MACHINE, 3 * GIB, 3 * GIB),
         (MACHINE, 99 * GIB, 8 * GIB),
-        (Caps(), 3 * GIB, 0),
+        (EngineCaps(), 3 * GIB, 0),
     ],
 )
-def test_memory_given(caps: Caps, need: int, given_: int) -> None:
+def test_memory_given(caps: EngineCaps, need: int, given_: int) -> None:
     assert memory_for(caps, Work.COMPILE, need) == given_
 
 
@@ -147,34 +147,34 @@ def test_memory_given(caps: Caps, need: int, given_: int) -> None:
         (CLASSES, 4 * GIB, 3 * GIB, 8 * GIB, False),
         (MACHINE, GIB, GIB, 8 * GIB, False),
         (MACHINE, 8 * GIB, 8 * GIB, 16 * GIB, True),
-        (Caps(), 0, 0, GIB, True),
+        (EngineCaps(), 0, 0, GIB, True),
     ],
 )
-def test_memory_after_a_kill(caps: Caps, given_: int, need: int, next_need: int, barred: bool) -> None:
+def test_memory_after_a_kill(caps: EngineCaps, given_: int, need: int, next_need: int, barred: bool) -> None:
     assert after_memory(caps, given_, need) == (next_need, barred)
 
 
 @pytest.mark.parametrize(
     ("caps", "fits"),
     [
-        (Caps(), True),
-        (Caps(works=frozenset({Work.COMPILE})), True),
-        (Caps(works=frozenset({Work.LINK})), False),
-        (Caps(max_input=1000), True),
-        (Caps(max_input=999), False),
-        (Caps(max_seconds=10.0), True),
-        (Caps(max_seconds=10.0, slowness=1.5), False),
-        (Caps(memory_classes=(GIB,)), False),
-        (Caps(memory_classes=(GIB, 2 * GIB)), True),
-        (Caps(memory_total=GIB), True),
+        (EngineCaps(), True),
+        (EngineCaps(works=frozenset({Work.COMPILE})), True),
+        (EngineCaps(works=frozenset({Work.LINK})), False),
+        (EngineCaps(max_input=1000), True),
+        (EngineCaps(max_input=999), False),
+        (EngineCaps(max_seconds=10.0), True),
+        (EngineCaps(max_seconds=10.0, slowness=1.5), False),
+        (EngineCaps(memory_classes=(GIB,)), False),
+        (EngineCaps(memory_classes=(GIB, 2 * GIB)), True),
+        (EngineCaps(memory_total=GIB), True),
     ],
 )
-def test_admission(caps: Caps, fits: bool) -> None:
+def test_admission(caps: EngineCaps, fits: bool) -> None:
     assert admits(caps, Work.COMPILE, 8.0, 2 * GIB, 1000) is fits
 
 
-LAMBDA = Caps(overhead=0.2, max_input=100)
-RESERVE = Caps(reserve=True)
+LAMBDA = EngineCaps(overhead=0.2, max_input=100)
+RESERVE = EngineCaps(reserve=True)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,12 @@ RESERVE = Caps(reserve=True)
         (Policy(), demand(), fleet(local=MACHINE), ["local"]),
         (Policy(), demand(), fleet(there=LAMBDA, local=RESERVE), ["there"]),
         (Policy(), demand(), fleet(there=LAMBDA, local=MACHINE), ["local", "there"]),
-        (Policy(), demand(seconds=9.0), fleet(fast=Caps(overhead=0.2), slow=Caps(slowness=2.0)), ["fast", "slow"]),
+        (
+            Policy(),
+            demand(seconds=9.0),
+            fleet(fast=EngineCaps(overhead=0.2), slow=EngineCaps(slowness=2.0)),
+            ["fast", "slow"],
+        ),
         (Policy(), demand(engines=("local",)), fleet(there=LAMBDA, local=RESERVE), ["local"]),
         (Policy(fallback=None), demand(engines=("local",)), fleet(there=LAMBDA, local=RESERVE), ["local"]),
         (Policy(), demand(input_size=101), fleet(there=LAMBDA, local=RESERVE), ["local"]),
@@ -191,7 +196,7 @@ RESERVE = Caps(reserve=True)
         (Policy(), demand(tries=1, faulted=1), fleet(there=LAMBDA, local=RESERVE), ["there"]),
         (Policy(), demand(tries=2, faulted=1), fleet(there=LAMBDA, local=RESERVE), ["local"]),
         (Policy(fallback=None), demand(tries=2, faulted=1), fleet(there=LAMBDA, local=RESERVE), ["there"]),
-        (Policy(fallback=None), demand(tries=2, faulted=1), fleet(there=LAMBDA, spot=Caps()), ["spot"]),
+        (Policy(fallback=None), demand(tries=2, faulted=1), fleet(there=LAMBDA, spot=EngineCaps()), ["spot"]),
         (Policy(), demand(barred=1), fleet(there=LAMBDA, local=RESERVE), ["local"]),
         (Policy(), demand(), [], []),
         (Policy(), demand(), [Fake("there", 1, tripped=True), Fake("local", 2, RESERVE)], ["local", "there"]),
@@ -199,7 +204,7 @@ RESERVE = Caps(reserve=True)
         (Policy(), demand(), [Fake("there", 1, usable=False), Fake("local", 2, RESERVE)], ["local"]),
     ],
 )
-def test_placement(policy: Policy, wanted: Demand, there: list[Fake], names: list[str]) -> None:
+def test_placement(policy: Policy, wanted: NodeRequirements, there: list[Fake], names: list[str]) -> None:
     assert [e.name for e in place(policy, wanted, there)] == names
 
 
@@ -227,17 +232,17 @@ def test_stragglers_are_late_by_a_multiple_and_never_at_once() -> None:
 @pytest.mark.parametrize(
     ("caps", "quantile", "known", "timeouts", "seconds"),
     [
-        (Caps(independent=False), 5.0, True, 0, None),
-        (Caps(), 5.0, False, 0, None),
-        (Caps(max_seconds=900.0), 5.0, False, 0, 900.0),
-        (Caps(), 1.0, True, 0, 60.0),
-        (Caps(), 20.0, True, 0, 200.0),
-        (Caps(), 20.0, True, 1, 400.0),
-        (Caps(max_seconds=300.0), 20.0, True, 1, 300.0),
+        (EngineCaps(independent=False), 5.0, True, 0, None),
+        (EngineCaps(), 5.0, False, 0, None),
+        (EngineCaps(max_seconds=900.0), 5.0, False, 0, 900.0),
+        (EngineCaps(), 1.0, True, 0, 60.0),
+        (EngineCaps(), 20.0, True, 0, 200.0),
+        (EngineCaps(), 20.0, True, 1, 400.0),
+        (EngineCaps(max_seconds=300.0), 20.0, True, 1, 300.0),
     ],
 )
 def test_deadlines_follow_history(
-    caps: Caps, quantile: float, known: bool, timeouts: int, seconds: float | None
+    caps: EngineCaps, quantile: float, known: bool, timeouts: int, seconds: float | None
 ) -> None:
     assert deadline(Policy(), caps, quantile, known, timeouts) == seconds
 
@@ -256,13 +261,13 @@ def test_the_window_shrinks_and_grows() -> None:
 # The engine's own books
 
 
-def engine(slots: int = 10, caps: Caps | None = None, policy: Policy | None = None) -> Engine:
-    made = Engine("there", 0, policy or Policy())
-    made.come_up(0.0, slots, caps or Caps())
+def engine(slots: int = 10, caps: EngineCaps | None = None, policy: Policy | None = None) -> EngineState:
+    made = EngineState("there", 0, policy or Policy())
+    made.come_up(0.0, slots, caps or EngineCaps())
     return made
 
 
-def begin(there: Engine, count: int, now: float = 0.0) -> list[AttemptId]:
+def begin(there: EngineState, count: int, now: float = 0.0) -> list[AttemptId]:
     ids = [AttemptId(there.attempts + at + 1) for at in range(count)]
     for id in ids:
         assert there.room(now) > 0
@@ -271,7 +276,7 @@ def begin(there: Engine, count: int, now: float = 0.0) -> list[AttemptId]:
 
 
 def test_room_is_the_smallest_of_its_limits() -> None:
-    there = engine(10, Caps(ramp=Ramp(burst=4, rate=2.0)))
+    there = engine(10, EngineCaps(ramp=Ramp(burst=4, rate=2.0)))
     assert there.room(0.0) == 4
     begin(there, 4)
     assert there.room(0.0) == 0

@@ -11,7 +11,7 @@ from gg.schedule.commands import Cancel, Done, Failed, Finished, How, Lookup, Si
 from gg.schedule.events import (
     Add,
     Became,
-    Caps,
+    EngineCaps,
     EngineChanged,
     EngineDown,
     Fault,
@@ -199,7 +199,7 @@ def test_infrastructure_is_retried_with_backoff_and_a_cap() -> None:
 def test_what_failed_twice_there_falls_back_here() -> None:
     rig = Rig()
     rig.up("lambda", 1)
-    rig.up("local", 1, Caps(reserve=True, independent=False))
+    rig.up("local", 1, EngineCaps(reserve=True, independent=False))
     rig.add(a="")
     rig.want("a")
     for _ in range(2):
@@ -212,7 +212,7 @@ def test_what_failed_twice_there_falls_back_here() -> None:
 def test_later_attempts_go_to_an_engine_that_has_not_failed_it() -> None:
     rig = Rig(Policy(fallback=None))
     rig.up("lambda", 1)
-    rig.up("spot", 1, Caps(overhead=0.5))
+    rig.up("spot", 1, EngineCaps(overhead=0.5))
     rig.add(a="")
     rig.want("a")
     for _ in range(2):
@@ -224,7 +224,7 @@ def test_later_attempts_go_to_an_engine_that_has_not_failed_it() -> None:
 def test_without_fallback_it_stays_there() -> None:
     rig = Rig(Policy(fallback=None))
     rig.up("lambda", 1)
-    rig.up("local", 1, Caps(reserve=True))
+    rig.up("local", 1, EngineCaps(reserve=True))
     rig.add(a="")
     rig.want("a")
     for _ in range(3):
@@ -272,7 +272,7 @@ def test_throttling_costs_no_attempt_and_narrows_the_window() -> None:
 def test_an_engine_that_throttles_without_end_spills_to_the_fallback() -> None:
     rig = Rig()
     rig.up("lambda", 4)
-    rig.up("local", 1, Caps(reserve=True, independent=False))
+    rig.up("local", 1, EngineCaps(reserve=True, independent=False))
     rig.add(a="")
     rig.want("a")
     for _ in range(200):
@@ -289,7 +289,7 @@ def test_an_engine_that_throttles_without_end_spills_to_the_fallback() -> None:
 
 def test_a_ramp_is_followed() -> None:
     rig = Rig()
-    rig.up("lambda", 1000, Caps(ramp=Ramp(burst=10, rate=5.0)))
+    rig.up("lambda", 1000, EngineCaps(ramp=Ramp(burst=10, rate=5.0)))
     rig.add(*[NodeSpec(id=i, seconds=60.0) for i in range(100)])
     rig.want(*range(100))
     assert len(rig.live) == 10
@@ -303,8 +303,8 @@ def test_a_ramp_is_followed() -> None:
 
 def test_out_of_memory_goes_to_the_next_class_at_once() -> None:
     rig = Rig()
-    rig.up("lambda", 2, Caps(memory_classes=(GIB, 2 * GIB, 4 * GIB)))
-    rig.up("local", 2, Caps(memory_total=16 * GIB, independent=False, reserve=True))
+    rig.up("lambda", 2, EngineCaps(memory_classes=(GIB, 2 * GIB, 4 * GIB)))
+    rig.up("local", 2, EngineCaps(memory_total=16 * GIB, independent=False, reserve=True))
     rig.add(a="")
     rig.want("a")
     for _ in range(3):
@@ -323,8 +323,8 @@ def test_out_of_memory_goes_to_the_next_class_at_once() -> None:
 
 def test_what_is_too_big_goes_where_it_fits() -> None:
     rig = Rig()
-    rig.up("lambda", 2, Caps(max_input=100))
-    rig.up("local", 1, Caps(reserve=True))
+    rig.up("lambda", 2, EngineCaps(max_input=100))
+    rig.up("local", 1, EngineCaps(reserve=True))
     rig.add(NodeSpec(id="small", input_size=100), NodeSpec(id="big", input_size=101))
     rig.want("small", "big")
     assert sorted(starts(rig.starts)) == [("big", "local"), ("small", "lambda")]
@@ -335,7 +335,7 @@ def test_what_is_too_big_goes_where_it_fits() -> None:
 
 def test_what_fits_nowhere_fails_at_once() -> None:
     rig = Rig(Policy(fallback=None))
-    rig.up("lambda", 2, Caps(max_input=100))
+    rig.up("lambda", 2, EngineCaps(max_input=100))
     rig.add(NodeSpec(id="big", input_size=101))
     assert outcomes(rig.want("big")) == [Failed("big", Fault.NO_ENGINE)]
 
@@ -595,7 +595,7 @@ def test_ranks_reach_what_is_wanted_again() -> None:
 def test_a_link_is_pinned_here_while_compiles_go_there() -> None:
     rig = Rig()
     rig.up("lambda", 10)
-    rig.up("local", 1, Caps(reserve=True))
+    rig.up("local", 1, EngineCaps(reserve=True))
     rig.add(
         NodeSpec(id="a", work=Work.COMPILE),
         NodeSpec(id="prog", work=Work.LINK, deps=("a",), engines=("local",)),
@@ -607,7 +607,7 @@ def test_a_link_is_pinned_here_while_compiles_go_there() -> None:
 
 def test_the_memory_of_one_machine_is_shared() -> None:
     rig = Rig()
-    rig.up("local", 8, Caps(memory_total=4 * GIB, independent=False))
+    rig.up("local", 8, EngineCaps(memory_total=4 * GIB, independent=False))
     rig.add(*[NodeSpec(id=i, memory=GIB + GIB // 2, seconds=1.0) for i in range(4)])
     rig.want(*range(4))
     assert len(rig.live) == 2
@@ -617,7 +617,7 @@ def test_the_memory_of_one_machine_is_shared() -> None:
 
 def test_a_large_one_is_not_passed_over_for_ever() -> None:
     rig = Rig(Policy(max_passed=5))
-    rig.up("local", 4, Caps(memory_total=4 * GIB, independent=False))
+    rig.up("local", 4, EngineCaps(memory_total=4 * GIB, independent=False))
     rig.add(
         *[NodeSpec(id=i, memory=GIB, seconds=1.0) for i in range(40)],
         NodeSpec(id="large", memory=99 * GIB, seconds=0.5),
@@ -670,8 +670,8 @@ def test_the_width_is_that_of_all_engines_together() -> None:
 def test_a_dead_regions_work_goes_to_the_others_and_then_to_the_fallback() -> None:
     rig = Rig(KEEP_GOING)
     rig.up("here", 100)
-    rig.up("there", 100, Caps(overhead=0.1))
-    rig.up("local", 1, Caps(reserve=True, independent=False))
+    rig.up("there", 100, EngineCaps(overhead=0.1))
+    rig.up("local", 1, EngineCaps(reserve=True, independent=False))
     names = [f"n{i}" for i in range(30)]
     rig.add(**dict.fromkeys(names, ""))
     rig.want(*names)
@@ -703,7 +703,7 @@ def test_a_dead_regions_work_goes_to_the_others_and_then_to_the_fallback() -> No
 # Stragglers
 
 
-def straggling(slots: int, caps: Caps | None = None) -> Rig:
+def straggling(slots: int, caps: EngineCaps | None = None) -> Rig:
     """Ten nodes of two seconds each have run; the eleventh drags."""
     rig = Rig()
     rig.up("lambda", slots, caps)
@@ -740,7 +740,7 @@ def test_a_hedge_that_loses_is_cancelled() -> None:
 
 def test_no_hedge_without_a_free_slot_nor_twice_nor_on_the_same_machine() -> None:
     assert not any(s.hedge for s in straggling(1).tick(1000.0) if isinstance(s, Start))
-    assert not any(s.hedge for s in straggling(4, Caps(independent=False)).tick(1000.0) if isinstance(s, Start))
+    assert not any(s.hedge for s in straggling(4, EngineCaps(independent=False)).tick(1000.0) if isinstance(s, Start))
 
 
 def test_a_hedge_that_drags_too_is_hedged_later_each_time_and_not_for_ever() -> None:
@@ -786,7 +786,7 @@ def test_hedges_do_not_go_on_when_its_attempts_are_used_up() -> None:
 
 
 def test_what_is_not_sent_is_not_late() -> None:
-    rig = straggling(4, Caps(announces=True))
+    rig = straggling(4, EngineCaps(announces=True))
     first = rig.start_of(10)
     rig.tick(80.0)
     assert not any(start.hedge for start in rig.starts)
@@ -798,7 +798,7 @@ def test_what_is_not_sent_is_not_late() -> None:
 
 
 def test_a_clock_starts_when_an_attempt_is_sent() -> None:
-    rig = straggling(1, Caps(announces=True, max_seconds=900.0))
+    rig = straggling(1, EngineCaps(announces=True, max_seconds=900.0))
     first = rig.start_of(10)
     assert first.deadline == 60.0
     rig.tick(300.0)
@@ -810,7 +810,7 @@ def test_a_clock_starts_when_an_attempt_is_sent() -> None:
 def test_a_machine_that_is_behind_with_answers_does_not_hedge() -> None:
     """All answers come ten seconds late: that is no reason to ask for the next one twice."""
     rig = Rig()
-    rig.up("lambda", 4, Caps(announces=True))
+    rig.up("lambda", 4, EngineCaps(announces=True))
     rig.add(*[NodeSpec(id=i, seconds=0.1) for i in range(20)])
     for i in range(19):
         rig.want(i)
@@ -993,7 +993,7 @@ def test_what_nobody_has_seen_is_no_straggler_until_its_like_are_done() -> None:
 def silent(slots: int, ready: int = 0, *, known: bool = True, policy: Policy | None = None) -> Rig:
     """Ten of a kind have run; then all slots are taken, and nothing comes any more."""
     rig = Rig(policy or Policy(fallback=None))
-    rig.up("lambda", slots, Caps(max_seconds=900.0))
+    rig.up("lambda", slots, EngineCaps(max_seconds=900.0))
     seconds = 1.0 if known else None
     rig.add(*[NodeSpec(id=i, seconds=seconds) for i in range(10 + slots + ready)])
     rig.want(*range(10 + slots + ready))
@@ -1061,7 +1061,7 @@ def test_all_slots_silent_is_acted_upon_long_before_the_engines_own_limit(known:
 def test_what_takes_its_time_is_not_taken_for_silence() -> None:
     """Commands that are known to take ten minutes each run side by side, and nothing comes in between."""
     rig = Rig(Policy(fallback=None))
-    rig.up("lambda", 4, Caps(max_seconds=900.0))
+    rig.up("lambda", 4, EngineCaps(max_seconds=900.0))
     rig.add(*[NodeSpec(id=i, seconds=600.0) for i in range(8)])
     rig.want(*range(8))
     rig.tick(600.0)
@@ -1071,7 +1071,7 @@ def test_what_takes_its_time_is_not_taken_for_silence() -> None:
 
 def test_the_fallback_helps_where_there_is_silence() -> None:
     rig = silent(4, ready=4, policy=Policy(fallback="local"))
-    rig.up("local", 2, Caps(reserve=True, independent=False))
+    rig.up("local", 2, EngineCaps(reserve=True, independent=False))
     rig.tick(15.0)
     assert [s.engine for s in rig.starts].count("local") == 2
     rig.ran(next(a for a, s in rig.live.items() if s.engine == "lambda"))
@@ -1084,8 +1084,8 @@ def test_the_fallback_helps_where_there_is_silence() -> None:
 def deadly(*names: str) -> Rig:
     """Nodes on one machine elsewhere with two slots; this one is in reserve. The machine dies as it runs the first two."""
     rig = Rig(Policy(fallback="here", keep_going=True))
-    rig.up("there", 2, Caps(memory_total=4 * GIB))
-    rig.up("here", 2, Caps(memory_total=4 * GIB, independent=False, reserve=True))
+    rig.up("there", 2, EngineCaps(memory_total=4 * GIB))
+    rig.up("here", 2, EngineCaps(memory_total=4 * GIB, independent=False, reserve=True))
     rig.add(**dict.fromkeys(names, ""))
     rig.want(*names)
     for start in rig.starts[:2]:
@@ -1102,7 +1102,7 @@ def test_what_a_worker_died_of_runs_alone_next_time_and_not_here() -> None:
     rig.ran(rig.start_of("c").attempt)
     rig.tick(5.0)
     assert len(rig.starts) == 3
-    rig.up("there", 2, Caps(memory_total=4 * GIB))
+    rig.up("there", 2, EngineCaps(memory_total=4 * GIB))
     rig.tick(1.0)
     first = rig.starts[-1]
     assert len(rig.starts) == 4
@@ -1115,7 +1115,7 @@ def test_what_a_worker_died_of_runs_alone_next_time_and_not_here() -> None:
 
 def test_what_two_workers_died_of_is_not_tried_again() -> None:
     rig = deadly("a", "b")
-    rig.up("there", 2, Caps(memory_total=4 * GIB))
+    rig.up("there", 2, EngineCaps(memory_total=4 * GIB))
     rig.tick(5.0)
     poison = rig.starts[-1]
     out = rig.fault(poison.attempt, Fault.DIED)
@@ -1139,12 +1139,12 @@ def test_with_no_other_machine_it_runs_where_make_would_run_it() -> None:
 
 def test_nothing_more_is_given_to_who_leaves() -> None:
     rig = Rig(Policy(fallback="here"))
-    rig.up("there", 1, Caps())
-    rig.up("here", 2, Caps(independent=False, reserve=True))
+    rig.up("there", 1, EngineCaps())
+    rig.up("here", 2, EngineCaps(independent=False, reserve=True))
     rig.add(a="", b="")
     rig.want("a", "b")
     assert starts(rig.log) == [(rig.starts[0].id, "there")]
-    rig.tell(EngineChanged(rig.now, "there", 0, Caps(leaving=True)))
+    rig.tell(EngineChanged(rig.now, "there", 0, EngineCaps(leaving=True)))
     assert [s.engine for s in rig.starts] == ["there", "here"]
     rig.ran(rig.starts[0].attempt)
     rig.ran(rig.starts[1].attempt)

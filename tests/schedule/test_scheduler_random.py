@@ -14,7 +14,7 @@ from gg.core.thunk import Work
 from gg.schedule.commands import Finished
 from gg.schedule.events import (
     Became,
-    Caps,
+    EngineCaps,
     EngineChanged,
     EngineDown,
     Fault,
@@ -38,7 +38,7 @@ FAULTS = [f for f in Fault if f not in (Fault.NO_ENGINE, Fault.CYCLE)]
 BAD_LUCK = [f for f in FAULTS if f is not Fault.TOOL]
 
 caps = st.builds(
-    Caps,
+    EngineCaps,
     memory_classes=st.sampled_from([(), (GIB,), (GIB, 2 * GIB, 4 * GIB)]),
     memory_total=st.sampled_from([None, None, 2 * GIB]),
     max_input=st.sampled_from([None, None, 100]),
@@ -76,7 +76,7 @@ class Build(RuleBasedStateMachine):
     """A build that goes as wrong as it can."""
 
     @initialize(policy=policies, slots=st.integers(0, 3), engine_caps=caps)
-    def begin(self, policy: Policy, slots: int, engine_caps: Caps) -> None:
+    def begin(self, policy: Policy, slots: int, engine_caps: EngineCaps) -> None:
         self.rig = Rig(policy, missing=False)
         self.wanted: set[NodeId] = set()
         self.count = 0
@@ -189,7 +189,7 @@ class Build(RuleBasedStateMachine):
             self.rig.sleep()
 
     @rule(engine=st.sampled_from(ENGINES), slots=st.integers(0, 3), engine_caps=caps)
-    def engine(self, engine: str, slots: int, engine_caps: Caps) -> None:
+    def engine(self, engine: str, slots: int, engine_caps: EngineCaps) -> None:
         if engine in self.down:
             self.down.discard(engine)
             self.rig.up(engine, slots, engine_caps)
@@ -226,9 +226,9 @@ class Build(RuleBasedStateMachine):
         rig = self.rig
         for engine in ENGINES:
             if engine in self.down:
-                rig.up(engine, 3, Caps())
+                rig.up(engine, 3, EngineCaps())
             else:
-                rig.tell(EngineChanged(rig.now, engine, 3, Caps()))
+                rig.tell(EngineChanged(rig.now, engine, 3, EngineCaps()))
         for _ in range(20 * self.count + 300):
             if rig.asked:
                 asked, rig.asked = rig.asked, []

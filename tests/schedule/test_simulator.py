@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.scheduler import build
-from gg.schedule.events import Caps, Fault, NodeSpec, Ramp
+from gg.schedule.events import EngineCaps, Fault, NodeSpec, Ramp
 from gg.schedule.policy import Policy
 from gg.schedule.simulator import EngineModel, LogNormal, simulate
 from tests.schedule.schedule_rig import Rig
@@ -15,13 +15,13 @@ from tests.schedule.schedule_rig import Rig
 LAMBDA = EngineModel(
     name="lambda",
     slots=1000,
-    caps=Caps(overhead=0.1),
+    caps=EngineCaps(overhead=0.1),
     latency=LogNormal(0.03, 0.3),
     cold=LogNormal(0.3, 0.3),
     bandwidth=80e6,
     noise=LogNormal(1.0, 0.1),
 )
-LOCAL = EngineModel(name="local", slots=2, caps=Caps(independent=False, memory_total=8 << 30))
+LOCAL = EngineModel(name="local", slots=2, caps=EngineCaps(independent=False, memory_total=8 << 30))
 
 
 def sleepers(count: int, seconds: float = 2.0) -> list[NodeSpec]:
@@ -100,7 +100,7 @@ def test_a_ramp_that_nobody_told_of_is_found_out() -> None:
 
 def test_a_ramp_that_is_told_refuses_nothing() -> None:
     ramp = Ramp(burst=100, rate=10.0)
-    model = EngineModel(name="lambda", slots=1000, caps=Caps(ramp=ramp), ramp=ramp)
+    model = EngineModel(name="lambda", slots=1000, caps=EngineCaps(ramp=ramp), ramp=ramp)
     run = simulate(sleepers(2000, 1.0), range(2000), [model])
     assert run.engines["lambda"].refused == 0
     assert run.makespan < 16.0
@@ -109,7 +109,7 @@ def test_a_ramp_that_is_told_refuses_nothing() -> None:
 def test_an_engine_that_never_works_is_survived() -> None:
     nodes = build(300)
     dead = EngineModel(name="lambda", slots=50, failures=1.0)
-    run = simulate(nodes, [nodes[-1].id], [dead, EngineModel(name="local", slots=8, caps=Caps(reserve=True))])
+    run = simulate(nodes, [nodes[-1].id], [dead, EngineModel(name="local", slots=8, caps=EngineCaps(reserve=True))])
     assert run.summary.ok
     assert run.summary.trips >= 1
 
@@ -137,7 +137,9 @@ def test_with_width_to_spare_the_path_is_what_is_left() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_thousand_under_faults_are_all_done(seed: int) -> None:
     """A tenth throttled, a twentieth each refused, hung and lost, a fiftieth corrupt: no thunk is given up by ill luck."""
-    bad = replace(LAMBDA, slots=100, caps=Caps(max_seconds=60.0), throttles=0.1, failures=0.07, hangs=0.05, losses=0.05)
+    bad = replace(
+        LAMBDA, slots=100, caps=EngineCaps(max_seconds=60.0), throttles=0.1, failures=0.07, hangs=0.05, losses=0.05
+    )
     run = simulate(sleepers(1000, 1.0), range(1000), [bad], Policy(fallback=None), seed=seed)
     assert run.summary.finished == 1000
     assert run.summary.attempts <= 1500
@@ -169,7 +171,7 @@ def test_a_bad_node_is_given_up_and_others_go_on() -> None:
 
 def test_a_region_that_is_silent_for_a_while_is_not_paid_twice() -> None:
     """Twenty seconds in which answers stay away, in the middle: one or two are asked for again, not all that run."""
-    quiet = replace(LAMBDA, slots=200, caps=Caps(max_seconds=900.0), silent=(20.0, 40.0))
+    quiet = replace(LAMBDA, slots=200, caps=EngineCaps(max_seconds=900.0), silent=(20.0, 40.0))
     run = simulate(sleepers(2000, 3.0), range(2000), [quiet], Policy(fallback=None))
     plain = simulate(sleepers(2000, 3.0), range(2000), [replace(quiet, silent=(0.0, 0.0))], Policy(fallback=None))
     assert run.summary.finished == 2000

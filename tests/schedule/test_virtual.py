@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from benchmarks.virtual.__main__ import FFMPEG, PLACE
+from benchmarks.virtual.__main__ import FFMPEG, RESOURCES
 from benchmarks.virtual.graph import Recorded, decode, encode
 from gg.core.thunk import Work
 from gg.cost.forecast import rows
@@ -37,7 +37,7 @@ def test_ffmpeg_as_it_was_recorded() -> None:
     graph = kept.graph()
     assert len(graph.nodes) == 2316
     assert sum(node.work is Work.COMPILE for node in graph.nodes) > 1500
-    (row,) = rows(graph, ["lambda"], (384,), PLACE)
+    (row,) = rows(graph, ["lambda"], (384,), RESOURCES)
     assert row.path <= row.seconds
     assert row.peak <= 384
     assert row.cost.total == pytest.approx(sum(row.cost))

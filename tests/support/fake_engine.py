@@ -22,7 +22,7 @@ from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.engines.engine import Answer, Failure, Post, Start, Tell
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store, blob_key
 
 
@@ -44,13 +44,13 @@ class FakeEngine:
         *,
         name: str = "fake",
         slots: int = 2,
-        caps: Caps | None = None,
+        caps: EngineCaps | None = None,
         world: World | None = None,
         trouble: Callable[[Start], Failure | Hang | None] = lambda start: None,
     ) -> None:
         self.name = name
         self.slots = slots
-        self.caps = caps or Caps()
+        self.caps = caps or EngineCaps()
         self.started: list[Start] = []
         self._store = store
         self._world = world or {}

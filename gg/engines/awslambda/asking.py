@@ -26,7 +26,7 @@ from gg.engines.engine import Failure, Start
 from gg.errors import AccessError
 from gg.light.slotted import replace
 from gg.run.processor import needs_home
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.wire.reply import Reply, asked
 from gg.wire.request import MOST_CARRIED, RAW, ZSTD, Limits, Pack, Place, Request, Task, encode_objects, encode_request
 
@@ -90,7 +90,7 @@ class Region:
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory)
 
-    def follow(self, tell: Callable[[int | None, Caps | None], None]) -> None:
+    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
         """Functions do not come and go."""
 
     async def ask(

@@ -3,7 +3,7 @@
 All is done in one event loop in a thread of its own; `submit` hands over and returns. An attempt waits until its groups
 have been sent, is encoded, invoked, and its reply checked: outputs against their digests, what was asked for in vain
 against what is here. The engine never retries and counts nothing: throttling is answered as THROTTLED, and the scheduler,
-which knows Lambda's ramp from `Caps`, holds back.
+which knows Lambda's ramp from `EngineCaps`, holds back.
 
 Which attempts share an invocation is the scheduler's to say. Each has an answer of its own; what befalls the invocation
 is a fault of all of them. A member that is cancelled is answered at once, and the rest goes on.
@@ -31,7 +31,7 @@ from gg.engines.engine import Answer, Failure, Post, Start, Tell
 from gg.engines.way import Way
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
-from gg.schedule.events import Caps, Fault, Ramp
+from gg.schedule.events import EngineCaps, Fault, Ramp
 from gg.store.base import Key, Store, blob_key
 from gg.workspace.granted import Granted
 
@@ -89,7 +89,7 @@ class LambdaEngine:
         granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
         coordinator: bytes = b"",
         later: Later | None = None,
-        caps: Caps | None = None,
+        caps: EngineCaps | None = None,
     ) -> None:
         """`caps`: what is known of where it runs, if that is not Lambda."""
         self.name = region.name
@@ -145,7 +145,7 @@ class LambdaEngine:
         self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
 
     def follow(self, tell: Tell) -> None:
-        def changed(slots: int | None, caps: Caps | None) -> None:
+        def changed(slots: int | None, caps: EngineCaps | None) -> None:
             if not self._closed:
                 tell(self.name, slots, caps)
 
@@ -339,9 +339,9 @@ class LambdaEngine:
         return left
 
 
-def _caps(region: Way, ramp: Ramp | None) -> Caps:
+def _caps(region: Way, ramp: Ramp | None) -> EngineCaps:
     """Of Lambda's functions in a region."""
-    return Caps(
+    return EngineCaps(
         memory_classes=tuple(f.memory for f in region.functions),
         max_seconds=min(f.seconds for f in region.functions),
         overhead=_OVERHEAD_S,

@@ -24,7 +24,7 @@ from gg.run.job import Isolation, Job, Ran
 from gg.run.process import Killed
 from gg.run.reducing import Blame, blame, left_as_they_were, reduction_of
 from gg.run.runner import Runner
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import blob_key
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class LocalEngine:
         older: Older | None = None,
     ) -> None:
         self.slots = slots
-        self.caps = Caps(memory_total=memory or memory_total(), independent=False)
+        self.caps = EngineCaps(memory_total=memory or memory_total(), independent=False)
         self._store = store
         self._files = files
         self._groups = groups

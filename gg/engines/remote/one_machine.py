@@ -23,7 +23,7 @@ from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
 from gg.engines.remote.worker_link import Asked, Link, hang_up, knock
 from gg.errors import FormatError, SetupError
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store
 from gg.wire.frames import Kind, Welcome
 from gg.wire.reply import Reply, asked, decode_reply
@@ -36,7 +36,7 @@ _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # what was under way is answered before it is told that the machine is gone
 _NOT_NOW_S = 0.2
-_Tell = Callable[[int | None, Caps | None], None]
+_Tell = Callable[[int | None, EngineCaps | None], None]
 
 
 class Machine:
@@ -244,9 +244,9 @@ class _Broken(Exception):
         self.failure = failure
 
 
-def caps_of(welcome: Welcome) -> Caps:
+def caps_of(welcome: Welcome) -> EngineCaps:
     """What a machine can do."""
-    return Caps(memory_total=welcome.memory, overhead=_OVERHEAD_S, announces=True)
+    return EngineCaps(memory_total=welcome.memory, overhead=_OVERHEAD_S, announces=True)
 
 
 def user() -> str:

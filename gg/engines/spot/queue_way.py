@@ -20,7 +20,7 @@ from gg.engines.awslambda.deployed_functions import Function
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.errors import FormatError, GGError, SetupError
-from gg.schedule.events import Caps, Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import MOST_REQUEST, AnswerLetter, JobLetter, decode_answer, encode_job
 from gg.wire.reply import Reply, asked, decode_reply
 from gg.wire.request import Limits, WrongVersion
@@ -33,7 +33,7 @@ _LOOK_S = 1.0
 _PAUSE_S = 1.0
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
 
-_Tell = Callable[[int | None, Caps | None], None]
+_Tell = Callable[[int | None, EngineCaps | None], None]
 
 
 class _Asked:

@@ -18,7 +18,7 @@ from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.engines.spot.queue_way import QueueWay
 from gg.errors import SetupError
-from gg.schedule.events import Caps
+from gg.schedule.events import EngineCaps
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
 from gg.workspace.granted import granted_in
@@ -78,9 +78,9 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     )
 
 
-def spot_caps() -> Caps:
+def spot_caps() -> EngineCaps:
     """What is known of workers behind a queue."""
-    return Caps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, call=_CALL_S)
+    return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, call=_CALL_S)
 
 
 def open_queues(session: Session) -> Queues:

@@ -19,7 +19,7 @@ from gg.host.files import make_whole, write_whole
 from gg.share.s3.pack import blob_name
 from gg.share.s3.packer import Input, Source
 from gg.share.s3.remote import Remote
-from gg.store.base import CONTENT_ADDRESSED, Caps, Key, Kind, SourceChanged, Stored, blob_key, check_put
+from gg.store.base import CONTENT_ADDRESSED, Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put
 
 _BATCH = 64 << 20
 _LARGE = 32 << 20
@@ -34,8 +34,8 @@ class S3Store:
         self._report = report
 
     @property
-    def caps(self) -> Caps:
-        return Caps(persistent=True, writable=self.remote.where.writable)
+    def caps(self) -> StoreCaps:
+        return StoreCaps(persistent=True, writable=self.remote.where.writable)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         content, records = _apart(keys)
