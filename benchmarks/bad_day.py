@@ -9,8 +9,10 @@ again, by reason. With `--answering` functions only answer after 50 ms, 100 at o
 what is measured is gg alone; the bytes are compared with those of a run without faults, in front of it.
 
 *Events*, each in the middle of a run whose invocations take two seconds: `stopped` (SIGSTOP for a minute), `expired` (the
-token), `skewed` (the clock), `silent` (no answer for twenty seconds), `full` (the disk), `killed` (SIGKILL; then again). After
-those that end a run it is forced again. `twice` are invocations beyond what a run without trouble takes.
+token), `skewed` (the clock), `silent` (no answer for twenty seconds), `killed` (SIGKILL; then again), and a file system that
+fills: `full-store` is that of gg's state, `full-tree` that of the tree, `full-tmp` that of TMPDIR, each with the rest elsewhere.
+After those that end a run it is forced again, with room made. `late_s` are seconds from a full disk to the end, `dropped` the
+invocations of a run that ended which brought it nothing, `twice` the thunks that both runs had an answer for.
 """
 
 from __future__ import annotations
@@ -25,17 +27,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from tests.e2e.project import SCRIPTS
+from tests.e2e.project import SCRIPTS, Project
 from tests.servers.deployed import Deployed, bare_project, deployed
 from tests.servers.functions_for_tests import until
 from tests.servers.lambda_service.client import LambdaService
 from tests.servers.pretended import environment, made, pretended, recorded
 from tests.servers.recorded_build import RecordedBuild, assembly
 from tests.servers.seaweed import Seaweed, seaweed
+from tests.servers.small_disk import SmallDisk
 
 FAULTS: dict[str, Any] = {"throttle": 0.10, "server": 0.05, "hang": 0.05, "lost": 0.05, "corrupt": 0.02}
 TIMEOUT_S = 20
@@ -44,7 +48,7 @@ ANSWERING = ("--jobs", "100", "--fallback", "never", "--engine", "lambda", "--js
 ANSWER_S = 0.05
 SLOW: dict[str, Any] = {"slow": 1.0, "slow_s": 2.0}
 STOPPED_S, SILENT_S = 60.0, 20.0
-SMALL_DISK = 'mount -t tmpfs -o size=$1 none "$2" && cp -a "$3/." "$2" && shift 3 && exec "$@"'
+ROOM = 16 << 20
 Row = dict[str, Any]
 
 
@@ -56,8 +60,13 @@ def end(process: subprocess.Popen[bytes], began: float) -> Row:
     notes = [event["text"] for event in events if event["event"] == "note"]
     repeated = last.get("retries", {})
     said = err.decode(errors="replace").strip().splitlines()
-    row = {"status": process.returncode, "wall_s": round(time.monotonic() - began, 1), "ran": last.get("ran", 0)}
-    return {**row, "repeated": repeated, "notes": sorted(set(notes))[:12], "said": said[:6]}
+    done = [event["id"] for event in events if event["event"] == "thunk-done" and event["how"] == "ran"]
+    row = {
+        "status": process.returncode,
+        "wall_s": round(time.monotonic() - began, 1),
+        "ran": last.get("ran", len(done)),
+    }
+    return {**row, "repeated": repeated, "notes": sorted(set(notes))[:12], "said": said[:6], "done": done}
 
 
 def met(functions: LambdaService) -> Row:
@@ -84,6 +93,7 @@ def answering(server: Seaweed, thunks: int, seed: int) -> Row:
                 began, pipe = time.monotonic(), subprocess.PIPE
                 row = end(subprocess.Popen(command, cwd=project.root, env=env, stdout=pipe, stderr=pipe), began)
                 outputs.append({path.name: path.read_bytes() for path in (project.root / "out").iterdir()})
+                del row["done"]
                 row |= {"invocations": service.state()["invocations"], "met": met(service), "made": made(project)}
                 rows.append(row)
     plain, row = rows
@@ -97,15 +107,17 @@ class Day:
     def __init__(self, build: RecordedBuild, here: Deployed, thunks: int) -> None:
         self.build, self.here, self.thunks = build, here, thunks
         self._runs = 0
+        self._disk: SmallDisk | None = None
 
     def fresh(self) -> None:
         """An empty store, and the build as it was recorded."""
         self._runs += 1
         self.build.restore(self.here.at(f"run{self._runs}"))
 
-    def start(self, *before: str, **env: str) -> subprocess.Popen[bytes]:
-        command = [*before, str(SCRIPTS / "gg-force"), *WIDE]
+    def start(self, **env: str) -> subprocess.Popen[bytes]:
         project = self.build.project
+        before = self._disk.enter(project.root) if self._disk else ()
+        command = [*before, str(SCRIPTS / "gg-force"), *WIDE]
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, cwd=project.root, env={**project.env, **env}, stdout=pipe, stderr=pipe, start_new_session=True
@@ -115,8 +127,11 @@ class Day:
         return self.here.invocations()
 
     def same(self) -> bool:
+        project = self.build.project
+        if self._disk:
+            project = Project(self._disk.inside(project.root), project.env)
         try:
-            self.build.project.assert_tree(self.build.plain)
+            project.assert_tree(self.build.plain)
         except AssertionError:
             return False
         return True
@@ -128,6 +143,7 @@ class Day:
         self.here.functions.faults(**FAULTS, seed=seed)
         began, before = time.monotonic(), self.invocations()
         row = end(self.start(), began)
+        del row["done"]
         row |= {
             "seed": seed,
             "same": self.same(),
@@ -142,16 +158,25 @@ class Day:
     def event(self, name: str) -> Row:
         self.fresh()
         self.here.functions.faults(**SLOW)
-        began, before = time.monotonic(), self.invocations()
-        happen: Callable[[float], Row] = getattr(self, f"_{name}")
-        row = happen(began)
-        row["invocations"] = self.invocations() - before
-        if row["status"]:
-            self.here.functions.faults(**SLOW)
-            again = end(self.start(), time.monotonic())
-            row |= {"again": again, "invocations_with_again": self.invocations() - before}
-        self.here.functions.faults()
-        return row | {"event": name, "same": self.same()}
+        self._disk = None
+        before = self.invocations()
+        happen: Callable[..., Row] = getattr(self, f"_{name.partition('-')[0]}")
+        with ExitStack() as self._mounted:
+            row = happen(time.monotonic(), *name.split("-")[1:])
+            row["invocations"] = self.invocations() - before
+            row["dropped"] = row["invocations"] - len(row["done"])
+            if row["status"]:
+                row |= self._again(row["done"], before)
+            self.here.functions.faults()
+            row |= {"event": name, "same": self.same()}
+        del row["done"]
+        return row
+
+    def _again(self, done: Sequence[str], before: int) -> Row:
+        self.here.functions.faults(**SLOW)
+        again = end(self.start(), time.monotonic())
+        twice = len({*done} & {*again.pop("done")})
+        return {"again": again, "invocations_with_again": self.invocations() - before, "twice": twice}
 
     def _mid(self, process: subprocess.Popen[bytes]) -> None:
         """Until a third of the thunks is under way or done."""
@@ -190,22 +215,23 @@ class Day:
     def _silent(self, began: float) -> Row:
         return self._for_a_while(began, silent=[(0.0, SILENT_S)])
 
-    def _full(self, began: float) -> Row:
-        """All of gg's state is on a disk that is filled in the middle of the run."""
-        home = Path(self.build.project.env["HOME"])
-        with tempfile.TemporaryDirectory() as disk:
-            cache = str(home / ".cache")
-            before = ("unshare", "-m", "sh", "-c", SMALL_DISK, "sh", "64m", disk, cache)
-            process = self.start(*before, XDG_CACHE_HOME=disk)
-            self._mid(process)
-            fill = f"head -c 100000000 /dev/zero > {disk}/ballast"
-            subprocess.run(
-                ["nsenter", "-m", "-t", str(process.pid), "sh", "-c", fill], check=False, capture_output=True
-            )
-            return end(process, began)
+    def _full(self, began: float, which: str) -> Row:
+        """The file system of one place is filled in the middle of the run, and has room again when that has ended."""
+        project = self.build.project
+        home = Path(project.env["HOME"])
+        (home / "tmp").mkdir()
+        places = {"tree": project.root, "store": home / ".cache", "tmp": home / "tmp"}
+        self._disk = disk = self._mounted.enter_context(SmallDisk(places[which], ROOM))
+        process = self.start(TMPDIR=str(home / "tmp"))
+        self._mid(process)
+        disk.fill()
+        filled = time.monotonic()
+        row = end(process, began)
+        disk.make_room()
+        return row | {"late_s": round(time.monotonic() - filled, 1)}
 
 
-EVENTS = ("none", "stopped", "expired", "skewed", "silent", "full", "killed")
+EVENTS = ("none", "stopped", "expired", "skewed", "silent", "full-store", "full-tree", "full-tmp", "killed")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

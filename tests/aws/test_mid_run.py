@@ -9,7 +9,6 @@ import json
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import SCRIPTS
+from tests.e2e.project import SCRIPTS, Project
 from tests.servers.deployed import Deployed, bare_project, deployed
 from tests.servers.flaky import flaky
 from tests.servers.functions_for_tests import until
@@ -26,11 +25,11 @@ from tests.servers.recorded_build import RecordedBuild, assembly
 from tests.servers.s3 import secret_key
 from tests.servers.seaweed import Seaweed
 from tests.servers.server import Seen
+from tests.servers.small_disk import SmallDisk
 
 UNITS = 40
 THUNKS = UNITS + 4 + 1
 SLOW = {"slow": 1.0, "slow_s": 1.0}
-DISK = 'mount -t tmpfs -o size=48m none "$1" && cp -a "$2/." "$1" && shift 2 && exec "$@"'
 
 
 @pytest.fixture(scope="module")
@@ -140,28 +139,37 @@ def test_a_region_that_is_silent_for_a_while(build: RecordedBuild, here: Deploye
     build.project.assert_tree(build.plain)
 
 
-def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: Deployed) -> None:
-    """No answer could be kept, so none is waited for; and the disk is what is told of, not the functions."""
+@pytest.mark.parametrize("full", ["store", "tree"])
+def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: Deployed, full: str) -> None:
+    """Wherever it is: what was answered before is kept, nothing more is waited for, and the disk is what is told of, not the
+    functions. With room again nothing of it runs twice.
+    """
     if os.geteuid() != 0:
         pytest.skip("mounts")
-    cache = str(Path(build.project.env["HOME"]) / ".cache")
-    with tempfile.TemporaryDirectory() as disk:
-        run = Run(build, here, "unshare", "-m", "sh", "-c", DISK, "sh", disk, cache, XDG_CACHE_HOME=disk)
+    project = build.project
+    place = Path(project.env["HOME"]) / ".cache" if full == "store" else project.root
+    with SmallDisk(place, 16 << 20) as disk:
+        run = Run(build, here, *disk.enter(project.root))
         run.reach_the_middle()
-        fill = ["nsenter", "-m", "-t", str(run.process.pid), "sh", "-c", f"head -c 99000000 /dev/zero > {disk}/ballast"]
-        subprocess.run(fill, check=False, capture_output=True)
+        disk.fill()
         filled = time.monotonic()
         run.end()
-    assert run.status == 74, run.said
-    assert time.monotonic() - filled < 20
-    assert "No space left on device" in run.said or "no space" in run.said
-    assert "gg gc" in run.said
-    assert not [note for note in run.notes if "lambda" in note], "functions are well"
-    here.functions.faults()
-    again = Run(build, here)
-    again.end()
-    assert again.status == 0, again.said
-    build.project.assert_tree(build.plain)
+        assert run.status == 74, run.said
+        assert time.monotonic() - filled < 20
+        assert os.fspath(place) in run.said
+        assert "No space left on device" in run.said or "no space" in run.said
+        assert ("gg gc" if full == "store" else "run gg-force again") in run.said
+        assert len(run.said.splitlines()) == 2
+        assert not [note for note in run.notes if "lambda" in note], "functions are well"
+        assert len(run.done) >= 5, "what was answered before is kept"
+        disk.make_room()
+        here.functions.faults()
+        again = Run(build, here, *disk.enter(project.root))
+        again.end()
+        assert again.status == 0, again.said
+        Project(disk.inside(project.root), project.env).assert_tree(build.plain)
+        assert not set(run.done) & set(again.done)
+        assert len(run.done) + len(again.done) == THUNKS
 
 
 @pytest.mark.slow
