@@ -22,7 +22,7 @@ from gg.core.thunk import File, OutputOf, Reduction, Thunk, Work
 from gg.cost.forecast import WeightedGraph, known_or_guessed
 from gg.cost.models import OUTPUT
 from gg.estimate.weighted_graph import Sizes
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.force.cone import Cone
 from gg.run.expand import Groups
 from gg.schedule.events import NodeSpec
@@ -103,7 +103,7 @@ def read(workspace: Workspace, name: str) -> Recorded:
 
 def _read(workspace: Workspace, store: DirectoryStore, name: str) -> Recorded:
     roots = [ThunkId(stored.key.digest) for stored in store.keys(Kind.THUNK)]
-    ran = {each.name: each.reduction for batch in Known(store, roots).find() for each in batch}
+    ran = {each.name: each.reduction for batch in CachedResults(store, roots).find() for each in batch}
     groups = Groups(store)
     cone = Cone(store, groups, _no_files)
     order = cone.load(roots)

@@ -17,7 +17,7 @@ from gg.core.resolve import Values
 from gg.core.thunk import File, Made, OutputOf, Reduction, Usage
 from gg.engines.engine import Failure
 from gg.errors import MissingObject
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.force.outcome import Outcome, Settled
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
@@ -152,7 +152,7 @@ class Verifier:
     def _known_makers(self, paths: Iterable[SandboxPath]) -> list[ThunkId]:
         """Who made these, of thunks that need not be run for it: a file that was read real had been forced."""
         names = {name for found in makers(self._store, paths).values() for name in found}
-        known = Known(self._store, names, self._is_there)
+        known = CachedResults(self._store, names, self._is_there)
         for _ in known.find():
             pass
         return [name for name in names if name in known.values]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
 from gg.core.thunk import File, OutputOf
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.store.base import Kind
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def makers(store: Store, paths: Iterable[bytes]) -> dict[bytes, list[ThunkId]]:
 def maker_of(
     store: Store, path: bytes, blob: BlobId, holds: Callable[[SandboxPath, BlobId], bool]
 ) -> tuple[ThunkId, int] | None:
-    """The thunk that is known to have made these bytes there, and which of its outputs they are. `holds`: as of `Known`.
+    """The thunk that is known to have made these bytes there, and which of its outputs they are. `holds`: as of `CachedResults`.
 
     Where several have come to the same bytes it is the one whose sources are most like those that are there now.
     """
     names = makers(store, [path])[path]
-    known = Known(store, names, holds)
+    known = CachedResults(store, names, holds)
     for _ in known.find():
         pass
     thunks = {name: decode_thunk(data) for name, data in known.encoded.items()}

@@ -18,7 +18,7 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.thunk import File, OutputOf, Thunk
 from gg.errors import GGError, MissingObject, UsageError
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.formats import nar
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
@@ -149,7 +149,7 @@ class Patched:
             if fatal:
                 raise PatchFailed(f"{phase.command}: fails before the patch already\n{said}")
             phase.failed = said or "failed"
-        known = Known(self._store, order, lambda path, blob: self._holds(twin, path, blob))
+        known = CachedResults(self._store, order, lambda path, blob: self._holds(twin, path, blob))
         for _ in known.find():
             pass
         thunks = {name: decode_thunk(data) for name, data in known.encoded.items()}

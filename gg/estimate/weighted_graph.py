@@ -12,7 +12,7 @@ from gg.cost.models import OUTPUT
 from gg.cost.prices import HOME, prices
 from gg.engines.machine import memory_total
 from gg.errors import GGError
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.force.cone import Cone
 from gg.run.expand import Groups
 from gg.schedule.events import NodeSpec
@@ -42,7 +42,7 @@ def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -
 def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> WeightedGraph:
     """What forcing `targets` has to run, as far as this workspace knows; of the team's store only what it remembers."""
     roots = list(dict.fromkeys(known.thunk for known in targets.placeholders.values()))
-    known = Known(store, roots)
+    known = CachedResults(store, roots)
     for _ in known.find():
         pass
     wanted = [root for root in roots if root not in known.values]

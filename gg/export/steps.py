@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.thunk import Entry, File, OutputOf, Reduction, Thunk
 from gg.errors import GGError
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.light.slotted import slotted
 from gg.observe.build_events import label
 from gg.run.expand import Groups, Node
@@ -122,7 +122,7 @@ def _add_makers(
         read = {e.path for each in done.values() for e in each.thunk.entries if isinstance(e, File)}
         paths = {path for path in read if path.startswith(root + b"/")} - asked
         asked |= paths
-        known = Known(
+        known = CachedResults(
             composition.store, {n for names in makers(composition.store, paths).values() for n in names}, is_there
         )
         for _ in known.find():

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 
-class Recalled(Enum):
+class LookupResult(Enum):
     """What a lookup found. GREW: it must first be known what some undeclared inputs of an earlier run are by now."""
 
     HIT = "hit"
@@ -142,21 +142,21 @@ class Cone:
 
     # Results
 
-    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, Recalled, tuple[ThunkId, ...]]]:
+    def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, LookupResult, tuple[ThunkId, ...]]]:
         """Whether a result is known for each thunk, all of whose inputs are; with the other thunks that matter to it."""
         candidates = self._candidates(names)
-        answers: list[tuple[ThunkId, Recalled, tuple[ThunkId, ...]]] = []
+        answers: list[tuple[ThunkId, LookupResult, tuple[ThunkId, ...]]] = []
         for name in names:
             reduction = candidates.get(name)
             if reduction is None:
-                answers.append((name, Recalled.MISS, ()))
+                answers.append((name, LookupResult.MISS, ()))
             elif new := self._extra_placeholders(name, reduction):
-                answers.append((name, Recalled.GREW, self.grow(name, new)))
+                answers.append((name, LookupResult.GREW, self.grow(name, new)))
             elif not self._extra_hold(name, reduction):
-                answers.append((name, Recalled.MISS, ()))
+                answers.append((name, LookupResult.MISS, ()))
             else:
                 other = self.took(name, reduction)
-                answers.append((name, Recalled.BECAME, (other,)) if other else (name, Recalled.HIT, ()))
+                answers.append((name, LookupResult.BECAME, (other,)) if other else (name, LookupResult.HIT, ()))
         return answers
 
     def _candidates(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:

@@ -27,7 +27,7 @@ class NotDone(GGError):
     exit_code = 75
 
 
-class Work(Protocol[T_contra]):
+class Settler(Protocol[T_contra]):
     """What settles thunks: when it has, it takes who waits (`Demand.take`) and answers."""
 
     def run(self, roots: Sequence[ThunkId]) -> Outcome | None:
@@ -48,9 +48,9 @@ class Work(Protocol[T_contra]):
 class Demand(Generic[T]):
     """Those who wait, by thunk; each is a T. All methods may be called from any thread; `close` it."""
 
-    def __init__(self, work: Work[T], name: str) -> None:
+    def __init__(self, settler: Settler[T], name: str) -> None:
         """`name`: the thread's, which starts when somebody asks."""
-        self._work = work
+        self._settler = settler
         self._condition = threading.Condition()
         self._waiting: dict[ThunkId, list[T]] = {}
         self._new: list[tuple[ThunkId, int]] = []
@@ -65,7 +65,7 @@ class Demand(Generic[T]):
             if self._closed:
                 return False
             self._waiting.setdefault(root, []).append(one)
-            self._new.append((root, self._work.want(root) if self._busy else -1))
+            self._new.append((root, self._settler.want(root) if self._busy else -1))
             if not self._started:
                 self._started = True
                 self._thread.start()
@@ -87,7 +87,7 @@ class Demand(Generic[T]):
         with self._condition:
             self._closed = True
             if self._busy:
-                self._work.stop()
+                self._settler.stop()
             self._condition.notify()
         if self._started:
             self._thread.join()
@@ -114,7 +114,7 @@ class Demand(Generic[T]):
     def _run(self, roots: list[ThunkId]) -> None:
         """Nobody waits for ever: an error, a bug's too, is the answer for all who wait."""
         try:
-            outcome = self._work.run(roots)
+            outcome = self._settler.run(roots)
         except GGError as error:
             self._fail(error)
         except Exception as error:
@@ -125,18 +125,18 @@ class Demand(Generic[T]):
     def _rest(self, outcome: Outcome | None) -> None:
         """Answer for what was taken in and is not settled: the run ended early. What came too late goes on."""
         with self._condition:
-            self._new = [(name, ticket) for name, ticket in self._new if not self._work.took(ticket)]
+            self._new = [(name, ticket) for name, ticket in self._new if not self._settler.took(ticket)]
             late = {name for name, _ in self._new}
             left = [] if self._closed else [name for name in self._waiting if name not in late]
         failure = next(iter(outcome.failures.values()), None) if outcome else None
         for name in left:
             error = NotDone(failure.message if failure else "was not done")
             for one in self.take(name):
-                self._work.fail(one, error)
+                self._settler.fail(one, error)
 
     def _fail(self, error: GGError) -> None:
         with self._condition:
             waiting, self._waiting, self._new = self._waiting, {}, []
         for ones in waiting.values():
             for one in ones:
-                self._work.fail(one, error)
+                self._settler.fail(one, error)

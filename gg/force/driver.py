@@ -23,8 +23,8 @@ from gg.force.cone import Cone
 from gg.force.credit import Credit
 from gg.force.in_hand import InHand
 from gg.force.lookups import Lookups
-from gg.force.mailbox import Came, Changed, Mailbox, Sent, Wanted
-from gg.force.one_run import Run
+from gg.force.mailbox import AttemptsSent, Changed, Mailbox, MailboxMessage, RootWanted
+from gg.force.one_run import ForceRun
 from gg.force.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled, Spending
 from gg.force.presence import Presence
 from gg.force.telling import Telling
@@ -37,8 +37,8 @@ from gg.store.base import Store
 from gg.store.durations import Durations
 
 if TYPE_CHECKING:
-    from gg.force.alone import Alone
     from gg.force.staying import Staying
+    from gg.force.thunk_locks import ThunkLocks
     from gg.host.filedb import FileDB
     from gg.observe import build_events as seen
     from gg.workspace.later import Later
@@ -68,7 +68,7 @@ class Driver:
         outside: Callable[[bytes], bytes] = bytes,
         budget: Spending | None = None,
         mail: Mailbox | None = None,
-        alone: Alone | None = None,
+        locks: ThunkLocks | None = None,
         later: Later | None = None,
         staying: Staying | None = None,
     ) -> None:
@@ -79,8 +79,8 @@ class Driver:
         self._cone = Cone(store, groups, files, outside, later, staying, os.fsencode(root))
         self._durations = Durations(store)
         self._in_hand = InHand(self._engines, self._cone, self._durations, self._mail, self._tell, budget, staying)
-        self._lookups = Lookups(self._cone, engines, self._add, self._tell.waits, alone, staying)
-        self._run = Run(lambda settled: None)
+        self._lookups = Lookups(self._cone, engines, self._add, self._tell.waits, locks, staying)
+        self._run = ForceRun(lambda settled: None)
         self._settled: set[ThunkId] = set()
         self._cut: dict[ThunkId, set[ThunkId]] = {}  # what a thunk reads of others that were known from the start
         self._credit = Credit(self._cone)
@@ -113,7 +113,7 @@ class Driver:
         self._cone.read = encoded or {}
         known = known or {}
         self._cone.values.update((name, value) for name, value in known.items() if name not in self._cone.thunks)
-        run = self._run = Run(finished, broke, given_up, len(known))
+        run = self._run = ForceRun(finished, broke, given_up, len(known))
         wanted = list(dict.fromkeys(roots))
         if not wanted:
             return Outcome(commands.Summary())
@@ -193,16 +193,16 @@ class Driver:
             run.wake = None
             self._step(events.Tick(mail.now()))
 
-    def _take(self, came: Sequence[Came]) -> None:
+    def _take(self, came: Sequence[MailboxMessage]) -> None:
         self._answered([each for each in came if isinstance(each, Answer)])
         for each in came:
             if each is None:
                 self._step(events.Stop(self._mail.now()))
-            elif isinstance(each, Sent):
+            elif isinstance(each, AttemptsSent):
                 self._step(events.Sent(self._mail.now(), each.attempts))
             elif isinstance(each, Changed):
                 self._changed(each)
-            elif isinstance(each, Wanted):
+            elif isinstance(each, RootWanted):
                 self._mail.taken.add(each.ticket)
                 self._want([each.root])
 

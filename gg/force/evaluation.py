@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from gg.engines.registry import make_engines
 from gg.engines.supplies import Supplies
-from gg.force.alone import Alone
 from gg.force.driver import Driver
+from gg.force.thunk_locks import ThunkLocks
 from gg.observe import build_events as seen
 from gg.run.expand import Groups
 from gg.schedule.policy import Policy
@@ -79,7 +79,7 @@ class Evaluation:
             later=self._later,
             budget=budget,
             mail=mail,
-            alone=Alone(os.path.join(self._workspace.store, "running")),
+            locks=ThunkLocks(os.path.join(self._workspace.store, "running")),
             staying=self._staying(),
         )
         return driver, engines

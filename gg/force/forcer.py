@@ -12,9 +12,9 @@ from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Output, Reduction
 from gg.errors import GGError, MissingObject
-from gg.force.already_known import Found, Known
+from gg.force.cached_results import CachedResult, CachedResults
 from gg.force.placing import Placer
-from gg.force.results import Ended, Result, Results
+from gg.force.results import Ended, ResultFiles, Results
 from gg.force.rule_files import RuleFiles
 from gg.force.undone import Undone
 from gg.force.words import Showing, Words
@@ -80,7 +80,7 @@ class Forcer:
         self._placer = Placer(workspace.tmp, workspace.root)
         self._older = Older(workspace.dot)
         self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older)
-        self._under_way: list[Result] = []
+        self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
         self._missed = False  # by somebody who does not drop the status
 
@@ -197,9 +197,9 @@ class Forcer:
             self._files.close()
         self._store.flush()
 
-    def _force_known(self, roots: Iterable[ThunkId]) -> Known:
+    def _force_known(self, roots: Iterable[ThunkId]) -> CachedResults:
         """Place what needs nothing but to be placed."""
-        known, self._lacking = Known(self._store, roots, self._is_there, self._may_be_late), []
+        known, self._lacking = CachedResults(self._store, roots, self._is_there, self._may_be_late), []
         self._observe(seen.Started(total=len(known)))
         try:
             for batch in known.find():
@@ -235,9 +235,9 @@ class Forcer:
             path = os.path.dirname(path)
         return False
 
-    def _take(self, batch: Sequence[Found]) -> list[Result]:
+    def _take(self, batch: Sequence[CachedResult]) -> list[ResultFiles]:
         """What to place of what was known, as far as its bytes can be had: the rest is as good as unknown."""
-        results: list[Result] = []
+        results: list[ResultFiles] = []
         for each in batch:
             try:
                 results.append(self._results.of(each, self._elsewhere.get(each.name, ())))
@@ -279,7 +279,7 @@ class Forcer:
     # Placing
 
     def _finished(self, settled: Sequence[Settled]) -> None:
-        results: list[Result] = []
+        results: list[ResultFiles] = []
         lost: list[ThunkId] = []
         try:
             for each in settled:
@@ -304,7 +304,7 @@ class Forcer:
         assert self._driver
         self._driver.end(error)
 
-    def _begin(self, results: list[Result]) -> None:
+    def _begin(self, results: list[ResultFiles]) -> None:
         """Begin to put all in their places. What goes with a placeholder's file comes before it: once that is real,
         nobody would look for more.
         """

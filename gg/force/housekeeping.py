@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _LATER_S = 30 * 86400.0  # what is on a disk that is not there now may come back
 
 
-class Done(NamedTuple):
+class CollectionResult(NamedTuple):
     """What a collection came to: of the store, how many placeholders there are, and the directories that were forgotten."""
 
     report: CollectionReport
@@ -36,7 +36,7 @@ class Done(NamedTuple):
 
 def tidy(
     workspaces: Iterable[Workspace], home: str, store: str, *, max_age_s: float, max_bytes: int | None, dry_run: bool
-) -> Done:
+) -> CollectionResult:
     """Collect the store that these workspaces use, those of the state home `home` if it is not empty."""
     gone = [records for records, root in roots.every(home) if _is_gone(root, records)] if home else []
     here = [each for each in workspaces if each.dot not in gone]
@@ -54,7 +54,7 @@ def tidy(
         for each in here:
             with suppress(OSError):
                 each.remove_scratch()
-    return Done(report, count, names)
+    return CollectionResult(report, count, names)
 
 
 def _wanted(workspaces: Iterable[Workspace]) -> tuple[set[ThunkId], int]:

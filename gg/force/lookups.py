@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import ThunkId
 from gg.engines.engine import Engine
-from gg.force.cone import Cone, Recalled
+from gg.force.cone import Cone, LookupResult
 from gg.schedule import events
 
 if TYPE_CHECKING:
-    from gg.force.alone import Alone
     from gg.force.staying import Staying
+    from gg.force.thunk_locks import ThunkLocks
 
 _OTHERS_S = 600.0  # for so long another process may run a thunk, then it is run here too
 
@@ -29,14 +29,14 @@ class Lookups:
         engines: Collection[Engine],
         add: Callable[[Sequence[ThunkId]], None],
         waits: Callable[[], None],
-        alone: Alone | None,
+        locks: ThunkLocks | None,
         staying: Staying | None,
     ) -> None:
         self._cone = cone
         self._engines = engines
         self._add = add
         self._waits = waits
-        self._alone = alone
+        self._locks = locks
         self._staying = staying
         self.elsewhere: dict[ThunkId, float] = {}
 
@@ -59,16 +59,16 @@ class Lookups:
 
     def release(self, id: ThunkId) -> None:
         """It has run: others may have it."""
-        if self._alone:
-            self._alone.release(id)
+        if self._locks:
+            self._locks.release(id)
 
     def release_all(self) -> None:
         self.elsewhere = {}
-        if self._alone:
-            self._alone.release_all()
+        if self._locks:
+            self._locks.release_all()
 
     def _is_free(self, name: ThunkId) -> bool:
-        return self._alone is None or self._alone.take(self._cone.resolve(name).id)
+        return self._locks is None or self._locks.take(self._cone.resolve(name).id)
 
     def _look(self, names: Sequence[ThunkId], now: float) -> list[events.Event]:
         given = {name: self._cone.resolve(name).id for name in names}
@@ -76,17 +76,17 @@ class Lookups:
         misses: list[ThunkId] = []
         result: list[events.Event] = []
         for name, answer, others in self._cone.lookup(names):
-            if answer is not Recalled.MISS:
+            if answer is not LookupResult.MISS:
                 self.release(given[name])
             match answer:
-                case Recalled.HIT:
+                case LookupResult.HIT:
                     hits.append(name)
-                case Recalled.MISS:
+                case LookupResult.MISS:
                     misses.append(name)
-                case Recalled.GREW:
+                case LookupResult.GREW:
                     self._add(others)
                     result.append(events.Grew(now, name, others))
-                case Recalled.BECAME:
+                case LookupResult.BECAME:
                     self._add(others)
                     result.append(events.Became(now, name, others[0]))
         if hits:

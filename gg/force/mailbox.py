@@ -18,13 +18,13 @@ from gg.schedule.events import AttemptId, EngineCaps
 _AT_ONCE = 256
 
 
-class Sent(NamedTuple):
+class AttemptsSent(NamedTuple):
     """Attempts that an engine has sent."""
 
     attempts: tuple[AttemptId, ...]
 
 
-class Wanted(NamedTuple):
+class RootWanted(NamedTuple):
     """What is to be forced besides."""
 
     ticket: int
@@ -39,7 +39,7 @@ class Changed(NamedTuple):
     caps: EngineCaps | None
 
 
-Came = Answer | Sent | Wanted | Changed | None
+MailboxMessage = Answer | AttemptsSent | RootWanted | Changed | None
 """None: stop."""
 
 
@@ -47,7 +47,7 @@ class Mailbox:
     """Anybody puts, one takes, by its clock: `now`."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Came] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[MailboxMessage] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.now = Awake().now
         self.taken: set[int] = set()  # the tickets of what was wanted and is looked after
@@ -57,21 +57,21 @@ class Mailbox:
 
     def sent(self, attempts: Sequence[int]) -> None:
         """The clocks of these attempts start now."""
-        self._queue.put(Sent(tuple([AttemptId(each) for each in attempts])))
+        self._queue.put(AttemptsSent(tuple([AttemptId(each) for each in attempts])))
 
     def changed(self, engine: str, slots: int | None, caps: EngineCaps | None) -> None:
         self._queue.put(Changed(engine, slots, caps))
 
     def want(self, root: ThunkId) -> int:
         ticket = next(self._tickets)
-        self._queue.put(Wanted(ticket, root))
+        self._queue.put(RootWanted(ticket, root))
         return ticket
 
     def stop(self) -> None:
         """Safe in a signal handler."""
         self._queue.put(None)
 
-    def take(self, timeout: float | None) -> list[Came]:
+    def take(self, timeout: float | None) -> list[MailboxMessage]:
         """All that has come, but not more than is well dealt with together; nothing when nothing comes within `timeout`, or a
         second.
 

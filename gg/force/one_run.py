@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gg.schedule.commands import Summary
 
 
-class Run:
+class ForceRun:
     """`finished`, `broke` and `given_up` as in `Driver.force`. `known`: how many thunks had their values before."""
 
     def __init__(

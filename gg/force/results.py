@@ -20,7 +20,7 @@ from gg.workspace.ledger import Ledger
 from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
-    from gg.force.already_known import Found
+    from gg.force.cached_results import CachedResult
     from gg.force.outcome import Outcome, Settled
     from gg.store.base import Store
     from gg.workspace.granted import Granted
@@ -29,14 +29,14 @@ _NOWHERE: Mapping[BlobId, bytes] = {}
 _AS_BEFORE = Kept()
 
 
-class Result(NamedTuple):
+class ResultFiles(NamedTuple):
     """A thunk that has its value, and what to put in the places of its placeholders.
 
     `superseded`: another thunk's placeholder is where its own was, as after `gcc -c x.c && strip x.o`. Its output goes
     nowhere, but what it printed and what it wrote besides is wanted.
     """
 
-    value: Found | Settled
+    value: CachedResult | Settled
     items: list[Item]
     superseded: bool
 
@@ -61,7 +61,7 @@ class Results:
         self._observe = observe
         self._granted: Granted | None = None
 
-    def of(self, value: Found | Settled, found: Iterable[tuple[bytes, Placeholder]]) -> Result:
+    def of(self, value: CachedResult | Settled, found: Iterable[tuple[bytes, Placeholder]]) -> ResultFiles:
         """`found`: its placeholders that were found. MissingObject if the bytes of an output cannot be had."""
         name, outputs = value.name, value.outputs
         where = {(path, known.index): None for path, known in found}
@@ -81,9 +81,9 @@ class Results:
         ]
         like = items[0].path if items else superseding
         beside = self._beside(value, like) if like else []
-        return Result(value, [*beside, *items], not items and like != b"")
+        return ResultFiles(value, [*beside, *items], not items and like != b"")
 
-    def _beside(self, value: Found | Settled, placeholder: bytes) -> list[Item]:
+    def _beside(self, value: CachedResult | Settled, placeholder: bytes) -> list[Item]:
         """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`, and with
         the permissions that the call's umask leaves, whatever has become of the placeholder's.
         """

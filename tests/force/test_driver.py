@@ -16,7 +16,7 @@ from gg.core.resolve import Values
 from gg.core.thunk import Work
 from gg.engines.engine import Engine, Failure, Start
 from gg.errors import AccessError, GGError, NoRoom
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.force.driver import Driver
 from gg.force.outcome import Outcome, Settled, Spending
 from gg.host.awake import Awake
@@ -546,7 +546,7 @@ def test_nothing_to_force(bench: Bench) -> None:
 def test_what_is_known_from_the_start_is_not_even_looked_up(bench: Bench) -> None:
     a, b, c = chain(bench)
     bench.force(b)
-    known = Known(bench.store, [a, b, c])
+    known = CachedResults(bench.store, [a, b, c])
     assert [each.name for batch in known.find() for each in batch] == [a, b]
     engine = bench.engine()
     outcome = bench.driver(engine).force([c], bench.note, known.values)
@@ -557,7 +557,7 @@ def test_what_is_known_from_the_start_is_not_even_looked_up(bench: Bench) -> Non
 def test_a_blob_of_what_was_known_from_the_start_is_lost(bench: Bench) -> None:
     a, b, c = chain(bench)
     bench.force(b)
-    known = Known(bench.store, [a, b, c])
+    known = CachedResults(bench.store, [a, b, c])
     assert sum(map(len, known.find())) == 2
     lost = bench.values[a][0]
     assert lost is not None
@@ -572,13 +572,13 @@ def test_a_blob_of_what_was_known_from_the_start_is_lost(bench: Bench) -> None:
 def test_known_ahead_is_only_what_needs_no_further_look(bench: Bench) -> None:
     a, b, c = chain(bench)
     bench.force(c)
-    assert {each.name for batch in Known(bench.store, [c]).find() for each in batch} == {a, b, c}
+    assert {each.name for batch in CachedResults(bench.store, [c]).find() for each in batch} == {a, b, c}
     made = bench.values[b][0]
     assert made is not None
     bench.store.delete([blob_key(made.blob)])
-    assert {each.name for batch in Known(bench.store, [c]).find() for each in batch} == {a}
+    assert {each.name for batch in CachedResults(bench.store, [c]).find() for each in batch} == {a}
     bench.store.delete([Key(Kind.THUNK, a)])
-    known = Known(bench.store, [c])
+    known = CachedResults(bench.store, [c])
     assert (len(known), list(known.find())) == (2, [])
 
 
@@ -589,7 +589,7 @@ def test_a_thunk_that_became_another_has_run_once(bench: Bench) -> None:
     assert (outcome.ran, outcome.cached) == (2, 0)
     outcome = bench.force(first)
     assert (outcome.ran, outcome.cached) == (0, 2)
-    assert not any(Known(bench.store, [first]).find())
+    assert not any(CachedResults(bench.store, [first]).find())
 
 
 def test_who_joins_with_the_last_answer_is_waited_for(bench: Bench) -> None:

@@ -1,6 +1,6 @@
-"""What of a force is known already, found without scheduler or engines: mostly all of it.
+"""The cached results of a force, found without scheduler or engines: mostly all that it needs.
 
-A thunk is known here when all that it reads is, and a reduction is recorded under its resolved id, with its blobs in the
+A thunk has a cached result when all that it reads has one, and a reduction is recorded under its resolved id, with its blobs in the
 store. What is less plain is left to the driver: a thunk that became another, placeholders that were read undeclared,
 inputs narrowed to what was read.
 """
@@ -25,7 +25,7 @@ _BATCH = 256
 _AT_ONCE = 4 << 20  # bytes of blobs: their check costs time, in which those before them are placed
 
 
-class Found(NamedTuple):
+class CachedResult(NamedTuple):
     """A thunk whose result is known. `paths`: files with the bytes of what it made, as far as these are here already."""
 
     name: ThunkId
@@ -38,7 +38,7 @@ class Found(NamedTuple):
         return self.reduction.outputs
 
 
-class Known:
+class CachedResults:
     """The thunks at and below `roots`, as far as the store has them, `encoded`; `find` then fills `values`.
 
     `holds` tells whether a file that was read undeclared is there with those bytes. Without it, none is. `is_late`: whether it
@@ -63,7 +63,7 @@ class Known:
     def __len__(self) -> int:
         return len(self._outlines)
 
-    def find(self) -> Iterator[list[Found]]:
+    def find(self) -> Iterator[list[CachedResult]]:
         """What is known, batch by batch, dependencies first."""
         waits = {name: len(outline.dependencies) for name, outline in self._outlines.items()}
         users: dict[ThunkId, list[ThunkId]] = {}
@@ -91,7 +91,7 @@ class Known:
                 below.update(dict.fromkeys(outline.dependencies))
             wanted = [name for name in below if name not in self._outlines]
 
-    def _look(self, names: Sequence[ThunkId]) -> Iterator[list[Found]]:
+    def _look(self, names: Sequence[ThunkId]) -> Iterator[list[CachedResult]]:
         names = [name for name in names if not self._outlines[name].dynamic]
         keys = {name: Key(Kind.REDUCTION, self._resolved(name)) for name in names}
         stored = self._store.get(list(keys.values()))
@@ -101,7 +101,7 @@ class Known:
             self.values.update([(each.name, each.reduction.outputs) for each in plain])
             yield plain
 
-    def _plain(self, found: Sequence[tuple[ThunkId, Reduction]]) -> list[Found]:
+    def _plain(self, found: Sequence[tuple[ThunkId, Reduction]]) -> list[CachedResult]:
         """Those that hold: what was read undeclared is as it was, and the blobs are there."""
         wanted = {made.blob for _, reduction in found for made in reduction.outputs if made}
         paths = self._store.paths(list(wanted))
@@ -110,7 +110,7 @@ class Known:
             elsewhere = self._store.has([blob_key(blob) for blob in absent])
             absent = {blob for blob in absent if blob_key(blob) not in elsewhere}
         return [
-            Found(name, self._outlines[name].outputs, reduction, paths)
+            CachedResult(name, self._outlines[name].outputs, reduction, paths)
             for name, reduction in found
             if not (absent and any(made and made.blob in absent for made in reduction.outputs))
             and (

@@ -16,7 +16,7 @@ from gg.core.ids import ThunkId
 _FLOCK = struct.Struct("hhqqi4x")
 
 
-class Alone:
+class ThunkLocks:
     """The locks of one driver, in the file at `path`, which is made. Not for several threads."""
 
     def __init__(self, path: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import Made, Reduction, Usage
-from gg.force.already_known import Known
+from gg.force.cached_results import CachedResults
 from gg.store.base import Key, Kind, blob_key
 from gg.store.memory import MemoryStore
 from tests.support.thunks import Graph
@@ -19,7 +19,7 @@ def _made(store: MemoryStore, name: ThunkId, data: bytes, *extra: tuple[SandboxP
     store.put({Key(Kind.REDUCTION, name): encode_reduction(reduction, ()), blob_key(blob): data})
 
 
-def _found(known: Known) -> list[list[ThunkId]]:
+def _found(known: CachedResults) -> list[list[ThunkId]]:
     return [[each.name for each in batch] for batch in known.find()]
 
 
@@ -33,9 +33,9 @@ def test_what_was_read_undeclared_has_to_be_there_with_the_same_bytes() -> None:
         asked.append((path, blob))
         return len(asked) == 1
 
-    assert _found(Known(store, [thunk], holds)) == [[thunk]]
-    assert _found(Known(store, [thunk], holds)) == [[]]
-    assert _found(Known(store, [thunk])) == [[]]
+    assert _found(CachedResults(store, [thunk], holds)) == [[thunk]]
+    assert _found(CachedResults(store, [thunk], holds)) == [[]]
+    assert _found(CachedResults(store, [thunk])) == [[]]
     assert asked == [_READ, _READ]
 
 
@@ -45,6 +45,6 @@ def test_large_outputs_are_found_in_smaller_batches() -> None:
     thunks = [graph.thunk(f"out{n}", ["true"]) for n in range(6)]
     for n, thunk in enumerate(thunks):
         _made(store, thunk, bytes([n]) * (3 << 20))
-    found = _found(Known(store, thunks))
+    found = _found(CachedResults(store, thunks))
     assert [len(batch) for batch in found] == [2, 2, 2]
     assert sorted(name for batch in found for name in batch) == sorted(thunks)
