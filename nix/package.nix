@@ -26,6 +26,8 @@ let
       mkdir -p $site
       cp -r ../gg $site/
       find $TMPDIR/native -type d -path '*/gg/_native' -exec cp -r {} $site/gg/ \;
+      mkdir -p $out/libexec/gg # what starts the commands: it looks for gg-python in its own directory
+      find $TMPDIR/native -path '*/bin/gg*' ! -name gg-python -exec cp {} $out/libexec/gg/ \;
       ${python3.interpreter} -m compileall -q --invalidation-mode unchecked-hash -s $out $site
       runHook postInstall
     '';
@@ -43,25 +45,6 @@ let
     zstandard
   ]);
 
-  programs = {
-    gg = "main";
-    gg-init = "init";
-    gg-infer = "infer";
-    gg-force = "force";
-    gg-describe = "describe";
-    gg-create-thunk = "create_thunk";
-    gg-hash = "hash_";
-    gg-collect = "collect";
-    gg-nix-hook = "nix_hook";
-  };
-  script = name: function: ''
-    cat >$out/bin/${name} <<'END'
-    #!${python}/bin/python3 -s
-    import sys
-    from gg.cli.main import ${function}
-    sys.exit(${function}())
-    END
-  '';
 in
 # Programs alone: a `lib` here would be given to every linker whose shell has gg.
 stdenv.mkDerivation {
@@ -70,8 +53,9 @@ stdenv.mkDerivation {
   phases = [ "installPhase" ];
   installPhase = ''
     mkdir -p $out/bin
-    ${builtins.concatStringsSep "" (builtins.attrValues (builtins.mapAttrs script programs))}
-    chmod +x $out/bin/*
+    cp ${modules}/libexec/gg/* $out/bin/
+    sed '1s|.*|#!${python}/bin/python3 -s|' ${../toolchain-wrappers/start/gg-python} >$out/bin/gg-python
+    chmod +x $out/bin/gg-python
   '';
   passthru = { inherit modules python; };
   meta = {

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from gg.cli import interrupts
 from gg.errors import NotExecutable, ToolMissing
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
@@ -25,6 +26,7 @@ def leave_recording() -> None:
     if not config.recorder_socket():
         return
     if config.is_interposed():
+        interrupts.hold_again()
         os.execve(sys.executable, sys.orig_argv, {**config.outside_environment(), "GG_OUTSIDE": "1"})
     config.go_outside()
 

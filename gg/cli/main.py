@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from gg.cli import interrupts
 from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
 # Of the first and second set of control characters, and of those that turn the direction of writing round.
@@ -51,6 +52,7 @@ def run(action: Callable[[], int]) -> None:
         _hold_standard_descriptors()
     _show_controls()
     try:
+        interrupts.let_in()
         status = action()
     except KeyboardInterrupt:
         status = Interrupted.exit_code
@@ -222,3 +224,16 @@ def nix_hook() -> None:
     """`gg-nix-hook`, for nix names a program and no arguments."""
     sys.argv[1:1] = ["nix", "hook"]
     main()
+
+
+COMMANDS = {
+    "gg": main,
+    "gg-init": init,
+    "gg-infer": infer,
+    "gg-force": force,
+    "gg-describe": describe,
+    "gg-create-thunk": create_thunk,
+    "gg-hash": hash_,
+    "gg-collect": collect,
+    "gg-nix-hook": nix_hook,
+}

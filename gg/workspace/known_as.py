@@ -7,14 +7,11 @@ Placeholders outlive a change of the setting, and a gg-force may run in another 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from gg.core.renaming import Renaming
 from gg.errors import UsageError
 from gg.workspace.workspace import Workspace
-
-_NAME = re.compile(r"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 
 
 def renaming(workspace: Workspace) -> Renaming | None:
@@ -25,15 +22,16 @@ def renaming(workspace: Workspace) -> Renaming | None:
 def recording(workspace: Workspace, known_as: str, logical: str = "") -> Renaming | None:
     """The same for a session that records. `known_as` is the setting; its value is remembered.
 
-    `logical`: the current directory as the shell calls it. UsageError for a name that cannot serve.
+    `logical`: the current directory as the shell calls it. UsageError for a name that something else has on this machine.
     """
     used = _used(workspace)
-    if known_as:
-        _check(workspace, known_as)
-    if known_as and used[:1] != [known_as]:
+    new = bool(known_as) and used[:1] != [known_as]
+    if new:
         used = [known_as, *(name for name in used if name != known_as)]
+    renamed = _renaming(workspace, known_as or None, used, _alias(workspace.root, logical))
+    if new:
         _remember(workspace, used)
-    return _renaming(workspace, known_as or None, used, _alias(workspace.root, logical))
+    return renamed
 
 
 def _renaming(
@@ -50,19 +48,6 @@ def _renaming(
             )
     now = os.fsencode(known_as) if known_as and known_as != workspace.root else None
     return Renaming(os.fsencode(workspace.root), now, [os.fsencode(name) for name in names], aliases)
-
-
-def _check(workspace: Workspace, name: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"known_as is {name!r}", hint="an absolute path of plain letters and digits, such as /src/project"
-        )
-    top = workspace.root
-    if name != top and (f"{top}/".startswith(f"{name}/") or f"{name}/".startswith(f"{top}/")):
-        raise UsageError(
-            f"known_as is {name}, and the workspace {top}",
-            hint="neither may be inside of the other: choose another path",
-        )
 
 
 def _path(workspace: Workspace) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 from gg.errors import UsageError
+from gg.light.regex import regex
 from gg.workspace.engine_names import ENGINES
+
+_FIXED_PATH = regex(rb"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 
 
 def with_hosts(engines: object, place: str) -> dict[str, object]:
@@ -74,3 +78,20 @@ def converted(name: str, value: object, default: object, place: str) -> object:
         return str(value)
     except (ValueError, KeyError):
         raise UsageError(f"{place}: {name} cannot be {value!r}") from None
+
+
+def check_known_as(name: str, root: str | None) -> None:
+    """UsageError for a fixed path that cannot serve; `root`: the workspace, where there is one."""
+    if not _FIXED_PATH.fullmatch(os.fsencode(name)):
+        raise UsageError(
+            f"known_as is {name!r}", hint="an absolute path of plain letters and digits, such as /src/project"
+        )
+    if root and name != root and (f"{root}/".startswith(f"{name}/") or f"{name}/".startswith(f"{root}/")):
+        raise UsageError(
+            f"known_as is {name}, and the workspace {root}",
+            hint="neither may be inside of the other: choose another path",
+        )
+    if name != root and os.path.lexists(name):
+        raise UsageError(
+            f"known_as is {name}, and that is another thing on this machine", hint="choose another path for known_as"
+        )

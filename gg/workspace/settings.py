@@ -258,6 +258,10 @@ def load(workspace_root: str | None, **flags: object) -> Settings:
     settings = _merge(settings, {k: os.environ[v] for k, v in _ENVIRONMENT.items() if os.environ.get(v)}, "environment")
     settings = _merge(settings, {k: v for k, v in flags.items() if v is not None}, "command line")
     _check_engines(settings)
+    if settings.known_as:
+        from gg.workspace.setting_values import check_known_as
+
+        check_known_as(settings.known_as, workspace_root)
     return settings
 
 

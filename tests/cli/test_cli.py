@@ -221,6 +221,29 @@ def test_internal_errors_are_one_line_and_a_traceback_on_request(
         main.run(broken)
 
 
+@pytest.mark.parametrize("line", ["gg-infer true", "gg-force", "gg status", "gg-describe x"])
+def test_an_interrupt_while_python_starts_shows_no_traceback(line: str, tmp_path: Path) -> None:
+    """It waits until gg can answer it: Python imports `sitecustomize` before anything of ours."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "sitecustomize.py").write_text("import os; os.kill(os.getpid(), 2)\n")
+    done = run(tmp_path, line, PYTHONPATH=str(tmp_path / "first"))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_build_is_started_with_no_signal_blocked_by_one_with_its_own_name(tmp_path: Path) -> None:
+    command = [
+        str(programs() / "gg-infer"),
+        "--quiet",
+        "sh",
+        "-c",
+        "cat /proc/$PPID/comm; grep SigBlk /proc/self/status",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["gg-infer", "SigBlk:", "0" * 16]
+
+
 # Completion
 
 

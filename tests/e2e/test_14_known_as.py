@@ -251,9 +251,10 @@ def test_names_that_cannot_serve(project: Project, fixed: Path) -> None:
         (f"{project.root}/sub", "neither may be inside of the other"),
         ("/usr/bin", "that is another thing on this machine"),
     ):
-        result = project.run(SCRIPTS / "gg-infer", "make", env={"GG_KNOWN_AS": name}, status=64)
-        assert said in result.text, name
-        project.forget()
+        for command in (("gg-infer", "make"), ("gg-force",)):
+            result = project.run(SCRIPTS / command[0], *command[1:], env={"GG_KNOWN_AS": name}, status=64)
+            assert said in result.text, (name, command)
+    project.infer()  # which remembers none of them
 
 
 def test_another_thing_at_that_path(project: Project, fixed: Path) -> None:

@@ -260,7 +260,7 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (86, 164),
+        (87, 165),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # gg-force, when a command is to run on this machine and nothing is shared.
@@ -282,7 +282,7 @@ COMMANDS = {
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
-        (29, 115),
+        (30, 116),
         ("sqlite3", "gg.force.driver", "gg.engines", "gg.models", "gg.record", "gg.store.directory"),
     ),
 }

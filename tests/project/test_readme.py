@@ -16,6 +16,7 @@ import pytest
 
 from gg import errors
 from gg.cli import group as cli
+from gg.cli.main import COMMANDS
 from gg.light.slotted import names_of
 from gg.workspace import settings as config
 from tests.commands.batch import programs
@@ -123,8 +124,12 @@ def test_every_command_is_in_the_table() -> None:
     named = {word for row in rows for word in re.findall(r"`([a-z-]+)", row[0])}
     assert named == set(cli._COMMANDS)
     alone = {word for row in rows for word in re.findall(r"`(gg-[a-z-]+)`", row[1])}
-    scripts = set(re.findall(r"^(gg-[a-z-]+) = ", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
-    assert alone == scripts
+    assert alone | {"gg"} == set(COMMANDS)
+
+
+def test_every_command_has_a_native_program_that_starts_it() -> None:
+    text = (ROOT / "toolchain-wrappers" / "CMakeLists.txt").read_text()
+    assert re.findall(r"^set\(GG_COMMANDS (.*)\)", text, re.MULTILINE) == [" ".join(COMMANDS)]
 
 
 def test_every_option_is_in_the_table_and_is_one() -> None:

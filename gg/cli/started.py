@@ -1,0 +1,20 @@
+"""From the native program that a user has called (toolchain-wrappers/start/) to the command's function."""
+
+import os
+import sys
+
+
+def start() -> None:
+    """Be the command that `sys.argv` names. Its arguments are then as if Python had been started as that command."""
+    script, name, signals, *words = sys.argv
+    sys.argv = [os.path.join(os.path.dirname(script), name), *words]
+    try:  # the name by which ps and killall know us
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(os.fsencode(name))
+    except OSError:
+        pass
+    from gg.cli import interrupts
+    from gg.cli.main import COMMANDS
+
+    interrupts.held(signals == "hold")
+    COMMANDS[name]()
