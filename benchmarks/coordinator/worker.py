@@ -22,11 +22,11 @@ from blake3 import blake3
 from msgpack import packb
 
 from gg.core.codec import outline_thunk
-from gg.wire.reply import Reply, Result, Succeeded, Worker, encode_outputs, encode_reply
+from gg.wire.reply import Reply, Result, Succeeded, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import decode_request
 from tests.servers.lambda_service.fast import Sleep
 
-_WORKER = Worker("benchmark", "fast", False, 1 << 30)
+_WORKER = WorkerInfo("benchmark", "fast", False, 1 << 30)
 _NOTHING: list[object] = [[b"", b"", b"", []], [b"", b"", []]]  # extra outputs, extra inputs
 _CHECK_SIZE = 8
 

@@ -12,7 +12,7 @@ import click
 from gg.errors import UsageError
 
 if TYPE_CHECKING:
-    from gg.worker.serving import Options
+    from gg.worker.serving import WorkerOptions
 
 
 @click.command("gg worker", context_settings={"help_option_names": ["-h", "--help"]})
@@ -73,7 +73,7 @@ def command(
     if (listen is None) == (queue is None):
         raise UsageError("a worker takes work from one place", hint="gg worker --listen, or gg worker --queue NAME")
     host, port = _place(listen or "")
-    options = serving.Options(
+    options = serving.WorkerOptions(
         directory=os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
         host=host,
         port=port,
@@ -89,7 +89,7 @@ def command(
     _serve(options, new_key)
 
 
-def _serve(options: Options, new_key: bool) -> None:
+def _serve(options: WorkerOptions, new_key: bool) -> None:
     """Take work until there is none any more, or a signal says so."""
     from gg.worker import serving
     from gg.worker.identity import load_identity

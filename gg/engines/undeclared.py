@@ -12,7 +12,7 @@ from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Thunk
 from gg.errors import InputChanged
 from gg.run.expand import Groups
-from gg.run.job import Ran
+from gg.run.job import RunResult
 from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Undeclared:
         self._known = partial(groups.directories, thunk)
         self._directories = directories
 
-    def look(self, ran: Ran) -> bool:
+    def look(self, ran: RunResult) -> bool:
         """Look at what it has asked for; whether it must run again, to be shown it or not to be. InputChanged."""
         again = False
         self.needs = []
@@ -112,7 +112,7 @@ class Undeclared:
             again = True
         return again
 
-    def _file(self, path: SandboxPath, ran: Ran) -> bool:
+    def _file(self, path: SandboxPath, ran: RunResult) -> bool:
         here = self._here(path)
         if not os.path.isfile(here):
             return False

@@ -15,7 +15,7 @@ from gg.errors import GGError
 from gg.force.cached_results import CachedResults
 from gg.light.slotted import slotted
 from gg.observe.build_events import label
-from gg.run.expand import Groups, Node
+from gg.run.expand import ExpandedGroup, Groups
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
@@ -69,7 +69,7 @@ class Graph:
         """A path as a person writes it: from the workspace, if it is in there."""
         return os.fsdecode(path.removeprefix(self.root + b"/"))
 
-    def nodes(self, step: Step) -> tuple[Node, ...]:
+    def nodes(self, step: Step) -> tuple[ExpandedGroup, ...]:
         return self.groups.below(step.thunk.groups)
 
 

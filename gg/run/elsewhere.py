@@ -19,7 +19,7 @@ from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import Entry, File, Group, Thunk
 from gg.run import pathmap, processor
 from gg.run.expand import Groups, Reads
-from gg.run.job import Job, Ran
+from gg.run.job import Job, RunResult
 from gg.run.loading import Libraries
 from gg.run.pathmap import record
 from gg.run.runner import LOADER_FAILED, Runner, Shown
@@ -86,7 +86,7 @@ class Elsewhere(Runner):
     def _find_warden(self) -> bytes:
         return b""  # the worker, which has it not, ends all that there is itself
 
-    def run(self, job: Job) -> Ran:
+    def run(self, job: Job) -> RunResult:
         """Run to the end. Static, Lacking, OSError when the host refuses something, Killed after `cancel`."""
         self._clear()
         ran = self._run_mapped(job)

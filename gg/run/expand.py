@@ -23,7 +23,7 @@ class Reads(Protocol):
 
 
 @slotted(eq=False)
-class Node:
+class ExpandedGroup:
     """One group: its own entries, the groups below it, and its records for the path map."""
 
     entries: tuple[File | Symlink | Directory, ...]
@@ -37,8 +37,8 @@ class Groups:
     def __init__(self, store: Reads) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._nodes: dict[GroupId, Node] = {}
-        self._orders: dict[tuple[GroupId, ...], tuple[Node, ...]] = {}
+        self._nodes: dict[GroupId, ExpandedGroup] = {}
+        self._orders: dict[tuple[GroupId, ...], tuple[ExpandedGroup, ...]] = {}
         self._paths: dict[tuple[GroupId, ...], tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]] = {}
 
     def known(self, id: GroupId) -> bool:
@@ -48,11 +48,11 @@ class Groups:
     def load(self, ids: Iterable[GroupId]) -> None:
         """Have these groups and all below them in memory. From any thread."""
         with self._lock:
-            loaded: dict[GroupId, Node] = {}
+            loaded: dict[GroupId, ExpandedGroup] = {}
             self._load(ids, loaded)
             self._nodes.update(loaded)  # at the end: a group that is in memory has all below it there too
 
-    def _load(self, ids: Iterable[GroupId], loaded: dict[GroupId, Node]) -> None:
+    def _load(self, ids: Iterable[GroupId], loaded: dict[GroupId, ExpandedGroup]) -> None:
         wanted = [i for i in dict.fromkeys(ids) if i not in self._nodes]
         while wanted:
             found = self._store.get([Key(Kind.GROUP, i) for i in wanted])
@@ -64,20 +64,20 @@ class Groups:
                         f"input group {each.hex()} is not in the store", hint="run gg-infer again to record it"
                     )
                 group = decode_group(data)
-                loaded[each] = Node(group.entries, group.groups, self._records(group))
+                loaded[each] = ExpandedGroup(group.entries, group.groups, self._records(group))
                 below.update(dict.fromkeys(group.groups))
             wanted = [i for i in below if i not in self._nodes and i not in loaded]
 
     def _records(self, group: Group) -> bytes:
         return b"".join([record(entry) for entry in group.entries])
 
-    def node(self, id: GroupId) -> Node:
+    def node(self, id: GroupId) -> ExpandedGroup:
         """One group."""
         if id not in self._nodes:
             self.load((id,))
         return self._nodes[id]
 
-    def below(self, ids: tuple[GroupId, ...]) -> tuple[Node, ...]:
+    def below(self, ids: tuple[GroupId, ...]) -> tuple[ExpandedGroup, ...]:
         """Every group reachable from `ids`, each once, in a fixed order."""
         known = self._orders.get(ids)
         if known is not None:
@@ -139,7 +139,7 @@ class Groups:
         return known
 
 
-def all_entries(thunk: Thunk, nodes: Sequence[Node]) -> list[Entry]:
+def all_entries(thunk: Thunk, nodes: Sequence[ExpandedGroup]) -> list[Entry]:
     """The thunk's own entries, then those of its groups."""
     entries: list[Entry] = list(thunk.entries)
     for node in nodes:

@@ -8,7 +8,7 @@ the root was made, or it still has the declared bytes.
 The path map is loaded inside too, with the flag WATCH: it changes nothing, and tells which declared files were read and
 which paths were asked for in vain, so that the engine can look whether they exist outside. Programs that are linked
 statically cannot load it. For them the root alone decides: nothing undeclared is ever read, but nobody is told that it was
-missed, and `Ran.reads` is None, so that all that was declared counts as read.
+missed, and `RunResult.reads` is None, so that all that was declared counts as read.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from gg.host import native_programs as native
 from gg.host.trees import hash_file
 from gg.run import pathmap
 from gg.run.expand import Groups
-from gg.run.job import Job, Ran
+from gg.run.job import Job, RunResult
 from gg.run.process import Exit, Slot
-from gg.run.report import Report, link_inside
+from gg.run.report import ReportFile, link_inside
 from gg.run.start import Programs, through_links
 
 _BIND_SIZE = 256 * 1024
@@ -45,7 +45,7 @@ class JailRefused(GGError):
     exit_code = 69
 
 
-def run_in_jail(job: Job, groups: Groups, slot: Slot, scratch: str) -> Ran:
+def run_in_jail(job: Job, groups: Groups, slot: Slot, scratch: str) -> RunResult:
     """Run to the end. JailRefused, OSError when the root cannot be made, Killed after `Slot.cancel`."""
     jail = _Jail(job, groups, scratch)
     program, argv = os.fsencode(native.jail()), (b"gg-jail", jail.prepare())
@@ -61,7 +61,7 @@ class _Jail:
         self._root = top + b"/root"
         self._tmp = top + b"/tmp"
         self._map = top + b"/map"
-        self._report = Report(top + b"/report")
+        self._report = ReportFile(top + b"/report")
         self._spec = top + b"/spec"
         self._library = os.fsencode(native.pathmap_library())
         self._copied: dict[bytes, File] = {}
@@ -184,13 +184,13 @@ class _Jail:
 
     # After
 
-    def result(self, done: Exit) -> Ran:
+    def result(self, done: Exit) -> RunResult:
         told = done.stdout if self._job.thunk.closed else done.stderr
         if told.startswith(b"gg-jail: ") and done.status in (_REFUSED, _WRONG, 126, 127):
             return self._trouble(done, told)
         reported = self._report.read()
         written, removed = self._written(), self._removed()
-        return Ran(
+        return RunResult(
             status=done.status,
             stdout=done.stdout,
             stderr=marked(done.stderr, self._asked),
@@ -204,7 +204,7 @@ class _Jail:
             mapped=frozenset(self._mapped),
         )
 
-    def _trouble(self, done: Exit, told: bytes) -> Ran:
+    def _trouble(self, done: Exit, told: bytes) -> RunResult:
         """gg-jail's own words. A declared file that is gone since it was recorded is for the engine to bring back."""
         message = os.fsdecode(told.removeprefix(b"gg-jail: ").strip())
         if done.status == _REFUSED:
@@ -216,7 +216,7 @@ class _Jail:
         lacking = self._command.lacking(self._entries)
         if not gone and not lacking:
             raise OSError(f"the jail cannot be made: {message}")
-        return Ran(
+        return RunResult(
             status=done.status,
             stdout=b"",
             stderr=done.stderr,

@@ -44,7 +44,7 @@ class Job:
 
 
 @slotted(frozen=False, kw_only=True)
-class Ran:
+class RunResult:
     """How a command ended. `status` is as a shell gives it: 128 + N for signal N.
 
     `written`: files in the overlay, real path to (path in the overlay, executable). `removed`: declared files that it

@@ -16,10 +16,10 @@ from gg.core.thunk import Thunk
 from gg.formats import nar
 from gg.light.slotted import replace
 from gg.run.expand import Groups, all_entries
-from gg.run.job import Ran
+from gg.run.job import RunResult
 
 
-def settle(thunk: Thunk, ran: Ran, root: str, scratch: str, groups: Groups) -> Ran:
+def settle(thunk: Thunk, ran: RunResult, root: str, scratch: str, groups: Groups) -> RunResult:
     """`ran` with what it has made as archives in `scratch`, or as a failure. `root` holds what it wrote, by absolute paths.
 
     What it looked for in vain is not told: it is not there for such a thunk, whatever this machine has.
@@ -41,7 +41,7 @@ def settle(thunk: Thunk, ran: Ran, root: str, scratch: str, groups: Groups) -> R
 
 
 def _packed(
-    thunk: Thunk, ran: Ran, root: bytes, scratch: bytes, groups: Groups
+    thunk: Thunk, ran: RunResult, root: bytes, scratch: bytes, groups: Groups
 ) -> tuple[dict[SandboxPath, tuple[str, bool]], bytes]:
     """Archives by output, and what is wrong, if anything."""
     beside = next(_beside(thunk, ran, root, groups), None)
@@ -64,7 +64,7 @@ def _packed(
     return found, b""
 
 
-def _beside(thunk: Thunk, ran: Ran, root: bytes, groups: Groups) -> Iterator[bytes]:
+def _beside(thunk: Thunk, ran: RunResult, root: bytes, groups: Groups) -> Iterator[bytes]:
     """What it has in the directories of its outputs that is neither one of these nor declared."""
     own = {output.path for output in thunk.outputs}
     for directory in dict.fromkeys(os.path.dirname(path) for path in own):

@@ -12,7 +12,7 @@ from enum import Enum
 from gg.core.colour import ColourForm, shown
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File, Made, Reduction, Thunk
-from gg.run.job import Ran
+from gg.run.job import RunResult
 
 _CHILD_KILLED = (
     b"fatal error: Killed signal terminated program ",
@@ -22,14 +22,14 @@ _NO_MEMORY = (b"out of memory", b"memory exhausted", b"Cannot allocate memory", 
 _NO_SPACE = b"No space left on device"
 
 
-def left_as_they_were(thunk: Thunk, ran: Ran) -> tuple[File, ...]:
+def left_as_they_were(thunk: Thunk, ran: RunResult) -> tuple[File, ...]:
     """Inputs that the command was to change in place and left as they were (`ranlib`, of what has an index)."""
     left = {output.path for output in thunk.outputs} - ran.written.keys() - set(ran.removed)
     return tuple([e for e in thunk.entries if isinstance(e, File) and e.path in left])
 
 
 def reduction_of(
-    thunk: Thunk, ran: Ran, made: Mapping[SandboxPath, Made], extra: Collection[File], engine: str
+    thunk: Thunk, ran: RunResult, made: Mapping[SandboxPath, Made], extra: Collection[File], engine: str
 ) -> Reduction:
     """Of a command that ended well. `made`: what it has written. `extra`: files that were let in beside those declared."""
     outputs = {file.path: Made(file.blob, file.executable) for file in left_as_they_were(thunk, ran)} | dict(made)
@@ -56,7 +56,7 @@ class Blame(Enum):
     SPACE = "no space left for what it writes"
 
 
-def blame(ran: Ran, memory_ran_out: Callable[[Ran], bool], is_full: Callable[[], bool]) -> Blame:
+def blame(ran: RunResult, memory_ran_out: Callable[[RunResult], bool], is_full: Callable[[], bool]) -> Blame:
     """Whose fault it is. A compiler driver reports as its own failure that what it ran was killed, or that there was no
     room for what it wrote, or no memory; whether that is so the host knows.
     """

@@ -27,7 +27,7 @@ class Reported:
     directories: tuple[SandboxPath, ...] = ()
 
 
-class Report:
+class ReportFile:
     """The report file of one slot."""
 
     def __init__(self, path: bytes) -> None:

@@ -21,10 +21,10 @@ from gg.host import native_programs as native
 from gg.host.trees import empty_tree, remove_tree
 from gg.light.named import NamedTuple
 from gg.run import pathmap
-from gg.run.expand import Groups, Node
-from gg.run.job import Isolation, Job, Ran
+from gg.run.expand import ExpandedGroup, Groups
+from gg.run.job import Isolation, Job, RunResult
 from gg.run.process import Exit, Slot
-from gg.run.report import Report, link_inside
+from gg.run.report import ReportFile, link_inside
 from gg.run.start import Command, Programs
 
 LOADER_FAILED = b"error while loading shared libraries"
@@ -39,7 +39,7 @@ class _Prepared(NamedTuple):
     groups, how it is started, and whether it `asked` for colours.
     """
 
-    nodes: Sequence[Node]
+    nodes: Sequence[ExpandedGroup]
     own: Sequence[Shown]
     targets: Sequence[bytes]
     mapped: frozenset[SandboxPath]
@@ -57,7 +57,7 @@ class Runner:
         self._gone = os.path.join(scratch, "gone")
         self._tmp = os.path.join(scratch, "tmp")
         self._listings = os.path.join(scratch, "ls")
-        self._report = Report(os.fsencode(os.path.join(scratch, "report")))
+        self._report = ReportFile(os.fsencode(os.path.join(scratch, "report")))
         self._programs = Programs()
         self._map = os.path.join(scratch, "map")
         for directory in (self._overlay, self._gone, self._tmp):
@@ -72,7 +72,7 @@ class Runner:
         """gg-warden, which has no process left of a command; empty for who sees to that himself."""
         return os.fsencode(native.warden())
 
-    def run(self, job: Job) -> Ran:
+    def run(self, job: Job) -> RunResult:
         """Run to the end. OSError when the host refuses something, JailRefused for a jail, Killed after `cancel`."""
         self._clear()
         if job.isolation is Isolation.PATHMAP:
@@ -81,7 +81,7 @@ class Runner:
                 return self._settled(job.thunk, ran, self._overlay)
         return self._settled(job.thunk, self._run_jailed(job), os.path.join(self._scratch, "root"))
 
-    def _settled(self, thunk: Thunk, ran: Ran, root: str) -> Ran:
+    def _settled(self, thunk: Thunk, ran: RunResult, root: str) -> RunResult:
         """What it came to; `root` holds what it wrote."""
         if not thunk.closed:
             return ran
@@ -89,7 +89,7 @@ class Runner:
 
         return settle(thunk, ran, root, self._scratch, self._groups)
 
-    def _run_jailed(self, job: Job) -> Ran:
+    def _run_jailed(self, job: Job) -> RunResult:
         from gg.run.jail import run_in_jail
 
         ran = run_in_jail(job, self._groups, self._slot, self._scratch)
@@ -123,7 +123,7 @@ class Runner:
 
     # The path map
 
-    def _run_mapped(self, job: Job) -> Ran | None:
+    def _run_mapped(self, job: Job) -> RunResult | None:
         """None if the path map cannot work in the program, which then has not been started."""
         prepared = self._prepare(job)
         if prepared is None:
@@ -179,7 +179,7 @@ class Runner:
         env.update(prepared.command.env)
         return env
 
-    def _observe(self, done: Exit, observed: pathmap.Observed, prepared: _Prepared) -> Ran:
+    def _observe(self, done: Exit, observed: pathmap.Observed, prepared: _Prepared) -> RunResult:
         entries: list[Shown] = list(prepared.own)
         for node in prepared.nodes:
             entries.extend(node.entries)
@@ -189,7 +189,7 @@ class Runner:
         lacking: tuple[SandboxPath, ...] = ()
         if len(command.needs) > 2:  # a script: its interpreter was started past the path map
             lacking = command.lacking({e.path: e for e in entries})
-        return Ran(
+        return RunResult(
             status=done.status,
             stdout=self._said(done.stdout),
             stderr=marked(self._said(done.stderr), prepared.asked),

@@ -48,7 +48,7 @@ _OBJECT = struct.Struct("!IB")
 _LAST, _ABSENT = 1, 2
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """See the head of this module."""
 
     HELLO = 1
@@ -70,7 +70,7 @@ class Kind(IntEnum):
 class Frame(NamedTuple):
     """`last`: the message ends with it."""
 
-    kind: Kind
+    kind: FrameKind
     number: int
     last: bool
     data: bytes
@@ -95,7 +95,7 @@ class Welcome(NamedTuple):
     machine: str
 
 
-def encode_frames(kind: Kind, number: int, data: bytes = b"") -> list[bytes]:
+def encode_frames(kind: FrameKind, number: int, data: bytes = b"") -> list[bytes]:
     """The frames of a message, ready to be sent."""
     if len(data) <= PART:
         return [HEAD.pack(kind, 1, number, len(data)) + data]
@@ -105,27 +105,27 @@ def encode_frames(kind: Kind, number: int, data: bytes = b"") -> list[bytes]:
     return [HEAD.pack(kind, n == last, number, len(part)) + part for n, part in enumerate(parts)]
 
 
-def one(kind: Kind, number: int, data: bytes, *, last: bool) -> bytes:
+def one(kind: FrameKind, number: int, data: bytes, *, last: bool) -> bytes:
     """A single frame of a message."""
     return HEAD.pack(kind, last, number, len(data)) + data
 
 
-def decode_head(data: bytes, taken: frozenset[Kind]) -> tuple[Kind, bool, int, int]:
+def decode_head(data: bytes, taken: frozenset[FrameKind]) -> tuple[FrameKind, bool, int, int]:
     """Kind, whether it is the last of its message, number, and length of what follows. FormatError, also for a kind that is
     not among those `taken`.
     """
     kind, mark, number, length = HEAD.unpack(data)
     if kind not in taken or mark > 1 or length > MOST_FRAME:
         raise FormatError("a frame is damaged", hint="something else speaks there, or another version of gg")
-    return Kind(kind), bool(mark), number, length
+    return FrameKind(kind), bool(mark), number, length
 
 
 class Whole:
     """Puts the frames of messages together. `most`: how long a message of a kind may be."""
 
-    def __init__(self, most: dict[Kind, int]) -> None:
+    def __init__(self, most: dict[FrameKind, int]) -> None:
         self._most = most
-        self._begun: dict[tuple[Kind, int], bytearray] = {}
+        self._begun: dict[tuple[FrameKind, int], bytearray] = {}
 
     def take(self, frame: Frame) -> bytes | None:
         """The message, if it is whole with this frame. FormatError when it is too long, or too many are begun."""

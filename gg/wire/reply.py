@@ -59,7 +59,7 @@ _REFUSALS = (
 _FAULTS = {fault.value: fault for fault in _REFUSALS}  # others are found out here: no worker may say them
 
 
-class Worker(NamedTuple):
+class WorkerInfo(NamedTuple):
     """Who answers. `name` tells one environment from another; `cold`: this was its first request. Memory in bytes."""
 
     version: str
@@ -119,7 +119,7 @@ Result = Succeeded | ToolFailed | Refused
 class Reply(NamedTuple):
     """See the head of this module. `objects` is encoded by `encode_outputs`, and compressed if `codec` says so."""
 
-    worker: Worker
+    worker: WorkerInfo
     results: tuple[Result, ...]
     spans: tuple[Span, ...] = ()
     cache: CacheUse = CacheUse()
@@ -186,7 +186,7 @@ def decode_reply(data: bytes, request: bytes) -> Reply:
         _, _, worker, spans, cache, results, codec, objects = cast("list[Any]", fields)
         if typed(worker, _WORKER_TYPES) and typed(cache, _CACHE_TYPES) and codec in (RAW, ZSTD):
             return Reply(
-                worker=Worker(*worker[:3], *check_numbers(worker[3:])),
+                worker=WorkerInfo(*worker[:3], *check_numbers(worker[3:])),
                 results=tuple([_result(result) for result in results]),
                 spans=tuple([_span(span) for span in spans]),
                 cache=CacheUse(*check_numbers(cache)),

@@ -51,7 +51,7 @@ _TASK_TYPES: list[type] = [bytes, list, int]
 _EXTRA_TYPES: list[type] = [bytes, bytes, bytes, list]
 
 
-class Place(NamedTuple):
+class BucketLocation(NamedTuple):
     """Where objects are. `endpoint` is a URL without a path, or empty for AWS's own of that region. `owner`: the account that
     the bucket must belong to; empty where there are none.
     """
@@ -81,7 +81,7 @@ class Task(NamedTuple):
     milliseconds: int = 0
 
 
-class Pack(NamedTuple):
+class PackReference(NamedTuple):
     """A pack by its digest; its size, and how many bytes at its end hold its index."""
 
     digest: bytes
@@ -93,8 +93,8 @@ class Request(NamedTuple):
     """See the head of this module. `objects` is encoded by `encode_objects`, and compressed if `codec` says so."""
 
     tasks: tuple[Task, ...]
-    packs: tuple[Pack, ...] = ()
-    place: Place = Place()
+    packs: tuple[PackReference, ...] = ()
+    place: BucketLocation = BucketLocation()
     limits: Limits = Limits()
     directories: tuple[SandboxPath, ...] = ()
     codec: int = RAW
@@ -159,7 +159,7 @@ def decode_request(data: bytes) -> Request:
             return Request(
                 tasks=tuple(map(_task, tasks)),
                 packs=_packs(packs),
-                place=Place(*place),
+                place=BucketLocation(*place),
                 limits=Limits(*check_numbers(limits)),
                 directories=paths_of(directories),
                 codec=codec,
@@ -190,11 +190,13 @@ def paths_of(joined: bytes) -> tuple[SandboxPath, ...]:
     return tuple(map(SandboxPath, paths))
 
 
-def _packs(raw: object) -> tuple[Pack, ...]:
+def _packs(raw: object) -> tuple[PackReference, ...]:
     if typed(raw, _PACKS_TYPES):
         digests, sizes, tails = cast("list[Any]", raw)
         if len(sizes) == len(tails):
-            return tuple(map(Pack, split_digests(digests, len(sizes)), check_numbers(sizes), check_numbers(tails)))
+            return tuple(
+                map(PackReference, split_digests(digests, len(sizes)), check_numbers(sizes), check_numbers(tails))
+            )
     raise damaged("request")
 
 

@@ -10,7 +10,7 @@ might share says nothing (`gg.core.ticks`): then too it is hashed.
 An executable is a file of its own, `HEX.x`: a mode belongs to the file, and an assembler's input must not look like a
 program because another thunk executes the same bytes.
 
-What is in a `Layer` is here from the start: it is used where it stands, counts nothing, and is never removed.
+What is in a `LayerObjects` is here from the start: it is used where it stands, counts nothing, and is never removed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gg.core.ticks import time_settled
 from gg.errors import FormatError
 from gg.host.files import hash_fd
 from gg.store.base import Key, Kind
-from gg.worker.layer_objects import Layer
+from gg.worker.layer_objects import LayerObjects
 
 _SHARE = 0.8  # of what the file system has, for all objects together
 
@@ -39,11 +39,11 @@ _SHARE = 0.8  # of what the file system has, for all objects together
 class Cache:
     """Objects by key. `limit` in bytes; 0 for most of what the file system has now. `layer`: what is here besides."""
 
-    def __init__(self, directory: str, limit: int = 0, layer: Layer | None = None) -> None:
+    def __init__(self, directory: str, limit: int = 0, layer: LayerObjects | None = None) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         os.makedirs(directory)
         self._directory = directory
-        self._layer = layer or Layer()
+        self._layer = layer or LayerObjects()
         self.limit = limit or room(directory)
         self._lock = threading.Lock()
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first

@@ -20,7 +20,7 @@ from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, quote_pa
 from gg.errors import FormatError
 from gg.share.s3.pack import Index, blob_name, extract_each, open_block, pack_name, read_tail
 from gg.store.base import Key, Kind
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class S3:
         self._context: ssl.SSLContext | None = None
         self.requests = self.puts = 0
 
-    def connect(self, place: Place, packs: tuple[Pack, ...]) -> Objects:
+    def connect(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> Objects:
         """What one request of the coordinator names."""
         return Objects(self, place, packs)
 
@@ -74,7 +74,7 @@ class S3:
         self._indexes[digest] = index
 
     def get(
-        self, place: Place, name: str, span: tuple[int, int] | None = None, most: int = _MOST_OBJECT
+        self, place: BucketLocation, name: str, span: tuple[int, int] | None = None, most: int = _MOST_OBJECT
     ) -> bytes | None:
         """An object or a range of it; None if it is not there, or has more than `most` bytes. OSError after several tries."""
         headers = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
@@ -89,7 +89,7 @@ class S3:
             return None
         raise OSError(f"S3 answers {status} for {name}")
 
-    def put(self, place: Place, name: str, data: bytes) -> None:
+    def put(self, place: BucketLocation, name: str, data: bytes) -> None:
         """Put an object unless it is there with these bytes. OSError after several tries."""
         headers = {"Content-Length": str(len(data))}
         status, _ = self._patiently(place, "PUT", name, {"If-None-Match": "*", **headers}, data)
@@ -98,7 +98,7 @@ class S3:
         if status not in (200, 409, 412):
             raise OSError(f"S3 answers {status} when {name} is put")
 
-    def _has_bytes(self, place: Place, name: str, data: bytes) -> bool:
+    def _has_bytes(self, place: BucketLocation, name: str, data: bytes) -> bool:
         """Whether the object that is there has these bytes and no more: somebody may have put others under this name."""
         for start in range(0, len(data) + 1, _LARGE_SPAN):
             part = data[start : start + _LARGE_SPAN]
@@ -107,7 +107,7 @@ class S3:
         return True
 
     def _patiently(
-        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes, most: int = _PART
+        self, place: BucketLocation, method: str, name: str, headers: dict[str, str], body: bytes, most: int = _PART
     ) -> tuple[int, bytes]:
         for left in reversed(range(_TRIES)):
             try:
@@ -123,7 +123,7 @@ class S3:
         raise OSError(f"{method} {name}: {trouble}")
 
     def _once(
-        self, place: Place, method: str, name: str, headers: dict[str, str], body: bytes, most: int
+        self, place: BucketLocation, method: str, name: str, headers: dict[str, str], body: bytes, most: int
     ) -> tuple[int, bytes]:
         """Status and body, of which no more than `most` bytes and one are read."""
         url, path = self._where(place, name)
@@ -143,7 +143,7 @@ class S3:
             self._drop()  # what is left of it is nobody's
         return answer.status, data
 
-    def _where(self, place: Place, name: str) -> tuple[str, str]:
+    def _where(self, place: BucketLocation, name: str) -> tuple[str, str]:
         key = f"{place.prefix}/{name}" if place.prefix else name
         endpoint = place.endpoint or self._endpoint
         if endpoint:
@@ -185,7 +185,7 @@ class S3:
 class Objects:
     """The source of one request."""
 
-    def __init__(self, s3: S3, place: Place, packs: tuple[Pack, ...]) -> None:
+    def __init__(self, s3: S3, place: BucketLocation, packs: tuple[PackReference, ...]) -> None:
         self._s3 = s3
         self._place = place
         self._packs = packs
@@ -226,7 +226,7 @@ class Objects:
             left = {key for key in left if not cache.have(key)}
         return left
 
-    def _open(self, pack: Pack, cache: Cache) -> None:
+    def _open(self, pack: PackReference, cache: Cache) -> None:
         """Know what is in a pack; a small one is taken whole. One that is gone or damaged is left out."""
         name = pack_name(pack.digest)
         whole = pack.size <= _SMALL_PACK
@@ -243,13 +243,15 @@ class Objects:
         self._s3.learn(pack.digest, index)
 
     @staticmethod
-    def _chosen(pack: Pack, index: Index, wanted: set[Key], cache: Cache) -> list[Key]:
+    def _chosen(pack: PackReference, index: Index, wanted: set[Key], cache: Cache) -> list[Key]:
         """All of a pack if most of it is wanted and there is room for it."""
         size = sum(block.length for block in index.blocks_of(wanted))
         whole = size >= _MOST * pack.size and _size(index) <= cache.room
         return [key for key in index.members if not cache.have(key)] if whole else list(wanted)
 
-    def _parts(self, pack: Pack, index: Index, keys: Collection[Key], cache: Cache) -> Iterator[Callable[[], None]]:
+    def _parts(
+        self, pack: PackReference, index: Index, keys: Collection[Key], cache: Cache
+    ) -> Iterator[Callable[[], None]]:
         """What is to be done for these members, the large ones first."""
         small = [key for key in keys if index.members[key].size < _LARGE]
         for key in sorted(set(keys) - set(small), key=lambda k: -index.members[k].size):
@@ -257,14 +259,14 @@ class Objects:
         for span, found in _ranges(index, small):
             yield partial(self._fetch_range, pack, index, span, found, cache)
 
-    def _fetch_large(self, pack: Pack, index: Index, key: Key, cache: Cache) -> None:
+    def _fetch_large(self, pack: PackReference, index: Index, key: Key, cache: Cache) -> None:
         """One member, without ever having it in memory. One that is damaged is left out."""
         try:
             cache.put_parts(key, self._opened(pack, index, key))
         except FormatError:
             pass
 
-    def _opened(self, pack: Pack, index: Index, key: Key) -> Iterator[bytes]:
+    def _opened(self, pack: PackReference, index: Index, key: Key) -> Iterator[bytes]:
         """A member's bytes, a block at a time; FormatError where one is damaged or gone."""
         member = index.members[key]
         for start, end in index.spans([key], most=_LARGE_SPAN):
@@ -278,7 +280,7 @@ class Objects:
                     yield raw[begin : member.start + member.size - block.raw_start]
 
     def _fetch_range(
-        self, pack: Pack, index: Index, span: tuple[int, int], keys: Collection[Key], cache: Cache
+        self, pack: PackReference, index: Index, span: tuple[int, int], keys: Collection[Key], cache: Cache
     ) -> None:
         data = self._s3.get(self._place, pack_name(pack.digest), span)
         if data is not None:

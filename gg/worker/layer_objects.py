@@ -12,7 +12,7 @@ import threading
 from gg.host.trees import hash_file
 
 
-class Layer:
+class LayerObjects:
     """`directory` need not exist. Thread-safe."""
 
     def __init__(self, directory: str = "") -> None:

@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 
 from gg.errors import FormatError
 from gg.wire import frames
-from gg.wire.frames import Frame, Kind, Welcome
+from gg.wire.frames import Frame, FrameKind, Welcome
 from gg.wire.request import decode_request
-from gg.worker.slots import Slots, Work
+from gg.worker.slots import SlotRequest, Slots
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ _HELLO_S = 10.0
 _STRANGERS = 64  # connections that have not shown a token yet
 _ANSWER_S = 120.0  # how long a coordinator may take to send an object on
 _PARTS = 64  # of objects, that have come and are not on disk yet
-_TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT, Kind.BYE, Kind.BEAT})
+_TAKEN = frozenset({FrameKind.RUN, FrameKind.CANCEL, FrameKind.OBJECT, FrameKind.BYE, FrameKind.BEAT})
 _MOST_WAITING = 100_000  # requests of one coordinator
 
 
@@ -54,7 +54,7 @@ class Listener:
         if self._server is not None:
             self._server.close()
         for connection in list(self._connections):
-            connection.send_soon(Kind.LEAVING, 0)
+            connection.send_soon(FrameKind.LEAVING, 0)
         await asyncio.get_running_loop().run_in_executor(None, self._slots.leave, seconds)
         for connection in list(self._connections):
             await connection.flush()
@@ -80,15 +80,15 @@ class Listener:
         try:
             async with asyncio.timeout(_HELLO_S):
                 head = await reader.readexactly(frames.HEAD.size)
-                _, _, _, length = frames.decode_head(head, frozenset({Kind.HELLO}))
+                _, _, _, length = frames.decode_head(head, frozenset({FrameKind.HELLO}))
                 hello = frames.decode_hello(await reader.readexactly(length))
                 refused = self._refusal(hello.token)
                 if refused:
-                    writer.write(frames.encode_frames(Kind.REFUSED, 0, refused.encode())[0])
+                    writer.write(frames.encode_frames(FrameKind.REFUSED, 0, refused.encode())[0])
                     await writer.drain()
                     self._say(f"{_peer(writer)} was refused: {refused}")
                     return None
-                writer.write(frames.encode_frames(Kind.WELCOME, 0, frames.encode_welcome(self._welcome))[0])
+                writer.write(frames.encode_frames(FrameKind.WELCOME, 0, frames.encode_welcome(self._welcome))[0])
                 await writer.drain()
                 return hello.name
         finally:
@@ -129,7 +129,7 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._loop = asyncio.get_running_loop()
-        self._whole = frames.Whole({Kind.RUN: frames.MOST_REQUEST})
+        self._whole = frames.Whole({FrameKind.RUN: frames.MOST_REQUEST})
         self._questions: dict[int, asyncio.Queue[bytes | None]] = {}
         self._last_question = 0
         self._under_way = 0
@@ -144,17 +144,17 @@ class _Connection:
         while True:
             frame = await self._read()
             match frame.kind:
-                case Kind.RUN:
+                case FrameKind.RUN:
                     request = self._whole.take(frame)
                     if request is not None:
                         self._run(frame.number, request)
-                case Kind.CANCEL:
+                case FrameKind.CANCEL:
                     await self._loop.run_in_executor(None, self._slots.cancel, self, frame.number)
-                case Kind.OBJECT:
+                case FrameKind.OBJECT:
                     question = self._questions.get(frame.number)
                     if question is not None:
                         await question.put(frame.data)
-                case Kind.BYE:
+                case FrameKind.BYE:
                     return
                 case _:
                     pass
@@ -175,39 +175,39 @@ class _Connection:
             memory = 0  # whoever handles it says what is wrong
 
         def started() -> None:
-            self._loop.call_soon_threadsafe(self.send_soon, Kind.STARTED, number)
+            self._loop.call_soon_threadsafe(self.send_soon, FrameKind.STARTED, number)
 
         def done(reply: bytes | None) -> None:
             self._loop.call_soon_threadsafe(self._done, number, reply)
 
-        self._slots.submit(Work(self, number, request, memory, _Coordinator(self, number), started, done))
+        self._slots.submit(SlotRequest(self, number, request, memory, _Coordinator(self, number), started, done))
 
     def _done(self, number: int, reply: bytes | None) -> None:
         self._under_way -= 1
         self.served += reply is not None
-        self.send_soon(Kind.BACK if reply is None else Kind.REPLY, number, reply or b"")
+        self.send_soon(FrameKind.BACK if reply is None else FrameKind.REPLY, number, reply or b"")
 
-    def send_soon(self, kind: Kind, number: int, data: bytes = b"") -> None:
+    def send_soon(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         """From the loop."""
         if not self._over:
             task = self._loop.create_task(self._send_quietly(kind, number, data))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
 
-    async def _send_quietly(self, kind: Kind, number: int, data: bytes) -> None:
+    async def _send_quietly(self, kind: FrameKind, number: int, data: bytes) -> None:
         try:
             await self.send(kind, number, data)
         except OSError:
             pass  # who reads will notice
 
-    async def send(self, kind: Kind, number: int, data: bytes = b"") -> None:
+    async def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         for frame in frames.encode_frames(kind, number, data):
             if self._over:
                 raise OSError("the coordinator has gone")
             self._writer.write(frame)
             await self._writer.drain()
 
-    async def send_part(self, kind: Kind, number: int, data: bytes, *, last: bool) -> None:
+    async def send_part(self, kind: FrameKind, number: int, data: bytes, *, last: bool) -> None:
         """One frame of a message."""
         if self._over:
             raise OSError("the coordinator has gone")
@@ -222,7 +222,7 @@ class _Connection:
     async def beat(self) -> None:
         while True:
             await asyncio.sleep(frames.BEAT_S)
-            await self._send_quietly(Kind.BEAT, 0, b"")
+            await self._send_quietly(FrameKind.BEAT, 0, b"")
 
     def close(self) -> None:
         self._writer.close()
@@ -253,7 +253,7 @@ class _Connection:
         self._questions[number] = asyncio.Queue(_PARTS)
         if self._over:
             raise OSError("the coordinator has gone")
-        await self.send(Kind.NEED, number, need)
+        await self.send(FrameKind.NEED, number, need)
         return number
 
     async def part(self, number: int) -> bytes:
@@ -291,4 +291,4 @@ class _Coordinator:
 
     def put_part(self, output: bytes, *, last: bool) -> None:
         """Pass a part of an output on. OSError."""
-        self._connection.call(self._connection.send_part(Kind.OUTPUT, self._number, output, last=last), _ANSWER_S)
+        self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, output, last=last), _ANSWER_S)

@@ -13,7 +13,7 @@ from gg.store.base import Key, Kind, blob_key
 from gg.worker.disk_cache import Cache
 
 
-class Source(Protocol):
+class ObjectSource(Protocol):
     """Where objects come from that are not here, and where big outputs go."""
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
@@ -66,7 +66,7 @@ class GroupObjects:
         return {key: data for key, data in found.items() if data is not None}
 
 
-class Inputs:
+class InputFetcher:
     """Brings inputs into the cache. `groups` reads from `GroupObjects` over the same cache."""
 
     def __init__(self, cache: Cache, groups: Groups) -> None:
@@ -82,7 +82,7 @@ class Inputs:
         for kind, data in objects:
             self._cache.put(Key(Kind(kind), blake3(data).digest()), data)
 
-    def bring(self, ids: tuple[GroupId, ...], own: Collection[File], source: Source) -> Collection[Key]:
+    def bring(self, ids: tuple[GroupId, ...], own: Collection[File], source: ObjectSource) -> Collection[Key]:
         """Have the groups, all files in them and the task's own; the keys of all. Absent for what cannot be had."""
         files = (*own, *self._grouped(ids, source))
         wanted = {(blob_key(f.blob), f.executable) for f in files}
@@ -101,7 +101,7 @@ class Inputs:
         self._cache.trim(needed)
         return needed
 
-    def _grouped(self, ids: tuple[GroupId, ...], source: Source) -> tuple[File, ...]:
+    def _grouped(self, ids: tuple[GroupId, ...], source: ObjectSource) -> tuple[File, ...]:
         known = self._files.get(ids)
         if known is None:
             self._bring_groups(ids, source)
@@ -112,7 +112,7 @@ class Inputs:
             self._files[ids] = known
         return known
 
-    def _bring_groups(self, ids: Sequence[GroupId], source: Source) -> None:
+    def _bring_groups(self, ids: Sequence[GroupId], source: ObjectSource) -> None:
         """A level of the graph at a time; in practice all of them come in one pack with the first."""
         seen: set[GroupId] = set()
         wanted = list(dict.fromkeys(ids))
@@ -129,7 +129,7 @@ class Inputs:
                 below.update(dict.fromkeys(decode_group(data).groups))
             wanted = [each for each in below if each not in seen]
 
-    def _fetch(self, keys: Sequence[Key], source: Source) -> None:
+    def _fetch(self, keys: Sequence[Key], source: ObjectSource) -> None:
         source.fetch(keys, self._cache)
         absent = [key for key in keys if not self._cache.have(key)]
         if absent:

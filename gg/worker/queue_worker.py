@@ -17,11 +17,10 @@ from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.errors import FormatError, GGError
 from gg.schedule.events import Fault
 from gg.wire.letters import MOST_REPLY, AnswerLetter, JobLetter, decode_job, encode_answer
-from gg.wire.reply import Refused, Reply, encode_reply
-from gg.wire.reply import Worker as Who
+from gg.wire.reply import Refused, Reply, WorkerInfo, encode_reply
 from gg.wire.request import Request, decode_request
-from gg.worker.s3_relay import Bucket
-from gg.worker.slots import Slots, Work
+from gg.worker.s3_relay import SharedObjects
+from gg.worker.slots import SlotRequest, Slots
 
 VISIBLE_AFTER_S = 60
 _BEAT_S = 10.0
@@ -50,7 +49,7 @@ class QueueWorker:
         slots: Slots,
         queues: Queues,
         url: str,
-        bucket: Bucket,
+        bucket: SharedObjects,
         name: str,
         version: str,
         say: Callable[[str], None],
@@ -137,12 +136,12 @@ class QueueWorker:
             self._loop.call_soon_threadsafe(self._done, job.id, reply)
 
         relay = self._bucket.relay(request.place, request.packs)
-        self._slots.submit(Work("queue", next(self._numbers), job.request, memory, relay, started, done))
+        self._slots.submit(SlotRequest("queue", next(self._numbers), job.request, memory, relay, started, done))
 
     def _refusal(self, request: Request, job: JobLetter) -> bytes:
         died = Refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it")
         results = tuple([died] * len(request.tasks))
-        return encode_reply(Reply(Who(self._version, self._name), results), job.request)
+        return encode_reply(Reply(WorkerInfo(self._version, self._name), results), job.request)
 
     def _started(self, taken: _Taken) -> None:
         taken.since = time.monotonic()
@@ -157,7 +156,7 @@ class QueueWorker:
             request = decode_request(taken.job.request)
             big = Refused(Fault.TOO_BIG, "what it printed is too big for a message")
             results = tuple([big] * len(request.tasks))
-            reply = encode_reply(Reply(Who(self._version, self._name), results), taken.job.request)
+            reply = encode_reply(Reply(WorkerInfo(self._version, self._name), results), taken.job.request)
         what = "back" if reply is None else "reply"
         self._tell(taken, AnswerLetter(id, self._name, what, reply or b""))
         self._finish_with(taken.handle)

@@ -13,14 +13,14 @@ from gg.aws.sign import Credentials
 from gg.host.trees import hash_file
 from gg.store.base import Key, Kind
 from gg.wire import frames
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
 from gg.worker.fetching import S3, Objects
 
 _KINDS = {int(kind): kind for kind in Kind}
 
 
-class Bucket:
+class SharedObjects:
     """The objects of this machine's slots. `cache` bytes, 0 for most of what there is room for."""
 
     def __init__(
@@ -31,7 +31,7 @@ class Bucket:
         self.tmp = directory
         self._s3 = S3(credentials, endpoint)
 
-    def relay(self, place: Place, packs: tuple[Pack, ...]) -> S3Relay:
+    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> S3Relay:
         """For one request."""
         return S3Relay(self, self._s3.connect(place, packs))
 
@@ -42,7 +42,7 @@ class Bucket:
 class S3Relay:
     """For one slot at a time."""
 
-    def __init__(self, bucket: Bucket, objects: Objects) -> None:
+    def __init__(self, bucket: SharedObjects, objects: Objects) -> None:
         self._bucket = bucket
         self._objects = objects
         self._writing: dict[bytes, str] = {}

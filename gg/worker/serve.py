@@ -29,7 +29,7 @@ from gg.core.thunk import Directory, File, Made, Thunk
 from gg.errors import GGError
 from gg.host.trees import hash_file
 from gg.run.elsewhere import Elsewhere, Lacking, PlacedGroups, Static
-from gg.run.job import Job, Ran
+from gg.run.job import Job, RunResult
 from gg.run.process import Killed, TooMuch
 from gg.run.reducing import Blame, blame, reduction_of
 from gg.schedule.events import Fault
@@ -43,21 +43,19 @@ from gg.wire.reply import (
     Span,
     Succeeded,
     ToolFailed,
+    WorkerInfo,
     encode_outputs,
     encode_reply,
     encode_wrong_version,
-)
-from gg.wire.reply import (
-    Worker as Who,
 )
 from gg.wire.request import (
     MOST_CARRIED,
     MOST_EXPANDED,
     RAW,
     ZSTD,
+    BucketLocation,
     Limits,
-    Pack,
-    Place,
+    PackReference,
     Request,
     Task,
     WrongVersion,
@@ -66,14 +64,14 @@ from gg.wire.request import (
 )
 from gg.worker.between import Between, Spoilt
 from gg.worker.disk_cache import Cache
-from gg.worker.layer_objects import Layer
-from gg.worker.objects import Absent, GroupObjects, Inputs, Nowhere, Source
+from gg.worker.layer_objects import LayerObjects
+from gg.worker.objects import Absent, GroupObjects, InputFetcher, Nowhere, ObjectSource
 from gg.worker.writable import Writable
 
 _COMPRESS_FROM = 512  # bytes
 _OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
 
-Connect = Callable[[Place, tuple[Pack, ...]], Source]
+Connect = Callable[[BucketLocation, tuple[PackReference, ...]], ObjectSource]
 Stop = threading.Event
 _CANCELLED = Refused(Fault.CANCELLED, "cancelled")
 
@@ -123,7 +121,7 @@ class Worker:
         self._memory = memory
         self._between = Between(directory, alone=alone)
         objects = os.path.join(directory, "objects")
-        self._cache = Cache(objects, cache, Layer(layer))
+        self._cache = Cache(objects, cache, LayerObjects(layer))
         libraries = os.path.join(directory, "libraries")
         os.makedirs(libraries, exist_ok=True)
         self._begin(b"")
@@ -141,7 +139,7 @@ class Worker:
         """Serve this one, and know nothing of any other."""
         self._coordinator = coordinator
         self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
-        self._inputs = Inputs(self._cache, self._groups)
+        self._inputs = InputFetcher(self._cache, self._groups)
         scratch, libraries = os.path.join(self._directory, "run"), os.path.join(self._directory, "libraries")
         self._runner = Elsewhere(
             scratch, self._groups, self._cache.place, libraries, self._memory, after=self._between.end
@@ -149,7 +147,7 @@ class Worker:
         self._cache.disown()
 
     def handle(
-        self, data: bytes, seconds: float | None = None, *, source: Source | None = None, stop: Stop | None = None
+        self, data: bytes, seconds: float | None = None, *, source: ObjectSource | None = None, stop: Stop | None = None
     ) -> bytes:
         """The reply to one request. `seconds`: how long there is until the platform ends this environment. `source`: where
         objects are that the request needs, if the request itself does not say. `stop`: set before `cancel` is called.
@@ -170,7 +168,7 @@ class Worker:
         codec = RAW
         if len(objects) >= _COMPRESS_FROM:
             codec, objects = ZSTD, zstandard.compress(objects, 1)
-        who = Who(gg.__version__, self._name, self._requests == 1, self._memory)
+        who = WorkerInfo(gg.__version__, self._name, self._requests == 1, self._memory)
         use = counted.use(books.here, self._cache.evicted)
         return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects), data)
 
@@ -267,7 +265,7 @@ class Worker:
             if timer:
                 timer.cancel()
 
-    def _failed(self, ran: Ran) -> Result:
+    def _failed(self, ran: RunResult) -> Result:
         why = blame(ran, lambda ran: bool(self._memory) and ran.usage.memory > self._memory // 2, lambda: False)
         if why is Blame.MEMORY:
             return Refused(Fault.MEMORY, f"took {ran.usage.memory >> 20} MiB and more")
@@ -277,7 +275,9 @@ class Worker:
 
     # Outputs
 
-    def _keep(self, ran: Ran, thunk: Thunk, limits: Limits, source: _Counted, books: _Books) -> dict[SandboxPath, Made]:
+    def _keep(
+        self, ran: RunResult, thunk: Thunk, limits: Limits, source: _Counted, books: _Books
+    ) -> dict[SandboxPath, Made]:
         """Put what was written where the coordinator finds it: into the reply, or into the store."""
         made: dict[SandboxPath, Made] = {}
         seen: set[BlobId] = set()
@@ -307,7 +307,7 @@ class Worker:
 class _Counted:
     """A source, and how much came from it."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: ObjectSource) -> None:
         self._source = source
         self.fetched = 0
         self.fetched_bytes = 0

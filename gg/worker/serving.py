@@ -24,7 +24,7 @@ from gg.worker.slots import Slots
 _LOOK_S = 1.0
 
 
-class Options(NamedTuple):
+class WorkerOptions(NamedTuple):
     """`host`, `port`: where to listen; port 0 for any. `queue`: a queue's name or URL to read instead; `region`: where it is.
     `idle`: seconds without work after which it ends, 0 for never. `grace`: how long what runs may take when it is to leave.
     `metadata`: the address of the metadata service to ask for notices.
@@ -52,7 +52,7 @@ class Taker(Protocol):
 Say = Callable[[str], None]
 
 
-def run(options: Options, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
+def run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
     """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there.
 
     With an `identity` it listens, without one it reads the queue.
@@ -60,7 +60,7 @@ def run(options: Options, identity: Identity | None, ready: Callable[[int], None
     asyncio.run(_run(options, identity, ready, say))
 
 
-async def _run(options: Options, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
+async def _run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
     hidden.hide()
     slots = Slots(options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache)
     told = _told_to_leave()
@@ -82,7 +82,7 @@ async def _run(options: Options, identity: Identity | None, ready: Callable[[int
 
 
 async def _listening(
-    options: Options, slots: Slots, identity: Identity, ready: Callable[[int], None], say: Say
+    options: WorkerOptions, slots: Slots, identity: Identity, ready: Callable[[int], None], say: Say
 ) -> Taker:
     instance, machine = os.urandom(8).hex(), os.uname().machine
     welcome = Welcome(gg.__version__, instance, options.cpus, options.memory, machine)
@@ -98,14 +98,14 @@ async def _listening(
     return listener
 
 
-async def _reading(options: Options, slots: Slots, say: Say) -> Taker:
+async def _reading(options: WorkerOptions, slots: Slots, say: Say) -> Taker:
     from gg.aws.failures import Asked
     from gg.aws.http import Client
     from gg.aws.setup import Session
     from gg.aws.sign import Scope
     from gg.aws.sqs import Queues
     from gg.worker.queue_worker import QueueWorker
-    from gg.worker.s3_relay import Bucket
+    from gg.worker.s3_relay import SharedObjects
 
     session = Session(options.region)
     region, endpoint = session.region(), session.endpoint("sqs")
@@ -118,7 +118,7 @@ async def _reading(options: Options, slots: Slots, say: Say) -> Taker:
     )
     queues = Queues(Client(endpoint, Scope(region, "sqs"), session), asked)
     url = await queues.url(options.queue)
-    bucket = Bucket(options.directory, session.renew, session.s3_url(), options.cache)
+    bucket = SharedObjects(options.directory, session.renew, session.s3_url(), options.cache)
     name = f"{os.uname().nodename}-{os.urandom(4).hex()}"
     worker = QueueWorker(slots, queues, url, bucket, name, gg.__version__, say)
     worker.start()
@@ -126,7 +126,7 @@ async def _reading(options: Options, slots: Slots, say: Say) -> Taker:
     return worker
 
 
-async def _watch(options: Options, told: asyncio.Event, say: Say) -> None:
+async def _watch(options: WorkerOptions, told: asyncio.Event, say: Say) -> None:
     """Leave when the machine is about to be taken away."""
     if not options.metadata:
         return

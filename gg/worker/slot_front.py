@@ -14,10 +14,10 @@ from typing import Protocol
 
 from gg.errors import FormatError
 from gg.wire import frames
-from gg.wire.frames import Frame, Kind
+from gg.wire.frames import Frame, FrameKind
 from gg.worker.slot_process import read_frame
 
-_TAKEN = frozenset({Kind.WELCOME, Kind.NEED, Kind.OUTPUT, Kind.REPLY})
+_TAKEN = frozenset({FrameKind.WELCOME, FrameKind.NEED, FrameKind.OUTPUT, FrameKind.REPLY})
 _END_S = 5.0
 
 
@@ -45,14 +45,14 @@ class SlotFront:
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
         self._number = 0
-        self._whole = frames.Whole({Kind.REPLY: frames.MOST_REPLY})
+        self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY})
 
     def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
         """The reply. SlotDied; OSError when it cannot be started, or trouble of the relay."""
         process = self._process or self._start()
         self._number += 1
         try:
-            self._send(frames.encode_frames(Kind.RUN, self._number, data))
+            self._send(frames.encode_frames(FrameKind.RUN, self._number, data))
             if stop.is_set():
                 self.cancel()
             return self._serve(process, relay)
@@ -66,7 +66,7 @@ class SlotFront:
     def cancel(self) -> None:
         """Have it end the request that it handles; it answers all the same. From any thread."""
         with suppress(OSError, AttributeError):
-            self._send(frames.encode_frames(Kind.CANCEL, self._number))
+            self._send(frames.encode_frames(FrameKind.CANCEL, self._number))
 
     def close(self) -> None:
         self._end()
@@ -81,12 +81,12 @@ class SlotFront:
             frame = self._read(process)
             if frame is None:
                 raise SlotDied
-            if frame.kind is Kind.NEED:
+            if frame.kind is FrameKind.NEED:
                 for part in relay.lend(frame.data):
-                    self._send([frames.one(Kind.OBJECT, frame.number, part, last=True)])
-            elif frame.kind is Kind.OUTPUT:
+                    self._send([frames.one(FrameKind.OBJECT, frame.number, part, last=True)])
+            elif frame.kind is FrameKind.OUTPUT:
                 relay.put_part(frame.data, last=frame.last)
-            elif frame.kind is Kind.REPLY:
+            elif frame.kind is FrameKind.REPLY:
                 reply = self._whole.take(frame)
                 if reply is not None:
                     return reply
@@ -112,7 +112,7 @@ class SlotFront:
         process = subprocess.Popen(self._words, stdin=pipe, stdout=pipe, process_group=0)
         self._process = process
         ready = self._read(process)
-        if ready is None or ready.kind is not Kind.WELCOME:
+        if ready is None or ready.kind is not FrameKind.WELCOME:
             self._end()
             raise OSError("a slot's process does not start")
         return process

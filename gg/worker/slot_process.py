@@ -19,12 +19,12 @@ from gg.errors import FormatError
 from gg.run.ending import end_descendants
 from gg.store.base import Key
 from gg.wire import frames
-from gg.wire.frames import Frame, Kind
+from gg.wire.frames import Frame, FrameKind
 from gg.worker.disk_cache import Cache
 from gg.worker.offline import go_offline
 from gg.worker.serve import Worker
 
-_TAKEN = frozenset({Kind.RUN, Kind.CANCEL, Kind.OBJECT})
+_TAKEN = frozenset({FrameKind.RUN, FrameKind.CANCEL, FrameKind.OBJECT})
 _PARTS = 64
 _AT_ONCE = 256
 _PATIENCE_S = 180.0
@@ -32,7 +32,7 @@ _PATIENCE_S = 180.0
 Part = tuple[int, bytes | None, bool]
 
 
-def read_frame(stream: IO[bytes], taken: frozenset[Kind]) -> Frame | None:
+def read_frame(stream: IO[bytes], taken: frozenset[FrameKind]) -> Frame | None:
     """The next frame; None at the end. FormatError."""
     head = stream.read(frames.HEAD.size)
     if len(head) < frames.HEAD.size:
@@ -42,7 +42,7 @@ def read_frame(stream: IO[bytes], taken: frozenset[Kind]) -> Frame | None:
     return Frame(kind, number, last, data) if len(data) == length else None
 
 
-class Slot:
+class SlotServer:
     """Serves whoever is at the other end of the two streams."""
 
     def __init__(self, worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
@@ -60,7 +60,7 @@ class Slot:
     def serve(self) -> None:
         """Until the input ends, which ends the process."""
         threading.Thread(target=self._hear, daemon=True).start()
-        self.send(Kind.WELCOME, 0, b"")
+        self.send(FrameKind.WELCOME, 0, b"")
         while True:
             number, request = self._begun.get()
             with self._change:
@@ -68,9 +68,9 @@ class Slot:
             reply = self._worker.handle(request, source=_Front(self), stop=self._stop)
             with self._change:
                 self._number = 0
-            self.send(Kind.REPLY, number, reply)
+            self.send(FrameKind.REPLY, number, reply)
 
-    def send(self, kind: Kind, number: int, data: bytes, *, last: bool | None = None) -> None:
+    def send(self, kind: FrameKind, number: int, data: bytes, *, last: bool | None = None) -> None:
         """A message, or, where it is told whether it is the last, a frame of one."""
         whole = (
             frames.encode_frames(kind, number, data) if last is None else [frames.one(kind, number, data, last=last)]
@@ -81,7 +81,7 @@ class Slot:
             self._out.flush()
 
     def _hear(self) -> None:
-        whole = frames.Whole({Kind.RUN: frames.MOST_REQUEST})
+        whole = frames.Whole({FrameKind.RUN: frames.MOST_REQUEST})
         try:
             while (frame := read_frame(self._in, _TAKEN)) is not None:
                 self._take(frame, whole)
@@ -91,11 +91,11 @@ class Slot:
         os._exit(0)
 
     def _take(self, frame: Frame, whole: frames.Whole) -> None:
-        if frame.kind is Kind.RUN:
+        if frame.kind is FrameKind.RUN:
             request = whole.take(frame)
             if request is not None:
                 self._begun.put((frame.number, request))
-        elif frame.kind is Kind.CANCEL:
+        elif frame.kind is FrameKind.CANCEL:
             with self._change:
                 if frame.number == self._number:
                     self._stop.set()
@@ -107,7 +107,7 @@ class Slot:
 
     def ask(self, keys: Sequence[Key]) -> None:
         self._question += 1
-        self.send(Kind.NEED, self._question, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
+        self.send(FrameKind.NEED, self._question, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
 
     def part(self) -> Part:
         try:
@@ -122,7 +122,7 @@ class Slot:
             self._parts.get()
 
     def output(self, data: bytes, *, last: bool) -> None:
-        self.send(Kind.OUTPUT, self._number, data, last=last)
+        self.send(FrameKind.OUTPUT, self._number, data, last=last)
 
 
 class _Front:
@@ -130,7 +130,7 @@ class _Front:
 
     requests = puts = 0  # of S3
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: SlotServer) -> None:
         self._slot = slot
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
@@ -185,7 +185,7 @@ def main(directory: str, memory: int, cache: int) -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     go_offline()  # before there is a second thread
-    Slot(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
+    SlotServer(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
 
 
 if __name__ == "__main__":

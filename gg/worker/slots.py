@@ -1,7 +1,7 @@
-"""Several tasks at once on one machine: a process with a `Worker` for each, and a thread here that serves it.
+"""Several tasks at once on one machine: a process with a `WorkerInfo` for each, and a thread here that serves it.
 
     slots = Slots("/var/cache/gg", cpus=8, memory=16 << 30)
-    slots.submit(Work(connection, 7, request, memory, relay, started, done))
+    slots.submit(SlotRequest(connection, 7, request, memory, relay, started, done))
 
 Each work is answered once, by `done`: with a reply, or with None when it is given back because the machine leaves or its
 owner has gone. `done` and `started` are called from the threads of the slots, and must not wait.
@@ -18,8 +18,7 @@ from typing import NamedTuple, Protocol
 
 import gg
 from gg.schedule.events import Fault
-from gg.wire.reply import Refused, Reply, encode_reply
-from gg.wire.reply import Worker as Who
+from gg.wire.reply import Refused, Reply, WorkerInfo, encode_reply
 from gg.worker.admission import Admission
 from gg.worker.disk_cache import room
 from gg.worker.slot_front import Relay, SlotDied, SlotFront, end_strays
@@ -28,7 +27,7 @@ _DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say w
 _END_S = 10.0
 
 
-class Work(NamedTuple):
+class SlotRequest(NamedTuple):
     """One request. `owner` and `number` name it. `memory`: bytes that it is expected to need, 0 if nobody knows."""
 
     owner: Hashable
@@ -80,7 +79,7 @@ class Slots:
         self._handlers: list[Handler] = []
         self._admission = Admission(cpus, memory)
         self._change = threading.Condition()
-        self._work: dict[_Id, Work] = {}
+        self._work: dict[_Id, SlotRequest] = {}
         self._running: dict[_Id, _Running] = {}
         self._threads: list[threading.Thread] = []
         self._free = 0
@@ -88,7 +87,7 @@ class Slots:
         self._closed = False
         self._busy_until = time.monotonic()
 
-    def submit(self, work: Work) -> None:
+    def submit(self, work: SlotRequest) -> None:
         """Have it run when there is room for it."""
         id = (work.owner, work.number)
         with self._change:
@@ -165,7 +164,7 @@ class Slots:
         finally:
             worker.close()
 
-    def _next(self, worker: Handler) -> tuple[Work, threading.Event] | None:
+    def _next(self, worker: Handler) -> tuple[SlotRequest, threading.Event] | None:
         """Wait for a request that may start; None at the end."""
         with self._change:
             self._free += 1
@@ -182,19 +181,19 @@ class Slots:
             finally:
                 self._free -= 1
 
-    def _handle(self, worker: Handler, work: Work, stop: threading.Event) -> bytes | None:
+    def _handle(self, worker: Handler, work: SlotRequest, stop: threading.Event) -> bytes | None:
         work.started()
         try:
             return worker.handle(work.request, relay=work.relay, stop=stop)
         except SlotDied:
             end_strays({each.pid for each in self._handlers})
             died = Refused(Fault.DIED, "it has killed the worker's process that ran it")
-            return encode_reply(Reply(Who(gg.__version__), (died,)), work.request)
+            return encode_reply(Reply(WorkerInfo(gg.__version__), (died,)), work.request)
         except Exception as error:  # what is no request, or a fault of the worker: whoever asked must hear of it
             refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
-            return encode_reply(Reply(Who(gg.__version__), (refused,)), work.request)
+            return encode_reply(Reply(WorkerInfo(gg.__version__), (refused,)), work.request)
 
-    def _finish(self, work: Work, stop: threading.Event, reply: bytes | None) -> None:
+    def _finish(self, work: SlotRequest, stop: threading.Event, reply: bytes | None) -> None:
         id = (work.owner, work.number)
         with self._change:
             del self._running[id], self._work[id]
@@ -205,7 +204,7 @@ class Slots:
 
     def _end(self, ids: list[_Id]) -> None:
         """Have these over: those that wait are given back here, those that run are killed and give back by themselves."""
-        given_back: list[Work] = []
+        given_back: list[SlotRequest] = []
         with self._change:
             for id in ids:
                 running = self._running.get(id)

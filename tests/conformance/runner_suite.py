@@ -13,7 +13,7 @@ from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, Output, Symlink, Thunk, Work
 from gg.host.trees import hash_file
 from gg.run.expand import Groups
-from gg.run.job import Isolation, Job, Ran
+from gg.run.job import Isolation, Job, RunResult
 from gg.run.runner import Runner
 from gg.store.memory import MemoryStore
 from tests.native.maps import declared
@@ -75,7 +75,7 @@ class Result:
     reads: frozenset[bytes] | None
 
     @classmethod
-    def of(cls, ran: Ran) -> Result:
+    def of(cls, ran: RunResult) -> Result:
         written = {bytes(p): (Path(place).read_bytes(), executable) for p, (place, executable) in ran.written.items()}
         reads = None if ran.reads is None else frozenset(f.path for f in ran.reads)
         return cls(ran.status, ran.stdout, ran.stderr, written, frozenset(ran.removed), reads)

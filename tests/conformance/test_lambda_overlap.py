@@ -11,7 +11,7 @@ from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
 from gg.core.thunk import File, Group
 from gg.engines.engine import Failure
 from gg.store.base import Key, Kind, blob_key
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 from tests.conformance.engine_suite import PATIENCE, EngineSuite
 from tests.servers.functions_for_tests import until
 from tests.servers.lambda_service.client import LambdaService
@@ -23,7 +23,7 @@ output = EngineSuite.output
 class Between:
     """A store between whose doors a test opens and shuts. `fetched`: what `bring` puts into the near store."""
 
-    place = Place("http://127.0.0.1:1", "bucket", "", "us-east-1")
+    place = BucketLocation("http://127.0.0.1:1", "bucket", "", "us-east-1")
 
     def __init__(self, subject: LambdaSubject, *fetched: bytes) -> None:
         self._store = subject.store
@@ -31,12 +31,12 @@ class Between:
         self.asked: list[str] = []
         self.fetched = {BlobId.of(data): data for data in fetched}
 
-    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         self.asked.append("send")
         assert self.inwards.wait(PATIENCE), "nobody lets it in"
         return set()
 
-    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
         return set(), set()
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:

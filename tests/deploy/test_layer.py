@@ -17,7 +17,7 @@ from gg.deploy.toolchain import Object, Tool, tools
 from gg.errors import StoreError, UsageError
 from gg.store.base import Key, Kind, blob_key
 from gg.worker.disk_cache import Cache
-from gg.worker.layer_objects import Layer as Found
+from gg.worker.layer_objects import LayerObjects
 
 _MB = 1_000_000
 
@@ -143,7 +143,7 @@ def _file(data: bytes, executable: bool = False) -> File:
 
 
 def test_what_is_in_the_layer_is_used_where_it_stands(opt: Path, tmp_path: Path) -> None:
-    cache = Cache(str(tmp_path / "objects"), 100, Found(str(opt)))
+    cache = Cache(str(tmp_path / "objects"), 100, LayerObjects(str(opt)))
     assert cache.layered
     assert cache.ready(blob_key(BlobId.of(b"prog")), executable=True)
     assert cache.place(_file(b"prog", executable=True)).startswith(f"{opt}/")
@@ -156,7 +156,7 @@ def test_what_is_in_the_layer_is_used_where_it_stands(opt: Path, tmp_path: Path)
 
 
 def test_the_other_form_of_what_is_there_is_a_copy(opt: Path, tmp_path: Path) -> None:
-    cache = Cache(str(tmp_path / "objects"), 100, Found(str(opt)))
+    cache = Cache(str(tmp_path / "objects"), 100, LayerObjects(str(opt)))
     assert cache.ready(blob_key(BlobId.of(b"prog")), executable=False, both=True)
     assert cache.ready(blob_key(BlobId.of(b"head")), executable=True)
     assert os.access(cache.place(_file(b"head", executable=True)), os.X_OK)
@@ -167,7 +167,7 @@ def test_the_other_form_of_what_is_there_is_a_copy(opt: Path, tmp_path: Path) ->
 
 
 def test_damage_is_as_good_as_absence(opt: Path, tmp_path: Path) -> None:
-    layer = Found(str(opt))
+    layer = LayerObjects(str(opt))
     cache = Cache(str(tmp_path / "objects"), 100, layer)
     library, program = blob_key(BlobId.of(b"library")), blob_key(BlobId.of(b"no program"))
     place = cache.place(_file(b"library"))
@@ -181,5 +181,5 @@ def test_damage_is_as_good_as_absence(opt: Path, tmp_path: Path) -> None:
 
 
 def test_no_layer_is_no_trouble(tmp_path: Path) -> None:
-    assert not Cache(str(tmp_path / "objects"), 100, Found(str(tmp_path / "none"))).layered
-    assert Found("").find("x") is None
+    assert not Cache(str(tmp_path / "objects"), 100, LayerObjects(str(tmp_path / "none"))).layered
+    assert LayerObjects("").find("x") is None

@@ -16,10 +16,10 @@ from gg.errors import StoreError
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind
 from gg.store.memory import MemoryStore
-from gg.wire.request import Pack
+from gg.wire.request import PackReference
 from tests.support.thunks import Graph
 
-PACK = Pack(b"p" * 32, 100, 10)
+PACK = PackReference(b"p" * 32, 100, 10)
 
 
 class SlowShipping:
@@ -31,7 +31,7 @@ class SlowShipping:
         self.go_on = threading.Event()
         self._trouble = trouble
 
-    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         self.sends += 1
         self.begun.set()
         assert self.go_on.wait(30)
@@ -40,7 +40,7 @@ class SlowShipping:
             raise trouble
         return {PACK}
 
-    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
         return {PACK}, set()
 
 

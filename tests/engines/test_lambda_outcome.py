@@ -14,7 +14,7 @@ from gg.engines.awslambda.lambda_outcome import from_answer, from_silence
 from gg.engines.engine import Failure
 from gg.errors import AccessError, SetupError
 from gg.schedule.events import Fault
-from gg.wire.reply import Reply, Worker, asked, encode_reply, encode_wrong_version
+from gg.wire.reply import Reply, WorkerInfo, asked, encode_reply, encode_wrong_version
 
 ASKED = Asked("run functions", "lambda:InvokeFunction", "lambda.eu-north-1.amazonaws.com", "eu-north-1", "AKIA")
 
@@ -31,7 +31,7 @@ def judged(answer: Http) -> Failure:
 
 
 def test_a_reply() -> None:
-    reply = Reply(Worker("0.1"), ())
+    reply = Reply(WorkerInfo("0.1"), ())
     answer = http(200, base64.b64encode(encode_reply(reply, b"request")).decode())
     assert from_answer(answer, ASKED, "f", asked(b"request")) == reply
     other = from_answer(answer, ASKED, "f", asked(b"another"))

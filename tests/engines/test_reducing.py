@@ -6,16 +6,16 @@ import pytest
 
 from gg.core.ids import BlobId, sandbox_path
 from gg.core.thunk import File, Made, Output, Thunk, Usage, Work
-from gg.run.job import Ran
+from gg.run.job import RunResult
 from gg.run.reducing import Blame, blame, left_as_they_were, reduction_of
 
 A, B, LIB = (sandbox_path(b"/w/" + name) for name in (b"a", b"b", b"lib.a"))
 OLD, NEW = BlobId.of(b"old"), BlobId.of(b"new")
 
 
-def ran(*, status: int = 0, signal: int = 0, stderr: bytes = b"", reads: tuple[File, ...] | None = ()) -> Ran:
+def ran(*, status: int = 0, signal: int = 0, stderr: bytes = b"", reads: tuple[File, ...] | None = ()) -> RunResult:
     usage = Usage()
-    return Ran(status=status, signal=signal, stdout=b"", stderr=stderr, usage=usage, written={}, reads=reads)
+    return RunResult(status=status, signal=signal, stdout=b"", stderr=stderr, usage=usage, written={}, reads=reads)
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from gg.run.expand import Groups
 from gg.store.base import Kind
 from gg.store.directory import DirectoryStore
 from gg.wire.reply import Succeeded, asked, decode_outputs, decode_reply
-from gg.wire.request import Limits, Place, Request, Task, encode_request
+from gg.wire.request import BucketLocation, Limits, Request, Task, encode_request
 
 SOURCE = "int main(void) { return 0; }\n"
 
@@ -230,7 +230,7 @@ def test_the_coordinators_worker_answers_as_ours_does(tmp_path: Path, monkeypatc
         made: set[bytes] = set()
         for data in found.values():
             thunk = decode_thunk(data)
-            request = encode_request(Request((Task(data, ()),), (), Place(), Limits(1000)))
+            request = encode_request(Request((Task(data, ()),), (), BucketLocation(), Limits(1000)))
             answer = worker.answer(b'"' + base64.b64encode(request) + b'"')
             assert isinstance(answer, bytes)
             reply = decode_reply(base64.b64decode(answer[1:-1]), asked(request))

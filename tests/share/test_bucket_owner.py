@@ -17,7 +17,7 @@ from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import SetupError, UsageError
 from gg.share.s3 import uri
 from gg.share.s3.bucket import Bucket
-from gg.wire.request import Place
+from gg.wire.request import BucketLocation
 
 KEY = Credentials("ASIAQNZGKIQY56JQ7WML", "secret", "token")
 ACCOUNT = "029608264753"
@@ -79,7 +79,8 @@ def test_workers_are_told_the_owner() -> None:
     )
     bucket._keys.renew()
     remote = SimpleNamespace(where=bucket.where, bucket=bucket)
-    assert S3Shipping.place.fget(SimpleNamespace(_remote=remote)) == Place("", "team", "x", "eu-west-1", ACCOUNT)  # type: ignore[attr-defined]
+    where = S3Shipping.place.fget(SimpleNamespace(_remote=remote))  # type: ignore[attr-defined]
+    assert where == BucketLocation("", "team", "x", "eu-west-1", ACCOUNT)
 
 
 def test_a_refusal_says_whose_it_must_be() -> None:

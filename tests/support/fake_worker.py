@@ -15,7 +15,7 @@ from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
-from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
+from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Task, decode_objects, decode_request
 from tests.servers.lambda_service.fast import Sleep
 
@@ -42,7 +42,7 @@ def answer(payload: bytes) -> bytes | Sleep:
             result, made = run_fake(thunk, task, objects)
             results.append(result)
             outputs += made
-    reply = encode_reply(Reply(Worker("test"), tuple(results), objects=encode_outputs(outputs)), encoded)
+    reply = encode_reply(Reply(WorkerInfo("test"), tuple(results), objects=encode_outputs(outputs)), encoded)
     text = b'"' + base64.b64encode(reply) + b'"'
     return Sleep(hung, text) if hung else text
 

@@ -28,7 +28,7 @@ from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
 from gg.wire import frames
 from gg.wire.frames import Welcome
-from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, Worker, encode_outputs, encode_reply
+from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Request, Task, decode_objects, decode_request
 from gg.worker.identity import Identity
 from gg.worker.listen import Listener
@@ -57,7 +57,7 @@ class FakeHandler:
         request = decode_request(data)
         (task,) = request.tasks
         result, outputs = self._result(request, task, relay, stop)
-        return encode_reply(Reply(Worker("test"), (result,), objects=encode_outputs(outputs)), data)
+        return encode_reply(Reply(WorkerInfo("test"), (result,), objects=encode_outputs(outputs)), data)
 
     def cancel(self) -> None:
         self._ended.set()

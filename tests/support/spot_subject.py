@@ -24,9 +24,9 @@ from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
 from gg.wire import frames
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 from gg.worker.queue_worker import QueueWorker
-from gg.worker.s3_relay import Bucket
+from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
 from tests.conformance.engine_suite import PretendedCommands
 from tests.support.remote_subject import MEMORY, FakeHandler
@@ -38,7 +38,7 @@ REGION = "us-east-1"
 class NoBucket:
     """All inputs come with the request, and all outputs with the reply."""
 
-    def relay(self, place: Place, packs: tuple[Pack, ...]) -> NoBucket:
+    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> NoBucket:
         return self
 
     def lend(self, need: bytes) -> Iterator[bytes]:
@@ -58,7 +58,7 @@ class ReadingWorker:
         self.loop = LoopThread("worker")
 
         async def start() -> QueueWorker:
-            bucket = cast("Bucket", NoBucket())
+            bucket = cast("SharedObjects", NoBucket())
             worker = QueueWorker(self.slots, queues(port), url, bucket, "fake", "0", self.said.append)
             worker.start()
             return worker

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from gg.errors import FormatError
 from gg.wire import frames
-from gg.wire.frames import Frame, Hello, Kind, Welcome, Whole
+from gg.wire.frames import Frame, FrameKind, Hello, Welcome, Whole
 
-_ALL = frozenset(Kind)
+_ALL = frozenset(FrameKind)
 
 
 def _decoded(encoded: list[bytes]) -> list[Frame]:
@@ -26,41 +26,41 @@ def _decoded(encoded: list[bytes]) -> list[Frame]:
 @pytest.mark.parametrize("size", [0, 1, frames.PART, frames.PART + 1, 3 * frames.PART + 7])
 def test_a_message_comes_back_whole(size: int) -> None:
     data = bytes(range(256)) * (size // 256) + bytes(size % 256)
-    whole = Whole({Kind.RUN: frames.MOST_REQUEST})
-    parts = [whole.take(frame) for frame in _decoded(frames.encode_frames(Kind.RUN, 7, data))]
+    whole = Whole({FrameKind.RUN: frames.MOST_REQUEST})
+    parts = [whole.take(frame) for frame in _decoded(frames.encode_frames(FrameKind.RUN, 7, data))]
     assert parts[:-1] == [None] * (len(parts) - 1)
     assert parts[-1] == data
 
 
 def test_messages_may_interleave() -> None:
-    one, two = (_decoded(frames.encode_frames(Kind.RUN, n, bytes([n]) * (2 * frames.PART))) for n in (1, 2))
-    whole = Whole({Kind.RUN: frames.MOST_REQUEST})
+    one, two = (_decoded(frames.encode_frames(FrameKind.RUN, n, bytes([n]) * (2 * frames.PART))) for n in (1, 2))
+    whole = Whole({FrameKind.RUN: frames.MOST_REQUEST})
     found = [whole.take(frame) for pair in zip(one, two, strict=True) for frame in pair]
     assert [each[:1] for each in found if each is not None] == [b"\x01", b"\x02"]
 
 
 def test_no_message_is_too_long() -> None:
-    whole = Whole({Kind.RUN: frames.PART})
-    first, second = _decoded(frames.encode_frames(Kind.RUN, 1, bytes(frames.PART + 1)))
+    whole = Whole({FrameKind.RUN: frames.PART})
+    first, second = _decoded(frames.encode_frames(FrameKind.RUN, 1, bytes(frames.PART + 1)))
     whole.take(first)
     with pytest.raises(FormatError):
         whole.take(second)
 
 
 def test_not_too_many_are_begun() -> None:
-    whole = Whole({Kind.RUN: frames.MOST_REQUEST})
+    whole = Whole({FrameKind.RUN: frames.MOST_REQUEST})
     for number in range(64):
-        whole.take(Frame(Kind.RUN, number, False, b"x"))
+        whole.take(Frame(FrameKind.RUN, number, False, b"x"))
     with pytest.raises(FormatError):
-        whole.take(Frame(Kind.RUN, 64, False, b"x"))
+        whole.take(Frame(FrameKind.RUN, 64, False, b"x"))
 
 
 def test_a_frame_that_is_not_ones_to_take() -> None:
-    head = frames.encode_frames(Kind.RUN, 1)[0][: frames.HEAD.size]
+    head = frames.encode_frames(FrameKind.RUN, 1)[0][: frames.HEAD.size]
     with pytest.raises(FormatError):
-        frames.decode_head(head, frozenset({Kind.REPLY}))
+        frames.decode_head(head, frozenset({FrameKind.REPLY}))
     with pytest.raises(FormatError):
-        frames.decode_head(frames.HEAD.pack(Kind.RUN, 1, 1, frames.MOST_FRAME + 1), _ALL)
+        frames.decode_head(frames.HEAD.pack(FrameKind.RUN, 1, 1, frames.MOST_FRAME + 1), _ALL)
     with pytest.raises(FormatError):
         frames.decode_head(frames.HEAD.pack(99, 1, 1, 0), _ALL)
 

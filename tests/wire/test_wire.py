@@ -15,8 +15,8 @@ from gg.errors import FormatError
 from gg.schedule.events import Fault
 from gg.wire import reply as replies
 from gg.wire import request as requests
-from gg.wire.reply import CacheUse, Refused, Reply, Span, Succeeded, ToolFailed, Worker
-from gg.wire.request import ZSTD, Limits, Pack, Place, Request, Task, WrongVersion
+from gg.wire.reply import CacheUse, Refused, Reply, Span, Succeeded, ToolFailed, WorkerInfo
+from gg.wire.request import ZSTD, BucketLocation, Limits, PackReference, Request, Task, WrongVersion
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 A, B = BlobId(b"a" * 32, 5), BlobId(b"b" * 32, 70_000)
@@ -26,8 +26,8 @@ REQUEST = Request(
         Task(b"a thunk", (File(SandboxPath(b"/bin/sh"), A, True), File(SandboxPath(b"/etc/x"), B))),
         Task(b"another", (), 870_000),
     ),
-    packs=(Pack(b"p" * 32, 9_000_000, 4_000), Pack(b"q" * 32, 0, 16)),
-    place=Place("http://127.0.0.1:8333", "bucket", "some/prefix", "eu-north-1", "123456789012"),
+    packs=(PackReference(b"p" * 32, 9_000_000, 4_000), PackReference(b"q" * 32, 0, 16)),
+    place=BucketLocation("http://127.0.0.1:8333", "bucket", "some/prefix", "eu-north-1", "123456789012"),
     limits=Limits(1_769 << 20, 1000, 2000),
     directories=(SandboxPath(b"/opt"), SandboxPath(b"/usr/local/include")),
     codec=ZSTD,
@@ -36,7 +36,7 @@ REQUEST = Request(
     coordinator=b"c" * 32,
 )
 REPLY = Reply(
-    worker=Worker("0.1", "f00", True, 3 << 30),
+    worker=WorkerInfo("0.1", "f00", True, 3 << 30),
     results=(
         Succeeded(b"a reduction", (SandboxPath(b"/usr/include/x.h"),)),
         ToolFailed(1, b"out", b"x.c:1: error\n", Usage(1, 2, 3)),

@@ -13,12 +13,12 @@ from gg.aws.sign import Credentials
 from gg.core.ids import BlobId
 from gg.share.s3.pack import Sealed, Writer, blob_name, pack_name
 from gg.store.base import Key, blob_key
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
 from gg.worker.fetching import S3
 from tests.servers.server import Answer, Seen, Server
 
-PLACE = Place("", "bucket", "pre", "eu-north-1")
+PLACE = BucketLocation("", "bucket", "pre", "eu-north-1")
 
 
 class Bucket:
@@ -48,14 +48,14 @@ class Bucket:
         self.objects[name] = data
         return Answer()
 
-    def pack(self, *members: bytes) -> tuple[Pack, Sealed]:
+    def pack(self, *members: bytes) -> tuple[PackReference, Sealed]:
         out = io.BytesIO()
         writer = Writer(out)
         for data in members:
             writer.add(blob_key(BlobId.of(data)), data)
         sealed = writer.seal()
         self.objects[pack_name(sealed.digest)] = out.getvalue()
-        return Pack(sealed.digest, sealed.contents.size, sealed.contents.tail), sealed
+        return PackReference(sealed.digest, sealed.contents.size, sealed.contents.tail), sealed
 
 
 @pytest.fixture

@@ -28,7 +28,18 @@ from gg.light.slotted import replace
 from gg.run.processor import needs_home
 from gg.schedule.events import EngineCaps, Fault
 from gg.wire.reply import Reply, asked
-from gg.wire.request import MOST_CARRIED, RAW, ZSTD, Limits, Pack, Place, Request, Task, encode_objects, encode_request
+from gg.wire.request import (
+    MOST_CARRIED,
+    RAW,
+    ZSTD,
+    BucketLocation,
+    Limits,
+    PackReference,
+    Request,
+    Task,
+    encode_objects,
+    encode_request,
+)
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -147,7 +158,7 @@ class Asking:
         inputs: Inputs,
         plugins: Plugins,
         home: Home,
-        place: Callable[[], Place] | None,
+        place: Callable[[], BucketLocation] | None,
         coordinator: bytes = b"",
     ) -> None:
         """`coordinator`: see `gg.engines.coordinator`."""
@@ -157,7 +168,7 @@ class Asking:
         self._plugins = plugins
         self._home = home
         self._find_place = place
-        self._place = Place()
+        self._place = BucketLocation()
         self._waiting: set[ThunkId] = set()  # whose inputs are on their way
 
     async def part(self, handed: Start, ahead: Mapping[Key, bytes]) -> Part | Failure:
@@ -171,7 +182,7 @@ class Asking:
         self._waiting.add(start.id)
         try:
             groups = start.thunk.groups
-            packs = await asyncio.shield(self._inputs.bundle(groups)) if groups else frozenset[Pack]()
+            packs = await asyncio.shield(self._inputs.bundle(groups)) if groups else frozenset[PackReference]()
             own = await self._inputs.own(start.thunk, start.extra, ahead)
         finally:
             self._waiting.discard(start.id)
@@ -182,7 +193,7 @@ class Asking:
         way = self._way
         function = choose(way.functions, parts[0].start.memory)
         told = dict.fromkeys(self._home.directories)
-        packs: dict[Pack, None] = {}
+        packs: dict[PackReference, None] = {}
         objects: dict[tuple[int, bytes], None] = {}
         for part in parts:
             told.update(dict.fromkeys(part.empty))

@@ -18,7 +18,7 @@ from gg.errors import GGError, InputChanged, SetupError
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.request import Pack
+from gg.wire.request import PackReference
 
 AHEAD = 64 << 10  # bytes of a file that is read with others
 SMALL = 256 << 10  # bytes of one file in a request
@@ -26,7 +26,7 @@ MOST = 3 << 20  # of all
 
 
 _Ids = tuple[GroupId, ...]
-_Bundle = asyncio.Future[frozenset[Pack]]
+_Bundle = asyncio.Future[frozenset[PackReference]]
 
 
 class Input(Protocol):
@@ -39,11 +39,11 @@ class Input(Protocol):
 class Shipping(Protocol):
     """Where objects are sent. All may block."""
 
-    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         """Have these there; the packs that hold them. Objects alone need no mention."""
         ...
 
-    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
         """Where those of `keys` are that are there, without a request; and the others."""
         ...
 
@@ -52,7 +52,7 @@ class Own(NamedTuple):
     """A thunk's own files: `objects` to send along, packs that hold others."""
 
     objects: list[tuple[int, bytes]]
-    packs: set[Pack]
+    packs: set[PackReference]
 
 
 class Inputs:
@@ -156,7 +156,7 @@ class Inputs:
             if not future.done():
                 future.set_result(found[ids])
 
-    def _ship(self, combinations: Sequence[_Ids]) -> dict[_Ids, frozenset[Pack]]:
+    def _ship(self, combinations: Sequence[_Ids]) -> dict[_Ids, frozenset[PackReference]]:
         shipping = self._need()
         keys: dict[_Ids, list[Key]] = {}
         files: dict[Key, File] = {}

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.core.thunk import Thunk
     from gg.host.filedb import FileDB
-    from gg.wire.request import Place
+    from gg.wire.request import BucketLocation
     from gg.workspace.later import Later
 
 _RAMP = Ramp(burst=1000, rate=100.0)
@@ -65,7 +65,7 @@ class Remote(Shipping, Protocol):
     """What the engine asks of the store between."""
 
     @property
-    def place(self) -> Place: ...
+    def place(self) -> BucketLocation: ...
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]: ...
 

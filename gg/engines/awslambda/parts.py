@@ -12,7 +12,7 @@ from gg.engines.engine import Failure, Post, Start
 from gg.light.named import NamedTuple
 from gg.store.base import Key
 from gg.wire.reply import Reply
-from gg.wire.request import Pack
+from gg.wire.request import PackReference
 
 
 class Part(NamedTuple):
@@ -20,7 +20,7 @@ class Part(NamedTuple):
 
     handed: Start
     start: Start
-    packs: frozenset[Pack]
+    packs: frozenset[PackReference]
     own: Own
     empty: tuple[SandboxPath, ...] = ()
 

@@ -14,7 +14,7 @@ from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import File, Thunk
 from gg.formats.elf_header import MAGIC, read_header
 from gg.light.named import NamedTuple
-from gg.run.expand import Groups, Node
+from gg.run.expand import ExpandedGroup, Groups
 from gg.store.base import Key, Store, blob_key
 
 _DIRECTORY = b"/bfd-plugins/"
@@ -66,7 +66,7 @@ class Plugins:
         return data is None or may_be_for_lto(data)
 
 
-def _plugin_directories(nodes: tuple[Node, ...], program: SandboxPath) -> list[SandboxPath]:
+def _plugin_directories(nodes: tuple[ExpandedGroup, ...], program: SandboxPath) -> list[SandboxPath]:
     """Of a group that is there for plugins; none of one that has the program itself in it."""
     paths: list[bytes] = [entry.path for node in nodes for entry in node.entries]
     if program in paths:

@@ -12,7 +12,7 @@ from gg.share.s3.packer import Input
 from gg.share.s3.remote import Remote
 from gg.share.s3.ship import Shipper, inputs
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 
 
 class S3Shipping:
@@ -25,18 +25,18 @@ class S3Shipping:
         self._root = os.fsencode(root)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> BucketLocation:
         """Where it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
         where = self._remote.where
         region = where.region or self._remote.bucket.region
-        return Place(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())
+        return BucketLocation(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())
 
-    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         wanted = inputs(files, self._root)
         wanted["groups"] = [self._group(each) for each in groups]
         return _packs(self._shipper.ensure(wanted))
 
-    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
         places = self._shipper.places(keys)
         return _packs(places), set(keys) - places.keys()
 
@@ -58,5 +58,5 @@ class S3Shipping:
         return Input(key, len(data))
 
 
-def _packs(places: Mapping[Key, Where]) -> set[Pack]:
-    return {Pack(place.pack, place.size, place.tail) for place in places.values() if place.pack}
+def _packs(places: Mapping[Key, Where]) -> set[PackReference]:
+    return {PackReference(place.pack, place.size, place.tail) for place in places.values() if place.pack}

@@ -11,7 +11,7 @@ from gg.core.ids import SandboxPath
 from gg.core.thunk import File, Thunk
 from gg.errors import InputChanged
 from gg.run.expand import Groups
-from gg.run.job import Ran
+from gg.run.job import RunResult
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
@@ -70,7 +70,7 @@ class DeclaredFiles:
             raise InputChanged(os.fsdecode(self.here(file.path)))
         return os.fsdecode(path)
 
-    def changed(self, thunk: Thunk, ran: Ran) -> list[File]:
+    def changed(self, thunk: Thunk, ran: RunResult) -> list[File]:
         """What was read in place and may not have been what was hashed. Blobs in the store do not change.
 
         Right bytes afterwards do not tell what was read, if the file was touched since the command began. Where reading

@@ -20,7 +20,7 @@ from gg.host.trees import hash_file
 from gg.light.slotted import replace
 from gg.run.expand import Groups
 from gg.run.jail import JailRefused
-from gg.run.job import Isolation, Job, Ran
+from gg.run.job import Isolation, Job, RunResult
 from gg.run.process import Killed
 from gg.run.reducing import Blame, blame, left_as_they_were, reduction_of
 from gg.run.runner import Runner
@@ -275,7 +275,7 @@ class LocalEngine:
 
     # Outcomes
 
-    def _failed(self, ran: Ran) -> Failure:
+    def _failed(self, ran: RunResult) -> Failure:
         why = blame(ran, lambda ran: self._kills.since(ran.started), self._is_full)
         if why is Blame.SPACE:
             full = NoRoom(f"no space left for what a command writes in {self._tmp}", hint=FREE_SOME)
@@ -283,7 +283,7 @@ class LocalEngine:
         return Failure(_FAULTS[why], why.value, ran.status, ran.stdout, ran.stderr)
 
     def _failed_at(
-        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared, ran: Ran
+        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared, ran: RunResult
     ) -> Failure:
         failure = self._failed(ran)
         if failure.fault is not Fault.TOOL:
@@ -310,7 +310,7 @@ class LocalEngine:
         room = os.statvfs(self._tmp)
         return room.f_bavail * room.f_frsize < _FULL or (room.f_files > 0 and room.f_favail < _FULL_FILES)
 
-    def _reduction(self, thunk: Thunk, ran: Ran, extra: Collection[File]) -> Reduction:
+    def _reduction(self, thunk: Thunk, ran: RunResult, extra: Collection[File]) -> Reduction:
         made: dict[SandboxPath, Made] = {}
         files: dict[BlobId, bytes] = {}
         for path, (place, executable) in ran.written.items():

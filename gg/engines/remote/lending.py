@@ -10,7 +10,7 @@ from gg.engines.engine import Start
 from gg.errors import GGError
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.request import Pack, Place
+from gg.wire.request import BucketLocation, PackReference
 
 
 class Lending:
@@ -64,15 +64,15 @@ class Directly:
     outputs here before they answer.
     """
 
-    place = Place()
+    place = BucketLocation()
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[Pack]:
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         return set()
 
-    def packs(self, keys: Sequence[Key]) -> tuple[set[Pack], set[Key]]:
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
         return set(), set(keys)
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:

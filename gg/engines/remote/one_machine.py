@@ -25,7 +25,7 @@ from gg.engines.remote.worker_link import Asked, Link, hang_up, knock
 from gg.errors import FormatError, SetupError
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store
-from gg.wire.frames import Kind, Welcome
+from gg.wire.frames import FrameKind, Welcome
 from gg.wire.reply import Reply, asked, decode_reply
 from gg.wire.request import Limits, WrongVersion
 
@@ -86,12 +86,12 @@ class Machine:
         link.asked[number] = attempt
         try:
             with suppress(OSError):  # the end of the link answers all that was asked
-                await link.send(Kind.RUN, number, request)
+                await link.send(FrameKind.RUN, number, request)
             reply = await attempt.reply
         except _Broken as error:
             return error.failure
         except asyncio.CancelledError:
-            link.send_soon(Kind.CANCEL, number)
+            link.send_soon(FrameKind.CANCEL, number)
             raise
         finally:
             link.asked.pop(number, None)

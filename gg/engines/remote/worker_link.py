@@ -15,15 +15,25 @@ from gg.errors import FormatError, GGError, SetupError
 from gg.host.trees import hash_file
 from gg.store.base import Store
 from gg.wire import frames
-from gg.wire.frames import Frame, Hello, Kind, Welcome
+from gg.wire.frames import Frame, FrameKind, Hello, Welcome
 from gg.wire.pin import fingerprint_of
 
 CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
 _MOST_OUTPUT = 16 << 30
-_TAKEN = frozenset({Kind.STARTED, Kind.NEED, Kind.OUTPUT, Kind.REPLY, Kind.BACK, Kind.LEAVING, Kind.BEAT})
-_GREETED = frozenset({Kind.WELCOME, Kind.REFUSED})
+_TAKEN = frozenset(
+    {
+        FrameKind.STARTED,
+        FrameKind.NEED,
+        FrameKind.OUTPUT,
+        FrameKind.REPLY,
+        FrameKind.BACK,
+        FrameKind.LEAVING,
+        FrameKind.BEAT,
+    }
+)
+_GREETED = frozenset({FrameKind.WELCOME, FrameKind.REFUSED})
 
 
 class Asked:
@@ -66,7 +76,7 @@ class Link:
         self._leaving = leaving
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._whole = frames.Whole({Kind.REPLY: frames.MOST_REPLY, Kind.NEED: frames.PART})
+        self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY, FrameKind.NEED: frames.PART})
         self._lenders = asyncio.Semaphore(_READERS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -79,7 +89,7 @@ class Link:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def send(self, kind: Kind, number: int, data: bytes = b"") -> None:
+    async def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         """OSError when it is gone."""
         for frame in frames.encode_frames(kind, number, data):
             if self._ended.is_set():
@@ -87,18 +97,18 @@ class Link:
             self._writer.write(frame)
             await self._writer.drain()
 
-    def send_soon(self, kind: Kind, number: int) -> None:
+    def send_soon(self, kind: FrameKind, number: int) -> None:
         if not self._ended.is_set():
             self._begin(self._send_quietly(kind, number))
 
-    async def _send_quietly(self, kind: Kind, number: int) -> None:
+    async def _send_quietly(self, kind: FrameKind, number: int) -> None:
         with suppress(OSError):
             await self.send(kind, number)
 
     async def close(self) -> None:
         """Have all that runs there ended, and the connection closed, before this returns; but not for ever."""
         self._closed = True
-        await self._send_quietly(Kind.BYE, 0)
+        await self._send_quietly(FrameKind.BYE, 0)
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self._ended.wait()
@@ -126,26 +136,26 @@ class Link:
     async def _take(self, frame: Frame) -> None:
         asked = self.asked.get(frame.number)
         match frame.kind:
-            case Kind.STARTED:
+            case FrameKind.STARTED:
                 if asked is not None and not asked.started:
                     asked.started = True
                     asked.tell()
-            case Kind.REPLY:
+            case FrameKind.REPLY:
                 data = self._whole.take(frame)
                 if data is not None and asked is not None and not asked.reply.done():
                     asked.reply.set_result(data)
-            case Kind.BACK:
+            case FrameKind.BACK:
                 if asked is not None and not asked.reply.done():
                     asked.reply.set_result(None)
-            case Kind.OUTPUT:
+            case FrameKind.OUTPUT:
                 digest, part = frames.decode_output(frame.data)
                 if asked is not None:
                     await self._loop.run_in_executor(None, self._keep, asked, digest, part, frame.last)
-            case Kind.NEED:
+            case FrameKind.NEED:
                 question = self._whole.take(frame)
                 if question is not None:
                     self._begin(self._lend(frame.number, frames.decode_need(question)))
-            case Kind.LEAVING:
+            case FrameKind.LEAVING:
                 self.left = True
                 self._leaving()
             case _:
@@ -169,7 +179,7 @@ class Link:
     async def _beat(self) -> None:
         while not self._ended.is_set():
             await asyncio.sleep(frames.BEAT_S)
-            await self._send_quietly(Kind.BEAT, 0)
+            await self._send_quietly(FrameKind.BEAT, 0)
 
     # Outputs; in a thread, one after the other
 
@@ -204,10 +214,10 @@ class Link:
 
 
 def _object(number: int, data: bytes) -> bytes:
-    return frames.HEAD.pack(Kind.OBJECT, 1, number, len(data)) + data
+    return frames.HEAD.pack(FrameKind.OBJECT, 1, number, len(data)) + data
 
 
-async def _read(reader: asyncio.StreamReader, taken: frozenset[Kind]) -> Frame:
+async def _read(reader: asyncio.StreamReader, taken: frozenset[FrameKind]) -> Frame:
     async with asyncio.timeout(frames.DEAD_S):
         kind, last, number, length = frames.decode_head(await reader.readexactly(frames.HEAD.size), taken)
         return Frame(kind, number, last, await reader.readexactly(length))
@@ -221,10 +231,10 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
         reader, writer = await asyncio.open_connection(host.address, host.port, ssl=_context(), limit=1 << 20)
         try:
             await _check(host, writer)
-            writer.write(frames.encode_frames(Kind.HELLO, 0, frames.encode_hello(Hello(host.key.token, name)))[0])
+            writer.write(frames.encode_frames(FrameKind.HELLO, 0, frames.encode_hello(Hello(host.key.token, name)))[0])
             await writer.drain()
             frame = await _read(reader, _GREETED)
-            if frame.kind is Kind.REFUSED:
+            if frame.kind is FrameKind.REFUSED:
                 raise SetupError(
                     f"the worker on {host} does not let us in: {frame.data[:200].decode('utf-8', 'replace')}",
                     hint="paste the line again that gg worker --listen has printed there",

@@ -27,7 +27,7 @@ from gg.record import protocol
 from gg.record.depfiles.softfiles import SoftFiles
 from gg.record.memo.memo_state import CommandOutcome
 from gg.record.recall import answers
-from gg.run.report import Report
+from gg.run.report import ReportFile
 from gg.share import keys as trust
 from gg.share.s3 import log, pack, uri
 from gg.store import durations
@@ -111,7 +111,7 @@ def _frames(data: bytes) -> None:
     for decode in (frames.decode_hello, frames.decode_welcome, frames.decode_object, frames.decode_output):
         _unless_refused(decode, data)
     if len(data) >= frames.HEAD.size:
-        frames.decode_head(data[: frames.HEAD.size], frozenset(frames.Kind))
+        frames.decode_head(data[: frames.HEAD.size], frozenset(frames.FrameKind))
 
 
 def _unless_refused(decode: Callable[[bytes], T], data: bytes) -> T | None:
@@ -127,11 +127,13 @@ def _recorder_request(data: bytes) -> None:
 
 
 REQUEST = request.encode_request(
-    request.Request((request.Task(ENCODED, (File(PATH, BLOB, True),), 5),), (request.Pack(b"p" * 32, 100, 20),))
+    request.Request(
+        (request.Task(ENCODED, (File(PATH, BLOB, True),), 5),), (request.PackReference(b"p" * 32, 100, 20),)
+    )
 )
 REPLY = reply.encode_reply(
     reply.Reply(
-        reply.Worker("0.1", "w", True, 1 << 30),
+        reply.WorkerInfo("0.1", "w", True, 1 << 30),
         (
             reply.Succeeded(REDUCED, (PATH,)),
             reply.ToolFailed(1, b"", b"no", Usage()),
@@ -338,7 +340,7 @@ OURS = (
     ),
     Target("key", _keys, (str(trust.PublicKey("me", b"k" * 32)).encode(),), ()),
     Target("trusted-keys", _trusted, (str(trust.PublicKey("me", b"k" * 32)).encode() + b"\n# no\n",), (GGError,)),
-    Target("report", lambda data: Report(os.fsencode(as_file(data, "report"))).read(), (b"U/a\0M/b\0S/c\0",)),
+    Target("report", lambda data: ReportFile(os.fsencode(as_file(data, "report"))).read(), (b"U/a\0M/b\0S/c\0",)),
     Target("blob-names", _foreign_names, (b"ab" * 32, b"g" * 64, b"\xff" * 64), ()),
     Target("durations", lambda data: _aliases(data, "durations"), (packb([1, {b"12345678": [5, 7]}]),), ()),
     Target(
