@@ -30,7 +30,7 @@ from gg.aws.sign import Credentials, Scope
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId
 from gg.run.expand import Groups
-from gg.share.s3.packer import Input
+from gg.share.s3.packer import ObjectToPack
 from gg.share.s3.ship import Shipper, inputs
 from gg.store.base import Kind, blob_key
 from gg.store.directory import DirectoryStore
@@ -53,7 +53,7 @@ asyncio.run(main())
 """
 
 
-def sources(directory: Path, count: int) -> list[Input]:
+def sources(directory: Path, count: int) -> list[ObjectToPack]:
     """Files of code-like text, 1 to 80 KB, the middle at 8."""
     rng = random.Random(7)
     words = [
@@ -70,11 +70,11 @@ def sources(directory: Path, count: int) -> list[Input]:
         ).encode()
         path = directory / f"s{n}.c"
         path.write_bytes(text)
-        found.append(Input(blob_key(BlobId.of(text)), len(text), os.fsencode(path)))
+        found.append(ObjectToPack(blob_key(BlobId.of(text)), len(text), os.fsencode(path)))
     return found
 
 
-def recorded(directory: Path) -> dict[str, list[Input]]:
+def recorded(directory: Path) -> dict[str, list[ObjectToPack]]:
     """What compiling a small unit reads: the compiler's closure, and headers."""
     (directory / "unit.c").write_text(
         "#include <stdio.h>\n#include <stdlib.h>\n#include <math.h>\nint main(void) { return 0; }\n"
@@ -106,7 +106,7 @@ def upload(count: int) -> dict[str, object]:
             edited = directory / "s0.c"
             edited.write_bytes(b"/* edited */\n" + edited.read_bytes())
             text = edited.read_bytes()
-            again = [Input(blob_key(BlobId.of(text)), len(text), os.fsencode(edited)), *groups["project"][1:]]
+            again = [ObjectToPack(blob_key(BlobId.of(text)), len(text), os.fsencode(edited)), *groups["project"][1:]]
             second = place.remote(key, catalog="mine")
             Shipper(second, None).ensure({**groups, "project": again})
             fresh = place.store()

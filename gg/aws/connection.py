@@ -20,7 +20,7 @@ _LATE_S = 2.0
 _READING_S = 2.0
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """An answer. Header names are in lower case."""
 
     status: int
@@ -38,7 +38,7 @@ class Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self._loop = loop
         self._transport: asyncio.Transport | None = None
-        self._waiter: asyncio.Future[Reply] | None = None
+        self._waiter: asyncio.Future[Response] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._status = 0
         self._idle_s = 0.0
@@ -50,7 +50,7 @@ class Connection(asyncio.Protocol):
 
     def exchange(
         self, head: bytes, body: Sequence[bytes], method: str, idle_s: float, most: int = MOST_BODY
-    ) -> asyncio.Future[Reply]:
+    ) -> asyncio.Future[Response]:
         """Send a request; its answer. NoAnswer when it is lost, when nothing moves for `idle_s` seconds, or when its body
         has more than `most` bytes, which is seen before they are kept.
         """
@@ -237,7 +237,7 @@ class Connection(asyncio.Protocol):
         body, self._body = bytes(self._body), b""
         self._until_close = False
         if waiter is not None and not waiter.done():
-            waiter.set_result(Reply(self._status, headers, body))
+            waiter.set_result(Response(self._status, headers, body))
 
     def _fail(self, cause: Cause, detail: str) -> None:
         if self._waiter is not None and not self._waiter.done():

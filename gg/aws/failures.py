@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 from gg.aws import dates
-from gg.aws.connection import Reply
+from gg.aws.connection import Response
 from gg.aws.trouble import Cause, NoAnswer
 from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
 
@@ -26,7 +26,7 @@ class Passing(GGError):
         self.throttled = throttled
 
 
-class Asked(NamedTuple):
+class RequestContext(NamedTuple):
     """What a request was for: `what` for people ("write s3://bucket/prefix"), `right` is the permission that it needs."""
 
     what: str
@@ -72,7 +72,7 @@ def need_extra(what: str, *names: str, extra: str = "aws") -> None:
         )
 
 
-def code_of(reply: Reply) -> str:
+def code_of(reply: Response) -> str:
     """The error's name in an answer, in XML, JSON or a header; empty when there is none."""
     named = reply.headers.get("x-amzn-errortype", "")
     found = re.search(rb"<Code>([^<]*)</Code>", reply.body[:_MOST_LOOKED]) or re.search(
@@ -82,7 +82,7 @@ def code_of(reply: Reply) -> str:
     return _readable(name.rpartition("#")[2].partition(":")[0])
 
 
-def message_of(reply: Reply) -> str:
+def message_of(reply: Response) -> str:
     """What an answer says for people, on one line."""
     found = re.search(rb"<Message>([^<]*)</Message>", reply.body[:_MOST_LOOKED]) or re.search(
         rb'"[mM]essage"\s*:\s*"((?:[^"\\]|\\.)*)"', reply.body[:4096]
@@ -96,7 +96,7 @@ def _readable(text: str) -> str:
     return "".join([c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line])
 
 
-def from_reply(reply: Reply, asked: Asked) -> GGError:
+def from_reply(reply: Response, asked: RequestContext) -> GGError:
     """What an answer that is no success means."""
     code, said = code_of(reply), message_of(reply)
     if code in _THROTTLES or reply.status in (429, 503):
@@ -140,7 +140,7 @@ def _is_skew(code: str, said: str) -> bool:
     return code in _WRONG_SECRET and ("Signature expired" in said or "not yet current" in said)
 
 
-def _skewed(reply: Reply, asked: Asked) -> SetupError:
+def _skewed(reply: Response, asked: RequestContext) -> SetupError:
     there = dates.seconds(reply.headers.get("date", ""))
     off = "" if there is None else f" by {_span(abs(time.time() - there))}"
     return SetupError(
@@ -152,7 +152,7 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _elsewhere(reply: Reply, asked: Asked) -> SetupError:
+def _elsewhere(reply: Response, asked: RequestContext) -> SetupError:
     body = reply.body[:_MOST_LOOKED]
     found = re.search(rb"<Region>([a-z0-9-]{1,64})</Region>", body) or re.search(
         rb"expecting '([a-z0-9-]{1,64})'", body
@@ -208,7 +208,7 @@ def from_botocore(error: Exception) -> GGError:
     return SetupError(f"AWS's configuration does not work: {text}", hint="look at AWS_PROFILE and ~/.aws/config")
 
 
-def not_s3(asked: Asked) -> Passing:
+def not_s3(asked: RequestContext) -> Passing:
     """A success without what it has to hold: cut short on its way, or from another kind of server."""
     return Passing(f"{asked.host} does not answer as S3 does", hint="look at AWS_ENDPOINT_URL and at proxies between")
 

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote, urlsplit
 
-from gg.aws.connection import MOST_BODY, Connection, Reply
+from gg.aws.connection import MOST_BODY, Connection, Response
 from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, sign
 from gg.aws.trouble import Cause, NoAnswer
 
-__all__ = ["Client", "Endpoint", "KeySource", "NoAnswer", "Reply"]
+__all__ = ["Client", "Endpoint", "KeySource", "NoAnswer", "Response"]
 
 _CONNECT_S = 10.0
 _IDLE_S = 60.0
@@ -84,7 +84,7 @@ class Client:
         most: int = MOST_BODY,
         repeat: bool | None = None,
         sent: Callable[[], None] | None = None,
-    ) -> Reply:
+    ) -> Response:
         """One request, signed; whatever the answer's status. NoAnswer when there is none of at most `most` bytes.
         `path` and `query` are as they go over the wire (`quote_path`, `query_string`). `idle_s`: seconds without a byte in
         either direction. `repeat`: whether it may be sent again when a connection that was kept turns out to be dead; by

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BELIEVED_S = 30.0
 
 
-class Session:
+class AwsSession:
     """One user's set-up. `region` empty: as configured. Thread-safe; a `KeySource` for clients."""
 
     def __init__(self, region: str = "", *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -41,9 +41,9 @@ class Session:
         self._until = 0.0
         self._endpoints: dict[str, Endpoint] = {}
 
-    def elsewhere(self, region: str) -> Session:
+    def elsewhere(self, region: str) -> AwsSession:
         """The same user's, in another region: nothing is read or logged in to a second time."""
-        other = Session(region, clock=self._clock)
+        other = AwsSession(region, clock=self._clock)
         with self._lock:
             other._boto, other._source = self._boto, self._source
         return other

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from gg.aws.failures import Asked, from_no_answer, from_reply
+from gg.aws.failures import RequestContext, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.trouble import NoAnswer
 from gg.errors import FormatError, SetupError
@@ -33,7 +33,7 @@ class Message(NamedTuple):
 class Queues:
     """SQS in one region. For one event loop."""
 
-    def __init__(self, client: Client, asked: Asked) -> None:
+    def __init__(self, client: Client, asked: RequestContext) -> None:
         self._client = client
         self._asked = asked
 

@@ -16,8 +16,8 @@ from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from gg.aws.setup import Session
-    from gg.deploy.aws_calls import Done
+    from gg.aws.setup import AwsSession
+    from gg.deploy.aws_calls import ResourceAction
     from gg.deploy.layers import Choice
     from gg.deploy.package import Package
     from gg.deploy.wanted import Wanted
@@ -65,7 +65,7 @@ def command(
 ) -> int:  # fmt: skip
     """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
     from gg.aws.failures import need_extra
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
     from gg.deploy import apply, package
     from gg.deploy.runtimes import choose, choose_architecture
     from gg.deploy.wanted import Wanted, checked, costs
@@ -74,8 +74,8 @@ def command(
     role = role or config.lambda_role()
     architecture, chosen = choose_architecture(arch, platform.machine()), choose(runtime, sys.version_info[:2])
     place = store_place(store)
-    regions = (region or place.region or Session().region()).split(",")
-    first = Session(regions[0])
+    regions = (region or place.region or AwsSession().region()).split(",")
+    first = AwsSession(regions[0])
     whose = apply.account(first)
     base = checked(
         Wanted(
@@ -89,7 +89,7 @@ def command(
     size = f"zip of {len(made.data) / 1e6:.1f} MB"
     click.echo(f"account {whose.number}, store {base.uri}, {size}" + ", DRY RUN" * dry_run)
     for each in regions:
-        wanted, session = base._replace(region=each), Session(each) if each != regions[0] else first
+        wanted, session = base._replace(region=each), AwsSession(each) if each != regions[0] else first
         click.echo(f"{each}  ({_LEGEND})")
         say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0], layer=choice))
         if dry_run and not role:
@@ -145,7 +145,7 @@ def sizes(text: str) -> tuple[int, ...]:
         raise click.BadParameter(f"{text!r} is no list of megabytes", param_hint="--memory") from None
 
 
-def say(done: Iterable[Done]) -> None:
+def say(done: Iterable[ResourceAction]) -> None:
     for each in done:
         click.echo(f"  {_VERBS[each.verb]} {each.what}" + (f": {each.detail}" if each.detail else ""))
 
@@ -169,7 +169,7 @@ def _remember(regions: list[Wanted]) -> None:
         remember(workspace.dot, tuple(made(wanted) for wanted in regions))
 
 
-def _ready(wanted: Wanted, session: Session) -> None:
+def _ready(wanted: Wanted, session: AwsSession) -> None:
     from gg.deploy.apply import concurrency
 
     width = concurrency(session)

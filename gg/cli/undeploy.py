@@ -44,19 +44,19 @@ def command(
 ) -> int:
     """Remove the functions, their layer and logs, and the role; the bucket, which holds results, only if told so."""
     from gg.aws.failures import need_extra
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
     from gg.cli.deploy import say, store_place
     from gg.deploy import apply
     from gg.deploy.found import remember
 
     need_extra("gg undeploy")
     place = store_place(store)
-    regions = (region or place.region or Session().region()).split(",")
+    regions = (region or place.region or AwsSession().region()).split(",")
     base = _deployed(place, regions[0], name, role, arch)
     for number, each in enumerate(regions):
         click.echo(f"{each}" + "  (DRY RUN)" * dry_run)
         wanted = base._replace(region=each)
-        say(apply.undeploy(Session(each), wanted, dry=dry_run, contents=with_bucket, with_bucket=number == 0))
+        say(apply.undeploy(AwsSession(each), wanted, dry=dry_run, contents=with_bucket, with_bucket=number == 0))
     found = Workspace.find()
     if found is not None and not dry_run:
         remember(found.dot, ())
@@ -65,12 +65,12 @@ def command(
 
 def _deployed(place: StoreUri, region: str, name: str, role: str, arch: str) -> Wanted:
     """What `gg deploy` made in the first region, as far as it has to be named to be removed."""
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
     from gg.deploy import apply
     from gg.deploy.runtimes import OFFERED, choose_architecture
     from gg.deploy.wanted import Wanted, checked
 
-    whose = apply.account(Session(region))
+    whose = apply.account(AwsSession(region))
     return checked(
         Wanted(
             whose,

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from gg.aws import failures as errors
-from gg.aws.connection import Reply
+from gg.aws.connection import Response
 
 if TYPE_CHECKING:
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
 
 ABSENT = frozenset(
     {
@@ -25,7 +25,7 @@ ABSENT = frozenset(
 NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed"})
 
 
-class Done(NamedTuple):
+class ResourceAction(NamedTuple):
     """One thing of a deployment. `verb`: make, change, keep, remove, or lack for what the server does not offer."""
 
     verb: str
@@ -42,10 +42,10 @@ class Refusal(Exception):
         self.message = message
 
 
-class Calls:
+class AwsService:
     """One service in one region. `owner`: the account that each bucket must belong to."""
 
-    def __init__(self, session: Session, service: str, *, dry: bool, owner: str = "") -> None:
+    def __init__(self, session: AwsSession, service: str, *, dry: bool, owner: str = "") -> None:
         self._owner = owner
         self.service = service
         self.dry = dry
@@ -105,17 +105,17 @@ class Calls:
         except BotoCoreError as error:
             raise errors.from_botocore(error) from error
 
-    def _reply(self, response: Any) -> Reply:
+    def _reply(self, response: Any) -> Response:
         told, meta = response.get("Error", {}), response.get("ResponseMetadata", {})
         body = json.dumps({"code": told.get("Code", ""), "message": told.get("Message", "")}).encode()
-        return Reply(int(meta.get("HTTPStatusCode", 0)), dict(meta.get("HTTPHeaders", {})), body)
+        return Response(int(meta.get("HTTPStatusCode", 0)), dict(meta.get("HTTPHeaders", {})), body)
 
-    def _asked(self, operation: str) -> errors.Asked:
+    def _asked(self, operation: str) -> errors.RequestContext:
         keys = self._session.renew()
         action = "".join(word.capitalize() for word in operation.split("_"))
         host = urlsplit(str(self._client.meta.endpoint_url)).netloc
         right = f"{self.service}:{_RIGHTS.get(operation, action)}"
-        return errors.Asked(f"call {action}", right, host, self._session.region(), keys.access_key)
+        return errors.RequestContext(f"call {action}", right, host, self._session.region(), keys.access_key)
 
 
 _RIGHTS = {
@@ -129,13 +129,18 @@ _RIGHTS = {
 
 
 def settle(
-    calls: Calls, what: str, current: Callable[[], object], wanted: object, put: Callable[[], object], detail: str = ""
-) -> Done:
+    calls: AwsService,
+    what: str,
+    current: Callable[[], object],
+    wanted: object,
+    put: Callable[[], object],
+    detail: str = "",
+) -> ResourceAction:
     """Have one setting as it is wanted: compare, and put it if it differs."""
     try:
         if current() == wanted:
-            return Done("keep", what, detail)
+            return ResourceAction("keep", what, detail)
         put()
     except Refusal as refusal:
-        return Done("lack", what, f"the S3 server at this endpoint does not offer it ({refusal.code})")
-    return Done("change", what, detail)
+        return ResourceAction("lack", what, f"the S3 server at this endpoint does not offer it ({refusal.code})")
+    return ResourceAction("change", what, detail)

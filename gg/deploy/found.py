@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from gg.core.jsontext import json_from
-from gg.deploy.aws_calls import Calls
+from gg.deploy.aws_calls import AwsService
 from gg.deploy.functions import listed
 from gg.errors import FormatError, SetupError
 
 if TYPE_CHECKING:
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
 
 _FILE, _VERSION = "deployment.json", 1
 
 
-class Function(NamedTuple):
+class FoundFunction(NamedTuple):
     """A function that can be invoked."""
 
     name: str
@@ -30,7 +30,7 @@ class Deployment(NamedTuple):
 
     region: str
     architecture: str
-    functions: tuple[Function, ...]
+    functions: tuple[FoundFunction, ...]
     store: str = ""
 
 
@@ -73,7 +73,7 @@ def remembered(dot: str) -> tuple[Deployment, ...]:
             Deployment(
                 each["region"],
                 each["architecture"],
-                tuple(Function(f["name"], int(f["memory_mb"])) for f in each["functions"]),
+                tuple(FoundFunction(f["name"], int(f["memory_mb"])) for f in each["functions"]),
                 each["store"],
             )
             for each in table["deployments"]
@@ -86,11 +86,11 @@ def remembered(dot: str) -> tuple[Deployment, ...]:
         raise FormatError(f"{path} is damaged: {error}", hint="deploy again: gg deploy lambda") from error
 
 
-def look(session: Session, name: str, architecture: str) -> Deployment:
+def look(session: AwsSession, name: str, architecture: str) -> Deployment:
     """The deployment of that name in the session's region. SetupError when there is none."""
     region = session.region()
-    found = listed(Calls(session, "lambda", dry=True), name, architecture)
+    found = listed(AwsService(session, "lambda", dry=True), name, architecture)
     if not found:
         raise SetupError(f"no functions {name}-{architecture}-* in {region}", hint="deploy them: gg deploy lambda")
-    functions = tuple(Function(each["FunctionName"], int(each["MemorySize"])) for each in found)
+    functions = tuple(FoundFunction(each["FunctionName"], int(each["MemorySize"])) for each in found)
     return Deployment(region, architecture, functions)

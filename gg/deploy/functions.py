@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gg.deploy.aws_calls import Calls, Done, Refusal
+from gg.deploy.aws_calls import AwsService, Refusal, ResourceAction
 from gg.deploy.wanted import HANDLER, Wanted, log_group
 from gg.errors import StoreError
 
@@ -25,8 +25,8 @@ class Functions:
 
     def __init__(
         self,
-        service: Calls,
-        logs: Calls,
+        service: AwsService,
+        logs: AwsService,
         wanted: Wanted,
         package: bytes,
         description: str,
@@ -44,7 +44,7 @@ class Functions:
         self._clock = clock
         self._sleep = sleep
 
-    def deploy(self) -> Iterator[Done]:
+    def deploy(self) -> Iterator[ResourceAction]:
         for memory in self._wanted.memory:
             name = self._wanted.function(memory)
             yield self._log(name)
@@ -53,19 +53,19 @@ class Functions:
             self._lambda, self._logs, self._wanted.name, self._wanted.architecture, keep=self._wanted.functions
         )
 
-    def _log(self, name: str) -> Done:
+    def _log(self, name: str) -> ResourceAction:
         group, days = log_group(name), self._wanted.log_days
         listed = self._logs.pages("describe_log_groups", "logGroups", logGroupNamePrefix=group)
         found = [each for each in listed if each["logGroupName"] == group]
         detail = f"kept for {days} days"
         if found and found[0].get("retentionInDays") == days:
-            return Done("keep", f"log {group}", detail)
+            return ResourceAction("keep", f"log {group}", detail)
         if not found:
             self._logs.change("create_log_group", logGroupName=group, tags={_TAG: self._wanted.name})
         self._logs.change("put_retention_policy", logGroupName=group, retentionInDays=days)
-        return Done("change" if found else "make", f"log {group}", detail)
+        return ResourceAction("change" if found else "make", f"log {group}", detail)
 
-    def _function(self, name: str, memory: int) -> Done:
+    def _function(self, name: str, memory: int) -> ResourceAction:
         what = f"function {name}"
         detail = (
             f"{self._wanted.runtime.name}, {memory} MB, /tmp of {self._wanted.disk_mb} MB, {self._wanted.timeout_s} s"
@@ -73,7 +73,7 @@ class Functions:
         found = self._lambda.find("get_function", FunctionName=name)
         if found is None:
             self._create(name, memory)
-            return Done("make", what, detail)
+            return ResourceAction("make", what, detail)
         configuration = found["Configuration"]
         old_code = configuration["CodeSha256"] != base64.b64encode(hashlib.sha256(self._package).digest()).decode()
         attached, layers = arns_of(configuration), self._layers(arns_of(configuration))
@@ -87,7 +87,9 @@ class Functions:
             self._await_settled(name)
         looked_at = (("settings", old_settings), ("layers", attached != layers), ("code", old_code))
         changed = [text for text, is_old in looked_at if is_old]
-        return Done("change" if changed else "keep", what, f"{detail}{'; ' if changed else ''}{' and '.join(changed)}")
+        return ResourceAction(
+            "change" if changed else "keep", what, f"{detail}{'; ' if changed else ''}{' and '.join(changed)}"
+        )
 
     def _settings(self, memory: int) -> dict[str, Any]:
         return {
@@ -145,21 +147,23 @@ class Functions:
             self._sleep(_STEP_S / 4)
 
 
-def remove(service: Calls, logs: Calls, name: str, architecture: str, keep: tuple[str, ...] = ()) -> Iterator[Done]:
+def remove(
+    service: AwsService, logs: AwsService, name: str, architecture: str, keep: tuple[str, ...] = ()
+) -> Iterator[ResourceAction]:
     """Remove every function of the deployment but those, whatever its memory size, and its log."""
     for function in listed(service, name, architecture):
         if function["FunctionName"] in keep:
             continue
         service.change("delete_function", FunctionName=function["FunctionName"])
-        yield Done("remove", f"function {function['FunctionName']}")
+        yield ResourceAction("remove", f"function {function['FunctionName']}")
         group = log_group(function["FunctionName"])
         found = logs.pages("describe_log_groups", "logGroups", logGroupNamePrefix=group)
         if any(each["logGroupName"] == group for each in found):
             logs.change("delete_log_group", logGroupName=group)
-            yield Done("remove", f"log {group}")
+            yield ResourceAction("remove", f"log {group}")
 
 
-def listed(service: Calls, name: str, architecture: str) -> list[dict[str, Any]]:
+def listed(service: AwsService, name: str, architecture: str) -> list[dict[str, Any]]:
     """The configurations of the deployment's functions, the smallest first."""
     prefix = f"{name}-{architecture}-"
     found = [

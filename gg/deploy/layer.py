@@ -14,7 +14,7 @@ from typing import NamedTuple
 from blake3 import blake3
 
 from gg.deploy.package import entry
-from gg.deploy.toolchain import Object, Tool
+from gg.deploy.toolchain import Object, ToolObjects
 from gg.errors import UsageError
 
 # docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html: a function with its layers, unzipped, and the zip of a request.
@@ -58,7 +58,7 @@ class Layer(NamedTuple):
         return out.getvalue()
 
 
-def plan(tools: Sequence[Tool], function: int) -> Layer:
+def plan(tools: Sequence[ToolObjects], function: int) -> Layer:
     """One layer of them all, beside a function of so many bytes. UsageError for what Lambda does not take."""
     objects: dict[str, Object] = {}
     for tool in tools:
@@ -74,7 +74,7 @@ def plan(tools: Sequence[Tool], function: int) -> Layer:
     return layer
 
 
-def _told(tools: Sequence[Tool]) -> tuple[str, ...]:
+def _told(tools: Sequence[ToolObjects]) -> tuple[str, ...]:
     seen: set[str] = set()
     told: list[str] = []
     for tool in tools:
@@ -93,7 +93,7 @@ def check_way(zipped: int, region: str, bucket_region: str) -> None:
         )
 
 
-def _advice(tools: Sequence[Tool], over: int) -> str:
+def _advice(tools: Sequence[ToolObjects], over: int) -> str:
     """What to leave out: the tool that is enough and brings least, else what each has for itself."""
     if len(tools) == 1:
         return f"leave --layer away: {tools[0].name} travels with the builds then"
@@ -104,13 +104,13 @@ def _advice(tools: Sequence[Tool], over: int) -> str:
     return "leave out some: " + ", ".join(f"{name} brings {megabytes(size)}" for size, name in own)
 
 
-def _own(tool: Tool, tools: Sequence[Tool]) -> int:
+def _own(tool: ToolObjects, tools: Sequence[ToolObjects]) -> int:
     """Bytes that no other one has."""
     others = set[str]().union(*(other.objects for other in tools if other is not tool))
     return _added(tool, others)
 
 
-def _added(tool: Tool, there: set[str]) -> int:
+def _added(tool: ToolObjects, there: set[str]) -> int:
     return sum(each.size for name, each in tool.objects.items() if name not in there)
 
 

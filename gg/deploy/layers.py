@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any, NamedTuple
 
-from gg.deploy.aws_calls import Calls, Done
+from gg.deploy.aws_calls import AwsService, ResourceAction
 from gg.deploy.functions import arns_of, is_ours, listed
 from gg.deploy.layer import MOST_DIRECT, Layer, megabytes
 from gg.deploy.wanted import Wanted
@@ -28,47 +28,47 @@ STAYS = Choice(stays=True)
 class Layers:
     """The layer of one deployment in one region. `bucket` is where large zips go by; None where it is in another region."""
 
-    def __init__(self, service: Calls, wanted: Wanted, bucket: Calls | None = None) -> None:
+    def __init__(self, service: AwsService, wanted: Wanted, bucket: AwsService | None = None) -> None:
         self._lambda = service
         self._wanted = wanted
         self._bucket = bucket
 
-    def settle(self, choice: Choice) -> Generator[Done, None, str]:
+    def settle(self, choice: Choice) -> Generator[ResourceAction, None, str]:
         """The version that functions are to have, by its ARN; empty for none."""
         what = f"layer {self._wanted.layer}"
         if choice.stays:
             arn = self._attached()
             if arn:
-                yield Done("keep", what, "as it is; --layer changes it, --layer none takes it off")
+                yield ResourceAction("keep", what, "as it is; --layer changes it, --layer none takes it off")
             return arn
         if choice.layer is None:
             return ""
         return (yield from self._have(choice.layer, choice.zipped, what))
 
-    def _have(self, layer: Layer, zipped: Callable[[], bytes], what: str) -> Generator[Done, None, str]:
+    def _have(self, layer: Layer, zipped: Callable[[], bytes], what: str) -> Generator[ResourceAction, None, str]:
         """Have a version with this content; `zipped` is asked when there is none."""
         told = f"{', '.join(layer.told)}: {megabytes(layer.size)}"
         for version in self._versions():
             there = str(version.get("Description", "")).startswith(layer.mark)
             if there and self._wanted.architecture in version.get("CompatibleArchitectures", ()):
-                yield Done("keep", what, told)
+                yield ResourceAction("keep", what, told)
                 return str(version["LayerVersionArn"])
         data = zipped()
         made = self._publish(layer, data)
-        yield Done("make", what, f"{told}, zip of {megabytes(len(data))}")
+        yield ResourceAction("make", what, f"{told}, zip of {megabytes(len(data))}")
         return str(made.get("LayerVersionArn", self._wanted.layer_arn))
 
-    def remove(self, keep: str = "") -> Iterator[Done]:
+    def remove(self, keep: str = "") -> Iterator[ResourceAction]:
         """Remove all versions but this one and those that functions of others have."""
         versions = [each for each in self._versions() if each["LayerVersionArn"] != keep]
         used = self._used_by_others() if versions else {}
         for version in versions:
             arn, what = version["LayerVersionArn"], f"layer {self._wanted.layer}, version {version['Version']}"
             if arn in used:
-                yield Done("keep", what, f"function {used[arn]} has it")
+                yield ResourceAction("keep", what, f"function {used[arn]} has it")
                 continue
             self._lambda.change("delete_layer_version", LayerName=self._wanted.layer, VersionNumber=version["Version"])
-            yield Done("remove", what)
+            yield ResourceAction("remove", what)
 
     def _attached(self) -> str:
         """The version that the deployment's functions have; empty when they have none."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from gg.core.jsontext import json_from
 from gg.deploy import permissions as policy
-from gg.deploy.aws_calls import ABSENT, NOT_OFFERED, Calls, Done, Refusal, settle
+from gg.deploy.aws_calls import ABSENT, NOT_OFFERED, AwsService, Refusal, ResourceAction, settle
 from gg.deploy.wanted import Wanted
 from gg.errors import SetupError
 
@@ -23,7 +23,7 @@ _BLOCK = {
 _ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}
 
 
-def deploy(s3: Calls, wanted: Wanted) -> Iterator[Done]:
+def deploy(s3: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
     """Have the bucket and its settings."""
     name = wanted.bucket
     there = _there(s3, wanted)
@@ -35,7 +35,7 @@ def deploy(s3: Calls, wanted: Wanted) -> Iterator[Done]:
             place = {"LocationConstraint": wanted.region}
             s3.change("create_bucket", Bucket=name, CreateBucketConfiguration=place)
         s3.change("put_bucket_tagging", Bucket=name, Tagging={"TagSet": [{"Key": _TAG, "Value": wanted.name}]})
-    yield Done(
+    yield ResourceAction(
         "keep" if there else "make", f"bucket {name}", "" if ours else "it was there before: its settings are left"
     )
     if ours:
@@ -43,29 +43,31 @@ def deploy(s3: Calls, wanted: Wanted) -> Iterator[Done]:
     yield _expiry(s3, wanted, new=not there)
 
 
-def remove(s3: Calls, wanted: Wanted, *, contents: bool) -> Iterator[Done]:
+def remove(s3: AwsService, wanted: Wanted, *, contents: bool) -> Iterator[ResourceAction]:
     """Remove gg's objects, and the bucket if gg made it; nothing of that unless `contents`."""
     name = wanted.bucket
     if not _there(s3, wanted):
         return
     if not contents:
-        yield Done("keep", f"bucket {name}", "with all results; --with-bucket removes it")
+        yield ResourceAction("keep", f"bucket {name}", "with all results; --with-bucket removes it")
         return
     ours = _tags(s3, name).get(_TAG) == wanted.name
     keys = [item["Key"] for item in s3.pages("list_objects_v2", "Contents", Bucket=name, Prefix=f"{wanted.prefix}/")]
     for start in range(0, len(keys), 1000):
         part = [{"Key": key} for key in keys[start : start + 1000]]
         s3.change("delete_objects", Bucket=name, Delete={"Objects": part, "Quiet": True})
-    yield Done("remove", f"{len(keys)} objects below s3://{name}/{wanted.prefix}/")
+    yield ResourceAction("remove", f"{len(keys)} objects below s3://{name}/{wanted.prefix}/")
     left = [] if s3.dry else s3.ask("list_objects_v2", Bucket=name, MaxKeys=1).get("Contents", [])
     if ours and not left:
         s3.change("delete_bucket", Bucket=name)
-        yield Done("remove", f"bucket {name}")
+        yield ResourceAction("remove", f"bucket {name}")
     else:
-        yield Done("keep", f"bucket {name}", "there are other objects in it" if ours else "gg did not make it")
+        yield ResourceAction(
+            "keep", f"bucket {name}", "there are other objects in it" if ours else "gg did not make it"
+        )
 
 
-def _there(s3: Calls, wanted: Wanted) -> bool:
+def _there(s3: AwsService, wanted: Wanted) -> bool:
     """Whether there is such a bucket. SetupError for one in another region: the functions would pay for every byte."""
     found = s3.find("get_bucket_location", Bucket=wanted.bucket)
     place = (found or {}).get("LocationConstraint") or wanted.region
@@ -76,12 +78,12 @@ def _there(s3: Calls, wanted: Wanted) -> bool:
     return found is not None
 
 
-def _tags(s3: Calls, name: str) -> dict[str, str]:
+def _tags(s3: AwsService, name: str) -> dict[str, str]:
     found = s3.find("get_bucket_tagging", Bucket=name) or {}
     return {tag["Key"]: tag["Value"] for tag in found.get("TagSet", ())}
 
 
-def _settings(s3: Calls, wanted: Wanted, *, new: bool) -> Iterator[Done]:
+def _settings(s3: AwsService, wanted: Wanted, *, new: bool) -> Iterator[ResourceAction]:
     name = wanted.bucket
 
     def encryption() -> object:
@@ -120,10 +122,10 @@ def _settings(s3: Calls, wanted: Wanted, *, new: bool) -> Iterator[Done]:
             lambda: put("put_bucket_policy", Policy=json.dumps(document)), "over TLS alone",
         )  # fmt: skip
     else:
-        yield Done("lack", "  policy", "over TLS alone: the endpoint in use is plain http")
+        yield ResourceAction("lack", "  policy", "over TLS alone: the endpoint in use is plain http")
 
 
-def _expiry(s3: Calls, wanted: Wanted, *, new: bool) -> Done:
+def _expiry(s3: AwsService, wanted: Wanted, *, new: bool) -> ResourceAction:
     """Our rule beside those that are there."""
     found = None if new else s3.find("get_bucket_lifecycle_configuration", Bucket=wanted.bucket)
     rule = policy.lifecycle(wanted)

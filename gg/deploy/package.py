@@ -20,7 +20,7 @@ from typing import NamedTuple
 from gg.deploy.closure import modules
 from gg.deploy.runtimes import Runtime
 from gg.deploy.wanted import HANDLER
-from gg.deploy.wheels import Packed, fetch, unpack
+from gg.deploy.wheels import ZipMember, fetch, unpack
 from gg.errors import StoreError
 from gg.host import native_programs as native
 
@@ -51,7 +51,7 @@ def build(runtime: Runtime, architecture: str, cache: str, *, entry: str = HANDL
     parts = _modules(entry, compiled=runtime.python == sys.version_info[:2])
     parts += [part for wheel in fetch(runtime, architecture, cache) for part in unpack(wheel)]
     parts.append(
-        Packed(f"gg/_native/{os.path.basename(native.pathmap_library())}", _read(native.pathmap_library()), True)
+        ZipMember(f"gg/_native/{os.path.basename(native.pathmap_library())}", _read(native.pathmap_library()), True)
     )
     data = _zip(parts)
     if len(data) > _LIMIT:
@@ -59,13 +59,13 @@ def build(runtime: Runtime, architecture: str, cache: str, *, entry: str = HANDL
     return Package(data, len(parts), sum(len(part.data) for part in parts))
 
 
-def _modules(entry: str, *, compiled: bool) -> list[Packed]:
+def _modules(entry: str, *, compiled: bool) -> list[ZipMember]:
     sources = modules(entry)
-    found = [Packed(path, _read(source)) for path, source in sources.items()]
+    found = [ZipMember(path, _read(source)) for path, source in sources.items()]
     return found + (_compiled(sources) if compiled else [])
 
 
-def _compiled(sources: dict[str, str]) -> list[Packed]:
+def _compiled(sources: dict[str, str]) -> list[ZipMember]:
     """Compiled modules that Python takes without looking at their source. In a process of its own, for equal bytes each time."""
     with tempfile.TemporaryDirectory(prefix="gg-package-") as directory:
         targets = {path: os.path.join(directory, f"{number}.pyc") for number, path in enumerate(sources)}
@@ -76,7 +76,7 @@ def _compiled(sources: dict[str, str]) -> list[Packed]:
         )  # fmt: skip
         if done.returncode:
             raise StoreError(f"the worker's modules cannot be compiled: {done.stderr.strip()[-300:]}")
-        return [Packed(_cached(path), _read(target)) for path, target in targets.items()]
+        return [ZipMember(_cached(path), _read(target)) for path, target in targets.items()]
 
 
 def _cached(path: str) -> str:
@@ -89,7 +89,7 @@ def _read(path: str) -> bytes:
         return file.read()
 
 
-def _zip(parts: Iterable[Packed]) -> bytes:
+def _zip(parts: Iterable[ZipMember]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for part in sorted(parts):

@@ -8,17 +8,17 @@ from urllib.parse import unquote
 
 from gg.core.jsontext import json_from
 from gg.deploy import permissions as policy
-from gg.deploy.aws_calls import Calls, Done
+from gg.deploy.aws_calls import AwsService, ResourceAction
 from gg.deploy.permissions import Document
 from gg.deploy.wanted import Wanted
 
 _POLICY = "gg-worker"
 
 
-def deploy(iam: Calls, wanted: Wanted) -> Iterator[Done]:
+def deploy(iam: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
     """Have the role and its rights; a role that was given is taken as it is."""
     if wanted.role:
-        yield Done("keep", f"role {wanted.role}", "as given; it needs the rights that --dry-run prints")
+        yield ResourceAction("keep", f"role {wanted.role}", "as given; it needs the rights that --dry-run prints")
         return
     name = wanted.role_name
     found = iam.find("get_role", RoleName=name)
@@ -30,16 +30,16 @@ def deploy(iam: Calls, wanted: Wanted) -> Iterator[Done]:
             Description="What gg's worker functions may do",
             Tags=[{"Key": "gg:deployment", "Value": wanted.name}],
         )
-        yield Done("make", f"role {name}")
+        yield ResourceAction("make", f"role {name}")
     elif _document(found["Role"]["AssumeRolePolicyDocument"]) != policy.trust(wanted):
         iam.change("update_assume_role_policy", RoleName=name, PolicyDocument=json.dumps(policy.trust(wanted)))
-        yield Done("change", f"role {name}", "who may take it")
+        yield ResourceAction("change", f"role {name}", "who may take it")
     else:
-        yield Done("keep", f"role {name}")
+        yield ResourceAction("keep", f"role {name}")
     yield _rights(iam, wanted)
 
 
-def remove(iam: Calls, wanted: Wanted) -> Iterator[Done]:
+def remove(iam: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
     """Remove the role that gg has made."""
     name = wanted.role_name
     if wanted.role or iam.find("get_role", RoleName=name) is None:
@@ -47,17 +47,17 @@ def remove(iam: Calls, wanted: Wanted) -> Iterator[Done]:
     for attached in iam.pages("list_role_policies", "PolicyNames", RoleName=name):
         iam.change("delete_role_policy", RoleName=name, PolicyName=attached)
     iam.change("delete_role", RoleName=name)
-    yield Done("remove", f"role {name}")
+    yield ResourceAction("remove", f"role {name}")
 
 
-def _rights(iam: Calls, wanted: Wanted) -> Done:
+def _rights(iam: AwsService, wanted: Wanted) -> ResourceAction:
     what, document = "  its rights", policy.worker(wanted)
     detail = f"get packs and blobs, put blobs below {wanted.bucket}/{wanted.prefix}; write its own log"
     found = iam.find("get_role_policy", RoleName=wanted.role_name, PolicyName=_POLICY)
     if found is not None and _document(found["PolicyDocument"]) == document:
-        return Done("keep", what, detail)
+        return ResourceAction("keep", what, detail)
     iam.change("put_role_policy", RoleName=wanted.role_name, PolicyName=_POLICY, PolicyDocument=json.dumps(document))
-    return Done("make" if found is None else "change", what, detail)
+    return ResourceAction("make" if found is None else "change", what, detail)
 
 
 def _document(given: object) -> Document:

@@ -44,20 +44,20 @@ class Object(NamedTuple):
         return data
 
 
-class Tool(NamedTuple):
+class ToolObjects(NamedTuple):
     """A compiler, or another tool, as the user named it; `objects` by their names in a worker's cache."""
 
     name: str
     objects: dict[str, Object]
 
 
-def tools(given: str) -> tuple[Tool, ...]:
+def tools(given: str) -> tuple[ToolObjects, ...]:
     """Those of a list such as `gcc,g++ -m32,/opt/cross/bin/arm-none-eabi-gcc`. GGError for one that cannot be had."""
     commands = [_command(part) for part in given.split(",") if part.strip()]
     if not commands:
         raise UsageError("no compiler is named", hint="--layer gcc,g++; --layer none takes the layer off")
     checked = [(command, sample(command)) for command in dict.fromkeys(commands)]
-    return tuple([Tool(shlex.join(command), _recorded(command, each)) for command, each in checked])
+    return tuple([ToolObjects(shlex.join(command), _recorded(command, each)) for command, each in checked])
 
 
 def _command(text: str) -> tuple[str, ...]:

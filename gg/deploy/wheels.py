@@ -23,7 +23,7 @@ _TIMEOUT_S = 300
 _LEFT_OUT = ("_cffi.", ".pyi", ".pyx", ".pxd", ".h", ".c", "py.typed")
 
 
-class Packed(NamedTuple):
+class ZipMember(NamedTuple):
     """A file of the zip: its path there, its bytes, and whether it is executable."""
 
     path: str
@@ -83,11 +83,11 @@ def _download(pinned: list[str], runtime: Runtime, architecture: str, directory:
         )
 
 
-def unpack(wheel: str) -> list[Packed]:
+def unpack(wheel: str) -> list[ZipMember]:
     """What of a wheel the function needs: the package and its licences."""
     with zipfile.ZipFile(wheel) as archive:
         return [
-            Packed(info.filename, archive.read(info))
+            ZipMember(info.filename, archive.read(info))
             for info in archive.infolist()
             if not info.is_dir() and _needed(info.filename)
         ]

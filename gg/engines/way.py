@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gg.cost.meter import Meter
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.schedule.events import EngineCaps
@@ -21,7 +21,7 @@ class Way(Protocol):
     def name(self) -> str: ...
 
     @property
-    def functions(self) -> tuple[Function, ...]: ...
+    def functions(self) -> tuple[DeployedFunction, ...]: ...
 
     @property
     def meter(self) -> Meter: ...
@@ -40,7 +40,12 @@ class Way(Protocol):
         ...
 
     async def ask(
-        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+        self,
+        function: DeployedFunction,
+        request: bytes,
+        parts: Sequence[Part],
+        patience: float,
+        sent: Callable[[], None],
     ) -> Reply | Failure:
         """The reply to a request, which holds these parts; `sent` is called when it is on its way. When it is cancelled nobody
         wants the reply any more. `patience`: seconds after which no reply will come.

@@ -27,7 +27,7 @@ MOST_OBJECT = 64 << 20
 """bytes that one request reads at the most: a pack has 32 MiB, or is read in ranges."""
 
 
-class Listed(NamedTuple):
+class ListedObject(NamedTuple):
     """An object as a listing has it."""
 
     name: str
@@ -79,7 +79,7 @@ class BucketService(Protocol):
         """Begin the object's life anew, without sending it. False if it is not there."""
         ...
 
-    async def list(self, prefix: str, after: str = "") -> list[Listed]:
+    async def list(self, prefix: str, after: str = "") -> list[ListedObject]:
         """The objects whose names begin with `prefix` (a directory's, with its slash) and come after `after`, in order."""
         ...
 

@@ -18,7 +18,7 @@ from obstore import exceptions
 from obstore.store import AzureStore, GCSStore, ObjectStore
 
 from gg.errors import AccessError, GGError, SetupError, StoreError, Unreachable
-from gg.share.bucket_service import MOST_OBJECT, PART, Listed
+from gg.share.bucket_service import MOST_OBJECT, PART, ListedObject
 from gg.share.s3.uri import StoreUri
 from gg.store.base import TransientStoreError
 
@@ -105,11 +105,11 @@ class ObstoreBucket:
             await self._delete(name + _RENEWING)
         return there
 
-    async def list(self, prefix: str, after: str = "") -> list[Listed]:
-        found: list[Listed] = []
+    async def list(self, prefix: str, after: str = "") -> list[ListedObject]:
+        found: list[ListedObject] = []
         async with self._asking("LIST", "read"):
             async for page in obstore.list(self._inside, prefix=prefix, offset=after or None):
-                found += [Listed(one["path"], one["size"]) for one in page]
+                found += [ListedObject(one["path"], one["size"]) for one in page]
         return sorted(one for one in found if one.name.startswith(prefix) and one.name > after)
 
     async def delete(self, names: Sequence[str]) -> None:

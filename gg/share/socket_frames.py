@@ -27,7 +27,7 @@ _HEAD = struct.Struct(f"!BB{DIGEST_SIZE}sQ")
 _NO_KEY = bytes(DIGEST_SIZE)
 
 
-class Op(IntEnum):
+class StoreOp(IntEnum):
     """See the head of this module."""
 
     GET = 1
@@ -40,32 +40,32 @@ class Op(IntEnum):
     END = 8
 
 
-class Frame(NamedTuple):
+class StoreFrame(NamedTuple):
     """`key` means nothing in KEYS (but its kind), ERROR and END."""
 
-    op: Op
+    op: StoreOp
     key: Key
     data: bytes = b""
 
 
-def plain(op: Op, data: bytes = b"", kind: Kind = Kind.BLOB) -> Frame:
+def plain(op: StoreOp, data: bytes = b"", kind: Kind = Kind.BLOB) -> StoreFrame:
     """One that is about no object."""
-    return Frame(op, Key(kind, _NO_KEY), data)
+    return StoreFrame(op, Key(kind, _NO_KEY), data)
 
 
-def write(stream: BinaryIO, frame: Frame) -> None:
+def write(stream: BinaryIO, frame: StoreFrame) -> None:
     """OSError when nobody listens any more."""
     stream.write(_HEAD.pack(frame.op, frame.key.kind, frame.key.digest, len(frame.data)))
     stream.write(frame.data)
 
 
-def read(stream: BinaryIO, room: int = MOST_BYTES) -> Frame:
+def read(stream: BinaryIO, room: int = MOST_BYTES) -> StoreFrame:
     """The next one, with at most `room` bytes. EOFError at the end, FormatError for what is none."""
     op, kind, digest, size = _HEAD.unpack(_exactly(stream, _HEAD.size))
     if size > room:
         raise FormatError("a store's frame is larger than any")
     try:
-        return Frame(Op(op), Key(Kind(kind), digest), _exactly(stream, size))
+        return StoreFrame(StoreOp(op), Key(Kind(kind), digest), _exactly(stream, size))
     except ValueError as error:
         raise FormatError(f"a store's frame is damaged: {error}") from error
 

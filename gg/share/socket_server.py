@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import BinaryIO, cast
 
 from gg.errors import FormatError, GGError, StoreError, UsageError
-from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, Frame, Op, plain, read, write
+from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, StoreFrame, StoreOp, plain, read, write
 from gg.store.base import Store
 
 
@@ -52,17 +52,17 @@ class _Client(socketserver.StreamRequestHandler):
                 try:
                     for frame in _answer(store, question):
                         write(writing, frame)
-                    write(writing, plain(Op.END))
+                    write(writing, plain(StoreOp.END))
                 except GGError as error:
-                    write(writing, plain(Op.ERROR, str(error).encode()))
+                    write(writing, plain(StoreOp.ERROR, str(error).encode()))
                 writing.flush()
 
 
-def _question(stream: BinaryIO) -> list[Frame]:
+def _question(stream: BinaryIO) -> list[StoreFrame]:
     """All frames up to END. EOFError, FormatError."""
-    found: list[Frame] = []
+    found: list[StoreFrame] = []
     room = MOST_BYTES
-    while (frame := read(stream, room)).op is not Op.END:
+    while (frame := read(stream, room)).op is not StoreOp.END:
         room -= len(frame.data)
         found.append(frame)
         if len(found) > MOST_FRAMES or frame.op is not found[0].op:
@@ -70,24 +70,25 @@ def _question(stream: BinaryIO) -> list[Frame]:
     return found
 
 
-def _answer(store: Store, question: list[Frame]) -> Iterator[Frame]:
+def _answer(store: Store, question: list[StoreFrame]) -> Iterator[StoreFrame]:
     if not question:
         return
     keys = [frame.key for frame in question]
     match question[0].op:
-        case Op.GET:
+        case StoreOp.GET:
             for key in keys:
                 for data in store.get([key]).values():
-                    yield Frame(Op.OBJECT, key, data)
-        case Op.HAS:
-            yield from (Frame(Op.OBJECT, key) for key in store.has(keys))
-        case Op.PUT:
+                    yield StoreFrame(StoreOp.OBJECT, key, data)
+        case StoreOp.HAS:
+            yield from (StoreFrame(StoreOp.OBJECT, key) for key in store.has(keys))
+        case StoreOp.PUT:
             store.put({frame.key: frame.data for frame in question})
-        case Op.DELETE:
+        case StoreOp.DELETE:
             store.delete(keys)
-        case Op.KEYS:
+        case StoreOp.KEYS:
             yield from (
-                Frame(Op.OBJECT, each.key, USED.pack(each.size, each.used)) for each in store.keys(keys[0].kind)
+                StoreFrame(StoreOp.OBJECT, each.key, USED.pack(each.size, each.used))
+                for each in store.keys(keys[0].kind)
             )
         case _:
             raise StoreError("no question that a store knows")

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
 from gg.host.files import read_file, write_whole
-from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, Frame, Op, plain, read, write
+from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, StoreFrame, StoreOp, plain, read, write
 from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put, matches
 
 _BATCH = 16 << 20
@@ -34,22 +34,22 @@ class SocketStore:
         return StoreCaps(persistent=True)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        found = {frame.key: frame.data for frame in self._of(Op.GET, keys)}
+        found = {frame.key: frame.data for frame in self._of(StoreOp.GET, keys)}
         return {key: data for key, data in found.items() if matches(key, data)}
 
     def has(self, keys: Sequence[Key]) -> set[Key]:
-        return {frame.key for frame in self._of(Op.HAS, keys)}
+        return {frame.key for frame in self._of(StoreOp.HAS, keys)}
 
     def delete(self, keys: Sequence[Key]) -> None:
-        self._of(Op.DELETE, keys)
+        self._of(StoreOp.DELETE, keys)
 
     def keys(self, kind: Kind) -> Iterator[Stored]:
-        for frame in self._ask([plain(Op.KEYS, kind=kind)]):
+        for frame in self._ask([plain(StoreOp.KEYS, kind=kind)]):
             yield Stored(frame.key, *USED.unpack(frame.data))
 
     def put(self, items: Mapping[Key, bytes]) -> None:
         check_put(items, self.caps)
-        batch: list[Frame] = []
+        batch: list[StoreFrame] = []
         size = 0
         for key, data in items.items():
             if batch and (size + len(data) > _BATCH or len(batch) == MOST_FRAMES):
@@ -57,7 +57,7 @@ class SocketStore:
                 batch, size = [], 0
             if len(data) > MOST_BYTES:
                 raise StoreError(f"an object of {len(data)} bytes is too large for the store at {self._path}")
-            batch.append(Frame(Op.PUT, key, data))
+            batch.append(StoreFrame(StoreOp.PUT, key, data))
             size += len(data)
         if batch:
             self._ask(batch)
@@ -101,23 +101,23 @@ class SocketStore:
         with self._lock:
             self._drop()
 
-    def _of(self, op: Op, keys: Sequence[Key]) -> list[Frame]:
+    def _of(self, op: StoreOp, keys: Sequence[Key]) -> list[StoreFrame]:
         wanted = list(dict.fromkeys(keys))
-        found: list[Frame] = []
+        found: list[StoreFrame] = []
         for start in range(0, len(wanted), MOST_FRAMES):
-            found += self._ask([Frame(op, key) for key in wanted[start : start + MOST_FRAMES]])
+            found += self._ask([StoreFrame(op, key) for key in wanted[start : start + MOST_FRAMES]])
         return found
 
-    def _ask(self, frames: Sequence[Frame]) -> list[Frame]:
+    def _ask(self, frames: Sequence[StoreFrame]) -> list[StoreFrame]:
         """The answer. StoreError when there is none."""
         with self._lock:
             try:
                 stream = self._stream = self._stream or _connected(self._path)
-                for frame in (*frames, plain(Op.END)):
+                for frame in (*frames, plain(StoreOp.END)):
                     write(stream, frame)
                 stream.flush()
-                found: list[Frame] = []
-                while (frame := read(stream)).op is Op.OBJECT:
+                found: list[StoreFrame] = []
+                while (frame := read(stream)).op is StoreOp.OBJECT:
                     found.append(frame)
             except (OSError, EOFError, FormatError) as error:
                 self._drop()
@@ -125,7 +125,7 @@ class SocketStore:
                 raise StoreError(
                     f"the store at {self._path}: {why}", hint="does gg nix store run, and is its socket shown here?"
                 ) from error
-        if frame.op is Op.ERROR:
+        if frame.op is StoreOp.ERROR:
             raise StoreError(f"the store at {self._path}: {frame.data.decode(errors='replace')}")
         return found
 

@@ -99,17 +99,17 @@ async def _listening(
 
 
 async def _reading(options: WorkerOptions, slots: Slots, say: Say) -> Taker:
-    from gg.aws.failures import Asked
+    from gg.aws.failures import RequestContext
     from gg.aws.http import Client
-    from gg.aws.setup import Session
+    from gg.aws.setup import AwsSession
     from gg.aws.sign import Scope
     from gg.aws.sqs import Queues
     from gg.worker.queue_worker import QueueWorker
     from gg.worker.s3_relay import SharedObjects
 
-    session = Session(options.region)
+    session = AwsSession(options.region)
     region, endpoint = session.region(), session.endpoint("sqs")
-    asked = Asked(
+    asked = RequestContext(
         what="take thunks from a queue",
         right="sqs:GetQueueUrl, ReceiveMessage, DeleteMessage, ChangeMessageVisibility and SendMessage",
         host=endpoint.name,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from gg.aws.setup import Session
+from gg.aws.setup import AwsSession
 from gg.cli import deploy as deploy_command
 from gg.cli import undeploy as undeploy_command
 from gg.deploy import package
@@ -73,13 +73,13 @@ def test_a_dry_run_says_all_and_does_nothing(here: Cloud, monkeypatch: pytest.Mo
     said = re.sub(r"zip of [0-9.]+ MB", "zip of N MB", said)
     said = said.replace(PYTHON, "PYTHON").replace("arm64", "ARCH").replace("x86_64", "ARCH")
     assert said == _GOLDEN.read_text()
-    assert Session("us-east-1").client("s3").list_buckets()["Buckets"] == []
-    assert Session("us-east-1").client("iam").list_roles()["Roles"] == []
+    assert AwsSession("us-east-1").client("s3").list_buckets()["Buckets"] == []
+    assert AwsSession("us-east-1").client("iam").list_roles()["Roles"] == []
     assert here.functions.client().list_functions()["Functions"] == []
 
 
 def test_deploy_again_change_and_undeploy(here: Cloud, tmp_path: Path) -> None:
-    session = Session("us-east-1")
+    session = AwsSession("us-east-1")
     first = _verbs(_run(deploy_command, "lambda"))
     assert set(first.values()) == {"+", "~", "!"}
     deployed = remembered(str(tmp_path / ".gg"))
@@ -114,7 +114,7 @@ def test_deploy_again_change_and_undeploy(here: Cloud, tmp_path: Path) -> None:
 def test_the_settings_of_a_bucket_of_our_own(here: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", here.rest.endpoint)
     assert _verbs(_run(deploy_command, "lambda", "--bucket", "own/gg"))["public access"] == "~"
-    s3 = Session("us-east-1").client("s3")
+    s3 = AwsSession("us-east-1").client("s3")
     rules = s3.get_bucket_encryption(Bucket="own")["ServerSideEncryptionConfiguration"]["Rules"]
     assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     assert set(s3.get_public_access_block(Bucket="own")["PublicAccessBlockConfiguration"].values()) == {True}
@@ -143,7 +143,7 @@ def test_a_role_that_was_given_is_used_and_left(here: Cloud) -> None:
     _run(deploy_command, "lambda", "--role", role, "--memory", "512", "--name", "given")
     listed = here.functions.client().list_functions()["Functions"]
     assert [each["Role"] for each in listed] == [role]
-    assert Session("us-east-1").client("iam").list_roles()["Roles"] == []
+    assert AwsSession("us-east-1").client("iam").list_roles()["Roles"] == []
     _run(undeploy_command, "--role", role, "--name", "given", "--with-bucket")
 
 

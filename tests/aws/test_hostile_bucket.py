@@ -80,7 +80,7 @@ def test_a_later_place_hides_no_earlier_one(place: Place, good: S3Store, where: 
     for n in range(5):
         if where.startswith("alone"):
             size = 1 << 52 if "huge" in where else 5
-            entry(good.remote, signed, 60.0 + n, alone=[log.Alone(key, size, IN_A_YEAR) for key in ITEMS])
+            entry(good.remote, signed, 60.0 + n, alone=[log.LooseObject(key, size, IN_A_YEAR) for key in ITEMS])
             continue
         digest, data, index = packed(*[(key, b"something else %d" % n) for key in ITEMS])
         if where == "a lie":
@@ -121,7 +121,7 @@ def test_a_size_is_the_objects_own(place: Place, good: S3Store, real: int, tmp_p
     blob = BlobId.of(data)
     write(good.remote, blob_name(blob.digest), data)
     for size in (0, 1, 1 << 30, (1 << 53) - 1):
-        entry(good.remote, False, 60.0, alone=[log.Alone(blob_key(blob), size, IN_A_YEAR)])
+        entry(good.remote, False, 60.0, alone=[log.LooseObject(blob_key(blob), size, IN_A_YEAR)])
         fresh = reader(place)
         began = time.monotonic()
         assert fresh.get([blob_key(blob)]) == {blob_key(blob): data}
@@ -137,7 +137,7 @@ def test_an_object_that_is_much_larger_than_its_name(place: Place, good: S3Store
     write(good.remote, pack_name(digest), os.urandom(70 << 20))
     write(good.remote, blob_name(key.digest), os.urandom(70 << 20))
     notes = [log.PackNote(digest, len(data), IN_A_YEAR, index)]
-    entry(good.remote, False, packs=notes, alone=[log.Alone(key, 5, IN_A_YEAR)])
+    entry(good.remote, False, packs=notes, alone=[log.LooseObject(key, 5, IN_A_YEAR)])
     fresh = reader(place)
     assert fresh.get([key, *ITEMS]) == ITEMS
 

@@ -11,7 +11,7 @@ import pytest
 
 from gg.core.ids import BlobId
 from gg.share.s3 import bucket as bucket_module
-from gg.share.s3.bucket import Bucket
+from gg.share.s3.bucket import S3Bucket
 from gg.share.s3.pack import blob_name, pack_name
 from gg.share.s3.remote import Remote
 from gg.store.base import Key, Kind, TransientStoreError, blob_key
@@ -77,7 +77,7 @@ def test_a_server_that_never_serves(place: Place) -> None:
         with pytest.raises(TransientStoreError, match="fewer requests"):
             store.put(objects(b"second"))
         bucket = store.remote.bucket
-        assert isinstance(bucket, Bucket)
+        assert isinstance(bucket, S3Bucket)
         assert bucket.limit.slowed >= 8
         assert bucket.limit.width < 16
         proxy.choose = lambda seen: ""

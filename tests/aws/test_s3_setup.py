@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gg.aws import failures as errors
-from gg.aws.setup import Session
+from gg.aws.setup import AwsSession
 from gg.errors import AccessError, GGError, SetupError, Unreachable, UsageError
 from gg.share.keys import Keyring
 from gg.share.s3 import bucket as bucket_module
@@ -220,10 +220,10 @@ def test_proxies(opened: list[Remote], tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_buckets_are_addressed_as_boto_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gg.share.s3.bucket import Bucket
+    from gg.share.s3.bucket import S3Bucket
 
     def address(where: str) -> tuple[str, str]:
-        found = Bucket.open(parse(where), Session("eu-west-1"))
+        found = S3Bucket.open(parse(where), AwsSession("eu-west-1"))
         return found._client.endpoint.host, found._base
 
     assert address("s3://team/x?region=eu-west-1") == ("team.s3.eu-west-1.amazonaws.com", "")

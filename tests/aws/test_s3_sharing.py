@@ -17,7 +17,7 @@ from gg.errors import MissingObject, StoreError
 from gg.share.keys import SecretKey
 from gg.share.s3 import journal, log
 from gg.share.s3.pack import Writer, blob_name, pack_name
-from gg.share.s3.packer import Input, Packed, Source
+from gg.share.s3.packer import ObjectToPack, Packed, PackSource
 from gg.share.s3.remote import Remote
 from gg.share.s3.ship import Shipper
 from gg.share.s3.store import S3Store
@@ -219,7 +219,7 @@ def test_only_a_trusted_key_says_that_something_is_gone(place: Place, key: Secre
     writer = place.store(ANN)
     writer.put(items)
     hostile = place.store(key)
-    hostile.remote.run(lambda: hostile.remote.put({}, Source(), gone=list(items)))
+    hostile.remote.run(lambda: hostile.remote.put({}, PackSource(), gone=list(items)))
     reader = place.store(None, trusted=(ANN.public,))
     assert reader.get(list(items)) == items
     writer.delete(list(items))
@@ -244,7 +244,7 @@ def test_a_pack_that_lies_is_not_believed(place: Place) -> None:
     items = objects(b"what it should be", kind=Kind.BLOB)
     (key,) = items
     liar = place.store(BOB)
-    liar.remote.run(lambda: liar.remote.put({"": [Input(key, 5)]}, _Lies({key: b"wrong"})))
+    liar.remote.run(lambda: liar.remote.put({"": [ObjectToPack(key, 5)]}, _Lies({key: b"wrong"})))
     reader = place.store(ANN)
     assert reader.has([key]) == {key}
     assert reader.get([key]) == {}
@@ -252,14 +252,14 @@ def test_a_pack_that_lies_is_not_believed(place: Place) -> None:
     assert reader.get([key]) == items
 
 
-class _Lies(Source):
+class _Lies(PackSource):
     """Packs what is given, whatever its key says."""
 
     def __init__(self, data: dict[Key, bytes]) -> None:
         super().__init__(data=data)
         self._lies = data
 
-    def pack(self, items: Sequence[Input]) -> Packed:
+    def pack(self, items: Sequence[ObjectToPack]) -> Packed:
         file = io.BytesIO()
         writer = Writer(file)
         for key, data in self._lies.items():
@@ -273,7 +273,7 @@ class _Lies(Source):
 def test_what_is_old_is_renewed_before_it_is_relied_on(place: Place) -> None:
     clock = Clock()
     items = objects(*[os.urandom(300) for _ in range(5)], kind=Kind.BLOB)
-    groups = {"": [Input(key, len(data)) for key, data in items.items()]}
+    groups = {"": [ObjectToPack(key, len(data)) for key, data in items.items()]}
     local = MemoryStore()
     local.put(items)
     remote = place.remote(ANN, clock=clock, catalog="mine", expire_s=30 * DAY_S)
@@ -303,10 +303,10 @@ def test_what_the_lifecycle_took_is_sent_again(place: Place) -> None:
     local.put(items)
     remote = place.remote(ANN, clock=clock)
     ship = Shipper(remote, local)
-    ship.ensure({"": [Input(key, 16)]})
+    ship.ensure({"": [ObjectToPack(key, 16)]})
     remote.run(lambda: remote.bucket.delete([pack_name(pack_of(remote, key))]))
     clock.now += 20 * DAY_S
-    assert ship.ensure({"": [Input(key, 16)]}).keys() == {key}
+    assert ship.ensure({"": [ObjectToPack(key, 16)]}).keys() == {key}
     assert place.store().get([key]) == items
 
 
@@ -317,11 +317,11 @@ def test_only_what_is_missing_is_sent_and_by_affinity(place: Place, tmp_path: Pa
     local = MemoryStore()
     tools = {f"tool{n}": os.urandom(6 << 20) for n in range(3)}
     headers = {f"header{n}": f"#define H{n}\n".encode() * 600_000 for n in range(2)}
-    groups: dict[str, list[Input]] = {"toolchain": [], "system": []}
+    groups: dict[str, list[ObjectToPack]] = {"toolchain": [], "system": []}
     for name, data in (tools | headers).items():
         (tmp_path / name).write_bytes(data)
         group = "toolchain" if name in tools else "system"
-        groups[group].append(Input(blob_key(BlobId.of(data)), len(data), os.fsencode(tmp_path / name)))
+        groups[group].append(ObjectToPack(blob_key(BlobId.of(data)), len(data), os.fsencode(tmp_path / name)))
     remote = place.remote(ANN)
     places = Shipper(remote, local).ensure(groups)
     by_group = {name: {places[item.key].pack for item in items} for name, items in groups.items()}
@@ -329,7 +329,7 @@ def test_only_what_is_missing_is_sent_and_by_affinity(place: Place, tmp_path: Pa
     assert by_group["toolchain"] != by_group["system"]
     assert remote.requests == 4
     (extra,) = put_blobs(local, [b"one more"])
-    groups["project"] = [Input(blob_key(extra), extra.size)]
+    groups["project"] = [ObjectToPack(blob_key(extra), extra.size)]
     assert len(Shipper(remote, local).ensure(groups)) == 6
     assert remote.requests == 6
 
@@ -342,7 +342,7 @@ def test_a_whole_build_goes_in_few_requests(place: Place) -> None:
     sources = [b"int f%d(void) { return 1; }\n" % n * rng.randrange(1, 900) for n in range(3400)]
     local = MemoryStore()
     groups = {
-        name: [Input(blob_key(blob), blob.size) for blob in put_blobs(local, blobs)]
+        name: [ObjectToPack(blob_key(blob), blob.size) for blob in put_blobs(local, blobs)]
         for name, blobs in (("toolchain", tools), ("system", headers), ("project", sources))
     }
     remote = place.remote(ANN, catalog="mine")
@@ -350,7 +350,7 @@ def test_a_whole_build_goes_in_few_requests(place: Place) -> None:
     assert len(places) == len({item.key for items in groups.values() for item in items})
     assert remote.requests <= 12
     (edited,) = put_blobs(local, [b"int f0(void) { return 2; }\n"])
-    groups["project"][0] = Input(blob_key(edited), edited.size)
+    groups["project"][0] = ObjectToPack(blob_key(edited), edited.size)
     again = place.remote(ANN, catalog="mine")
     Shipper(again, local).ensure(groups)
     assert again.requests == 2  # the pack, the entry: what is there was asked a moment ago
@@ -363,7 +363,7 @@ def test_two_who_ship_the_same_send_it_once(place: Place) -> None:
     blobs = put_blobs(local, [os.urandom(5 << 20) for _ in range(4)])
     remote = place.remote(ANN)
     ship = Shipper(remote, local)
-    groups = {"": [Input(blob_key(blob), blob.size) for blob in blobs]}
+    groups = {"": [ObjectToPack(blob_key(blob), blob.size) for blob in blobs]}
     threads = [threading.Thread(target=ship.ensure, args=(groups,)) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -377,13 +377,13 @@ def test_what_cannot_be_shipped(place: Place, tmp_path: Path) -> None:
     ship = Shipper(place.remote(ANN), MemoryStore())
     absent = blob_key(BlobId.of(b"nowhere"))
     with pytest.raises(MissingObject):
-        ship.ensure({"": [Input(absent, 7)]})
+        ship.ensure({"": [ObjectToPack(absent, 7)]})
     edited = tmp_path / "edited"
     for size, now in ((7, b"changed"), (9 << 20, b"x" * (9 << 20))):
         edited.write_bytes(now)
         key = blob_key(BlobId.of(b"nowhere" if size == 7 else b"y" * size))
         with pytest.raises(SourceChanged):
-            ship.ensure({"": [Input(key, size, os.fsencode(edited))]})
+            ship.ensure({"": [ObjectToPack(key, size, os.fsencode(edited))]})
     assert ship.places([absent]) == {}
 
 

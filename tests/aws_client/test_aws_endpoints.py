@@ -11,7 +11,7 @@ import pytest
 
 from gg.aws import environment
 from gg.aws.endpoints import remembered
-from gg.aws.setup import Session
+from gg.aws.setup import AwsSession
 
 
 class Asked:
@@ -86,18 +86,18 @@ def test_few_are_kept(home: Path) -> None:
 
 
 def test_a_session_takes_what_botocore_has_found(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = Session("eu-west-1").endpoint("lambda")
+    first = AwsSession("eu-west-1").endpoint("lambda")
     assert (first.host, first.port) == ("lambda.eu-west-1.amazonaws.com", 443)
 
     def no_client(*args: object, **options: object) -> None:
         raise AssertionError("a client is made")
 
     monkeypatch.setattr("botocore.session.Session.create_client", no_client)
-    again = Session("eu-west-1").endpoint("lambda")
+    again = AwsSession("eu-west-1").endpoint("lambda")
     assert (again.host, again.port) == (first.host, first.port)
     monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:9")
     with pytest.raises(AssertionError, match="a client is made"):
-        Session("eu-west-1").endpoint("lambda")
+        AwsSession("eu-west-1").endpoint("lambda")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_keys_in_the_environment_are_what_botocore_takes(
         monkeypatch.setenv(name, value)
     theirs = get_session().get_credentials()
     assert theirs is not None
-    ours = Session("eu-west-1").renew()
+    ours = AwsSession("eu-west-1").renew()
     assert (ours.access_key, ours.secret_key, ours.token) == (theirs.access_key, theirs.secret_key, theirs.token or "")
 
 
@@ -143,7 +143,7 @@ def test_half_a_key_is_no_key(variables: dict[str, str], home: Path, monkeypatch
 def test_nothing_of_botocore_is_loaded_when_it_has_nothing_to_tell(home: Path) -> None:
     """Keys in the environment, and the endpoint was found before: for the first thunk nobody waits a third of a second."""
     code = (
-        "import sys; from gg.aws.setup import Session; s = Session('eu-west-1'); s.renew(); s.endpoint('lambda');"
+        "import sys; from gg.aws.setup import AwsSession; s = AwsSession('eu-west-1'); s.renew(); s.endpoint('lambda');"
         "s.s3_addressing(); print(*sorted({m.partition('.')[0] for m in sys.modules} & {'botocore', 'boto3', 'urllib3'}))"
     )
     variables = {**os.environ, "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "s"}

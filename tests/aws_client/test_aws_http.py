@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gg.aws.http import Client, Endpoint, NoAnswer, Reply
+from gg.aws.http import Client, Endpoint, NoAnswer, Response
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.aws.trouble import Cause
@@ -40,12 +40,12 @@ def here(server: Server, **more: Any) -> Endpoint:
     return Endpoint("127.0.0.1", server.port, **more)
 
 
-def ask(server: Server, method: str = "GET", **options: Any) -> Reply:
-    async def work(client: Client) -> Reply:
+def ask(server: Server, method: str = "GET", **options: Any) -> Response:
+    async def work(client: Client) -> Response:
         return await client.request(method, "/x", **options)
 
     reply = with_client(here(server), work)
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, Response)
     return reply
 
 
@@ -62,7 +62,7 @@ def echo(seen: Seen) -> Answer:
 def test_a_request_and_its_answer() -> None:
     with Server(echo) as server:
         reply = ask(server, "PUT", body=[b"two ", b"parts "], query="a=b", headers={"X-Mine": "1"})
-        assert reply == Reply(200, {"content-length": "16", "x-some": "thing"}, b"two parts /x?a=b")
+        assert reply == Response(200, {"content-length": "16", "x-some": "thing"}, b"two parts /x?a=b")
         (seen,) = server.seen
         assert seen.headers["host"] == f"127.0.0.1:{server.port}"
         assert seen.headers["authorization"].startswith("AWS4-HMAC-SHA256 Credential=AKID/")

@@ -15,7 +15,7 @@ from obstore.store import MemoryStore
 from obstore.store import S3Store as ObstoreS3
 
 from gg.errors import AccessError, SetupError, UsageError
-from gg.share.bucket_service import BucketService, Listed
+from gg.share.bucket_service import BucketService, ListedObject
 from gg.share.keys import Keyring
 from gg.share.obstore_bucket import ObstoreBucket
 from gg.share.s3.remote import Remote
@@ -71,8 +71,8 @@ async def every_operation(service: BucketService) -> None:
     await service.put("log/b", [b"0123", b"456789"])
     await service.put("log/a", b"first")
     await service.put("other/x", b"")
-    assert await service.list("log/") == [Listed("log/a", 5), Listed("log/b", 10)]
-    assert await service.list("log/", "log/a") == [Listed("log/b", 10)]
+    assert await service.list("log/") == [ListedObject("log/a", 5), ListedObject("log/b", 10)]
+    assert await service.list("log/", "log/a") == [ListedObject("log/b", 10)]
     assert await service.get("log/b") == b"0123456789"
     assert await service.get("log/b", most=9) is None
     assert await service.get("other/x") == await service.whole("other/x", most=9) == b""

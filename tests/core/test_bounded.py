@@ -142,7 +142,7 @@ def test_entries_are_as_they_were() -> None:
     entry = Entry(
         5,
         packs=(log.PackNote(b"p" * 32, 10, 20, b"index"),),
-        alone=(log.Alone(Key(Kind.BLOB, b"a" * 32), 1, 2),),
+        alone=(log.LooseObject(Key(Kind.BLOB, b"a" * 32), 1, 2),),
         gone=(Key(Kind.BLOB, b"g" * 32),),
         records=((Key(Kind.REDUCTION, b"r" * 32), b"data"), (Key(Kind.REDUCTION, b"s" * 32), None)),
     )

@@ -16,7 +16,7 @@ import pytest
 from gg.deploy import permissions as policy
 from gg.deploy import wheels
 from gg.deploy.closure import modules
-from gg.deploy.found import Deployment, Function, remember, remembered
+from gg.deploy.found import Deployment, FoundFunction, remember, remembered
 from gg.deploy.package import build
 from gg.deploy.runtimes import OFFERED, choose, choose_architecture, platforms
 from gg.deploy.wanted import Account, Wanted, checked, costs
@@ -145,7 +145,7 @@ def test_a_wheel_that_is_not_to_be_had_is_one_clear_error(tmp_path: Path, monkey
 
 
 def test_what_was_deployed_is_remembered(tmp_path: Path) -> None:
-    deployments = (Deployment("eu-west-1", "x86_64", (Function("a", 512), Function("b", 1769)), "s3://b/p"),)
+    deployments = (Deployment("eu-west-1", "x86_64", (FoundFunction("a", 512), FoundFunction("b", 1769)), "s3://b/p"),)
     assert remembered(str(tmp_path)) == ()
     remember(str(tmp_path), deployments)
     assert remembered(str(tmp_path)) == deployments

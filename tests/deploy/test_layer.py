@@ -13,7 +13,7 @@ from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File
 from gg.deploy.layer import MOST_UNZIPPED, Layer, check_way, plan
 from gg.deploy.samples import sample
-from gg.deploy.toolchain import Object, Tool, tools
+from gg.deploy.toolchain import Object, ToolObjects, tools
 from gg.errors import StoreError, UsageError
 from gg.store.base import Key, Kind, blob_key
 from gg.worker.disk_cache import Cache
@@ -22,8 +22,8 @@ from gg.worker.layer_objects import LayerObjects
 _MB = 1_000_000
 
 
-def _tool(name: str, **sizes: int) -> Tool:
-    return Tool(name, {each: Object(size * _MB, b"/bin/x") for each, size in sizes.items()})
+def _tool(name: str, **sizes: int) -> ToolObjects:
+    return ToolObjects(name, {each: Object(size * _MB, b"/bin/x") for each, size in sizes.items()})
 
 
 # What is recorded

@@ -9,13 +9,13 @@ from typing import cast
 
 import pytest
 
-from gg.aws.connection import Reply
-from gg.aws.failures import Asked
+from gg.aws.connection import Response
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client
 from gg.engines.awslambda.deployed_functions import find
 from gg.errors import FormatError
 
-ASKED = Asked("list functions", "lambda:ListFunctions", "host", "region", "key")
+ASKED = RequestContext("list functions", "lambda:ListFunctions", "host", "region", "key")
 
 
 class Endless:
@@ -26,10 +26,10 @@ class Endless:
         self._markers = count()
         self._same = same
 
-    async def request(self, method: str, path: str, *, query: str, most: int) -> Reply:
+    async def request(self, method: str, path: str, *, query: str, most: int) -> Response:
         self.requests += 1
         marker = "again" if self._same else str(next(self._markers))
-        return Reply(200, {}, json.dumps({"Functions": [], "NextMarker": marker}).encode())
+        return Response(200, {}, json.dumps({"Functions": [], "NextMarker": marker}).encode())
 
 
 @pytest.mark.parametrize(("same", "most"), [(True, 2), (False, 1000)])
@@ -45,8 +45,8 @@ def test_pages_without_end(same: bool, most: int) -> None:
 )
 def test_a_page_that_is_none(body: bytes) -> None:
     class Server:
-        async def request(self, method: str, path: str, *, query: str, most: int) -> Reply:
-            return Reply(200, {}, body)
+        async def request(self, method: str, path: str, *, query: str, most: int) -> Response:
+            return Response(200, {}, body)
 
     with pytest.raises(FormatError, match="damaged"):
         asyncio.run(find(cast("Client", Server()), "gg", ASKED))

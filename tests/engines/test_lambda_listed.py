@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.deploy.found import Deployment, remember
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.listed import Listed
 
-ASKED = Asked("run functions", "lambda:InvokeFunction", "here", "eu-west-1", "AKID")
-FUNCTIONS = (Function("gg-worker-x86_64-1769", 1577 << 20, 900.0, 1769, 512), Function("b", 1 << 30, 60.0, 1216, 1024))
+ASKED = RequestContext("run functions", "lambda:InvokeFunction", "here", "eu-west-1", "AKID")
+FUNCTIONS = (
+    DeployedFunction("gg-worker-x86_64-1769", 1577 << 20, 900.0, 1769, 512),
+    DeployedFunction("b", 1 << 30, 60.0, 1216, 1024),
+)
 
 
 class Clock:
@@ -38,7 +41,7 @@ def test_it_is_kept_for_ten_minutes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "other", [ASKED._replace(region="us-east-1"), ASKED._replace(access_key="B"), ASKED._replace(host="there")]
 )
-def test_elsewhere_and_for_others_it_is_not_known(other: Asked, tmp_path: Path) -> None:
+def test_elsewhere_and_for_others_it_is_not_known(other: RequestContext, tmp_path: Path) -> None:
     listed = Listed(str(tmp_path))
     listed.keep("gg", ASKED, FUNCTIONS)
     assert listed.find("gg", other) is None

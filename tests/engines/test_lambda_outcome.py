@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from gg.aws.connection import Reply as Http
-from gg.aws.failures import Asked
+from gg.aws.connection import Response
+from gg.aws.failures import RequestContext
 from gg.aws.trouble import Cause, NoAnswer
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence
 from gg.engines.engine import Failure
@@ -16,15 +16,17 @@ from gg.errors import AccessError, SetupError
 from gg.schedule.events import Fault
 from gg.wire.reply import Reply, WorkerInfo, asked, encode_reply, encode_wrong_version
 
-ASKED = Asked("run functions", "lambda:InvokeFunction", "lambda.eu-north-1.amazonaws.com", "eu-north-1", "AKIA")
+ASKED = RequestContext(
+    "run functions", "lambda:InvokeFunction", "lambda.eu-north-1.amazonaws.com", "eu-north-1", "AKIA"
+)
 
 
-def http(status: int, body: object = None, **headers: str) -> Http:
+def http(status: int, body: object = None, **headers: str) -> Response:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Http(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
+    return Response(status, {name.replace("_", "-"): value for name, value in headers.items()}, text)
 
 
-def judged(answer: Http) -> Failure:
+def judged(answer: Response) -> Failure:
     result = from_answer(answer, ASKED, "gg-worker-x86_64-1769", b"")
     assert isinstance(result, Failure)
     return result

@@ -8,23 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
-from gg.aws.setup import FixedKeys, Session
+from gg.aws.setup import AwsSession, FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.deploy.found import Deployment, regions, remember
 from gg.engines.awslambda import opening
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.engine import Failure
 from gg.errors import AccessError, GGError, SetupError, Unreachable
 from gg.schedule.events import Fault
 from tests.servers.server import Answer, Seen, Server
 
 KEYS = FixedKeys(Credentials("AKID", "secret"))
-ASKED = Asked("run functions", "lambda:InvokeFunction", "here", "eu-west-1")
+ASKED = RequestContext("run functions", "lambda:InvokeFunction", "here", "eu-west-1")
 
 
 def listing(*names: str) -> Answer:
@@ -77,7 +77,7 @@ def test_a_session_elsewhere_is_the_same_users(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
-    home = Session("eu-west-1")
+    home = AwsSession("eu-west-1")
     other = home.elsewhere("us-east-1")
     assert other.renew() == home.renew()
     assert other.region() == "us-east-1"
@@ -113,5 +113,5 @@ def test_functions_are_those_of_their_region() -> None:
 
     with Server(respond) as server:
         (found,) = opening.ask_all([(partial(client, server), "gg-worker-x86_64", ASKED)])
-    assert found == (Function("gg-worker-x86_64-1769", (1769 << 20) - (192 << 20), 900.0, 1769, 512),)
+    assert found == (DeployedFunction("gg-worker-x86_64-1769", (1769 << 20) - (192 << 20), 900.0, 1769, 512),)
     assert "/eu-west-1/lambda/aws4_request" in seen[0].headers["authorization"]

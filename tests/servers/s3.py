@@ -14,7 +14,7 @@ from gg.aws.http import Endpoint
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials
 from gg.share.keys import Keyring, PublicKey, SecretKey
-from gg.share.s3.bucket import Bucket
+from gg.share.s3.bucket import S3Bucket
 from gg.share.s3.remote import Remote
 from gg.share.s3.store import S3Store
 from gg.share.s3.uri import StoreUri
@@ -41,10 +41,10 @@ class Place:
     def where(self, **changes: object) -> StoreUri:
         return StoreUri(self.bucket, self.prefix, REGION)._replace(**changes)  # type: ignore[arg-type]
 
-    def raw(self, *, port: int | None = None, credentials: Credentials | None = None, **changes: object) -> Bucket:
+    def raw(self, *, port: int | None = None, credentials: Credentials | None = None, **changes: object) -> S3Bucket:
         """The bucket itself."""
         endpoint = Endpoint("127.0.0.1", port or self.port)
-        return Bucket(self.where(**changes), endpoint, REGION, FixedKeys(credentials or self.credentials))
+        return S3Bucket(self.where(**changes), endpoint, REGION, FixedKeys(credentials or self.credentials))
 
     def remote(
         self,

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from gg.aws.http import Endpoint, Reply
+from gg.aws.http import Endpoint, Response
 from gg.aws.sign import Credentials
-from gg.deploy.aws_calls import Calls
+from gg.deploy.aws_calls import AwsService
 from gg.deploy.wanted import Account, Wanted
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.errors import SetupError, UsageError
 from gg.share.s3 import uri
-from gg.share.s3.bucket import Bucket
+from gg.share.s3.bucket import S3Bucket
 from gg.wire.request import BucketLocation
 
 KEY = Credentials("ASIAQNZGKIQY56JQ7WML", "secret", "token")
@@ -42,13 +42,13 @@ def asked(text: str, *, amazon: bool, status: int = 404) -> list[Mapping[str, st
     seen: list[Mapping[str, str]] = []
 
     async def run() -> None:
-        bucket = Bucket(
+        bucket = S3Bucket(
             uri.parse(text), Endpoint("s3.eu-west-1.amazonaws.com", 443), "eu-west-1", Keys(), amazon=amazon
         )
 
-        async def request(*arguments: object, headers: Mapping[str, str] | None = None, **more: object) -> Reply:
+        async def request(*arguments: object, headers: Mapping[str, str] | None = None, **more: object) -> Response:
             seen.append(dict(headers or {}))
-            return Reply(status, {}, b"<Error><Code>AccessDenied</Code></Error>" if status == 403 else b"")
+            return Response(status, {}, b"<Error><Code>AccessDenied</Code></Error>" if status == 403 else b"")
 
         bucket._client.request = request  # type: ignore[method-assign]
         await bucket.get("packs/x")
@@ -70,7 +70,7 @@ def test_each_request_names_the_owner() -> None:
 
 
 def test_workers_are_told_the_owner() -> None:
-    bucket = Bucket(
+    bucket = S3Bucket(
         uri.parse("s3://team/x?region=eu-west-1"),
         Endpoint("s3.eu-west-1.amazonaws.com", 443),
         "eu-west-1",
@@ -122,7 +122,7 @@ def test_calls_of_a_deployment_name_it() -> None:
             return Service()
 
     wanted = Wanted(Account(ACCOUNT), "eu-west-1", "team", "gg", "x86_64", None)  # type: ignore[arg-type]
-    calls = Calls(Session(), "s3", dry=False, owner=wanted.bucket_owner)  # type: ignore[arg-type]
+    calls = AwsService(Session(), "s3", dry=False, owner=wanted.bucket_owner)  # type: ignore[arg-type]
     for operation in ("get_bucket_location", "put_object", "put_bucket_policy", "create_bucket"):
         calls.ask(operation, Bucket="team")
     assert {name for name, arguments in seen.items() if arguments.get("ExpectedBucketOwner") == ACCOUNT} == {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
@@ -15,7 +15,7 @@ from gg.core.thunk import Reduction
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.lambda_engine import LambdaEngine, Remote
 from gg.engines.engine import Engine, Failure, Start
 from gg.host.filedb import FileDB
@@ -25,7 +25,9 @@ from tests.conformance.engine_suite import Answers, PretendedCommands
 from tests.servers.lambda_service.client import LambdaService
 from tests.support.thunks import Graph
 
-ASKED = Asked(what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A")
+ASKED = RequestContext(
+    what="run functions", right="lambda:InvokeFunction", host="here", region="us-east-1", access_key="A"
+)
 
 
 class LambdaSubject(PretendedCommands):
@@ -44,7 +46,7 @@ class LambdaSubject(PretendedCommands):
         endpoint = Endpoint("127.0.0.1", self._service.port)
         region = Region(
             "lambda",
-            (Function("f", 1 << 30, 900.0),),
+            (DeployedFunction("f", 1 << 30, 900.0),),
             lambda: Client(endpoint, Scope("us-east-1", "lambda"), keys, limit=16),
             ASKED,
             self.meter,

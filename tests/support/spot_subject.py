@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
 from gg.aws.loop import LoopThread
 from gg.aws.setup import FixedKeys
@@ -77,7 +77,7 @@ class ReadingWorker:
 def queues(port: int) -> Queues:
     """In a loop."""
     keys = FixedKeys(Credentials("AKIAX", "y"))
-    asked = Asked(what="pass thunks", right="sqs:*", host="here", region=REGION, access_key="AKIAX")
+    asked = RequestContext(what="pass thunks", right="sqs:*", host="here", region=REGION, access_key="AKIAX")
     return Queues(Client(Endpoint("127.0.0.1", port), Scope(REGION, "sqs"), keys), asked)
 
 

@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client
 from gg.aws.trouble import NoAnswer
 from gg.core.codec import encode_thunk
 from gg.core.ids import SandboxPath
 from gg.cost.meter import Meter, billed
-from gg.engines.awslambda.deployed_functions import Function, choose, invocation_path
+from gg.engines.awslambda.deployed_functions import DeployedFunction, choose, invocation_path
 from gg.engines.awslambda.inputs import MOST, Inputs
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.parts import Came, Part
@@ -66,9 +66,9 @@ class Region:
     def __init__(
         self,
         name: str,
-        functions: Sequence[Function],
+        functions: Sequence[DeployedFunction],
         open_client: Callable[[], Client],
-        asked: Asked,
+        asked: RequestContext,
         meter: Meter,
         *,
         alone: bool = True,
@@ -105,7 +105,12 @@ class Region:
         """Functions do not come and go."""
 
     async def ask(
-        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+        self,
+        function: DeployedFunction,
+        request: bytes,
+        parts: Sequence[Part],
+        patience: float,
+        sent: Callable[[], None],
     ) -> Reply | Failure:
         """One invocation. What it costs goes on the meter."""
         body = b'"' + base64.b64encode(request) + b'"'
@@ -247,7 +252,7 @@ def _not_here(start: Start) -> Failure | None:
     return None
 
 
-def _task(start: Start, function: Function) -> Task:
+def _task(start: Start, function: DeployedFunction) -> Task:
     seconds = min(start.deadline or function.seconds, function.seconds)
     return Task(start.encoded or encode_thunk(start.thunk), start.extra, int(1000 * seconds))
 

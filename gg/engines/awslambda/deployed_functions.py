@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gg.aws.connection import Reply
-from gg.aws.failures import Asked, from_no_answer, from_reply
+from gg.aws.connection import Response
+from gg.aws.failures import RequestContext, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.sign import query_string
 from gg.aws.trouble import NoAnswer
@@ -23,7 +23,7 @@ _MOST_PAGES = 1000  # of 50 functions: more than an account can have, so there i
 _MOST_MEGABYTES = 1 << 20
 
 
-class Function(NamedTuple):
+class DeployedFunction(NamedTuple):
     """One function. `memory` in bytes, what commands get of it; `seconds`: its timeout. What is paid for: `memory_mb`,
     `disk_mb`.
     """
@@ -35,9 +35,9 @@ class Function(NamedTuple):
     disk_mb: int = 512
 
 
-async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...]:
+async def find(client: Client, prefix: str, asked: RequestContext) -> tuple[DeployedFunction, ...]:
     """The functions whose names begin with `prefix` and `-`, the smallest first. SetupError when there is none."""
-    found: list[Function] = []
+    found: list[DeployedFunction] = []
     marker = ""
     asked_by: set[str] = set()
     while marker not in asked_by and len(asked_by) < _MOST_PAGES:
@@ -60,7 +60,7 @@ async def find(client: Client, prefix: str, asked: Asked) -> tuple[Function, ...
     return tuple(sorted(found, key=lambda f: f.memory))
 
 
-def page(body: bytes) -> tuple[list[Function], str]:
+def page(body: bytes) -> tuple[list[DeployedFunction], str]:
     """The functions on one page of a listing, and by what the next page is asked for. FormatError for what is none."""
     try:
         said = json_from(body, _WHAT)
@@ -69,10 +69,10 @@ def page(body: bytes) -> tuple[list[Function], str]:
         raise damaged(_WHAT) from error
 
 
-def _function(said: Any) -> Function:
+def _function(said: Any) -> DeployedFunction:
     memory, timeout = _megabytes(said["MemorySize"]), float(str(said["Timeout"]))
     disk = _megabytes((said.get("EphemeralStorage") or {"Size": 512})["Size"])
-    return Function(str(said["FunctionName"]), max((memory << 20) - RESERVE, 64 << 20), timeout, memory, disk)
+    return DeployedFunction(str(said["FunctionName"]), max((memory << 20) - RESERVE, 64 << 20), timeout, memory, disk)
 
 
 def _megabytes(value: object) -> int:
@@ -81,7 +81,7 @@ def _megabytes(value: object) -> int:
     return value
 
 
-def choose(functions: Sequence[Function], memory: int) -> Function:
+def choose(functions: Sequence[DeployedFunction], memory: int) -> DeployedFunction:
     """The smallest that gives `memory` bytes, else the largest."""
     return next((f for f in functions if f.memory >= memory), functions[-1])
 
@@ -90,7 +90,7 @@ def invocation_path(name: str) -> str:
     return f"{_PATH}/{name}/invocations"
 
 
-def gone(reply: Reply, name: str, region: str) -> SetupError | None:
+def gone(reply: Response, name: str, region: str) -> SetupError | None:
     """What to say if the function is not there any more."""
     if reply.status != 404:
         return None

@@ -6,8 +6,8 @@ import base64
 import binascii
 import re
 
-from gg.aws.connection import Reply as Http
-from gg.aws.failures import Asked, Passing, code_of, from_no_answer, from_reply
+from gg.aws.connection import Response
+from gg.aws.failures import Passing, RequestContext, code_of, from_no_answer, from_reply
 from gg.aws.trouble import Cause, NoAnswer
 from gg.core.jsontext import json_from
 from gg.engines.awslambda.deployed_functions import gone
@@ -27,7 +27,7 @@ _MOST_TROUBLE = 1 << 16  # bytes of what a runtime says went wrong
 _TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
 
 
-def from_answer(http: Http, asked: Asked, function: str, request: bytes) -> Reply | Failure:
+def from_answer(http: Response, asked: RequestContext, function: str, request: bytes) -> Reply | Failure:
     """Of an HTTP answer. `request`: what `gg.wire.reply.asked` gave for the request."""
     error = http.headers.get("x-amz-function-error", "")
     if http.status == 200 and not error:

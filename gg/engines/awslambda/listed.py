@@ -12,9 +12,9 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.core.jsontext import json_from
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.errors import FormatError
 
 _HELD_S = 600.0
@@ -29,14 +29,14 @@ class Listed:
         self._deployed = os.path.join(dot, _DEPLOYED)
         self._clock = clock
 
-    def find(self, prefix: str, asked: Asked) -> tuple[Function, ...] | None:
+    def find(self, prefix: str, asked: RequestContext) -> tuple[DeployedFunction, ...] | None:
         """The functions whose names begin so; None when nobody has looked lately."""
         known = self._read().get(self._key(prefix, asked))
         if known is None or not 0 <= self._clock() - known[0] < _HELD_S:
             return None
         return known[1]
 
-    def keep(self, prefix: str, asked: Asked, found: Sequence[Function]) -> None:
+    def keep(self, prefix: str, asked: RequestContext, found: Sequence[DeployedFunction]) -> None:
         now = self._clock()
         fresh = {key: value for key, value in self._read().items() if now - value[0] < _HELD_S}
         self._write({**fresh, self._key(prefix, asked): (now, tuple(found))})
@@ -45,7 +45,7 @@ class Listed:
         """Something is not as it was: look again next time."""
         self._write({})
 
-    def _key(self, prefix: str, asked: Asked) -> str:
+    def _key(self, prefix: str, asked: RequestContext) -> str:
         try:
             info = os.stat(self._deployed)
             stamp = f"{info.st_ino} {info.st_mtime_ns}"
@@ -53,7 +53,7 @@ class Listed:
             stamp = ""
         return "\n".join((asked.host, asked.region, asked.access_key, prefix, stamp))
 
-    def _read(self) -> dict[str, tuple[float, tuple[Function, ...]]]:
+    def _read(self) -> dict[str, tuple[float, tuple[DeployedFunction, ...]]]:
         """Nothing if it is damaged, as it can be had again."""
         try:
             with open(self._path, "rb") as file:
@@ -62,7 +62,7 @@ class Listed:
         except (OSError, FormatError, ValueError, TypeError, AttributeError):
             return {}
 
-    def _write(self, table: Mapping[str, tuple[float, tuple[Function, ...]]]) -> None:
+    def _write(self, table: Mapping[str, tuple[float, tuple[DeployedFunction, ...]]]) -> None:
         aside = f"{self._path}.{os.getpid()}"
         try:
             with open(aside, "w", encoding="utf-8") as file:
@@ -72,9 +72,9 @@ class Listed:
             return  # it costs a round trip next time
 
 
-def _function(raw: Sequence[object]) -> Function:
+def _function(raw: Sequence[object]) -> DeployedFunction:
     name, memory, seconds, memory_mb, disk_mb = raw
     sizes = (memory, memory_mb, disk_mb)
     if isinstance(name, str) and isinstance(seconds, float) and all(type(size) is int for size in sizes):
-        return Function(name, int(str(memory)), seconds, int(str(memory_mb)), int(str(disk_mb)))
+        return DeployedFunction(name, int(str(memory)), seconds, int(str(memory_mb)), int(str(disk_mb)))
     raise ValueError(f"no function: {raw!r}")

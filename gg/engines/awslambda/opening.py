@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gg.aws.failures import Asked
+from gg.aws.failures import RequestContext
 from gg.aws.http import Client
 from gg.aws.loop import LoopThread
-from gg.aws.setup import Session
+from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope
 from gg.cost.meter import Bill, Meter, Tariff
 from gg.cost.prices import prices
 from gg.deploy.found import regions
 from gg.engines.awslambda.asking import Region
-from gg.engines.awslambda.deployed_functions import Function, find
+from gg.engines.awslambda.deployed_functions import DeployedFunction, find
 from gg.engines.awslambda.inputs import no_store
 from gg.engines.awslambda.lambda_engine import NAME, LambdaEngine
 from gg.engines.awslambda.listed import Listed
@@ -39,9 +39,9 @@ _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 class _Found(NamedTuple):
     """Where functions were found."""
 
-    session: Session
-    asked: Asked
-    functions: tuple[Function, ...]
+    session: AwsSession
+    asked: RequestContext
+    functions: tuple[DeployedFunction, ...]
 
     @property
     def name(self) -> str:
@@ -59,7 +59,7 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
         raise no_store()
     remote = store.far.remote
     width = settings.jobs or _WIDTH
-    session = Session(remote.where.region)
+    session = AwsSession(remote.where.region)
     session.renew()
     listed = Listed(workspace.dot)
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
@@ -107,12 +107,12 @@ def _metered(bill: Bill, name: str, region: _Found) -> Meter:
     return bill.meter(paid, _architecture())
 
 
-def _client(session: Session, width: int) -> Client:
+def _client(session: AwsSession, width: int) -> Client:
     return Client(session.endpoint("lambda"), Scope(session.region(), "lambda"), session, limit=width)
 
 
 def _find(
-    settings: Settings, session: Session, names: Sequence[str], listed: Listed, report: Callable[[str], None]
+    settings: Settings, session: AwsSession, names: Sequence[str], listed: Listed, report: Callable[[str], None]
 ) -> list[_Found]:
     """The regions that have functions, as it is remembered, or all others asked at once."""
     sessions = [session if name == session.region() else session.elsewhere(name) for name in names]
@@ -140,8 +140,8 @@ def _find(
     return found
 
 
-def _asked(session: Session) -> Asked:
-    return Asked(
+def _asked(session: AwsSession) -> RequestContext:
+    return RequestContext(
         what="run functions of AWS Lambda",
         right="lambda:ListFunctions and lambda:InvokeFunction",
         host=session.endpoint("lambda").name,
@@ -157,13 +157,15 @@ def _architecture() -> str:
 
 
 def ask_all(
-    places: Sequence[tuple[Callable[[], Client], str, Asked]],
-) -> list[tuple[Function, ...] | GGError]:
+    places: Sequence[tuple[Callable[[], Client], str, RequestContext]],
+) -> list[tuple[DeployedFunction, ...] | GGError]:
     """What functions each place has whose names begin so, or why that cannot be told."""
     if not places:
         return []
 
-    async def ask(open_client: Callable[[], Client], prefix: str, asked: Asked) -> tuple[Function, ...] | GGError:
+    async def ask(
+        open_client: Callable[[], Client], prefix: str, asked: RequestContext
+    ) -> tuple[DeployedFunction, ...] | GGError:
         client = open_client()
         try:
             return await find(client, prefix, asked)
@@ -172,7 +174,7 @@ def ask_all(
         finally:
             await client.close()
 
-    async def ask_each() -> list[tuple[Function, ...] | GGError]:
+    async def ask_each() -> list[tuple[DeployedFunction, ...] | GGError]:
         return await asyncio.gather(*[ask(*place) for place in places])
 
     loop = LoopThread("lambda set-up")

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gg.core.ids import BlobId, GroupId
 from gg.core.thunk import File
-from gg.share.s3.catalog import Place as Where
-from gg.share.s3.packer import Input
+from gg.share.s3.catalog import ObjectLocation
+from gg.share.s3.packer import ObjectToPack
 from gg.share.s3.remote import Remote
 from gg.share.s3.ship import Shipper, inputs
 from gg.store.base import Key, Kind, Store, blob_key
@@ -26,7 +26,7 @@ class S3Shipping:
 
     @property
     def place(self) -> BucketLocation:
-        """Where it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
+        """ObjectLocation it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
         where = self._remote.where
         region = where.region or self._remote.bucket.region
         return BucketLocation(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())
@@ -52,11 +52,11 @@ class S3Shipping:
         """A worker has not found these: they are to be sent again."""
         self._remote.catalog.forget(list(keys))
 
-    def _group(self, group: GroupId) -> Input:
+    def _group(self, group: GroupId) -> ObjectToPack:
         key = Key(Kind.GROUP, group)
         data = self._near.get([key]).get(key, b"")
-        return Input(key, len(data))
+        return ObjectToPack(key, len(data))
 
 
-def _packs(places: Mapping[Key, Where]) -> set[PackReference]:
+def _packs(places: Mapping[Key, ObjectLocation]) -> set[PackReference]:
     return {PackReference(place.pack, place.size, place.tail) for place in places.values() if place.pack}

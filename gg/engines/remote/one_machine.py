@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gg.cost.meter import Meter
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.inputs import MOST
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
@@ -48,7 +48,7 @@ class Machine:
         self.name = name
         self.host = host
         self.meter = meter
-        self.functions = (Function(str(host), welcome.memory, DAY_S),)
+        self.functions = (DeployedFunction(str(host), welcome.memory, DAY_S),)
         self.caps = caps_of(welcome)
         self._instance = welcome.instance
         self._lending = lending
@@ -74,7 +74,12 @@ class Machine:
         self._tell = tell
 
     async def ask(
-        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+        self,
+        function: DeployedFunction,
+        request: bytes,
+        parts: Sequence[Part],
+        patience: float,
+        sent: Callable[[], None],
     ) -> Reply | Failure:
         link = self._link or await self._open()
         if link is None or link.left:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from gg.aws.failures import Passing
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.cost.meter import Meter
-from gg.engines.awslambda.deployed_functions import Function
+from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.errors import FormatError, GGError, SetupError
@@ -59,7 +59,7 @@ class QueueWay:
     ) -> None:
         self.name = NAME
         self.meter = meter
-        self.functions = (Function(NAME, memory, _DAY_S),)
+        self.functions = (DeployedFunction(NAME, memory, _DAY_S),)
         self._open_queues = open_queues
         self._jobs = jobs
         self._slots = slots
@@ -89,7 +89,12 @@ class QueueWay:
         self._tell = tell
 
     async def ask(
-        self, function: Function, request: bytes, parts: Sequence[Part], patience: float, sent: Callable[[], None]
+        self,
+        function: DeployedFunction,
+        request: bytes,
+        parts: Sequence[Part],
+        patience: float,
+        sent: Callable[[], None],
     ) -> Reply | Failure:
         if len(request) > MOST_REQUEST:
             return Failure(Fault.TOO_BIG, f"its request of {len(request)} bytes is too big for a message")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gg.aws.failures import Asked, need_extra
+from gg.aws.failures import RequestContext, need_extra
 from gg.aws.http import Client
 from gg.aws.loop import LoopThread
-from gg.aws.setup import Session
+from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope
 from gg.aws.sqs import Queues
 from gg.cost.meter import Meter
@@ -52,7 +52,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
             "the spot engine needs a queue", hint="name that of its workers: queue in gg.toml, or GG_QUEUE"
         )
     remote = store.far.remote
-    session = Session(remote.where.region)
+    session = AwsSession(remote.where.region)
     session.renew()
     width = settings.jobs or _WIDTH
     way = QueueWay(
@@ -83,10 +83,10 @@ def spot_caps() -> EngineCaps:
     return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, call=_CALL_S)
 
 
-def open_queues(session: Session) -> Queues:
+def open_queues(session: AwsSession) -> Queues:
     """In the loop."""
     endpoint = session.endpoint("sqs")
-    what = Asked(
+    what = RequestContext(
         what="pass thunks through queues of SQS",
         right="sqs:SendMessage, ReceiveMessage, DeleteMessage, CreateQueue and DeleteQueue",
         host=endpoint.name,
@@ -96,7 +96,7 @@ def open_queues(session: Session) -> Queues:
     return Queues(Client(endpoint, Scope(session.region(), "sqs"), session), what)
 
 
-def _find(session: Session, name: str) -> str:
+def _find(session: AwsSession, name: str) -> str:
     async def find() -> str:
         queues = open_queues(session)
         try:

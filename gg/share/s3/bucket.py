@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from gg.aws import dates
 from gg.aws import failures as errors
 from gg.aws.connection import MOST_BODY
-from gg.aws.http import Client, Endpoint, KeySource, Reply
-from gg.aws.setup import Session
+from gg.aws.http import Client, Endpoint, KeySource, Response
+from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope, query_string, quote_path
 from gg.aws.trouble import Cause, NoAnswer
 from gg.errors import GGError, SetupError, StoreError, Unreachable
-from gg.share.bucket_service import PART, Listed
+from gg.share.bucket_service import PART, ListedObject
 from gg.share.s3.limit import Adaptive, pause
 from gg.share.s3.uri import StoreUri
 from gg.store.base import TransientStoreError
@@ -31,7 +31,7 @@ _RIGHTS = {"GET": "s3:GetObject", "PUT": "s3:PutObject", "POST": "s3:PutObject",
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "POST": "write", "DELETE": "delete in"}
 
 
-class Bucket:
+class S3Bucket:
     """The objects of one store. All methods run in one event loop. `sleep` takes seconds."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Bucket:
         """What the server's clock said, in seconds since the epoch, when it last listed; None if it did not tell."""
 
     @classmethod
-    def open(cls, where: StoreUri, session: Session) -> Bucket:
+    def open(cls, where: StoreUri, session: AwsSession) -> S3Bucket:
         """The bucket as this user reaches it. Takes its time: botocore is loaded."""
         endpoint = session.endpoint_of(where.endpoint) if where.endpoint else session.endpoint("s3")
         style = session.s3_addressing()
@@ -135,7 +135,7 @@ class Bucket:
             digest.update(part)
         return "-" in tag or tag == digest.hexdigest()
 
-    async def _read(self, name: str, headers: Mapping[str, str], most: int) -> Reply | None:
+    async def _read(self, name: str, headers: Mapping[str, str], most: int) -> Response | None:
         """The answer, which may be that there is no such range; None if this object is not there or cannot be had."""
         try:
             reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most, lone=True)
@@ -176,9 +176,9 @@ class Bucket:
         reply = await self._ask("PUT", name, headers=headers, calm=(404,))
         return reply.status != 404
 
-    async def list(self, prefix: str, after: str = "") -> list[Listed]:
+    async def list(self, prefix: str, after: str = "") -> list[ListedObject]:
         """The objects whose names begin with `prefix` and come after `after`, in order. Names are below the store's prefix."""
-        found: list[Listed] = []
+        found: list[ListedObject] = []
         token = ""
         skip = len(self.where.name(""))
         while True:
@@ -190,7 +190,11 @@ class Bucket:
             )
             self.server_time = dates.seconds(reply.headers.get("date", ""))
             last = found[-1].name if found else after
-            page = [Listed(name[skip:], size) for name, size in _contents(reply.body) if name[skip:].startswith(prefix)]
+            page = [
+                ListedObject(name[skip:], size)
+                for name, size in _contents(reply.body)
+                if name[skip:].startswith(prefix)
+            ]
             found += [one for one in page if one.name > last]
             token = _tag(reply.body, "NextContinuationToken")
             if not token:
@@ -244,7 +248,7 @@ class Bucket:
         ends: bytes = b"",
         most: int = MOST_BODY,
         lone: bool = False,
-    ) -> Reply:
+    ) -> Response:
         """One request, again as long as its trouble may pass. A status in `calm` is an answer like any other; a success
         ends with `ends`, or was cut short. `lone`: what is wrong with this object alone is `_Unsound`."""
         failures, path = 0, self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
@@ -272,7 +276,7 @@ class Bucket:
             self._count_retry(found, failures, last)
             await asyncio.sleep(pause(failures))
 
-    def _refusal(self, reply: Reply, whole: bool, method: str) -> GGError:
+    def _refusal(self, reply: Response, whole: bool, method: str) -> GGError:
         """What an answer that is no success means; one that is not `whole` is none of S3's."""
         asked = self._asked(method)
         found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
@@ -280,7 +284,7 @@ class Bucket:
             found.hint += f"; the bucket must belong to account {owner}, for another one say &owner=ACCOUNT"
         return found
 
-    def _is_its_own(self, reply: Reply) -> bool:
+    def _is_its_own(self, reply: Response) -> bool:
         """Whether a refusal is about this object alone: it is archived, or encrypted with somebody's key, or closed to us
         while others are not. Anybody who writes to the bucket can put such objects there.
         """
@@ -296,7 +300,7 @@ class Bucket:
         headers: Mapping[str, str] | None,
         body: bytes | Sequence[bytes],
         most: int,
-    ) -> Reply:
+    ) -> Response:
         kind = _kind(method, query)
         self.calls[kind] = self.calls.get(kind, 0) + 1
         if self._amazon and not self._keys.current():
@@ -327,9 +331,9 @@ class Bucket:
             raise TransientStoreError(f"{found.what} (tried {failures} times)", hint=found.hint or "try again later")
         self.retried += 1
 
-    def _asked(self, method: str) -> errors.Asked:
+    def _asked(self, method: str) -> errors.RequestContext:
         key = self._keys.current()
-        return errors.Asked(
+        return errors.RequestContext(
             f"{_VERBS.get(method, 'use')} {self.where}",
             f"{_RIGHTS.get(method, 's3:*')} on arn:aws:s3:::{self.where.bucket}/{self.where.name('*')}",
             self._client.endpoint.name,
@@ -342,7 +346,7 @@ class _Unsound(Exception):
     """An object that cannot be had, though the bucket is well."""
 
 
-def _whole_size(reply: Reply) -> int:
+def _whole_size(reply: Response) -> int:
     """Of the object that an answer has the first bytes of."""
     total = reply.headers.get("content-range", "").rpartition("/")[2]
     return int(total) if reply.status == 206 and total.isascii() and total.isdigit() else len(reply.body)

@@ -67,7 +67,7 @@ size = excluded.size RETURNING id
 """
 
 
-class Place(NamedTuple):
+class ObjectLocation(NamedTuple):
     """Where a remote object is said to be. `pack`: the pack's digest, empty for an object of its own; `size` is the whole
     pack's (or the object's own), `tail` the bytes at the pack's end that hold its index. `number`: what this catalog has it by.
     """
@@ -94,7 +94,7 @@ class Catalog:
         self._clock = clock
         self._lock = threading.RLock()
         self._db = self._open()
-        self._memo: dict[Key, Place] = {}
+        self._memo: dict[Key, ObjectLocation] = {}
         self._memo_ends = 0.0
         row = self._db.execute("SELECT time FROM synced").fetchone()
         self._synced: float | None = row[0] if row else None
@@ -190,7 +190,7 @@ class Catalog:
         rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
         return {by_name[name] for name, pack, born, expires in rows if pack != _GONE and _is_safe(born, expires, now)}
 
-    def places(self, keys: Collection[Key]) -> dict[Key, Place]:
+    def places(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
         """Where objects are, objects near the end of their life included: they may still be there. Of several places of one
         that which a trusted key names counts, then the latest; it is for whoever finds nothing there to `misplaced` it.
         """
@@ -204,7 +204,9 @@ class Catalog:
             if row[0] not in best or row[1:3] > best[row[0]][1:3]:
                 best[row[0]] = row
         return {
-            by_name[name]: Place(b"", size, 0, number) if pack is None else Place(pack, pack_size, length + 16, number)
+            by_name[name]: ObjectLocation(b"", size, 0, number)
+            if pack is None
+            else ObjectLocation(pack, pack_size, length + 16, number)
             for name, _, _, number, size, pack, pack_size, length in best.values()
         }
 
@@ -217,7 +219,7 @@ class Catalog:
         fresh = {name for name, _, born, expires in there if now <= born + _FRESH_SHARE * (expires - born)}
         return {by_name[name] for name, *_ in there if name not in fresh}
 
-    def fresh(self, keys: Collection[Key]) -> dict[Key, Place]:
+    def fresh(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
         """Where those are that are there and in the first half of their life.
 
         Answered from memory when asked again: a coordinator asks it of each input of each thunk.
@@ -279,14 +281,14 @@ class Catalog:
             self._memo.clear()
             self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
 
-    def misplaced(self, keys: Iterable[Key], place: Place) -> None:
+    def misplaced(self, keys: Iterable[Key], place: ObjectLocation) -> None:
         """These are not at that place, or not sound."""
         with self._lock, self._db:
             self._memo.clear()
             rows = [(_name(key), place.number) for key in keys]
             self._db.executemany("DELETE FROM object WHERE key = ? AND pack = ?", rows)
 
-    def forget_pack(self, place: Place) -> None:
+    def forget_pack(self, place: ObjectLocation) -> None:
         """The pack is not there, or not whole, or not what was said, nor is what was in it."""
         with self._lock, self._db:
             self._memo.clear()

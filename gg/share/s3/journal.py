@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gg.errors import FormatError, GGError, StoreError
-from gg.share.bucket_service import BucketService, Listed
+from gg.share.bucket_service import BucketService, ListedObject
 from gg.share.keys import Keyring, valid
 from gg.share.s3 import log
 from gg.share.s3.catalog import Catalog
@@ -107,7 +107,7 @@ class Journal:
         self._catalog.keep_only(self._loose)
         return complete
 
-    def _may_be_ours(self, one: Listed) -> bool:
+    def _may_be_ours(self, one: ListedObject) -> bool:
         """Not what names no time, or one that has not come: taken in, it would hide all that comes before that time."""
         return 0 < log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
 
@@ -121,9 +121,9 @@ class Journal:
             self._loose[name] = len(data)
             self._catalog.keep(name, data)
 
-    async def _take(self, listed: list[Listed]) -> bool:
+    async def _take(self, listed: list[ListedObject]) -> bool:
         """Have all of these in the catalog, a few at a time; False if one was not there any more."""
-        complete, batch, size = True, list[Listed](), 0
+        complete, batch, size = True, list[ListedObject](), 0
         for one in listed:
             if batch and (len(batch) >= _TAKEN_AT_ONCE or size + one.size > _HELD):
                 complete &= await self._take_batch(batch)
@@ -132,7 +132,7 @@ class Journal:
             size += one.size
         return complete & await self._take_batch(batch)
 
-    async def _take_batch(self, listed: list[Listed]) -> bool:
+    async def _take_batch(self, listed: list[ListedObject]) -> bool:
         found = await asyncio.gather(*[self._bucket.get(one.name, most=log.MOST_OBJECT) for one in listed])
         complete = True
         for one, data in zip(listed, found, strict=True):

@@ -56,7 +56,7 @@ class PackNote(NamedTuple):
     contents: bytes
 
 
-class Alone(NamedTuple):
+class LooseObject(NamedTuple):
     """An object that is in no pack."""
 
     key: Key
@@ -69,7 +69,7 @@ class Entry(NamedTuple):
 
     stamp: int
     packs: tuple[PackNote, ...] = ()
-    alone: tuple[Alone, ...] = ()
+    alone: tuple[LooseObject, ...] = ()
     gone: tuple[Key, ...] = ()
     records: tuple[tuple[Key, bytes | None], ...] = ()
 
@@ -200,9 +200,9 @@ def _pack(reader: BoundedReader) -> PackNote:
     return PackNote(reader.digest(), reader.number(), reader.number(), reader.octets())
 
 
-def _alone(reader: BoundedReader) -> Alone:
+def _alone(reader: BoundedReader) -> LooseObject:
     reader.array(3, 3)
-    return Alone(_key(reader), reader.number(), reader.number())
+    return LooseObject(_key(reader), reader.number(), reader.number())
 
 
 def _record(reader: BoundedReader) -> tuple[Key, bytes | None]:

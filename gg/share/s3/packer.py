@@ -27,7 +27,7 @@ _CHUNK = 4 << 20
 _IN_MEMORY = 48 << 20
 
 
-class Input(NamedTuple):
+class ObjectToPack(NamedTuple):
     """An object to send. `path`: a file that has its bytes, for what the local store does not hold (system headers)."""
 
     key: Key
@@ -42,13 +42,13 @@ class Packed(NamedTuple):
     file: BinaryIO
 
 
-def plan(groups: Mapping[str, Iterable[Input]]) -> list[list[Input]]:
+def plan(groups: Mapping[str, Iterable[ObjectToPack]]) -> list[list[ObjectToPack]]:
     """What goes into one pack each. An object that is in two groups goes with the first."""
-    packs: list[list[Input]] = []
-    remains: list[Input] = []
+    packs: list[list[ObjectToPack]] = []
+    remains: list[ObjectToPack] = []
     done: set[Key] = set()
     for items in groups.values():
-        pack: list[Input] = []
+        pack: list[ObjectToPack] = []
         size = 0
         for item in items:
             if item.key in done:
@@ -66,8 +66,8 @@ def plan(groups: Mapping[str, Iterable[Input]]) -> list[list[Input]]:
     return packs + _split(remains)
 
 
-def _split(items: list[Input]) -> list[list[Input]]:
-    packs: list[list[Input]] = []
+def _split(items: list[ObjectToPack]) -> list[list[ObjectToPack]]:
+    packs: list[list[ObjectToPack]] = []
     size = TARGET + 1
     for item in items:
         if size + item.size > TARGET or len(packs[-1]) >= MOST_MEMBERS:
@@ -78,14 +78,14 @@ def _split(items: list[Input]) -> list[list[Input]]:
     return packs
 
 
-class Source:
+class PackSource:
     """Where bytes come from: `data` at hand, then `store`, then the items' files. All are compared with their keys."""
 
     def __init__(self, store: Store | None = None, data: Mapping[Key, bytes] | None = None) -> None:
         self._store = store
         self._data = data or {}
 
-    def pack(self, items: Sequence[Input]) -> Packed:
+    def pack(self, items: Sequence[ObjectToPack]) -> Packed:
         """One pack of all `items`. SourceChanged names files that have other bytes; MissingObject what is nowhere."""
         size = sum(item.size for item in items)
         file: BinaryIO = tempfile.TemporaryFile() if size > _IN_MEMORY else tempfile.SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
@@ -102,7 +102,7 @@ class Source:
             file.close()
             raise
 
-    def _read(self, items: Sequence[Input]) -> dict[Key, bytes]:
+    def _read(self, items: Sequence[ObjectToPack]) -> dict[Key, bytes]:
         found = {item.key: self._data[item.key] for item in items if item.key in self._data}
         rest = [item for item in items if item.key not in found]
         if rest and self._store is not None:
@@ -119,7 +119,7 @@ class Source:
             raise SourceChanged(changed)
         return found
 
-    def _stream(self, item: Input) -> Iterator[bytes]:
+    def _stream(self, item: ObjectToPack) -> Iterator[bytes]:
         data = self._data.get(item.key)
         path = item.path
         if data is None and self._store is not None and item.key.kind is Kind.BLOB:
@@ -132,7 +132,7 @@ class Source:
         yield from _stream_file(item, path)
 
 
-def _from_file(item: Input) -> bytes | None:
+def _from_file(item: ObjectToPack) -> bytes | None:
     if not item.path:
         name = item.key.kind.name.lower()
         raise MissingObject(f"the {name} {item.key.digest.hex()} is in no store", hint="record again with gg-infer")
@@ -143,7 +143,7 @@ def _from_file(item: Input) -> bytes | None:
     return data if blake3(data).digest() == item.key.digest else None
 
 
-def _stream_file(item: Input, path: bytes) -> Iterator[bytes]:
+def _stream_file(item: ObjectToPack, path: bytes) -> Iterator[bytes]:
     hasher = blake3()
     left = item.size
     try:
@@ -159,9 +159,9 @@ def _stream_file(item: Input, path: bytes) -> Iterator[bytes]:
         raise SourceChanged([path])
 
 
-def _batches(items: Sequence[Input]) -> Iterator[list[Input]]:
+def _batches(items: Sequence[ObjectToPack]) -> Iterator[list[ObjectToPack]]:
     """Small items by up to 8 MiB, large ones alone, in order."""
-    batch: list[Input] = []
+    batch: list[ObjectToPack] = []
     size = 0
     for item in items:
         if item.size >= _LARGE or size + item.size > _LARGE:

@@ -17,7 +17,7 @@ from gg.core.ids import BlobId
 from gg.errors import FormatError
 from gg.share.bucket_service import PART, BucketService
 from gg.share.s3 import pack
-from gg.share.s3.catalog import Catalog, Place
+from gg.share.s3.catalog import Catalog, ObjectLocation
 from gg.share.s3.pack import blob_name, pack_name
 from gg.store.base import Key, matches
 
@@ -49,10 +49,10 @@ class Reader:
                 break
         return found
 
-    async def _get(self, places: Mapping[Key, Place]) -> dict[Key, bytes]:
+    async def _get(self, places: Mapping[Key, ObjectLocation]) -> dict[Key, bytes]:
         """The objects that are at these places; the catalog forgets the places of the others."""
-        by_pack: dict[Place, list[Key]] = {}
-        alone: list[tuple[Key, Place]] = []
+        by_pack: dict[ObjectLocation, list[Key]] = {}
+        alone: list[tuple[Key, ObjectLocation]] = []
         for key, place in places.items():
             if place.pack:
                 by_pack.setdefault(place, []).append(key)
@@ -64,7 +64,7 @@ class Reader:
         )
         return {key: data for part in found for key, data in part.items()}
 
-    def index(self, place: Place) -> pack.Index | None:
+    def index(self, place: ObjectLocation) -> pack.Index | None:
         """The index of a pack; None, and the pack is forgotten, if what the catalog has cannot be one."""
         known = self._indexes.get(place.number)
         if known is None:
@@ -81,19 +81,19 @@ class Reader:
             self._indexes[place.number] = known
         return known
 
-    async def span(self, place: Place, start: int, end: int) -> bytes | None:
+    async def span(self, place: ObjectLocation, start: int, end: int) -> bytes | None:
         """A range of a pack; None, and the pack is forgotten, if it is not there or is shorter."""
         data = await self._bucket.get(pack_name(place.pack), (start, end))
         if data is None:
             self._catalog.forget_pack(place)
         return data
 
-    def spoiled(self, place: Place, keys: Collection[Key]) -> None:
+    def spoiled(self, place: ObjectLocation, keys: Collection[Key]) -> None:
         """These members of a pack were read and were not sound."""
         self._catalog.suspect(place.pack)
         self._catalog.misplaced(keys, place)
 
-    async def _from_pack(self, place: Place, keys: list[Key]) -> dict[Key, bytes]:
+    async def _from_pack(self, place: ObjectLocation, keys: list[Key]) -> dict[Key, bytes]:
         index = self.index(place)
         if index is None:
             return {}
@@ -109,7 +109,7 @@ class Reader:
         self.spoiled(place, [key for key in keys if key not in found])
         return found
 
-    async def _alone(self, key: Key, place: Place) -> dict[Key, bytes]:
+    async def _alone(self, key: Key, place: ObjectLocation) -> dict[Key, bytes]:
         data = None
         for _ in range(2):
             data = await self._bucket.whole(blob_name(key.digest), most=_MOST_ALONE)
@@ -136,7 +136,7 @@ class Reader:
                 self._catalog.misplaced([key], place)
         return False
 
-    async def _write_from(self, place: Place, blob: BlobId, key: Key, fd: int) -> bool:
+    async def _write_from(self, place: ObjectLocation, blob: BlobId, key: Key, fd: int) -> bool:
         index = self.index(place) if place.pack else None
         if index is None and place.pack:
             return False
@@ -148,7 +148,9 @@ class Reader:
             size += len(part)
         return hasher.digest() == blob.digest and size == blob.size
 
-    async def _parts(self, blob: BlobId, key: Key, place: Place, index: pack.Index | None) -> AsyncIterator[bytes]:
+    async def _parts(
+        self, blob: BlobId, key: Key, place: ObjectLocation, index: pack.Index | None
+    ) -> AsyncIterator[bytes]:
         """The blob's bytes in order, the next few being fetched meanwhile. It ends where something is missing, and never
         gives more than the blob has.
         """
@@ -179,7 +181,7 @@ class Reader:
             for task in ahead:
                 task.cancel()
 
-    async def _block(self, place: Place, block: pack.Block, member: pack.Member) -> bytes | None:
+    async def _block(self, place: ObjectLocation, block: pack.Block, member: pack.Member) -> bytes | None:
         data = await self.span(place, block.start, block.start + block.length)
         raw = None if data is None else await asyncio.to_thread(pack.open_block, block, data)
         if raw is None:

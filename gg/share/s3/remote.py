@@ -16,9 +16,9 @@ from gg.share.bucket_service import BucketService
 from gg.share.keys import Keyring
 from gg.share.s3.catalog import Catalog
 from gg.share.s3.journal import Journal
-from gg.share.s3.log import Alone, Entry, PackNote
+from gg.share.s3.log import Entry, LooseObject, PackNote
 from gg.share.s3.pack import blob_name, pack_name
-from gg.share.s3.packer import Input, Packed, Source, plan
+from gg.share.s3.packer import ObjectToPack, Packed, PackSource, plan
 from gg.share.s3.reader import Reader
 from gg.share.s3.uri import StoreUri
 from gg.share.services import open_service
@@ -78,7 +78,7 @@ class Remote:
                 self.journal = Journal(self._bucket, self.catalog, self.keyring, clock=self._clock)
                 self.reader = Reader(self._bucket, self.catalog)
                 self._sending: dict[Key, asyncio.Future[None]] = {}
-                self._pending: dict[Key, Alone] = {}
+                self._pending: dict[Key, LooseObject] = {}
 
     @property
     def bucket(self) -> BucketService:
@@ -137,8 +137,8 @@ class Remote:
 
     async def put(
         self,
-        groups: Mapping[str, Sequence[Input]],
-        source: Source,
+        groups: Mapping[str, Sequence[ObjectToPack]],
+        source: PackSource,
         *,
         records: Records = (),
         gone: Iterable[Key] = (),
@@ -161,13 +161,17 @@ class Remote:
     def learn(self, blobs: Iterable[BlobId]) -> None:
         """Workers say that they have put these blobs. Told to others with the next entry."""
         now = self._clock()
-        alone = {blob_key(blob): Alone(blob_key(blob), blob.size, int(now + self.where.expire_s)) for blob in blobs}
+        alone = {
+            blob_key(blob): LooseObject(blob_key(blob), blob.size, int(now + self.where.expire_s)) for blob in blobs
+        }
         self._pending.update(alone)
         from gg.share.s3.log import Signed
 
         self.catalog.apply([([], Signed(Entry(int(now * 1e6), alone=tuple(alone.values())), b""))], {b""})
 
-    async def _send(self, groups: Mapping[str, Sequence[Input]], source: Source) -> tuple[list[PackNote], list[Key]]:
+    async def _send(
+        self, groups: Mapping[str, Sequence[ObjectToPack]], source: PackSource
+    ) -> tuple[list[PackNote], list[Key]]:
         """Send what is missing, as packs; these, and the keys that nobody else sends meanwhile."""
         renewed = await self._renew([item.key for items in groups.values() for item in items])
         claimed: list[Key] = []
@@ -193,7 +197,7 @@ class Remote:
                     future.set_result(None)
             raise
 
-    def _missing(self, groups: Mapping[str, Sequence[Input]]) -> list[Key]:
+    def _missing(self, groups: Mapping[str, Sequence[ObjectToPack]]) -> list[Key]:
         keys = {item.key for items in groups.values() for item in items}
         there = self.catalog.has(keys)
         return [key for key in keys if key not in there]
@@ -212,16 +216,16 @@ class Remote:
         for key, place in places.items():
             if not place.pack:
                 if await self.bucket.touch(blob_name(key.digest)):
-                    self._pending[key] = Alone(key, place.size, expires)
+                    self._pending[key] = LooseObject(key, place.size, expires)
                 else:
                     self.catalog.forget([key])
         return notes
 
-    async def _upload(self, packs: list[list[Input]], source: Source) -> list[PackNote]:
+    async def _upload(self, packs: list[list[ObjectToPack]], source: PackSource) -> list[PackNote]:
         """Pack and send, a few at a time: while one is sent the next is compressed."""
         gate = asyncio.Semaphore(_PACKS_AT_ONCE)
 
-        async def one(items: list[Input]) -> PackNote:
+        async def one(items: list[ObjectToPack]) -> PackNote:
             async with gate:
                 packed = await asyncio.to_thread(source.pack, items)
                 try:

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from gg.core.ids import BlobId
 from gg.core.thunk import File
-from gg.share.s3.catalog import Place
-from gg.share.s3.packer import Input, Source
+from gg.share.s3.catalog import ObjectLocation
+from gg.share.s3.packer import ObjectToPack, PackSource
 from gg.share.s3.remote import Remote
 from gg.store.base import Key, Store, blob_key
 
@@ -19,9 +19,9 @@ class Shipper:
 
     def __init__(self, remote: Remote, store: Store | None) -> None:
         self._remote = remote
-        self._source = Source(store)
+        self._source = PackSource(store)
 
-    def ensure(self, groups: Mapping[str, Sequence[Input]]) -> dict[Key, Place]:
+    def ensure(self, groups: Mapping[str, Sequence[ObjectToPack]]) -> dict[Key, ObjectLocation]:
         """Have all of `groups` there, sending what is missing; where each object is.
 
         The groups' names mean nothing; their order and that of their objects is kept. MissingObject for what is neither in
@@ -34,7 +34,7 @@ class Shipper:
             places = self.places(keys)
         return places
 
-    def places(self, keys: Collection[Key]) -> dict[Key, Place]:
+    def places(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
         """Where those of `keys` are that are there, as far as is remembered: no request is made."""
         return self._remote.catalog.places(self._remote.catalog.has(keys))
 
@@ -57,13 +57,15 @@ def affinity(file: File) -> str:
     return "system" if system else "project"
 
 
-def inputs(files: Iterable[File], root: bytes = b"") -> dict[str, list[Input]]:
+def inputs(files: Iterable[File], root: bytes = b"") -> dict[str, list[ObjectToPack]]:
     """Files as groups to send, each with the path where its bytes are found if the store has them not.
 
     Blobs of the workspace, below `root`, are in the store: their files may have been edited since.
     """
-    groups: dict[str, list[Input]] = {"toolchain": [], "system": [], "project": []}
+    groups: dict[str, list[ObjectToPack]] = {"toolchain": [], "system": [], "project": []}
     for file in files:
         kept = root and file.path.startswith(root + b"/")
-        groups[affinity(file)].append(Input(blob_key(file.blob), file.blob.size, b"" if kept else bytes(file.path)))
+        groups[affinity(file)].append(
+            ObjectToPack(blob_key(file.blob), file.blob.size, b"" if kept else bytes(file.path))
+        )
     return groups

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from gg.core.ids import BlobId
 from gg.host.files import make_whole, write_whole
 from gg.share.s3.pack import blob_name
-from gg.share.s3.packer import Input, Source
+from gg.share.s3.packer import ObjectToPack, PackSource
 from gg.share.s3.remote import Remote
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put
 
@@ -49,8 +49,8 @@ class S3Store:
         content, records = _apart(items)
         if not items:
             return
-        groups = {"": [Input(key, len(items[key])) for key in content]}
-        source = Source(data={key: items[key] for key in content})
+        groups = {"": [ObjectToPack(key, len(items[key])) for key in content]}
+        source = PackSource(data={key: items[key] for key in content})
         pairs = [(key, items[key]) for key in records]
         self.remote.run(lambda: self.remote.put(groups, source, records=pairs))
 
@@ -71,7 +71,7 @@ class S3Store:
         tombs = [(key, None) for key in records]
 
         async def work() -> None:
-            await self.remote.put({}, Source(), records=tombs, gone=content)
+            await self.remote.put({}, PackSource(), records=tombs, gone=content)
             if alone:
                 await self.remote.bucket.delete([blob_name(key.digest) for key in alone])
 
@@ -86,9 +86,9 @@ class S3Store:
         changed: list[bytes] = []
         left = dict(files)
         while left:
-            groups = {"": [Input(blob_key(blob), blob.size, path) for blob, path in left.items()]}
+            groups = {"": [ObjectToPack(blob_key(blob), blob.size, path) for blob, path in left.items()]}
             try:
-                self.remote.run(lambda groups=groups: self.remote.put(groups, Source()))  # type: ignore[misc]
+                self.remote.run(lambda groups=groups: self.remote.put(groups, PackSource()))  # type: ignore[misc]
                 break
             except SourceChanged as error:
                 changed += error.paths
@@ -121,7 +121,7 @@ class S3Store:
     def flush(self) -> None:
         """Tell others of what workers have put."""
         if self.remote.requests and self.caps.writable:
-            self.remote.run(lambda: self.remote.put({}, Source()))
+            self.remote.run(lambda: self.remote.put({}, PackSource()))
 
     def tidy(self) -> int:
         return 0

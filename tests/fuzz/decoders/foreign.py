@@ -11,7 +11,7 @@ from typing import cast
 
 from gg.aws import dates
 from gg.aws import failures as errors
-from gg.aws.connection import Connection, Reply
+from gg.aws.connection import Connection, Response
 from gg.aws.trouble import NoAnswer
 from gg.engines.awslambda import deployed_functions as functions
 from gg.engines.awslambda import lambda_outcome as outcome
@@ -201,10 +201,10 @@ def _answer(data: bytes) -> None:
         _meant(reply)
 
 
-ASKED = errors.Asked("read x", "s3:GetObject", "host", "region", "key")
+ASKED = errors.RequestContext("read x", "s3:GetObject", "host", "region", "key")
 
 
-def _meant(reply: Reply) -> None:
+def _meant(reply: Response) -> None:
     error = errors.from_reply(reply, ASKED)
     assert len(str(error)) < 4096
     outcome.from_answer(reply, ASKED, "function", b"request")
@@ -218,7 +218,7 @@ def _status(data: bytes) -> None:
     words = head.decode("latin-1").split(" ", 2)
     status = int(words[0]) if words[0].isdigit() and len(words[0]) == 3 and words[0].isascii() else 200
     name, value = (*words[1:], "", "")[:2]
-    _meant(Reply(status, {name.lower(): value}, body))
+    _meant(Response(status, {name.lower(): value}, body))
 
 
 def _page(data: bytes) -> None:
@@ -424,7 +424,7 @@ FOREIGN = (
     ),
     Target(
         "worker-answer",
-        lambda data: outcome.from_answer(Reply(200, {}, data), ASKED, "f", b"r"),
+        lambda data: outcome.from_answer(Response(200, {}, data), ASKED, "f", b"r"),
         (b'"Z2c="',),
         (),
         (b"[", b"{"),

@@ -184,7 +184,7 @@ ENTRY = log.encode(
     log.Entry(
         5,
         (log.PackNote(b"p" * 32, 10, 20, b"index"),),
-        (log.Alone(KEY, 1, 2),),
+        (log.LooseObject(KEY, 1, 2),),
         (KEY,),
         ((Key(Kind.REDUCTION, b"r" * 32), REDUCED), (KEY, None)),
     ),
