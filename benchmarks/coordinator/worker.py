@@ -22,7 +22,7 @@ from blake3 import blake3
 from msgpack import packb
 
 from gg.core.codec import outline_thunk
-from gg.wire.reply import Reply, Result, Succeeded, WorkerInfo, encode_outputs, encode_reply
+from gg.wire.reply import Reply, Succeeded, TaskResult, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import decode_request
 from tests.servers.lambda_service.fast import Sleep
 
@@ -73,7 +73,7 @@ def answer(payload: bytes) -> bytes | Sleep:
     encoded = base64.b64decode(payload[1:-1])
     request = decode_request(encoded)
     outputs: list[bytes] = []
-    results: list[Result] = []
+    results: list[TaskResult] = []
     for task in request.tasks:
         paths = [output.path for output in outline_thunk(task.thunk).outputs]
         made = [blake3(task.thunk + bytes([index])).digest(length=64) for index in range(len(paths))]

@@ -18,7 +18,7 @@ from gg.light.slotted import slotted
 from gg.schedule.events import EngineCaps, Fault
 
 
-class Start(NamedTuple):
+class Submission(NamedTuple):
     """One attempt: a resolved thunk (every input a known blob), and what earlier attempts found it to need besides.
 
     `more`: attempts that are to run after it in the same place (`EngineCaps.batch`), each with an answer of its own.
@@ -36,7 +36,7 @@ class Start(NamedTuple):
     encoded: bytes = b""
     hedge: bool = False
     sent: Callable[[Sequence[int]], None] | None = None
-    more: tuple[Start, ...] = ()
+    more: tuple[Submission, ...] = ()
     stays: bytes = b""
 
 
@@ -98,7 +98,7 @@ class Engine(Protocol):
         """From now on `tell`, from any thread, when it takes more attempts at once or fewer, goes, or comes back."""
         ...
 
-    def submit(self, start: Start, post: Post) -> None: ...
+    def submit(self, start: Submission, post: Post) -> None: ...
 
     def cancel(self, attempt: int) -> None:
         """Stop it if it still runs; it is answered all the same."""

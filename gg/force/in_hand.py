@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gg.core.ids import ThunkId
 from gg.core.resolve import Resolved
 from gg.core.thunk import File
-from gg.engines.engine import Answer, Engine, Start
+from gg.engines.engine import Answer, Engine, Submission
 from gg.force.cone import Cone
 from gg.force.mailbox import Mailbox
 from gg.force.outcome import Spending
@@ -49,7 +49,7 @@ class InHand:
 
     def submit(self, command: commands.Start) -> list[AttemptId]:
         """Begin attempts that go together; those that there is no money left for."""
-        starts: list[Start] = []
+        starts: list[Submission] = []
         refused: list[AttemptId] = []
         for each in (command, *command.more):
             start = self._begin(each)
@@ -62,7 +62,7 @@ class InHand:
             self._engines[command.engine].submit(first, self._mail.answer)
         return refused
 
-    def _begin(self, command: commands.Start) -> Start | None:
+    def _begin(self, command: commands.Start) -> Submission | None:
         """What an engine is to be given, in the books; None when there is no money left for it."""
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
@@ -75,7 +75,7 @@ class InHand:
         self._given[command.attempt] = name, given
         self._tell.started(name, given.thunk, command.engine)
         extra = self.extra.get(name, ())
-        return Start(
+        return Submission(
             command.attempt,
             name,
             given.thunk,

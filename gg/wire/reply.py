@@ -113,14 +113,14 @@ class Refused(NamedTuple):
     missing: tuple[SandboxPath, ...] = ()
 
 
-Result = Succeeded | ToolFailed | Refused
+TaskResult = Succeeded | ToolFailed | Refused
 
 
 class Reply(NamedTuple):
     """See the head of this module. `objects` is encoded by `encode_outputs`, and compressed if `codec` says so."""
 
     worker: WorkerInfo
-    results: tuple[Result, ...]
+    results: tuple[TaskResult, ...]
     spans: tuple[Span, ...] = ()
     cache: CacheUse = CacheUse()
     codec: int = RAW
@@ -196,7 +196,7 @@ def decode_reply(data: bytes, request: bytes) -> Reply:
     raise damaged("reply")
 
 
-def _columns(result: Result) -> list[object]:
+def _columns(result: TaskResult) -> list[object]:
     missing = b"".join([path + b"\0" for path in result.missing])
     if isinstance(result, Succeeded):
         return [0, result.reduction, missing]
@@ -206,7 +206,7 @@ def _columns(result: Result) -> list[object]:
     return [2, result.fault.value, result.message, lacking, missing]
 
 
-def _result(raw: object) -> Result:
+def _result(raw: object) -> TaskResult:
     kind = raw[0] if type(raw) is list and raw else None
     if kind == 0 and typed(raw, _SUCCEEDED_TYPES):
         _, reduction, missing = cast("list[Any]", raw)

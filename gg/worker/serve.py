@@ -39,9 +39,9 @@ from gg.wire.reply import (
     CacheUse,
     Refused,
     Reply,
-    Result,
     Span,
     Succeeded,
+    TaskResult,
     ToolFailed,
     WorkerInfo,
     encode_outputs,
@@ -181,7 +181,9 @@ class Worker:
 
     # One task
 
-    def _result(self, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None) -> Result:
+    def _result(
+        self, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None
+    ) -> TaskResult:
         left = None if seconds is None else seconds - books.elapsed()
         if left is not None and left <= 0.0:
             return Refused(Fault.CANCELLED, "those before it took all the time there was")
@@ -224,7 +226,7 @@ class Worker:
 
     def _run(
         self, thunk: Thunk, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None
-    ) -> Result:
+    ) -> TaskResult:
         directories = tuple([Directory(path) for path in request.directories])
         job = Job(thunk=thunk, place=self._cache.place, extra=(*task.extra, *directories), observe=False)
         left = None if seconds is None else max(0.1, seconds - books.elapsed())
@@ -265,7 +267,7 @@ class Worker:
             if timer:
                 timer.cancel()
 
-    def _failed(self, ran: RunResult) -> Result:
+    def _failed(self, ran: RunResult) -> TaskResult:
         why = blame(ran, lambda ran: bool(self._memory) and ran.usage.memory > self._memory // 2, lambda: False)
         if why is Blame.MEMORY:
             return Refused(Fault.MEMORY, f"took {ran.usage.memory >> 20} MiB and more")

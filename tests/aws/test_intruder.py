@@ -25,7 +25,7 @@ from gg.core.reduction import decode_reduction
 from gg.core.thunk import File, Output, Thunk, Work
 from gg.host.trees import hash_file
 from gg.schedule.events import Fault
-from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, asked, decode_outputs, decode_reply
+from gg.wire.reply import Refused, Reply, Succeeded, TaskResult, ToolFailed, asked, decode_outputs, decode_reply
 from gg.wire.request import RAW, Request, Task, encode_objects, encode_request
 from tests.servers.functions_for_tests import create
 from tests.servers.lambda_service.client import LambdaService, lambda_service
@@ -255,7 +255,7 @@ def check(reply: Reply | str, expected: str | Fault) -> None:
         assert b"Name:" not in data, "its /proc/self/status"
 
 
-def words(result: Result) -> tuple[int, bytes, bytes]:
+def words(result: TaskResult) -> tuple[int, bytes, bytes]:
     """Status and what was printed."""
     if isinstance(result, ToolFailed):
         return result.status, result.stdout, result.stderr

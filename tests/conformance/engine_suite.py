@@ -12,7 +12,7 @@ import pytest
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import File, Reduction
-from gg.engines.engine import Answer, Engine, Failure, Start
+from gg.engines.engine import Answer, Engine, Failure, Submission
 from gg.schedule.events import Fault
 from gg.store.base import Store, read_blob
 from tests.support.thunks import Graph
@@ -79,7 +79,7 @@ class Answers:
         self._queue: queue.SimpleQueue[Answer] = queue.SimpleQueue()
 
     def submit(self, attempt: int, thunk: ThunkId, deadline: float | None = None) -> None:
-        start = Start(attempt, thunk, self._graph.thunks[thunk], deadline=deadline)
+        start = Submission(attempt, thunk, self._graph.thunks[thunk], deadline=deadline)
         self.engine.submit(start, self._queue.put)
 
     def take(self, answer: Answer) -> None:

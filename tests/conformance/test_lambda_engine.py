@@ -10,7 +10,7 @@ import pytest
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import Reduction
-from gg.engines.engine import Failure, Start
+from gg.engines.engine import Failure, Submission
 from gg.schedule.events import Fault
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.servers.functions_for_tests import until
@@ -24,7 +24,7 @@ class Patient(Answers):
     def of(self, thunk: ThunkId, deadline: float | None = None) -> Reduction | Failure:
         result = super().of(thunk, deadline)
         if isinstance(result, Failure) and result.fault is Fault.UNDECLARED and not result.needs:
-            start = Start(1, thunk, self._graph.thunks[thunk], result.extra, deadline)
+            start = Submission(1, thunk, self._graph.thunks[thunk], result.extra, deadline)
             self.engine.submit(start, self._queue.put)
             result = self.next().result
         return result
@@ -52,7 +52,7 @@ class TestLambdaEngine(EngineSuite):
         said: queue.SimpleQueue[Sequence[int]] = queue.SimpleQueue()
         with self.running(subject) as answers:
             for number, thunk in enumerate([subject.concat("quick", "x"), subject.hang("h1"), subject.hang("h2")]):
-                start = Start(number, thunk, subject.graph.thunks[thunk], sent=said.put)
+                start = Submission(number, thunk, subject.graph.thunks[thunk], sent=said.put)
                 answers.engine.submit(start, lambda answer: None)
             attempts: set[int] = set()
             while len(attempts) < 2:
@@ -68,11 +68,11 @@ class TestLambdaEngine(EngineSuite):
             before = service.state()["invocations"]
             answers.submit(2, hung)
             until(lambda: service.state()["invocations"] == before + 1, PATIENCE)
-            answers.engine.submit(Start(3, done, subject.graph.thunks[done], hedge=True), answers.take)
+            answers.engine.submit(Submission(3, done, subject.graph.thunks[done], hedge=True), answers.take)
             result = answers.next().result
             assert isinstance(result, Failure)
             assert result.fault is Fault.CANCELLED
-            answers.engine.submit(Start(4, hung, subject.graph.thunks[hung], hedge=True), answers.take)
+            answers.engine.submit(Submission(4, hung, subject.graph.thunks[hung], hedge=True), answers.take)
             until(lambda: service.state()["invocations"] == before + 2, PATIENCE)
 
     def test_cancelled_at_once(self, subject: Subject) -> None:

@@ -15,7 +15,7 @@ import pytest
 from gg.core.ids import BlobId
 from gg.core.thunk import File, Reduction
 from gg.engines.awslambda.lambda_engine import LambdaEngine
-from gg.engines.engine import Failure, Start
+from gg.engines.engine import Failure, Submission
 from gg.engines.remote.hosts import Host
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import read_blob
@@ -134,7 +134,7 @@ def test_a_worker_gets_only_what_its_thunks_declare(remote: RemoteSubject) -> No
     declared, other = remote.graph.file("a", b"declared"), remote.graph.file("b", b"secret")
     thunk = remote.graph.thunk("out", ["concat"], declared)
     lending = Lending(remote.store, remote.groups)
-    lending.grant(Start(1, thunk, remote.graph.thunks[thunk]))
+    lending.grant(Submission(1, thunk, remote.graph.thunks[thunk]))
     assert lending.read(0, declared.blob.digest) == b"declared" or lending.read(1, declared.blob.digest) == b"declared"
     for kind in range(256):
         assert lending.read(kind, other.blob.digest) is None
@@ -150,7 +150,7 @@ def test_a_file_in_place_is_lent_if_it_has_its_bytes(remote: RemoteSubject) -> N
     file = File(remote.graph.path("header"), BlobId.of(b"one"))
     thunk = remote.graph.thunk("out", ["concat"], file)
     lending = Lending(remote.store, remote.groups)
-    lending.grant(Start(1, thunk, remote.graph.thunks[thunk]))
+    lending.grant(Submission(1, thunk, remote.graph.thunks[thunk]))
     kind = int(blob_key(file.blob).kind)
     assert lending.read(kind, file.blob.digest) == b"one"
     path.write_bytes(b"two")
@@ -163,7 +163,7 @@ def test_clocks_start_when_it_runs(remote: RemoteSubject) -> None:
     try:
         for number in (1, 2):
             thunk = remote.hang(f"h{number}")
-            engine.submit(Start(number, thunk, remote.graph.thunks[thunk], sent=said.put), lambda answer: None)
+            engine.submit(Submission(number, thunk, remote.graph.thunks[thunk], sent=said.put), lambda answer: None)
         assert said.get(timeout=PATIENCE) == [1]
         with pytest.raises(queue.Empty):
             said.get(timeout=0.5)

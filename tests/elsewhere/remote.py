@@ -20,7 +20,7 @@ from gg.host.filedb import FileDB
 from gg.host.trees import hash_file
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.reply import Reply, Result, Succeeded, asked, decode_outputs, decode_reply
+from gg.wire.reply import Reply, Succeeded, TaskResult, asked, decode_outputs, decode_reply
 from gg.wire.request import ZSTD, Limits, Request, Task, decode_objects, encode_objects, encode_request
 from tests.elsewhere.bare import Bare
 
@@ -58,7 +58,7 @@ class Remote:
         assert len(head) == _LENGTH.size, "the worker died"
         return decode_reply(self._process.stdout.read(*_LENGTH.unpack(head)), asked(request))
 
-    def run(self, thunk: Thunk) -> Result:
+    def run(self, thunk: Thunk) -> TaskResult:
         """Run a resolved thunk, again with what it turned out to need as long as there is such."""
         extra: dict[SandboxPath, File] = {}
         for _ in range(8):
@@ -120,7 +120,7 @@ class Remote:
         self.store.put({blob_key(BlobId.of(output)): output for output in outputs})
         self._sent |= {blob_key(BlobId.of(output)) for output in outputs}
 
-    def together(self, *thunks: Thunk, milliseconds: int = _MILLISECONDS, reply: int = 1 << 30) -> list[Result]:
+    def together(self, *thunks: Thunk, milliseconds: int = _MILLISECONDS, reply: int = 1 << 30) -> list[TaskResult]:
         """Run several in one request, again with what any of them turned out to need, and take what they made.
 
         `milliseconds` for each, `reply` bytes for their outputs.

@@ -9,7 +9,7 @@ from pathlib import Path
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.renaming import Renaming
-from gg.engines.awslambda.home import Found, Home
+from gg.engines.awslambda.home import FoundPaths, Home
 from gg.host.filedb import FileDB
 from gg.workspace.granted import Granted
 
@@ -36,19 +36,19 @@ def test_what_is_declared_or_told_is_no_news(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     home = Home(lambda: FileDB(None))
     file, directory = paths(tmp_path, "file", "directory")
-    assert home.look([file, directory], {file}, {directory}) == Found()
+    assert home.look([file, directory], {file}, {directory}) == FoundPaths()
     assert home.directories == (directory,)
 
 
 def test_a_file_that_appears_later_is_seen(tmp_path: Path) -> None:
     home = Home(lambda: FileDB(None))
     (path,) = paths(tmp_path, "late.h")
-    assert home.look([path], set(), set()) == Found()
+    assert home.look([path], set(), set()) == FoundPaths()
     time.sleep(0.02)
     (tmp_path / "late.h").write_text("#define LATE\n")
     assert [f.path for f in home.look([path], set(), set()).files] == [path]
     (tmp_path / "late.h").unlink()
-    assert home.look([path], set(), set()) == Found()
+    assert home.look([path], set(), set()) == FoundPaths()
 
 
 def test_a_file_that_appears_in_the_tick_of_the_look(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_file_that_appears_in_the_tick_of_the_look(tmp_path: Path) -> None:
     for number in range(30):
         (path,) = paths(tmp_path, f"{number}/late.h")
         (tmp_path / str(number)).mkdir()
-        assert home.look([path], set(), set()) == Found()
+        assert home.look([path], set(), set()) == FoundPaths()
         (tmp_path / f"{number}/late.h").touch()
         assert [f.path for f in home.look([path], set(), set()).files] == [path]
 

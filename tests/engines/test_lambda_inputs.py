@@ -11,7 +11,7 @@ import pytest
 from gg.core.codec import encode_group, group_id
 from gg.core.ids import GroupId
 from gg.core.thunk import File, Group
-from gg.engines.awslambda.inputs import Inputs
+from gg.engines.awslambda.inputs import InputStager
 from gg.errors import StoreError
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind
@@ -51,7 +51,7 @@ class Sending:
         self.ids = (group_id(encoded),)
         store.put({Key(Kind.GROUP, self.ids[0]): encoded})
         self.shipping = SlowShipping(trouble)
-        self.inputs = Inputs(store, Groups(store), self.shipping)
+        self.inputs = InputStager(store, Groups(store), self.shipping)
 
     async def until_begun(self) -> None:
         await asyncio.get_running_loop().run_in_executor(None, self.shipping.begun.wait, 30)

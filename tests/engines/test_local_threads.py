@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.engines.engine import Answer, Failure, Start
+from gg.engines.engine import Answer, Failure, Submission
 from gg.engines.local.local_engine import LocalEngine
 from gg.host.filedb import FileDB
 from gg.run.expand import Groups
@@ -35,7 +35,7 @@ def test_what_would_end_the_thread_ends_the_run(
 
     decoded = decode_thunk(store.get([Key(Kind.THUNK, thunk)])[Key(Kind.THUNK, thunk)])
     for attempt in (1, 2):
-        engine.submit(Start(attempt, thunk, decoded), answers.put)
+        engine.submit(Submission(attempt, thunk, decoded), answers.put)
     for attempt in (1, 2):
         answer = answers.get(timeout=30)
         assert answer.attempt == attempt

@@ -14,7 +14,7 @@ from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.resolve import Values
 from gg.core.thunk import Work
-from gg.engines.engine import Engine, Failure, Start
+from gg.engines.engine import Engine, Failure, Submission
 from gg.errors import AccessError, GGError, NoRoom
 from gg.force.cached_results import CachedResults
 from gg.force.driver import Driver
@@ -48,7 +48,7 @@ class Bench:
 
     def engine(
         self,
-        trouble: Callable[[Start], Failure | Hang | None] = lambda start: None,
+        trouble: Callable[[Submission], Failure | Hang | None] = lambda start: None,
         world: dict[bytes, bytes | Placeholder] | None = None,
         name: str = "fake",
         caps: EngineCaps | None = None,
@@ -141,7 +141,7 @@ def test_cutoff(bench: Bench) -> None:
 def test_trouble_is_retried(bench: Bench) -> None:
     faults = iter([Fault.INFRA, Fault.LOST, Fault.THROTTLED, Fault.CANCELLED])
 
-    def trouble(start: Start) -> Failure | None:
+    def trouble(start: Submission) -> Failure | None:
         fault = next(faults, None)
         return Failure(fault, "no luck") if fault else None
 
@@ -192,9 +192,9 @@ def test_another_engine_helps(bench: Bench) -> None:
 
 def test_a_straggler_is_duplicated(bench: Bench) -> None:
     """The first attempt never ends; the second one's value is taken and the first is cancelled."""
-    first: list[Start] = []
+    first: list[Submission] = []
 
-    def trouble(start: Start) -> Hang | None:
+    def trouble(start: Submission) -> Hang | None:
         if first:
             return None
         first.append(start)
@@ -214,7 +214,7 @@ def test_an_engine_says_when_an_attempt_was_sent(bench: Bench) -> None:
     """It takes its time to send the first, which then never ends: only what was sent is run twice."""
     waits: list[float] = []
 
-    def trouble(start: Start) -> Hang | None:
+    def trouble(start: Submission) -> Hang | None:
         if not start.hedge:
             assert start.sent is not None
             threading.Timer(0.3, start.sent, [[start.attempt]]).start()
@@ -271,7 +271,7 @@ def test_what_is_paid_for_is_let_end_when_the_set_up_turns_out_wrong(bench: Benc
     Of the attempts the first goes well, the second takes its time, and the third finds what is wrong.
     """
 
-    def trouble(start: Start) -> Failure | Hang | None:
+    def trouble(start: Submission) -> Failure | Hang | None:
         match len(engine.started):
             case 2:
                 threading.Timer(0.2, lambda: engine.release(start.attempt) if engine.hanging else None).start()
@@ -338,7 +338,7 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_looks_at_the_c
     real = time.monotonic
     asleep = 0.0
 
-    def stop(start: Start) -> Hang:
+    def stop(start: Submission) -> Hang:
         def wake() -> None:
             nonlocal asleep
             asleep = 600.0
@@ -375,9 +375,9 @@ def test_nothing_is_begun_without_money(bench: Bench) -> None:
 
 def test_what_becomes_of_a_duplicate_is_no_failure(bench: Bench) -> None:
     """The straggler is answered, as cancelled, while something else still runs."""
-    hung: list[Start] = []
+    hung: list[Submission] = []
 
-    def trouble(start: Start) -> Hang | None:
+    def trouble(start: Submission) -> Hang | None:
         if hung:
             return None
         hung.append(start)
@@ -440,7 +440,7 @@ def test_a_lost_blob_is_made_again(bench: Bench) -> None:
     a, _, c = chain(bench)
     lost: list[bytes] = []
 
-    def trouble(start: Start) -> None:
+    def trouble(start: Submission) -> None:
         if start.id == c and not lost:
             made = bench.values[a][0]
             assert made is not None
@@ -461,7 +461,7 @@ def test_a_lost_blob_of_a_thunk_that_became_another(bench: Bench) -> None:
     user = bench.graph.thunk("user", ["concat", "!"], outer)
     lost: list[ThunkId] = []
 
-    def trouble(start: Start) -> None:
+    def trouble(start: Submission) -> None:
         if start.id == user and not lost:
             made = bench.values[inner][0]
             assert made is not None
@@ -597,7 +597,7 @@ def test_who_joins_with_the_last_answer_is_waited_for(bench: Bench) -> None:
     first, second = bench.graph.thunk("a", ["concat", "a"]), bench.graph.thunk("b", ["concat", "b"])
     tickets: list[int] = []
 
-    def join(start: Start) -> None:
+    def join(start: Submission) -> None:
         if not tickets:
             tickets.append(driver.want(second))
 

@@ -21,7 +21,7 @@ from enum import Enum
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
-from gg.engines.engine import Answer, Failure, Post, Start, Tell
+from gg.engines.engine import Answer, Failure, Post, Submission, Tell
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store, blob_key
 
@@ -46,17 +46,17 @@ class FakeEngine:
         slots: int = 2,
         caps: EngineCaps | None = None,
         world: World | None = None,
-        trouble: Callable[[Start], Failure | Hang | None] = lambda start: None,
+        trouble: Callable[[Submission], Failure | Hang | None] = lambda start: None,
     ) -> None:
         self.name = name
         self.slots = slots
         self.caps = caps or EngineCaps()
-        self.started: list[Start] = []
+        self.started: list[Submission] = []
         self._store = store
         self._world = world or {}
         self._trouble = trouble
-        self._hanging: dict[int, tuple[Start, Post]] = {}
-        self._waiting: deque[tuple[Start, Post]] = deque()
+        self._hanging: dict[int, tuple[Submission, Post]] = {}
+        self._waiting: deque[tuple[Submission, Post]] = deque()
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         pass
@@ -64,7 +64,7 @@ class FakeEngine:
     def follow(self, tell: Tell) -> None:
         self.tell = tell
 
-    def submit(self, start: Start, post: Post) -> None:
+    def submit(self, start: Submission, post: Post) -> None:
         self._waiting.append((start, post))
         self._serve()
 
@@ -109,7 +109,7 @@ class FakeEngine:
 
     # Commands
 
-    def _run(self, start: Start) -> Result | Hang:
+    def _run(self, start: Submission) -> Result | Hang:
         thunk = start.thunk
         inputs: dict[bytes, bytes] = {}
         for entry in sorted((e for e in thunk.entries if isinstance(e, File)), key=lambda e: e.path):
@@ -148,7 +148,7 @@ class FakeEngine:
     def _said(self, thunk: Thunk, status: int, out: bytes, err: bytes) -> Result:
         return Failure(Fault.TOOL, "failed", status, out, err) if status else self._made(thunk, out, out, err)
 
-    def _read(self, start: Start, path: bytes, inputs: Mapping[bytes, bytes]) -> Result:
+    def _read(self, start: Submission, path: bytes, inputs: Mapping[bytes, bytes]) -> Result:
         name = SandboxPath(path)
         if path in inputs:
             return self._made(start.thunk, b"".join(inputs.values()))

@@ -15,7 +15,7 @@ from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
-from gg.wire.reply import Refused, Reply, Result, Succeeded, ToolFailed, WorkerInfo, encode_outputs, encode_reply
+from gg.wire.reply import Refused, Reply, Succeeded, TaskResult, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Task, decode_objects, decode_request
 from tests.servers.lambda_service.fast import Sleep
 
@@ -29,7 +29,7 @@ def answer(payload: bytes) -> bytes | Sleep:
     request = decode_request(encoded)
     raw = request.objects if request.codec == RAW else decompress(request.objects, 1 << 28)
     objects = {BlobId.of(data): data for _, data in decode_objects(raw)}
-    hung, results, outputs = 0.0, list[Result](), list[bytes]()
+    hung, results, outputs = 0.0, list[TaskResult](), list[bytes]()
     for task in request.tasks:
         thunk = decode_thunk(task.thunk)
         if thunk.argv[0] == b"hang":
@@ -47,7 +47,7 @@ def answer(payload: bytes) -> bytes | Sleep:
     return Sleep(hung, text) if hung else text
 
 
-def run_fake(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple[Result, list[bytes]]:
+def run_fake(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple[TaskResult, list[bytes]]:
     extra = {file.path: objects[file.blob] for file in task.extra}
     declared = {e.path: objects[e.blob] for e in thunk.entries if isinstance(e, File)}
     match thunk.argv[0], thunk.argv[1:]:
@@ -69,7 +69,7 @@ def run_fake(thunk: Thunk, task: Task, objects: Mapping[BlobId, bytes]) -> tuple
 
 def _made(
     thunk: Thunk, task: Task, data: bytes, out: bytes = b"", err: bytes = b"", *, reads: bool = True
-) -> tuple[Result, list[bytes]]:
+) -> tuple[TaskResult, list[bytes]]:
     universe = sorted(e.path for e in thunk.entries if isinstance(e, File))
     reduction = Reduction(
         outputs=(Made(BlobId.of(data)),),

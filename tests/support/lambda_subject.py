@@ -16,8 +16,8 @@ from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.asking import Region
 from gg.engines.awslambda.deployed_functions import DeployedFunction
-from gg.engines.awslambda.lambda_engine import LambdaEngine, Remote
-from gg.engines.engine import Engine, Failure, Start
+from gg.engines.awslambda.lambda_engine import LambdaEngine, StoreBetween
+from gg.engines.engine import Engine, Failure, Submission
 from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
@@ -40,7 +40,7 @@ class LambdaSubject(PretendedCommands):
         self._service = service
         self.meter = Meter(prices("us-east-1"))
 
-    def engine(self, slots: int = 2, remote: Remote | None = None) -> LambdaEngine:
+    def engine(self, slots: int = 2, remote: StoreBetween | None = None) -> LambdaEngine:
         identity = self._service.identity
         keys = FixedKeys(Credentials(identity.access_key, identity.secret_key))
         endpoint = Endpoint("127.0.0.1", self._service.port)
@@ -75,7 +75,7 @@ class Together(Answers):
     """Submits what comes within one call as attempts that share an invocation."""
 
     def submit_all(self, *thunks: ThunkId, deadline: float | None = None, first: int = 0) -> list[int]:
-        starts = [Start(first + n, t, self._graph.thunks[t], deadline=deadline) for n, t in enumerate(thunks)]
+        starts = [Submission(first + n, t, self._graph.thunks[t], deadline=deadline) for n, t in enumerate(thunks)]
         self.engine.submit(starts[0]._replace(more=tuple(starts[1:])), self.take)
         return [start.attempt for start in starts]
 

@@ -19,10 +19,10 @@ from gg.core.codec import encode_thunk
 from gg.core.ids import SandboxPath
 from gg.cost.meter import Meter, billed
 from gg.engines.awslambda.deployed_functions import DeployedFunction, choose, invocation_path
-from gg.engines.awslambda.inputs import MOST, Inputs
+from gg.engines.awslambda.inputs import MOST, InputStager
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
-from gg.engines.awslambda.parts import Came, Part
-from gg.engines.engine import Failure, Start
+from gg.engines.awslambda.parts import InvocationReply, Part
+from gg.engines.engine import Failure, Submission
 from gg.errors import AccessError
 from gg.light.slotted import replace
 from gg.run.processor import needs_home
@@ -160,7 +160,7 @@ class Asking:
     def __init__(
         self,
         way: Way,
-        inputs: Inputs,
+        inputs: InputStager,
         plugins: Plugins,
         home: Home,
         place: Callable[[], BucketLocation] | None,
@@ -176,7 +176,7 @@ class Asking:
         self._place = BucketLocation()
         self._waiting: set[ThunkId] = set()  # whose inputs are on their way
 
-    async def part(self, handed: Start, ahead: Mapping[Key, bytes]) -> Part | Failure:
+    async def part(self, handed: Submission, ahead: Mapping[Key, bytes]) -> Part | Failure:
         """An attempt with all that it needs where functions find it, or in `own`. MissingObject; trouble of the store."""
         refused = _not_here(handed)
         if refused:
@@ -193,7 +193,7 @@ class Asking:
             self._waiting.discard(start.id)
         return Part(handed, start, packs, own, empty)
 
-    async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> Came | Failure:
+    async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> InvocationReply | Failure:
         """One request with all of these; `sent` is called when it is on its way."""
         way = self._way
         function = choose(way.functions, parts[0].start.memory)
@@ -227,9 +227,9 @@ class Asking:
         limits = [part.start.deadline or function.seconds for part in parts]
         patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
         reply = await way.ask(function, request, parts, patience, sent)
-        return reply if isinstance(reply, Failure) else Came(parts, reply, set(told))
+        return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
 
-    def _slim(self, start: Start) -> tuple[Start, tuple[SandboxPath, ...]]:
+    def _slim(self, start: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
         """Without plugins that do nothing for it; their directories, which are empty then."""
         groups, empty = self._plugins.without(start.thunk)
         if not empty or self._plugins.needed(start.thunk):
@@ -237,7 +237,7 @@ class Asking:
         return start._replace(thunk=start.thunk._replace(groups=groups), encoded=b""), empty
 
 
-def _not_here(start: Start) -> Failure | None:
+def _not_here(start: Submission) -> Failure | None:
     """What cannot, or must not, run on another machine at all."""
     if start.stays:
         name = os.fsdecode(start.stays)
@@ -252,7 +252,7 @@ def _not_here(start: Start) -> Failure | None:
     return None
 
 
-def _task(start: Start, function: DeployedFunction) -> Task:
+def _task(start: Submission, function: DeployedFunction) -> Task:
     seconds = min(start.deadline or function.seconds, function.seconds)
     return Task(start.encoded or encode_thunk(start.thunk), start.extra, int(1000 * seconds))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gg.host.filedb import FileDB
 
 
-class Found(NamedTuple):
+class FoundPaths(NamedTuple):
     """What was found of the paths. `files` can be declared; `needs` are placeholders; `directories` are new to the worker;
     `kept` are files that no other machine is given.
     """
@@ -56,7 +56,7 @@ class Home:
         """The directories here that any worker has looked for."""
         return tuple(self._directories)
 
-    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes], tool: bytes = b"") -> Found:
+    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes], tool: bytes = b"") -> FoundPaths:
         """Which of `paths` are here. `known`: what the thunk declares; `told`: directories that the worker was told of;
         `tool`: the program of the thunk, as it is on this machine.
         """
@@ -80,7 +80,7 @@ class Home:
                     needs.append((path, placeholder))
                 elif (file := self._file(path, here)) is not None:
                     files.append(file)
-        return Found(tuple(files), tuple(needs), tuple(directories), tuple(kept))
+        return FoundPaths(tuple(files), tuple(needs), tuple(directories), tuple(kept))
 
     def _file(self, path: SandboxPath, here: bytes) -> File | None:
         try:

@@ -29,13 +29,6 @@ _Ids = tuple[GroupId, ...]
 _Bundle = asyncio.Future[frozenset[PackReference]]
 
 
-class Input(Protocol):
-    """As `gg.share.s3.packer` has it."""
-
-    @property
-    def key(self) -> Key: ...
-
-
 class Shipping(Protocol):
     """Where objects are sent. All may block."""
 
@@ -55,7 +48,7 @@ class Own(NamedTuple):
     packs: set[PackReference]
 
 
-class Inputs:
+class InputStager:
     """Works in one event loop, and in threads of its own where something may block."""
 
     def __init__(self, store: Store, groups: Groups, shipping: Shipping | None, most: int = MOST) -> None:

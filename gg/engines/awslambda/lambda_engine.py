@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from gg.aws.loop import LoopThread
 from gg.engines.awslambda.asking import Asking
+from gg.engines.awslambda.byte_semaphore import ByteSemaphore
 from gg.engines.awslambda.home import Home
-from gg.engines.awslambda.inputs import Inputs, Shipping
-from gg.engines.awslambda.parts import Call, Came, Made, Part, Result, own_size, portions
+from gg.engines.awslambda.inputs import InputStager, Shipping
+from gg.engines.awslambda.parts import Invocation, InvocationReply, Part, PartResult, WorkerResult, own_size, portions
 from gg.engines.awslambda.plugins import Plugins
 from gg.engines.awslambda.replies import Replies, failure_of, same_as_inputs
-from gg.engines.awslambda.room import Room
-from gg.engines.engine import Answer, Failure, Post, Start, Tell
+from gg.engines.engine import Answer, Failure, Post, Submission, Tell
 from gg.engines.way import Way
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
@@ -57,11 +57,11 @@ _HEDGE_WAIT_S = 0.05
 class _Handed(NamedTuple):
     """Attempts that were submitted together, and who is to be told."""
 
-    start: Start
+    start: Submission
     post: Post
 
 
-class Remote(Shipping, Protocol):
+class StoreBetween(Shipping, Protocol):
     """What the engine asks of the store between."""
 
     @property
@@ -82,7 +82,7 @@ class LambdaEngine:
         store: Store,
         groups: Groups,
         files: Callable[[], FileDB],
-        remote: Remote | None,
+        remote: StoreBetween | None,
         slots: int,
         ramp: Ramp | None = _RAMP,
         renaming: Renaming | None = None,
@@ -99,18 +99,18 @@ class LambdaEngine:
         self._region = region
         self._store = store
         self._remote = remote
-        self._inputs = Inputs(store, groups, remote, region.carries)
+        self._inputs = InputStager(store, groups, remote, region.carries)
         self._plugins = Plugins(store, groups)
         place = (lambda: remote.place) if remote is not None else None
         self._asking = Asking(region, self._inputs, self._plugins, home, place, coordinator)
         self._replies = self._judging(groups, home, renaming, granted, later)
         self._loop = LoopThread(region.name)
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
-        self._came: list[tuple[Call, Came]] = []
-        self._room = Room(_IN_FLIGHT)
-        self._calls: dict[int, Call] = {}  # by attempts that have no answer
+        self._came: list[tuple[Invocation, InvocationReply]] = []
+        self._room = ByteSemaphore(_IN_FLIGHT)
+        self._invocations: dict[int, Invocation] = {}  # by attempts that have no answer
         self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
-        self._sent: list[Start] = []  # and not announced yet
+        self._sent: list[Submission] = []  # and not announced yet
         self._woken = self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop.start(region.warm())
@@ -138,7 +138,7 @@ class LambdaEngine:
         if unlike:
             self._hand_over(list(unlike.values()))
 
-    def submit(self, start: Start, post: Post) -> None:
+    def submit(self, start: Submission, post: Post) -> None:
         self._hand_over(_Handed(start, post))
 
     def cancel(self, attempt: int) -> None:
@@ -167,28 +167,28 @@ class LambdaEngine:
     @property
     def under_way(self) -> int:
         """Attempts that were begun and not answered."""
-        return len(self._calls)
+        return len(self._invocations)
 
     # In the loop
 
     def _take_new(self) -> None:
         """Begin some of what is new; the rest in the loop's next turn, so that the first are on their way by then."""
         self._woken = False
-        starts: list[Start] = []
-        calls: list[Call] = []
+        starts: list[Submission] = []
+        invocations: list[Invocation] = []
         while self._new and len(starts) < _SOME:
             item = self._new.popleft()
             if isinstance(item, _Handed):
                 for portion in portions(item.start):
-                    calls.append(Call(portion, item.post))
+                    invocations.append(Invocation(portion, item.post))
                     starts += portion
             else:
                 self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
         ahead = self._inputs.read_ahead([start.thunk for start in starts])
         self._asked_for.update([start.id for start in starts])
-        for call in calls:
-            self._calls.update(dict.fromkeys(call.waiting, call))
-            call.task = self._begin(self._run(call, ahead))
+        for invocation in invocations:
+            self._invocations.update(dict.fromkeys(invocation.waiting, invocation))
+            invocation.task = self._begin(self._run(invocation, ahead))
         if self._new and not self._woken:
             self._woken = True
             asyncio.get_running_loop().call_soon(self._take_new)
@@ -200,58 +200,58 @@ class LambdaEngine:
         return task
 
     def _cancel(self, attempt: int) -> None:
-        while attempt not in self._calls and self._new:
+        while attempt not in self._invocations and self._new:
             self._take_new()  # it may be among those that nobody has looked at
-        call = self._calls.get(attempt)
-        if call is not None:
-            start = next(each for each in call.starts if each.attempt == attempt)
-            self._answer(call, start, Failure(Fault.CANCELLED, "cancelled"))
-            if not call.waiting and call.task is not None:
-                call.task.cancel()
+        invocation = self._invocations.get(attempt)
+        if invocation is not None:
+            start = next(each for each in invocation.starts if each.attempt == attempt)
+            self._answer(invocation, start, Failure(Fault.CANCELLED, "cancelled"))
+            if not invocation.waiting and invocation.task is not None:
+                invocation.task.cancel()
 
     async def _end(self) -> None:
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._calls.clear()
+        self._invocations.clear()
         await self._region.close()
 
-    async def _run(self, call: Call, ahead: Mapping[Key, bytes]) -> None:
+    async def _run(self, invocation: Invocation, ahead: Mapping[Key, bytes]) -> None:
         """Up to its reply, which is dealt with together with others, or up to its failure."""
         try:
-            result = await self._ask(call, ahead)
+            result = await self._ask(invocation, ahead)
         except asyncio.CancelledError:
             result = Failure(Fault.CANCELLED, "cancelled")
         except Exception as error:
             result = failure_of(error)
-        if isinstance(result, Came):
+        if isinstance(result, InvocationReply):
             if not self._came:
                 asyncio.get_running_loop().call_soon(self._settle)
-            self._came.append((call, result))
+            self._came.append((invocation, result))
         elif result is not None:
-            for start in call.starts:
-                self._answer(call, start, result)
+            for start in invocation.starts:
+                self._answer(invocation, start, result)
 
-    async def _ask(self, call: Call, ahead: Mapping[Key, bytes]) -> Came | Failure | None:
+    async def _ask(self, invocation: Invocation, ahead: Mapping[Key, bytes]) -> InvocationReply | Failure | None:
         """None: each has been answered already."""
-        taken = await self._room.take(sum([own_size(start) for start in call.starts]))
+        taken = await self._room.take(sum([own_size(start) for start in invocation.starts]))
         try:
             parts: list[Part] = []
-            for start in call.starts:
+            for start in invocation.starts:
                 part = await self._part(start, ahead)
                 if isinstance(part, Failure):
-                    self._answer(call, start, part)
+                    self._answer(invocation, start, part)
                 else:
                     parts.append(part)
-            parts = [part for part in parts if part.handed.attempt in call.waiting]
+            parts = [part for part in parts if part.handed.attempt in invocation.waiting]
             if not parts:
                 return None
             return await self._asking.ask(parts, lambda: self._was_sent(parts))
         finally:
             self._room.give(taken)
 
-    async def _part(self, start: Start, ahead: Mapping[Key, bytes]) -> Part | Failure:
+    async def _part(self, start: Submission, ahead: Mapping[Key, bytes]) -> Part | Failure:
         try:
             if start.hedge and await self._is_late(start):
                 return Failure(Fault.CANCELLED, "another attempt of it has been answered")
@@ -259,7 +259,7 @@ class LambdaEngine:
         except Exception as error:
             return failure_of(error)
 
-    async def _is_late(self, start: Start) -> bool:
+    async def _is_late(self, start: Submission) -> bool:
         """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
         await asyncio.sleep(_HEDGE_WAIT_S)
         return self._asked_for[start.id] < 2
@@ -272,7 +272,7 @@ class LambdaEngine:
     def _announce(self) -> None:
         """Say what was sent and has no answer yet, many at once: the clocks of stragglers start here."""
         sent, self._sent = self._sent, []
-        waiting = [start for start in sent if start.attempt in self._calls]
+        waiting = [start for start in sent if start.attempt in self._invocations]
         if waiting and waiting[0].sent is not None and not self._closed:
             waiting[0].sent([start.attempt for start in waiting])
 
@@ -281,12 +281,12 @@ class LambdaEngine:
     def _settle(self) -> None:
         """Judge the replies that have come, store what they brought, and answer."""
         came, self._came = self._came, []
-        judged: list[tuple[Call, Start, Result]] = []
+        judged: list[tuple[Invocation, Submission, PartResult]] = []
         items: dict[Key, bytes] = {}
-        for call, each in came:
+        for invocation, each in came:
             for part, result in zip(each.parts, self._replies.judge(each), strict=True):
-                judged.append((call, part.handed, result))
-                if isinstance(result, Made):
+                judged.append((invocation, part.handed, result))
+                if isinstance(result, WorkerResult):
                     items.update(result.outputs)
         trouble: Failure | None = None
         try:
@@ -294,21 +294,21 @@ class LambdaEngine:
                 self._store.put(items)
         except Exception as error:
             trouble = failure_of(error)
-        for call, start, result in judged:
+        for invocation, start, result in judged:
             if isinstance(result, Failure) or trouble is None:
-                if isinstance(result, Made) and result.elsewhere and start.attempt in call.waiting:
-                    call.task = self._begin(self._complete(call, start, result))
+                if isinstance(result, WorkerResult) and result.elsewhere and start.attempt in invocation.waiting:
+                    invocation.task = self._begin(self._complete(invocation, start, result))
                 else:
-                    self._answer(call, start, result)
+                    self._answer(invocation, start, result)
             else:
-                self._answer(call, start, trouble)
+                self._answer(invocation, start, trouble)
 
-    def _answer(self, call: Call, start: Start, result: Result) -> None:
+    def _answer(self, invocation: Invocation, start: Submission, result: PartResult) -> None:
         """The one answer of an attempt; what comes later is nobody's."""
-        post = call.waiting.pop(start.attempt, None)
+        post = invocation.waiting.pop(start.attempt, None)
         if post is None:
             return
-        del self._calls[start.attempt]
+        del self._invocations[start.attempt]
         self._asked_for[start.id] -= 1
         if not self._closed:
             if isinstance(result, Failure):
@@ -316,9 +316,9 @@ class LambdaEngine:
             else:
                 post(Answer(start.attempt, result.reduction, result.encoded))
 
-    async def _complete(self, call: Call, start: Start, made: Made) -> None:
+    async def _complete(self, invocation: Invocation, start: Submission, made: WorkerResult) -> None:
         """Fetch the outputs that the worker has put into the store; others run meanwhile."""
-        result: Result
+        result: PartResult
         try:
             absent = await self._bring(made.elsewhere, same_as_inputs(start))
             result = Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived") if absent else made
@@ -326,7 +326,7 @@ class LambdaEngine:
             result = Failure(Fault.CANCELLED, "cancelled")
         except Exception as error:
             result = failure_of(error)
-        self._answer(call, start, result)
+        self._answer(invocation, start, result)
 
     async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
         """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""

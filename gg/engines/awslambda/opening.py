@@ -18,9 +18,9 @@ from gg.cost.prices import prices
 from gg.deploy.found import regions
 from gg.engines.awslambda.asking import Region
 from gg.engines.awslambda.deployed_functions import DeployedFunction, find
+from gg.engines.awslambda.function_list_cache import FunctionListCache
 from gg.engines.awslambda.inputs import no_store
 from gg.engines.awslambda.lambda_engine import NAME, LambdaEngine
-from gg.engines.awslambda.listed import Listed
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.errors import GGError
@@ -61,7 +61,7 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     width = settings.jobs or _WIDTH
     session = AwsSession(remote.where.region)
     session.renew()
-    listed = Listed(workspace.dot)
+    listed = FunctionListCache(workspace.dot)
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
     found = _find(settings, session, names, listed, supplies.report)
     shipping = S3Shipping(remote, store.near, workspace.root)
@@ -87,7 +87,7 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     return engines
 
 
-def _way(region: _Found, name: str, width: int, meter: Meter, listed: Listed, *, alone: bool) -> Region:
+def _way(region: _Found, name: str, width: int, meter: Meter, listed: FunctionListCache, *, alone: bool) -> Region:
     return Region(
         name,
         region.functions,
@@ -112,7 +112,11 @@ def _client(session: AwsSession, width: int) -> Client:
 
 
 def _find(
-    settings: Settings, session: AwsSession, names: Sequence[str], listed: Listed, report: Callable[[str], None]
+    settings: Settings,
+    session: AwsSession,
+    names: Sequence[str],
+    listed: FunctionListCache,
+    report: Callable[[str], None],
 ) -> list[_Found]:
     """The regions that have functions, as it is remembered, or all others asked at once."""
     sessions = [session if name == session.region() else session.elsewhere(name) for name in names]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File, Reduction
 from gg.engines.awslambda.inputs import MOST, SMALL, Own
-from gg.engines.engine import Failure, Post, Start
+from gg.engines.engine import Failure, Post, Submission
 from gg.light.named import NamedTuple
 from gg.store.base import Key
 from gg.wire.reply import Reply
@@ -18,14 +18,14 @@ from gg.wire.request import PackReference
 class Part(NamedTuple):
     """An attempt as it is asked for. `handed`: as it was submitted, which is the same thunk unless it went without plugins."""
 
-    handed: Start
-    start: Start
+    handed: Submission
+    start: Submission
     packs: frozenset[PackReference]
     own: Own
     empty: tuple[SandboxPath, ...] = ()
 
 
-class Came(NamedTuple):
+class InvocationReply(NamedTuple):
     """A reply to what was asked, and what the worker was told of directories."""
 
     parts: Sequence[Part]
@@ -33,7 +33,7 @@ class Came(NamedTuple):
     told: set[bytes]
 
 
-class Made(NamedTuple):
+class WorkerResult(NamedTuple):
     """A reduction, the outputs that came with it, and those that must be fetched."""
 
     reduction: Reduction
@@ -42,29 +42,29 @@ class Made(NamedTuple):
     elsewhere: set[BlobId]
 
 
-class Call:
+class Invocation:
     """Attempts that go in one invocation. `waiting`: those that have not been answered, and who is to be told."""
 
     __slots__ = ("starts", "task", "waiting")
 
-    def __init__(self, starts: Sequence[Start], post: Post) -> None:
+    def __init__(self, starts: Sequence[Submission], post: Post) -> None:
         self.starts = starts
         self.waiting: dict[int, Post] = {start.attempt: post for start in starts}
         self.task: asyncio.Task[None] | None = None
 
 
-Result = Made | Failure
+PartResult = WorkerResult | Failure
 
 
-def own_size(start: Start) -> int:
+def own_size(start: Submission) -> int:
     """How much of its own a request holds, at most: large files go by the store."""
     sizes = [e.blob.size for e in (*start.thunk.entries, *start.extra) if isinstance(e, File)]
     return min(sum([size for size in sizes if size <= SMALL]), MOST)
 
 
-def portions(start: Start) -> Iterator[list[Start]]:
+def portions(start: Submission) -> Iterator[list[Submission]]:
     """An attempt and those that are to go with it, so many in each request as have room there."""
-    some: list[Start] = []
+    some: list[Submission] = []
     room = 0
     for each in (start, *start.more):
         size = own_size(each) + len(each.encoded)

@@ -14,15 +14,14 @@ from gg.core.reduction import decode_reduction, ran_on
 from gg.core.thunk import File
 from gg.cost.meter import Meter
 from gg.engines.awslambda.home import Home
-from gg.engines.awslambda.parts import Came, Made, Part, Result
-from gg.engines.engine import Failure, Start
+from gg.engines.awslambda.parts import InvocationReply, Part, PartResult, WorkerResult
+from gg.engines.engine import Failure, Submission
 from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
 from gg.run.expand import Groups
 from gg.schedule.events import Fault
 from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, decode_outputs
-from gg.wire.reply import Result as Answer
+from gg.wire.reply import Refused, Reply, Succeeded, TaskResult, ToolFailed, decode_outputs
 from gg.wire.request import MOST_CARRIED, RAW
 from gg.workspace.granted import Granted
 
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 
-class Between(Protocol):
+class LossListener(Protocol):
     """What is told of the store between."""
 
     def gone(self, keys: Sequence[Key]) -> None: ...
@@ -48,7 +47,7 @@ class Replies:
         groups: Groups,
         home: Home,
         meter: Meter,
-        remote: Between | None,
+        remote: LossListener | None,
         renaming: Renaming | None,
         granted: Granted,
         later: Later | None = None,
@@ -66,7 +65,7 @@ class Replies:
         self._later = later
         self._forget = forget
 
-    def judge(self, came: Came) -> list[Result]:
+    def judge(self, came: InvocationReply) -> list[PartResult]:
         """What came of each part, in order."""
         try:
             return self._all(came)
@@ -75,7 +74,7 @@ class Replies:
         except Exception as error:  # an attempt that is never answered would make the force wait for ever
             return [failure_of(error)] * len(came.parts)
 
-    def _all(self, came: Came) -> list[Result]:
+    def _all(self, came: InvocationReply) -> list[PartResult]:
         reply = came.reply
         if reply.cache.requests:
             puts = reply.cache.puts
@@ -87,12 +86,12 @@ class Replies:
             self._judged(answer, part, came.told, outputs)
             for answer, part in zip(reply.results, came.parts, strict=True)
         ]
-        named = {key for result in judged if isinstance(result, Made) for key in result.outputs}
-        if len(named) != len(outputs) and all(isinstance(result, Made) for result in judged):
+        named = {key for result in judged if isinstance(result, WorkerResult) for key in result.outputs}
+        if len(named) != len(outputs) and all(isinstance(result, WorkerResult) for result in judged):
             return [Failure(Fault.INFRA, "a damaged reply: outputs that nothing names")] * len(came.parts)
         return judged
 
-    def _judged(self, answer: Answer, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> Result:
+    def _judged(self, answer: TaskResult, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> PartResult:
         try:
             return self._judge(answer, part, told, outputs)
         except FormatError as error:
@@ -100,7 +99,7 @@ class Replies:
         except InputChanged as error:
             return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
 
-    def _judge(self, answer: Answer, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> Result:
+    def _judge(self, answer: TaskResult, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> PartResult:
         if answer.missing:
             more = self._more(answer.missing, part.start, told, works=isinstance(answer, Succeeded))
             if more is not None:
@@ -113,7 +112,7 @@ class Replies:
             case Refused():
                 return self._refused(answer)
 
-    def _more(self, missing: Sequence[bytes], start: Start, told: set[bytes], *, works: bool) -> Failure | None:
+    def _more(self, missing: Sequence[bytes], start: Submission, told: set[bytes], *, works: bool) -> Failure | None:
         """It looked for what is here and was not declared: it is to run again, with that. What came later is not for it."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
         tool = self._outside(start.thunk.program)
@@ -131,7 +130,7 @@ class Replies:
         extra = (*start.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 
-    def _is_late(self, path: SandboxPath, start: Start, *, works: bool) -> bool:
+    def _is_late(self, path: SandboxPath, start: Submission, *, works: bool) -> bool:
         """Whether it is not to be shown to a thunk that works without it, or fails without it."""
         if self._later is None:
             return False
@@ -148,7 +147,7 @@ class Replies:
             return Failure(Fault.INFRA, f"worker: {answer.message}: sent again")
         return Failure(answer.fault, answer.message)
 
-    def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes]) -> Result:
+    def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes]) -> PartResult:
         thunk = part.start.thunk
         reduction = decode_reduction(answer.reduction, self._groups.universe(thunk))
         if len(reduction.outputs) != len(thunk.outputs):
@@ -163,7 +162,7 @@ class Replies:
             encoded = b""  # its reads are counted over fewer inputs than the thunk declares
         elif reduction.engine != self._name:
             encoded = ran_on(encoded, self._name)
-        return Made(reduction._replace(engine=self._name), encoded, here, made - outputs.keys())
+        return WorkerResult(reduction._replace(engine=self._name), encoded, here, made - outputs.keys())
 
 
 def failure_of(error: Exception) -> Failure:
@@ -185,6 +184,6 @@ def _outputs(reply: Reply) -> dict[BlobId, bytes]:
     return {BlobId.of(data): data for data in decode_outputs(raw)}
 
 
-def same_as_inputs(start: Start) -> set[BlobId]:
+def same_as_inputs(start: Submission) -> set[BlobId]:
     """What an output may be without having been made: the file that it was to change in place."""
     return {e.blob for e in start.thunk.entries if isinstance(e, File)}

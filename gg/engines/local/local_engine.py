@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
-from gg.engines.engine import Answer, Failure, Post, Start, Tell
+from gg.engines.engine import Answer, Failure, Post, Submission, Tell
 from gg.engines.local.declared_files import DeclaredFiles
 from gg.engines.machine import KernelKills, memory_total
 from gg.engines.undeclared import Undeclared
@@ -80,7 +80,7 @@ class LocalEngine:
         self._older = older
         self._directories: dict[SandboxPath, Directory] = {}
         self._inside: Inside | None = None
-        self._queue: queue.SimpleQueue[tuple[Start, Post] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[Submission, Post] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._running: dict[int, Runner] = {}
         self._waiting: set[int] = set()
@@ -96,7 +96,7 @@ class LocalEngine:
     def follow(self, tell: Tell) -> None:
         """This machine does not come and go."""
 
-    def submit(self, start: Start, post: Post) -> None:
+    def submit(self, start: Submission, post: Post) -> None:
         with self._lock:
             self._waiting.add(start.attempt)
         if len(self._threads) < self.slots:
@@ -171,7 +171,7 @@ class LocalEngine:
         runner.close()
         raise Killed
 
-    def _attempt(self, runner: Runner, start: Start) -> Reduction | Failure:
+    def _attempt(self, runner: Runner, start: Submission) -> Reduction | Failure:
         with self._lock:
             self._waiting.discard(start.attempt)
             if start.attempt in self._cancelled:
@@ -204,7 +204,7 @@ class LocalEngine:
                 late.set()
                 runner.kill()
 
-    def _run(self, runner: Runner, start: Start) -> Reduction | Failure:
+    def _run(self, runner: Runner, start: Submission) -> Reduction | Failure:
         asked = self._undeclared(start)
         moved = self._inputs.renamed(start.thunk)
         for _ in range(_TRIES):
@@ -240,7 +240,7 @@ class LocalEngine:
             return self._reduction(start.thunk, ran, asked.extra.values())
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
-    def _undeclared(self, start: Start) -> Undeclared:
+    def _undeclared(self, start: Submission) -> Undeclared:
         return Undeclared(
             start.id,
             start.thunk,
@@ -283,7 +283,7 @@ class LocalEngine:
         return Failure(_FAULTS[why], why.value, ran.status, ran.stdout, ran.stderr)
 
     def _failed_at(
-        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared, ran: RunResult
+        self, runner: Runner, start: Submission, moved: dict[SandboxPath, str], asked: Undeclared, ran: RunResult
     ) -> Failure:
         failure = self._failed(ran)
         if failure.fault is not Fault.TOOL:
@@ -291,7 +291,7 @@ class LocalEngine:
         return replace(failure, leaves=self._left_alone(runner, start, moved, asked))
 
     def _left_alone(
-        self, runner: Runner, start: Start, moved: dict[SandboxPath, str], asked: Undeclared
+        self, runner: Runner, start: Submission, moved: dict[SandboxPath, str], asked: Undeclared
     ) -> frozenset[SandboxPath]:
         """The older outputs that the command, which fails, leaves as they are: it fails once more, where it can see them."""
         if self._older is None:

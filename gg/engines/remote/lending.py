@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from gg.core.ids import BlobId, GroupId
 from gg.core.thunk import File
-from gg.engines.engine import Start
+from gg.engines.engine import Submission
 from gg.errors import GGError
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
@@ -23,7 +23,7 @@ class Lending:
         self._granted: dict[Key, File | None] = {}
         self._known: set[tuple[GroupId, ...]] = set()
 
-    def grant(self, start: Start) -> None:
+    def grant(self, start: Submission) -> None:
         """All that the attempt declares."""
         thunk = start.thunk
         own = [e for e in (*thunk.entries, *start.extra) if isinstance(e, File)]
@@ -60,7 +60,7 @@ class Lending:
 
 
 class Directly:
-    """Takes the place of a store in between (`gg.engines.awslambda.lambda_engine.Remote`): workers ask for what they lack, and send
+    """Takes the place of a store in between (`StoreBetween` of the lambda engine): workers ask for what they lack, and send
     outputs here before they answer.
     """
 

@@ -21,7 +21,7 @@ from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
-from gg.engines.remote.worker_link import Asked, Link, hang_up, knock
+from gg.engines.remote.worker_link import Link, OutstandingAttempt, hang_up, knock
 from gg.errors import FormatError, SetupError
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store
@@ -87,7 +87,7 @@ class Machine:
             return Failure(Fault.THROTTLED, f"{self.host} is not there")
         for part in parts:
             self._lending.grant(part.start)
-        number, attempt = next(self._numbers), Asked(sent)
+        number, attempt = next(self._numbers), OutstandingAttempt(sent)
         link.asked[number] = attempt
         try:
             with suppress(OSError):  # the end of the link answers all that was asked

@@ -36,7 +36,7 @@ _TAKEN = frozenset(
 _GREETED = frozenset({FrameKind.WELCOME, FrameKind.REFUSED})
 
 
-class Asked:
+class OutstandingAttempt:
     """An attempt that was sent. `reply` is given its end: a reply's bytes, or None when the worker has given it back."""
 
     __slots__ = ("outputs", "reply", "started", "tell")
@@ -66,7 +66,7 @@ class Link:
     ) -> None:
         self.host = host
         self.welcome = welcome
-        self.asked: dict[int, Asked] = {}
+        self.asked: dict[int, OutstandingAttempt] = {}
         self.left = False
         self._reader = reader
         self._writer = writer
@@ -183,7 +183,7 @@ class Link:
 
     # Outputs; in a thread, one after the other
 
-    def _keep(self, asked: Asked, digest: bytes, part: bytes, last: bool) -> None:
+    def _keep(self, asked: OutstandingAttempt, digest: bytes, part: bytes, last: bool) -> None:
         """Write a part of a blob aside, and put it into the store once it is whole and its bytes are right."""
         place = asked.outputs.get(digest)
         if place is None:
@@ -207,7 +207,7 @@ class Link:
                 with suppress(OSError):
                     os.unlink(place)
 
-    def _drop_outputs(self, asked: Asked) -> None:
+    def _drop_outputs(self, asked: OutstandingAttempt) -> None:
         for place in asked.outputs.values():
             with suppress(OSError):
                 os.unlink(place)

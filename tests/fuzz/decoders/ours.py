@@ -18,7 +18,7 @@ from gg.core.jsontext import json_from
 from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Symlink, Thunk, Usage, Work
 from gg.deploy import found as deployed
-from gg.engines.awslambda.listed import Listed
+from gg.engines.awslambda.function_list_cache import FunctionListCache
 from gg.engines.remote.hosts import parse_host
 from gg.errors import FormatError, GGError, UsageError
 from gg.models.declared import tables as declared
@@ -263,7 +263,7 @@ def _history(data: bytes) -> None:
 
 def _listed(data: bytes) -> None:
     as_file(data, "functions.json")
-    Listed(scratch())._read()
+    FunctionListCache(scratch())._read()
 
 
 def _deployed(data: bytes) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Room:
+class ByteSemaphore:
     """`most` bytes. Who comes when there is not enough left waits in line, so that large ones come to their turn too.
 
     For one event loop.

@@ -9,7 +9,7 @@ import pytest
 from gg.aws.failures import RequestContext
 from gg.deploy.found import Deployment, remember
 from gg.engines.awslambda.deployed_functions import DeployedFunction
-from gg.engines.awslambda.listed import Listed
+from gg.engines.awslambda.function_list_cache import FunctionListCache
 
 ASKED = RequestContext("run functions", "lambda:InvokeFunction", "here", "eu-west-1", "AKID")
 FUNCTIONS = (
@@ -27,8 +27,8 @@ class Clock:
 
 def test_it_is_kept_for_ten_minutes(tmp_path: Path) -> None:
     clock = Clock()
-    Listed(str(tmp_path), clock).keep("gg", ASKED, FUNCTIONS)
-    listed = Listed(str(tmp_path), clock)
+    FunctionListCache(str(tmp_path), clock).keep("gg", ASKED, FUNCTIONS)
+    listed = FunctionListCache(str(tmp_path), clock)
     assert listed.find("gg", ASKED) == FUNCTIONS
     clock.now += 599
     assert listed.find("gg", ASKED) == FUNCTIONS
@@ -42,7 +42,7 @@ def test_it_is_kept_for_ten_minutes(tmp_path: Path) -> None:
     "other", [ASKED._replace(region="us-east-1"), ASKED._replace(access_key="B"), ASKED._replace(host="there")]
 )
 def test_elsewhere_and_for_others_it_is_not_known(other: RequestContext, tmp_path: Path) -> None:
-    listed = Listed(str(tmp_path))
+    listed = FunctionListCache(str(tmp_path))
     listed.keep("gg", ASKED, FUNCTIONS)
     assert listed.find("gg", other) is None
     assert listed.find("gg-other", ASKED) is None
@@ -52,14 +52,14 @@ def test_elsewhere_and_for_others_it_is_not_known(other: RequestContext, tmp_pat
 
 
 def test_forgotten(tmp_path: Path) -> None:
-    listed = Listed(str(tmp_path))
+    listed = FunctionListCache(str(tmp_path))
     listed.keep("gg", ASKED, FUNCTIONS)
     listed.forget()
     assert listed.find("gg", ASKED) is None
 
 
 def test_a_deployment_from_here_is_seen_at_once(tmp_path: Path) -> None:
-    listed = Listed(str(tmp_path))
+    listed = FunctionListCache(str(tmp_path))
     listed.keep("gg", ASKED, FUNCTIONS)
     remember(str(tmp_path), (Deployment("eu-west-1", "x86_64", ()),))
     assert listed.find("gg", ASKED) is None
@@ -68,13 +68,13 @@ def test_a_deployment_from_here_is_seen_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1}', '{"a": [1, [[1, 2, 3, 4, 5]]]}', '{"a": [1, [["n"]]]}'])
 def test_a_damaged_memory_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / "functions.json").write_text(text)
-    listed = Listed(str(tmp_path))
+    listed = FunctionListCache(str(tmp_path))
     assert listed.find("gg", ASKED) is None
     listed.keep("gg", ASKED, FUNCTIONS)
     assert listed.find("gg", ASKED) == FUNCTIONS
 
 
 def test_a_place_that_cannot_be_written_to(tmp_path: Path) -> None:
-    listed = Listed(str(tmp_path / "absent"))
+    listed = FunctionListCache(str(tmp_path / "absent"))
     listed.keep("gg", ASKED, FUNCTIONS)
     assert listed.find("gg", ASKED) is None

@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from gg.engines.awslambda.room import Room
+from gg.engines.awslambda.byte_semaphore import ByteSemaphore
 
 
 def test_large_ones_come_to_their_turn() -> None:
     async def main() -> list[str]:
-        room, order = Room(100), list[str]()
+        room, order = ByteSemaphore(100), list[str]()
 
         async def one(name: str, size: int) -> None:
             taken = await room.take(size)
@@ -29,7 +29,7 @@ def test_large_ones_come_to_their_turn() -> None:
 
 def test_who_gives_up_leaves_nothing_behind() -> None:
     async def main() -> None:
-        room = Room(100)
+        room = ByteSemaphore(100)
         taken = await room.take(100)
         waiting = [asyncio.ensure_future(room.take(50)) for _ in range(3)]
         await asyncio.sleep(0)

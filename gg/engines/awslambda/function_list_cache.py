@@ -21,7 +21,7 @@ _HELD_S = 600.0
 _NAME, _DEPLOYED = "functions.json", "deployment.json"
 
 
-class Listed:
+class FunctionListCache:
     """The memory of the workspace whose records are in `dot`."""
 
     def __init__(self, dot: str, clock: Callable[[], float] = time.time) -> None:
