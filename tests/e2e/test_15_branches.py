@@ -235,3 +235,27 @@ def test_a_failure_that_a_reader_has_found_stands(project: Project) -> None:
     project.force(status=1)
     assert project.infer("make", status=2).text.count("nosuch") >= 1
     project.force()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "set -e; gcc opt.c -c; echo x > reached",
+        "set -e\nfor f in good opt m; do gcc -c $f.c; echo $f >> reached; done",
+        "gcc -c opt.c && mkdir -p d && cp m.c d/reached.c",
+        "gcc -c opt.c || exit 3\necho x > reached",
+        "printf 'set -e\\ngcc -c opt.c\\nsed -i s/7/8/ m.c\\n' > s; sh s",
+        "make -s -f stamp.mk; make -s -f stamp.mk",
+        "make -s -f deep.mk; make -s -f deep.mk",
+    ],
+)
+def test_what_a_failure_keeps_from_being_done(script: str, project: Project) -> None:
+    """Files that last are made behind a command that fails: not even the first recording may come so far."""
+    sources(project)
+    project.write("stamp.mk", "stamp: opt.c\n\tgcc -c opt.c && touch stamp\n")
+    project.write("deep.mk", "all: d/stamp\nd/stamp: opt.c ; mkdir -p d && cd d && gcc -c ../opt.c && touch stamp\n")
+    expected, plainly = project.plain("sh", "-c", script, status=None)
+    recorded = project.infer("sh", "-c", script, status=plainly.status)
+    project.force()
+    project.assert_tree(expected)
+    assert recorded.text.count("nosuch") == plainly.text.count("nosuch")

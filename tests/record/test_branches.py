@@ -10,6 +10,7 @@ import pytest
 from gg.record.hearers import shelltext
 from gg.record.hearers.invoked import options
 from gg.record.hearers.makefile import Makefiles
+from gg.record.hearers.shelleffects import ALL, BY_HAND
 from gg.record.hearers.shelltext import may_be
 from gg.record.hearers.shelltokens import ANY
 
@@ -92,6 +93,15 @@ def test_a_call_that_may_be_a_command() -> None:
         ("stamp: x\n\tgcc -c x.c\n\ttouch $@\n", "gcc -c x.c", "touch stamp"),
         ("x.lib:\n\techo > x.lib\n\t@gcc -c x.c\n", "gcc -c x.c", "gcc -c y.c"),
         ("stamp:\n\t$(MAKE) -C x\n\ttouch $@\n", "", "make -C x"),
+        ("stamp: x\n\tgcc -c x.c && touch $@\n", "gcc -c x.c && touch stamp", "touch stamp"),
+        ("$(S): x\n\t$(CC) -c x.c\n\ttouch $(S)\n", "cc -c x.c", "touch stamp"),
+        ("b/s: x\n\tcd b && gcc -c ../x.c && touch s\n", "cd b && gcc -c ../x.c && touch s", "touch s"),
+        ("s: x; gcc -c x.c && touch s\n", "gcc -c x.c && touch s", "gcc -c x.c"),
+        (
+            "x.o: x.c\n\tset -e; gcc -c x.c -o $@; fixdep $@.d > .$@.cmd\n",
+            "",
+            "set -e; gcc -c x.c -o x.o; fixdep x.o.d > .x.o.cmd",
+        ),
         ("p: x.o\n\tgcc -c y.c\n\tgcc x.o y.o -o $@\n\techo made $@\n", "", "gcc -c y.c"),
         ("x.o: x.c\n\tgcc -c -o $@ x.c\n\techo > $@.done\n", "", "gcc -c -o x.o x.c"),
     ],
@@ -205,3 +215,38 @@ def test_the_arguments_of_a_shell(words: str, expected: tuple[str | None, str, b
 )
 def test_whose_output_a_shell_looks_for(text: str, call: str, tested: bool) -> None:
     assert shelltext.read(text.encode()).tests(call.encode().split()) is tested
+
+
+@pytest.mark.parametrize(
+    ("text", "at_once"),
+    [
+        ("set -e; gcc -c a.c; echo x > f", ["gcc -c a.c"]),
+        ("set -e\ngcc -c a.c\ngcc a.o -o p\necho done", []),
+        ("set -e; gcc -c a.c; gcc a.o -o p; install -m755 p /usr/bin; ls", []),
+        ("set -e; gcc -c a.c; cp other f", ["gcc -c a.c"]),
+        ("set -e; gcc a.c -o t; ./t > f; gcc b.c", ["gcc a.c -o t"]),
+        ("set -e; echo x > a.h; gcc a.c", []),
+        ("set -e; for f in a b; do echo $f > log; gcc -c $f.c; done", ["gcc -c ?.c", "for f in a b", "echo ?"]),
+        ("set -e; f() { gcc -c $1; }; f a.c; f b.c; touch f", ["gcc -c ?"]),
+        ("set -e; ls *.c | xargs -n1 gcc -c; touch f", ["ls ?.c", "xargs -n1 gcc -c"]),
+        ("(set -e; gcc -c a.c; sed -i s/a/b/ f)", ["gcc -c a.c"]),
+        ("set -e; make; touch f", []),
+        ("gcc -c a.c || exit 1; echo x > f", ["gcc -c a.c"]),
+        ("gcc -c a.c && echo x > f", ["gcc -c a.c"]),
+        ("gcc -c a.c && > f", ["gcc -c a.c"]),
+        ("gcc -c a.c && { gcc -c b.c; touch f; }", ["gcc -c a.c"]),
+        ("gcc -c a.c && touch a.o", []),
+        ("gcc -c a.c; echo x > f", []),
+        ("make && touch f", []),
+    ],
+)
+def test_what_comes_before_something_that_lasts(text: str, at_once: list[str]) -> None:
+    """A shell would not have come so far, had the command failed. Which shells a make starts is its makefile's business."""
+    tested = shelltext.read(text.encode(), lasting=ALL).tested
+    assert {b" ".join(c).replace(ANY, b"?").decode() for c in tested} - {"set -e"} == set(at_once)
+    assert not shelltext.read(text.encode()).tested
+
+
+def test_what_a_command_of_ninja_makes_by_hand() -> None:
+    assert shelltext.read(b"gcc -c a.c -o a.o && touch stamp", lasting=BY_HAND).tested
+    assert not shelltext.read(b"gcc -c a.c -o a.o && ./post a.o", lasting=BY_HAND).tested

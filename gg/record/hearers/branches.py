@@ -17,9 +17,11 @@ from gg.light.slotted import field, slotted
 from gg.models.tool_names import tool_name
 from gg.record.hearers import invoked, processes, shelltext
 from gg.record.hearers.makefile import Makefiles
+from gg.record.hearers.shelleffects import ALL, BY_HAND, NOTHING
 
 _SHELLS = (b"sh", b"dash", b"ash", b"bash", b"busybox", b"ksh", b"ksh93", b"mksh", b"zsh", b"yash")
 _MAKES = (b"make", b"gmake", b"remake")
+_NINJAS = (b"ninja", b"ninja-build", b"samu")
 _LANGUAGES = regex(
     rb"(?:python|pypy|perl|ruby|node|lua|luajit|tclsh|wish|expect|php|Rscript|R|guile|[gmn]?awk|original-awk|busybox-awk|m4|emacs"
     rb"|vim|gdb|julia|raku|escript|beam\.smp|swipl|ocaml|ghci|deno|bun|jimsh)[\d.]*(?:-nox|-gtk|\.basic|\.tiny)?$"
@@ -127,28 +129,34 @@ class Branches:
 
     def _text(self, pid: int, name: bytes, words: Sequence[bytes]) -> shelltext.Text:
         """What the text of a shell does."""
-        options = invoked.options(words)
+        options, lasting = invoked.options(words), _lasting(pid)
         if options.given is not None:
             functions = invoked.functions(pid, options.given) if name == b"bash" else b""
-            return _read(functions + options.given, options)
+            return _read(functions + options.given, options, lasting)
         if not options.script:
-            return _read(invoked.standard_input(pid), options)
+            return _read(invoked.standard_input(pid), options, lasting)
         if os.path.basename(options.script).startswith(_BUILDERS):
             return shelltext.Text()
         return self._script(invoked.script(pid, options.script), options)
 
     def _script(self, path: bytes | None, options: invoked.Options) -> shelltext.Text:
         if path is None:
-            return _read(invoked.ANYTHING, options)
+            return _read(invoked.ANYTHING, options, ALL)
         info = os.stat(path)
         key = info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, options.ends, options.pipefail
         if key not in self._scripts:
-            self._scripts[key] = _read(invoked.read(path), options)
+            self._scripts[key] = _read(invoked.read(path), options, ALL)
         return self._scripts[key]
 
 
-def _read(text: bytes, options: invoked.Options) -> shelltext.Text:
-    return shelltext.read(b"set -o pipefail\n" * options.pipefail + text, ends=options.ends)
+def _read(text: bytes, options: invoked.Options, lasting: int) -> shelltext.Text:
+    return shelltext.read(b"set -o pipefail\n" * options.pipefail + text, ends=options.ends, lasting=lasting)
+
+
+def _lasting(shell: int) -> int:
+    """Which effects count of the text that a shell was given by whoever started it."""
+    starter = processes.name_of(processes.parent_of(shell))
+    return NOTHING if starter in _MAKES else BY_HAND if starter in _NINJAS else ALL
 
 
 def _as_called(argv: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

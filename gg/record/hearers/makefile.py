@@ -22,8 +22,11 @@ _JOINED = regex(rb"\\\n[ \t]*")
 _ASSIGNMENT = regex(rb"^[ ]*(?:export |override )*([\w.-]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*([^\n]*)", 8)  # re.MULTILINE
 _IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=:]*+:[^\n=;]*+;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
 _RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)
+_BESIDE = regex(rb"^([^\t#\n=:;][^\n=:;]*+::?(?!=)[^\n=;]*+);[ \t]*([^\n]+)", 8)  # a recipe in its rule's line
 _BY_HAND = regex(rb"\btouch\b|>")
 _STAMPS = regex(rb"^\t.*(?:\btouch\b|>)", 8)
+_PARTS = regex(rb"&&|;|\|\|")
+_TOOLS = (b"$(CC)", b"$(CXX)", b"${CC}", b"${CXX}", b"$(LD)", b"$(AR)", b"${LD}", b"${AR}")
 _TARGET = (b"$@", b"$(@", b"${@")
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
@@ -58,16 +61,31 @@ def read(path: bytes) -> Text:
 
 def _stamped(text: bytes) -> Iterator[bytes]:
     """The lines that are about other files than their target, which a later line or an earlier one makes by hand."""
+    text = _BESIDE.sub(rb"\1\n\t\2", text) if b";" in text else text
     if not _STAMPS.search(text):
         return
     for targets, recipe in _RECIPE.findall(text):
-        if recipe.count(b"\n\t") < 1 or not _BY_HAND.search(recipe):
+        if not _BY_HAND.search(recipe):
             continue
         lines = [line.strip().lstrip(b"@+-").strip() for line in recipe.split(b"\n") if line.startswith(b"\t")]
-        target = [*_TARGET, *(word for word in targets.split() if b"%" not in word and b"$" not in word)]
+        target = [*_TARGET, *(word for word in targets.split() if b"%" not in word)]
+        if b"cd " in recipe:
+            target += [os.path.basename(word) for word in targets.split() if b"%" not in word and b"$" not in word]
         about = [any(word in line for word in target) for line in lines]
         if any(its and _BY_HAND.search(line) for line, its in zip(lines, about, strict=True)):
             yield from (line for line, its in zip(lines, about, strict=True) if line[:1] not in b"#" and not its)
+            yield from (line for line in lines if _makes_by_hand_behind(line, target))
+
+
+def _makes_by_hand_behind(line: bytes, target: Sequence[bytes]) -> bool:
+    """Whether one line makes something else with a tool, and then its target by hand: `gcc -c x.c && touch $@`."""
+    behind = False
+    for part in _PARTS.split(line):
+        its = any(word in part for word in target)
+        if behind and its and _BY_HAND.search(part):
+            return True
+        behind = behind or (not its and (_names_a_tool(part) or any(word in part for word in _TOOLS)))
+    return False
 
 
 class Makefiles:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.record.hearers.shellcommands import Command, asked_for, descend, is_a_step, is_known, only_ends
+from gg.record.hearers.shelleffects import NOTHING, Effects
 from gg.record.hearers.shelltokens import ANY, resolved, tokens
 
 _DEEP = 100  # lists within lists
@@ -44,6 +45,7 @@ _PASSES_ON = (
 )
 _REMEMBERS = (b"eval",)
 _FAILURE = regex(rb"(?:fail\w*|status|rc|ret\w*|err\w*|exit\w*|res|result|st|stat)=", 2)  # re.IGNORECASE
+_REDIRECTION = (b":",)
 _BEFORE = (b"exec", b"command", b"time", b"env", b"nice", b"ccache", b"distcc")
 _TRAPS = regex(rb"\btrap\b[^\n]*\bERR\b")
 _WORDS = (b"then", b"{", b"else")
@@ -72,9 +74,11 @@ class _Unclear(Exception):
 
 
 class _Reader:
-    """`ends`: the shell ends at the first failure (-e)."""
+    """`ends`: the shell ends at the first failure (-e). `lasting`: which effects count (`gg.record.hearers.shelleffects`)."""
 
-    def __init__(self, ends: bool) -> None:
+    def __init__(self, ends: bool, lasting: int) -> None:
+        self._effects = Effects(lasting)
+        self._writes = False  # the command that is being read does, into a file
         self.found: list[Command] = []
         self.dropped: list[Command] = []
         self._text = b""
@@ -104,6 +108,8 @@ class _Reader:
         for kind, token in tokens(text):
             if kind == "op":
                 self._operator(token)
+            elif kind == "file":
+                self._writes = True
             else:
                 if _STATUS.search(token):
                     self._status(token)
@@ -113,6 +119,8 @@ class _Reader:
             self._close()
         goes_on = _ids(self.dropped) & _ids(self._decides)
         self.found += [each for each in self._every if id(each) in goes_on]
+        ends_by = _ids(self._every if self._ends_on_failure else self._kept)
+        self.found += self._effects.needed(self._every, ends_by - _ids(self.found), self.functions)
         if any(command[0] == b"wait" for command in self.found):
             self.found += self._background
 
@@ -225,9 +233,14 @@ class _Reader:
     def _end_command(self) -> None:
         if len(self._pending) + len(self._previous) > _CHAINED:
             raise _Unclear
+        writes, self._writes = self._writes, False
+        in_function = any(group.function for group in self._stack)
+        if writes or self._words:
+            command = tuple(self._words or _REDIRECTION)
+            self._effects.saw(command, writes=writes, anded=self._anded, in_function=in_function)
         if not self._words:
             return
-        command, self._words = tuple(self._words), []
+        self._words = []
         top = self._stack[-1]
         top.last = command[0]
         self._every.append(command)
@@ -291,6 +304,9 @@ class _Reader:
         passed_on = group.last in _PASSES_ON
         if not all(map(is_a_step, group.every)):
             self._decides += group.anded
+        self._effects.guarded(group.every, group.anded)
+        if group.opener == b"do":
+            self._effects.repeated(group.every)
         if group.function or group.opener == b"do":  # more may follow
             decides = _ids(self._decides)
             self.dropped += [each for each in (*group.tail, *group.commands) if id(each) in decides]
@@ -338,11 +354,11 @@ class Text:
         return dropped and not any(may_be(command, argv) for command in self.heeded)
 
 
-def read(text: bytes, *, ends: bool = False) -> Text:
-    """`ends`: the shell that runs it ends at the first failure (-e)."""
-    if not _has_choices(text):
+def read(text: bytes, *, ends: bool = False, lasting: int = NOTHING) -> Text:
+    """`ends`: the shell that runs it ends at the first failure (-e). `lasting`: which effects count, after what may fail."""
+    if not (_has_choices(text) or (lasting and b"&&" in text)):
         return Text()
-    reader = _Reader(ends)
+    reader = _Reader(ends, lasting)
     try:
         reader.read(text[:_MOST])
     except _Unclear:

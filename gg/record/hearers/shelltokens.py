@@ -20,14 +20,14 @@ _QUOTED = regex(rb"'([^']*)'|\"|\\(.)", 16)
 
 
 def tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
-    """Operators and words, what is quoted or put in by the shell resolved; redirections and comments left out."""
-    at, marks, redirected = 0, [], False
+    """Operators and words, and as "file" those that output goes to; other redirections and comments left out."""
+    at, marks, redirected = 0, [], b""
     while match := _TOKEN.match(text, at):
         at, kind = match.end(), match.lastgroup or ""
         if match["here"] is not None:
             marks.append(match["mark"])
         elif match["redirect"] is not None:
-            redirected = True
+            redirected = match["redirect"].strip()
         elif match["op"] is not None:
             if match["op"] == b"\n":
                 for mark in marks:
@@ -38,7 +38,9 @@ def tokens(text: bytes) -> Iterator[tuple[str, bytes]]:
             word = match["word"] or match["odd"]
             if not redirected:
                 yield "word", word
-            redirected = False
+            elif redirected.endswith((b">", b">|")) and not word.startswith(b"/dev/"):
+                yield "file", word
+            redirected = b""
 
 
 def _after_here(text: bytes, at: int, mark: bytes) -> int:
