@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     help="How long what runs may go on after SIGTERM (default: 100).",
 )
 @click.option(
+    "--exposed", is_flag=True, help="Take work even where this kernel cannot keep what thunks run from the network."
+)
+@click.option(
     "--new-key", is_flag=True, help="Make another certificate and key: nobody who has the old one gets in any more."
 )
 def command(
@@ -58,6 +61,7 @@ def command(
     directory: str | None,
     idle: float,
     grace: float,
+    exposed: bool,
     new_key: bool,
 ) -> None:
     """Run thunks for other machines, on this one.
@@ -85,6 +89,7 @@ def command(
         queue=queue or "",
         region=region or "",
         metadata=_metadata() if queue else "",
+        exposed=exposed,
     )
     _serve(options, new_key)
 

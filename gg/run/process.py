@@ -46,13 +46,12 @@ class TooMuch(Exception):
 
 
 class Slot:
-    """Runs one command at a time; its output goes to two anonymous files, which are its alone.
+    """Runs one command at a time; its output goes to two anonymous files, which are its alone, as what it opens for input is.
 
     `begin` starts a job, which may be several commands; `kill` ends that job, `cancel` all there will ever be.
     """
 
     def __init__(self) -> None:
-        self._null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._lock = threading.Lock()
         self._pid = 0
         self._killed = False
@@ -83,11 +82,12 @@ class Slot:
         it; without one those of its group end.
         """
         self._warden = warden
-        said = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
+        streams = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
+        streams += [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("stdout", "stderr")]
         try:
-            return self._run(program, argv, env, cwd, said, together)
+            return self._run(program, argv, env, cwd, streams, together)
         finally:
-            for fd in said:
+            for fd in streams:
                 os.close(fd)
 
     def _run(
@@ -96,14 +96,14 @@ class Slot:
         argv: Sequence[bytes],
         env: Mapping[bytes, bytes],
         cwd: bytes | str,
-        said: Sequence[int],
+        streams: Sequence[int],
         together: bool,
     ) -> Exit:
         started, begun = time.time(), time.monotonic_ns()
         with self._lock:
             if self._killed or self._cancelled:
                 raise Killed
-            child = self._start(program, argv, env, cwd, (said[0], said[0]) if together else said)
+            child = self._start(program, argv, env, cwd, (*streams[:2], streams[1]) if together else streams)
             self._pid = child.pid
             if self.memory:
                 _limit(child.pid, self.memory)
@@ -121,7 +121,7 @@ class Slot:
         if killed:
             raise Killed
         self._refuse_unstarted(code, program)
-        out, err = [self._take(fd) for fd in said]
+        out, err = [self._take(fd) for fd in streams[1:]]
         cpu = int((used.ru_utime + used.ru_stime) * 1e9)
         usage = Usage(wall, cpu, _own_peak(used.ru_maxrss * 1024))
         return Exit(code if code >= 0 else 128 - code, max(0, -code), out, err, usage, started)
@@ -132,7 +132,7 @@ class Slot:
         argv: Sequence[bytes],
         env: Mapping[bytes, bytes],
         cwd: bytes | str,
-        said: Sequence[int],
+        streams: Sequence[int],
     ) -> subprocess.Popen[bytes]:
         trouble = self._told_by_warden()
         for pause in (*_BUSY_PAUSES, None):
@@ -143,9 +143,9 @@ class Slot:
                     pass_fds=(trouble,) if trouble >= 0 else (),
                     env=dict(env),
                     cwd=cwd,
-                    stdin=self._null,
-                    stdout=said[0],
-                    stderr=said[1],
+                    stdin=streams[0],
+                    stdout=streams[1],
+                    stderr=streams[2],
                     close_fds=True,
                     process_group=0,
                 )
@@ -191,7 +191,6 @@ class Slot:
                     kill(self._pid, signal.SIGKILL)
 
     def close(self) -> None:
-        os.close(self._null)
         if self._trouble >= 0:
             os.close(self._trouble)
 

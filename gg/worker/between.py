@@ -18,6 +18,7 @@ from contextlib import suppress
 
 from gg.run.ending import end_descendants
 from gg.worker import hidden, ipc
+from gg.worker.keys import Keys
 from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable, shared
 
@@ -38,6 +39,7 @@ class Between:
         hidden.hide()
         self._alone = alone and os.getuid() != 0
         self._limits = OwnLimits()
+        self._keys = Keys() if self._alone else None
         self._places = list(shared(directory)) if self._alone else []
         if self._alone and not os.path.isdir(_EXTENSIONS):
             with suppress(ProcessLookupError, PermissionError):
@@ -64,3 +66,5 @@ class Between:
             raise Spoilt(f"a directory that cannot be emptied: {error}") from error
         if self._alone:
             ipc.remove_all()
+        if self._keys and not self._keys.cleared():
+            raise Spoilt("keys that cannot be taken away")

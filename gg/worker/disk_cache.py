@@ -4,8 +4,9 @@ A file is written aside, and renamed once its bytes have been hashed and found r
 Nothing is believed of an earlier process: the directory is emptied at the start. For one thread, but for `put`.
 
 Commands run as the user who owns these files, and may change them. So after each (`doubt`) an object counts only if inode,
-ctime and size are those that it had when it was known to be right, else it is hashed anew. A ctime that the next change
-might share says nothing (`gg.core.ticks`): then too it is hashed.
+ctime and size are those that it had when it was known to be right, else it goes, whatever was changed: bytes, mode, times, or what
+else the file system lets one note on a file. A ctime that the next change might share says nothing (`gg.core.ticks`): then it is
+hashed anew.
 
 An executable is a file of its own, `HEX.x`: a mode belongs to the file, and an assembler's input must not look like a
 program because another thunk executes the same bytes.
@@ -30,6 +31,7 @@ from gg.core.thunk import File
 from gg.core.ticks import time_settled
 from gg.errors import FormatError
 from gg.host.files import hash_fd
+from gg.light.named import NamedTuple
 from gg.store.base import Key, Kind
 from gg.worker.layer_objects import LayerObjects
 
@@ -49,8 +51,8 @@ class Cache:
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first
         self._total = 0
         self._aside = 0
-        self._sound: dict[str, tuple[int, int, int] | None] = {}  # what is right since the last command, and as what
-        self._doubted: dict[str, tuple[int, int, int] | None] = {}  # what was right before it
+        self._sound: dict[str, _Seen] = {}  # what is right since the last command, and as what
+        self._doubted: dict[str, _Seen] = {}  # what was right before it
         self._foreign: set[str] = set()  # another coordinator's
         self.evicted = 0
 
@@ -87,23 +89,19 @@ class Cache:
         self._foreign = set()
 
     def _right(self, name: str) -> bool:
-        """Whether the file is as it was when it was known to have the right bytes, or has them still; else it goes."""
-        if self._sound.get(name):
+        """Whether the file is as it was when it was known to have the right bytes; else it goes."""
+        known = self._sound.get(name)
+        if known and known.settled:
             return True
-        now = time.time_ns()
+        was = known or self._doubted.pop(name, None)
         path = f"{self._directory}/{name}"
-        try:
-            info = os.lstat(path)
-            seen = (info.st_ino, info.st_ctime_ns, info.st_size)
-            if info.st_size != self._sizes[name]:  # which costs nothing to tell, and hashing it might
-                raise FormatError("it was changed")
-            if name not in self._sound and self._doubted.pop(name, None) != seen and not _has_its_bytes(path, name):
-                raise FormatError("it was changed")
-            self._sound[name] = seen if time_settled(info.st_ctime_ns, now) else None
-            return True
-        except (OSError, FormatError):
-            self._drop(name)
-            return False
+        with suppress(OSError):
+            seen = _seen(path)
+            if was and seen[:3] == was[:3] and (known or was.settled or _has_its_bytes(path, name)):
+                self._sound[name] = seen
+                return True
+        self._drop(name)
+        return False
 
     def get(self, key: Key) -> bytes | None:
         """The bytes of an object that is here."""
@@ -188,10 +186,11 @@ class Cache:
         return max(0, self.limit - self._total)
 
     def _note(self, name: str, size: int) -> None:
+        seen = _seen(f"{self._directory}/{name}")
         with self._lock:
             if name not in self._sizes:
                 self._sizes[name] = size
-                self._sound[name] = None  # right, and what it is will be seen when it is first used
+                self._sound[name] = seen
                 self._total += size
 
     def _drop(self, name: str) -> None:
@@ -210,6 +209,21 @@ class Cache:
         return self._layer.find(name) or f"{self._directory}/{name}"
 
 
+class _Seen(NamedTuple):
+    """What changes when a file is changed. `settled`: in whatever moment that is."""
+
+    inode: int
+    ctime_ns: int
+    size: int
+    settled: bool
+
+
+def _seen(path: str) -> _Seen:
+    now = time.time_ns()
+    info = os.lstat(path)
+    return _Seen(info.st_ino, info.st_ctime_ns, info.st_size, time_settled(info.st_ctime_ns, now))
+
+
 def _is_file(path: str) -> bool:
     with suppress(OSError):
         return stat.S_ISREG(os.lstat(path).st_mode)
@@ -217,16 +231,12 @@ def _is_file(path: str) -> bool:
 
 
 def _has_its_bytes(path: str, name: str) -> bool:
-    """Whether a file has the bytes that its name tells; then its mode is put right too."""
+    """Whether a file has the bytes that its name tells, and the mode."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode) or hash_fd(fd).digest.hex() != name.partition(".")[0]:
-            return False
-        mode = 0o555 if name.endswith(".x") else 0o444
-        if stat.S_IMODE(info.st_mode) != mode:
-            os.fchmod(fd, mode)
-        return True
+        mode = stat.S_IFREG | (0o555 if name.endswith(".x") else 0o444)
+        return info.st_mode == mode and hash_fd(fd).digest.hex() == name.partition(".")[0]
     finally:
         os.close(fd)
 

@@ -2,7 +2,9 @@
 
 No thunk has a network by contract: in a jail there is none. A slot of a worker needs none itself, since the worker's front brings
 it all that it lacks; so what it runs reaches neither the instance's metadata service nor any other port. Sockets of the same
-machine with a name in a file system (AF_UNIX) are left. AWS Lambda lets nobody install a filter.
+machine with a name in a file system (AF_UNIX) are left. What outlives every process and has no place in a file system is taken
+too: System V's shared memory, semaphores and queues, POSIX's queues, the kernel's keys. Other slots run beside this one, so nobody
+could tell whose such a thing is; and no compiler needs one. AWS Lambda lets nobody install a filter.
 """
 
 from __future__ import annotations
@@ -24,11 +26,17 @@ _X32 = 0x40000000  # numbers of x86-64's calls for pointers of 32 bits
 
 
 class _Machine(NamedTuple):
+    """`outliving`: the calls of System V's shared memory, semaphores and queues, of POSIX's queues, and of keys."""
+
     audit: int
     socket: int
+    outliving: tuple[int, ...]
 
 
-_MACHINES = {"x86_64": _Machine(0xC000003E, 41), "aarch64": _Machine(0xC00000B7, 198)}
+_MACHINES = {
+    "x86_64": _Machine(0xC000003E, 41, (*range(29, 32), *range(64, 72), 220, 240, 241, *range(248, 251))),
+    "aarch64": _Machine(0xC00000B7, 198, (180, 181, *range(186, 198), *range(217, 220))),
+}
 
 
 def go_offline() -> bool:
@@ -36,16 +44,18 @@ def go_offline() -> bool:
     kernel takes no filter.
     """
     machine = _MACHINES.get(platform.machine())
-    if machine is None:
+    if machine is None or not no_new_privileges():
         return False
     code = _program(machine)
     buffer = ctypes.create_string_buffer(code, len(code))
     filter = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None)
-    return not (
-        libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        or libc.prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.c_char_p(filter), 0, 0)
-    )
+    return not libc.prctl(_SET_SECCOMP, _MODE_FILTER, ctypes.c_char_p(filter), 0, 0)
+
+
+def no_new_privileges() -> bool:
+    """Whether no program gives this thread, and whoever it begins, any right that it has not: what a filter asks for."""
+    return not ctypes.CDLL(None).prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _program(machine: _Machine) -> bytes:
@@ -56,9 +66,13 @@ def _program(machine: _Machine) -> bytes:
             _op(_EQUAL, machine.audit, 1, 0),
             _op(_RETURN, _ERRNO | errno.ENOSYS),
             _op(_LOAD, _NUMBER),
-            _op(_AT_LEAST, _X32, 1, 0),
-            _op(_EQUAL, _IO_URING_SETUP, 0, 1),
+            _op(_AT_LEAST, _X32, 0, 1),
             _op(_RETURN, _ERRNO | errno.ENOSYS),
+            *[
+                op
+                for number in (_IO_URING_SETUP, *machine.outliving)
+                for op in (_op(_EQUAL, number, 0, 1), _op(_RETURN, _ERRNO | errno.ENOSYS))
+            ],
             _op(_EQUAL, machine.socket, 1, 0),
             _op(_RETURN, _ALLOW),
             _op(_LOAD, _DOMAIN),

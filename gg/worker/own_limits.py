@@ -6,13 +6,17 @@ import ctypes
 import os
 import platform
 import resource
+import time
 from contextlib import suppress
+from pathlib import Path
 
 from gg.light.named import NamedTuple
 
 _LIMITS = tuple(sorted({value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}))
 _IO_PRIORITY = {"x86_64": (251, 252), "aarch64": (30, 31)}.get(platform.machine())  # ioprio_set, ioprio_get
 _OF_A_PROCESS = 1
+_TRIES, _PAUSE_S = 4, 0.05
+_FILES = ("oom_score_adj", "coredump_filter", "autogroup")  # in /proc/self; what this process starts has the same
 
 
 class _Thread(NamedTuple):
@@ -29,6 +33,7 @@ class OwnLimits:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._limits = [resource.getrlimit(each) for each in _LIMITS]
         self._thread = self._of(os.getpid())
+        self._files = {path: _word(path) for name in _FILES if os.access(path := f"/proc/self/{name}", os.W_OK)}
 
     def restored(self) -> bool:
         """Whether all is as it was, put back where need be. What was lowered for good cannot be."""
@@ -38,6 +43,8 @@ class OwnLimits:
                     resource.setrlimit(each, was)
                 if resource.getrlimit(each) != was:
                     return False
+        if not all(_word(path) == was or _is_written(path, was) for path, was in self._files.items()):
+            return False
         return all(self._thread_restored(int(each)) for each in os.listdir("/proc/self/task"))
 
     def _thread_restored(self, thread: int) -> bool:
@@ -63,3 +70,21 @@ class OwnLimits:
             frozenset(os.sched_getaffinity(thread)),
             io,
         )
+
+
+def _word(path: str) -> str:
+    """What is in the file, as it may be written there."""
+    with suppress(OSError):
+        text = Path(path).read_text().split()
+        return ("0x" if path.endswith("filter") else "") + text[-1]  # autogroup's is the last
+    return ""
+
+
+def _is_written(path: str, word: str) -> bool:
+    for _ in range(_TRIES):
+        with suppress(OSError):
+            Path(path).write_text(word)
+        if _word(path) == word:
+            return True
+        time.sleep(_PAUSE_S)  # a group's priority may be set every tenth of a second
+    return False

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import gg
 from gg.errors import UsageError
 from gg.wire.frames import Welcome
-from gg.worker import hidden
+from gg.worker import hidden, walls
 from gg.worker.identity import Identity
 from gg.worker.listen import Listener
 from gg.worker.notice import LOOK_S, Notices
@@ -27,7 +27,8 @@ _LOOK_S = 1.0
 class WorkerOptions(NamedTuple):
     """`host`, `port`: where to listen; port 0 for any. `queue`: a queue's name or URL to read instead; `region`: where it is.
     `idle`: seconds without work after which it ends, 0 for never. `grace`: how long what runs may take when it is to leave.
-    `metadata`: the address of the metadata service to ask for notices.
+    `metadata`: the address of the metadata service to ask for notices. `exposed`: also where this kernel cannot keep what runs
+    from the network.
     """
 
     directory: str
@@ -41,6 +42,7 @@ class WorkerOptions(NamedTuple):
     queue: str = ""
     region: str = ""
     metadata: str = ""
+    exposed: bool = False
 
 
 class Taker(Protocol):
@@ -53,7 +55,8 @@ Say = Callable[[str], None]
 
 
 def run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
-    """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there.
+    """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there; SetupError where the
+    kernel has not what keeps thunks in.
 
     With an `identity` it listens, without one it reads the queue.
     """
@@ -62,7 +65,11 @@ def run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int]
 
 async def _run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
     hidden.hide()
-    slots = Slots(options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache)
+    for lacking in walls.check(os.path.join(options.directory, "slot0"), exposed=options.exposed):
+        say(lacking)
+    slots = Slots(
+        options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache, exposed=options.exposed
+    )
     told = _told_to_leave()
     taker = await (_listening(options, slots, identity, ready, say) if identity else _reading(options, slots, say))
     watching = asyncio.get_running_loop().create_task(_watch(options, told, say))

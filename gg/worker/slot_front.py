@@ -40,8 +40,9 @@ class Relay(Protocol):
 class SlotFront:
     """One slot. Its process is started when it is first needed, and again after it has died."""
 
-    def __init__(self, directory: str, *, memory: int, cache: int) -> None:
+    def __init__(self, directory: str, *, memory: int, cache: int, exposed: bool = False) -> None:
         self._words = [sys.executable, "-P", "-m", "gg.worker.slot_process", directory, str(memory), str(cache)]
+        self._words += ["--exposed"] if exposed else []
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
         self._number = 0

@@ -1,9 +1,10 @@
-"""One slot of a worker, as a process: `python -m gg.worker.slot_process DIRECTORY MEMORY CACHE`.
+"""One slot of a worker, as a process: `python -m gg.worker.slot_process DIRECTORY MEMORY CACHE [--exposed]`.
 
 It takes requests one after the other on its standard input and answers on its standard output, in frames as between a
 coordinator and a worker (`gg.wire.frames`): RUN, CANCEL and OBJECT come, WELCOME (once, when it is ready), NEED, OUTPUT and
 REPLY go. So a command can at most end the slot that runs it, and it is known which one it was. When its input ends, all that
-runs is ended.
+runs is ended. Before anything else it puts up its walls (`gg.worker.walls`); where it cannot, it ends without a word, unless what
+it runs may be `--exposed`.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import IO, BinaryIO
 
-from gg.errors import FormatError
+from gg.errors import FormatError, SetupError
 from gg.run.ending import end_descendants
 from gg.store.base import Key
 from gg.wire import frames
 from gg.wire.frames import Frame, FrameKind
 from gg.worker.disk_cache import Cache
-from gg.worker.offline import go_offline
 from gg.worker.serve import Worker
+from gg.worker.walls import NO_FILTER, put_up
 
 _TAKEN = frozenset({FrameKind.RUN, FrameKind.CANCEL, FrameKind.OBJECT})
 _PARTS = 64
@@ -178,15 +179,16 @@ class _Front:
                 data = more
 
 
-def main(directory: str, memory: int, cache: int) -> None:
+def main(directory: str, memory: int, cache: int, *, exposed: bool) -> None:
     """Serve on the standard streams, which nothing else gets to write to."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    go_offline()  # before there is a second thread
+    if NO_FILTER in put_up(directory) and not exposed:  # before there is a second thread
+        sys.exit(SetupError.exit_code)
     SlotServer(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), exposed=sys.argv[4:] == ["--exposed"])

@@ -58,8 +58,8 @@ _Id = tuple[Hashable, int]
 
 
 class Slots:
-    """`cpus` requests at once in `memory` bytes; `cache` bytes of objects, 0 for most of what the file system has. `make`: who
-    handles them in one slot, which has a directory of its own.
+    """`cpus` requests at once in `memory` bytes; `cache` bytes of objects, 0 for most of what the file system has. `exposed`:
+    also where this kernel cannot wall slots in. `make`: who handles them in one slot, which has a directory of its own.
     """
 
     def __init__(
@@ -69,13 +69,16 @@ class Slots:
         cpus: int,
         memory: int,
         cache: int = 0,
+        exposed: bool = False,
         make: Callable[[str], Handler] | None = None,
     ) -> None:
         os.makedirs(directory, exist_ok=True)
         self.cpus = cpus
         self.memory = memory
         self._directory = directory
-        self._make = make or partial(SlotFront, memory=memory, cache=(cache or room(directory)) // cpus)
+        self._make = make or partial(
+            SlotFront, memory=memory, cache=(cache or room(directory)) // cpus, exposed=exposed
+        )
         self._handlers: list[Handler] = []
         self._admission = Admission(cpus, memory)
         self._change = threading.Condition()

@@ -15,6 +15,7 @@ from functools import partial
 
 from gg.core.ticks import time_settled
 from gg.run.emptying import empty
+from gg.worker.marks import marks, unmark
 
 _USUAL = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -31,8 +32,9 @@ class Writable:
         self._keeps = keeps
         self._fd = os.open(path, _OPEN)
         self._mode = stat.S_IMODE(os.fstat(self._fd).st_mode)
-        self._attributes = frozenset(_attributes(self._fd))
+        self._marks = marks(self._fd)
         self._clean = 0
+        self._left = os.fstat(self._fd).st_ctime_ns
 
     def restored(self) -> bool:
         """Whether it still is where it was, with nothing in it but what is kept. OSError for what cannot be removed."""
@@ -45,12 +47,13 @@ class Writable:
             return False
         if stat.S_IMODE(info.st_mode) != self._mode:
             os.fchmod(self._fd, self._mode)
-        for name in _attributes(self._fd):
-            if name not in self._attributes:
-                os.removexattr(self._fd, name)
+        if not unmark(self._fd, self._marks):
+            return False
         empty(self._fd, self._keeps())
-        changed = os.fstat(self._fd).st_ctime_ns
-        self._clean = changed if time_settled(changed, now) else 0
+        if self._left != info.st_ctime_ns:
+            os.utime(self._fd)  # what a command may have set them to
+        self._left = os.fstat(self._fd).st_ctime_ns
+        self._clean = self._left if time_settled(self._left, now) else 0
         return True
 
     def close(self) -> None:
@@ -79,10 +82,3 @@ def _mounts() -> Iterable[str]:
             path = line.split()[4]
             if not path.startswith(("/proc", "/sys")) and "\\" not in path:
                 yield path
-
-
-def _attributes(fd: int) -> list[str]:
-    try:
-        return os.listxattr(fd)
-    except OSError:
-        return []

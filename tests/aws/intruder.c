@@ -9,6 +9,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/keyctl.h>
 #include <mqueue.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
@@ -62,6 +65,26 @@ static void write_file(const char *path, const char *text) {
 
 /* Looking */
 
+static const int KEYRINGS[] = {KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_KEYRING, KEY_SPEC_USER_SESSION_KEYRING};
+#define LONG_AGO 1234567
+#define FLAGS (FS_NOATIME_FL | FS_NODUMP_FL)
+
+static int flags_of(int fd) {
+    int flags = 0;
+    return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 ? flags : 0;
+}
+
+/* What of a file or a directory is neither its name nor its bytes. */
+static int is_marked(const char *path) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_NOFOLLOW);
+    int marked = fd >= 0 && ((flags_of(fd) & FLAGS) != 0 || flistxattr(fd, NULL, 0) > 0);
+    marked |= lstat(path, &info) == 0 && (info.st_mtime == LONG_AGO || info.st_atime == LONG_AGO);
+    if (fd >= 0)
+        close(fd);
+    return marked;
+}
+
 static void find_in(const char *directory, int (*fine)(const char *directory, const char *name)) {
     DIR *open_directory = opendir(directory);
     if (open_directory == NULL) {
@@ -93,7 +116,8 @@ static int of_objects(const char *directory, const char *name) {
     char path[PATH];
     struct stat info;
     snprintf(path, sizeof path, "%s/%s", directory, name);
-    return is_given(name) && lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1;
+    return is_given(name) && lstat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 && !is_marked(path) &&
+           (info.st_mode & 0222) == 0;
 }
 
 static int of_libraries(const char *directory, const char *name) {
@@ -140,6 +164,36 @@ static void look_at_ipc(void) {
         printf("an abstract socket\n");
 }
 
+static void look_at_keys(void) {
+    for (int i = 0; i < 3; i++)
+        if (syscall(SYS_keyctl, KEYCTL_SEARCH, KEYRINGS[i], "user", NAME, 0) > 0)
+            printf("a key in ring %d\n", KEYRINGS[i]);
+    if (syscall(SYS_request_key, "user", NAME, NULL, 0) > 0)
+        printf("a key\n");
+}
+
+static void look_at_input(void) {
+    if ((fcntl(0, F_GETFL) & (O_APPEND | O_NONBLOCK)) != 0 || fcntl(0, F_GETOWN) != 0 || fcntl(0, F_GETSIG) != 0)
+        printf("standard input has flags %x, owner %d\n", fcntl(0, F_GETFL), fcntl(0, F_GETOWN));
+    if (flock(open("/dev/null", O_RDONLY), LOCK_EX | LOCK_NB) != 0)
+        printf("/dev/null is locked\n");
+}
+
+static void look_at_worker(void) { /* whose standing is inherited */
+    const char *files[][2] = {{"oom_score_adj", "777"}, {"coredump_filter", "00000007"}, {"autogroup", "nice 7"}};
+    char path[PATH], text[256] = "";
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        for (int parent = 0; parent < 2; parent++) {
+            snprintf(path, sizeof path, "/proc/%d/%s", parent ? getppid() : getpid(), files[i][0]);
+            int fd = open(path, O_RDONLY);
+            if (fd >= 0 && read(fd, text, sizeof text - 1) > 0 && strstr(text, files[i][1]) != NULL)
+                printf("%s: %s", path, text);
+            memset(text, 0, sizeof text);
+        }
+    if (prctl(PR_GET_TIMERSLACK) == 777)
+        printf("timers have slack\n");
+}
+
 static void look_at_standing(void) {
     struct rlimit limit;
     struct stat info;
@@ -157,8 +211,10 @@ static void look_at_standing(void) {
         printf("%d processors\n", CPU_COUNT(&set));
     if (stat("/tmp", &info) != 0 || (info.st_mode & 0700) != 0700 || listxattr("/tmp", NULL, 0) > 0)
         printf("/tmp of mode %o\n", info.st_mode);
-    if (listxattr("/tmp/gg/objects", NULL, 0) > 0)
-        printf("/tmp/gg/objects has attributes\n");
+    const char *places[] = {"/tmp", "/tmp/gg", "/tmp/gg/objects", "/tmp/gg/libraries", "/tmp/gg/run", "/tmp/gg/run/tmp"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (is_marked(places[i]))
+            printf("%s has attributes, flags or times\n", places[i]);
     if ((fcntl(1, F_GETFL) & (O_APPEND | O_NONBLOCK)) != 0)
         printf("standard output has flags %x\n", fcntl(1, F_GETFL));
 }
@@ -314,6 +370,42 @@ static void leave_queue(void) {
     setrlimit(RLIMIT_MSGQUEUE, &more);
     if (mq_open("/" NAME, O_RDWR | O_CREAT, 0600, NULL) < 0 && errno == ENOSYS)
         exit(9);
+}
+
+static void leave_keys(void) {
+    int made = 0;
+    for (int i = 0; i < 3; i++)
+        made += syscall(SYS_add_key, "user", NAME, "x", 1, KEYRINGS[i]) > 0;
+    if (made == 0)
+        exit(9);
+}
+
+static void change_input(void) { /* of which the worker may have a descriptor too */
+    try(fcntl(0, F_SETFL, O_APPEND | O_NONBLOCK) == 0 && flock(0, LOCK_EX | LOCK_NB) == 0, "stdin");
+    fcntl(0, F_SETOWN, getpid());
+    fcntl(0, F_SETSIG, SIGUSR1);
+}
+
+static void mark(const char *path) { /* what says nothing of its bytes */
+    const struct timespec times[2] = {{LONG_AGO, 0}, {LONG_AGO, 0}};
+    int fd = open(path, O_RDONLY), flags = flags_of(fd) | FLAGS;
+    ioctl(fd, FS_IOC_SETFLAGS, &flags);
+    close(fd);
+    try(utimensat(AT_FDCWD, path, times, 0) == 0, path);
+}
+
+static void mark_all(const char *name) {
+    char path[PATH];
+    object(path, name);
+    mark(path);
+    try(setxattr(path, "user.left", "x", 1, 0) == 0 || errno == ENOTSUP || errno == EACCES, "setxattr");
+    try(chmod(path, 0755) == 0, "chmod");
+    mark("/tmp/gg/objects");
+    mark("/tmp/gg/libraries");
+    mark("/tmp/gg/run/tmp");
+    mark("/tmp/gg/run");
+    mark("/tmp/gg");
+    mark("/tmp");
 }
 
 /* Outliving the command */
@@ -472,6 +564,24 @@ static void share_output(void) {
     fcntl(1, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK);
 }
 
+static void change_worker(void) { /* by its files in /proc */
+    char path[PATH];
+    const char *files[][2] = {{"oom_score_adj", "777"}, {"coredump_filter", "0x7"}, {"autogroup", "7"}, {"timerslack_ns", "777"}};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", getppid(), files[i][0]);
+        int fd = open(path, O_WRONLY);
+        if (fd >= 0 && write(fd, files[i][1], strlen(files[i][1])) > 0)
+            close(fd);
+    }
+    const char *other[] = {"comm", "uid_map", "attr/current", "loginuid", "mem", "setgroups"};
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        snprintf(path, sizeof path, "/proc/%d/%s", getppid(), other[i]);
+        int fd = open(path, O_WRONLY);
+        if (fd >= 0 && write(fd, "1", 1) > 0)
+            printf("%s can be written\n", path);
+    }
+}
+
 static const struct trick {
     const char *name;
     void (*plain)(void);
@@ -489,6 +599,10 @@ static const struct trick {
     {"map-link", NULL, link_map},
     {"ipc", leave_ipc, NULL},
     {"queue", leave_queue, NULL},
+    {"keys", leave_keys, NULL},
+    {"input", change_input, NULL},
+    {"marks", NULL, mark_all},
+    {"worker-files", change_worker, NULL},
     {"outlive", outlive, NULL},
     {"outrun", outrun, NULL},
     {"multiply", multiply, NULL},
@@ -540,6 +654,9 @@ int main(int argc, char **argv) {
         find_in("/proc", of_processes);
         find_in("/proc/self/fd", of_descriptors);
         look_at_ipc();
+        look_at_keys();
+        look_at_worker();
+        look_at_input();
         read_environments();
         return 0;
     }

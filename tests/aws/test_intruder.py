@@ -126,6 +126,9 @@ TRICKS: dict[str, str | Fault] = {
     "map-link": RUNS,
     "ipc": RUNS,
     "queue": RUNS,
+    "input": RUNS,
+    "marks": RUNS,
+    "worker-files": RUNS,
     "outlive": RUNS,
     "outrun": RUNS,
     "multiply": RUNS,
@@ -162,6 +165,9 @@ DEFENCES: dict[str, str] = {
     "map-link": "gg.run.elsewhere._is_plain",
     "ipc": "gg.worker.ipc.remove_all",
     "queue": "gg.worker.hidden.hide: no POSIX queues",
+    "input": "gg.run.process.Slot.run: files of its own for each command",
+    "marks": "gg.worker.disk_cache.Cache.doubt, gg.worker.writable.Writable.restored",
+    "worker-files": "gg.worker.hidden.hide, gg.worker.own_limits.OwnLimits.restored: where the files are this user's",
     "outlive": "gg.run.ending.end_descendants",
     "outrun": "gg.run.ending.end_descendants",
     "multiply": "gg.run.ending.end_descendants, gg.worker.hidden.hide: a subreaper",
@@ -226,7 +232,7 @@ def test_nothing_comes_over(users: Users, trick: str) -> None:
     reply = users.ask(HOSTILE, users.thunk("intruder", "do", trick, users.digest("honest"), also=("honest", "private")))
     check(reply, TRICKS[trick])
     own = [*mine, users.digest("private")]
-    again = users.ask(HOSTILE, users.thunk("intruder", "look", *own), users.thunk("honest"))
+    again = users.ask(HOSTILE, users.thunk("intruder", "look", *own, also=("honest",)), users.thunk("honest"))
     assert isinstance(again, Reply)
     assert [words(result) for result in again.results] == [(0, b"", b""), (0, b"honest\n", b"")], "of the same user"
     after = users.ask(OTHER, users.thunk("intruder", "look", *mine), users.thunk("honest"))

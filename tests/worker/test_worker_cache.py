@@ -138,19 +138,19 @@ def test_what_a_command_changed_is_not_used(tmp_path: Path) -> None:
     assert cache.get(key(b"data")) == b"data"
 
 
-@pytest.mark.parametrize("what", ["directory", "link", "fifo", "longer", "gone", "closed"])
+@pytest.mark.parametrize("what", ["directory", "link", "fifo", "longer", "gone", "closed", "dated", "linked"])
 def test_whatever_stands_in_its_place(tmp_path: Path, what: str) -> None:
     cache = Cache(str(tmp_path / "objects"), 1000)
     cache.put(key(b"data"), b"data")
     place = Path(cache.place(file(b"data")))
+    settled()
     if what == "closed":
         place.chmod(0)
-        cache.doubt()
-        if os.getuid() == 0:
-            assert cache.have(key(b"data"))
-            assert place.stat().st_mode & 0o777 == 0o444
-        return
-    if what == "longer":
+    elif what == "dated":
+        os.utime(place, (1, 1))
+    elif what == "linked":
+        os.link(place, tmp_path / "other")
+    elif what == "longer":
         place.chmod(0o600)
         os.truncate(place, 1 << 40)
     else:
@@ -162,8 +162,9 @@ def test_whatever_stands_in_its_place(tmp_path: Path, what: str) -> None:
         elif what == "fifo":
             os.mkfifo(place)
     cache.doubt()
-    assert (os.fsencode(place.name) in cache.names()) == (what == "longer")
+    assert (os.fsencode(place.name) in cache.names()) == (what in ("longer", "closed", "dated", "linked"))
     assert not cache.have(key(b"data"))
+    assert what == "directory" or not os.path.lexists(place)
 
 
 def test_what_was_not_touched_is_hashed_once_at_most(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
