@@ -85,7 +85,7 @@ def infer(
         ledger.begin()  # and all else while the build reads its makefiles
         reading = _reading(workspace, store, settings, ledger, quiet)
         session = _session(workspace, store, settings, ledger, reading, given)
-        status = _serve(workspace, build, session, reading, arguments, started)
+        status = _serve(workspace, build, session, reading, ledger, arguments, started)
     finally:
         build.close()
         ledger.close()
@@ -202,6 +202,7 @@ def _serve(
     build: Build,
     session: RecordingSession,
     reading: Reading,
+    ledger: Ledger,
     arguments: Sequence[str],
     started: float,
 ) -> int:
@@ -216,6 +217,11 @@ def _serve(
         reading.close()
         session.close()
     running.end()
+    failed = ledger.standing()
+    if failed:
+        from gg.workspace.stamps import Stamps
+
+        Stamps(workspace.dot).remove(failed, ledger.since)
     return status
 
 

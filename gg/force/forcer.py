@@ -22,6 +22,7 @@ from gg.observe import build_events as seen
 from gg.store.base import Key, Kind
 from gg.workspace.ledger import Ledger
 from gg.workspace.older import Older
+from gg.workspace.stamps import Stamps
 from gg.workspace.targets import Targets
 from gg.workspace.workspace import Workspace, read_placeholder
 
@@ -79,7 +80,7 @@ class Forcer:
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
         self._older = Older(workspace.dot)
-        self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older)
+        self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older, Stamps(workspace.dot))
         self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
         self._missed = False  # by somebody who does not drop the status

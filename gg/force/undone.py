@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from gg.store.base import Store
     from gg.workspace.ledger import Ledger
     from gg.workspace.older import Older
+    from gg.workspace.stamps import Stamps
 
 _BATCH = 256
 
@@ -34,13 +35,20 @@ class Undone:
     """Takes placeholders away. `outside` maps a path inside a thunk to the real path on this machine."""
 
     def __init__(
-        self, ledger: Ledger, store: Store, placer: Placer, outside: Callable[[bytes], bytes], older: Older
+        self,
+        ledger: Ledger,
+        store: Store,
+        placer: Placer,
+        outside: Callable[[bytes], bytes],
+        older: Older,
+        stamps: Stamps,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._placer = placer
         self._outside = outside
         self._older = older
+        self._stamps = stamps
 
     def take(
         self, broken: Sequence[Broken], elsewhere: Mapping[ThunkId, Sequence[tuple[bytes, Placeholder]]]
@@ -63,6 +71,7 @@ class Undone:
         )
         names = [each.name for each in every]
         self._remove_rules(names)
+        self._stamps.remove((name for name in names if not self._ledger.is_excused(name)), self._ledger.since)
         return names
 
     def _users(self, bad: set[ThunkId]) -> Iterator[Broken]:

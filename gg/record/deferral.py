@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gg.record.capture import Capture, Captured
     from gg.record.modelling import Deferrable
     from gg.workspace.ledger import Ledger
+    from gg.workspace.stamps import Stamps
 
 
 class Deferral:
@@ -24,12 +25,14 @@ class Deferral:
         ledger: Ledger,
         capture: Capture,
         calls: Calls,
+        stamps: Stamps,
         listener: Callable[[Call, Captured], None] | None,
     ) -> None:
         self._leaver = leaver
         self._ledger = ledger
         self._capture = capture
         self._calls = calls
+        self._stamps = stamps
         self._listener = listener
 
     def defer(self, call: Call, deferrable: Deferrable, umask: int) -> RunReal | None:
@@ -39,6 +42,7 @@ class Deferral:
 
         def record() -> None:
             by, excused = witnessed.by, witnessed.excused
+            self._stamps.note(captured.id, witnessed.stamps)
             self._ledger.record(captured.id, paths, umask & 0o777, heard=witnessed.heard, by=by, excused=excused)
 
         try:

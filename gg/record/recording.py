@@ -27,6 +27,7 @@ from gg.record.world import STABLE, World
 from gg.store.base import Store
 from gg.workspace import history
 from gg.workspace.outside import Journal
+from gg.workspace.stamps import Stamps
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from gg.record.memo.memo_calls import Traced
     from gg.record.protocol import Request
     from gg.workspace.ledger import Ledger
-    from gg.workspace.workspace import Workspace
+from gg.workspace.workspace import Workspace
 
 
 class RecordingSession:
@@ -85,7 +86,7 @@ class RecordingSession:
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
-        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, listener)
+        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, Stamps(self._workspace.dot), listener)
         reads = ForcedReads(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 

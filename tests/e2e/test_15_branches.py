@@ -259,3 +259,32 @@ def test_what_a_failure_keeps_from_being_done(script: str, project: Project) -> 
     project.force()
     project.assert_tree(expected)
     assert recorded.text.count("nosuch") == plainly.text.count("nosuch")
+
+
+@pytest.mark.parametrize(
+    "makefile",
+    [
+        "stamp:\n\t$(MAKE) -C sub && touch stamp\n",
+        "S = .stamp_built\nall: $(S)\n$(S): sub/opt.c\n\t+$(MAKE) -C sub all\n\t@touch $@\n",
+        "stamp: ; for d in sub; do $(MAKE) -C $$d || exit 1; done; date > $@\n",
+        "all: d/stamp\nd/stamp:\n\tmkdir -p d\n\tcd sub && $(MAKE)\n\ttouch $@\n",
+        "stamp:\n\t./deep.sh\n\techo done > $@\n",
+    ],
+)
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_target_that_is_made_by_hand_behind_another_make(makefile: str, reads: bool, project: Project) -> None:
+    """The other make is not told at once; its failure takes the target away, so the next round ends as plain make does."""
+    project.write("sub/opt.c", SOURCES["opt.c"])
+    project.write("sub/Makefile", "all: opt.o other\nopt.o: opt.c\n\tgcc -c opt.c\nother:\n" + "\t-nm opt.o\n" * reads)
+    project.write("deep.sh", "#!/bin/sh\nmake -C sub\n", 0o755)
+    project.write("Makefile", makefile)
+    expected, _ = project.plain("make", status=2)
+    project.infer("make", status=None)
+    project.force(status=None)
+    project.assert_tree(expected)
+    assert "nosuch" in project.infer("make", status=2).text
+    project.force()
+    project.assert_tree(expected)
+    project.write("sub/opt.c", "int x;\n")
+    project.build()
+    project.make("-q")

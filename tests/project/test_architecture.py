@@ -260,7 +260,7 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (87, 165),
+        (88, 166),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # gg-force, when a command is to run on this machine and nothing is shared.

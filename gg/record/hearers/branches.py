@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
+from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.models.tool_names import tool_name
@@ -36,10 +37,20 @@ FIND = "find does another thing if it fails"
 PROGRAM = "a program that it was started by may go on if it fails"
 
 
+class Heeded(NamedTuple):
+    """What those above a call do about its status. `why`: why it cannot wait, empty if it can; `dropped`: a shell goes on as if
+    nothing were; `stamps`: targets that makes make by hand behind it.
+    """
+
+    why: str = ""
+    dropped: bool = False
+    stamps: tuple[bytes, ...] = ()
+
+
 @slotted(frozen=False)
 class _Process:
-    """One above a call. `text`: what its shell text does; `ignored`: regular expressions of what its makefiles ignore; `acts`: it
-    may do anything.
+    """One above a call. `text`: what its shell text does; `ignored`: regular expressions of what its makefiles ignore; `by_hand`:
+    of commands behind which they make a target by hand, and the target; `acts`: it may do anything.
     """
 
     words: tuple[bytes, ...]
@@ -47,7 +58,8 @@ class _Process:
     goes_on: bool = False  # it is find, which drops the status of what it starts
     text: shelltext.Text = field(default_factory=shelltext.Text)
     ignored: list[bytes] = field(default_factory=list)
-    above: tuple[str, bool] | None = None  # what those above it do about its own status
+    by_hand: list[tuple[bytes, bytes]] = field(default_factory=list)
+    above: Heeded | None = None  # what those above it do about its own status
 
 
 class Branches:
@@ -61,28 +73,29 @@ class Branches:
         self._scripts: dict[tuple[object, ...], shelltext.Text] = {}
         self._own = os.getpid()
 
-    def of(self, pid: int, argv: Sequence[bytes]) -> tuple[str, bool]:
-        """Why the call of process `pid` cannot wait, empty if it can; and whether its failure would be dropped by a shell that
-        goes on as if nothing were.
-        """
+    def of(self, pid: int, argv: Sequence[bytes]) -> Heeded:
+        """Who heeds the status of the call of process `pid`."""
         try:
             return self._of(pid, argv, 0)
         except OSError:  # its caller has gone, or is another's: nobody is there to act
-            return "", False
+            return Heeded()
 
-    def _of(self, pid: int, argv: Sequence[bytes], depth: int) -> tuple[str, bool]:
+    def _of(self, pid: int, argv: Sequence[bytes], depth: int) -> Heeded:
         parent = processes.parent_of(pid)
         if parent <= 1 or parent == self._own or depth > _DEEP:
-            return "", False
+            return Heeded()
         process = self._process(parent)
         why = self._acts(process, argv)
         if why:
-            return why, False
+            return Heeded(why)
         if process.above is None:
             process.above = self._of(parent, process.words, depth + 1)
-        why, dropped = process.above
+        why, dropped, stamps = process.above
         drops = dropped or process.goes_on or any(process.text.drops(words) for words in _as_called(argv))
-        return why, drops
+        if process.by_hand:
+            lines = _lines(argv)
+            stamps = (*stamps, *(path for pattern, path in process.by_hand if _matches(pattern, lines)))
+        return Heeded(why, drops, stamps)
 
     def _acts(self, process: _Process, argv: Sequence[bytes]) -> str:
         """Whether a process acts on the status of this command, which it has started."""
@@ -95,12 +108,8 @@ class Branches:
         return PROGRAM if process.acts else ""
 
     def _ignores(self, process: _Process, argv: Sequence[bytes]) -> bool:
-        import re
-
-        lines = [b" ".join(words) for words in _as_called(argv)]
-        if os.path.basename(argv[0]) in _SHELLS and len(argv) > 2 and argv[1].endswith(b"c"):
-            lines = [argv[2]]
-        return any(re.fullmatch(pattern, line.strip(), re.DOTALL) for pattern in process.ignored for line in lines)
+        lines = _lines(argv)
+        return any(_matches(pattern, lines) for pattern in process.ignored)
 
     def _process(self, pid: int) -> _Process:
         key = pid, processes.started(pid)
@@ -118,7 +127,9 @@ class Branches:
             process.text = self._text(pid, name, words)
         elif name in _MAKES:
             ignores = _ignores_all(processes.environment(pid, b"MAKEFLAGS"), words)
-            process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, processes.directory(pid))
+            directory = processes.directory(pid)
+            process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, directory)
+            process.by_hand = self._makefiles.made_by_hand(words, directory)
         elif _LANGUAGES.match(name) and not any(os.path.basename(w).startswith(_BUILDERS) for w in words[:3]):
             process.acts = True
         elif name == b"find":
@@ -166,6 +177,19 @@ def _as_called(argv: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
         yield argv[1:]
     elif len(argv) > 2 and argv[1].startswith(b"-") and not argv[1].endswith(b"c") and b"/" in argv[2]:
         yield argv[2:]
+
+
+def _lines(argv: Sequence[bytes]) -> list[bytes]:
+    """A command as a makefile may have it."""
+    if os.path.basename(argv[0]) in _SHELLS and len(argv) > 2 and argv[1].endswith(b"c"):
+        return [argv[2]]
+    return [b" ".join(words) for words in _as_called(argv)]
+
+
+def _matches(pattern: bytes, lines: Sequence[bytes]) -> bool:
+    import re
+
+    return any(re.fullmatch(pattern, line.strip(), re.DOTALL) for line in lines)
 
 
 def _before_another(words: Sequence[bytes], argv: Sequence[bytes]) -> bool:

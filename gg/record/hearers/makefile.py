@@ -1,5 +1,6 @@
 """The recipe lines of makefiles whose failure counts at once: make ignores it (a line that begins with `-`, and all of them after
 `.IGNORE:`), or what follows it in its recipe makes the target by hand (`touch $@`), so that make would take it for made for ever.
+Behind another make, which is not told at once, the target goes when a failure is told.
 
 This is no make. A variable whose value cannot be seen in the text may be anything.
 """
@@ -11,6 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.models.tool_names import tool_name
@@ -28,10 +30,12 @@ _STAMPS = regex(rb"^\t.*(?:\btouch\b|>)", 8)
 _PARTS = regex(rb"&&|;|\|\|")
 _TOOLS = (b"$(CC)", b"$(CXX)", b"${CC}", b"${CXX}", b"$(LD)", b"$(AR)", b"${LD}", b"${AR}")
 _TARGET = (b"$@", b"$(@", b"${@")
+_SPECIAL = regex(rb"\.[A-Z_]+$")
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
 _RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
+_MERE = ([b"touch"], [b"echo"], [b"mkdir"], [b"rm"], [b"cd"], [b":"], [b"printf"], [b"mv"], [b"cp"], [b"date"])
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
 _LONGEST = 1 << 14  # bytes of a line whose variables are put in: a longer one may be anything
@@ -45,6 +49,7 @@ class Text:
     ignored: tuple[bytes, ...] = ()
     every: bool = False
     stamped: tuple[bytes, ...] = ()
+    by_hand: tuple[tuple[bytes, bytes], ...] = ()  # a recipe's line, and a target that the recipe makes by hand
     names: Mapping[bytes, bytes] = field(default_factory=dict)
     included: tuple[bytes, ...] = ()
 
@@ -56,11 +61,21 @@ def read(path: bytes) -> Text:
     included = [word for words in _INCLUDE.findall(text) for word in words.split()] if b"include" in text else []
     ignored = tuple(_IGNORED.findall(text))
     names = dict(_ASSIGNMENT.findall(text))
-    return Text(ignored, bool(_EVERY.search(text)), tuple(_stamped(text)), names, tuple(included))
+    by_hand = list(_by_hand(text))
+    stamped = tuple(line for lines in by_hand for line in _stamped(lines.lines, lines.target))
+    pairs = tuple((line, name) for each in by_hand for line in each.lines for name in each.names)
+    return Text(ignored, bool(_EVERY.search(text)), stamped, pairs, names, tuple(included))
 
 
-def _stamped(text: bytes) -> Iterator[bytes]:
-    """The lines that are about other files than their target, which a later line or an earlier one makes by hand."""
+class _ByHand(NamedTuple):
+    """A recipe that makes its targets by hand. `target`: the words by which its lines may name them."""
+
+    lines: Sequence[bytes]
+    names: Sequence[bytes]
+    target: Sequence[bytes]
+
+
+def _by_hand(text: bytes) -> Iterator[_ByHand]:
     text = _BESIDE.sub(rb"\1\n\t\2", text) if b";" in text else text
     if not _STAMPS.search(text):
         return
@@ -71,10 +86,15 @@ def _stamped(text: bytes) -> Iterator[bytes]:
         target = [*_TARGET, *(word for word in targets.split() if b"%" not in word)]
         if b"cd " in recipe:
             target += [os.path.basename(word) for word in targets.split() if b"%" not in word and b"$" not in word]
-        about = [any(word in line for word in target) for line in lines]
-        if any(its and _BY_HAND.search(line) for line, its in zip(lines, about, strict=True)):
-            yield from (line for line, its in zip(lines, about, strict=True) if line[:1] not in b"#" and not its)
-            yield from (line for line in lines if _makes_by_hand_behind(line, target))
+        if any(_BY_HAND.search(line) and any(word in line for word in target) for line in lines):
+            names = [word for word in targets.split() if b"%" not in word and not _SPECIAL.match(word)]
+            yield _ByHand([line for line in lines if line[:1] not in b"#"], names, target)
+
+
+def _stamped(lines: Sequence[bytes], target: Sequence[bytes]) -> Iterator[bytes]:
+    """The lines that are about other files than their target, which a later line or an earlier one makes by hand."""
+    yield from (line for line in lines if not any(word in line for word in target))
+    yield from (line for line in lines if _makes_by_hand_behind(line, target))
 
 
 def _makes_by_hand_behind(line: bytes, target: Sequence[bytes]) -> bool:
@@ -97,12 +117,24 @@ class Makefiles:
     def ignored(self, words: Sequence[bytes], directory: bytes) -> list[bytes]:
         """Regular expressions of the ignored commands of `make`, started with these words in `directory`."""
         texts = self._all(words, directory)
-        names = {**_NAMES, **{name: value for text in texts for name, value in text.names.items()}}
+        names = _values(texts, words)
         lines = dict.fromkeys(line for text in texts for line in text.ignored)
         found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
         stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
         found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and _names_a_tool(line)]
         return [b".*"] if any(text.every for text in texts) else found
+
+    def made_by_hand(self, words: Sequence[bytes], directory: bytes) -> list[tuple[bytes, bytes]]:
+        """The targets that `make` makes by hand: regular expressions of the commands of their recipes, and their paths."""
+        texts = self._all(words, directory)
+        names = _values(texts, words)
+        found = []
+        for line, target in dict.fromkeys(pair for text in texts for pair in text.by_hand):
+            paths = _expanded(target, names).split()
+            line = _expanded(line, names)
+            if not line.startswith(_ANY) and _runs_more(line):
+                found += [(_pattern(line), os.path.join(directory, path)) for path in paths if _ANY not in path]
+        return found
 
     def _all(self, words: Sequence[bytes], directory: bytes) -> list[Text]:
         wanted = list(_named(words)) or [name for name in _DEFAULT if os.path.exists(os.path.join(directory, name))][:1]
@@ -125,6 +157,15 @@ class Makefiles:
         if known is None or known[0] != stamp:
             known = self._texts[path] = stamp, read(path)
         return known[1]
+
+
+def _values(texts: Sequence[Text], words: Sequence[bytes]) -> dict[bytes, bytes]:
+    return {**_NAMES, b"MAKE": words[0], **{name: value for text in texts for name, value in text.names.items()}}
+
+
+def _runs_more(line: bytes) -> bool:
+    """Whether tools may be called below it: not by one that only makes directories, says something, or touches a file."""
+    return any(part.split(maxsplit=1)[:1] not in ([], *_MERE) for part in _PARTS.split(line))
 
 
 def _named(words: Sequence[bytes]) -> Iterator[bytes]:

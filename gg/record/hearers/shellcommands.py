@@ -58,3 +58,16 @@ def only_ends(name: bytes, text: bytes) -> bool:
     uses = regex(rb"\$\{?" + name + rb"\b").findall(text)
     ends = regex(rb"\b(?:exit|return)[ \t]+\"?\$\{?" + name + rb"\b").findall(text)
     return len(uses) == len(ends) > 0
+
+
+def files(argv: Sequence[bytes]) -> list[bytes]:
+    """The names, without directories, that a call may be about: those that it is given, and what it makes without being told."""
+    names = [os.path.basename(word) for word in argv[1:] if not word.startswith(b"-")]
+    made = [] if b"-o" in argv else [b"a.out", *(name.rpartition(b".")[0] + b".o" for name in names)]
+    return names + made
+
+
+def fits(word: bytes, name: bytes) -> bool:
+    """Whether a word of the text may have become a path with this name."""
+    first, *others = os.path.basename(word).split(ANY)
+    return name.startswith(first) and name.endswith(others[-1]) if others else name == first

@@ -12,7 +12,16 @@ from collections.abc import Sequence
 
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
-from gg.record.hearers.shellcommands import Command, asked_for, descend, is_a_step, is_known, only_ends
+from gg.record.hearers.shellcommands import (
+    Command,
+    asked_for,
+    descend,
+    files,
+    fits,
+    is_a_step,
+    is_known,
+    only_ends,
+)
 from gg.record.hearers.shelleffects import NOTHING, Effects
 from gg.record.hearers.shelltokens import ANY, resolved, tokens
 
@@ -346,7 +355,7 @@ class Text:
         """Whether what happens next depends on the status of this call: by itself, or by whether its output is there."""
         if any(may_be(command, argv) for command in self.tested):
             return True
-        return any(_fits(word, each) for word in self.looked for each in _files(argv)) and self.drops(argv)
+        return any(fits(word, each) for word in self.looked for each in files(argv)) and self.drops(argv)
 
     def drops(self, argv: Sequence[bytes]) -> bool:
         """Whether the status of this call is sure to be dropped."""
@@ -381,19 +390,6 @@ def _has_choices(text: bytes) -> bool:
     if any(word in text for word in _SEPARATES):
         return True
     return any(word in text for word in _MAY_MATTER) and _MATTERS.search(text) is not None
-
-
-def _files(argv: Sequence[bytes]) -> list[bytes]:
-    """The names, without directories, that a call may be about: those that it is given, and what it makes without being told."""
-    names = [os.path.basename(word) for word in argv[1:] if not word.startswith(b"-")]
-    made = [] if b"-o" in argv else [b"a.out", *(name.rpartition(b".")[0] + b".o" for name in names)]
-    return names + made
-
-
-def _fits(word: bytes, name: bytes) -> bool:
-    """Whether a word of the text may have become a path with this name."""
-    first, *others = os.path.basename(word).split(ANY)
-    return name.startswith(first) and name.endswith(others[-1]) if others else name == first
 
 
 def may_be(command: Command, argv: Sequence[bytes]) -> bool:

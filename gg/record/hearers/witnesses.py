@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
 class Witnessed(NamedTuple):
     """What was found. `why`: why the call cannot wait; empty if it can. `by`: who passes on what it prints
-    (`gg.core.colour.By`). `excused`: its caller drops its status. `heard`: what it prints goes somewhere.
+    (`gg.core.colour.By`). `excused`: its caller drops its status. `heard`: what it prints goes somewhere. `stamps`: targets that
+    makes make by hand behind it.
     """
 
     why: str = ""
     by: int = 0
     excused: bool = False
     heard: bool = True
+    stamps: tuple[bytes, ...] = ()
 
 
 class Witnesses:
@@ -58,8 +60,9 @@ class Witnesses:
         why, by = self._listening(draft, request)
         if why:
             return Witnessed(why)
-        why, excused = self._acting(draft, call, request)
-        return Witnessed(why, by, excused, self._is_heard(request))
+        why, excused, stamps = self._branches.of(request.pid, call.argv)
+        why = "" if draft.work in IN_PLACE else why  # the status of an edit need not be true
+        return Witnessed(why, by, excused, self._is_heard(request), stamps)
 
     def _listening(self, draft: Draft, request: Request) -> tuple[str, int]:
         """Why what the call prints cannot wait, empty if it can; and who passes it on."""
@@ -68,11 +71,6 @@ class Witnesses:
         out, errors = protocol.streams(request.streams)
         why = self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
         return why, int(self._audience.by)
-
-    def _acting(self, draft: Draft, call: Call, request: Request) -> tuple[str, bool]:
-        """Why the call's status must be true, empty if it need not, as that of an edit; and whether it is dropped."""
-        why, dropped = self._branches.of(request.pid, call.argv)
-        return ("" if draft.work in IN_PLACE else why), dropped
 
     def _is_heard(self, request: Request) -> bool:
         """Whether what it prints goes anywhere. libtool compiles once more for a static library, with all of it dropped."""

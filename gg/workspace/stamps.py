@@ -1,0 +1,73 @@
+"""The targets that a make makes by hand (`touch $@`) behind commands that were deferred: `$(MAKE) -C sub && touch stamp`.
+
+Should one of these commands fail after all, plain make would not have come so far, so the target goes: it would stand as made
+for ever. What stood there before the command was called stays. The file `stamps`, among the records, has a record for each
+call: 32 bytes for its thunk, u16 for the length of the path, and the target's path.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+
+from gg.core.ids import DIGEST_SIZE, ThunkId
+
+_LENGTH = struct.Struct("<H")
+_HEAD = DIGEST_SIZE + _LENGTH.size
+_MANY = 4 << 20  # bytes of the file, then the older half is forgotten
+
+
+class Stamps:
+    """The targets of the workspace whose records are in `dot`."""
+
+    def __init__(self, dot: str) -> None:
+        self._path = os.path.join(dot, "stamps")
+        self._noted: set[tuple[ThunkId, bytes]] = set()
+
+    def note(self, thunk: ThunkId, paths: Sequence[bytes]) -> None:
+        """A call of `thunk` is being deferred, behind which these will be made by hand."""
+        new = [path for path in paths if (thunk, path) not in self._noted and len(path) < 1 << 16]
+        if not new:
+            return
+        if not self._noted:
+            self._halve()
+        self._noted.update((thunk, path) for path in new)
+        with open(self._path, "ab", buffering=0) as file:
+            file.write(b"".join(thunk + _LENGTH.pack(len(path)) + path for path in new))
+
+    def remove(self, thunks: Iterable[ThunkId], since: Callable[[ThunkId], int]) -> None:
+        """These have failed. `since`: when one was called, in nanoseconds."""
+        wanted = set(thunks)
+        for thunk, path in self._read() if wanted else ():
+            if thunk in wanted:
+                with suppress(OSError):
+                    info = os.lstat(path)
+                    if stat.S_ISREG(info.st_mode) and info.st_mtime_ns >= since(thunk) > 0:
+                        os.unlink(path)
+
+    def _read(self) -> list[tuple[ThunkId, bytes]]:
+        try:
+            with open(self._path, "rb") as file:
+                data = file.read()
+        except OSError:
+            return []
+        found, at = [], 0
+        while at + _HEAD <= len(data):
+            (length,) = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
+            path = data[at + _HEAD : at + _HEAD + length]
+            if len(path) == length:
+                found.append((ThunkId(data[at : at + DIGEST_SIZE]), path))
+            at += _HEAD + length
+        return found
+
+    def _halve(self) -> None:
+        with suppress(OSError):
+            if os.stat(self._path).st_size > _MANY:
+                kept = self._read()
+                aside = f"{self._path}.{os.getpid()}"
+                with open(aside, "wb") as file:
+                    file.write(b"".join(t + _LENGTH.pack(len(p)) + p for t, p in kept[len(kept) // 2 :]))
+                os.rename(aside, self._path)
