@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gg.workspace.runs import Run
+    from gg.workspace.runs import RunRecord
 
 _WIDEST = 60  # characters of a command
 
@@ -58,14 +58,14 @@ def _going_on(each: dict[str, object], every: bool) -> str:
     return f"{line}: for {since}, process {each.get('pid')}" + (f", in {each['workspace']}" if every else "")
 
 
-def _table(ended: Sequence[Run], every: bool) -> list[str]:
+def _table(ended: Sequence[RunRecord], every: bool) -> list[str]:
     from gg.observe.in_columns import columns
 
     head = ["name", "began", "what", "status", "thunks", "took", "cost", *(["workspace"] if every else []), "of"]
     return columns(head, [_row(run, every) for run in ended], right=(3, 4, 5, 6)) if ended else []
 
 
-def _row(run: Run, every: bool) -> list[str]:
+def _row(run: RunRecord, every: bool) -> list[str]:
     from gg.observe.wording import dollars, seconds
 
     if run.what == "infer":

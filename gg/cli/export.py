@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from gg.export.steps import Graph
-    from gg.observe.build_events import Event
+    from gg.observe.build_events import BuildEvent
 
 FORMATS = ("nix", "ninja", "graphviz", "json")
 
@@ -87,7 +87,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[Graph, int]]:
     finally:
         store.close()
 
-    def observe(event: Event) -> None:
+    def observe(event: BuildEvent) -> None:
         if isinstance(event, Note):
             sys.stderr.write(f"gg: {event.text}\n")
         elif isinstance(event, ThunkFailed):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from gg.errors import GGError
-    from gg.observe.build_events import Event, RunFinished, ThunkFailed
+    from gg.observe.build_events import BuildEvent, RunFinished, ThunkFailed
     from gg.workspace.targets import Targets
 
 
@@ -223,10 +223,10 @@ def _some(paths: Sequence[bytes]) -> str:
     return ", ".join(os.fsdecode(path) for path in paths[:10]) + (", …" if len(paths) > 10 else "")
 
 
-def _holding(held: list[ThunkFailed], see: Callable[[Event], None]) -> Callable[[Event], None]:
+def _holding(held: list[ThunkFailed], see: Callable[[BuildEvent], None]) -> Callable[[BuildEvent], None]:
     from gg.observe.build_events import ThunkFailed
 
-    def keep(event: Event) -> None:
+    def keep(event: BuildEvent) -> None:
         if isinstance(event, ThunkFailed):
             held.append(event)
         else:
@@ -239,7 +239,7 @@ def _force(
     workspace: Workspace,
     settings: config.Settings,
     wanted: Targets,
-    observe: Callable[[Event], None],
+    observe: Callable[[BuildEvent], None],
     *,
     terminal: bool,
 ) -> tuple[int, dict[str, Any]]:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from gg.force.composition import Composition
     from gg.force.reading import Reading
     from gg.models.declared.declared_tool import Declarations, Declared
-    from gg.observe.build_events import Event
+    from gg.observe.build_events import BuildEvent
     from gg.record.compdb import CompilationDatabase
-    from gg.record.launching.launch import Build
+    from gg.record.launching.launch import RecordedCommand
     from gg.record.recording import RecordingSession
     from gg.store.base import Store
 
@@ -74,12 +74,12 @@ def infer(
     workspace = Workspace.create(tell=_say_nothing if quiet else _tell)
     settings = _settings(workspace, trace, flags)
     given = _given(workspace, settings, compile_commands)
-    from gg.record.launching.launch import Build
+    from gg.record.launching.launch import RecordedCommand
 
     started = time.time()
     store = _store(workspace)
     ledger = Ledger(workspace.dot, told)
-    build = Build(workspace, interpose=interpose, caught=given.caught)
+    build = RecordedCommand(workspace, interpose=interpose, caught=given.caught)
     try:
         build.start(arguments, _environment(workspace, quiet=quiet))
         ledger.begin()  # and all else while the build reads its makefiles
@@ -199,7 +199,7 @@ def _tell(text: str) -> None:
 
 def _serve(
     workspace: Workspace,
-    build: Build,
+    build: RecordedCommand,
     session: RecordingSession,
     reading: Reading,
     ledger: Ledger,
@@ -231,7 +231,7 @@ def _compose(
     settings: config.Settings,
     ledger: Ledger,
     quiet: bool,
-    observe: Callable[[Event], None],
+    observe: Callable[[BuildEvent], None],
 ) -> Composition:
     """What forces what the build reads. What tools print is shown where this command prints."""
     from gg.force.composition import Composition
@@ -242,7 +242,7 @@ def _compose(
     out, err = TextOutput(sys.stdout.buffer), TextOutput(sys.stderr.buffer)
     show: Sink = Quiet(out, err) if quiet else Meanwhile(out, err, progress=sys.stderr.isatty())
 
-    def see(event: Event) -> None:
+    def see(event: BuildEvent) -> None:
         observe(event)
         show.see(event)
 

@@ -28,14 +28,14 @@ _BUILDS = {"cmake": "--build", "meson": "compile"}
 _BEFORE = ("env", "nice", "ionice", "time", "nohup", "stdbuf", "setarch")
 _STOPPED = (130, 79)  # by the user, at the budget
 
-Force = Callable[[list["ThunkFailed"] | None, bool], int]
+ForceOnce = Callable[[list["ThunkFailed"] | None, bool], int]
 
 
 def rounds(
     command: Sequence[str],
     *,
     record: Callable[[set[bytes]], int],
-    force: Force,
+    force: ForceOnce,
     failures: Callable[[], Sequence[bytes]],
 ) -> int:
     """The exit status that COMMAND would have had without gg.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from gg.workspace.runs import Run
+    from gg.workspace.runs import RunRecord
 
 
 @click.command("gg show", context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,7 +37,7 @@ def command(context: click.Context, name: str, as_json: bool, debug: bool) -> in
     return 0
 
 
-def _head(run: Run) -> list[str]:
+def _head(run: RunRecord) -> list[str]:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
     words = shlex.join([os.fsdecode(word) for word in run.words])
     return [
@@ -46,7 +46,7 @@ def _head(run: Run) -> list[str]:
     ]
 
 
-def _recorded(run: Run) -> list[str]:
+def _recorded(run: RunRecord) -> list[str]:
     lines = [*_head(run), f"{run.number('thunks'):.0f} thunks, {run.number('new'):.0f} of them new"]
     lines += [f"{count:6} by {tool}" for tool, count in _largest(run.table("by_tool"))]
     real = _largest(run.table("real"))
@@ -60,7 +60,7 @@ def _recorded(run: Run) -> list[str]:
     return lines
 
 
-def _forced(run: Run) -> list[str]:
+def _forced(run: RunRecord) -> list[str]:
     from gg.observe.build_events import RunFinished
     from gg.observe.wording import count, finished, seconds
 

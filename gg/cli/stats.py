@@ -12,7 +12,7 @@ import click
 from gg.light.slotted import slotted
 
 if TYPE_CHECKING:
-    from gg.workspace.runs import Run
+    from gg.workspace.runs import RunRecord
 
 
 @slotted(frozen=False)
@@ -32,7 +32,7 @@ class Sums:
     saved: float = 0.0
     dollars: float = 0.0
 
-    def add(self, run: Run) -> None:
+    def add(self, run: RunRecord) -> None:
         if run.what == "infer":
             self.recorded += 1
             self.meanwhile += run.forced_meanwhile
@@ -77,7 +77,7 @@ def command(every: bool, days: int, as_json: bool, debug: bool) -> int:
     return 0
 
 
-def _by_day(found: Iterable[Run]) -> dict[str, Sums]:
+def _by_day(found: Iterable[RunRecord]) -> dict[str, Sums]:
     """The days on which something ran, the first one first, by this machine's clock."""
     by_day: dict[str, Sums] = {}
     for run in found:

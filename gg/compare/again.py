@@ -22,7 +22,7 @@ from gg.force.outcome import Outcome, Settled
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
 from gg.light.slotted import field, replace, slotted
-from gg.observe.build_events import Event, Note, ThunkFailed, label
+from gg.observe.build_events import BuildEvent, Note, ThunkFailed, label
 from gg.schedule.commands import Summary
 from gg.store.base import Key, Kind, read_blob
 
@@ -278,7 +278,7 @@ def verify(
     from gg.force.composition import Composition
     from gg.workspace import known_as as names
 
-    def observe(event: Event) -> None:
+    def observe(event: BuildEvent) -> None:
         if isinstance(event, Note):
             tell(event.text)
         elif isinstance(event, ThunkFailed):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gg.cost.meter import Bill
-    from gg.observe.build_events import Event
+    from gg.observe.build_events import BuildEvent
     from gg.store.base import Store
     from gg.workspace.ledger import Ledger
     from gg.workspace.settings import Settings
@@ -30,7 +30,7 @@ class Composition:
         self,
         workspace: Workspace,
         settings: Settings,
-        observe: Callable[[Event], None],
+        observe: Callable[[BuildEvent], None],
         near: Store | None = None,
         ledger: Ledger | None = None,
     ) -> None:

@@ -25,7 +25,7 @@ from gg.force.in_hand import InHand
 from gg.force.lookups import Lookups
 from gg.force.mailbox import AttemptsSent, Changed, Mailbox, MailboxMessage, RootWanted
 from gg.force.one_run import ForceRun
-from gg.force.outcome import Broke, Broken, Finished, GivenUp, Outcome, Settled, Spending
+from gg.force.outcome import Broken, GivenUp, Outcome, Settled, Spending, TakeBroken, TakeSettled
 from gg.force.presence import Presence
 from gg.force.telling import Telling
 from gg.run.expand import Groups
@@ -62,7 +62,7 @@ class Driver:
         engines: Sequence[Engine],
         groups: Groups,
         files: Callable[[], FileDB],
-        observe: Callable[[seen.Event], None],
+        observe: Callable[[seen.BuildEvent], None],
         policy: Policy | None = None,
         root: str = "/",
         outside: Callable[[bytes], bytes] = bytes,
@@ -97,10 +97,10 @@ class Driver:
     def force(
         self,
         roots: Iterable[ThunkId],
-        finished: Finished,
+        finished: TakeSettled,
         known: Mapping[ThunkId, Values] | None = None,
         encoded: Mapping[ThunkId, bytes] | None = None,
-        broke: Broke | None = None,
+        broke: TakeBroken | None = None,
         given_up: GivenUp | None = None,
     ) -> Outcome:
         """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done, `broke` for those

@@ -41,7 +41,7 @@ class Evaluation:
         older: Older,
         renaming: Renaming | None,
         files: Callable[[], FileDB],
-        observe: Callable[[seen.Event], None],
+        observe: Callable[[seen.BuildEvent], None],
         bill: Bill | None,
     ) -> None:
         self._workspace = workspace

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gg.engines.engine import Engine
     from gg.force.driver import Driver
     from gg.force.mailbox import Mailbox
-    from gg.force.outcome import Broken, Finished, Hearing, Outcome, Settled
+    from gg.force.outcome import Broken, Hearing, Outcome, Settled, TakeSettled
     from gg.host.filedb import FileDB
     from gg.store.base import Store
     from gg.workspace.settings import Settings
@@ -50,7 +50,7 @@ class Forcer:
         workspace: Workspace,
         store: Store,
         settings: Settings,
-        observe: Callable[[seen.Event], None],
+        observe: Callable[[seen.BuildEvent], None],
         bill: Bill | None = None,
         ledger: Ledger | None = None,
     ) -> None:
@@ -153,7 +153,7 @@ class Forcer:
             self._ledger.told(gone)
         return [name for name in owed if name not in lost]
 
-    def evaluate(self, roots: Iterable[ThunkId], finished: Finished) -> Outcome:
+    def evaluate(self, roots: Iterable[ThunkId], finished: TakeSettled) -> Outcome:
         """Evaluate thunks, and place nothing; `finished` is called for those that are done."""
         return self._evaluator().force(roots, finished)
 

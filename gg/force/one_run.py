@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import ThunkId
 from gg.engines.engine import Failure
-from gg.force.outcome import Broke, Finished, GivenUp, Outcome, Settled
+from gg.force.outcome import GivenUp, Outcome, Settled, TakeBroken, TakeSettled
 
 if TYPE_CHECKING:
     from gg.schedule.commands import Summary
@@ -17,7 +17,7 @@ class ForceRun:
     """`finished`, `broke` and `given_up` as in `Driver.force`. `known`: how many thunks had their values before."""
 
     def __init__(
-        self, finished: Finished, broke: Broke | None = None, given_up: GivenUp | None = None, known: int = 0
+        self, finished: TakeSettled, broke: TakeBroken | None = None, given_up: GivenUp | None = None, known: int = 0
     ) -> None:
         self.finished = finished
         self.broke = broke

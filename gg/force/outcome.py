@@ -46,8 +46,8 @@ class Broken(NamedTuple):
     before: Mapping[SandboxPath, Made]
 
 
-Finished = Callable[[Sequence[Settled]], None]
-Broke = Callable[[Sequence[Broken]], None]
+TakeSettled = Callable[[Sequence[Settled]], None]
+TakeBroken = Callable[[Sequence[Broken]], None]
 
 
 GivenUp = Callable[[Sequence[tuple[ThunkId, ThunkId]]], None]

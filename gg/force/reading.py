@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from gg.force.composition import Composition
     from gg.force.demand import Demand
     from gg.force.outcome import Outcome
-    from gg.observe.build_events import Event
+    from gg.observe.build_events import BuildEvent
 
 Then = Callable[[Forced], None]
-Compose = Callable[[Callable[["Event"], None]], "Composition"]
+Compose = Callable[[Callable[["BuildEvent"], None]], "Composition"]
 
 
 class _Reader:
@@ -173,7 +173,7 @@ class Reading:
             for one in self._demand.take(name):
                 self._answer(one, error)
 
-    def _see(self, event: Event) -> None:
+    def _see(self, event: BuildEvent) -> None:
         from gg.observe.build_events import ThunkFailed
 
         if isinstance(event, ThunkFailed):

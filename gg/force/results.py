@@ -51,7 +51,7 @@ class Results:
         rules: RuleFiles,
         prefix: bytes,
         outside: Callable[[bytes], bytes],
-        observe: Callable[[seen.Event], None],
+        observe: Callable[[seen.BuildEvent], None],
     ) -> None:
         self._store = store
         self._ledger = ledger

@@ -24,7 +24,9 @@ _ESTIMATE_S = 1.0  # an estimate takes time in proportion to what is running
 class Telling:
     """Tells `observe`. `prefix`: the workspace's path and a slash; `outside` maps a path inside a thunk to the real path here."""
 
-    def __init__(self, observe: Callable[[seen.Event], None], prefix: bytes, outside: Callable[[bytes], bytes]) -> None:
+    def __init__(
+        self, observe: Callable[[seen.BuildEvent], None], prefix: bytes, outside: Callable[[bytes], bytes]
+    ) -> None:
         self.observe = observe
         self._prefix = prefix
         self._outside = outside

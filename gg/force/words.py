@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 class Words:
     """Of one force. What was told is struck out of `ledger`."""
 
-    def __init__(self, ledger: Ledger, observe: Callable[[seen.Event], None], calls: Sequence[ThunkId] = ()) -> None:
+    def __init__(
+        self, ledger: Ledger, observe: Callable[[seen.BuildEvent], None], calls: Sequence[ThunkId] = ()
+    ) -> None:
         """`calls` are settled in this force, and their words come in this order."""
         self._ledger = ledger
         self._observe = observe
@@ -78,14 +80,14 @@ class Showing:
     `terminal`: that place is one. `failures`: a line for each thunk that has failed.
     """
 
-    def __init__(self, sink: Callable[[seen.Event], None], ledger: Ledger, renaming: Renaming | None) -> None:
+    def __init__(self, sink: Callable[[seen.BuildEvent], None], ledger: Ledger, renaming: Renaming | None) -> None:
         self._sink = sink
         self._ledger = ledger
         self._renaming = renaming
         self.terminal = False
         self.failures: list[str] = []
 
-    def observe(self, event: seen.Event) -> None:
+    def observe(self, event: seen.BuildEvent) -> None:
         if isinstance(event, seen.ThunkFailed):
             event = event._replace(stderr=self.fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
         if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):

@@ -18,7 +18,7 @@ _END = b"`\n"
 _SPECIAL = (b"/", b"//", b"/SYM64/", b"__.SYMDEF")
 _LONGEST_NAME = 4096
 
-Read = Callable[[int, int], bytes]
+ReadAt = Callable[[int, int], bytes]
 """`(offset, size)`: the bytes there, fewer at the end."""
 
 
@@ -48,7 +48,7 @@ class BadArchive(ValueError):
     """A header that is none, or a member that is not whole."""
 
 
-def places(read: Read, length: int) -> Iterator[MemberPlace]:
+def places(read: ReadAt, length: int) -> Iterator[MemberPlace]:
     """The members of an archive of `length` bytes, one after the other; BadArchive where one is not whole."""
     magic = read(0, len(ARCH))
     if magic not in (ARCH, THIN):

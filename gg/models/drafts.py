@@ -172,10 +172,10 @@ class RunReal(NamedTuple):
     nested: bool = False
 
 
-Answer = Draft | RunReal
+ModelAnswer = Draft | RunReal
 
 
 class Model(Protocol):
     """One tool family: `model(call, probe)` answers for one call. Raises nothing: doubt is `RunReal`."""
 
-    def __call__(self, call: Call, probe: Probe) -> Answer: ...
+    def __call__(self, call: Call, probe: Probe) -> ModelAnswer: ...

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gg.observe.build_events import Event, ThunkDone
+from gg.observe.build_events import BuildEvent, ThunkDone
 
 
 class CostAccount:
     """Listens on the way to `see`."""
 
-    def __init__(self, see: Callable[[Event], None]) -> None:
+    def __init__(self, see: Callable[[BuildEvent], None]) -> None:
         self._see = see
         self._where: dict[str, list[float]] = {}
         self._saved = 0.0
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         if isinstance(event, ThunkDone):
             if event.how == "ran":
                 total = self._where.setdefault(event.engine, [0, 0.0])

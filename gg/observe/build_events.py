@@ -144,4 +144,4 @@ class RunFinished(NamedTuple):
     failures: tuple[str, ...] = ()
 
 
-Event = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished
+BuildEvent = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished

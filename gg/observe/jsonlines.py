@@ -17,7 +17,7 @@ import os
 import re
 import time
 
-from gg.observe.build_events import Event, Progress, Started
+from gg.observe.build_events import BuildEvent, Progress, Started
 from gg.observe.sink import Clock, TextOutput
 
 VERSION = 1
@@ -34,7 +34,7 @@ class JsonLines:
         self._start = clock()
         self._next = float("-inf")
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         at = self._clock()
         if isinstance(event, Progress):
             if at < self._next:
@@ -51,7 +51,7 @@ class JsonLines:
         """Nothing is held."""
 
 
-def name_of(event: Event) -> str:
+def name_of(event: BuildEvent) -> str:
     """ "thunk-done" for a ThunkDone."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(event).__name__).lower()
 

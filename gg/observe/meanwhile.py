@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from gg.observe import wording
-from gg.observe.build_events import Event, Note, Progress
+from gg.observe.build_events import BuildEvent, Note, Progress
 from gg.observe.plain import EVERY, NoteRate
 from gg.observe.quiet import Quiet
 from gg.observe.sink import Clock, TextOutput
@@ -26,7 +26,7 @@ class Meanwhile(Quiet):
         self._next = clock() + EVERY
         self._last = clock()
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         super().see(event)
         if isinstance(event, Note) and (text := self._notes.line(event)):
             self._err.line(text)

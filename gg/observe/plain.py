@@ -7,8 +7,8 @@ from typing import assert_never
 
 from gg.observe import wording
 from gg.observe.build_events import (
+    BuildEvent,
     Diagnostics,
-    Event,
     Note,
     Placed,
     Progress,
@@ -57,7 +57,7 @@ class Plain:
         self._notes = NoteRate(clock)
         self._next = clock() + EVERY
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         match event:
             case Diagnostics():
                 self._show(event)

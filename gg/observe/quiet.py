@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gg.observe import wording
-from gg.observe.build_events import Diagnostics, Event, RunFinished, ThunkFailed
+from gg.observe.build_events import BuildEvent, Diagnostics, RunFinished, ThunkFailed
 from gg.observe.sink import TextOutput
 
 
@@ -14,7 +14,7 @@ class Quiet:
         self._out = out
         self._err = err
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         if isinstance(event, (Diagnostics, ThunkFailed)):
             self._out.show(event.stdout)
             self._err.show(event.stderr)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gg.observe import wording
-from gg.observe.build_events import Event, Progress, Started, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe.build_events import BuildEvent, Progress, Started, ThunkDone, ThunkFailed, ThunkStarted
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -38,7 +38,7 @@ class ScreenState:
     ends: float | None = None
     running: dict[str, _Running] = field(default_factory=dict)
 
-    def see(self, event: Event, now: float) -> None:
+    def see(self, event: BuildEvent, now: float) -> None:
         match event:
             case Started():
                 self.total = event.total

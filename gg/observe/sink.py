@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gg.observe.build_events import Event
+from gg.observe.build_events import BuildEvent
 
 Clock = Callable[[], float]
 """Seconds of a monotonic clock."""
@@ -17,7 +17,7 @@ Clock = Callable[[], float]
 class Sink(Protocol):
     """Shows events. `see` is called from one thread at a time, in order; nothing after `close`. Neither raises."""
 
-    def see(self, event: Event) -> None: ...
+    def see(self, event: BuildEvent) -> None: ...
     def close(self) -> None: ...
 
 
@@ -35,7 +35,7 @@ class Several:
     def __init__(self, sinks: Sequence[Sink]) -> None:
         self._sinks = sinks
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         for sink in self._sinks:
             sink.see(event)
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 
 from gg.observe import wording
-from gg.observe.build_events import Diagnostics, Event, Note, RunFinished, Started, ThunkFailed
+from gg.observe.build_events import BuildEvent, Diagnostics, Note, RunFinished, Started, ThunkFailed
 from gg.observe.plain import NoteRate
 from gg.observe.screen import Screen, ScreenState
 from gg.observe.sink import Clock, TextOutput
@@ -55,7 +55,7 @@ class Terminal:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._move, name="gg-terminal", daemon=True) if moving else None
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         with self._lock:
             self._state.see(event, self._clock())
             match event:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from gg.errors import UsageError
-from gg.observe.build_events import Event, Note, Progress, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe.build_events import BuildEvent, Note, Progress, ThunkDone, ThunkFailed, ThunkStarted
 from gg.observe.sink import Clock
 
 _GG = 0  # the process row of gg itself
@@ -44,7 +44,7 @@ class Trace:
         self._write("[\n")
         self._event({"ph": "M", "name": "process_name", "pid": _GG, "tid": 0, "args": {"name": "gg"}})
 
-    def see(self, event: Event) -> None:
+    def see(self, event: BuildEvent) -> None:
         match event:
             case ThunkStarted():
                 self._end(event.id, "again")  # a second attempt of the same thunk: the first is not followed any more

@@ -10,13 +10,13 @@ from gg.models.drafts import Call, Tool
 from gg.models.tool_names import LAUNCHERS
 from gg.record.launching.launchers import is_launcher, launched
 from gg.record.outputs import joined, named
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest
 
 _SHIM = b"gg-shim"
 Namer = Callable[[bytes, bytes, Sequence[bytes]], str | None]
 """A tool's canonical name, from the name it is called by, its file and argv. None: it has no model. Empty: it was only
 caught because a declared one has its name, and runs as if nobody had looked."""
-Finder = Callable[[bytes, bytes, bytes], bytes | None]
+FindTool = Callable[[bytes, bytes, bytes], bytes | None]
 """The real program of a name or path, from PATH and the working directory."""
 
 
@@ -27,7 +27,7 @@ class Called(NamedTuple):
     """
 
     name: bytes
-    request: Request
+    request: RecorderRequest
     program: bytes | None = None
     argv: tuple[bytes, ...] = ()
     call: Call | None = None
@@ -36,13 +36,13 @@ class Called(NamedTuple):
 class CalledTools:
     """Tells what requests call, in one session. `shims`: the directory of ours on PATH."""
 
-    def __init__(self, find: Finder, name: Namer, shims: bytes) -> None:
+    def __init__(self, find: FindTool, name: Namer, shims: bytes) -> None:
         self._find = find
         self._name = name
         self._shims = shims
         self._environment: tuple[Mapping[bytes, bytes], Mapping[bytes, bytes]] = ({}, {})
 
-    def of(self, request: Request) -> Called:
+    def of(self, request: RecorderRequest) -> Called:
         """What `request` calls; a launcher's call is that of the tool which it was given."""
         called = request.path or request.argv[0] if request.argv else request.path
         inner = launched(request) if is_launcher(called) and not request.away else None
@@ -66,7 +66,7 @@ class CalledTools:
             self._environment = env, clean
         return clean
 
-    def _program(self, request: Request) -> bytes | None:
+    def _program(self, request: RecorderRequest) -> bytes | None:
         path, cwd = request.env.get(b"PATH", b""), request.cwd
         if request.path and request.away:
             return request.path
@@ -79,7 +79,7 @@ class CalledTools:
                 return self._find(full, path, cwd)
         return self._find(os.path.basename(argv0), path, cwd)
 
-    def _argv(self, request: Request, program: bytes) -> tuple[bytes, ...]:
+    def _argv(self, request: RecorderRequest, program: bytes) -> tuple[bytes, ...]:
         """The arguments, the tool's own name not that of a shim: a driver looks for its parts beside it."""
         if request.argv and os.path.dirname(request.argv[0]) == self._shims:
             return (program, *request.argv[1:])

@@ -26,7 +26,7 @@ class Read(NamedTuple):
 
 
 @slotted(frozen=False)
-class Calls:
+class CallCounts:
     """Counts of a session. `real` and `probes` are by reason, `unwatched` by name: programs whose reads nobody saw.
 
     `recorded`: the thunks; `done`: of them those that were forced meanwhile; `reads`: for whom.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_LINKS = 40  # Linux follows as many before ELOOP (path_resolution(7))
 
-Way = tuple[Symlink | Directory, ...]
+LinksOnTheWay = tuple[Symlink | Directory, ...]
 """The links that a path leads through, and the directories that it leaves by `..`, but for those that stay as they are."""
 
 
@@ -34,8 +34,8 @@ class Canon:
     def __init__(self, stable: Callable[[bytes], bool] | None = None) -> None:
         """`stable`: whether what is at a path stays as it is for as long as this object lives."""
         self._stable = stable or (lambda path: False)
-        self._known: dict[bytes, tuple[bytes, Way, Trail]] = {}
-        self._sure: dict[bytes, tuple[bytes, Way]] = {}
+        self._known: dict[bytes, tuple[bytes, LinksOnTheWay, Trail]] = {}
+        self._sure: dict[bytes, tuple[bytes, LinksOnTheWay]] = {}
         self.moved = 0
         """How often a directory was found to be called otherwise than before."""
 
@@ -43,7 +43,7 @@ class Canon:
         """A new call of a tool: the build may have changed what directories are called."""
         self._sure.clear()
 
-    def directory(self, path: bytes) -> tuple[bytes, Way]:
+    def directory(self, path: bytes) -> tuple[bytes, LinksOnTheWay]:
         """The real name of an existing directory, and the way to it. Looked at once a call."""
         sure = self._sure.get(path)
         if sure is None:
@@ -53,7 +53,7 @@ class Canon:
             sure = self._sure[path] = known[:2]
         return sure
 
-    def name(self, path: bytes) -> tuple[SandboxPath, Way]:
+    def name(self, path: bytes) -> tuple[SandboxPath, LinksOnTheWay]:
         """`path` with its directory resolved and its last component left alone."""
         head, _, tail = path.rpartition(b"/")
         if tail in (b"", b".", b".."):
@@ -62,7 +62,7 @@ class Canon:
         real, way = self.directory(head)
         return SandboxPath(real + b"/" + tail if real != b"/" else b"/" + tail), way
 
-    def file(self, path: bytes) -> tuple[SandboxPath, Way]:
+    def file(self, path: bytes) -> tuple[SandboxPath, LinksOnTheWay]:
         """The real name of a file that need not exist, and the way to it, its own link included."""
         name, way = self.name(path)
         try:
@@ -94,7 +94,7 @@ class Canon:
         self.moved += 1
         return False
 
-    def _find(self, path: bytes) -> tuple[bytes, Way, Trail]:
+    def _find(self, path: bytes) -> tuple[bytes, LinksOnTheWay, Trail]:
         from gg.record.many_looks import Trail
 
         passed: _Passed = {}
@@ -104,7 +104,7 @@ class Canon:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         return real, self._way(passed), Trail({p: target for p, target in steps.items() if not self._stable(p)})
 
-    def _way(self, passed: _Passed) -> Way:
+    def _way(self, passed: _Passed) -> LinksOnTheWay:
         return tuple([entry for entry in passed.values() if isinstance(entry, Symlink) or not self._stable(entry.path)])
 
 

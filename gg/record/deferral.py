@@ -9,7 +9,7 @@ from gg.models.drafts import Call, RunReal
 from gg.record.leave import CannotLeave, Leaver
 
 if TYPE_CHECKING:
-    from gg.record.calls import Calls
+    from gg.record.calls import CallCounts
     from gg.record.capture import Capture, Captured
     from gg.record.modelling import Deferrable
     from gg.workspace.ledger import Ledger
@@ -24,7 +24,7 @@ class Deferral:
         leaver: Leaver,
         ledger: Ledger,
         capture: Capture,
-        calls: Calls,
+        calls: CallCounts,
         stamps: Stamps,
         listener: Callable[[Call, Captured], None] | None,
     ) -> None:

@@ -8,7 +8,7 @@ or a placeholder whose thunk makes such a file.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING
 
 from gg.core.thunk import File, OutputOf, Thunk, Work
@@ -16,6 +16,7 @@ from gg.formats.archive import ARCH, BadArchive, places
 from gg.formats.elf_header import MAGIC, ElfHeader, read_header
 
 if TYPE_CHECKING:
+    from gg.formats.elf import ReadPart
     from gg.models.drafts import Probe
 
 OBJECTS = (b".o", b".lo", b".os", b".obj", b".pico", b".po")
@@ -38,10 +39,6 @@ _NAMES = {
     (8, 1, 2): b"elf32-tradbigmips",
     (258, 2, 1): b"elf64-loongarch",
 }
-
-
-ReadPart = Callable[[bytes, int, int], bytes]
-"""`(path, offset, size)`: the bytes there, fewer at the end of the file; OSError if it cannot be read."""
 
 
 def is_object(path: bytes, read: ReadPart, formats: Container[bytes]) -> bool:

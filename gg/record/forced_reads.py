@@ -15,14 +15,12 @@ from gg.record import protocol
 from gg.record.called_tools import operands
 from gg.record.hearers.callers import here
 from gg.record.outputs import named
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest, SendReply
 
 if TYPE_CHECKING:
-    from gg.record.calls import Calls, Read
+    from gg.record.calls import CallCounts, Read
     from gg.record.depfiles.rules import Rules
     from gg.record.world import World
-
-Reply = Callable[[bytes], None]
 
 
 @slotted()
@@ -58,7 +56,7 @@ class ForcedReads:
     """Answers those who read, in one session."""
 
     def __init__(
-        self, forces: ForceService, world: World, rules: Rules, calls: Calls, is_unmade: Callable[[bytes], bool]
+        self, forces: ForceService, world: World, rules: Rules, calls: CallCounts, is_unmade: Callable[[bytes], bool]
     ) -> None:
         """`is_unmade`: whether a file is not there because its command has failed, which was said to have gone well."""
         self._forces = forces
@@ -67,7 +65,7 @@ class ForcedReads:
         self._calls = calls
         self._is_unmade = is_unmade
 
-    def opened(self, request: Request, reply: Reply) -> None:
+    def opened(self, request: RecorderRequest, reply: SendReply) -> None:
         """A process is about to read the file of `request`, or all of the workspace."""
 
         def then(forced: Forced) -> None:
@@ -87,7 +85,7 @@ class ForcedReads:
         self._calls.forced += 1
         self._forces.force([path], then, request.argv[0] if request.argv else b"")
 
-    def run_real(self, call: Call, answer: RunReal, reply: Reply) -> None:
+    def run_real(self, call: Call, answer: RunReal, reply: SendReply) -> None:
         """Let the real tool run, once what it reads is real."""
         self._calls.ran(call.tool.name, answer.why, probe=answer.probe, argv=call.argv, cwd=call.cwd)
         edits = [] if answer.nested else protocol.edits_for_real(call.env)

@@ -14,7 +14,7 @@ from gg.record.hearers.callers import why_real
 
 if TYPE_CHECKING:
     from gg.record.hearers.witnesses import Witnessed, Witnesses
-    from gg.record.protocol import Request
+    from gg.record.protocol import RecorderRequest
     from gg.record.world import World
     from gg.workspace.ledger import Ledger
 
@@ -44,7 +44,7 @@ class Modelling:
 
         return Witnesses(self._world.root)
 
-    def answer(self, call: Call, request: Request) -> Deferrable | RunReal:
+    def answer(self, call: Call, request: RecorderRequest) -> Deferrable | RunReal:
         """The thunk of `call`, which the process of `request` makes; RunReal where it cannot be deferred."""
         forbidden = why_real(request)
         if forbidden:
@@ -66,7 +66,7 @@ class Modelling:
             return RunReal("it has failed before", reads=answer.captured.draft.inputs)
         return answer
 
-    def _modelled(self, model: Model, call: Call, request: Request) -> Deferrable | RunReal:
+    def _modelled(self, model: Model, call: Call, request: RecorderRequest) -> Deferrable | RunReal:
         from gg.record.doubt import doubt
 
         why = doubt(call)
@@ -80,7 +80,7 @@ class Modelling:
             answer = self._ask(model, call, request)
         return answer
 
-    def _ask(self, model: Model, call: Call, request: Request) -> Deferrable | RunReal:
+    def _ask(self, model: Model, call: Call, request: RecorderRequest) -> Deferrable | RunReal:
         from gg.record.doubt import doubt_of
 
         draft = model(call, self._world)

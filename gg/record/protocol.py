@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from functools import lru_cache
 
@@ -51,6 +51,9 @@ _STREAM = struct.Struct("<QQQII")
 _NO_STREAMS = bytes(64)
 _LENGTH = struct.Struct("<I")
 
+SendReply = Callable[[bytes], None]
+"""Sends a reply to whoever made the request, from any thread."""
+
 
 class Op(IntEnum):
     CALL = 0
@@ -59,7 +62,7 @@ class Op(IntEnum):
 
 
 @slotted()
-class Request:
+class RecorderRequest:
     """One request, as it arrived. `pid` is what the caller has for its own; `streams`: standard output and error (`streams`).
 
     `away`: its paths are those of another mount namespace, or of another root. `uid`, `gid`: the user
@@ -79,7 +82,7 @@ class Request:
     gid: int = -1
 
 
-def parse_request(payload: bytes, pid: int = 0, uid: int = -1, gid: int = -1) -> Request:
+def parse_request(payload: bytes, pid: int = 0, uid: int = -1, gid: int = -1) -> RecorderRequest:
     """The request in `payload` (without its length); FormatError when it is of another version or damaged.
 
     `pid`: the caller's number as this process has it, which in another namespace is not the caller's own.
@@ -98,7 +101,7 @@ def parse_request(payload: bytes, pid: int = 0, uid: int = -1, gid: int = -1) ->
     argv = tuple(strings[2:-1])
     env = _environment(strings[-1])
     away = bool(flags & _AWAY)
-    return Request(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid, gid)
+    return RecorderRequest(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid, gid)
 
 
 @lru_cache(maxsize=64)
@@ -130,13 +133,13 @@ def stream_of(info: os.stat_result) -> CallerStream:
 
 
 def streams(told: bytes) -> tuple[CallerStream, CallerStream]:
-    """Standard output and error of a request's caller, from `Request.streams`."""
+    """Standard output and error of a request's caller, from `RecorderRequest.streams`."""
     half = _STREAM.size
     return CallerStream(*_STREAM.unpack(told[:half])), CallerStream(*_STREAM.unpack(told[half:]))
 
 
 def own_streams() -> bytes:
-    """What the request of a call that was given the streams of this process tells as `Request.streams`."""
+    """What the request of a call that was given the streams of this process tells as `RecorderRequest.streams`."""
     told = b""
     for descriptor in (1, 2):
         try:

@@ -15,12 +15,12 @@ from gg.models.drafts import Call, RunReal
 from gg.record import protocol
 from gg.record.called_tools import CalledTools, operands
 from gg.record.outputs import named
-from gg.record.protocol import Op, Request
+from gg.record.protocol import Op, RecorderRequest, SendReply
 
 if TYPE_CHECKING:
-    from gg.record.calls import Calls
+    from gg.record.calls import CallCounts
     from gg.record.deferral import Deferral
-    from gg.record.forced_reads import ForcedReads, Reply
+    from gg.record.forced_reads import ForcedReads
     from gg.record.modelling import Deferrable, Modelling
     from gg.workspace.ledger import Ledger
 
@@ -35,7 +35,7 @@ class Recorder:
         deferral: Deferral,
         reads: ForcedReads,
         ledger: Ledger,
-        calls: Calls,
+        calls: CallCounts,
     ) -> None:
         self._tools = tools
         self._modelling = modelling
@@ -45,15 +45,15 @@ class Recorder:
         self._calls = calls
         self._operations = {Op.CALL: self._called, Op.FORCE: reads.opened, Op.UNWATCHED: self._started_unwatched}
 
-    def handle(self, request: Request, reply: Reply) -> None:
+    def handle(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer one request, now or later."""
         self._operations[request.op](request, reply)
 
-    def _started_unwatched(self, request: Request, reply: Reply) -> None:
+    def _started_unwatched(self, request: RecorderRequest, reply: SendReply) -> None:
         self._calls.unwatched[os.fsdecode(os.path.basename(request.path))] += 1
         reply(protocol.reply_exit(0))
 
-    def _called(self, request: Request, reply: Reply) -> None:
+    def _called(self, request: RecorderRequest, reply: SendReply) -> None:
         called = self._tools.of(request)
         if called.program is None:
             text = b"gg: " + os.path.basename(called.name) + b": command not found\n"
@@ -72,7 +72,7 @@ class Recorder:
         else:
             self._defer(call, answer, request.umask, reply)
 
-    def _defer(self, call: Call, answer: Deferrable, umask: int, reply: Reply) -> None:
+    def _defer(self, call: Call, answer: Deferrable, umask: int, reply: SendReply) -> None:
         try:
             real = self._deferral.defer(call, answer, umask)
         except (GGError, OSError) as error:

@@ -12,7 +12,7 @@ from gg.host import native_programs as native
 from gg.host.filedb import Common, FileDB
 from gg.host.scratch import Scratch
 from gg.record.called_tools import CalledTools, Namer
-from gg.record.calls import Calls
+from gg.record.calls import CallCounts
 from gg.record.capture import Capture, Captured
 from gg.record.deferral import Deferral
 from gg.record.depfiles.rules import Rules
@@ -26,7 +26,7 @@ from gg.record.recorder import Recorder
 from gg.record.world import STABLE, World
 from gg.store.base import Store
 from gg.workspace import history
-from gg.workspace.outside import Journal
+from gg.workspace.outside import OutsidePaths
 from gg.workspace.stamps import Stamps
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from gg.models.declared.declared_tool import Declarations
     from gg.models.drafts import Call, Model
     from gg.record.memo.memo_calls import Traced
-    from gg.record.protocol import Request
+    from gg.record.protocol import RecorderRequest, SendReply
     from gg.workspace.ledger import Ledger
 from gg.workspace.workspace import Workspace
 
@@ -63,7 +63,7 @@ class RecordingSession:
         self._ledger = ledger
         dot, tmp, shims = os.fsencode(workspace.dot), os.fsencode(workspace.tmp), os.fsencode(workspace.shims)
         shared = os.fsencode(common) if common else None
-        self.calls = Calls(os.path.join(workspace.dot, "calls.jsonl"))
+        self.calls = CallCounts(os.path.join(workspace.dot, "calls.jsonl"))
         self._files = FileDB(dot, Common(shared, STABLE) if shared else None)
         root, answers, recall = os.fsencode(workspace.root), os.path.join(dot, b"answers"), os.path.join(dot, b"recall")
         self._world = World(root, self._files, store, forces.now, answers, renaming, shared)
@@ -81,7 +81,7 @@ class RecordingSession:
     def _make_recorder(self, modelling: Modelling, listener: Callable[[Call, Captured], None] | None) -> Recorder:
         writer, journal = (
             PlaceholderWriter(os.fsencode(native.shim())),
-            Journal(self._workspace.dot, self._workspace.root),
+            OutsidePaths(self._workspace.dot, self._workspace.root),
         )
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
@@ -90,7 +90,7 @@ class RecordingSession:
         reads = ForcedReads(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 
-    def handle(self, request: Request, reply: Callable[[bytes], None]) -> None:
+    def handle(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer one call of the build."""
         if self._traced is not None and request.cwd and self._traced.handle(request, reply):
             return

@@ -12,12 +12,12 @@ from contextlib import suppress
 
 from gg.errors import FormatError
 from gg.record import protocol
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest, SendReply
 
 _MAX_REQUEST = 64 << 20  # an argument list and an environment; Linux allows a quarter of the stack limit, at most 6 MB
 _SEND_SECONDS = 30.0
 _NAME_MAX = 90  # as wire.c has it
-Handler = Callable[[Request, Callable[[bytes], None]], None]
+RequestHandler = Callable[[RecorderRequest, SendReply], None]
 
 
 class Server:
@@ -61,7 +61,7 @@ class Server:
     def _listeners(self) -> list[socket.socket]:
         return [self._listener, *([self._nameless] if self._nameless else [])]
 
-    def serve(self, handler: Handler) -> None:
+    def serve(self, handler: RequestHandler) -> None:
         """Answer by `handler` until stopped."""
         self._handler = handler
         while not self._stopped:

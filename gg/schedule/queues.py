@@ -14,7 +14,7 @@ from enum import Enum
 from gg.light.named import NamedTuple
 from gg.schedule.events import AttemptId
 from gg.schedule.fleet import EngineState
-from gg.schedule.states import BACKOFF, Attempt, Entry, Node, Queue
+from gg.schedule.states import BACKOFF, Attempt, Node, Queue, QueueEntry
 
 
 class ReadyQueues:
@@ -45,7 +45,7 @@ class ReadyQueues:
         node.ticket = self.ticket()
         heapq.heappush(node.queue.heap, (-node.rank, node.index, node.ticket, node))
 
-    def heads(self, mask: int) -> list[tuple[Entry, Queue]]:
+    def heads(self, mask: int) -> list[tuple[QueueEntry, Queue]]:
         """The head of every queue that one of these engines serves, the highest priority first."""
         found = []
         for queue in self.by_class.values():

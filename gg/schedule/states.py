@@ -172,7 +172,7 @@ class Node:
         return f"<node {self.index} {self.state.name}>"
 
 
-Entry = tuple[float, int, int, Node]
+QueueEntry = tuple[float, int, int, Node]
 """Minus the rank, the index, the ticket, the node: the longest way to go first, then the order of the build."""
 
 
@@ -184,9 +184,9 @@ class Queue:
     def __init__(self, engines: tuple[EngineState, ...]) -> None:
         self.engines = engines
         self.mask = sum(e.bit for e in engines)
-        self.heap: list[Entry] = []
+        self.heap: list[QueueEntry] = []
 
-    def head(self) -> Entry | None:
+    def head(self) -> QueueEntry | None:
         """The live entry of the highest priority; stale ones before it are dropped."""
         heap = self.heap
         while heap:

@@ -69,7 +69,7 @@ class Service:
 
     # The driver's thread
 
-    def _see(self, event: seen.Event) -> None:
+    def _see(self, event: seen.BuildEvent) -> None:
         if isinstance(event, seen.ThunkDone):
             if event.how == "cached":
                 self._cached.add(event.id)

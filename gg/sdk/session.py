@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from gg.sdk.service import Service
     from gg.workspace.settings import Held, Settings
 
-Argument = str | bytes | os.PathLike[str] | Blob | Out | Output | Thunk
-Input = Blob | Output | Thunk
+CommandArgument = str | bytes | os.PathLike[str] | Blob | Out | Output | Thunk
+ThunkInput = Blob | Output | Thunk
 
 
 class Session:
@@ -73,9 +73,9 @@ class Session:
 
     def thunk(
         self,
-        command: Sequence[Argument],
+        command: Sequence[CommandArgument],
         *,
-        inputs: Iterable[Input] = (),
+        inputs: Iterable[ThunkInput] = (),
         outputs: Iterable[str] = (),
         environment: Mapping[str, str] | None = None,
         dynamic: bool = False,
@@ -112,7 +112,9 @@ class Session:
         self._store.put({Key(Kind.THUNK, name): encoded})
         return Thunk(name, tuple(making.outputs), tuple(making.thunks))
 
-    def _program(self, program: Argument, making: _Making, environment: Mapping[str, str]) -> tuple[SandboxPath, bytes]:
+    def _program(
+        self, program: CommandArgument, making: _Making, environment: Mapping[str, str]
+    ) -> tuple[SandboxPath, bytes]:
         if isinstance(program, (Blob, Output, Thunk)):
             name = making.add(program, executable=True)
             return making.path(name), os.fsencode(name)
@@ -193,7 +195,7 @@ class _Making:
         self.outputs: dict[str, None] = {}
         self.thunks: dict[Thunk, None] = {}
 
-    def argument(self, argument: Argument) -> bytes:
+    def argument(self, argument: CommandArgument) -> bytes:
         if isinstance(argument, Out):
             self.outputs[argument.name] = None
             return os.fsencode(argument.name)
@@ -201,7 +203,7 @@ class _Making:
             return os.fsencode(self.add(argument))
         return argument if isinstance(argument, bytes) else os.fsencode(argument)
 
-    def add(self, each: Input, *, executable: bool = False) -> str:
+    def add(self, each: ThunkInput, *, executable: bool = False) -> str:
         """Make it an input; the name that it has. Two different ones of one name are told apart by a number."""
         if isinstance(each, Thunk):
             each = Output(each, 0)

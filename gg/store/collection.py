@@ -28,7 +28,7 @@ from gg.core.thunk import File, Made, OutputOf
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, Stored, blob_key
 
-References = Callable[[Key, bytes], Iterable[Key]]
+FindReferences = Callable[[Key, bytes], Iterable[Key]]
 
 GRACE_S = 7200.0
 _BATCH = 500
@@ -106,7 +106,7 @@ def collect(
     max_age_s: float | None = None,
     max_bytes: int | None = None,
     grace_s: float = GRACE_S,
-    references: References = references,
+    references: FindReferences = references,
     dry_run: bool = False,
     now: float | None = None,
 ) -> CollectionReport:
@@ -135,7 +135,7 @@ def collect(
 
 
 def reach(
-    store: Collectable, roots: Iterable[Key], references: References = references
+    store: Collectable, roots: Iterable[Key], references: FindReferences = references
 ) -> tuple[set[Key], tuple[Key, ...]]:
     """All that the roots lead to, themselves included, and those of it (blobs aside) that the store does not hold."""
     return _Graph(store, references).reach(roots)
@@ -144,7 +144,7 @@ def reach(
 class _Graph:
     """What is in the store, and what leads where."""
 
-    def __init__(self, store: Collectable, references: References) -> None:
+    def __init__(self, store: Collectable, references: FindReferences) -> None:
         self.stored = {one.key: one for kind in _ORDER for one in store.keys(kind)}
         self._references = references
         self._targets: dict[Key, tuple[Key, ...]] = {}

@@ -72,7 +72,7 @@ _COMPRESS_FROM = 512  # bytes
 _OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
 
 Connect = Callable[[BucketLocation, tuple[PackReference, ...]], ObjectSource]
-Stop = threading.Event
+StopEvent = threading.Event
 _CANCELLED = Refused(Fault.CANCELLED, "cancelled")
 
 
@@ -147,7 +147,12 @@ class Worker:
         self._cache.disown()
 
     def handle(
-        self, data: bytes, seconds: float | None = None, *, source: ObjectSource | None = None, stop: Stop | None = None
+        self,
+        data: bytes,
+        seconds: float | None = None,
+        *,
+        source: ObjectSource | None = None,
+        stop: StopEvent | None = None,
     ) -> bytes:
         """The reply to one request. `seconds`: how long there is until the platform ends this environment. `source`: where
         objects are that the request needs, if the request itself does not say. `stop`: set before `cancel` is called.
@@ -222,7 +227,7 @@ class Worker:
         self._cache.remove_foreign(needed)
 
     _requests_objects: bytes = b""
-    _stop: Stop | None = None
+    _stop: StopEvent | None = None
 
     def _run(
         self, thunk: Thunk, task: Task, request: Request, source: _Counted, books: _Books, seconds: float | None

@@ -30,7 +30,7 @@ _PARTS = 64
 _AT_ONCE = 256
 _PATIENCE_S = 180.0
 
-Part = tuple[int, bytes | None, bool]
+FilePart = tuple[int, bytes | None, bool]
 
 
 def read_frame(stream: IO[bytes], taken: frozenset[FrameKind]) -> Frame | None:
@@ -56,7 +56,7 @@ class SlotServer:
         self._number = 0
         self._stop = threading.Event()
         self._question = 0
-        self._parts: queue.Queue[Part] = queue.Queue(_PARTS)
+        self._parts: queue.Queue[FilePart] = queue.Queue(_PARTS)
 
     def serve(self) -> None:
         """Until the input ends, which ends the process."""
@@ -110,7 +110,7 @@ class SlotServer:
         self._question += 1
         self.send(FrameKind.NEED, self._question, frames.encode_need([(int(key.kind), key.digest) for key in keys]))
 
-    def part(self) -> Part:
+    def part(self) -> FilePart:
         try:
             return self._parts.get(timeout=_PATIENCE_S)
         except queue.Empty:

@@ -12,14 +12,14 @@ from typing import Any
 
 from gg.workspace.engine_names import ELSEWHERE
 
-Rule = Callable[[Any, Any], bool]
+HarmlessRule = Callable[[Any, Any], bool]
 
 
 def _always(before: object, after: object) -> bool:
     return True
 
 
-HARMLESS: Mapping[str, Rule] = {
+HARMLESS: Mapping[str, HarmlessRule] = {
     "jobs": _always,
     "silence": _always,
     "keep_going": _always,

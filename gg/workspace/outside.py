@@ -28,7 +28,7 @@ class _Noted(NamedTuple):
     when: float
 
 
-class Journal:
+class OutsidePaths:
     """Notes paths, in one session."""
 
     def __init__(self, dot: str, root: str) -> None:

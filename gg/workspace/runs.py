@@ -16,7 +16,7 @@ from gg.workspace.workspace import Workspace
 DAY_S = 86400
 
 
-class Run(NamedTuple):
+class RunRecord(NamedTuple):
     """One gg-infer or gg-force that has ended: a line of a workspace's history. `name`: eight hex digits of its place and time."""
 
     name: str
@@ -75,20 +75,20 @@ def workspaces(*, every: bool) -> list[Workspace]:
     return list(found.values())
 
 
-def runs(places: Iterable[Workspace], since: float = 0.0) -> list[Run]:
+def runs(places: Iterable[Workspace], since: float = 0.0) -> list[RunRecord]:
     """Their runs that began at or after `since`, the last one first."""
     found = [run for place in places for run in _of(place) if run.started >= since]
     return sorted(found, key=lambda run: run.started, reverse=True)
 
 
-def _of(place: Workspace) -> Iterator[Run]:
+def _of(place: Workspace) -> Iterator[RunRecord]:
     for record in history.runs(place):
         if record.get("what") in ("infer", "force"):
             name = blake3(f"{place.root}\0{record['what']}\0{record.get('time')}".encode("utf-8", "surrogateescape"))
-            yield Run(name.hexdigest(4), place.root, record)
+            yield RunRecord(name.hexdigest(4), place.root, record)
 
 
-def named(places: Iterable[Workspace], name: str) -> Run | None:
+def named(places: Iterable[Workspace], name: str) -> RunRecord | None:
     """The run with this name, or whose name alone begins so; None where that is none, or several."""
     found = [run for run in runs(places) if run.name.startswith(name)]
     return found[0] if len({run.name for run in found}) == 1 else None

@@ -55,7 +55,7 @@ def write(remote: Remote, name: str, data: bytes) -> None:
 def entry(remote: Remote, signed: bool, after_s: float = 60.0, **says: Sequence[object]) -> None:
     """Put an entry of Eve's, of a time that is later than all others'."""
     stamp = int((time.time() + after_s) * 1e6)
-    made = log.Entry(stamp, **{name: tuple(value) for name, value in says.items()})  # type: ignore[arg-type]
+    made = log.LogEntry(stamp, **{name: tuple(value) for name, value in says.items()})  # type: ignore[arg-type]
     data = log.encode(made, (lambda text: (EVE.public.raw, EVE.sign(text))) if signed else None)
     write(remote, log.entry_name(stamp, data), data)
 
@@ -186,7 +186,7 @@ def test_names_that_are_none_of_the_logs(place: Place, good: S3Store) -> None:
 
 def test_a_bundle_of_bombs_is_opened_as_far_as_it_may_grow(place: Place, good: S3Store) -> None:
     """A thousand entries of a few kilobytes that unpack to 15 MB each: of 15 GB some 20 MB are made."""
-    zeros = log.Entry(0, records=tuple((record(n), bytes(3 << 20)) for n in range(5)))
+    zeros = log.LogEntry(0, records=tuple((record(n), bytes(3 << 20)) for n in range(5)))
     pairs: list[tuple[str, bytes]] = []
     for n in range(1000):
         stamp = int(time.time() * 1e6) + n

@@ -170,7 +170,7 @@ def test_a_poisoned_log_is_refused(place: Place, forgery: str) -> None:
     good.put({record(1): b"good"})
     old = names(good.remote, log.PREFIX)[0]
     stamp = int(time.time() * 1e6) + 60_000_000
-    entry = log.Entry(stamp, records=((record(1), b"poison"), (record(2), b"poison")))
+    entry = log.LogEntry(stamp, records=((record(1), b"poison"), (record(2), b"poison")))
     forged = log.encode(entry, lambda data: (ANN.public.raw, ANN.sign(data)))
     match forgery:
         case "another's signature":
@@ -199,7 +199,7 @@ def test_a_name_from_the_future_hides_nothing(place: Place, bundled: bool) -> No
     """Taken in, it would be where readers go on from, and all that is written before that time would be passed over."""
     good = place.store(ANN)
     good.put({record(1): b"one"})
-    entry = log.Entry(YEAR_2033, records=((record(1), b"poison"),))
+    entry = log.LogEntry(YEAR_2033, records=((record(1), b"poison"),))
     data = log.encode(entry, lambda text: (ANN.public.raw, ANN.sign(text)))
     name = log.entry_name(YEAR_2033, data)
     if bundled:

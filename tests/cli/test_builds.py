@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.workspace.runs import Run, is_name
+from gg.workspace.runs import RunRecord, is_name
 from tests.cli.test_cli import run
 from tests.commands.batch import programs
 
@@ -145,7 +145,7 @@ def test_who_was_killed_does_not_go_on(place: Path) -> None:
 
 
 def test_lines_of_an_earlier_version(tmp_path: Path) -> None:
-    run_of_old = Run("12345678", str(tmp_path), {"what": "force", "time": 1.0})
+    run_of_old = RunRecord("12345678", str(tmp_path), {"what": "force", "time": 1.0})
     assert (run_of_old.words, run_of_old.number("saved"), run_of_old.dollars) == ([], 0, 0)
 
 

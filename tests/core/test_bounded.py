@@ -15,7 +15,7 @@ from msgpack import packb
 from gg.core.bounded import BoundedReader
 from gg.errors import FormatError
 from gg.share.s3 import bucket, log, pack
-from gg.share.s3.log import Entry
+from gg.share.s3.log import LogEntry
 from gg.store.base import Key, Kind
 
 MOST_MEMORY = 50 << 20
@@ -139,7 +139,7 @@ def test_nothing_unpacks_what_http_calls_compressed() -> None:
 
 
 def test_entries_are_as_they_were() -> None:
-    entry = Entry(
+    entry = LogEntry(
         5,
         packs=(log.PackNote(b"p" * 32, 10, 20, b"index"),),
         alone=(log.LooseObject(Key(Kind.BLOB, b"a" * 32), 1, 2),),

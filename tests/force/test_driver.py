@@ -38,7 +38,7 @@ class Bench:
     """One store; `force` makes a new driver each time, as another gg-force would."""
 
     store: MemoryStore = field(default_factory=MemoryStore)
-    seen: list[seen.Event] = field(default_factory=list)
+    seen: list[seen.BuildEvent] = field(default_factory=list)
     finished: list[str] = field(default_factory=list)
     values: dict[ThunkId, Values] = field(default_factory=dict)
     graph: Graph = field(init=False)

@@ -17,7 +17,7 @@ from gg.errors import GGError, SetupError, StoreError
 from gg.force.composition import Composition
 from gg.force.outcome import Hearing, Outcome
 from gg.force.reading import Reading
-from gg.observe.build_events import Event, ThunkFailed
+from gg.observe.build_events import BuildEvent, ThunkFailed
 from gg.record.forced_reads import Forced
 
 SECONDS = 20.0
@@ -65,7 +65,7 @@ class Forcing:
 def reading(work: Callable[[Forcing, list[ThunkId]], None]) -> tuple[Reading, Forcing]:
     forcing = Forcing(work)
 
-    def compose(observe: Callable[[Event], None]) -> Composition:
+    def compose(observe: Callable[[BuildEvent], None]) -> Composition:
         forcing.see = observe  # type: ignore[attr-defined]
         return cast("Composition", forcing)
 

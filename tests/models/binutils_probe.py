@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gg.core.thunk import Work
 from gg.models.binutils import MODELS
-from gg.models.drafts import Answer, Call, Completed, Depfile, Draft, PathKind, Scan, Tool, Writes
+from gg.models.drafts import Call, Completed, Depfile, Draft, ModelAnswer, PathKind, Scan, Tool, Writes
 from gg.models.linking.entry import Recorded
 
 CWD = b"/w"
@@ -113,7 +113,7 @@ def call(line: str, env: Mapping[bytes, bytes] | None = None, cwd: bytes = CWD) 
     return Call(Tool(name, b"/usr/bin/" + argv[0]), argv, cwd, {**ENV, **(env or {})})
 
 
-def answer(line: str, probe: FakeProbe | None = None, env: Mapping[bytes, bytes] | None = None) -> Answer:
+def answer(line: str, probe: FakeProbe | None = None, env: Mapping[bytes, bytes] | None = None) -> ModelAnswer:
     """What the model of the line's tool says."""
     made = call(line, env)
     return MODELS[made.tool.name](made, probe or FakeProbe())

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gg.core.thunk import Work
-from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, PathKind, Probe, Scan, SearchPath, Tool, Writes
+from gg.models.drafts import Call, Depfile, Draft, Lexer, ModelAnswer, PathKind, Probe, Scan, SearchPath, Tool, Writes
 from gg.models.driver.model import VERSION, DriverModel
 from gg.models.driver.toolchain_facts import Role
 from tests.models.binutils_probe import FakeProbe
@@ -136,7 +136,7 @@ def answer(
     env: Mapping[bytes, bytes] | None = None,
     cwd: bytes = CWD,
     facts: FakeFacts | None = None,
-) -> Answer:
+) -> ModelAnswer:
     """What the model says of a line, the operands being there unless a probe is given."""
     made = call(line, env, cwd)
     model = DriverModel(FakeToolchain(facts or facts_of(made.tool.name)))

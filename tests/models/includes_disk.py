@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 
 from gg.models.drafts import Lexer, Scan, SearchPath
-from gg.models.includes import Closure, Scanner, Signature, Stamp
+from gg.models.includes import Closure, DiskSignature, Scanner, Stamp
 
 
 class MemoryDisk:
@@ -19,7 +19,7 @@ class MemoryDisk:
         self._inode: dict[str, int] = {"/": 1}
         self._clock = 1_700_000_000_000_000_001
         self.tick = 1_000_000_007
-        self.kept: dict[tuple[bytes, str], tuple[Signature, bytes]] = {}
+        self.kept: dict[tuple[bytes, str], tuple[DiskSignature, bytes]] = {}
         self.read_paths: list[bytes] = []
         self.asked = 0
         for path, text in files.items():
@@ -92,7 +92,7 @@ class MemoryDisk:
         real = self._real(path)
         return real in self._files or self._is_directory(real)
 
-    def signatures(self, paths: Sequence[bytes]) -> list[Signature | None]:
+    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
         self.asked += len(paths)
         reals = [self._real(path) for path in paths]
         return [(self._changed[r], self._inode[r], 0) if r in self._files else None for r in reals]
@@ -110,11 +110,11 @@ class MemoryDisk:
         self.read_paths.append(path)
         return data
 
-    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
         known = self.kept.get((path, kind))
         return known[1] if known is not None and known[0] == signature else None
 
-    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
         self.kept[(path, kind)] = (signature, lexed)
 
 

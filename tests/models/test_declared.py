@@ -13,7 +13,7 @@ from gg.models.declared.line import DeclaredLine, Word
 from gg.models.declared.paths import fill, matching
 from gg.models.declared.tables import BadTable, read, spelling
 from gg.models.declared.tool_model import models, quoted
-from gg.models.drafts import Answer, Call, Completed, Draft, PathKind, RunReal, Tool
+from gg.models.drafts import Call, Completed, Draft, ModelAnswer, PathKind, RunReal, Tool
 
 BISON = """
 [tool.bison]
@@ -72,7 +72,7 @@ class Disk:
         return tuple(sorted({f[len(top) :].split(b"/")[0] for f in self.files if f.startswith(top)}))
 
 
-def ask(text: str, line: str, files: Mapping[bytes, bytes], env: Mapping[bytes, bytes] | None = None) -> Answer:
+def ask(text: str, line: str, files: Mapping[bytes, bytes], env: Mapping[bytes, bytes] | None = None) -> ModelAnswer:
     declarations = Declarations(read(tomllib.loads(text)["tool"], "gg.toml"))
     argv = tuple(line.encode().split())
     table = declarations.find(argv[0], b"/usr/bin/" + argv[0], argv)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gg.record import protocol
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest
 
 SOURCES = Path(__file__).resolve().parents[2] / "toolchain-wrappers"
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-U_FORTIFY_SOURCE")
@@ -61,7 +61,7 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
     return built
 
 
-Answer = Callable[[Request], bytes]
+Answer = Callable[[RecorderRequest], bytes]
 
 
 class FakeRecorder:
@@ -69,7 +69,7 @@ class FakeRecorder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.requests: list[Request] = []
+        self.requests: list[RecorderRequest] = []
         self.answer: Answer = lambda request: protocol.reply_exit(0)
         self._socket = socket.socket(socket.AF_UNIX)
         # A path longer than sun_path is bound through its directory.

@@ -13,7 +13,7 @@ import pytest
 from gg.core.ids import ThunkId
 from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
-from gg.record.protocol import Op, Request
+from gg.record.protocol import Op, RecorderRequest
 
 from .conftest import FakeRecorder, Native, cc
 from .test_exec_redirect import PROGRAMS, environment, executable, shims
@@ -50,7 +50,7 @@ def put(path: Path, data: bytes) -> None:
 
 
 def forces(recorder: FakeRecorder, data: bytes = REAL) -> None:
-    def answer(request: Request) -> bytes:
+    def answer(request: RecorderRequest) -> bytes:
         assert request.op is Op.FORCE
         put(Path(os.fsdecode(request.path)), data)
         return protocol.reply_ready()
@@ -205,7 +205,7 @@ def test_libraries_of_the_build_are_forced_before_a_program_starts(
     cc("-o", tmp_path / "prog", tmp_path / "m.c", f"-L{lib}", "-la", f"-Wl,-rpath-link,{lib}", *option)
     real = {name: (lib / name).read_bytes() for name in ("liba.so", "libb.so")}
 
-    def answer(request: Request) -> bytes:
+    def answer(request: RecorderRequest) -> bytes:
         path = Path(os.fsdecode(request.path))
         put(path, real[path.name])
         return protocol.reply_ready()
@@ -243,7 +243,7 @@ def test_a_tool_executed_by_path_while_it_is_a_placeholder(
     tool = make_placeholder(native, tmp_path / "ar")
     tool.chmod(0o755)
 
-    def answer(request: Request) -> bytes:
+    def answer(request: RecorderRequest) -> bytes:
         if request.op is Op.CALL:
             return protocol.reply_exit(0, b"called\n")
         executable(Path(os.fsdecode(request.path)))

@@ -16,7 +16,7 @@ import pytest
 from gg.core.ids import ThunkId
 from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
-from gg.record.protocol import Op, Request
+from gg.record.protocol import Op, RecorderRequest
 
 from .conftest import FakeRecorder, Native
 
@@ -221,7 +221,7 @@ def becomes_script(path: Path) -> None:
 def test_an_executable_placeholder_is_forced_and_run(native: Native, recorder: FakeRecorder, tmp_path: Path) -> None:
     program = placeholder(native, tmp_path / "generator")
 
-    def force(request: Request) -> bytes:
+    def force(request: RecorderRequest) -> bytes:
         becomes_script(Path(os.fsdecode(request.path)))
         return protocol.reply_ready()
 

@@ -16,8 +16,8 @@ import pytest
 from gg.errors import UsageError
 from gg.observe import wording
 from gg.observe.build_events import (
+    BuildEvent,
     Diagnostics,
-    Event,
     Note,
     Placed,
     Progress,
@@ -40,7 +40,7 @@ from gg.schedule.states import State as NodeState
 
 WARNING = b"x.c:1: warning: \xff\x1b[1m unused\n"
 FINISHED = RunFinished(ran=2, cached=1, failed=1, skipped=0, placed=3, wall=1.25, cpu=0.1, busy=3.0)
-STORY: tuple[Event, ...] = (
+STORY: tuple[BuildEvent, ...] = (
     Started(4),
     ThunkStarted("a", "a.o", "local"),
     ThunkDone("b", "b.o", "local", "cached", 1.5),
@@ -102,7 +102,7 @@ class Wall:
             self._column += 1
 
 
-def _told(events: Sequence[Event] = STORY) -> tuple[str, bytes, bytes]:
+def _told(events: Sequence[BuildEvent] = STORY) -> tuple[str, bytes, bytes]:
     """What the plain sink writes: the lines that are gg's own, standard output, standard error."""
     out, err = io.BytesIO(), io.BytesIO()
     sink = Plain(TextOutput(out), TextOutput(err))

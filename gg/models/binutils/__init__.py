@@ -5,58 +5,58 @@ Each is loaded when its tool is first called: most builds call three of them.
 
 from __future__ import annotations
 
-from gg.models.drafts import Answer, Call, Model, Probe
+from gg.models.drafts import Call, Model, ModelAnswer, Probe
 
 
-def _ar(call: Call, probe: Probe) -> Answer:
+def _ar(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.ar import ar
 
     return ar(call, probe)
 
 
-def _ranlib(call: Call, probe: Probe) -> Answer:
+def _ranlib(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.ar import ranlib
 
     return ranlib(call, probe)
 
 
-def _objcopy(call: Call, probe: Probe) -> Answer:
+def _objcopy(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.in_place import objcopy
 
     return objcopy(call, probe)
 
 
-def _strip(call: Call, probe: Probe) -> Answer:
+def _strip(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.in_place import strip
 
     return strip(call, probe)
 
 
-def _gas(call: Call, probe: Probe) -> Answer:
+def _gas(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.gas import gas
 
     return gas(call, probe)
 
 
-def _ld(call: Call, probe: Probe) -> Answer:
+def _ld(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.ld import ld
 
     return ld(call, probe)
 
 
-def _nasm(call: Call, probe: Probe) -> Answer:
+def _nasm(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.nasm import nasm
 
     return nasm(call, probe)
 
 
-def _yasm(call: Call, probe: Probe) -> Answer:
+def _yasm(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.nasm import yasm
 
     return yasm(call, probe)
 
 
-def _show(call: Call, probe: Probe) -> Answer:
+def _show(call: Call, probe: Probe) -> ModelAnswer:
     from gg.models.binutils.printing import show
 
     return show(call, probe)

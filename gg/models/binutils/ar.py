@@ -26,7 +26,7 @@ from gg.models.binutils.common import (
 )
 from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.binutils.thin import is_dateless, recall, thin_members
-from gg.models.drafts import Answer, Call, Draft, PathKind, Probe, RunReal, Writes
+from gg.models.drafts import Call, Draft, ModelAnswer, PathKind, Probe, RunReal, Writes
 from gg.models.toolchain import program_files
 
 # `op` letters choose the operation, `mod` ones change it; l and --record-libdeps take a text for the archive itself.
@@ -73,7 +73,7 @@ class ArCommand:
     thin: bool
 
 
-def ar(call: Call, probe: Probe) -> Answer:
+def ar(call: Call, probe: Probe) -> ModelAnswer:
     """The model of ar, gcc-ar and llvm-ar."""
     if len(call.argv) < 2:
         return RunReal("asks for its usage", reads_all=False, probe=True)
@@ -138,7 +138,7 @@ def _words(args: Sequence[bytes]) -> tuple[list[Arg], Sequence[bytes]]:
     return list(parse(ar_table(), args[: last + 2])), args[last + 2 :]
 
 
-def _ar(call: Call, probe: Probe, request: ArCommand, response_files: Sequence[bytes]) -> Answer:
+def _ar(call: Call, probe: Probe, request: ArCommand, response_files: Sequence[bytes]) -> ModelAnswer:
     if request.operation == "V":
         return RunReal("asks for the version", reads_all=False, probe=True)
     if request.operation == "M":
@@ -239,7 +239,7 @@ def _tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
     return tuple(dict.fromkeys((*own, *(path for files in behind for path in files))))
 
 
-def ranlib(call: Call, probe: Probe) -> Answer:
+def ranlib(call: Call, probe: Probe) -> ModelAnswer:
     """The model of ranlib, gcc-ranlib and llvm-ranlib: each archive is changed in place."""
     try:
         args, response_files = expand(call.argv[1:], call.cwd, probe)

@@ -17,7 +17,7 @@ from gg.models.binutils.common import (
     trial,
 )
 from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
-from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
+from gg.models.drafts import Call, Depfile, Draft, Lexer, ModelAnswer, Probe, RunReal, Scan, SearchPath, Writes
 
 # From `as --help` of binutils 2.40 for x86 and the manual's "Machine Dependencies" for the others, whose options that
 # start with -m and -x name no file. `--` and a missing operand mean standard input.
@@ -45,7 +45,7 @@ def as_table() -> OptionTable:
     return read_table(_AS, Style.LONG_ONLY)
 
 
-def gas(call: Call, probe: Probe) -> Answer:
+def gas(call: Call, probe: Probe) -> ModelAnswer:
     """The model of as."""
     try:
         args, response_files = expand(call.argv[1:], call.cwd, probe)

@@ -14,7 +14,7 @@ from gg.light.slotted import slotted
 from gg.models.binutils.common import VERSION, absolute, environment, expand, in_place, is_trial, text, tools, trial
 from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
 from gg.models.binutils.thin import thin_members
-from gg.models.drafts import Answer, Call, Draft, Probe, RunReal, Writes
+from gg.models.drafts import Call, Draft, ModelAnswer, Probe, RunReal, Writes
 
 # From `strip --help` and `objcopy --help` of binutils 2.40, those of LLVM 14 and the sources' option tables.
 # `section` is NAME=FILE and reads the file, `dump` writes it.
@@ -86,12 +86,12 @@ class _Edit:
     target: bytes
 
 
-def strip(call: Call, probe: Probe) -> Answer:
+def strip(call: Call, probe: Probe) -> ModelAnswer:
     """The model of strip."""
     return _edited(call, probe, strip_table(), _strip_edits)
 
 
-def objcopy(call: Call, probe: Probe) -> Answer:
+def objcopy(call: Call, probe: Probe) -> ModelAnswer:
     """The model of objcopy."""
     return _edited(call, probe, objcopy_table(), _objcopy_edits)
 
@@ -113,7 +113,7 @@ def _objcopy_edits(parsed: Sequence[Arg], operands: Sequence[bytes]) -> list[_Ed
 
 def _edited(
     call: Call, probe: Probe, table: OptionTable, edits_of: Callable[[Sequence[Arg], Sequence[bytes]], list[_Edit]]
-) -> Answer:
+) -> ModelAnswer:
     try:
         args, response_files = expand(call.argv[1:], call.cwd, probe)
         parsed = list(parse(table, args))

@@ -6,14 +6,14 @@ from gg.core.thunk import Work
 from gg.models.binutils.builtin import default_search_dirs, default_sysroot, flavour_of, makes_windows
 from gg.models.binutils.common import VERSION, environment, is_trial, question_env, text, tools, trial
 from gg.models.binutils.link_search import resolve
-from gg.models.drafts import Answer, Call, Draft, Probe, RunReal
+from gg.models.drafts import Call, Draft, ModelAnswer, Probe, RunReal
 
 # What the linkers read of the environment beside what all the tools do: LD_RUN_PATH stands in for -rpath, LDEMULATION
 # for -m; COLLECT_… and COMPILER_PATH are for the compiler that the LTO plugin starts.
 _KEPT = (b"LD_RUN_PATH", b"LDEMULATION", b"COLLECT_NO_DEMANGLE", b"COLLECT_GCC", b"COLLECT_GCC_OPTIONS")
 
 
-def ld(call: Call, probe: Probe) -> Answer:
+def ld(call: Call, probe: Probe) -> ModelAnswer:
     """The model of a linker; its family is told by the name of the file that really runs."""
     flavour = linker_flavour(call, probe)
     linker = call.tool.path

@@ -12,7 +12,7 @@ from functools import cache
 from gg.core.thunk import Work
 from gg.models.binutils.common import VERSION, absolute, environment, is_trial, tools, trial
 from gg.models.binutils.options import OPERAND, Arg, OptionTable, Style, Unmodelled, parse, read_table
-from gg.models.drafts import Answer, Call, Depfile, Draft, Lexer, Probe, RunReal, Scan, SearchPath, Writes
+from gg.models.drafts import Call, Depfile, Draft, Lexer, ModelAnswer, Probe, RunReal, Scan, SearchPath, Writes
 
 # `rule` is the -M family, taken apart in `_rules`.
 _NASM = """
@@ -84,7 +84,7 @@ def yasm_table() -> OptionTable:
     return read_table(_YASM, Style.EXACT)
 
 
-def nasm(call: Call, probe: Probe) -> Answer:
+def nasm(call: Call, probe: Probe) -> ModelAnswer:
     """The model of nasm."""
     try:
         args, files = _nasm_args(call, probe)
@@ -94,7 +94,7 @@ def nasm(call: Call, probe: Probe) -> Answer:
         return RunReal(str(error))
 
 
-def yasm(call: Call, probe: Probe) -> Answer:
+def yasm(call: Call, probe: Probe) -> ModelAnswer:
     """The model of yasm."""
     try:
         parsed = list(parse(yasm_table(), call.argv[1:]))
@@ -170,7 +170,7 @@ def _quoted(name: bytes) -> bytes:
 
 def _assembled(
     call: Call, probe: Probe, parsed: list[Arg], rules: dict[str, list[bytes]], files: Sequence[bytes]
-) -> Answer:
+) -> ModelAnswer:
     effects = {arg.effect for arg in parsed}
     sources = tuple(arg.value for arg in parsed if arg.effect == OPERAND)
     if "probe" in effects or not sources or "ask" in rules:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from gg.models.binutils.common import absolute, expand
 from gg.models.binutils.options import Unmodelled
 from gg.models.binutils.thin import thin_members
-from gg.models.drafts import Answer, Call, PathKind, Probe, RunReal
+from gg.models.drafts import Call, ModelAnswer, PathKind, Probe, RunReal
 
 _DEFAULT = b"a.out"  # what nm, objdump and size read when nothing is named
 
 
-def show(call: Call, probe: Probe) -> Answer:
+def show(call: Call, probe: Probe) -> ModelAnswer:
     """The model of the tools that print. Every word that is a file's name counts as one that is read."""
     try:
         args, _ = expand(call.argv[1:], call.cwd, probe)

@@ -16,7 +16,7 @@ from gg.models.binutils.common import is_trial, split_words
 from gg.models.declared.declared_tool import Declarations, Declared
 from gg.models.declared.line import DeclaredLine, Unclear, parse
 from gg.models.declared.paths import fill, has_magic, matching
-from gg.models.drafts import Answer, Call, Depfile, Draft, Model, PathKind, Probe, RunReal, Writes
+from gg.models.drafts import Call, Depfile, Draft, Model, ModelAnswer, PathKind, Probe, RunReal, Writes
 from gg.models.linking.entry import Recorded
 from gg.models.toolchain import program_files
 
@@ -33,7 +33,7 @@ class _Model:
     def __init__(self, table: Declared) -> None:
         self._table = table
 
-    def __call__(self, call: Call, probe: Probe) -> Answer:
+    def __call__(self, call: Call, probe: Probe) -> ModelAnswer:
         try:
             return _Drafting(self._table, call, probe).draft()
         except Unclear as why:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from gg.models.drafts import Answer, Call, Model, Probe
+from gg.models.drafts import Call, Model, ModelAnswer, Probe
 from gg.models.tool_names import COMPILERS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def _model() -> DriverModel:
     return DriverModel()
 
 
-def _driver(call: Call, probe: Probe) -> Answer:
+def _driver(call: Call, probe: Probe) -> ModelAnswer:
     return _model()(call, probe)
 
 

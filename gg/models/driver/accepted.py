@@ -19,9 +19,9 @@ from gg.models.driver.certain import certain, is_certain_file_option
 from gg.models.driver.command import DriverCommand, Stage, text
 from gg.models.driver.flags import CLANG, GCC
 from gg.models.driver.languages import Language
-from gg.models.driver.refusals import Refused
+from gg.models.driver.refusals import MustRunReal
 
-Words = tuple[bytes, ...]
+OptionWords = tuple[bytes, ...]
 
 # A declaration: -Wpedantic has something against a unit without one.
 QUESTION = os.path.join(os.path.dirname(os.fsencode(__file__)), b"question.c")
@@ -39,7 +39,7 @@ class AcceptFacts(Protocol):
     def flavour(self) -> str: ...
     @property
     def version(self) -> tuple[int, ...]: ...
-    def accepts(self, flags: Words, then: Words, cwd: bytes = b"/") -> bool: ...
+    def accepts(self, flags: OptionWords, then: OptionWords, cwd: bytes = b"/") -> bool: ...
 
 
 class Accepted:
@@ -49,7 +49,7 @@ class Accepted:
         self._known: dict[object, str] = {}
 
     def check(self, command: DriverCommand, facts: AcceptFacts, cwd: bytes) -> None:
-        """Raise Refused if the compiler does not accept the options of `command`."""
+        """Raise MustRunReal if the compiler does not accept the options of `command`."""
         languages = tuple(dict.fromkeys(source.language for source in command.sources))
         options = (tuple(command.options), tuple(command.link_options), tuple(command.file_options))
         key = (id(facts), cwd, command.stage, languages, options, tuple(command.assembler_words), _unused(command))
@@ -59,7 +59,7 @@ class Accepted:
                 self._known.clear()
             why = self._known[key] = _refusal(command, facts, languages, cwd)
         if why:
-            raise Refused(why)
+            raise MustRunReal(why)
 
 
 def _refusal(command: DriverCommand, facts: AcceptFacts, languages: Sequence[Language], cwd: bytes) -> str:
@@ -73,7 +73,7 @@ def _refusal(command: DriverCommand, facts: AcceptFacts, languages: Sequence[Lan
 
 def _questions(
     command: DriverCommand, facts: AcceptFacts, languages: Sequence[Language]
-) -> Iterator[tuple[Words, Words]]:
+) -> Iterator[tuple[OptionWords, OptionWords]]:
     """What must be asked: options, and the words that make a question of them."""
     options = (*command.options, *command.link_options)
     unused = _unused(command)
@@ -92,7 +92,7 @@ def _questions(
         yield (*options, *words), (b"-c", b"-x", b"assembler", NOTHING, b"-o", NOTHING)
 
 
-def _unused(command: DriverCommand) -> Words:
+def _unused(command: DriverCommand) -> OptionWords:
     """What clang would not use and say so, which -Werror makes an error."""
     if command.flavour != CLANG or command.stage is Stage.LINK or b"-Werror" not in command.options:
         return ()
@@ -104,7 +104,7 @@ def _doubtful(words: Sequence[bytes], facts: AcceptFacts, front: str) -> list[by
     return [word for word in words if not sure(word)]
 
 
-def _proper(command: DriverCommand, facts: AcceptFacts, language: Language) -> Words:
+def _proper(command: DriverCommand, facts: AcceptFacts, language: Language) -> OptionWords:
     """The question to the compiler proper of a language; to the driver, where there is none."""
     if not language.preprocessed and not language.compiled:
         return (b"-###", b"-c", b"-x", b"assembler", NOTHING)

@@ -25,7 +25,7 @@ class Argument:
     """One argument, understood. `value` is what is joined to it; `takes_next`: the value is the next argument."""
 
     effect: Effect
-    handler: Handler | None
+    handler: OptionHandler | None
     spelling: bytes
     value: bytes = b""
     takes_next: bool = False
@@ -36,4 +36,4 @@ class Argument:
     group: OptionList = OptionList.NONE
 
 
-Handler = Callable[[DriverCommand, Argument, bytes], None]
+OptionHandler = Callable[[DriverCommand, Argument, bytes], None]

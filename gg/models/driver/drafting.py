@@ -16,7 +16,7 @@ from gg.models.driver.link import resolve_link
 from gg.models.driver.naming import beside, main_output
 from gg.models.driver.precompiled import precompiled_headers
 from gg.models.driver.profile import check_counts, profiles
-from gg.models.driver.refusals import Refused, check, specs_read
+from gg.models.driver.refusals import MustRunReal, check, specs_read
 from gg.models.driver.searchpath import SearchPaths
 from gg.models.driver.toolchain_facts import Facts, Role, Toolchain
 from gg.models.driver.variables import Environments
@@ -51,7 +51,7 @@ class ProbeMemory:
 
 
 class Drafting:
-    """One draft in the making. Refused where the call must run for real."""
+    """One draft in the making. MustRunReal where the call must run for real."""
 
     def __init__(self, driven: DriverCall, memory: ProbeMemory, tools: Toolchain) -> None:
         self._call = driven.call
@@ -82,7 +82,7 @@ class Drafting:
         if command.native:
             self._add_native()
         if command.real:
-            raise Refused(command.real)
+            raise MustRunReal(command.real)
         return Draft(
             model=VERSION,
             work=_work(command, self._links),
@@ -109,15 +109,15 @@ class Drafting:
         written = depfile(command)
         assembler = for_assembler(command)
         if not self._outputs.keys().isdisjoint(assembler.listings):
-            raise Refused("two outputs in one file")
+            raise MustRunReal("two outputs in one file")
         for path in (*beside(command, self._facts.version), *assembler.listings):
             self._outputs.setdefault(path, Writes(path))
         if written is not None:
             if self._rule is not None:
-                raise Refused("two dependency files")
+                raise MustRunReal("two dependency files")
             self._rule = written
             if written.path in self._outputs:
-                raise Refused("two outputs in one file")
+                raise MustRunReal("two outputs in one file")
             self._outputs[written.path] = Writes(written.path, soft=True)
         return assembler
 
@@ -125,10 +125,10 @@ class Drafting:
         """What the link reads and writes, and the rule of the linker's own --dependency-file."""
         line = self._facts.link_line(tuple(self._command.link_flags), self._call.cwd)
         if line is None:
-            raise Refused("the compiler does not tell how it links with these options")
+            raise MustRunReal("the compiler does not tell how it links with these options")
         linked = resolve_link(self._command, line, self._call, self._probe, self._env, self._toolchain.output)
         if linked.run_real:
-            raise Refused(linked.run_real, probe=linked.probe)
+            raise MustRunReal(linked.run_real, probe=linked.probe)
         self._inputs += linked.inputs
         self._outputs.update((write.path, write) for write in linked.outputs)
         self._directories.update(dict.fromkeys(linked.directories))
@@ -154,7 +154,7 @@ class Drafting:
         searching = self._memory.search_paths
         headers = searching.of(command, front, self._call, self._facts)
         if headers is None:
-            raise Refused("the compiler does not tell its include directories")
+            raise MustRunReal("the compiler does not tell its include directories")
         self._directories.update(dict.fromkeys(searching.existing(headers, self._call.cwd)))
         fallback = (self._call.tool.path, *command.kept, b"-M")
         return Scan(lexer, paths, headers.search, tuple(command.forced), tuple(command.defines), fallback)
@@ -180,7 +180,7 @@ class Drafting:
             path = directory + b"/objcopy"
             if path.startswith(b"/") and self._probe.kind(path) is PathKind.FILE:
                 return self._toolchain.program_files(self._probe, path, self._call.env)
-        raise Refused("objcopy, which -gsplit-dwarf needs, is not found")
+        raise MustRunReal("objcopy, which -gsplit-dwarf needs, is not found")
 
     def _add_native(self) -> None:
         """Note what the options with `native` mean on this machine, in one line, and how to have that on another."""
@@ -188,7 +188,7 @@ class Drafting:
 
         meaning = self._facts.expand_native(tuple(word for word in self._command.kept if word.startswith(b"-m")))
         if meaning is None:
-            raise Refused("the compiler does not tell what -march=native means")
+            raise MustRunReal("the compiler does not tell what -march=native means")
         self._env[b"GG_NATIVE"] = b" ".join(meaning)
         how = elsewhere(self._command, self._call.argv, self._facts.target, meaning)
         if how:
@@ -196,7 +196,7 @@ class Drafting:
 
 
 def check_call(driven: DriverCall, memory: ProbeMemory) -> None:
-    """What forbids to model a call that does real work, and options that its compiler does not accept; raises Refused."""
+    """What forbids to model a call that does real work, and options that its compiler does not accept; raises MustRunReal."""
     check(driven.command, driven.call, driven.probe)
     memory.accepted.check(driven.command, driven.facts, driven.call.cwd)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gg.models.driver.argument import Argument, Handler
+from gg.models.driver.argument import Argument, OptionHandler
 from gg.models.driver.command import DriverCommand, text
 from gg.models.driver.flags import CLANG, Effect
 from gg.models.driver.languages import by_name
@@ -308,7 +308,7 @@ def _no_integrated_as(command: DriverCommand, known: Argument, value: bytes) -> 
     command.integrated_as = False
 
 
-HANDLERS: Mapping[Effect, Handler] = {
+HANDLERS: Mapping[Effect, OptionHandler] = {
     Effect.COMPILE: _compile,
     Effect.ASSEMBLY: _assembly,
     Effect.PREPROCESS: _preprocess,

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from gg.light.regex import regex
 from gg.models.binutils.common import expand
 from gg.models.binutils.options import Unmodelled
-from gg.models.drafts import Answer, Call, Probe, RunReal
+from gg.models.drafts import Call, ModelAnswer, Probe, RunReal
 from gg.models.driver.drafting import VERSION, Drafting, DriverCall, ProbeMemory, check_call
 from gg.models.driver.flags import CLANG, GCC
 from gg.models.driver.parse import parse
-from gg.models.driver.refusals import Refused, question, run_real
+from gg.models.driver.refusals import MustRunReal, question, run_real
 from gg.models.driver.toolchain_facts import Facts, Toolchain
 from gg.models.driver.variables import kept, refusal
 
@@ -39,7 +39,7 @@ class DriverModel:
         self._toolchain = toolchain
         self._memory: ProbeMemory | None = None
 
-    def __call__(self, call: Call, probe: Probe) -> Answer:
+    def __call__(self, call: Call, probe: Probe) -> ModelAnswer:
         why = refusal(call, probe)
         if why:
             return RunReal(why)
@@ -49,7 +49,7 @@ class DriverModel:
             return RunReal(str(reason))
         return self._answer(call, probe, args, responses)
 
-    def _answer(self, call: Call, probe: Probe, args: Sequence[bytes], responses: Sequence[bytes]) -> Answer:
+    def _answer(self, call: Call, probe: Probe, args: Sequence[bytes], responses: Sequence[bytes]) -> ModelAnswer:
         name = call.tool.name
         cplusplus, cpp = name in ("g++", "c++", "clang++"), name in ("cpp", "clang-cpp")
         # What needs no facts comes first: a question is answered without asking the compiler another one.
@@ -68,7 +68,7 @@ class DriverModel:
             driven, memory = DriverCall(call, probe, command, facts, env, responses), self._memory_of(probe)
             check_call(driven, memory)
             return Drafting(driven, memory, self._tools).draft()
-        except Refused as reason:
+        except MustRunReal as reason:
             return run_real(reason, command, call, probe)
 
     def _facts(self, call: Call, env: Mapping[bytes, bytes], probe: Probe) -> Facts:

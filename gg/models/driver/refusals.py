@@ -8,7 +8,7 @@ from gg.models.driver.trial import is_trial
 from gg.models.driver.variables import HELPERS
 
 
-class Refused(Exception):
+class MustRunReal(Exception):
     """The call runs for real; the text says why."""
 
     def __init__(self, why: str, *, probe: bool = False) -> None:
@@ -16,30 +16,30 @@ class Refused(Exception):
         self.probe = probe
 
 
-def question(command: DriverCommand, call: Call) -> Refused | None:
+def question(command: DriverCommand, call: Call) -> MustRunReal | None:
     """Calls that only ask, told from the command line alone."""
     if command.question:
-        return Refused(f"asks: {command.question}", probe=True)
+        return MustRunReal(f"asks: {command.question}", probe=True)
     if command.stdin:
-        return Refused("reads standard input", probe=True)
+        return MustRunReal("reads standard input", probe=True)
     if not command.sources and not command.objects:
         if command.link_words:
             return None
-        return Refused("no input files", probe=True)
+        return MustRunReal("no input files", probe=True)
     if command.output == b"-" or command.output.startswith(b"/dev/"):
-        return Refused("the output is no file", probe=True)
+        return MustRunReal("the output is no file", probe=True)
     if command.preprocess and not command.output:
-        return Refused("preprocesses to standard output", probe=True)
+        return MustRunReal("preprocesses to standard output", probe=True)
     paths = [source.path for source in command.sources]
     if any(path.startswith(b"/dev/") for path in paths):
-        return Refused("the source is no file", probe=True)
+        return MustRunReal("the source is no file", probe=True)
     tmpdir = call.env.get(b"TMPDIR", b"")
     if is_trial((*paths, *command.objects, command.output), call.cwd, tmpdir):
-        return Refused("a configure step's trial", probe=True)
+        return MustRunReal("a configure step's trial", probe=True)
     return None
 
 
-def run_real(why: Refused, command: DriverCommand, call: Call, probe: Probe) -> RunReal:
+def run_real(why: MustRunReal, command: DriverCommand, call: Call, probe: Probe) -> RunReal:
     """The answer for a refused call. What -l would find and is not made yet is read, though no argument names it."""
     libraries = [word[2:] for word in command.link_words if word.startswith(b"-l")]
     found = []
@@ -54,28 +54,28 @@ def run_real(why: Refused, command: DriverCommand, call: Call, probe: Probe) -> 
 def check(command: DriverCommand, call: Call, probe: Probe) -> None:
     """What forbids to model a call that does real work; raises."""
     if command.real or command.verbose:
-        raise Refused(command.real or "-v prints how it works")
+        raise MustRunReal(command.real or "-v prints how it works")
     stage = command.stage
     if stage is not Stage.LINK:
         if command.objects:
-            raise Refused("files for the linker, and no link")
+            raise MustRunReal("files for the linker, and no link")
         if not command.sources:
-            raise Refused("no input files")
+            raise MustRunReal("no input files")
         _check_stage(command, stage)
     elif any(source.language.header for source in command.sources) and (
         command.objects or len({source.language.header for source in command.sources}) > 1
     ):
-        raise Refused("a header among what is linked")
+        raise MustRunReal("a header among what is linked")
     elif command.output and len(command.sources) > 1 and command.sources[0].language.header:
-        raise Refused("one output for several headers")
+        raise MustRunReal("one output for several headers")
     if command.emit_llvm and stage is Stage.LINK:
-        raise Refused("-emit-llvm of a link")
+        raise MustRunReal("-emit-llvm of a link")
     for path in (*(source.path for source in command.sources), *command.plugins):
         if probe.kind(path if path.startswith(b"/") else call.cwd + b"/" + path) is not PathKind.FILE:
-            raise Refused("a source that is not there")
+            raise MustRunReal("a source that is not there")
     _check_tool_dirs(command, call, probe)
     if any(b"=" in flag and b"-fuse-ld" in flag and b"/" in flag for flag in command.link_flags):
-        raise Refused("a linker by its path")
+        raise MustRunReal("a linker by its path")
 
 
 def specs_read(command: DriverCommand, call: Call, probe: Probe) -> list[bytes]:
@@ -87,13 +87,13 @@ def specs_read(command: DriverCommand, call: Call, probe: Probe) -> list[bytes]:
 def _check_stage(command: DriverCommand, stage: Stage) -> None:
     """What a driver that stops before the link makes of each source."""
     if command.output and len(command.sources) > 1:
-        raise Refused("one output for several sources")
+        raise MustRunReal("one output for several sources")
     if stage is Stage.PREPROCESS and not all(source.language.preprocessed for source in command.sources):
-        raise Refused("preprocesses what needs no preprocessing")
+        raise MustRunReal("preprocesses what needs no preprocessing")
     if stage is Stage.ASSEMBLY and not all(source.language.compiled for source in command.sources):
-        raise Refused("compiles assembly to assembly")
+        raise MustRunReal("compiles assembly to assembly")
     if command.emit_pch and not command.output:
-        raise Refused("-emit-pch without -o")
+        raise MustRunReal("-emit-pch without -o")
 
 
 def _check_tool_dirs(command: DriverCommand, call: Call, probe: Probe) -> None:
@@ -104,4 +104,4 @@ def _check_tool_dirs(command: DriverCommand, call: Call, probe: Probe) -> None:
         for name in (*HELPERS, b"cc1", b"cc1plus"):
             for path in (directory + name, directory + b"/" + name):
                 if probe.kind(call.cwd + b"/" + path) is PathKind.FILE:
-                    raise Refused(f"{text(name)} in a -B directory")
+                    raise MustRunReal(f"{text(name)} in a -B directory")

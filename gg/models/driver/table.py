@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gg.light.slotted import replace
-from gg.models.driver.argument import Argument, Handler, OptionList
+from gg.models.driver.argument import Argument, OptionHandler, OptionList
 from gg.models.driver.flags import ROWS, Effect, Marks, ValuePlace
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _group(effect: Effect, *, link_only: bool) -> OptionList:
 class FlagTable:
     """The options that one flavour of driver knows."""
 
-    def __init__(self, flavour: str, handlers: Mapping[Effect, Handler]) -> None:
+    def __init__(self, flavour: str, handlers: Mapping[Effect, OptionHandler]) -> None:
         self._handlers = handlers
         self._whole: dict[bytes, Argument] = {}
         self._begins: dict[bytes, Argument] = {}

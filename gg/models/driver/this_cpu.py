@@ -17,8 +17,6 @@ from gg.light.regex import regex
 from gg.models.driver.command import DriverCommand, Stage
 from gg.models.driver.flags import GCC
 
-Words = Sequence[bytes]
-
 SPECS = b"specs"
 INSTEAD = b"instead"
 _X86 = regex(rb"x86_64-|i[3-6]86-")
@@ -27,7 +25,7 @@ _NATIVE = (b"-march=native", b"-mtune=native")
 _RECORDS = (b"-grecord-command-line", b"-frecord-command-line", b"-grecord-gcc-switches", b"-frecord-gcc-switches")
 
 
-def elsewhere(command: DriverCommand, argv: Words, target: bytes, meaning: Words) -> bytes:
+def elsewhere(command: DriverCommand, argv: Sequence[bytes], target: bytes, meaning: Sequence[bytes]) -> bytes:
     """How to have `meaning`, all of the call's machine options as the driver hands them on, on any machine; else empty.
 
     The first word says which way, the others are the compiler's.
@@ -39,13 +37,13 @@ def elsewhere(command: DriverCommand, argv: Words, target: bytes, meaning: Words
     return b" ".join(found) if all(map(_PLAIN.fullmatch, found)) else b""
 
 
-def _last_is_native(flags: Words) -> bool:
+def _last_is_native(flags: Sequence[bytes]) -> bool:
     """Whether the last -march= and the last -mtune= are `native`, or there is none of the one kind."""
     last = {flag.partition(b"=")[0]: flag for flag in flags if flag.startswith((b"-march=", b"-mtune=", b"-mcpu="))}
     return bool(last) and all(flag in _NATIVE for flag in last.values())
 
 
-def _of_gcc(command: DriverCommand, flags: Words, meaning: Words) -> Words:
+def _of_gcc(command: DriverCommand, flags: Sequence[bytes], meaning: Sequence[bytes]) -> Sequence[bytes]:
     """What the processor has said: up to the first -mtune=, with which it ends. The driver adds the call's own options."""
     ends = [index for index, word in enumerate(meaning) if word.startswith(b"-mtune=")]
     if command.specs or not ends:
@@ -55,7 +53,7 @@ def _of_gcc(command: DriverCommand, flags: Words, meaning: Words) -> Words:
     return () if own - Counter(meaning[ends[0] + 1 :]) else (SPECS, *words)
 
 
-def _of_clang(command: DriverCommand, argv: Words, meaning: Words) -> Words:
+def _of_clang(command: DriverCommand, argv: Sequence[bytes], meaning: Sequence[bytes]) -> Sequence[bytes]:
     compiles = command.stage is not Stage.LINK and all(source.language.compiled for source in command.sources)
     plain = not any(word.startswith(b"@") or word in _RECORDS or word == b"--" for word in argv)
     return (INSTEAD, *meaning) if compiles and plain and all(word in argv for word in command.native) else ()

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Closure", "Cluster", "Computed", "Disk", "Header", "LocalDisk", "Scanner", "Signature", "Stamp"]
+__all__ = ["Closure", "Cluster", "Computed", "Disk", "DiskSignature", "Header", "LocalDisk", "Scanner", "Stamp"]
 
 if TYPE_CHECKING:
-    from gg.models.includes.disk import Disk, LocalDisk, Signature, Stamp
+    from gg.models.includes.disk import Disk, DiskSignature, LocalDisk, Stamp
     from gg.models.includes.include_graph import Cluster, Header
     from gg.models.includes.scanner import Closure, Scanner
     from gg.models.includes.unit import Computed

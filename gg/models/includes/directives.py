@@ -31,11 +31,11 @@ class Form:
     MACRO_CALL: Final = b"X"  # a macro with arguments (`#include F(x)`), its name alone
     UNRESOLVED: Final = b"U"  # #include of something else
     OPAQUE: Final = b"O"  # .incbin or .include of what only the assembler will know
-    CLOCKS: Final = b"!"  # no name: a letter for each token that tells the time and occurs (`Clock`)
+    CLOCKS: Final = b"!"  # no name: a letter for each token that tells the time and occurs (`TimeMacro`)
     FORCED: Final = b"f"  # -include of the command line; in no file
 
 
-class Clock:
+class TimeMacro:
     """The letters of tokens that tell the time."""
 
     DATE: Final = b"D"  # __DATE__
@@ -43,7 +43,7 @@ class Clock:
     TIMESTAMP: Final = b"S"  # __TIMESTAMP__
 
 
-HAZARDS: Final = {ord(Clock.DATE): 1, ord(Clock.TIME): 2, ord(Clock.TIMESTAMP): 4}
+HAZARDS: Final = {ord(TimeMacro.DATE): 1, ord(TimeMacro.TIME): 2, ord(TimeMacro.TIMESTAMP): 4}
 """The bit of each such token; those of system headers are shifted by SYSTEM_HAZARDS."""
 SYSTEM_HAZARDS: Final = 3
 

@@ -12,7 +12,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import Protocol
 
 # A file's change time (ns; no program can set it), inode, size: equal signatures, equal bytes, once it is settled.
-Signature = tuple[int, int, int]
+DiskSignature = tuple[int, int, int]
 # A directory's device, inode, and change time (ns): equal stamps, equal names, once the directory is settled.
 Stamp = tuple[int, int, int]
 
@@ -49,7 +49,7 @@ class Disk(Protocol):
 
     def exists(self, path: bytes) -> bool: ...
 
-    def signatures(self, paths: Sequence[bytes]) -> list[Signature | None]:
+    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
         """The signature of each file; None for what is not there or is a directory."""
         ...
 
@@ -61,11 +61,11 @@ class Disk(Protocol):
         """The whole content; OSError if it cannot be read."""
         ...
 
-    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
         """What `keep` was last given for this path and kind, if the file had this signature then."""
         ...
 
-    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
         """Remember a result for later sessions. Only called for settled files, after their content was read."""
         ...
 
@@ -102,8 +102,8 @@ class LocalDisk:
     def exists(self, path: bytes) -> bool:
         return os.access(path, os.F_OK)
 
-    def signatures(self, paths: Sequence[bytes]) -> list[Signature | None]:
-        answer: list[Signature | None] = []
+    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
+        answer: list[DiskSignature | None] = []
         for path in paths:
             try:
                 info = os.stat(path)
@@ -129,8 +129,8 @@ class LocalDisk:
         with open(path, "rb", buffering=0) as file:
             return file.readall()
 
-    def lexed(self, path: bytes, kind: str, signature: Signature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
         return None
 
-    def keep(self, path: bytes, kind: str, signature: Signature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
         return None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gg.core.ticks import time_settled
-from gg.models.includes.disk import Disk, Signature
+from gg.models.includes.disk import Disk, DiskSignature
 from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, lookup
@@ -36,7 +36,7 @@ class FileState:
 
     __slots__ = ("bodies", "checked", "lexed", "nodes", "path", "signature", "trusted", "volatile")
 
-    def __init__(self, path: bytes, volatile: bool, signature: Signature) -> None:
+    def __init__(self, path: bytes, volatile: bool, signature: DiskSignature) -> None:
         self.path = path
         self.volatile = volatile
         self.signature = signature
@@ -72,7 +72,7 @@ class Files:
         """The files that stay as they are for the session."""
         return [path for path, state in self._known.items() if not state.volatile]
 
-    def signature(self, path: bytes) -> Signature | None:
+    def signature(self, path: bytes) -> DiskSignature | None:
         """The signature under which a file was lexed; None if that could not tell the next change."""
         state = self._known.get(path)
         return state.signature if state is not None and state.trusted else None

@@ -19,7 +19,7 @@ from gg.formats.make_rule import prerequisites
 from gg.light.slotted import replace, slotted
 from gg.models.drafts import Scan, SearchPath
 from gg.models.includes.chain import SearchPlace
-from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Clock
+from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, TimeMacro
 from gg.models.includes.disk import Disk
 from gg.models.includes.include_graph import Cluster, Header
 from gg.models.includes.lexed_files import Files
@@ -29,9 +29,9 @@ from gg.models.includes.tree import SearchedTree
 from gg.models.includes.unit import Computed, Unit
 
 _TOKENS = (
-    ("__DATE__", HAZARDS[ord(Clock.DATE)]),
-    ("__TIME__", HAZARDS[ord(Clock.TIME)]),
-    ("__TIMESTAMP__", HAZARDS[ord(Clock.TIMESTAMP)]),
+    ("__DATE__", HAZARDS[ord(TimeMacro.DATE)]),
+    ("__TIME__", HAZARDS[ord(TimeMacro.TIME)]),
+    ("__TIMESTAMP__", HAZARDS[ord(TimeMacro.TIMESTAMP)]),
 )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gg.light.regex import regex
 from gg.light.slotted import slotted
-from gg.models.toolchain.transcript import Command, Transcript
+from gg.models.toolchain.transcript import Argv, Transcript
 
 INPUTS = b"/dev/null"
 OUTPUT = b"/gg-output"
@@ -34,9 +34,9 @@ class LinkLine:
 
     linker: bytes
     collect: bytes
-    argv: Command
-    before: Command
-    after: Command
+    argv: Argv
+    before: Argv
+    after: Argv
     start_files: tuple[bytes, ...]
     end_files: tuple[bytes, ...]
     libraries: tuple[bytes, ...]
@@ -78,7 +78,7 @@ def parse(transcript: Transcript, linker: bytes) -> LinkLine | None:
     )
 
 
-def link_command(said: Transcript) -> Command | None:
+def link_command(said: Transcript) -> Argv | None:
     """The command of a driver's answer that links, None when it only compiles (cpp, or -c among the flags)."""
     for command in reversed(said.commands):
         if INPUTS in command and not {b"-cc1", b"-cc1as", b"-quiet"} & set(command):  # -quiet: GCC's compiler proper
@@ -86,12 +86,12 @@ def link_command(said: Transcript) -> Command | None:
     return None
 
 
-def is_collect(argv: Command) -> bool:
+def is_collect(argv: Argv) -> bool:
     """Whether a driver's command starts GCC's collect2, which looks for the linker itself."""
     return argv[0].rpartition(b"/")[2].startswith(b"collect2")
 
 
-def linker_choice(argv: Command) -> bytes:
+def linker_choice(argv: Argv) -> bytes:
     """What the command's last -fuse-ld says ("gold"), empty without one."""
     found = [word[9:] for word in argv if word.startswith(b"-fuse-ld=")]
     return found[-1] if found else b""
@@ -101,12 +101,12 @@ def _is_object(word: bytes) -> bool:
     return not word.startswith(b"-") and _OBJECT.search(word) is not None
 
 
-def _objects(words: Command) -> tuple[bytes, ...]:
+def _objects(words: Argv) -> tuple[bytes, ...]:
     taken = [False, *(word in _PAIRED for word in words)]
     return tuple(word for word, value in zip(words, taken, strict=False) if not value and _is_object(word))
 
 
-def _library_dirs(argv: Command) -> tuple[bytes, ...]:
+def _library_dirs(argv: Argv) -> tuple[bytes, ...]:
     found: list[bytes] = []
     for index, word in enumerate(argv):
         if word == b"-L":
@@ -116,7 +116,7 @@ def _library_dirs(argv: Command) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def _after(argv: Command, *options: bytes) -> bytes:
+def _after(argv: Argv, *options: bytes) -> bytes:
     """The operand of the last of `options`, joined by `=` or as the next word."""
     found = b""
     for index, word in enumerate(argv):

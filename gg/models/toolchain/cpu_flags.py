@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from gg.models.toolchain.transcript import Command, Transcript
+from gg.models.toolchain.transcript import Argv, Transcript
 
-Flags = tuple[bytes, ...]
+CpuFlags = tuple[bytes, ...]
 
 _NATIVE = frozenset((b"-march=native", b"-mtune=native", b"-mcpu=native", b"-mfpu=auto"))
 
@@ -16,7 +16,7 @@ def is_native(flag: bytes) -> bool:
     return flag in _NATIVE
 
 
-def expansion(said: Transcript) -> Flags | None:
+def expansion(said: Transcript) -> CpuFlags | None:
     """All the machine flags, `native` ones replaced, of the compiler proper's command; None when it is not there."""
     command = next((c for c in said.commands if b"/dev/null" in c), None)
     if command is None:
@@ -25,7 +25,7 @@ def expansion(said: Transcript) -> Flags | None:
     return None if not found or any(is_native(flag) for flag in found) else found
 
 
-def _of_gcc(command: Command) -> Flags:
+def _of_gcc(command: Argv) -> CpuFlags:
     """cc1's -m flags and --param words, in their order: the driver hands them on in the order they were given."""
     found: list[bytes] = []
     for index, word in enumerate(command):
@@ -36,7 +36,7 @@ def _of_gcc(command: Command) -> Flags:
     return tuple(found)
 
 
-def _of_clang(command: Command) -> Flags:
+def _of_clang(command: Argv) -> CpuFlags:
     """The processor, and each feature as an option of cc1, for those that the driver has no flag for."""
     found: list[bytes] = []
     for word, value in pairwise(command):

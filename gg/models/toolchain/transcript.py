@@ -14,7 +14,7 @@ import re
 from gg.light.regex import regex
 from gg.light.slotted import slotted
 
-Command = tuple[bytes, ...]
+Argv = tuple[bytes, ...]
 
 _WORD = regex(rb'"((?:[^"\\]|\\.)*)"|(\S+)', re.DOTALL)
 _ESCAPE = regex(rb"\\(.)", re.DOTALL)
@@ -35,7 +35,7 @@ class Transcript:
     version: tuple[int, ...] = ()
     version_line: bytes = b""
     target: bytes = b""
-    commands: tuple[Command, ...] = ()
+    commands: tuple[Argv, ...] = ()
     specs: tuple[bytes, ...] = ()
     compiler_path: tuple[bytes, ...] = ()
     library_path: tuple[bytes, ...] = ()
@@ -46,7 +46,7 @@ class Transcript:
     cross: bool = False
 
 
-def split_command(line: bytes) -> Command:
+def split_command(line: bytes) -> Argv:
     """The arguments that a driver printed on one line."""
     return tuple(_ESCAPE.sub(rb"\1", match[1]) if match[1] is not None else match[2] for match in _WORD.finditer(line))
 

@@ -56,7 +56,7 @@ class _Process:
     words: tuple[bytes, ...]
     acts: bool = False
     goes_on: bool = False  # it is find, which drops the status of what it starts
-    text: shelltext.Text = field(default_factory=shelltext.Text)
+    text: shelltext.ShellFacts = field(default_factory=shelltext.ShellFacts)
     ignored: list[bytes] = field(default_factory=list)
     by_hand: list[tuple[bytes, bytes]] = field(default_factory=list)
     above: Heeded | None = None  # what those above it do about its own status
@@ -70,7 +70,7 @@ class Branches:
         self._root = root + b"/"
         self._makefiles = Makefiles()
         self._processes: dict[tuple[int, int], _Process] = {}
-        self._scripts: dict[tuple[object, ...], shelltext.Text] = {}
+        self._scripts: dict[tuple[object, ...], shelltext.ShellFacts] = {}
         self._own = os.getpid()
 
     def of(self, pid: int, argv: Sequence[bytes]) -> Heeded:
@@ -138,7 +138,7 @@ class Branches:
             process.acts = processes.program(pid).startswith(self._root) and not tool_name(name)
         return process
 
-    def _text(self, pid: int, name: bytes, words: Sequence[bytes]) -> shelltext.Text:
+    def _text(self, pid: int, name: bytes, words: Sequence[bytes]) -> shelltext.ShellFacts:
         """What the text of a shell does."""
         options, lasting = invoked.options(words), _lasting(pid)
         if options.given is not None:
@@ -147,10 +147,10 @@ class Branches:
         if not options.script:
             return _read(invoked.standard_input(pid), options, lasting)
         if os.path.basename(options.script).startswith(_BUILDERS):
-            return shelltext.Text()
+            return shelltext.ShellFacts()
         return self._script(invoked.script(pid, options.script), options)
 
-    def _script(self, path: bytes | None, options: invoked.Options) -> shelltext.Text:
+    def _script(self, path: bytes | None, options: invoked.ShellOptions) -> shelltext.ShellFacts:
         if path is None:
             return _read(invoked.ANYTHING, options, ALL)
         info = os.stat(path)
@@ -160,7 +160,7 @@ class Branches:
         return self._scripts[key]
 
 
-def _read(text: bytes, options: invoked.Options, lasting: int) -> shelltext.Text:
+def _read(text: bytes, options: invoked.ShellOptions, lasting: int) -> shelltext.ShellFacts:
     return shelltext.read(b"set -o pipefail\n" * options.pipefail + text, ends=options.ends, lasting=lasting)
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 
 from gg.record.hearers.processes import parent_of
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest
 
 MOUNTS = "it sees other files by its paths (another mount namespace, or root)"
 USER = "another user runs it"
@@ -27,7 +27,7 @@ def room() -> str:
         os.close(fd)
 
 
-def why_real(request: Request) -> str:
+def why_real(request: RecorderRequest) -> str:
     """Why no call of this caller, of whatever tool, may leave a placeholder; empty when it may.
 
     A placeholder would be the recorder's file, at the recorder's path.
@@ -41,7 +41,7 @@ def why_real(request: Request) -> str:
     return HIDDEN if request.umask & stat.S_IRUSR else ""
 
 
-def here(request: Request, path: bytes) -> bytes:
+def here(request: RecorderRequest, path: bytes) -> bytes:
     """The file that the caller calls `path`, by a path of this process. The caller waits, so that its root can be entered."""
     if not request.away:
         return path

@@ -26,7 +26,7 @@ ANYTHING = b"eval anything || :\n"
 """The text of a shell whose text nobody can read."""
 
 
-class Options(NamedTuple):
+class ShellOptions(NamedTuple):
     """What a shell's arguments say. `given`: the text of `-c`; `script`: its file; neither: it reads its standard input."""
 
     given: bytes | None
@@ -35,7 +35,7 @@ class Options(NamedTuple):
     pipefail: bool
 
 
-def options(words: Sequence[bytes]) -> Options:
+def options(words: Sequence[bytes]) -> ShellOptions:
     """Of a shell called with these words, its own name first."""
     rest = list(words[1:])
     if rest and os.path.basename(words[0]) == b"busybox":
@@ -55,7 +55,7 @@ def options(words: Sequence[bytes]) -> Options:
     if rest and rest[0] == b"-":
         del rest[0]
     given = b"c" in letters
-    return Options(
+    return ShellOptions(
         (rest[0] if rest else b"") if given else None,
         rest[0] if rest and not given and b"s" not in letters else b"",
         b"e" in letters or b"-errexit" in named,

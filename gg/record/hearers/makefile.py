@@ -43,7 +43,7 @@ _ANY = b"\0"
 
 
 @slotted()
-class Text:
+class MakefileFacts:
     """What matters of one file."""
 
     ignored: tuple[bytes, ...] = ()
@@ -54,7 +54,7 @@ class Text:
     included: tuple[bytes, ...] = ()
 
 
-def read(path: bytes) -> Text:
+def read(path: bytes) -> MakefileFacts:
     """OSError."""
     with open(path, "rb") as file:
         text = _JOINED.sub(b" ", file.read())
@@ -64,7 +64,7 @@ def read(path: bytes) -> Text:
     by_hand = list(_by_hand(text))
     stamped = tuple(line for lines in by_hand for line in _stamped(lines.lines, lines.target))
     pairs = tuple((line, name) for each in by_hand for line in each.lines for name in each.names)
-    return Text(ignored, bool(_EVERY.search(text)), stamped, pairs, names, tuple(included))
+    return MakefileFacts(ignored, bool(_EVERY.search(text)), stamped, pairs, names, tuple(included))
 
 
 class _ByHand(NamedTuple):
@@ -112,7 +112,7 @@ class Makefiles:
     """What is ignored in the makefiles of a directory; each file is read once while it stays as it is."""
 
     def __init__(self) -> None:
-        self._texts: dict[bytes, tuple[tuple[int, int], Text]] = {}
+        self._texts: dict[bytes, tuple[tuple[int, int], MakefileFacts]] = {}
 
     def ignored(self, words: Sequence[bytes], directory: bytes) -> list[bytes]:
         """Regular expressions of the ignored commands of `make`, started with these words in `directory`."""
@@ -136,9 +136,9 @@ class Makefiles:
                 found += [(_pattern(line), os.path.join(directory, path)) for path in paths if _ANY not in path]
         return found
 
-    def _all(self, words: Sequence[bytes], directory: bytes) -> list[Text]:
+    def _all(self, words: Sequence[bytes], directory: bytes) -> list[MakefileFacts]:
         wanted = list(_named(words)) or [name for name in _DEFAULT if os.path.exists(os.path.join(directory, name))][:1]
-        texts: dict[bytes, Text] = {}
+        texts: dict[bytes, MakefileFacts] = {}
         while wanted and len(texts) < _MOST:
             path = os.path.join(directory, wanted.pop())
             if path in texts or path.endswith((b".Po", b".Plo", b".Tpo", b".d")):
@@ -150,7 +150,7 @@ class Makefiles:
                     wanted += glob.glob(os.path.join(directory, full)) if _ANY not in full else ()
         return list(texts.values())
 
-    def _text(self, path: bytes) -> Text:
+    def _text(self, path: bytes) -> MakefileFacts:
         info = os.stat(path)
         stamp = info.st_mtime_ns, info.st_size
         known = self._texts.get(path)
@@ -159,7 +159,7 @@ class Makefiles:
         return known[1]
 
 
-def _values(texts: Sequence[Text], words: Sequence[bytes]) -> dict[bytes, bytes]:
+def _values(texts: Sequence[MakefileFacts], words: Sequence[bytes]) -> dict[bytes, bytes]:
     return {**_NAMES, b"MAKE": words[0], **{name: value for text in texts for name, value in text.names.items()}}
 
 

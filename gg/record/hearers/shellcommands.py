@@ -11,7 +11,7 @@ from gg.light.regex import regex
 from gg.models.tool_names import tool_name
 from gg.record.hearers.shelltokens import ANY
 
-Command = tuple[bytes, ...]
+ShellWords = tuple[bytes, ...]
 
 _DESCENDS = (b"cd", b"make", b"gmake", b"test", b"[", b"echo", b":", b"true", b"set")
 """What a makefile does for each of its directories: `(cd $d && make) || eval $failcom`, `|| fail=yes`, `|| case … esac`
@@ -26,17 +26,17 @@ _OWN = frozenset(
 _FILE_TESTS = (b"-e", b"-f", b"-s", b"-x", b"-r", b"-a")
 
 
-def descend(commands: Sequence[Command]) -> bool:
+def descend(commands: Sequence[ShellWords]) -> bool:
     """Whether all that these do is to have make build other directories."""
     return all(os.path.basename(command[0]) in _DESCENDS for command in commands)
 
 
-def is_a_step(command: Command) -> bool:
+def is_a_step(command: ShellWords) -> bool:
     """Whether it only goes on with what was made, or fails as well."""
     return command[0] in _STEPS or tool_name(os.path.basename(command[0])) is not None
 
 
-def asked_for(command: Command) -> list[bytes]:
+def asked_for(command: ShellWords) -> list[bytes]:
     """The files whose existence a command asks for."""
     if command[0] not in _ASKS and command[0].strip(ANY):  # `[` is a pattern of names, too
         return []

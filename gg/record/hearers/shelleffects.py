@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Sequence, Set
 
 from gg.models.tool_names import tool_name
-from gg.record.hearers.shellcommands import Command
+from gg.record.hearers.shellcommands import ShellWords
 
 NOTHING = 0
 """What follows in a recipe of make: `gg.record.hearers.makefile` knows what make goes by."""
@@ -40,9 +40,9 @@ class Effects:
         self._lasting: set[int] = set()
         self._latest = self._count = 0
         self._made: set[bytes] = set()
-        self._before: list[Command] = []
+        self._before: list[ShellWords] = []
 
-    def saw(self, command: Command, *, writes: bool, anded: Sequence[Command], in_function: bool) -> None:
+    def saw(self, command: ShellWords, *, writes: bool, anded: Sequence[ShellWords], in_function: bool) -> None:
         """`writes`: into a file, by a redirection. `anded`: what must have gone well for it. A function may be called anywhere."""
         number = self._count = self._count + 1
         self._at[id(command)] = _FIRST if in_function else number
@@ -53,21 +53,21 @@ class Effects:
         if tool_name(os.path.basename(command[0])):
             self._made |= _names(command) | {b"a.out"}
 
-    def repeated(self, commands: Iterable[Command]) -> None:
+    def repeated(self, commands: Iterable[ShellWords]) -> None:
         """The body of a loop: what lasts in one turn comes before the next turn."""
         commands = list(commands)
         if self.any_lasts(commands):
             self._at |= dict.fromkeys(map(id, commands), _FIRST)
 
-    def guarded(self, commands: Sequence[Command], by: Sequence[Command]) -> None:
+    def guarded(self, commands: Sequence[ShellWords], by: Sequence[ShellWords]) -> None:
         """`commands`, in braces or parentheses, run only if `by` went well."""
         if self.any_lasts(commands):
             self._before += by
 
-    def any_lasts(self, commands: Iterable[Command]) -> bool:
+    def any_lasts(self, commands: Iterable[ShellWords]) -> bool:
         return not self._lasting.isdisjoint(map(id, commands))
 
-    def needed(self, every: Iterable[Command], ends_by: Set[int], functions: Set[bytes]) -> list[Command]:
+    def needed(self, every: Iterable[ShellWords], ends_by: Set[int], functions: Set[bytes]) -> list[ShellWords]:
         """The commands whose truth must be known. `ends_by`: ids of those by whose failure the text ends, or a function of it;
         `functions`: of the text, whose commands are among `every` themselves.
         """
@@ -81,7 +81,7 @@ class Effects:
             and not (_builds(each) or each[0] in functions)
         ]
 
-    def _lasts(self, command: Command, writes: bool) -> bool:
+    def _lasts(self, command: ShellWords, writes: bool) -> bool:
         name = os.path.basename(command[0])
         if not self._which or _builds(command):
             return False
@@ -96,11 +96,11 @@ class Effects:
         return name not in _PASSES or (name == b"sed" and any(word.startswith(b"-i") for word in command))
 
 
-def _builds(command: Command) -> bool:
+def _builds(command: ShellWords) -> bool:
     return os.path.basename(command[0]) in _BUILDS
 
 
-def _names(command: Command) -> set[bytes]:
+def _names(command: ShellWords) -> set[bytes]:
     """The files that a command is about, without directories: those that it is given, and the objects that are made of them."""
     given = {os.path.basename(word) for word in command[1:] if not word.startswith(b"-")}
     return given | {name.rpartition(b".")[0] + b".o" for name in given if b"." in name}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.record.hearers.shellcommands import (
-    Command,
+    ShellWords,
     asked_for,
     descend,
     files,
@@ -65,16 +65,16 @@ class _Group:
     """A list that is being read: in braces, parentheses, an `if`, or at the top."""
 
     opener: bytes = b""
-    commands: list[Command] = field(default_factory=list)  # of the list at hand, up to the last `;`
-    every: list[Command] = field(default_factory=list)
-    tested: list[Command] = field(default_factory=list)  # by the `if`
+    commands: list[ShellWords] = field(default_factory=list)  # of the list at hand, up to the last `;`
+    every: list[ShellWords] = field(default_factory=list)
+    tested: list[ShellWords] = field(default_factory=list)  # by the `if`
     condition: bool = False
     otherwise: bool = False  # in the `else` of the `if`
-    tail: list[Command] = field(default_factory=list)  # of the list before, dropped if anything follows
-    ends: list[Command] = field(default_factory=list)  # of branches: each may be the last
-    anded: list[Command] = field(default_factory=list)  # those before the `&&` that it stands after
+    tail: list[ShellWords] = field(default_factory=list)  # of the list before, dropped if anything follows
+    ends: list[ShellWords] = field(default_factory=list)  # of branches: each may be the last
+    anded: list[ShellWords] = field(default_factory=list)  # those before the `&&` that it stands after
     function: bool = False
-    before: list[Command] = field(default_factory=list)  # those before the `||` that it stands after
+    before: list[ShellWords] = field(default_factory=list)  # those before the `||` that it stands after
     last: bytes = b""
 
 
@@ -88,25 +88,27 @@ class _Reader:
     def __init__(self, ends: bool, lasting: int) -> None:
         self._effects = Effects(lasting)
         self._writes = False  # the command that is being read does, into a file
-        self.found: list[Command] = []
-        self.dropped: list[Command] = []
+        self.found: list[ShellWords] = []
+        self.dropped: list[ShellWords] = []
         self._text = b""
-        self._kept: list[Command] = []  # their status is kept in a variable, and passed on
-        self._previous: list[Command] = []  # whose status `$?` is
+        self._kept: list[ShellWords] = []  # their status is kept in a variable, and passed on
+        self._previous: list[ShellWords] = []  # whose status `$?` is
         self._chained = False  # by `&&`: the next command's status is that of all
         self._declares = False  # a function's body comes
         self._ends_on_failure = ends
-        self._every: list[Command] = []
-        self._anded: list[Command] = []  # the next command runs if these go well
-        self._decides: list[Command] = []  # what runs if these go well is more than a further step to the same output
-        self._background: list[Command] = []
+        self._every: list[ShellWords] = []
+        self._anded: list[ShellWords] = []  # the next command runs if these go well
+        self._decides: list[
+            ShellWords
+        ] = []  # what runs if these go well is more than a further step to the same output
+        self._background: list[ShellWords] = []
         self.looked: list[bytes] = []  # words of files whose existence is asked for
         self.sources = False  # it reads other texts
         self.functions: set[bytes] = set()
         self.calls_tools = False  # some function of the text does more than text
         self._stack = [_Group()]
         self._words: list[bytes] = []
-        self._pending: list[Command] = []  # before a `||` whose right side comes now
+        self._pending: list[ShellWords] = []  # before a `||` whose right side comes now
         self._negated = False
         self._cases = 0  # that are open
         self._pattern = False  # what comes is a pattern of a `case`
@@ -133,12 +135,12 @@ class _Reader:
         if any(command[0] == b"wait" for command in self.found):
             self.found += self._background
 
-    def split(self) -> tuple[list[Command], list[Command]]:
+    def split(self) -> tuple[list[ShellWords], list[ShellWords]]:
         """The commands whose status is dropped, and all others. One text may have the same words twice."""
         if self._ends_on_failure:
             return [], []
         dropped = _ids(self.dropped) - _ids(self._kept)
-        sides: tuple[list[Command], list[Command]] = [], []
+        sides: tuple[list[ShellWords], list[ShellWords]] = [], []
         for each in self._every:
             sides[id(each) not in dropped].append(each)
         return sides
@@ -273,7 +275,7 @@ class _Reader:
             top.tested.append(command)
         self._negated = False
 
-    def _follow(self, command: Command) -> None:
+    def _follow(self, command: ShellWords) -> None:
         """A command comes after what was read of its list: that is dropped, unless this one only ends the shell by its status."""
         top = self._stack[-1]
         if command[0] in (b"exit", b"return") and (len(command) == 1 or command[1:] == (ANY,)):
@@ -338,17 +340,17 @@ class _Reader:
             top.tested += group.every
 
 
-def _ids(commands: Sequence[Command]) -> set[int]:
+def _ids(commands: Sequence[ShellWords]) -> set[int]:
     return {id(command) for command in commands}
 
 
 @slotted()
-class Text:
+class ShellFacts:
     """What a text does: the commands that it tests, and those whose status it drops."""
 
-    tested: list[Command] = field(default_factory=list)
-    dropped: list[Command] = field(default_factory=list)
-    heeded: list[Command] = field(default_factory=list)  # all others, where some are dropped
+    tested: list[ShellWords] = field(default_factory=list)
+    dropped: list[ShellWords] = field(default_factory=list)
+    heeded: list[ShellWords] = field(default_factory=list)  # all others, where some are dropped
     looked: list[bytes] = field(default_factory=list)  # words of files whose existence it asks for
 
     def tests(self, argv: Sequence[bytes]) -> bool:
@@ -363,25 +365,25 @@ class Text:
         return dropped and not any(may_be(command, argv) for command in self.heeded)
 
 
-def read(text: bytes, *, ends: bool = False, lasting: int = NOTHING) -> Text:
+def read(text: bytes, *, ends: bool = False, lasting: int = NOTHING) -> ShellFacts:
     """`ends`: the shell that runs it ends at the first failure (-e). `lasting`: which effects count, after what may fail."""
     if not (_has_choices(text) or (lasting and b"&&" in text)):
-        return Text()
+        return ShellFacts()
     reader = _Reader(ends, lasting)
     try:
         reader.read(text[:_MOST])
     except _Unclear:
-        return Text([(ANY,)])
+        return ShellFacts([(ANY,)])
     if len(text) > _MOST:
-        return Text([(ANY,)])
+        return ShellFacts([(ANY,)])
     if _TRAPS.search(text):  # each failure is told to a command of the text
-        return Text([(ANY,)])
+        return ShellFacts([(ANY,)])
     functions = reader.functions if reader.calls_tools else set()
     if reader.sources:  # functions of which are of another text
         functions = functions | {command[0] for command in reader.found if not is_known(command[0])}
     found = [(ANY,) if command[0] in functions or command[0] == b"eval" else command for command in reader.found]
     dropped, others = reader.split()
-    return Text(found, dropped, others if dropped else [], reader.looked)
+    return ShellFacts(found, dropped, others if dropped else [], reader.looked)
 
 
 def _has_choices(text: bytes) -> bool:
@@ -392,7 +394,7 @@ def _has_choices(text: bytes) -> bool:
     return any(word in text for word in _MAY_MATTER) and _MATTERS.search(text) is not None
 
 
-def may_be(command: Command, argv: Sequence[bytes]) -> bool:
+def may_be(command: ShellWords, argv: Sequence[bytes]) -> bool:
     """Whether a call may be this command, as far as its words tell."""
     if ANY not in command[0] and os.path.basename(command[0]) != os.path.basename(argv[0]):
         return False

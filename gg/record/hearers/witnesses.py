@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gg.models.drafts import Call, Draft
     from gg.record.hearers.audience import Audience
     from gg.record.hearers.branches import Branches
-    from gg.record.protocol import Request
+    from gg.record.protocol import RecorderRequest
 
 
 class Witnessed(NamedTuple):
@@ -52,7 +52,7 @@ class Witnesses:
 
         return Branches(self._root)
 
-    def of(self, draft: Draft, call: Call, request: Request) -> Witnessed:
+    def of(self, draft: Draft, call: Call, request: RecorderRequest) -> Witnessed:
         """Who would notice, this call's outputs aside."""
         why = self._limits.why_at_once(request.pid)
         if why:
@@ -64,7 +64,7 @@ class Witnesses:
         why = "" if draft.work in IN_PLACE else why  # the status of an edit need not be true
         return Witnessed(why, by, excused, self._is_heard(request), stamps)
 
-    def _listening(self, draft: Draft, request: Request) -> tuple[str, int]:
+    def _listening(self, draft: Draft, request: RecorderRequest) -> tuple[str, int]:
         """Why what the call prints cannot wait, empty if it can; and who passes it on."""
         if request.streams == self._passed_down:
             return "", 0
@@ -72,7 +72,7 @@ class Witnesses:
         why = self._audience.why_at_once(out, errors, request.pid, tried=draft.work not in IN_PLACE)
         return why, int(self._audience.by)
 
-    def _is_heard(self, request: Request) -> bool:
+    def _is_heard(self, request: RecorderRequest) -> bool:
         """Whether what it prints goes anywhere. libtool compiles once more for a static library, with all of it dropped."""
         if not self._passed_down or request.streams == self._passed_down:
             return True

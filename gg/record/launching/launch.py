@@ -25,7 +25,7 @@ from gg.host import native_programs as native
 from gg.models.tool_names import tool_name
 from gg.record.hearers.callers import room
 from gg.record.launching import inherited
-from gg.record.server import Handler, Server
+from gg.record.server import RequestHandler, Server
 
 if TYPE_CHECKING:
     from gg.models.declared.declared_tool import Declarations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _PASSED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
-class Build:
+class RecordedCommand:
     """One recorded command: `start` it, `serve` its tools, `close`."""
 
     def __init__(self, workspace: Workspace, *, interpose: bool, caught: Sequence[Declarations] = ()) -> None:
@@ -98,7 +98,7 @@ class Build:
     def _is_caught(self, path: str) -> bool:
         return any(each.called(os.fsencode(path)) for each in self._caught)
 
-    def serve(self, handler: Handler) -> int:
+    def serve(self, handler: RequestHandler) -> int:
         """Answer its tools until it ends; its exit status, -N when signal N ended it."""
         assert self._child is not None
         child = self._child

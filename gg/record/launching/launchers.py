@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from gg.light.slotted import replace
 from gg.models.tool_names import LAUNCHERS, tool_name
-from gg.record.protocol import Request
+from gg.record.protocol import RecorderRequest
 
 # They change the command line: relative paths, another program around the compiler, options taken out.
 _SETTINGS = (
@@ -26,7 +26,7 @@ def is_launcher(name: bytes) -> bool:
     return tool_name(os.path.basename(name)) in LAUNCHERS
 
 
-def launched(request: Request) -> Request | None:
+def launched(request: RecorderRequest) -> RecorderRequest | None:
     """The call in a launcher's call; None when there is none (`ccache -s`), or it is not the launcher's whole work."""
     compiler = request.argv[1] if len(request.argv) > 1 else b"-"
     if compiler.startswith(b"-") or _changes(request.env):

@@ -10,13 +10,11 @@ from gg.core.ids import sandbox_path
 from gg.errors import GGError
 from gg.record import protocol
 from gg.record.memo.whole_commands import MARK, Memo
-from gg.record.protocol import Op, Request
+from gg.record.protocol import Op, RecorderRequest, SendReply
 
 if TYPE_CHECKING:
     from gg.models.declared.declared_tool import Declarations
-    from gg.record.calls import Calls
-
-Reply = Callable[[bytes], None]
+    from gg.record.calls import CallCounts
 
 
 class Traced:
@@ -29,7 +27,7 @@ class Traced:
         patterns: Declarations,
         find: Callable[[bytes, bytes, bytes], bytes | None],
         clean: Callable[[Mapping[bytes, bytes]], Mapping[bytes, bytes]],
-        calls: Calls,
+        calls: CallCounts,
         tracer: str,
     ) -> None:
         self._memo = memo
@@ -39,7 +37,7 @@ class Traced:
         self._calls = calls
         self._tracer = os.fsencode(tracer)
 
-    def handle(self, request: Request, reply: Reply) -> bool:
+    def handle(self, request: RecorderRequest, reply: SendReply) -> bool:
         """Answer the request if it is about such a command; False if it is not."""
         if request.op is not Op.CALL or not request.argv:
             return False
@@ -61,7 +59,7 @@ class Traced:
             reply(protocol.reply_exec(program, request.argv, ()))
         return True
 
-    def _answer(self, program: bytes, request: Request, reply: Reply) -> None:
+    def _answer(self, program: bytes, request: RecorderRequest, reply: SendReply) -> None:
         env = self._clean(request.env)
         key = self._memo.key(program, request, env)
         try:
@@ -77,7 +75,7 @@ class Traced:
         argv = (b"gg-trace", self._memo.begin(key, program), program, *request.argv)
         reply(protocol.reply_exec(self._tracer, argv, protocol.edits_for_real(env)))
 
-    def _ended(self, request: Request) -> None:
+    def _ended(self, request: RecorderRequest) -> None:
         try:
             self._memo.ended(request.argv[1], int(request.argv[2]))
         except (GGError, OSError, KeyError, IndexError, ValueError) as error:

@@ -33,7 +33,7 @@ _RANDOM = (b"/dev/random", b"/dev/urandom", b"/dev/hwrng")
 _OWN = (b"/proc/self/cmdline", b"/proc/self/exe", b"/proc/self/fd", b"/proc/self/maps")
 _INHERITED = (b"/proc/self/cgroup", b"/proc/self/mountinfo", b"/proc/self/mounts")  # ours are the command's too
 
-Input = tuple[str, str, str]
+MemoInput = tuple[str, str, str]
 
 
 def state_of(kind: str, path: bytes, files: FileDB) -> str:
@@ -153,7 +153,7 @@ class _Refused(Exception):
 
 def read_report(
     report: bytes, started: int, files: FileDB, *, draws_names: bool = False
-) -> tuple[tuple[Input, ...], CommandOutcome, dict[BlobId, bytes]] | str:
+) -> tuple[tuple[MemoInput, ...], CommandOutcome, dict[BlobId, bytes]] | str:
     """The inputs, the outcome (status 0), and where its files are; or why there are none. The report is removed.
 
     `draws_names`: it is known to read random numbers just for the names of scratch files.
@@ -179,7 +179,7 @@ class _Report:
         self._real: dict[bytes, bytes] = {}
         self._made: dict[bytes, bool] = {}
 
-    def read(self) -> tuple[tuple[Input, ...], CommandOutcome, dict[BlobId, bytes]]:
+    def read(self) -> tuple[tuple[MemoInput, ...], CommandOutcome, dict[BlobId, bytes]]:
         self._load()
         inputs = dict.fromkeys(i for kind, path in self._looks for i in self._input(kind, path))
         inputs.update(dict.fromkeys(i for path in self._before for i in self._was(path)))
@@ -241,7 +241,7 @@ class _Report:
             at = path.find(b"/../", at + 1)
         return False
 
-    def _input(self, kind: str, path: bytes) -> Iterator[Input]:
+    def _input(self, kind: str, path: bytes) -> Iterator[MemoInput]:
         if self._ignored(kind, path):
             return
         if kind == "D":
@@ -283,7 +283,7 @@ class _Report:
                 names.discard(name) if state == "a" else names.add(name)
         return blake3(b"\0".join(sorted(names))).hexdigest()
 
-    def _was(self, path: bytes) -> Iterator[Input]:
+    def _was(self, path: bytes) -> Iterator[MemoInput]:
         """The state before of what was changed."""
         state, copy = self._before[path]
         if state == "f":

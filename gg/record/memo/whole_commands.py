@@ -31,7 +31,7 @@ from gg.store.base import Key, Kind, get_one
 
 if TYPE_CHECKING:
     from gg.host.filedb import FileDB
-    from gg.record.protocol import Request
+    from gg.record.protocol import RecorderRequest
     from gg.store.base import Store
 
 VERSION = 1
@@ -76,7 +76,7 @@ class Memo:
             return False
         return stdin == "/dev/null" or stdin.startswith(("/dev/pts/", "/dev/tty"))
 
-    def key(self, program: bytes, request: Request, env: Mapping[bytes, bytes]) -> Key:
+    def key(self, program: bytes, request: RecorderRequest, env: Mapping[bytes, bytes]) -> Key:
         """Where the variants of this call are kept."""
         kept = {k: v for k, v in env.items() if k not in (b"_", b"OLDPWD", b"SHLVL")}
         if kept.get(b"PWD") == request.cwd:  # some shells say where they are, some do not

@@ -30,9 +30,9 @@ from gg.host.files import Signature, write_whole
 from gg.light.regex import regex
 from gg.models.drafts import Completed
 
-Run = Callable[[Sequence[bytes], Mapping[bytes, bytes], bytes], Completed]
+RunTool = Callable[[Sequence[bytes], Mapping[bytes, bytes], bytes], Completed]
 Watched = dict[bytes, bytes]  # a path to its packed signature, or to nothing if nothing is there
-Kept = dict[bytes, tuple[Completed, Watched]]
+KeptAnswers = dict[bytes, tuple[Completed, Watched]]
 
 _VERSION = 1
 _LEAST_ROW = 8  # bytes of an answer, as it is kept
@@ -50,13 +50,13 @@ class Answers:
     What is not kept there is looked for in the file `common`, and what is new goes to both.
     """
 
-    def __init__(self, path: bytes, run: Run, common: bytes | None = None) -> None:
+    def __init__(self, path: bytes, run: RunTool, common: bytes | None = None) -> None:
         self._path = path
         self._common = common
         self._run = run
-        self._kept: Kept | None = None
-        self._others: Kept | None = None
-        self._new: Kept = {}
+        self._kept: KeptAnswers | None = None
+        self._others: KeptAnswers | None = None
+        self._new: KeptAnswers = {}
         self._signatures: Watched = {}
         self._search_dirs: dict[bytes, frozenset[bytes]] = {}
 
@@ -146,14 +146,14 @@ class Answers:
         return self._search_dirs[key]
 
 
-def _write(path: bytes, kept: Kept, new: Kept) -> None:
+def _write(path: bytes, kept: KeptAnswers, new: KeptAnswers) -> None:
     every = {**kept, **new}
     rows = [[key, *answer, watched] for key, (answer, watched) in (every if len(every) <= _MOST else new).items()]
     with suppress(StoreError):
         write_whole(path, msgpack.packb([_VERSION, rows]))
 
 
-def _load(path: bytes) -> Kept:
+def _load(path: bytes) -> KeptAnswers:
     try:
         with open(path, "rb") as file:
             data = file.read()

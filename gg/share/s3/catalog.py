@@ -23,7 +23,7 @@ from blake3 import blake3
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError, StoreError
 from gg.light.named import NamedTuple
-from gg.share.s3.log import Entry, Signed
+from gg.share.s3.log import LogEntry, Signed
 from gg.store.base import Key, Kind, Stored
 
 VERSION = 2
@@ -146,7 +146,7 @@ class Catalog:
                     self._db.executemany(_PUT_RECORD, rows)
         return wrong
 
-    def _apply_objects(self, entry: Entry, trusted: bool) -> None:
+    def _apply_objects(self, entry: LogEntry, trusted: bool) -> None:
         from gg.share.s3.pack import decode_index
 
         stamp, born = entry.stamp, entry.stamp / 1e6

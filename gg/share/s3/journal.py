@@ -68,7 +68,7 @@ class Journal:
             self._catalog.synced()
             return True
 
-    async def publish(self, entry: log.Entry) -> None:
+    async def publish(self, entry: log.LogEntry) -> None:
         """Write one entry, with the time that it is; several, if it is large. It is in the catalog then too."""
         if entry.records and self._keyring.own is None:
             raise StoreError("there is no key to sign results with", hint="make one with: gg key new")
@@ -77,7 +77,7 @@ class Journal:
         if len(self._loose) > _MANY:
             await self._bundle()
 
-    async def _publish(self, entry: log.Entry) -> None:
+    async def _publish(self, entry: log.LogEntry) -> None:
         self._stamp = max(int(self._clock() * 1e6), self._stamp + 1)
         entry = entry._replace(stamp=self._stamp)
         own = self._keyring.own

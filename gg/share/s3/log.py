@@ -64,7 +64,7 @@ class LooseObject(NamedTuple):
     expires: int
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """What one batch has changed. A record with None for its bytes is one that was deleted."""
 
     stamp: int
@@ -79,12 +79,12 @@ class Signed(NamedTuple):
     wrong. `size`: of its body in bytes, unpacked.
     """
 
-    entry: Entry
+    entry: LogEntry
     signer: bytes | None
     size: int = 0
 
 
-def encode(entry: Entry, sign: Sign | None) -> bytes:
+def encode(entry: LogEntry, sign: Sign | None) -> bytes:
     """The bytes of an entry. `sign(data)` gives the public key and the signature."""
     from zstandard import ZstdCompressor
 
@@ -118,7 +118,7 @@ def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
     raw = decompress(body, min(most, _MOST_BODY))
     reader = BoundedReader(raw, "an entry of the store's log")
     reader.array(5, 5)
-    entry = Entry(
+    entry = LogEntry(
         stamp=reader.number(),
         packs=tuple([_pack(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
         alone=tuple([_alone(reader) for _ in range(reader.array(0, _MOST_ITEMS))]),
@@ -129,9 +129,9 @@ def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
     return Signed(entry, signer, len(raw))
 
 
-def split(entry: Entry) -> list[Entry]:
+def split(entry: LogEntry) -> list[LogEntry]:
     """`entry`, or several that say the same, each small enough to be read; what has objects comes first."""
-    parts: list[Entry] = []
+    parts: list[LogEntry] = []
     records: list[tuple[Key, bytes | None]] = []
     size = 0
     first = entry._replace(records=())
@@ -139,7 +139,7 @@ def split(entry: Entry) -> list[Entry]:
         more = len(data or b"") + DIGEST_SIZE
         if records and (size + more > MOST_RECORDS or len(records) >= _MOST_ITEMS):
             parts.append(first._replace(records=tuple(records)))
-            first, records, size = Entry(entry.stamp), [], 0
+            first, records, size = LogEntry(entry.stamp), [], 0
         records.append((key, data))
         size += more
     return [*parts, first._replace(records=tuple(records))]

@@ -16,7 +16,7 @@ from gg.share.bucket_service import BucketService
 from gg.share.keys import Keyring
 from gg.share.s3.catalog import Catalog
 from gg.share.s3.journal import Journal
-from gg.share.s3.log import Entry, LooseObject, PackNote
+from gg.share.s3.log import LogEntry, LooseObject, PackNote
 from gg.share.s3.pack import blob_name, pack_name
 from gg.share.s3.packer import ObjectToPack, Packed, PackSource, plan
 from gg.share.s3.reader import Reader
@@ -145,11 +145,11 @@ class Remote:
     ) -> None:
         """Have these objects there, then these records. Objects that are there already are not sent; old ones renewed."""
         await self.journal.sync(older_s=float("inf"))
-        entry = Entry(0, gone=tuple(gone), records=tuple(records))
+        entry = LogEntry(0, gone=tuple(gone), records=tuple(records))
         sent, claimed = await self._send(groups, source)
         try:
             entry = entry._replace(packs=tuple(sent), alone=tuple(self._pending.values()))
-            if entry != Entry(0):
+            if entry != LogEntry(0):
                 self._pending = {}
                 await self.journal.publish(entry)
         finally:
@@ -167,7 +167,7 @@ class Remote:
         self._pending.update(alone)
         from gg.share.s3.log import Signed
 
-        self.catalog.apply([([], Signed(Entry(int(now * 1e6), alone=tuple(alone.values())), b""))], {b""})
+        self.catalog.apply([([], Signed(LogEntry(int(now * 1e6), alone=tuple(alone.values())), b""))], {b""})
 
     async def _send(
         self, groups: Mapping[str, Sequence[ObjectToPack]], source: PackSource

@@ -181,7 +181,7 @@ def _block(data: bytes) -> None:
 
 
 ENTRY = log.encode(
-    log.Entry(
+    log.LogEntry(
         5,
         (log.PackNote(b"p" * 32, 10, 20, b"index"),),
         (log.LooseObject(KEY, 1, 2),),
