@@ -13,7 +13,7 @@ from gg.core.ids import BlobId, SandboxPath, sandbox_path
 from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import Directory, File, Group, Output, Symlink, Thunk, Work
 from gg.host import native_programs as native
-from gg.sdk.program_files import Programs
+from gg.sdk.program_files import ProgramFiles
 from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
 from gg.workspace.workspace import Workspace
@@ -58,7 +58,7 @@ def _at_home(home: Path) -> Iterator[None]:
 
 
 def _program(workspace: Workspace, store: DirectoryStore) -> tuple[SandboxPath, Group]:
-    programs = Programs(workspace, store)
+    programs = ProgramFiles(workspace, store)
     program, entries = programs.find(b"cp", {})
     programs.close()
     kept = [entry for entry in entries if isinstance(entry, (File, Symlink, Directory))]

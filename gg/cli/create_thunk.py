@@ -37,9 +37,9 @@ def command(
     A REF is what gg-hash or gg-create-thunk printed. `@{GGHASH:REF}` in an argument becomes the name that the input
     has for the program. A program that writes a placeholder as its output goes on as that thunk.
     """
-    from gg.cli.create_thunk_run import Request, create
+    from gg.cli.create_thunk_run import CreateThunkArguments, create
 
-    request = Request(arguments=(function, *arguments))
+    request = CreateThunkArguments(arguments=(function, *arguments))
     given = {"envar": envar, "value": value, "thunk": thunk, "executable": executable, "output": output, "link": link}
     request.options |= {name: list(values) for name, values in given.items()}
     request.options["placeholder"] = [placeholder] if placeholder else []

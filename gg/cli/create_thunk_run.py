@@ -16,7 +16,7 @@ _NAMES |= {f"-{letter}": name for name, letter in (*_REPEATED.items(), *_ONCE.it
 
 
 @dataclass(slots=True)
-class Request:
+class CreateThunkArguments:
     """What is asked for, by the options' names."""
 
     options: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in (*_REPEATED, *_ONCE)})
@@ -26,9 +26,9 @@ class Request:
         return self.options[name][-1] if self.options[name] else ""
 
 
-def parse(arguments: Sequence[str]) -> Request | None:
+def parse(arguments: Sequence[str]) -> CreateThunkArguments | None:
     """The request; None for what only click can answer."""
-    request = Request()
+    request = CreateThunkArguments()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         word = rest.pop(0)
@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str]) -> Request | None:
     return request if rest and (not timeout or timeout.isdigit()) else None
 
 
-def create(request: Request) -> str:
+def create(request: CreateThunkArguments) -> str:
     """Make the thunk; its reference."""
     from gg.errors import UsageError
     from gg.sdk.custom import Maker

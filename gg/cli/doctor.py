@@ -18,7 +18,7 @@ _SPACE = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One check. `level`: "ok", "note" (something works less well) or "bad" (gg cannot work)."""
 
     level: str
@@ -35,15 +35,15 @@ def command(debug: bool) -> int:
     return 1 if any(f.level == "bad" for f in findings) else 0
 
 
-def _asked(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _asked(check: Callable[[], Iterator[CheckResult]]) -> Iterator[CheckResult]:
     """What a check finds; what keeps it from looking is a finding too."""
     try:
         yield from check()
     except GGError as error:
-        yield Finding("bad", f"{error.what}: {error.hint}" if error.hint else error.what)
+        yield CheckResult("bad", f"{error.what}: {error.hint}" if error.hint else error.what)
 
 
-def _native() -> Iterator[Finding]:
+def _native() -> Iterator[CheckResult]:
     from gg.host import native_programs as native
 
     for find in (
@@ -56,12 +56,12 @@ def _native() -> Iterator[Finding]:
         native.finder,
     ):
         try:
-            yield Finding("ok", f"native program {find()}")
+            yield CheckResult("ok", f"native program {find()}")
         except GGError as error:
-            yield Finding("bad", f"{error.what}: {error.hint}")
+            yield CheckResult("bad", f"{error.what}: {error.hint}")
 
 
-def _compilers() -> Iterator[Finding]:
+def _compilers() -> Iterator[CheckResult]:
     from gg.models.tool_names import tool_name
 
     found: list[str] = []
@@ -69,10 +69,10 @@ def _compilers() -> Iterator[Finding]:
         path = shutil.which(name)
         if path and tool_name(os.fsencode(name)):
             found.append(name)
-    yield Finding("ok" if found else "bad", f"tools that gg models: {', '.join(found) or 'none on PATH'}")
+    yield CheckResult("ok" if found else "bad", f"tools that gg models: {', '.join(found) or 'none on PATH'}")
 
 
-def _preload() -> Iterator[Finding]:
+def _preload() -> Iterator[CheckResult]:
     """Static programs are out of a preloaded library's sight: name those that builds use most."""
     from gg.formats.elf import read_dynamic
 
@@ -87,11 +87,11 @@ def _preload() -> Iterator[Finding]:
             continue
         dynamic = read_dynamic(data)
         if dynamic is not None and dynamic.is_static_executable:
-            yield Finding("note", f"{path} is static: what it runs is seen through PATH only")
+            yield CheckResult("note", f"{path} is static: what it runs is seen through PATH only")
     yield from _watch()
 
 
-def _watch() -> Iterator[Finding]:
+def _watch() -> Iterator[CheckResult]:
     """What static programs read is seen through the kernel."""
     from gg.host import native_programs as native
 
@@ -100,13 +100,13 @@ def _watch() -> Iterator[Finding]:
     except GGError:
         return
     if can:
-        yield Finding("ok", "the kernel tells what static programs read (seccomp user notification)")
+        yield CheckResult("ok", "the kernel tells what static programs read (seccomp user notification)")
     else:
-        yield Finding("note", "the kernel does not tell what static programs read (no seccomp user notification): "
+        yield CheckResult("note", "the kernel does not tell what static programs read (no seccomp user notification): "
                       "under gg-infer they find real what their arguments name, and nothing else")  # fmt: skip
 
 
-def _namespaces() -> Iterator[Finding]:
+def _namespaces() -> Iterator[CheckResult]:
     """Whether a program can be run in a jail: the shim, which is static and ends at once, has one to itself."""
     from gg.host import native_programs as native
 
@@ -122,43 +122,43 @@ def _namespaces() -> Iterator[Finding]:
             file.write(b"".join([os.fsencode(word) + b"\0" for word in operations]))
         done = subprocess.run([jail, spec], capture_output=True, check=False)
     if done.returncode in (0, 1):  # what the shim says
-        yield Finding("ok", "user and mount namespaces work (--isolation namespace)")
+        yield CheckResult("ok", "user and mount namespaces work (--isolation namespace)")
     else:
         why = os.fsdecode(done.stderr.strip()).removeprefix("gg-jail: ")
-        yield Finding("note", f"no namespaces here: --isolation pathmap only ({why})")
+        yield CheckResult("note", f"no namespaces here: --isolation pathmap only ({why})")
 
 
-def _workspace() -> Iterator[Finding]:
+def _workspace() -> Iterator[CheckResult]:
     workspace = Workspace.find()
     if workspace is None:
-        yield Finding("note", "no workspace here yet: gg-infer makes one")
+        yield CheckResult("note", "no workspace here yet: gg-infer makes one")
         yield from _home()
         return
     if not os.access(workspace.dot, os.W_OK):
-        yield Finding("bad", f"{workspace.dot} cannot be written")
+        yield CheckResult("bad", f"{workspace.dot} cannot be written")
     free = shutil.disk_usage(workspace.dot).free
     level = "ok" if free > _SPACE else "note"
-    yield Finding(level, f"workspace {workspace.root}, state in {workspace.dot}, {free / 1e9:.1f} GB free")
+    yield CheckResult(level, f"workspace {workspace.root}, state in {workspace.dot}, {free / 1e9:.1f} GB free")
     from gg.store.directory import DirectoryStore
 
     try:
         DirectoryStore(os.fsencode(workspace.store)).close()
     except GGError as error:
-        yield Finding("bad", f"{error.what}: {error.hint}")
+        yield CheckResult("bad", f"{error.what}: {error.hint}")
 
 
-def _home() -> Iterator[Finding]:
+def _home() -> Iterator[CheckResult]:
     """Where the state of a new workspace would be."""
     from gg.workspace import settings as config
 
     usual, home = config.state_homes()[0], config.cache_home()
     if home == usual:
-        yield Finding("ok", f"state is kept in {home}")
+        yield CheckResult("ok", f"state is kept in {home}")
     else:
-        yield Finding("note", f"{usual} cannot be written: set XDG_CACHE_HOME or GG_DIR")
+        yield CheckResult("note", f"{usual} cannot be written: set XDG_CACHE_HOME or GG_DIR")
 
 
-def _team() -> Iterator[Finding]:
+def _team() -> Iterator[CheckResult]:
     """The team's store, if one is set: whether it answers, and who signs."""
     from gg.share.command_store import keyring, open_remote
     from gg.workspace import settings as config
@@ -168,7 +168,7 @@ def _team() -> Iterator[Finding]:
     if held := config.held(workspace.root if workspace else None):
         from gg.cli.consent import line
 
-        yield Finding("note", line(held))
+        yield CheckResult("note", line(held))
     if workspace is None or not settings.store:
         return
     try:
@@ -177,11 +177,20 @@ def _team() -> Iterator[Finding]:
             remote.run(remote.sync)
         finally:
             remote.close()
-        yield Finding("ok", f"team's store {remote.where} answers")
+        yield CheckResult("ok", f"team's store {remote.where} answers")
         own = keyring(settings).own
-        yield Finding("ok", f"results are signed by {own.name}") if own else Finding("note", "no key: gg key new")
+        yield (
+            CheckResult("ok", f"results are signed by {own.name}") if own else CheckResult("note", "no key: gg key new")
+        )
     except GGError as error:
-        yield Finding("bad", f"{error.what}: {error.hint}")
+        yield CheckResult("bad", f"{error.what}: {error.hint}")
 
 
-_CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (_native, _compilers, _preload, _namespaces, _workspace, _team)
+_CHECKS: tuple[Callable[[], Iterator[CheckResult]], ...] = (
+    _native,
+    _compilers,
+    _preload,
+    _namespaces,
+    _workspace,
+    _team,
+)

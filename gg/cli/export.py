@@ -18,7 +18,7 @@ from gg.workspace import settings as config
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from gg.export.steps import Graph
+    from gg.export.steps import StepGraph
     from gg.observe.build_events import BuildEvent
 
 FORMATS = ("nix", "ninja", "graphviz", "json")
@@ -45,7 +45,7 @@ def command(output: str | None, batch: float | None, debug: bool, form: str, tar
     return status
 
 
-def _export(graph: Graph, form: str, output: str | None, batch: float | None) -> None:
+def _export(graph: StepGraph, form: str, output: str | None, batch: float | None) -> None:
     if form == "nix":
         _nix(graph, output or "gg-nix", batch)
         return
@@ -57,7 +57,7 @@ def _export(graph: Graph, form: str, output: str | None, batch: float | None) ->
             file.write(text)
 
 
-def _writer(form: str) -> Callable[[Graph], str]:
+def _writer(form: str) -> Callable[[StepGraph], str]:
     if form == "ninja":
         from gg.export.ninja import ninja
 
@@ -72,7 +72,7 @@ def _writer(form: str) -> Callable[[Graph], str]:
 
 
 @contextmanager
-def _loaded(targets: Sequence[str]) -> Iterator[tuple[Graph, int]]:
+def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
     """The targets' graph with its store open, and the status of what failed."""
     from gg.export.steps import load
     from gg.force.composition import Composition
@@ -102,7 +102,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[Graph, int]]:
         composition.close()
 
 
-def _nix(graph: Graph, directory: str, batch: float | None) -> None:
+def _nix(graph: StepGraph, directory: str, batch: float | None) -> None:
     from gg.export import nix_expression as nix
 
     derivations, commands = nix.export(

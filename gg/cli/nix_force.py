@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gg.errors import UsageError
 from gg.nix.derivation import read
-from gg.nix.derivation_graph import Failed, Force, Tally, plan
+from gg.nix.derivation_graph import DerivationCounts, FailedBuilder, Force, plan
 from gg.nix.store_paths import query
 from gg.workspace import history
 from gg.workspace.workspace import Workspace
@@ -87,10 +87,12 @@ def _default_file() -> str:
     return "." if os.path.exists("default.nix") else "<nixpkgs>"
 
 
-def _force(derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool) -> Tally:
+def _force(
+    derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool
+) -> DerivationCounts:
     todo = plan(derivations)
     if not todo.build and not todo.fetch:
-        return Tally()
+        return DerivationCounts()
     from gg.host.filedb import FileDB
     from gg.nix.builder_thunk import BuilderThunks
     from gg.sdk.service import Service
@@ -115,7 +117,7 @@ def _tell(text: bytes) -> None:
     sys.stderr.flush()
 
 
-def _help(failed: Sequence[Failed], *, keep: bool) -> None:
+def _help(failed: Sequence[FailedBuilder], *, keep: bool) -> None:
     """How to look into a build that failed; with `keep` it is run again here, and nix keeps its directory."""
     for each in failed:
         words = ["nix-store", "--realise", "--keep-failed", each.path]

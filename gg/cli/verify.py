@@ -18,7 +18,7 @@ from gg.workspace.engine_names import ENGINES
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gg.compare.again import Finding, Report
+    from gg.compare.again import NondeterministicOutput, VerificationReport
     from gg.core.ids import ThunkId
     from gg.observe.build_events import ThunkFailed
     from gg.workspace.workspace import Workspace
@@ -104,7 +104,7 @@ def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId],
     return list(roots), files
 
 
-def _status(report: Report) -> int:
+def _status(report: VerificationReport) -> int:
     if report.interrupted:
         return Interrupted.exit_code
     if report.status:
@@ -124,7 +124,7 @@ def _failed(event: ThunkFailed) -> None:
 # What a person is told
 
 
-def _print(report: Report) -> None:
+def _print(report: VerificationReport) -> None:
     for (_, output), findings in _by_output(report).items():
         click.echo(f"{output}: {_depends(report, findings)}")
         click.echo(f"  made by: {shlex.join(findings[0].command)}")
@@ -146,14 +146,14 @@ def _print(report: Report) -> None:
         click.echo(f"{report.thunks} thunks, each run {times} more time{'s' * (times != 1)}: {same}")
 
 
-def _by_output(report: Report) -> dict[tuple[str, str], list[Finding]]:
-    found: dict[tuple[str, str], list[Finding]] = {}
+def _by_output(report: VerificationReport) -> dict[tuple[str, str], list[NondeterministicOutput]]:
+    found: dict[tuple[str, str], list[NondeterministicOutput]] = {}
     for each in report.findings:
         found.setdefault((each.label, each.output), []).append(each)
     return found
 
 
-def _depends(report: Report, findings: Sequence[Finding]) -> str:
+def _depends(report: VerificationReport, findings: Sequence[NondeterministicOutput]) -> str:
     """What the output seems to depend on, by the runs in which it came out otherwise."""
     differing = {each.run for each in findings}
     still = [run for run in report.plan if not run.clock]
@@ -166,7 +166,7 @@ def _depends(report: Report, findings: Sequence[Finding]) -> str:
     return "differs from run to run" if still else "differs"
 
 
-def _print_json(report: Report) -> None:
+def _print_json(report: VerificationReport) -> None:
     for each in report.findings:
         line: dict[str, Any] = {
             "event": "differs",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gg.compare.dated import Dated, dated
 from gg.compare.differ import Difference, differences
 from gg.compare.makers import leaves_as_it_is, makers
-from gg.compare.repeat import Again, Repeats, Run, differing, runs
+from gg.compare.repeat import Again, Repeats, Repetition, differing, runs
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.resolve import Values
@@ -36,18 +36,18 @@ if TYPE_CHECKING:
 _COMPARED = 512 << 20  # bytes: of larger files only the digests are compared
 
 
-class Finding(NamedTuple):
+class NondeterministicOutput(NamedTuple):
     """An output that came out otherwise. `label`: what a person calls its thunk; `output`: the file, as a path here."""
 
     label: str
     output: str
-    run: Run
+    run: Repetition
     differences: tuple[Difference, ...]
     command: tuple[str, ...]
 
 
 @slotted(frozen=False)
-class Report:
+class VerificationReport:
     """What a verification came to.
 
     `thunks`: how many were repeated, each as often as `plan` has runs. `words`: those that printed something else.
@@ -56,8 +56,8 @@ class Report:
     """
 
     thunks: int = 0
-    plan: tuple[Run, ...] = ()
-    findings: list[Finding] = field(default_factory=list)
+    plan: tuple[Repetition, ...] = ()
+    findings: list[NondeterministicOutput] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     status: int = 0
@@ -91,11 +91,11 @@ class Verifier:
         engines: Sequence[str],
         times: int,
         environment: Mapping[str, str],
-    ) -> Report:
+    ) -> VerificationReport:
         """Force `roots`, then repeat them and all below them `times` on each engine. `files`: what is verified besides, made by
         calls that ran for real.
         """
-        report = Report(plan=tuple(runs(engines, times)))
+        report = VerificationReport(plan=tuple(runs(engines, times)))
         settled = self._force(roots, report)
         if report.status:
             return report
@@ -123,7 +123,7 @@ class Verifier:
         report.findings.sort(key=lambda each: (place[each.label], each.output, each.run))
         return report
 
-    def _force(self, roots: Sequence[ThunkId], report: Report) -> list[Settled]:
+    def _force(self, roots: Sequence[ThunkId], report: VerificationReport) -> list[Settled]:
         """All that the roots are made of, done, each after what it depends on. So is what made the files that were real when
         they were read.
         """
@@ -198,7 +198,7 @@ class Verifier:
 
     # Comparing
 
-    def _compare(self, again: Again, report: Report) -> None:
+    def _compare(self, again: Again, report: VerificationReport) -> None:
         first, run, result = again
         name = self._label(first)
         if isinstance(result, Failure):
@@ -212,7 +212,7 @@ class Verifier:
                 continue
             path = os.fsdecode(self._outside(output.path).removeprefix(self._prefix))
             command = tuple(os.fsdecode(word) for word in first.thunk.argv)
-            found.append(Finding(name, path, run, self._differences(one, other), command))
+            found.append(NondeterministicOutput(name, path, run, self._differences(one, other), command))
         with self._lock:
             report.findings += found
             same = (first.reduction.stdout, first.reduction.stderr) == (result.stdout, result.stderr)
@@ -273,7 +273,7 @@ def verify(
     environment: Mapping[str, str],
     tell: Callable[[str], None],
     failed: Callable[[ThunkFailed], None],
-) -> Report:
+) -> VerificationReport:
     """As `Verifier.verify`, in a workspace. `tell`: of what goes on; `failed`: of commands that fail when they are first run."""
     from gg.force.composition import Composition
     from gg.workspace import known_as as names

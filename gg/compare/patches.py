@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gg.workspace.workspace import Workspace
 
 
-class Call(NamedTuple):
+class ComparedCall(NamedTuple):
     """One call after the patch. `how`: "changed", "in vain" (it ran and gave the same), "known" (it did not run), "same" (no
     input of it changed), "new", "failed". `why`: the inputs that changed.
     """
@@ -51,7 +51,7 @@ class Phase:
     command: str
     before: str = ""
     after: str = ""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ComparedCall] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     failed: str = ""
 
@@ -187,15 +187,15 @@ class Patched:
             phase.calls.append(self._call(name, thunk, before.get(path), first, second))
         phase.gone = [self._shown(path) for path in before if path not in seen]
 
-    def _call(self, name: ThunkId, thunk: Thunk, old: ThunkId | None, first: _Time, second: _Time) -> Call:
+    def _call(self, name: ThunkId, thunk: Thunk, old: ThunkId | None, first: _Time, second: _Time) -> ComparedCall:
         label, work = self._shown(thunk.outputs[0].path), thunk.work.value
         values = second.values.get(name)
         if values is None:
-            return Call(label, work, "failed")
+            return ComparedCall(label, work, "failed")
         if old is None or old not in first.values:
-            return Call(label, work, "new")
+            return ComparedCall(label, work, "new")
         if old == name:
-            return Call(label, work, "same")
+            return ComparedCall(label, work, "same")
         why = tuple(self._why(first, old, second, name))
         found: list[tuple[str, Difference]] = []
         for at, (one, other) in enumerate(zip(first.values[old], values, strict=False)):
@@ -208,8 +208,8 @@ class Patched:
                 except MissingObject as error:
                     found.append((output, Difference("", str(error))))
         if found:
-            return Call(label, work, "changed", why, tuple(found))
-        return Call(label, work, "in vain" if second.how.get(name.hex()) == "ran" else "known", why)
+            return ComparedCall(label, work, "changed", why, tuple(found))
+        return ComparedCall(label, work, "in vain" if second.how.get(name.hex()) == "ran" else "known", why)
 
     def _why(self, first: _Time, old: ThunkId, second: _Time, new: ThunkId) -> list[str]:
         """What the thunk reads that is otherwise: its arguments, its own inputs, outputs of others, and headers."""

@@ -43,7 +43,7 @@ CLOCK_S = 400 * 86400 + 5 * 3600 + 7 * 60 + 11
 """How far the clock is moved: another year, month, day, weekday, hour, minute and second."""
 
 
-class Run(NamedTuple):
+class Repetition(NamedTuple):
     """One repetition of all: where, the how manieth there, and by how many seconds the clock is moved."""
 
     engine: str
@@ -59,16 +59,20 @@ class Again(NamedTuple):
     """How one thunk was repeated. `result`: what it came to, or why it came to nothing."""
 
     first: Settled
-    run: Run
+    run: Repetition
     result: Reduction | Failure
 
 
-def runs(engines: Sequence[str], times: int) -> list[Run]:
+def runs(engines: Sequence[str], times: int) -> list[Repetition]:
     """What is to be done: `times` on each engine, the last of them with the clock moved."""
-    return [Run(name, number, CLOCK_S if number == times else 0) for name in engines for number in range(1, times + 1)]
+    return [
+        Repetition(name, number, CLOCK_S if number == times else 0)
+        for name in engines
+        for number in range(1, times + 1)
+    ]
 
 
-def marked(thunk: Thunk, run: Run, mark: str) -> Thunk:
+def marked(thunk: Thunk, run: Repetition, mark: str) -> Thunk:
     """The same command, as a thunk that nobody has met."""
     env = dict(thunk.env)
     if run.clock:
@@ -107,7 +111,7 @@ class Repeats:
         self,
         settled: Sequence[Settled],
         values: dict[ThunkId, Values],
-        plan: Sequence[Run],
+        plan: Sequence[Repetition],
         found: Callable[[Again], None],
     ) -> bool:
         """Do all runs of the plan at once; `found` is told of each end, in no order and from several threads.
@@ -139,10 +143,10 @@ class Repeats:
         return not any(isinstance(each, Outcome) and each.interrupted for each in outcomes)
 
     def _work(
-        self, settled: Sequence[Settled], values: dict[ThunkId, Values], here: Sequence[Run]
-    ) -> dict[ThunkId, tuple[Settled, Run]]:
+        self, settled: Sequence[Settled], values: dict[ThunkId, Values], here: Sequence[Repetition]
+    ) -> dict[ThunkId, tuple[Settled, Repetition]]:
         """Each repetition under its own id, with its record where a driver finds it."""
-        work: dict[ThunkId, tuple[Settled, Run]] = {}
+        work: dict[ThunkId, tuple[Settled, Repetition]] = {}
         items: dict[Key, bytes] = {}
         for each in settled:
             plain = resolve(each.name, each.thunk, b"", values).thunk
@@ -202,7 +206,7 @@ class Repeats:
 
 def _evaluate(
     driver: Driver,
-    work: dict[ThunkId, tuple[Settled, Run]],
+    work: dict[ThunkId, tuple[Settled, Repetition]],
     found: Callable[[Again], None],
     outcomes: list[Outcome | BaseException],
 ) -> None:

@@ -23,7 +23,7 @@ _MOUNT = 'mount --bind "$1" "$2" || exit 124; cd "$3" || exit 125; shift 3; exec
 _REFUSED = 124
 
 
-class Done(NamedTuple):
+class CompletedCommand(NamedTuple):
     """How a command in the copy ended."""
 
     status: int
@@ -65,7 +65,7 @@ class Twin:
                 f"{workspace.root} could not be copied to {self._top}", hint="TMPDIR says where there is room"
             )
 
-    def run(self, command: Sequence[str], cwd: str) -> Done:
+    def run(self, command: Sequence[str], cwd: str) -> CompletedCommand:
         """Run a command where the copy is the workspace; `cwd` is a directory in it. SetupError where no namespace can be had."""
         entered = [
             "unshare",
@@ -89,14 +89,14 @@ class Twin:
                 f"a copy cannot be mounted over the workspace here: {done.stderr.strip()}",
                 hint="be root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1)",
             )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CompletedCommand(done.returncode, done.stdout, done.stderr)
 
-    def gg(self, name: str, words: Sequence[str], cwd: str) -> Done:
+    def gg(self, name: str, words: Sequence[str], cwd: str) -> CompletedCommand:
         """Run one of gg's own commands in it."""
         code = f"import sys; sys.argv = {['gg-' + name, *words]!r}; from gg.cli import main; main.{name}()"
         return self.run([sys.executable, "-P", "-c", code], cwd)
 
-    def force(self, cwd: str) -> tuple[Done, dict[str, str], str]:
+    def force(self, cwd: str) -> tuple[CompletedCommand, dict[str, str], str]:
         """Force all; how it ended, of each thunk, by its id, whether it "ran" or was "cached", and what failed ones said."""
         done = self.gg("force", ["--json", "--keep-going"], cwd)
         how: dict[str, str] = {}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gg.engines.local.local_engine import LocalEngine
     from gg.engines.supplies import Supplies
 
-    Made = LocalEngine | LambdaEngine
+    OpenedEngine = LocalEngine | LambdaEngine
 
 NAMES = ENGINES
 
@@ -50,7 +50,7 @@ def make_engines(settings: Settings, supplies: Supplies) -> list[Engine]:
     return engines
 
 
-def _make(name: str, settings: Settings, supplies: Supplies) -> Sequence[Made]:
+def _make(name: str, settings: Settings, supplies: Supplies) -> Sequence[OpenedEngine]:
     """One, or one a region or machine."""
     return _MAKERS[name](settings, supplies)
 
@@ -94,7 +94,7 @@ def _spot(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
     return [open_spot_engine(settings, supplies)]
 
 
-_MAKERS: Mapping[str, Callable[[Settings, Supplies], Sequence[Made]]] = {
+_MAKERS: Mapping[str, Callable[[Settings, Supplies], Sequence[OpenedEngine]]] = {
     "local": _local,
     "lambda": _lambda,
     "remote": _remote,

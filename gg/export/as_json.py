@@ -7,12 +7,12 @@ import os
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import Entry, File, OutputOf, Symlink, Thunk
-from gg.export.steps import Graph, Step
+from gg.export.steps import Step, StepGraph
 
 VERSION = 1
 
 
-def as_json(graph: Graph) -> str:
+def as_json(graph: StepGraph) -> str:
     groups = {
         group.hex(): {
             "inputs": [_input(entry) for entry in node.entries],

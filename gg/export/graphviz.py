@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gg.core.thunk import File, OutputOf, Work
-from gg.export.steps import Graph, Step
+from gg.export.steps import Step, StepGraph
 
 _COLOURS = {
     Work.COMPILE: "lightblue",
@@ -18,7 +18,7 @@ _COLOURS = {
 }
 
 
-def graphviz(graph: Graph) -> str:
+def graphviz(graph: StepGraph) -> str:
     """Sources of the workspace are shown; the system's files and headers are not, or nobody would see anything."""
     lines = ["digraph build {", '  rankdir="LR";', '  node [fontname="sans-serif", style="filled", fillcolor="white"];']
     sources: dict[str, None] = {}
@@ -38,7 +38,7 @@ def _one_a_step(step: Step) -> list[OutputOf]:
     return list({entry.thunk: entry for entry in step.entries if isinstance(entry, OutputOf)}.values())
 
 
-def _sources(graph: Graph, step: Step) -> list[str]:
+def _sources(graph: StepGraph, step: Step) -> list[str]:
     inside = graph.root + b"/"
     return [graph.shown(e.path) for e in step.entries if isinstance(e, File) and e.path.startswith(inside)]
 

@@ -16,7 +16,7 @@ from gg.light.named import NamedTuple
 from gg.store.base import Store
 
 
-class Tree(NamedTuple):
+class ArchivedTree(NamedTuple):
     """A directory below `trees/`, with the SHA-256 of its archive: nix need not read what it has."""
 
     name: str
@@ -31,9 +31,9 @@ class Trees:
         self._directory = directory
         self._store = store
         self._known = known
-        self._made: dict[str, Tree] = {}
+        self._made: dict[str, ArchivedTree] = {}
 
-    def add(self, entries: Iterable[Entry]) -> Tree | None:
+    def add(self, entries: Iterable[Entry]) -> ArchivedTree | None:
         """The tree of these files, links and directories; None when there are none."""
         plain = sorted((e for e in entries if isinstance(e, (File, Symlink, Directory))), key=lambda e: e.path)
         if not plain:
@@ -46,7 +46,7 @@ class Trees:
             if sha256 is None:
                 self._lay(place, plain)
                 sha256 = nar.digest(os.fsencode(place)).hex()
-            tree = self._made[name] = Tree(name, sha256)
+            tree = self._made[name] = ArchivedTree(name, sha256)
         return tree
 
     def remove_others(self) -> None:

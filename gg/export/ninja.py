@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File, OutputOf
-from gg.export.steps import CannotExport, Graph, Step
+from gg.export.steps import CannotExport, Step, StepGraph
 
 _HEAD = """\
 # Written by gg export ninja: the commands that the build ran, with what each reads.
@@ -24,7 +24,7 @@ rule step
 """
 
 
-def ninja(graph: Graph) -> str:
+def ninja(graph: StepGraph) -> str:
     chains = _chains(graph)
     lines = [_HEAD]
     for chain in chains:
@@ -33,7 +33,7 @@ def ninja(graph: Graph) -> str:
     return "\n".join([*lines, f"default {targets}", ""])
 
 
-def _chains(graph: Graph) -> list[list[Step]]:
+def _chains(graph: StepGraph) -> list[list[Step]]:
     """The steps of each statement. One that writes what another has made follows it, if nobody else reads that one's."""
     maker: dict[SandboxPath, list[Step]] = {}
     chains: list[list[Step]] = []
@@ -52,7 +52,7 @@ def _chains(graph: Graph) -> list[list[Step]]:
     return chains
 
 
-def _check_alone(graph: Graph, chain: Sequence[Step], last: Step) -> None:
+def _check_alone(graph: StepGraph, chain: Sequence[Step], last: Step) -> None:
     ids = {step.id for step in chain}
     for other in graph.steps.values():
         if other.id != last.id and other.id not in ids and ids.intersection(other.needs):
@@ -62,7 +62,7 @@ def _check_alone(graph: Graph, chain: Sequence[Step], last: Step) -> None:
             )
 
 
-def _statement(graph: Graph, chain: Sequence[Step]) -> list[str]:
+def _statement(graph: StepGraph, chain: Sequence[Step]) -> list[str]:
     own = {output.path for step in chain for output in step.thunk.outputs}
     firm = [output.path for step in chain for output in step.thunk.outputs if not (output.soft or output.optional)]
     read = dict.fromkeys(path for step in chain for path in _reads(graph, step) if path not in own)
@@ -81,7 +81,7 @@ def _statement(graph: Graph, chain: Sequence[Step]) -> list[str]:
     ]
 
 
-def _reads(graph: Graph, step: Step) -> Iterable[SandboxPath]:
+def _reads(graph: StepGraph, step: Step) -> Iterable[SandboxPath]:
     """Every file it reads, those of other steps included."""
     made = [entry.path for entry in step.entries if isinstance(entry, OutputOf)]
     files = graph.groups.files(step.thunk)

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import OutputOf
-from gg.export.lay import Tree, Trees
-from gg.export.steps import CannotExport, Graph, Step
+from gg.export.lay import ArchivedTree, Trees
+from gg.export.steps import CannotExport, Step, StepGraph
 from gg.host import native_programs as native
 
 BATCH_S = 0.05
@@ -89,7 +89,9 @@ class _Batch:
         self.steps = [*other.steps, *self.steps]
 
 
-def export(graph: Graph, directory: str, *, batch: float = BATCH_S, content_addressed: bool = False) -> tuple[int, int]:
+def export(
+    graph: StepGraph, directory: str, *, batch: float = BATCH_S, content_addressed: bool = False
+) -> tuple[int, int]:
     """Write the expression to `directory`; how many derivations there are, and how many commands they run.
 
     `batch`: seconds that may be taken in (0: a derivation each).
@@ -121,7 +123,7 @@ def export(graph: Graph, directory: str, *, batch: float = BATCH_S, content_addr
     return len(batches), len(graph.steps)
 
 
-def _batches(graph: Graph, most: float) -> list[_Batch]:
+def _batches(graph: StepGraph, most: float) -> list[_Batch]:
     users: dict[ThunkId, list[ThunkId]] = {}
     for step in graph.steps.values():
         for need in step.needs:
@@ -159,9 +161,9 @@ def _known_trees(directory: str) -> dict[str, str]:
         return {}
 
 
-def _trees_of(graph: Graph, trees: Trees, batch: _Batch) -> list[Tree]:
+def _trees_of(graph: StepGraph, trees: Trees, batch: _Batch) -> list[ArchivedTree]:
     """What a derivation lays out. A step's own files first: where two say something of one path, the first counts."""
-    found: dict[Tree, None] = {}
+    found: dict[ArchivedTree, None] = {}
     for step in batch.steps:
         nodes = graph.nodes(step)
         for entries in (step.entries, *(node.entries for node in nodes)):
@@ -175,7 +177,7 @@ def _system() -> str:
     return f"{os.uname().machine}-linux"
 
 
-def _targets(graph: Graph, where: Mapping[ThunkId, ThunkId], names: Mapping[ThunkId, str]) -> dict[str, str]:
+def _targets(graph: StepGraph, where: Mapping[ThunkId, ThunkId], names: Mapping[ThunkId, str]) -> dict[str, str]:
     """Attribute to derivation. nix-build passes over names with a dot in them."""
     found: dict[str, str] = {}
     for path, step, _ in graph.targets:
@@ -195,7 +197,9 @@ def _fit(name: str) -> str:
 # The plan of a derivation
 
 
-def _plan(graph: Graph, batch: _Batch, where: Mapping[ThunkId, ThunkId], names: Mapping[ThunkId, str]) -> list[object]:
+def _plan(
+    graph: StepGraph, batch: _Batch, where: Mapping[ThunkId, ThunkId], names: Mapping[ThunkId, str]
+) -> list[object]:
     own = {step.id for step in batch.steps}
     lines: list[object] = []
     for step in batch.steps:
@@ -214,7 +218,7 @@ def _plan(graph: Graph, batch: _Batch, where: Mapping[ThunkId, ThunkId], names: 
     return lines
 
 
-def _command(graph: Graph, step: Step) -> list[str]:
+def _command(graph: StepGraph, step: Step) -> list[str]:
     thunk = step.thunk
     lines = [f"C {_said(thunk.cwd)}", f"P {_said(thunk.program)}"]
     lines += [f"A {_said(word)}" for word in thunk.argv]

@@ -56,7 +56,7 @@ class Step:
 
 
 @slotted()
-class Graph:
+class StepGraph:
     """Steps in an order in which they can run, and the targets: path here, step, number of its output."""
 
     root: bytes
@@ -78,7 +78,7 @@ def load(
     composition: Composition,
     targets: Sequence[tuple[bytes, ThunkId, int]],
     renaming: Renaming | None,
-) -> tuple[Graph, int]:
+) -> tuple[StepGraph, int]:
     """Force the targets' thunks, and what they came from; the graph, and the exit status of what failed (then it is empty)."""
     if renaming is not None and renaming.known_as:
         raise CannotExport(
@@ -93,11 +93,11 @@ def load(
     status = forcer.evaluate([thunk for _, thunk, _ in targets], finished).status
     root, groups = os.fsencode(workspace.root), Groups(composition.store)
     if status:
-        return Graph(root, {}, (), composition.store, groups), status
+        return StepGraph(root, {}, (), composition.store, groups), status
     _add_makers(composition, done, finished, root)
     made = _made(done)
     steps = {each.name: _step(each, done, made, root) for each in done.values()}
-    return Graph(root, _in_order(steps, [thunk for _, thunk, _ in targets]), targets, composition.store, groups), 0
+    return StepGraph(root, _in_order(steps, [thunk for _, thunk, _ in targets]), targets, composition.store, groups), 0
 
 
 def _add_makers(

@@ -22,7 +22,7 @@ _MEANS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class DerivationOutput:
     """`path` is empty where it depends on what is built; `hash` is set where it was fixed beforehand."""
 
     path: str
@@ -34,7 +34,7 @@ class Output:
 class Derivation:
     """`inputs`: derivations, each with those of its outputs that are wanted; `sources`: store paths."""
 
-    outputs: Mapping[str, Output]
+    outputs: Mapping[str, DerivationOutput]
     inputs: Mapping[str, tuple[str, ...]]
     sources: tuple[str, ...]
     system: str
@@ -67,7 +67,9 @@ def parse(text: bytes) -> Derivation:
             raise ValueError("it does not begin as one")
         outputs, inputs, sources, system, builder, args, env = _list(tokens, ")")
         return Derivation(
-            outputs={name: Output(path=path, method=method, hash=digest) for name, path, method, digest in outputs},
+            outputs={
+                name: DerivationOutput(path=path, method=method, hash=digest) for name, path, method, digest in outputs
+            },
             inputs={name: tuple(wanted) for name, wanted in inputs},
             sources=tuple(sources),
             system=str(system),

@@ -26,7 +26,7 @@ from gg.errors import GGError
 from gg.formats import nar
 from gg.nix.derivation import Derivation, read
 from gg.nix.hook import ended, why_not
-from gg.nix.store_paths import Tree, add, closed, query
+from gg.nix.store_paths import PathToImport, add, closed, query
 from gg.sdk.values import Result, Thunk, ThunkFailed
 
 _LISTED = re.compile(r"(?:will be (built|fetched)[^\n]*:\n((?:  /[^\n]*\n)+))")
@@ -49,7 +49,7 @@ class Future(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedBuilder:
     """A builder that failed. `why` is nix's sentence; `log` all that it has printed."""
 
     path: str
@@ -58,13 +58,13 @@ class Failed:
 
 
 @dataclass(slots=True)
-class Tally:
+class DerivationCounts:
     """What a force came to: numbers of derivations."""
 
     ran: int = 0
     cached: int = 0
     here: int = 0
-    failed: list[Failed] = field(default_factory=list)
+    failed: list[FailedBuilder] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
     @property
@@ -100,7 +100,7 @@ class Force:
         self._tell = tell
         self._keep_going = keep_going
         self._came: queue.SimpleQueue[tuple[str, Result | None, BaseException | None]] = queue.SimpleQueue()
-        self.tally = Tally()
+        self.tally = DerivationCounts()
 
     def run(self, todo: Plan) -> None:
         """Have all of it built and in nix's store, or told in `tally` why not."""
@@ -161,14 +161,14 @@ class Force:
             else:
                 self.tally.here += 1
         except ThunkFailed as failed:
-            self._failed(Failed(path, _why(path, failed), failed.stdout))
+            self._failed(FailedBuilder(path, _why(path, failed), failed.stdout))
             return False
         except GGError as trouble:
-            self._failed(Failed(path, f"error: {path}: {trouble}", b""))
+            self._failed(FailedBuilder(path, f"error: {path}: {trouble}", b""))
             return False
         return True
 
-    def _failed(self, failed: Failed) -> None:
+    def _failed(self, failed: FailedBuilder) -> None:
         self.tally.failed.append(failed)
         self._tell(failed.log + b"\n" * (bool(failed.log) and not failed.log.endswith(b"\n")))
         self._tell(failed.why.encode() + b"\n")
@@ -196,10 +196,10 @@ def _inputs(derivation: Derivation) -> list[tuple[Derivation, tuple[str, ...]]]:
     return [(read(path), names) for path, names in derivation.inputs.items()]
 
 
-def _tree(path: str, archive: str, candidates: Iterable[str]) -> Tree:
+def _tree(path: str, archive: str, candidates: Iterable[str]) -> PathToImport:
     looked = nar.References(candidates)
     _copy(archive, looked.write)
-    return Tree(path, partial(_copy, archive), tuple(sorted(looked.found)))
+    return PathToImport(path, partial(_copy, archive), tuple(sorted(looked.found)))
 
 
 def _copy(archive: str, write: nar.Write) -> None:
@@ -208,7 +208,7 @@ def _copy(archive: str, write: nar.Write) -> None:
             write(piece)
 
 
-def _check(tree: Tree) -> None:
+def _check(tree: PathToImport) -> None:
     """What nix has found the path to hold is what was made."""
     hashed = hashlib.sha256()
     tree.dump(hashed.update)

@@ -24,8 +24,8 @@ from typing import BinaryIO
 from gg.formats import nar
 from gg.nix import over, sandbox
 from gg.nix.derivation import Derivation, read
-from gg.nix.processors import Slots, own_directory
-from gg.nix.store_paths import Tree, add, closed
+from gg.nix.processors import ProcessorTokens, own_directory
+from gg.nix.store_paths import PathToImport, add, closed
 
 _LOG = 4
 _FAILED, _TIMED_OUT, _OURS = 100, 101, 1
@@ -48,7 +48,7 @@ class Offer:
 
 
 @dataclass(slots=True)
-class Asked:
+class HookConnection:
     """The side of nix: numbers of eight bytes, strings with their length, padded."""
 
     stream: BinaryIO
@@ -108,9 +108,9 @@ def serve(stream: BinaryIO, say: Callable[[str], None], state: str, infer: str) 
 
     `state`: the directory in which gg's state for all builds is. `infer`: gg-infer, a program in the store.
     """
-    nix = Asked(stream)
+    nix = HookConnection(stream)
     nix.read_settings()
-    slots = Slots(f"{state}/slots", _width(nix.settings))
+    slots = ProcessorTokens(f"{state}/slots", _width(nix.settings))
     while (offer := nix.offer()) is not None:
         derivation = read(offer.path)
         why = why_not(derivation, offer.features) or (
@@ -126,14 +126,14 @@ def serve(stream: BinaryIO, say: Callable[[str], None], state: str, infer: str) 
             say("# accept")
             say(f"gg://{state}")
             inputs, wanted = nix.texts(), nix.texts()
-            return Build(offer.path, derivation, inputs, wanted, nix.settings, state, infer, say).run(
+            return DerivationBuild(offer.path, derivation, inputs, wanted, nix.settings, state, infer, say).run(
                 _cores(nix.settings)
             )
     return 0
 
 
 @dataclass(slots=True)
-class Build:
+class DerivationBuild:
     """One derivation that was accepted."""
 
     path: str
@@ -180,13 +180,13 @@ class Build:
             self._tell(f"error: builder for '{self.path}' failed with {ended(status)}")
         return _FAILED if status else 0
 
-    def _room(self, closure: Sequence[str], top: str, records: str) -> sandbox.Room:
+    def _room(self, closure: Sequence[str], top: str, records: str) -> sandbox.SandboxMounts:
         bash = over.shell(self.derivation.builder, closure)
         settings = {"XDG_CACHE_HOME": f"{over.ROOM}/cache", "XDG_CONFIG_HOME": f"{over.ROOM}/config"}
         ours = over.binds(closure, bash, self.infer, settings, top) if bash else []
         own = [path for path in closed([_store_path(self.infer)]) if path not in set(closure)] if ours else []
         store, cache = f"{self.state}/store", f"{over.ROOM}/cache"
-        return sandbox.Room(
+        return sandbox.SandboxMounts(
             closure=[*closure, *own],
             binds=[*_sandbox_paths(self.settings), *ours],
             writable=[(records, cache), (store, f"{cache}/gg/store")] if ours else [],
@@ -196,7 +196,7 @@ class Build:
         """Give the outputs to nix, each as an archive with its references."""
         references = {o.path: self._references(closure, top, o.path) for o in self.derivation.outputs.values()}
         trees = [
-            Tree(path, partial(nar.dump, os.fsencode(_local(top, path))), tuple(found))
+            PathToImport(path, partial(nar.dump, os.fsencode(_local(top, path))), tuple(found))
             for path, found in references.items()
         ]
         return 0 if add(trees, self.path, held=list(references)) else _OURS

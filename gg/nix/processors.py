@@ -16,7 +16,7 @@ from contextlib import contextmanager
 _TURN = 1 << 20  # the byte that is locked by who asks
 
 
-class Slots:
+class ProcessorTokens:
     """`width` tokens, in the file `path`."""
 
     def __init__(self, path: str, width: int) -> None:

@@ -31,7 +31,7 @@ ETC = {"passwd": _PASSWD, "group": _GROUP, "hosts": _HOSTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
+class SandboxMounts:
     """What is shown beside the closure. `binds`: pairs of a path outside and one inside, read-only; `writable`: the same, to
     be written."""
 
@@ -50,7 +50,7 @@ def bubblewrap() -> str:
     return found
 
 
-def run(derivation: Derivation, room: Room, top: str, *, cores: int, log: int, seconds: float | None) -> int:
+def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, log: int, seconds: float | None) -> int:
     """Run the builder in the directory `top`; its exit status, negative for a signal. Outputs are then below `store(top)`.
 
     What it prints goes to the descriptor `log`. subprocess.TimeoutExpired after `seconds`.
@@ -74,7 +74,7 @@ def store(top: str) -> str:
     return f"{top}/store"
 
 
-def _walls(room: Room, top: str) -> list[str]:
+def _walls(room: SandboxMounts, top: str) -> list[str]:
     words = ["--unshare-all", "--die-with-parent", "--uid", "1000", "--gid", "100", "--hostname", "localhost"]
     words += ["--perms", "0750", "--tmpfs", "/", "--bind", store(top), "/nix/store"]
     for path in room.closure:

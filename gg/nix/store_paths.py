@@ -14,7 +14,7 @@ _EXPORT = 0x4558494E
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class PathToImport:
     """A path that is to be in the store. `dump` writes its archive."""
 
     path: str
@@ -35,7 +35,7 @@ def closed(paths: Sequence[str]) -> list[str]:
     return query("--requisites", *paths) if paths else []
 
 
-def add(trees: Sequence[Tree], deriver: str, held: Sequence[str] = ()) -> bool:
+def add(trees: Sequence[PathToImport], deriver: str, held: Sequence[str] = ()) -> bool:
     """Have nix import them; whether it did. `held`: paths whose locks nix itself holds for us."""
     env = {**given_environment(), "NIX_HELD_LOCKS": " ".join(held)}
     env["NIX_CONFIG"] = env.get("NIX_CONFIG", "") + "\nbuild-hook =\nrequire-sigs = false\n"
@@ -51,9 +51,9 @@ def add(trees: Sequence[Tree], deriver: str, held: Sequence[str] = ()) -> bool:
     return importer.returncode == 0
 
 
-def _by_reference(trees: Mapping[str, Tree]) -> list[Tree]:
+def _by_reference(trees: Mapping[str, PathToImport]) -> list[PathToImport]:
     """Those that others refer to first."""
-    ordered: dict[str, Tree] = {}
+    ordered: dict[str, PathToImport] = {}
 
     def visit(path: str, above: tuple[str, ...]) -> None:
         if path in ordered or path in above:
@@ -68,7 +68,7 @@ def _by_reference(trees: Mapping[str, Tree]) -> list[Tree]:
     return list(ordered.values())
 
 
-def _export(write: nar.Write, tree: Tree, deriver: str) -> None:
+def _export(write: nar.Write, tree: PathToImport, deriver: str) -> None:
     write((1).to_bytes(8, "little"))
     tree.dump(write)
     write(_EXPORT.to_bytes(8, "little"))

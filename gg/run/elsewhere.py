@@ -23,7 +23,7 @@ from gg.run.job import Job, RunResult
 from gg.run.loading import Libraries
 from gg.run.pathmap import record
 from gg.run.runner import LOADER_FAILED, Runner, Shown
-from gg.run.start import Command, through_links
+from gg.run.start import ExecArguments, through_links
 
 _SCRIPT_DEPTH = 5
 _MOST_LOADERS = 60
@@ -116,7 +116,7 @@ class Elsewhere(Runner):
             **dict.fromkeys((self._overlay, self._gone, self._tmp), set),
         }
 
-    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
+    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> ExecArguments:
         entries: ChainMap[SandboxPath, Entry] = ChainMap({e.path: e for e in own}, self._below(thunk.groups))
         called, path, argv = thunk.program, SandboxPath(b""), processor.arguments(thunk, self._tmp)
         for _ in range(_SCRIPT_DEPTH):
@@ -146,15 +146,15 @@ class Elsewhere(Runner):
         entries: Mapping[SandboxPath, Entry],
         own: Sequence[Shown],
         mapped: bool,
-    ) -> Command:
+    ) -> ExecArguments:
         if not mapped or not loader:
-            return Command(host, argv, mapped and not loader, ())
+            return ExecArguments(host, argv, mapped and not loader, ())
         _, loader_host = self._found(SandboxPath(loader), entries)
         library_path = dict(thunk.env).get(b"LD_LIBRARY_PATH", b"")
         libraries = self._libraries.directory(path, loader, entries, library_path)
         start = (loader, b"--library-path", libraries, b"--argv0", argv[0] if argv else path, host, *argv[1:])
         records = self._loaders(thunk, entries, own, loader, libraries, library_path)
-        return Command(loader_host, start, True, (), records, {b"GG_EXE": path})
+        return ExecArguments(loader_host, start, True, (), records, {b"GG_EXE": path})
 
     def _loaders(
         self,

@@ -25,7 +25,7 @@ from gg.run.expand import ExpandedGroup, Groups
 from gg.run.job import Isolation, Job, RunResult
 from gg.run.process import Exit, Slot
 from gg.run.report import ReportFile, link_inside
-from gg.run.start import Command, Programs
+from gg.run.start import ExecArguments, Programs
 
 LOADER_FAILED = b"error while loading shared libraries"
 _PLAIN_TMP = b"/tmp"
@@ -43,7 +43,7 @@ class _Prepared(NamedTuple):
     own: Sequence[Shown]
     targets: Sequence[bytes]
     mapped: frozenset[SandboxPath]
-    command: Command
+    command: ExecArguments
     asked: bytes
 
 
@@ -206,7 +206,7 @@ class Runner:
             static=reported.static,
         )
 
-    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> Command:
+    def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> ExecArguments:
         """How to start it here. `own`: the entries that are its own, `places`: where the bytes of those are."""
         links = {e.path: e for e in own if isinstance(e, Symlink)}
         for node in self._groups.below(thunk.groups):

@@ -34,7 +34,7 @@ class Program:
 
 
 @slotted()
-class Command:
+class ExecArguments:
     """What to give to the kernel. `mapped`: the path map works in it. `needs`: what must be there, in the sandbox's names:
     the thunk's program, the interpreters of scripts, the dynamic loader. `records` and `env`: for the path map, where
     the loader is not the host's own.
@@ -60,7 +60,7 @@ class Programs:
 
     def command(
         self, thunk: Thunk, places: Mapping[SandboxPath, bytes], links: Mapping[SandboxPath, Symlink]
-    ) -> Command:
+    ) -> ExecArguments:
         """How to start `thunk`; OSError if it cannot be. `places`: where files are that are not at their own path. `links`: those
         that are declared, which may lead elsewhere by now.
         """
@@ -74,7 +74,7 @@ class Programs:
             needs.append(path)
             if not program.interpreter:
                 loader = [SandboxPath(program.loader)] if program.loader else []
-                return Command(host, argv, program.mapped, (*needs, *loader))
+                return ExecArguments(host, argv, program.mapped, (*needs, *loader))
             argument = (program.argument,) if program.argument else ()
             argv = (program.interpreter, *argument, path, *argv[1:])
             path = SandboxPath(program.interpreter)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gg.workspace.workspace import Workspace
 
 
-class Programs:
+class ProgramFiles:
     """What was found of each program. Looked at again each time, as far as it is not the system's."""
 
     def __init__(self, workspace: Workspace, store: Store) -> None:

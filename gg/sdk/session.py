@@ -15,7 +15,7 @@ from gg.sdk.values import Blob, Out, Output, Result, Thunk
 from gg.store.base import Key, Kind
 
 if TYPE_CHECKING:
-    from gg.sdk.program_files import Programs
+    from gg.sdk.program_files import ProgramFiles
     from gg.sdk.service import Service
     from gg.workspace.settings import Held, Settings
 
@@ -44,7 +44,7 @@ class Session:
         if held := config.held(self._workspace.root):
             _warn(held, self._settings, config.given(names))
         self._store = DirectoryStore(os.fsencode(self._workspace.store))
-        self._programs: Programs | None = None
+        self._programs: ProgramFiles | None = None
         self._service: Service | None = None
         self._closed = False
 
@@ -121,9 +121,9 @@ class Session:
         if isinstance(program, Out):
             raise UsageError("the program of a thunk cannot be its own output")
         if self._programs is None:
-            from gg.sdk.program_files import Programs
+            from gg.sdk.program_files import ProgramFiles
 
-            self._programs = Programs(self._workspace, self._store)
+            self._programs = ProgramFiles(self._workspace, self._store)
         found, entries = self._programs.find(os.fsencode(program), environment)
         for entry in entries:
             making.entries[entry.path] = entry

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gg.share.s3.uri import StoreUri
     from gg.store.base import Store
 
-Tell = Callable[[str], None]
+ReportTrouble = Callable[[str], None]
 
 SOCKET = "unix:"
 _ON_AWS = frozenset({"lambda", "spot"})
@@ -26,7 +26,10 @@ _OBSTORE = ("obstore", "cryptography", "zstandard")
 
 
 def open_store(
-    workspace: Workspace, settings: config.Settings, report: Tell = lambda text: None, near: Store | None = None
+    workspace: Workspace,
+    settings: config.Settings,
+    report: ReportTrouble = lambda text: None,
+    near: Store | None = None,
 ) -> Store:
     """The store of `workspace`, in front of the team's store that `settings.store` names. `report(text)` is told of trouble with
     the latter.
@@ -59,7 +62,9 @@ def open_store(
     return _tiered(workspace, settings, remote, near, report, lent=lent, needed=needed)
 
 
-def _by_socket(workspace: Workspace, settings: config.Settings, near: Store, report: Tell, *, lent: bool) -> Store:
+def _by_socket(
+    workspace: Workspace, settings: config.Settings, near: Store, report: ReportTrouble, *, lent: bool
+) -> Store:
     """`near` before the store at the socket that `settings.store` names."""
     from gg.share.s3 import uri
     from gg.share.socket_store import SocketStore
@@ -75,7 +80,7 @@ def _tiered(
     settings: config.Settings,
     remote: Remote,
     near: Store,
-    report: Tell,
+    report: ReportTrouble,
     *,
     lent: bool,
     needed: bool,
