@@ -101,7 +101,7 @@ class Effect(Enum):
     NO_INTEGRATED_AS = auto()
 
 
-class Marks(Flag):
+class Concerns(Flag):
     """Whom else an option concerns."""
 
     NONE = 0
@@ -111,9 +111,9 @@ class Marks(Flag):
     DROP = auto()  # left out when the compiler is asked for a source's dependencies
 
 
-H, L, D = Marks.HEADERS, Marks.LINK, Marks.DROP
+H, L, D = Concerns.HEADERS, Concerns.LINK, Concerns.DROP
 HL = H | L
-HLT = HL | Marks.TOOLS
+HLT = HL | Concerns.TOOLS
 GCC, CLANG = "gcc", "clang"
 
 
@@ -124,7 +124,7 @@ class FlagRow:
     effect: Effect
     arity: ValuePlace
     spellings: str
-    marks: Marks = Marks.NONE
+    marks: Concerns = Concerns.NONE
     only: str = ""
 
 

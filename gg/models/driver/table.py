@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gg.light.slotted import replace
 from gg.models.driver.argument import Argument, OptionHandler, OptionList
-from gg.models.driver.flags import ROWS, Effect, Marks, ValuePlace
+from gg.models.driver.flags import ROWS, Concerns, Effect, ValuePlace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,10 +77,10 @@ class FlagTable:
         self._longest = max(map(len, self._begins))
         self._known: dict[bytes, Argument | None] = {}
 
-    def _add(self, effect: Effect, arity: ValuePlace, marks: Marks, spelling: bytes) -> None:
-        whom = (Marks.HEADERS in marks, Marks.LINK in marks, Marks.TOOLS in marks, Marks.DROP in marks)
+    def _add(self, effect: Effect, arity: ValuePlace, marks: Concerns, spelling: bytes) -> None:
+        whom = (Concerns.HEADERS in marks, Concerns.LINK in marks, Concerns.TOOLS in marks, Concerns.DROP in marks)
         handler = self._handlers.get(effect)
-        group = _group(effect, link_only=Marks.DROP in marks)
+        group = _group(effect, link_only=Concerns.DROP in marks)
         plain = Argument(effect, handler, spelling, b"", False, *whom, group)
         following = Argument(effect, handler, spelling, b"", True, *whom, group)
         if arity is ValuePlace.NONE:
