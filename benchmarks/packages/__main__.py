@@ -109,22 +109,30 @@ def main(argv: list[str] | None = None) -> int:
             checks=not args.no_check,
             far=environment,
         )
-        return _run(args, chosen, setting)
+        try:
+            return _run(args, chosen, setting)
+        except sources.SourceError as error:
+            print(error, file=sys.stderr)
+            return 2
 
 
 def _run(args: argparse.Namespace, chosen: list[recipe.Recipe], setting: stages.Setting) -> int:
-    """Build them all; the exit status."""
+    """Build them all; the exit status. A package whose sources cannot be had is told, and the others are built."""
     about = machine()
     results: list[stages.Result] = []
-    try:
-        if not args.no_install_dependencies:
-            sources.install_dependencies(sources.missing_dependencies(chosen))
-        for job in _jobs(args, chosen, setting):
+    lacking = False
+    if not args.no_install_dependencies:
+        sources.install_dependencies(sources.missing_dependencies(chosen))
+    for job in _jobs(args, chosen, setting):
+        try:
             results.append(job())
-            print(report.line(results[-1]), *report.details(results[-1]), sep="\n", flush=True)
-            _write(args, about, results)
-    except sources.SourceError as error:
-        print(error, file=sys.stderr)
+        except sources.SourceError as error:
+            print(error, file=sys.stderr, flush=True)
+            lacking = True
+            continue
+        print(report.line(results[-1]), *report.details(results[-1]), sep="\n", flush=True)
+        _write(args, about, results)
+    if lacking:
         return 2
     return 1 if any(result.failures for result in results) or _shares(args, results) else 0
 

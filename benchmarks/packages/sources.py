@@ -100,8 +100,11 @@ def _tarball(directory: Path, recipe: Recipe) -> Path | None:
     return (exact or found)[-1] if found else None
 
 
-def _download(cache: Path, source: str, wanted: str) -> None:
-    """Have apt bring a source package's files into the cache; `wanted` is what could be put there by hand instead."""
+def _download(cache: Path, source: str, wanted: str, *which: str) -> None:
+    """Have apt bring a source package's files into the cache; `wanted` is what could be put there by hand instead.
+
+    `which`: options of apt-get that say which of the files, if not all.
+    """
     directory = cache / "download"
     if shutil.which("apt-get") is None:
         raise SourceError(f"no apt-get here: put {wanted} into {directory}")
@@ -109,7 +112,7 @@ def _download(cache: Path, source: str, wanted: str) -> None:
     hint = f"a proxy or mirror may be set in {config}, or {wanted} be put into {directory} by hand"
     if not any((cache / "apt" / "lists").glob("*Sources*")):
         _run(["apt-get", "update", "-q"], directory, config, hint)
-    _run(["apt-get", "source", "-q", "--download-only", source], directory, config, hint)
+    _run(["apt-get", "source", "-q", "--download-only", *which, source], directory, config, hint)
 
 
 def fetch(cache: Path, recipe: Recipe) -> Path:
@@ -120,7 +123,7 @@ def fetch(cache: Path, recipe: Recipe) -> Path:
     if known:
         return known
     wanted = f"{recipe.source}_VERSION.orig.tar.*"
-    _download(cache, recipe.source, wanted)
+    _download(cache, recipe.source, wanted, "--tar-only")
     fetched = _tarball(directory, recipe)
     if fetched is None:
         raise SourceError(f"apt-get source {recipe.source} brought no *.orig.tar.* into {directory}")
