@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from gg.force.outcome import Outcome
     from gg.observe.build_events import BuildEvent
 
+_MOST_LATE = 5
+
 Then = Callable[[Forced], None]
 Compose = Callable[[Callable[["BuildEvent"], None]], "Composition"]
 
@@ -35,11 +37,13 @@ Compose = Callable[[Callable[["BuildEvent"], None]], "Composition"]
 class _Reader:
     """One who waits for files."""
 
-    def __init__(self, name: bytes, paths: Sequence[bytes], then: Then) -> None:
+    def __init__(self, name: bytes, placeholders: Mapping[bytes, Placeholder], then: Then) -> None:
         self.name = name
-        self.paths = paths
+        self.placeholders = placeholders
+        self.paths = list(placeholders)
         self.then: Then | None = then
         self.left: set[ThunkId] = set()
+        self.late = 0  # how often files were put in their places without its own
         self.thunks = 0
         self.since = time.monotonic()
 
@@ -68,7 +72,7 @@ class Reading:
             then(self._is_broken(paths))
             return
         placeholders = Targets.at(paths).placeholders
-        waiting = _Reader(reader, list(placeholders), then)
+        waiting = _Reader(reader, placeholders, then)
         with self._lock:
             for path, known in placeholders.items():
                 self._elsewhere.setdefault(known.thunk, []).append((path, known))
@@ -76,8 +80,11 @@ class Reading:
         if not placeholders:
             then(Forced())
         for root in list(waiting.left):
-            if not self._demand.ask(root, waiting):
-                self._answer(waiting, GGError("the recording is over"))
+            self._ask(root, waiting)
+
+    def _ask(self, root: ThunkId, waiting: _Reader) -> None:
+        if not self._demand.ask(root, waiting):
+            self._answer(waiting, GGError("the recording is over"))
 
     @property
     def _demand(self) -> Demand[_Reader]:
@@ -152,14 +159,34 @@ class Reading:
     # What the forcer tells
 
     def placed(self, names: Sequence[ThunkId]) -> None:
-        """These thunks are done, and their files in their places."""
+        """These thunks are done, and their files in their places.
+
+        A reader may have come for a copy of the placeholder (`cp a b; echo >>b`) when the places were known already: then its
+        own file is not among them, and it is asked for once more.
+        """
         self.forced.update(names)
         for name in names:
             for one in self._demand.take(name):
+                if self._is_left(one, name):
+                    self._ask(name, one)
+                    continue
                 one.left.discard(name)
                 one.thunks += self._composition.forcer.ran_below(name) if self._composition else 0
                 if not one.left:
                     self._answer(one)
+
+    def _is_left(self, one: _Reader, name: ThunkId) -> bool:
+        """Whether a file that it waits for still is a placeholder of this thunk, which is done. Not for ever: others may copy
+        such a placeholder there again and again.
+        """
+        from gg.workspace.workspace import read_placeholder
+
+        for path, known in one.placeholders.items():
+            found = read_placeholder(path) if known.thunk == name else None
+            if found is not None and found.thunk == name:
+                one.late += 1
+                return one.late <= _MOST_LATE
+        return False
 
     def given_up(self, names: Sequence[tuple[ThunkId, ThunkId]]) -> None:
         """These thunks, each with the one that failed, will not be done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -33,13 +34,22 @@ class Forcing:
         self.served: list[list[ThunkId]] = []
         self.wanted: queue.SimpleQueue[ThunkId] = queue.SimpleQueue()
         self.tickets = 0
+        self.too_late = False  # what is wanted comes when the run is over
         self.stopped = threading.Event()
 
     def serve(self, roots: Sequence[ThunkId], elsewhere: Elsewhere, hearing: Hearing) -> Outcome | None:
         self.served.append(list(roots))
         self.hearing = hearing
+        self.elsewhere = elsewhere
         self.work(self, list(roots))
         return None
+
+    def place(self, roots: Sequence[ThunkId], known: Elsewhere | None = None) -> None:
+        """Put real files in their places, those in `known` or all that are known now, and tell of it."""
+        for root in roots:
+            for path, _ in (known or self.elsewhere)[root]:
+                Path(os.fsdecode(path)).write_bytes(b"real")
+        self.hearing.placed(roots)
 
     def want(self, root: ThunkId) -> int:
         self.wanted.put(root)
@@ -47,7 +57,7 @@ class Forcing:
         return self.tickets
 
     def took(self, ticket: int) -> bool:
-        return ticket <= self.tickets
+        return ticket <= self.tickets and not self.too_late
 
     def ran_below(self, root: ThunkId) -> int:
         return 3
@@ -127,9 +137,9 @@ def test_each_is_answered_when_its_own_is_in_its_place(tmp_path: Path) -> None:
 
     def work(forcing: Forcing, roots: list[ThunkId]) -> None:
         second = forcing.wanted.get(timeout=SECONDS)
-        forcing.hearing.placed([second])
+        forcing.place([second])
         let_go.wait(SECONDS)
-        forcing.hearing.placed(roots)
+        forcing.place(roots)
 
     served, forcing = reading(work)
     first: queue.SimpleQueue[Forced] = queue.SimpleQueue()
@@ -154,7 +164,7 @@ def test_of_several_who_wait_each_is_told_its_own(tmp_path: Path) -> None:
         begin.wait(SECONDS)
         forcing.see(ThunkFailed(cause.hex(), "x.o", 4, b"", b"no\n"))  # type: ignore[attr-defined]
         forcing.hearing.given_up([(bad, cause)])
-        forcing.hearing.placed([ThunkId(bytes([1]) * 32)])
+        forcing.place([ThunkId(bytes([1]) * 32)])
         forcing.hearing.unplaced([ThunkId(bytes([3]) * 32)], StoreError("full"))
 
     served, _ = reading(work)
@@ -176,3 +186,28 @@ def test_the_end_answers_who_still_waits(tmp_path: Path) -> None:
         time.sleep(0.001)
     served.close()
     assert answers.get(timeout=SECONDS).status
+
+
+def test_a_copy_that_came_while_files_were_placed_is_placed_too(tmp_path: Path) -> None:
+    """`cp a b; echo >>b` beside a reader of a: the places were known before b was."""
+    original, copy = placeholder(tmp_path, 1), bytes(tmp_path / "copy.o")
+    ready, answers = threading.Event(), queue.SimpleQueue[Forced]()
+
+    def work(forcing: Forcing, roots: list[ThunkId]) -> None:
+        known = {root: list(forcing.elsewhere[root]) for root in roots}
+        if len(forcing.served) == 1:
+            ready.set()
+            late.wait(SECONDS)
+            forcing.too_late = True
+        forcing.place(roots, known)
+
+    late = threading.Event()
+    served, _ = reading(work)
+    served.force([original], answers.put, b"nm")
+    assert ready.wait(SECONDS)
+    Path(os.fsdecode(copy)).write_bytes(Path(os.fsdecode(original)).read_bytes())
+    served.force([copy], answers.put, b"sh")
+    late.set()
+    assert [answers.get(timeout=SECONDS) for _ in range(2)] == [Forced(), Forced()]
+    assert Path(os.fsdecode(copy)).read_bytes() == b"real"
+    served.close()
