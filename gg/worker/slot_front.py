@@ -19,6 +19,9 @@ from gg.worker.slot_process import read_frame
 
 _TAKEN = frozenset({FrameKind.WELCOME, FrameKind.NEED, FrameKind.OUTPUT, FrameKind.REPLY})
 _END_S = 5.0
+_CANCEL_S = (
+    10.0  # that a cancelled request may take to be answered; its command may have stopped the slot's process (SIGSTOP)
+)
 
 
 class SlotDied(Exception):
@@ -46,12 +49,14 @@ class SlotFront:
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
         self._number = 0
+        self._handling = 0  # the request's number, until it is answered
         self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY})
 
     def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
         """The reply. SlotDied; OSError when it cannot be started, or trouble of the relay."""
         process = self._process or self._start()
         self._number += 1
+        self._handling = self._number
         try:
             self._send(frames.encode_frames(FrameKind.RUN, self._number, data))
             if stop.is_set():
@@ -63,11 +68,22 @@ class SlotFront:
         except BaseException:
             self._end()  # it may wait for what will never come
             raise
+        finally:
+            self._handling = 0
 
     def cancel(self) -> None:
-        """Have it end the request that it handles; it answers all the same. From any thread."""
-        with suppress(OSError, AttributeError):
+        """Have it end the request that it handles; it answers all the same, or is ended itself. From any thread."""
+        if number := self._handling:
+            watch = threading.Timer(_CANCEL_S, self._kill_if_handling, (number,))
+            watch.daemon = True
+            watch.start()
+        with suppress(OSError):
             self._send(frames.encode_frames(FrameKind.CANCEL, self._number))
+
+    def _kill_if_handling(self, number: int) -> None:
+        process = self._process
+        if self._handling == number and process is not None:
+            process.kill()
 
     def close(self) -> None:
         self._end()
@@ -101,12 +117,16 @@ class SlotFront:
 
     def _send(self, encoded: list[bytes]) -> None:
         process = self._process
+        stream = process.stdin if process else None
+        if stream is None:
+            raise BrokenPipeError
         with self._sending:
-            assert process is not None
-            assert process.stdin is not None
-            for each in encoded:
-                process.stdin.write(each)
-            process.stdin.flush()
+            try:
+                for each in encoded:
+                    stream.write(each)
+                stream.flush()
+            except ValueError:  # another thread has closed it
+                raise BrokenPipeError from None
 
     def _start(self) -> subprocess.Popen[bytes]:
         pipe = subprocess.PIPE

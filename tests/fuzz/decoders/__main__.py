@@ -1,14 +1,17 @@
 """Fuzz decoders by coverage: `python -m tests.fuzz.decoders [NAME…] --seconds 60 [--corpus DIR]`.
 
 One process for all that are named (none: all of them): the first two bytes of an input choose the decoder. What was found is
-written to DIR/found, by name of the decoder; put it into tests/fuzz/regressions/NAME, where CI tries it again.
+written to DIR/found, by name of the decoder; put it into tests/fuzz/regressions/NAME, where CI tries it again. DIR/counts.json says
+what each decoder has had: seconds of CPU and inputs.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from hashlib import sha256
@@ -20,23 +23,39 @@ with atheris.instrument_imports(include=["gg"], enable_loader_override=False):
     from tests.fuzz.decoders.table import TARGETS
 from tests.fuzz.decoders.target import Target, check, check_memory
 
+_TELL_S = 5.0
 _GROWN = 8 << 10  # KiB that one input may add to the process before its memory is looked at
 
 
 class _Tries:
     """Calls the decoder that an input chooses."""
 
-    def __init__(self, targets: list[Target], found: Path) -> None:
+    def __init__(self, targets: list[Target], place: Path) -> None:
         self._targets = targets
-        self._found = found
+        self._found = place / "found"
+        self._counts = place / "counts.json"
+        self._seconds = {target.name: 0.0 for target in targets}
+        self._inputs = {target.name: 0 for target in targets}
+        self._told = 0.0
         self._highest = _memory()
 
     def __call__(self, data: bytes) -> None:
         target = self._targets[int.from_bytes(data[:2], "big") % len(self._targets)]
+        begun = time.process_time()
         self._try(target, data[2:], check)
+        self._count(target.name, begun)
         if _memory() > self._highest + _GROWN:
             self._try(target, data[2:], check_memory)
             self._highest = _memory()
+
+    def _count(self, name: str, begun: float) -> None:
+        now = time.process_time()
+        self._inputs[name] += 1
+        self._seconds[name] += now - begun
+        if now > self._told + _TELL_S:
+            self._told = now
+            rows = {each: [round(self._seconds[each], 1), self._inputs[each]] for each in self._inputs}
+            self._counts.write_text(json.dumps(rows, indent=0))
 
     def _try(self, target: Target, data: bytes, how: Callable[[Target, bytes], None]) -> None:
         try:
@@ -78,7 +97,7 @@ def main() -> None:
     os.environ.setdefault("GG_DIR", str(given.corpus))
     atheris.Setup(
         [sys.argv[0], *options, "-print_final_stats=1", f"-artifact_prefix={given.corpus}/", str(corpus)],
-        _Tries(targets, given.corpus / "found"),
+        _Tries(targets, given.corpus),
     )
     atheris.Fuzz()
 
