@@ -18,6 +18,7 @@ SIZE = 256
 _MAGIC_AT = 160
 _MAGIC = b"gg-placeholder 1 "
 _INDEX_AT = _MAGIC_AT + len(_MAGIC) + 65
+_HEX = b"0123456789abcdef"
 _FLAG = b" --gg-placeholder\n"
 _TOLD = b"gg placeholder: run gg-force"
 
@@ -48,9 +49,7 @@ def parse(data: bytes) -> Placeholder | None:
     if len(data) != SIZE or not data.startswith(_MAGIC, _MAGIC_AT):
         return None
     start = _MAGIC_AT + len(_MAGIC)
-    try:
-        digest = bytes.fromhex(data[start : start + 64].decode("ascii"))
-        index = int(data[_INDEX_AT : _INDEX_AT + 5])
-    except ValueError:
+    digits, number = data[start : start + 64], data[_INDEX_AT : _INDEX_AT + 5]
+    if digits.strip(_HEX) or not number.isdigit():  # fromhex and int take blanks, signs and more
         return None
-    return Placeholder(ThunkId(digest), index) if len(digest) == 32 else None
+    return Placeholder(ThunkId(bytes.fromhex(digits.decode("ascii"))), int(number))

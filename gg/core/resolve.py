@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from gg.core.codec import encode_thunk, thunk_id
 from gg.core.ids import ThunkId
 from gg.core.thunk import Entry, File, Made, OutputOf, Thunk
+from gg.errors import FormatError
 from gg.light.named import NamedTuple
 
 Values = tuple[Made | None, ...]
@@ -20,6 +21,22 @@ class Resolved(NamedTuple):
     encoded: bytes
 
 
+def value_of(values: Mapping[ThunkId, Values], thunk: ThunkId, index: int) -> Made | None:
+    """What an output came to, of a thunk that has a value; FormatError for one that it has not."""
+    of = values[thunk]
+    if index >= len(of):
+        raise no_such_output(thunk, index)
+    return of[index]
+
+
+def no_such_output(thunk: ThunkId, index: int) -> FormatError:
+    """What to tell of an output that a placeholder names, and that its thunk has not."""
+    return FormatError(
+        f"thunk {thunk.hex()} has no output {index}",
+        hint="its placeholder is damaged, or was made elsewhere: remove it and make it again",
+    )
+
+
 def resolve(
     name: ThunkId, thunk: Thunk, encoded: bytes, values: Mapping[ThunkId, Values], more: Sequence[OutputOf] = ()
 ) -> Resolved:
@@ -31,7 +48,7 @@ def resolve(
     entries: list[Entry] = []
     for entry in (*thunk.entries, *more):
         if isinstance(entry, OutputOf):
-            made = values[entry.thunk][entry.index]
+            made = value_of(values, entry.thunk, entry.index)
             if made is not None:
                 entries.append(File(entry.path, made.blob, made.executable))
         else:

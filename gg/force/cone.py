@@ -17,7 +17,7 @@ from gg.core.codec import decode_thunk
 from gg.core.ids import SandboxPath, ThunkId
 from gg.core.placeholder import Placeholder
 from gg.core.reduction import decode_reduction, encode_reduction
-from gg.core.resolve import Resolved, Values, resolve
+from gg.core.resolve import Resolved, Values, resolve, value_of
 from gg.core.thunk import File, Made, OutputOf, Reduction, Thunk
 from gg.errors import MissingObject
 from gg.run.expand import Groups
@@ -135,7 +135,7 @@ class Cone:
             if entry.path in paths and isinstance(entry, File):
                 found[entry.path] = Made(entry.blob, entry.executable)
             elif entry.path in paths and isinstance(entry, OutputOf) and entry.thunk in self.values:
-                made = self.values[entry.thunk][entry.index]
+                made = value_of(self.values, entry.thunk, entry.index)
                 if made is not None:
                     found[entry.path] = made
         return found
@@ -196,7 +196,7 @@ class Cone:
         """Whether what was read undeclared still has the same bytes."""
         if not reduction.extra_inputs:
             return True
-        forced = {e.path: self.values[e.thunk][e.index] for e in self.grown.get(name, ())}
+        forced = {e.path: value_of(self.values, e.thunk, e.index) for e in self.grown.get(name, ())}
         for path, blob in reduction.extra_inputs:
             if path in forced:
                 made = forced[path]
@@ -235,7 +235,7 @@ class Cone:
         own = self.values[name]
         known = {i: p for i, p in self._placeholders_of(own).items() if p.thunk in self.values}
         self.values[name] = tuple(
-            self.values[known[i].thunk][known[i].index] if i in known else made for i, made in enumerate(own)
+            value_of(self.values, known[i].thunk, known[i].index) if i in known else made for i, made in enumerate(own)
         )
         return self.values[name]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, ThunkId
 from gg.core.placeholder import Placeholder
+from gg.core.resolve import no_such_output
 from gg.core.thunk import Made
 from gg.errors import Interrupted
 from gg.force.placing import Item, Kept
@@ -75,6 +76,8 @@ class Results:
                 elif there:
                     superseding = path
         values, files = value.values, value.paths
+        if bad := [index for _, index in where if index >= len(values)]:
+            raise no_such_output(name, bad[0])
         items = [
             self._item(path, values[index], files, Placeholder(name, index), expected=outputs[index].executable)
             for path, index in where

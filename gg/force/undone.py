@@ -98,6 +98,8 @@ class Undone:
                 where[path] = Placeholder(broken.name, index)
         found: list[Item] = []
         for path, known in where.items():
+            if known.index >= len(broken.thunk.outputs):
+                continue
             made = broken.before.get(broken.thunk.outputs[known.index].path)
             source = self._store.path(made.blob) if made else None
             found.append(Item(path, source or b"", made if source else None, known))

@@ -80,7 +80,10 @@ class Outputs:
         """Of a placeholder, whether it was made executable; None for any other file."""
         placeholder = self._world.placeholder(path)
         data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk)) if placeholder else None
-        return decode_thunk(data).outputs[placeholder.index].executable if placeholder and data else None
+        if not placeholder or not data:
+            return None
+        outputs = decode_thunk(data).outputs
+        return outputs[placeholder.index].executable if placeholder.index < len(outputs) else None
 
     def _check_known(self, path: bytes, draft: Draft, call: Call) -> None:
         """What is edited in place must be known to the tool; a file that is made anew is written over whatever it is."""

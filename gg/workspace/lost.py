@@ -1,4 +1,5 @@
-"""Placeholders whose thunks no store has any more: after `rm -rf ~/.cache`, or in a tree from another machine.
+"""Placeholders whose thunks no store has any more: after `rm -rf ~/.cache`, or in a tree from another machine. Or that somebody has
+made for outputs which their thunks have not.
 
 Nobody can force them, and make takes them for files that it made. So the first recording in a tree removes them, and the build
 makes them again.
@@ -41,7 +42,17 @@ def remove(workspace: Workspace, store: Store) -> list[bytes]:
 def _unknown(found: Mapping[bytes, Placeholder], store: Store) -> dict[bytes, Placeholder]:
     keys = {Key(Kind.THUNK, known.thunk) for known in found.values()}
     missing = keys - store.has(list(keys)) if keys else keys
-    return {path: known for path, known in found.items() if Key(Kind.THUNK, known.thunk) in missing}
+    lost = {path: known for path, known in found.items() if Key(Kind.THUNK, known.thunk) in missing}
+    later = {path: known for path, known in found.items() if known.index and path not in lost}
+    return lost | (_without_output(later, store) if later else {})
+
+
+def _without_output(found: Mapping[bytes, Placeholder], store: Store) -> dict[bytes, Placeholder]:
+    from gg.core.codec import outline_thunk
+
+    thunks = store.get(list({Key(Kind.THUNK, known.thunk) for known in found.values()}))
+    outputs = {key.digest: len(outline_thunk(data).outputs) for key, data in thunks.items()}
+    return {path: known for path, known in found.items() if known.index >= outputs.get(known.thunk, 1)}
 
 
 def _unknown_there(workspace: Workspace, found: Mapping[bytes, Placeholder]) -> dict[bytes, Placeholder]:

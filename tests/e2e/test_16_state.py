@@ -166,6 +166,31 @@ def test_placeholders_that_no_store_knows_are_made_again(small: Project, how: st
     assert b"removed" not in small.infer().stderr
 
 
+def planted(small: Project) -> bytes:
+    """A placeholder for an output that a thunk, which is known, has not."""
+    return small.path("m.o").read_bytes().replace(b" 00000\n", b" 00077\n")
+
+
+def test_a_placeholder_for_an_output_that_its_thunk_has_not(small: Project) -> None:
+    """Whoever made it: it is told of, whatever of its thunk is known, and so is who reads it."""
+    small.infer("gcc", "-c", "m.c")
+    small.write("planted.o", planted(small).decode())
+    for targets in (["planted.o"], []):
+        said = small.force(*targets, status=65).stderr.decode()
+        assert "has no output 77" in said
+        assert "remove it" in said
+    small.infer("ar", "rc", "lib.a", "planted.o")
+    assert "has no output 77" in small.force("lib.a", status=65).stderr.decode()
+
+
+def test_it_is_made_again_like_one_that_no_store_knows(small: Project, tmp_path: Path) -> None:
+    small.infer("gcc", "-c", "m.c")
+    (tmp_path / "other").mkdir()
+    other = Project(tmp_path / "other", small.env)
+    other.write("n.o", planted(small).decode())
+    assert b"placeholders that no store knows were removed, to be made again: n.o" in other.infer("true").stderr
+
+
 def test_placeholders_of_a_workspace_inside_stay(small: Project) -> None:
     inner = Project(small.root / "inner", small.env)
     inner.write("i.c", "int i;\n")
