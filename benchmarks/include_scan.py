@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from gg.formats.make_rule import prerequisites
 from gg.models.drafts import Lexer, Scan, SearchPath
-from gg.models.includes import DiskSignature, LocalDisk, Scanner
+from gg.models.includes import FileSignature, LocalDisk, Scanner
 
 _JOINED = (b"-I", b"-D", b"-iquote", b"-isystem", b"-idirafter", b"-include", b"-imacros")
 
@@ -35,7 +35,7 @@ _JOINED = (b"-I", b"-D", b"-iquote", b"-isystem", b"-idirafter", b"-include", b"
 class KeepingDisk(LocalDisk):
     """A real disk that keeps lexed text in memory, as a session's database does between sessions."""
 
-    def __init__(self, kept: dict[tuple[bytes, str], tuple[DiskSignature, bytes]]) -> None:
+    def __init__(self, kept: dict[tuple[bytes, str], tuple[FileSignature, bytes]]) -> None:
         super().__init__()
         self.kept = kept
         self.reads = 0
@@ -44,11 +44,11 @@ class KeepingDisk(LocalDisk):
         self.reads += 1
         return super().read(path)
 
-    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: FileSignature) -> bytes | None:
         known = self.kept.get((path, kind))
         return known[1] if known is not None and known[0] == signature else None
 
-    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
         self.kept[(path, kind)] = (signature, lexed)
 
 
@@ -154,7 +154,7 @@ def timed(name: str, units: list[Unit], work: Callable[[Unit], object]) -> None:
 
 
 def measure(units: list[Unit]) -> None:
-    kept: dict[tuple[bytes, str], tuple[DiskSignature, bytes]] = {}
+    kept: dict[tuple[bytes, str], tuple[FileSignature, bytes]] = {}
     disk = KeepingDisk(kept)
     scanner = Scanner(disk)
     timed("cold", units, lambda u: scanner.scan(u.scan, u.cwd))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gg.core.placeholder import SIZE, Placeholder
 from gg.light.slotted import replace
 from gg.models.drafts import Completed, PathKind
-from gg.models.includes.disk import DiskSignature, LocalDisk
+from gg.models.includes.disk import FileSignature, LocalDisk
 from gg.record.canon import Canon
 from gg.record.recall.answers import Answers
 from gg.record.tools import Tools
@@ -150,10 +150,10 @@ class World(LocalDisk):
     def stable(self, path: bytes) -> bool:
         return path.startswith(STABLE) and not path.startswith(self._root)
 
-    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: FileSignature) -> bytes | None:
         return self.files.get_lexed(path, kind)
 
-    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
         self.files.set_lexed(path, kind, lexed)
 
     # Placeholders

@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 
 from gg.models.drafts import Lexer, Scan, SearchPath
-from gg.models.includes import Closure, DiskSignature, Scanner, Stamp
+from gg.models.includes import Closure, DirectorySignature, FileSignature, Scanner
 
 
 class MemoryDisk:
@@ -19,7 +19,7 @@ class MemoryDisk:
         self._inode: dict[str, int] = {"/": 1}
         self._clock = 1_700_000_000_000_000_001
         self.tick = 1_000_000_007
-        self.kept: dict[tuple[bytes, str], tuple[DiskSignature, bytes]] = {}
+        self.kept: dict[tuple[bytes, str], tuple[FileSignature, bytes]] = {}
         self.read_paths: list[bytes] = []
         self.asked = 0
         for path, text in files.items():
@@ -77,7 +77,7 @@ class MemoryDisk:
     def _is_directory(self, real: str) -> bool:
         return real in self._changed and real not in self._files
 
-    def stamps(self, paths: Sequence[bytes]) -> list[Stamp | None]:
+    def directory_signatures(self, paths: Sequence[bytes]) -> list[DirectorySignature | None]:
         self.asked += len(paths)
         reals = [self._real(path) for path in paths]
         return [(1, self._inode[r], self._changed[r]) if self._is_directory(r) else None for r in reals]
@@ -92,7 +92,7 @@ class MemoryDisk:
         real = self._real(path)
         return real in self._files or self._is_directory(real)
 
-    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
+    def file_signatures(self, paths: Sequence[bytes]) -> list[FileSignature | None]:
         self.asked += len(paths)
         reals = [self._real(path) for path in paths]
         return [(self._changed[r], self._inode[r], 0) if r in self._files else None for r in reals]
@@ -110,11 +110,11 @@ class MemoryDisk:
         self.read_paths.append(path)
         return data
 
-    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: FileSignature) -> bytes | None:
         known = self.kept.get((path, kind))
         return known[1] if known is not None and known[0] == signature else None
 
-    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
         self.kept[(path, kind)] = (signature, lexed)
 
 

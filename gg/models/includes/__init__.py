@@ -9,10 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["Closure", "Cluster", "Computed", "Disk", "DiskSignature", "Header", "LocalDisk", "Scanner", "Stamp"]
+__all__ = [
+    "Closure",
+    "Cluster",
+    "Computed",
+    "DirectorySignature",
+    "Disk",
+    "FileSignature",
+    "Header",
+    "LocalDisk",
+    "Scanner",
+]
 
 if TYPE_CHECKING:
-    from gg.models.includes.disk import Disk, DiskSignature, LocalDisk, Stamp
+    from gg.models.includes.disk import DirectorySignature, Disk, FileSignature, LocalDisk
     from gg.models.includes.include_graph import Cluster, Header
     from gg.models.includes.scanner import Closure, Scanner
     from gg.models.includes.unit import Computed

@@ -52,7 +52,7 @@ def lay_out(search: SearchPath, locate: Callable[[bytes], SearchedDirectory]) ->
 
 
 def _identity(directory: SearchedDirectory) -> tuple[int, int] | None:
-    return directory.stamp[:2] if directory.stamp is not None else None
+    return directory.signature[:2] if directory.signature is not None else None
 
 
 def _once(places: Iterable[SearchPlace], taken: dict[tuple[int, int] | None, None]) -> list[SearchPlace]:

@@ -12,9 +12,9 @@ from stat import S_ISDIR, S_ISREG
 from typing import Protocol
 
 # A file's change time (ns; no program can set it), inode, size: equal signatures, equal bytes, once it is settled.
-DiskSignature = tuple[int, int, int]
-# A directory's device, inode, and change time (ns): equal stamps, equal names, once the directory is settled.
-Stamp = tuple[int, int, int]
+FileSignature = tuple[int, int, int]
+# A directory's device, inode, and change time (ns): equal signatures, equal names, once the directory is settled.
+DirectorySignature = tuple[int, int, int]
 
 # What no build writes to, and so is looked at once a session.
 STABLE = (
@@ -39,8 +39,8 @@ class Disk(Protocol):
         """Whether what is at `path` (a directory's ends with a slash) stays as it is for the whole session."""
         ...
 
-    def stamps(self, paths: Sequence[bytes]) -> list[Stamp | None]:
-        """The stamp of each directory; None for what is not there or no directory."""
+    def directory_signatures(self, paths: Sequence[bytes]) -> list[DirectorySignature | None]:
+        """The signature of each directory; None for what is not there or no directory."""
         ...
 
     def names(self, path: bytes) -> frozenset[bytes]:
@@ -49,7 +49,7 @@ class Disk(Protocol):
 
     def exists(self, path: bytes) -> bool: ...
 
-    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
+    def file_signatures(self, paths: Sequence[bytes]) -> list[FileSignature | None]:
         """The signature of each file; None for what is not there or is a directory."""
         ...
 
@@ -61,11 +61,11 @@ class Disk(Protocol):
         """The whole content; OSError if it cannot be read."""
         ...
 
-    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: FileSignature) -> bytes | None:
         """What `keep` was last given for this path and kind, if the file had this signature then."""
         ...
 
-    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
         """Remember a result for later sessions. Only called for settled files, after their content was read."""
         ...
 
@@ -82,16 +82,8 @@ class LocalDisk:
     def stable(self, path: bytes) -> bool:
         return path.startswith(self._stable)
 
-    def stamps(self, paths: Sequence[bytes]) -> list[Stamp | None]:
-        answer: list[Stamp | None] = []
-        for path in paths:
-            try:
-                info = os.stat(path)
-            except (OSError, ValueError):
-                answer.append(None)
-                continue
-            answer.append((info.st_dev, info.st_ino, info.st_ctime_ns) if S_ISDIR(info.st_mode) else None)
-        return answer
+    def directory_signatures(self, paths: Sequence[bytes]) -> list[DirectorySignature | None]:
+        return [_of_directory(_status(path)) for path in paths]
 
     def names(self, path: bytes) -> frozenset[bytes]:
         try:
@@ -102,19 +94,8 @@ class LocalDisk:
     def exists(self, path: bytes) -> bool:
         return os.access(path, os.F_OK)
 
-    def signatures(self, paths: Sequence[bytes]) -> list[DiskSignature | None]:
-        answer: list[DiskSignature | None] = []
-        for path in paths:
-            try:
-                info = os.stat(path)
-            except (OSError, ValueError):
-                answer.append(None)
-                continue
-            if S_ISDIR(info.st_mode):
-                answer.append(None)
-            else:
-                answer.append((info.st_ctime_ns, info.st_ino, info.st_size))
-        return answer
+    def file_signatures(self, paths: Sequence[bytes]) -> list[FileSignature | None]:
+        return [_of_file(_status(path)) for path in paths]
 
     def readable(self, path: bytes) -> bool:
         return os.access(path, os.R_OK)
@@ -129,8 +110,23 @@ class LocalDisk:
         with open(path, "rb", buffering=0) as file:
             return file.readall()
 
-    def lexed(self, path: bytes, kind: str, signature: DiskSignature) -> bytes | None:
+    def lexed(self, path: bytes, kind: str, signature: FileSignature) -> bytes | None:
         return None
 
-    def keep(self, path: bytes, kind: str, signature: DiskSignature, lexed: bytes) -> None:
+    def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
         return None
+
+
+def _status(path: bytes) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _of_directory(info: os.stat_result | None) -> DirectorySignature | None:
+    return (info.st_dev, info.st_ino, info.st_ctime_ns) if info is not None and S_ISDIR(info.st_mode) else None
+
+
+def _of_file(info: os.stat_result | None) -> FileSignature | None:
+    return None if info is None or S_ISDIR(info.st_mode) else (info.st_ctime_ns, info.st_ino, info.st_size)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from gg.core.ticks import time_settled
-from gg.models.includes.disk import Disk, DiskSignature
+from gg.models.includes.disk import Disk, FileSignature
 from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, lookup
@@ -36,7 +36,7 @@ class FileState:
 
     __slots__ = ("bodies", "checked", "lexed", "nodes", "path", "signature", "trusted", "volatile")
 
-    def __init__(self, path: bytes, volatile: bool, signature: DiskSignature) -> None:
+    def __init__(self, path: bytes, volatile: bool, signature: FileSignature) -> None:
         self.path = path
         self.volatile = volatile
         self.signature = signature
@@ -60,7 +60,7 @@ class Files:
         known = self._known.get(path)
         if known is not None and (known.checked == self.epoch or not known.volatile or not self._outdated(known)):
             return known
-        signature = self._disk.signatures([path])[0]
+        signature = self._disk.file_signatures([path])[0]
         if signature is None or not self._disk.readable(path):
             return None
         state = self._known[path] = FileState(path, not self._disk.stable(path), signature)
@@ -72,7 +72,7 @@ class Files:
         """The files that stay as they are for the session."""
         return [path for path, state in self._known.items() if not state.volatile]
 
-    def signature(self, path: bytes) -> DiskSignature | None:
+    def signature(self, path: bytes) -> FileSignature | None:
         """The signature under which a file was lexed; None if that could not tell the next change."""
         state = self._known.get(path)
         return state.signature if state is not None and state.trusted else None
@@ -87,7 +87,7 @@ class Files:
         asked = [state for state in states if state.checked != epoch]
         if not asked:
             return
-        for state, signature in zip(asked, self._disk.signatures([s.path for s in asked]), strict=True):
+        for state, signature in zip(asked, self._disk.file_signatures([s.path for s in asked]), strict=True):
             if signature == state.signature and state.trusted:
                 state.checked = epoch
                 continue

@@ -378,7 +378,7 @@ class SearchContext:
         """
         found: list[IncludeNode] = []
         for directory, place in edge.tried:
-            if directory.plain or directory.stamp is None:
+            if directory.plain or directory.signature is None:
                 continue
             base = edge.key[edge.key.rfind(b"/") + 1 :] if b"/" in edge.key else edge.key[1:]
             name = base + b".gch"
@@ -387,8 +387,8 @@ class SearchContext:
                 continue
             prefix = place.prefix + edge.key[1 : len(edge.key) - len(base)]
             inner = self._tree.at(path)
-            names = [name] if inner.stamp is None else sorted(self._disk.names(path))
-            where = (directory, prefix) if inner.stamp is None else (inner, prefix + name + b"/")
+            names = [name] if inner.signature is None else sorted(self._disk.names(path))
+            where = (directory, prefix) if inner.signature is None else (inner, prefix + name + b"/")
             nodes = [self._node(place, each, *where, _LEAF, False) for each in names]
             found += [node for node in nodes if node is not None]
         return found

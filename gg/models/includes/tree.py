@@ -1,13 +1,13 @@
 """Directories as the scanner knows them, and who wants to hear of a name that appears in one.
 
 A lookup that misses is an answer that the next `touch` can make wrong. Each miss in a directory that may change is
-therefore registered there under its name, with the lookup (`Watcher`) that relied on it. Once a scan the stamps of all
-watched directories are compared in one go; for a directory whose stamp changed, only the names that were missed are
+therefore registered there under its name, with the lookup (`Watcher`) that relied on it. Once a scan the signatures of all
+watched directories are compared in one go; for a directory whose signature changed, only the names that were missed are
 looked for again. That matters because the directories of a build change all the time: every object that is written
-beside its source changes the stamp, and relisting thousands of names for each unit would cost more than all the rest.
+beside its source changes the signature, and relisting thousands of names for each unit would cost more than all the rest.
 
 So a directory is listed when it is first used, and from its first change on each new name is asked for singly, unless
-listing it is the cheaper way. What its stamp cannot tell is also watched: a name that is there but is no file (a
+listing it is the cheaper way. What its signature cannot tell is also watched: a name that is there but is no file (a
 directory, a link to nothing) is *unusable*, and is looked at in every scan.
 
 A directory is known by its path with `..` resolved as the kernel does it, through symbolic links, and otherwise as
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from gg.core.ticks import time_settled
-from gg.models.includes.disk import Disk, Stamp
+from gg.models.includes.disk import DirectorySignature, Disk
 
 
 class Watcher(Protocol):
@@ -48,12 +48,24 @@ class Watcher(Protocol):
 class SearchedDirectory:
     """One directory, there or not."""
 
-    __slots__ = ("_real", "absent", "checked", "names", "path", "plain", "size", "stamp", "subs", "trusted", "volatile")
+    __slots__ = (
+        "_real",
+        "absent",
+        "checked",
+        "names",
+        "path",
+        "plain",
+        "signature",
+        "size",
+        "subs",
+        "trusted",
+        "volatile",
+    )
 
     def __init__(self, path: bytes, volatile: bool) -> None:
         self.path = path
         self.volatile = volatile
-        self.stamp: Stamp | None = None
+        self.signature: DirectorySignature | None = None
         self.trusted = True
         self.checked = 0
         self.names: frozenset[bytes] | None = None  # None: ask for each name
@@ -81,11 +93,11 @@ class SearchedTree:
         known = self._known.get(path)
         if known is None:
             known = self._known[path] = SearchedDirectory(path, not self._disk.stable(path + b"/"))
-            known.stamp = self._disk.stamps([path])[0]
+            known.signature = self._disk.directory_signatures([path])[0]
             known.checked = self.epoch
-            known.trusted = known.stamp is None or time_settled(known.stamp[2], self._disk.now())
+            known.trusted = known.signature is None or time_settled(known.signature[2], self._disk.now())
         elif known.volatile and known.checked != self.epoch:
-            self.refresh([known], self._disk.stamps([path]))
+            self.refresh([known], self._disk.directory_signatures([path]))
         return known
 
     def _list(self, directory: SearchedDirectory) -> frozenset[bytes]:
@@ -134,7 +146,7 @@ class SearchedTree:
             sub = here.subs.get(part)
             if sub is None or sub.checked != self.epoch:
                 sub = here.subs[part] = self.at(here.join(part))
-            if sub.stamp is None:
+            if sub.signature is None:
                 if here.volatile:
                     watcher.watch_unusable(sub.path)
                 return None
@@ -145,7 +157,7 @@ class SearchedTree:
 
     def has(self, directory: SearchedDirectory, name: bytes, watcher: Watcher) -> bool:
         """Whether `name` is in there; a miss is registered for `watcher`."""
-        if directory.stamp is not None:
+        if directory.signature is not None:
             names = directory.names
             if names is None and directory.size < 0:
                 names = self._list(directory)
@@ -157,7 +169,7 @@ class SearchedTree:
 
     def lacks(self, directory: SearchedDirectory, names: frozenset[bytes], watcher: Watcher) -> bool:
         """Whether none of `names` is in there. If so, each is a miss that is registered for `watcher`."""
-        if directory.stamp is None:
+        if directory.signature is None:
             return True
         there = directory.names if directory.names is not None else self._list(directory)
         if not names.isdisjoint(there):
@@ -171,18 +183,20 @@ class SearchedTree:
         """The directories that stay as they are for the session, there or not."""
         return [path for path, directory in self._known.items() if not directory.volatile]
 
-    def refresh(self, directories: Iterable[SearchedDirectory], stamps: Iterable[Stamp | None]) -> None:
-        """Compare with the stamps of now, and tell the watchers what has changed."""
-        for directory, stamp in zip(directories, stamps, strict=True):
-            same = directory.stamp == stamp
+    def refresh(
+        self, directories: Iterable[SearchedDirectory], signatures: Iterable[DirectorySignature | None]
+    ) -> None:
+        """Compare with the signatures of now, and tell the watchers what has changed."""
+        for directory, signature in zip(directories, signatures, strict=True):
+            same = directory.signature == signature
             if directory.checked == self.epoch or (same and directory.trusted):
                 directory.checked = self.epoch
                 continue
-            before = directory.stamp
+            before = directory.signature
             directory.checked = self.epoch
-            directory.stamp = stamp
-            directory.trusted = stamp is None or time_settled(stamp[2], self._disk.now())
-            if before is not None and stamp is not None and before[:2] == stamp[:2]:
+            directory.signature = signature
+            directory.trusted = signature is None or time_settled(signature[2], self._disk.now())
+            if before is not None and signature is not None and before[:2] == signature[:2]:
                 self._recheck(directory)
             elif not same:
                 self._moved(directory)

@@ -1,7 +1,7 @@
 """What the answers of one context rest on, and which of them no longer hold.
 
 A context (`gg.models.includes.lookup`) has one of these until it starts anew; all edges and nodes that it makes are bound to
-it. Directories that may change are watched by their stamps. So is what no stamp tells: a name that is there but cannot be
+it. Directories that may change are watched by their signatures. So is what no signature tells: a name that is there but cannot be
 used (a directory, a link to nothing, an unreadable file) is looked at in every scan.
 """
 
@@ -22,7 +22,7 @@ class Validity:
         self._tree = tree
         self._watched: dict[SearchedDirectory, None] = {}
         self._paths: list[bytes] = []
-        self._stamps: list[object] = []
+        self._signatures: list[object] = []
         self._unsettled = False
         self._unusable: dict[bytes, tuple[object, list[Watcher]]] = {}
         self._generation = tree.generation
@@ -35,7 +35,7 @@ class Validity:
         if directory.volatile and directory not in self._watched:
             self._watched[directory] = None
             self._paths.append(directory.path)
-            self._stamps.append(directory.stamp)
+            self._signatures.append(directory.signature)
             self._unsettled = self._unsettled or not directory.trusted
 
     def watch_unusable(self, path: bytes, watcher: Watcher) -> None:
@@ -46,8 +46,8 @@ class Validity:
         known[1].append(watcher)
 
     def _what(self, path: bytes) -> tuple[bool, bool]:
-        signature = self._disk.signatures([path])[0]
-        directory = signature is None and self._disk.stamps([path])[0] is not None
+        signature = self._disk.file_signatures([path])[0]
+        directory = signature is None and self._disk.directory_signatures([path])[0] is not None
         return directory, signature is not None and self._disk.readable(path)
 
     def watched(self) -> list[SearchedDirectory]:
@@ -64,10 +64,10 @@ class Validity:
 
     def refresh(self) -> None:
         """Look at all directories whose names mattered so far; what no longer holds is dropped."""
-        stamps = self._disk.stamps(self._paths)
-        if self._unsettled or stamps != self._stamps:
-            self._tree.refresh(list(self._watched), stamps)
-            self._stamps = list(stamps)
+        signatures = self._disk.directory_signatures(self._paths)
+        if self._unsettled or signatures != self._signatures:
+            self._tree.refresh(list(self._watched), signatures)
+            self._signatures = list(signatures)
             self._unsettled = any(not directory.trusted for directory in self._watched)
         for path, (what, watchers) in list(self._unusable.items()):
             if self._what(path) != what:

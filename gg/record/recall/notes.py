@@ -105,7 +105,9 @@ class _Writer:
                 self.kept.notes[key] = [note.thunk, number, *packed]
                 directories.update(dict.fromkeys(note.directories))
                 directories.update(dict.fromkeys(path[: path.rfind(b"/")] or b"/" for path in note.basis.files))
-        places = [[d.path, *(d.stamp or (0, 0))[:2], [d.join(name) for name in names]] for d, names in missed(validity)]
+        places = [
+            [d.path, *(d.signature or (0, 0))[:2], [d.join(name) for name in names]] for d, names in missed(validity)
+        ]
         destinations: list[list[object]] = [[path, where_to(self._canon, path)] for path in directories]
         self.kept.contexts.append([places, destinations])
 
