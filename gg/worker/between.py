@@ -18,7 +18,7 @@ from contextlib import suppress
 
 from gg.run.ending import end_descendants
 from gg.worker import hidden, ipc
-from gg.worker.keys import Keys
+from gg.worker.kernel_keys import Keys
 from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable, shared
 

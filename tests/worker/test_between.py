@@ -140,7 +140,7 @@ def test_no_process_is_left() -> None:
 
 KEYS = """
 import ctypes, subprocess, sys
-from gg.worker.keys import Keys
+from gg.worker.kernel_keys import Keys
 libc = ctypes.CDLL(None, use_errno=True)
 keys = Keys()
 add = "import ctypes; print(sum(ctypes.CDLL(None).syscall(248, b'user', b'gg-left', b'x', 1, ring) > 0 for ring in (-3, -4, -5)))"
