@@ -76,11 +76,9 @@ def command(
 
     if (listen is None) == (queue is None):
         raise UsageError("a worker takes work from one place", hint="gg worker --listen, or gg worker --queue NAME")
-    host, port = _place(listen or "")
     options = serving.WorkerOptions(
-        directory=os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
-        host=host,
-        port=port,
+        os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
+        *_place(listen or ""),
         cpus=jobs or len(os.sched_getaffinity(0)),
         memory=size(memory, "--memory") if memory else _memory(),
         cache=size(cache, "--cache") if cache else 0,

@@ -98,9 +98,7 @@ class _Reader:
         self._ends_on_failure = ends
         self._every: list[ShellWords] = []
         self._anded: list[ShellWords] = []  # the next command runs if these go well
-        self._decides: list[
-            ShellWords
-        ] = []  # what runs if these go well is more than a further step to the same output
+        self._decides: list[ShellWords] = []  # what runs if these go well is no mere further step to the same output
         self._background: list[ShellWords] = []
         self.looked: list[bytes] = []  # words of files whose existence is asked for
         self.sources = False  # it reads other texts
