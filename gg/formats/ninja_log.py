@@ -102,14 +102,15 @@ def update(directory: bytes, rules: Mapping[bytes, bytes]) -> None:
 
     path = os.path.join(directory, NAME)
     with suppress(OSError, ValueError):
-        with open(path, "rb") as file:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)  # through a link it may be another tree's
+        with open(fd, "rb") as file:
             log = Log(file.read())
         for output, rule in rules.items():
             inputs = tuple(dict.fromkeys(os.path.normpath(name) for name in prerequisites(rule)))
             for name in (os.path.relpath(output, directory), output):
                 log.replace(name, inputs)
         if log.added and not _open_elsewhere(path):
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 os.write(fd, log.added)
             finally:

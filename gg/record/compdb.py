@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 from gg.core.jsontext import json_from
 from gg.core.thunk import Work
 from gg.errors import FormatError
+from gg.host.files import write_whole
 from gg.models.drafts import Call
 from gg.record.capture import Captured
 
@@ -47,16 +49,15 @@ class CompilationDatabase:
             key = (os.path.join(str(entry["directory"]), str(entry["file"])), str(entry.get("output", "")))
             if key not in self._entries and os.path.exists(key[0]):
                 self._entries[key] = entry
-        aside = f"{self._path}.{os.getpid()}"
-        with open(aside, "w", encoding="utf-8", errors="surrogateescape") as file:
-            json.dump([self._entries[k] for k in sorted(self._entries)], file, indent=1)
-            file.write("\n")
-        os.replace(aside, self._path)
+        text = json.dumps([self._entries[k] for k in sorted(self._entries)], indent=1) + "\n"
+        write_whole(os.fsencode(self._path), os.fsencode(text))
 
     def _earlier(self) -> list[dict[str, object]]:
         try:
-            with open(self._path, "rb") as file:
-                found = json_from(file.read(), "compilation database")
+            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(fd, "rb") as file:
+                is_file = stat.S_ISREG(os.fstat(fd).st_mode)  # a clone may have a link to /dev/zero there
+                found = json_from(file.read(), "compilation database") if is_file else []
         except (OSError, FormatError):
             return []
         entries = found if isinstance(found, list) else []

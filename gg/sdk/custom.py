@@ -237,8 +237,6 @@ def write_placeholder(path: str, name: ThunkId) -> None:
     """A placeholder of the thunk's first output at `path`."""
     from gg.core.placeholder import PlaceholderWriter
     from gg.host import native_programs as native
+    from gg.host.files import write_whole
 
-    aside = f"{path}.{os.getpid()}"
-    with open(aside, "wb") as file:
-        file.write(PlaceholderWriter(os.fsencode(native.shim())).encode(name, 0))
-    os.replace(aside, path)
+    write_whole(os.fsencode(path), PlaceholderWriter(os.fsencode(native.shim())).encode(name, 0))

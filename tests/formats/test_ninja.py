@@ -70,6 +70,17 @@ def test_a_damaged_one_is_let_be(built: Path, spoil: object) -> None:
     assert log.read_bytes() == spoiled
 
 
+def test_a_link_is_not_followed(built: Path) -> None:
+    """A clone may have one that leads to another tree's."""
+    other = built / "other"
+    other.mkdir()
+    (built / ".ninja_deps").rename(other / ".ninja_deps")
+    (built / ".ninja_deps").symlink_to(other / ".ninja_deps")
+    before = (other / ".ninja_deps").read_bytes()
+    ninja.update(bytes(built), {bytes(built / "sub" / "a.o"): b"sub/a.o: a.c d.h\n"})
+    assert (other / ".ninja_deps").read_bytes() == before
+
+
 def test_no_database(tmp_path: Path) -> None:
     assert ninja.directory_of(bytes(tmp_path) + b"/x/a.o", bytes(tmp_path)) is None
     ninja.update(bytes(tmp_path), {bytes(tmp_path) + b"/a.o": b"x: a.c\n"})
