@@ -1,4 +1,4 @@
-"""`gg deploy lambda`: put the worker into an AWS account, or say what that would do."""
+"""`gg deploy`: put workers into an AWS account, or say what that would do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,19 +16,15 @@ from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from gg.aws.setup import AwsSession
-    from gg.deploy.aws_calls import ResourceAction
     from gg.deploy.layers import Choice
     from gg.deploy.package import Package
     from gg.deploy.wanted import Wanted
-    from gg.share.s3.uri import StoreUri
 
 _DAY_S = 86400
-_VERBS = {"make": "+", "change": "~", "keep": "=", "remove": "-", "lack": "!"}
-_LEGEND = "+ made, ~ changed, = as it should be, - removed, ! not offered here"
 
 
 @click.command("gg deploy", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("engine", type=click.Choice(["lambda"]))
+@click.argument("engine", type=click.Choice(["lambda", "spot"]))
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would be made and changed, with the policies.")
 @click.option("--region", metavar="R[,R...]", help="Where the functions are; the bucket is in the first one.")
 @click.option(
@@ -45,7 +40,7 @@ _LEGEND = "+ made, ~ changed, = as it should be, - removed, ! not offered here"
 @click.option("--role", metavar="ARN", default="", help="Use this role; make none.")
 @click.option("--runtime", default="", help="Lambda's Python; that of this Python if Lambda has it.")
 @click.option("--arch", default="", help="This machine's: its compilers run there.")
-@click.option("--name", default="gg-worker", show_default=True, help="What the functions' names begin with.")
+@click.option("--name", default="", help="What the names of what is made begin with. Default: gg-worker, gg-spot.")
 @click.option(
     "--expire",
     "expire_days",
@@ -63,9 +58,25 @@ def command(
     engine: str, dry_run: bool, region: str | None, store: str, memory: str, role: str, runtime: str, arch: str,
     name: str, expire_days: int | None, layer: str | None, debug: bool,
 ) -> int:  # fmt: skip
-    """Make the bucket, the role and the functions that gg-force --engine lambda needs. It can be repeated."""
+    """Make the bucket, the role, and the functions that gg-force --engine lambda needs, or what spot workers need. It can be
+    repeated.
+    """
+    if engine == "spot":
+        from gg.cli.deploying import only_for_lambda
+        from gg.cli.spot_plan import deploy_spot
+
+        only_for_lambda("memory", "role", "runtime", "layer")
+        return deploy_spot(store, region, name or "gg-spot", arch, expire_days, dry_run=dry_run)
+    return _deploy_lambda(dry_run, region, store, memory, role, runtime, arch, name or "gg-worker", expire_days, layer)
+
+
+def _deploy_lambda(
+    dry_run: bool, region: str | None, store: str, memory: str, role: str, runtime: str, arch: str,
+    name: str, expire_days: int | None, layer: str | None,
+) -> int:  # fmt: skip
     from gg.aws.failures import need_extra
     from gg.aws.setup import AwsSession
+    from gg.cli.deploying import LEGEND, say, store_place
     from gg.deploy import apply, package
     from gg.deploy.runtimes import choose, choose_architecture
     from gg.deploy.wanted import Wanted, checked, costs
@@ -90,7 +101,7 @@ def command(
     click.echo(f"account {whose.number}, store {base.uri}, {size}" + ", DRY RUN" * dry_run)
     for each in regions:
         wanted, session = base._replace(region=each), AwsSession(each) if each != regions[0] else first
-        click.echo(f"{each}  ({_LEGEND})")
+        click.echo(f"{each}  ({LEGEND})")
         say(apply.deploy(session, wanted, made, dry=dry_run, with_bucket=each == regions[0], layer=choice))
         if dry_run and not role:
             _show_policies(wanted)
@@ -120,34 +131,12 @@ def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
     return Choice(planned, zipped)
 
 
-def store_place(text: str) -> StoreUri:
-    """The store that an option or a setting names; with nothing but defaults when none is named."""
-    from gg.cli.consent import settle
-    from gg.errors import UsageError
-    from gg.share.s3.uri import StoreUri, parse
-
-    found = Workspace.find()
-    flags = {"store": text or None}
-    named = settle(found.root if found else None, flags, ("store",)).store
-    if not named:
-        return StoreUri("")
-    where = parse(named if "://" in named else f"s3://{named}")
-    if where.scheme != "s3":
-        raise UsageError(f"functions of Lambda cannot read {where}", hint="name a store in S3: s3://BUCKET/PREFIX")
-    return where
-
-
 def sizes(text: str) -> tuple[int, ...]:
     """Memory sizes, as an option has them."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise click.BadParameter(f"{text!r} is no list of megabytes", param_hint="--memory") from None
-
-
-def say(done: Iterable[ResourceAction]) -> None:
-    for each in done:
-        click.echo(f"  {_VERBS[each.verb]} {each.what}" + (f": {each.detail}" if each.detail else ""))
 
 
 def _show_policies(wanted: Wanted) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("gg undeploy", context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("engine", type=click.Choice(["lambda"]), default="lambda")
+@click.argument("engine", type=click.Choice(["lambda", "spot"]), default="lambda")
 @click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
 @click.option("--region", metavar="R[,R...]", help="The regions that were deployed to.")
 @click.option(
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--with-bucket", is_flag=True, help="Remove the store's objects too, and the bucket if gg made it.")
 @click.option("--role", metavar="ARN", default="", help="The role that was given; it is left.")
 @click.option("--arch", default="", help="This machine's.")
-@click.option("--name", default="gg-worker", show_default=True, help="What the functions' names begin with.")
+@click.option("--name", default="", help="What the names begin with. Default: gg-worker, gg-spot.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(
     engine: str,
@@ -42,10 +42,24 @@ def command(
     name: str,
     debug: bool,
 ) -> int:
-    """Remove the functions, their layer and logs, and the role; the bucket, which holds results, only if told so."""
+    """Remove the functions, their layer and logs, and the role, or the spot workers and what they need; the bucket, which holds
+    results, only if told so.
+    """
+    if engine == "spot":
+        from gg.cli.deploying import only_for_lambda
+        from gg.cli.spot_plan import undeploy_spot
+
+        only_for_lambda("role")
+        return undeploy_spot(store, region, name or "gg-spot", arch, with_bucket=with_bucket, dry_run=dry_run)
+    return _undeploy_lambda(region, store, role, arch, name or "gg-worker", with_bucket=with_bucket, dry_run=dry_run)
+
+
+def _undeploy_lambda(
+    region: str | None, store: str, role: str, arch: str, name: str, *, with_bucket: bool, dry_run: bool
+) -> int:
     from gg.aws.failures import need_extra
     from gg.aws.setup import AwsSession
-    from gg.cli.deploy import say, store_place
+    from gg.cli.deploying import say, store_place
     from gg.deploy import apply
     from gg.deploy.found import remember
 

@@ -14,13 +14,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gg.deploy.closure import modules
 from gg.deploy.runtimes import Runtime
 from gg.deploy.wanted import HANDLER
-from gg.deploy.wheels import ZipMember, fetch, unpack
+from gg.deploy.wheels import PACKAGES, ZipMember, fetch, unpack
 from gg.errors import StoreError
 from gg.host import native_programs as native
 
@@ -48,28 +48,46 @@ class Package(NamedTuple):
 
 def build(runtime: Runtime, architecture: str, cache: str, *, entry: str = HANDLER.rpartition(".")[0]) -> Package:
     """The zip for this runtime. GGError when a part is missing, or when it is too big for Lambda."""
-    parts = _modules(entry, compiled=runtime.python == sys.version_info[:2])
-    parts += [part for wheel in fetch(runtime, architecture, cache) for part in unpack(wheel)]
-    parts.append(
-        ZipMember(f"gg/_native/{os.path.basename(native.pathmap_library())}", _read(native.pathmap_library()), True)
-    )
-    data = _zip(parts)
-    if len(data) > _LIMIT:
-        raise StoreError(f"the function's zip has {len(data)} bytes, and Lambda takes {_LIMIT}")
-    return Package(data, len(parts), sum(len(part.data) for part in parts))
+    made = zipped(parts(runtime, architecture, cache, entries=(entry,)))
+    if len(made.data) > _LIMIT:
+        raise StoreError(f"the function's zip has {len(made.data)} bytes, and Lambda takes {_LIMIT}")
+    return made
 
 
-def _modules(entry: str, *, compiled: bool) -> list[ZipMember]:
-    sources = modules(entry)
+def parts(
+    runtime: Runtime,
+    architecture: str,
+    cache: str,
+    *,
+    entries: Sequence[str],
+    packages: Sequence[str] = PACKAGES,
+    root: str = "/var/task",
+) -> list[ZipMember]:
+    """What modules `entries` of gg need, for this runtime: gg's modules, wheels of `packages`, the path map. `root`: where the zip
+    will be unpacked.
+    """
+    found = _modules(entries, root, compiled=runtime.python == sys.version_info[:2])
+    found += [part for wheel in fetch(runtime, architecture, cache, packages) for part in unpack(wheel)]
+    pathmap = native.pathmap_library()
+    found.append(ZipMember(f"gg/_native/{os.path.basename(pathmap)}", _read(pathmap), True))
+    return found
+
+
+def zipped(members: Sequence[ZipMember]) -> Package:
+    return Package(_zip(members), len(members), sum(len(member.data) for member in members))
+
+
+def _modules(entries: Sequence[str], root: str, *, compiled: bool) -> list[ZipMember]:
+    sources = {path: source for entry in entries for path, source in modules(entry).items()}
     found = [ZipMember(path, _read(source)) for path, source in sources.items()]
-    return found + (_compiled(sources) if compiled else [])
+    return found + (_compiled(sources, root) if compiled else [])
 
 
-def _compiled(sources: dict[str, str]) -> list[ZipMember]:
+def _compiled(sources: dict[str, str], root: str) -> list[ZipMember]:
     """Compiled modules that Python takes without looking at their source. In a process of its own, for equal bytes each time."""
     with tempfile.TemporaryDirectory(prefix="gg-package-") as directory:
         targets = {path: os.path.join(directory, f"{number}.pyc") for number, path in enumerate(sources)}
-        lines = "".join(f"{sources[path]}\t{target}\t/var/task/{path}\n" for path, target in targets.items())
+        lines = "".join(f"{sources[path]}\t{target}\t{root}/{path}\n" for path, target in targets.items())
         done = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _COMPILE],
             input=lines, text=True, capture_output=True, check=False, env={"PYTHONHASHSEED": "0"},

@@ -18,17 +18,14 @@ _VERSION = "2012-10-17"
 
 def trust(wanted: Wanted) -> Document:
     """Who may take the role: Lambda, for functions of this account."""
-    return {
-        "Version": _VERSION,
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": wanted.account.number}},
-            }
-        ],
-    }
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": wanted.account.number}},
+        }
+    )
 
 
 def worker(wanted: Wanted) -> Document:
@@ -36,32 +33,26 @@ def worker(wanted: Wanted) -> Document:
     partition, region, account = wanted.account.partition, wanted.region, wanted.account.number
     objects = f"arn:{partition}:s3:::{wanted.bucket}/{wanted.prefix}"
     groups = [f"arn:{partition}:logs:{region}:{account}:log-group:{log_group(name)}:*" for name in wanted.functions]
-    return {
-        "Version": _VERSION,
-        "Statement": [
-            _allow("ReadInputs", ["s3:GetObject"], [f"{objects}/packs/*", f"{objects}/blobs/*"]),
-            _allow("AddOutputs", ["s3:PutObject"], [f"{objects}/blobs/*"]),
-            _allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], groups),
-        ],
-    }
+    return document(
+        allow("ReadInputs", ["s3:GetObject"], [f"{objects}/packs/*", f"{objects}/blobs/*"]),
+        allow("AddOutputs", ["s3:PutObject"], [f"{objects}/blobs/*"]),
+        allow("WriteOwnLog", ["logs:CreateLogStream", "logs:PutLogEvents"], groups),
+    )
 
 
 def transport(wanted: Wanted) -> Document:
     """The bucket's own: nobody reads or writes objects but over TLS."""
     bucket = f"arn:{wanted.account.partition}:s3:::{wanted.bucket}"
-    return {
-        "Version": _VERSION,
-        "Statement": [
-            {
-                "Sid": "OnlyOverTLS",
-                "Effect": "Deny",
-                "Principal": "*",
-                "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"],
-                "Resource": [bucket, f"{bucket}/{wanted.prefix}/*"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            }
-        ],
-    }
+    return document(
+        {
+            "Sid": "OnlyOverTLS",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"],
+            "Resource": [bucket, f"{bucket}/{wanted.prefix}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    )
 
 
 def lifecycle(wanted: Wanted) -> Document:
@@ -75,5 +66,9 @@ def lifecycle(wanted: Wanted) -> Document:
     }
 
 
-def _allow(name: str, actions: list[str], resources: list[str]) -> Document:
+def document(*statements: Document) -> Document:
+    return {"Version": _VERSION, "Statement": list(statements)}
+
+
+def allow(name: str, actions: list[str], resources: list[str]) -> Document:
     return {"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resources}

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 
@@ -31,9 +32,9 @@ class ZipMember(NamedTuple):
     executable: bool = False
 
 
-def fetch(runtime: Runtime, architecture: str, cache: str) -> list[str]:
+def fetch(runtime: Runtime, architecture: str, cache: str, packages: Sequence[str] = PACKAGES) -> list[str]:
     """The wheels' files in `cache`, fetched if they are not there. GGError when pip cannot get them."""
-    pinned = [f"{name}=={_installed(name)}" for name in PACKAGES]
+    pinned = [f"{name}=={_installed(name)}" for name in packages]
     directory = os.path.join(
         cache, f"{runtime.name}-{architecture}-" + "-".join(pin.replace("==", "-") for pin in pinned)
     )

@@ -1,0 +1,86 @@
+"""What a machine does when it starts, as a script for its user data, and the unit that its worker runs as. Pure.
+
+Amazon Linux 2023 brings bash, curl, systemd and AWS's command line; Python comes from its own repositories. What differs from
+launch to launch stands in the machine's tags, which its metadata service shows, so that one launch template serves all.
+
+A machine ends by itself in three ways, each without anybody's help: after so many minutes, when its worker has ended (it had
+nothing to do, or a notice came), and when it cannot start at all. Its launch template turns a shutdown into its end.
+"""
+
+from __future__ import annotations
+
+from gg.deploy.spot.fleet_plan import FleetPlan
+
+IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-{}"  # of Systems Manager's public parameters
+MINUTES_TAG, IDLE_TAG = "gg:minutes", "gg:idle"
+MOST_BYTES = 16 << 10  # of user data, before it is encoded
+
+_SCRIPT = """\
+#!/bin/bash
+# Starts a worker of gg; made by `gg deploy spot`.
+set -euo pipefail
+trap 'shutdown -h now' ERR
+metadata=${{AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}}/latest
+token=$(curl -fsS -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' "$metadata/api/token")
+tag() {{ curl -fsS -H "X-aws-ec2-metadata-token: $token" "$metadata/meta-data/tags/instance/$1"; }}
+minutes=$(tag {minutes_tag})
+idle=$(tag {idle_tag})
+shutdown -h "+$minutes"
+dnf -q -y install {python}
+mkdir -p /opt/gg
+aws s3 cp --only-show-errors --region {region} 's3://{bucket}/{key}' /opt/gg/worker.zip
+echo '{digest}  /opt/gg/worker.zip' | sha256sum -c --quiet
+{python} -m zipfile -e /opt/gg/worker.zip /opt/gg/worker
+sed "s/@IDLE@/$idle/" >/run/systemd/system/gg-worker.service <<'UNIT'
+{unit}UNIT
+systemctl daemon-reload
+systemctl start gg-worker
+"""
+
+_UNIT = """\
+[Unit]
+Description=gg worker
+[Service]
+ExecStart=/usr/bin/{python} -P /opt/gg/worker/start.py worker \\
+  --queue {queue} --region {region} --idle @IDLE@ --directory /var/cache/gg-worker
+ExecStopPost=+/usr/sbin/shutdown -h now
+Environment=PYTHONPATH=/opt/gg/worker PYTHONDONTWRITEBYTECODE=1 HOME=/var/cache/gg-worker
+TimeoutStopSec=120
+DynamicUser=yes
+CacheDirectory=gg-worker
+CacheDirectoryMode=0700
+UMask=0077
+CapabilityBoundingSet=
+LockPersonality=yes
+NoNewPrivileges=yes
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHome=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectSystem=strict
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+RestrictNamespaces=user mnt pid net ipc uts
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+"""
+
+
+def user_data(plan: FleetPlan, digest: str) -> str:
+    """The script. `digest`: SHA-256 of the parcel that the machine is to install, in hex."""
+    python = plan.runtime.name
+    unit = _UNIT.format(python=python, queue=plan.queue, region=plan.region)
+    return _SCRIPT.format(
+        minutes_tag=MINUTES_TAG, idle_tag=IDLE_TAG, python=python, region=plan.region, bucket=plan.bucket,
+        key=parcel(plan, digest), digest=digest, unit=unit,
+    )  # fmt: skip
+
+
+def parcel(plan: FleetPlan, digest: str) -> str:
+    """The key of the object that machines install."""
+    return f"{plan.parcels}{digest}.zip"

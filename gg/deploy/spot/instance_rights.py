@@ -1,0 +1,34 @@
+"""What spot workers may do, as IAM's documents. Pure; a test holds that no action and no resource is a mere wildcard.
+
+A worker takes jobs from its queue, answers to the queues of runs, reads packs, blobs and its own program, and adds blobs. As with
+functions, it can neither read nor write the results of thunks. A thunk that runs there has no network, so no keys either.
+"""
+
+from __future__ import annotations
+
+from gg.deploy.permissions import Document, allow, document
+from gg.deploy.spot.fleet_plan import FleetPlan
+
+
+def trust(plan: FleetPlan) -> Document:
+    """Who may take the role: machines of this account."""
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "ec2.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    )
+
+
+def worker(plan: FleetPlan) -> Document:
+    partition, region, account = plan.account.partition, plan.region, plan.account.number
+    objects = f"arn:{partition}:s3:::{plan.bucket}/{plan.prefix}"
+    replies = f"arn:{partition}:sqs:{region}:{account}:{plan.queue}-replies-*"
+    taking = ["GetQueueUrl", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
+    return document(
+        allow("TakeJobs", [f"sqs:{action}" for action in taking], [plan.queue_arn]),
+        allow("Answer", ["sqs:SendMessage"], [replies]),
+        allow("ReadInputs", ["s3:GetObject"], [f"{objects}/{part}/*" for part in ("packs", "blobs", "worker")]),
+        allow("AddOutputs", ["s3:PutObject"], [f"{objects}/blobs/*"]),
+    )

@@ -1,0 +1,224 @@
+"""What spot workers need in an account and what lasts: bucket, parcel, queue, role, group, launch template. Made, and removed.
+
+Each is looked at first and left alone if it is as it should be. Nothing here costs while no machine runs, but for what is stored.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gg import __version__
+from gg.deploy import make_bucket, role
+from gg.deploy.aws_calls import ABSENT, AwsService, Refusal, ResourceAction
+from gg.deploy.package import Package
+from gg.deploy.role import RolePlan
+from gg.deploy.spot import instance_rights
+from gg.deploy.spot.boot_script import IMAGE, parcel, user_data
+from gg.deploy.spot.fleet_plan import FleetPlan
+from gg.errors import SetupError
+
+if TYPE_CHECKING:
+    from gg.aws.setup import AwsSession
+
+TAG = "gg:deployment"
+_DISK_GB = 40
+_JOBS = {"VisibilityTimeout": "60", "MessageRetentionPeriod": "86400", "SqsManagedSseEnabled": "true"}
+_NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_NO_TEMPLATE = frozenset({"InvalidLaunchTemplateName.NotFoundException"})
+_NO_PROFILE = frozenset({"InvalidParameterValue"})
+
+
+class FleetServices:
+    """The services of one region that spot workers need."""
+
+    def __init__(self, session: AwsSession, plan: FleetPlan, *, dry: bool) -> None:
+        self.ec2 = AwsService(session, "ec2", dry=dry)
+        self.iam = AwsService(session, "iam", dry=dry)
+        self.sqs = AwsService(session, "sqs", dry=dry)
+        self.s3 = AwsService(session, "s3", dry=dry, owner=plan.store.bucket_owner)
+
+
+def deploy(services: FleetServices, plan: FleetPlan, package: Package) -> Iterator[ResourceAction]:
+    """Have all of it, in an order in which each thing finds what it needs."""
+    yield from make_bucket.deploy(services.s3, plan.store)
+    yield _have_parcel(services.s3, plan, package)
+    yield _have_queue(services.sqs, plan)
+    yield from role.have(services.iam, _role(plan))
+    yield _have_profile(services.iam, plan)
+    group = yield from _have_group(services.ec2, plan)
+    yield _have_template(services.ec2, plan, group, user_data(plan, package.digest))
+
+
+def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Iterator[ResourceAction]:
+    """Remove all that is there. Machines must have been ended before."""
+    ec2, iam, sqs, s3 = services.ec2, services.iam, services.sqs, services.s3
+    if _template(ec2, plan) is not None:
+        ec2.change("delete_launch_template", LaunchTemplateName=plan.template)
+        yield ResourceAction("remove", f"launch template {plan.template}")
+    for group in _groups(ec2, plan):
+        ec2.change("delete_security_group", GroupId=group)
+        yield ResourceAction("remove", f"security group {plan.name}")
+    if _profile(iam, plan) is not None:
+        iam.change(
+            "remove_role_from_instance_profile",
+            seen=ABSENT,
+            InstanceProfileName=plan.role_name,
+            RoleName=plan.role_name,
+        )
+        iam.change("delete_instance_profile", InstanceProfileName=plan.role_name)
+        yield ResourceAction("remove", f"instance profile {plan.role_name}")
+    yield from role.remove_named(iam, plan.role_name)
+    url = queue_url(sqs, plan)
+    if url:
+        sqs.change("delete_queue", QueueUrl=url)
+        yield ResourceAction("remove", f"queue {plan.queue}")
+    for key in [
+        item["Key"] for item in s3.pages("list_objects_v2", "Contents", Bucket=plan.bucket, Prefix=plan.parcels)
+    ]:
+        s3.change("delete_object", Bucket=plan.bucket, Key=key)
+        yield ResourceAction("remove", f"parcel s3://{plan.bucket}/{key}")
+    yield from make_bucket.remove(s3, plan.store, contents=contents)
+
+
+def queue_url(sqs: AwsService, plan: FleetPlan) -> str:
+    """Empty when there is no such queue."""
+    try:
+        return str(sqs.ask("get_queue_url", seen=_NO_QUEUE, QueueName=plan.queue)["QueueUrl"])
+    except Refusal:
+        return ""
+
+
+def _have_parcel(s3: AwsService, plan: FleetPlan, package: Package) -> ResourceAction:
+    key = parcel(plan, package.digest)
+    what, detail = (
+        f"parcel {package.digest[:12]}",
+        f"gg {__version__} for {plan.runtime.name}, {len(package.data) / 1e6:.1f} MB",
+    )
+    if s3.find("head_object", Bucket=plan.bucket, Key=key) is not None:
+        return ResourceAction("keep", what, detail)
+    s3.change("put_object", Bucket=plan.bucket, Key=key, Body=package.data)
+    return ResourceAction("make", what, detail)
+
+
+def _have_queue(sqs: AwsService, plan: FleetPlan) -> ResourceAction:
+    what, detail = f"queue {plan.queue}", "encrypted; a job that nobody takes is dropped after a day"
+    url = queue_url(sqs, plan)
+    if not url:
+        sqs.change("create_queue", QueueName=plan.queue, Attributes=_JOBS, tags={TAG: plan.name})
+        return ResourceAction("make", what, detail)
+    found = sqs.ask("get_queue_attributes", QueueUrl=url, AttributeNames=["All"]).get("Attributes", {})
+    if all(found.get(name) == value for name, value in _JOBS.items()):
+        return ResourceAction("keep", what, detail)
+    sqs.change("set_queue_attributes", QueueUrl=url, Attributes=_JOBS)
+    return ResourceAction("change", what, detail)
+
+
+def _role(plan: FleetPlan) -> RolePlan:
+    return RolePlan(
+        plan.role_name,
+        plan.name,
+        instance_rights.trust(plan),
+        instance_rights.worker(plan),
+        "What gg's spot workers may do",
+        f"take jobs, answer them; get packs and blobs, put blobs below {plan.bucket}/{plan.prefix}",
+    )
+
+
+def _profile(iam: AwsService, plan: FleetPlan) -> dict[str, Any] | None:
+    found = iam.find("get_instance_profile", InstanceProfileName=plan.role_name)
+    return None if found is None else found["InstanceProfile"]
+
+
+def _have_profile(iam: AwsService, plan: FleetPlan) -> ResourceAction:
+    name, what = plan.role_name, f"instance profile {plan.role_name}"
+    found = _profile(iam, plan)
+    if found is not None and [each["RoleName"] for each in found["Roles"]] == [name]:
+        return ResourceAction("keep", what)
+    if found is None:
+        tags = [{"Key": TAG, "Value": plan.name}]
+        iam.change("create_instance_profile", InstanceProfileName=name, Tags=tags)
+    iam.change("add_role_to_instance_profile", InstanceProfileName=name, RoleName=name)
+    return ResourceAction("make" if found is None else "change", what)
+
+
+def _groups(ec2: AwsService, plan: FleetPlan) -> list[str]:
+    filters = [{"Name": "group-name", "Values": [plan.name]}, {"Name": f"tag:{TAG}", "Values": [plan.name]}]
+    return [each["GroupId"] for each in ec2.pages("describe_security_groups", "SecurityGroups", Filters=filters)]
+
+
+def _have_group(ec2: AwsService, plan: FleetPlan) -> Generator[ResourceAction, None, str]:
+    """Nobody connects to a worker: a new group lets nothing in and all out."""
+    what, detail = f"security group {plan.name}", "lets nobody in"
+    found = _groups(ec2, plan)
+    if found:
+        yield ResourceAction("keep", what, detail)
+        return found[0]
+    made = ec2.change(
+        "create_security_group",
+        GroupName=plan.name,
+        Description="Spot workers of gg: nobody connects to them",
+        VpcId=default_network(ec2),
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": [{"Key": TAG, "Value": plan.name}]}],
+    )
+    yield ResourceAction("make", what, detail)
+    return str(made.get("GroupId", "sg-"))
+
+
+def default_network(ec2: AwsService) -> str:
+    """The region's default VPC. SetupError when there is none."""
+    found = ec2.ask("describe_vpcs", Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"]
+    if not found:
+        raise SetupError("this region has no default VPC", hint="make it once: aws ec2 create-default-vpc")
+    return str(found[0]["VpcId"])
+
+
+def _template(ec2: AwsService, plan: FleetPlan) -> dict[str, Any] | None:
+    """The newest version's data."""
+    try:
+        found = ec2.ask(
+            "describe_launch_template_versions",
+            seen=_NO_TEMPLATE,
+            LaunchTemplateName=plan.template,
+            Versions=["$Latest"],
+        )["LaunchTemplateVersions"]
+    except Refusal:
+        return None
+    return found[0]["LaunchTemplateData"] if found else None
+
+
+def _have_template(ec2: AwsService, plan: FleetPlan, group: str, script: str) -> ResourceAction:
+    what, wanted = f"launch template {plan.template}", template_data(plan, group, script)
+    there = _template(ec2, plan)
+    if there is not None and all(there.get(name) == value for name, value in wanted.items()):
+        return ResourceAction("keep", what)
+    if there is None:
+        tags = [{"ResourceType": "launch-template", "Tags": [{"Key": TAG, "Value": plan.name}]}]
+        ec2.change(
+            "create_launch_template",
+            LaunchTemplateName=plan.template,
+            LaunchTemplateData=wanted,
+            TagSpecifications=tags,
+        )
+        return ResourceAction("make", what)
+    ec2.change("create_launch_template_version", LaunchTemplateName=plan.template, LaunchTemplateData=wanted)
+    return ResourceAction("change", what)
+
+
+def template_data(plan: FleetPlan, group: str, script: str) -> dict[str, Any]:
+    """What every machine is started with: keys by version 2 of the metadata service alone, no hop further; its end at shutdown."""
+    return {
+        "ImageId": f"resolve:ssm:{IMAGE.format(plan.architecture)}",
+        "IamInstanceProfile": {"Name": plan.role_name},
+        "SecurityGroupIds": [group],
+        "UserData": base64.b64encode(script.encode()).decode(),
+        "InstanceInitiatedShutdownBehavior": "terminate",
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"},
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": "/dev/xvda",
+                "Ebs": {"VolumeSize": _DISK_GB, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True},
+            }
+        ],
+    }
