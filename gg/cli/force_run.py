@@ -99,13 +99,10 @@ def _told_of(
     workspace: Workspace, targets: Sequence[str], force: Callable[[], tuple[int, dict[str, Any]]]
 ) -> tuple[int, dict[str, Any]]:
     """Do `force`, and let others see meanwhile that it runs here."""
-    from gg.workspace.running import Running
+    from gg.workspace.running import announced
 
-    running = Running(workspace, "force", targets)
-    try:
+    with announced(workspace, "force", targets):
         return force()
-    finally:
-        running.end()
 
 
 def _check_budget(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:

@@ -207,16 +207,15 @@ def _serve(
     started: float,
 ) -> int:
     """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
-    from gg.workspace.running import Running
+    from gg.workspace.running import announced
 
-    running = Running(workspace, "infer", arguments)
-    try:
-        status = build.serve(session.handle)
-        session.note(arguments, status if status >= 0 else 128 - status, started)
-    finally:
-        reading.close()
-        session.close()
-    running.end()
+    with announced(workspace, "infer", arguments):
+        try:
+            status = build.serve(session.handle)
+            session.note(arguments, status if status >= 0 else 128 - status, started)
+        finally:
+            reading.close()
+            session.close()
     failed = ledger.standing()
     if failed:
         from gg.workspace.stamps import Stamps

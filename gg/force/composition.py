@@ -52,8 +52,7 @@ class Composition:
 
     def fetched(self) -> int:
         """How many results were found in the team's store."""
-        found: int = getattr(self.store, "fetched_results", 0)
-        return found
+        return self.store.fetched_results
 
     def close(self) -> None:
         """End what runs, flush what is to be shared, and let go of the store."""

@@ -24,6 +24,8 @@ _SECONDS = 60.0
 class SocketStore:
     """One connection, made when it is first needed. Thread-safe."""
 
+    fetched_results = 0  # it asks no other store
+
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = threading.Lock()

@@ -50,7 +50,6 @@ class Tiered:
         """
         self.near = near
         self.far = far
-        self.fetched = 0
         self.fetched_results = 0
         self.shared = 0
         self._share = share and far.caps.writable
@@ -187,7 +186,6 @@ class Tiered:
     def _fetch(self, keys: list[Key]) -> dict[Key, bytes]:
         found: dict[Key, bytes] = self._ask(lambda: self.far.get(keys), {}) if keys else {}
         if found:
-            self.fetched += len(found)
             self.fetched_results += sum(key.kind is Kind.REDUCTION for key in found)
             self.near.put(found)
         return found
@@ -199,7 +197,6 @@ class Tiered:
         path = b"%s/far%d-%s" % (self._scratch, os.getpid(), blob.digest.hex().encode())
         if not self._ask(lambda: self.far.fetch_files({path: blob}), set[bytes]()):
             return False
-        self.fetched += 1
         self.near.put_files({blob: path}, consume=True)
         if os.path.exists(path):
             os.unlink(path)

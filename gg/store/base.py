@@ -97,6 +97,11 @@ class Store(Protocol):
     @property
     def caps(self) -> StoreCaps: ...
 
+    @property
+    def fetched_results(self) -> int:
+        """How many reductions it did not have itself and found in another store."""
+        ...
+
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """The objects that are there and sound."""
         ...

@@ -43,6 +43,8 @@ class DirectoryStore:
     collection needs; StoreError if somebody does. FormatError if a newer gg made the directory.
     """
 
+    fetched_results = 0  # it asks no other store
+
     def __init__(
         self, directory: bytes | str | os.PathLike[str], *, read_only: bool | None = None, exclusive: bool = False
     ) -> None:

@@ -24,6 +24,8 @@ class MemoryStore:
     store and its readers, and may give other bytes, as a bad network would. `now` is the clock, in seconds.
     """
 
+    fetched_results = 0  # it asks no other store
+
     def __init__(
         self,
         *,

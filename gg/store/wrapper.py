@@ -18,6 +18,10 @@ class Wrapper:
     def caps(self) -> StoreCaps:
         return self.inner.caps
 
+    @property
+    def fetched_results(self) -> int:
+        return self.inner.fetched_results
+
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         return self.inner.get(keys)
 

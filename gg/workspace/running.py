@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import cast
 
 from gg.workspace.workspace import Workspace
@@ -18,26 +18,26 @@ from gg.workspace.workspace import Workspace
 _MOST = 1 << 20  # bytes of one file
 
 
-class Running:
-    """This process's own file. Where it cannot be made, nothing is said: a build does not fail for want of it."""
-
-    def __init__(self, workspace: Workspace, what: str, words: Sequence[str]) -> None:
-        directory = _directory(workspace)
-        self._fd, self._path = -1, os.path.join(directory, f"{what}-{os.getpid()}")
-        with suppress(OSError):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            record = {"what": what, "time": time.time(), "pid": os.getpid(), "words": list(words)}
-            os.write(self._fd, json.dumps(record).encode())
-
-    def end(self) -> None:
-        """It has ended. Done twice, the second time does nothing."""
-        if self._fd >= 0:
+@contextmanager
+def announced(workspace: Workspace, what: str, words: Sequence[str]) -> Iterator[None]:
+    """Let others see that this process runs there, for as long as the `with` lasts. Where the file cannot be made nothing is
+    said: a build does not fail for want of it.
+    """
+    directory = _directory(workspace)
+    path, fd = os.path.join(directory, f"{what}-{os.getpid()}"), -1
+    with suppress(OSError):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        record = {"what": what, "time": time.time(), "pid": os.getpid(), "words": list(words)}
+        os.write(fd, json.dumps(record).encode())
+    try:
+        yield
+    finally:
+        if fd >= 0:
             with suppress(OSError):
-                os.unlink(self._path)
-            os.close(self._fd)
-            self._fd = -1
+                os.unlink(path)
+            os.close(fd)
 
 
 def running(workspace: Workspace) -> Iterator[dict[str, object]]:

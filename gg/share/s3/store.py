@@ -28,6 +28,8 @@ _LARGE = 32 << 20
 class S3Store:
     """The store that `remote` reaches. `report(text)` is told once of each key whose records are not trusted."""
 
+    fetched_results = 0  # it asks no other store
+
     def __init__(self, remote: Remote, *, report: Callable[[str], None] = lambda text: None) -> None:
         self.remote = remote
         self.refused: Counter[bytes] = Counter()
