@@ -44,6 +44,8 @@ OTHERS = {
     "links": f"gcc -c m.c; {NOBODY} gcc m.o -o p; stat -c %u m.o p",
     "static": f"gcc -c m.c; {NOBODY} busybox wc -c m.o",
     "su": "gcc m.c -o p; su -s /bin/sh nobody -c './p; echo $?; gcc -c m.c'; stat -c %u m.o",
+    "in a closed room": "mkdir -p d/e; chmod 777 d/e; cd d/e; gcc -c ../../m.c; chmod 644 m.o; chmod 700 ..;"
+    f" {NOBODY} sh -c 'wc -c <m.o; cp m.o n.o; cmp m.o n.o && echo same'; chmod 755 ..",
     "copies": f"gcc m.c -o p; {NOBODY} cp p q; stat -c %u q; ./q; echo $?",
     "forbidden": f"gcc -c m.c; chmod 600 m.o; {NOBODY} cat m.o 2>/dev/null; echo $?",
 }

@@ -79,6 +79,16 @@ static void complain(const struct gg_reply *reply, const char *path)
     gg_write_all(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1);
 }
 
+/* `path`, or what it is called from the working directory, where a directory above that one is closed to this user. */
+static const char *reached(const char *path)
+{
+    char cwd[PATH_MAX];
+    if (faccessat(AT_FDCWD, path, F_OK, 0) == 0 || errno != EACCES || getcwd(cwd, sizeof cwd) == NULL)
+        return path;
+    size_t n = strlen(cwd);
+    return strncmp(path, cwd, n) == 0 && path[n] == '/' ? path + n + 1 : path;
+}
+
 /* 0 when the file at `path` is the real one now, GG_GONE when there is none, for its command has failed; else -1. */
 static int force(const char *path)
 {
@@ -86,7 +96,7 @@ static int force(const char *path)
     if (ask(path, &reply) != NULL)
         return gg_force_alone(path);
     int ready = reply.kind == GG_READY;
-    int gone = reply.kind == GG_FAILED && access(path, F_OK) != 0;
+    int gone = reply.kind == GG_FAILED && access(reached(path), F_OK) != 0;
     int unmade = gone && reply.status == GG_UNMADE;
     if (!ready && !unmade && !(gone && reply.status == GG_NO_TARGET)) /* it went while the request was on its way */
         complain(&reply, path);
@@ -151,12 +161,13 @@ static int force_open(int fd)
     int flags = fcntl(fd, F_GETFL), cloexec = fcntl(fd, F_GETFD);
     if (flags < 0 || name_of(fd, path) != 0)
         return -1;
-    if (!is_at(fd, path))
+    const char *name = reached(path);
+    if (!is_at(fd, name))
         return 1;
     int asked = force(path);
     if (asked != 0)
-        return is_at(fd, path) ? -1 : asked == GG_GONE ? GG_GONE : 1;
-    int real = gg_raw_open(AT_FDCWD, path, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
+        return is_at(fd, name) ? -1 : asked == GG_GONE ? GG_GONE : 1;
+    int real = gg_raw_open(AT_FDCWD, name, (flags & ~(O_CREAT | O_EXCL | O_TRUNC)) | O_CLOEXEC);
     int failed = real < 0                  ? 1
                  : holds_placeholder(real) ? -1
                                            : dup3(real, fd, cloexec & FD_CLOEXEC ? O_CLOEXEC : 0) < 0;
