@@ -12,10 +12,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
-from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
-from gg.models.tool_names import tool_name
+from gg.record.hearers import recipes
 
 _DEFAULT = (b"GNUmakefile", b"makefile", b"Makefile")
 _NAMES = {b"CC": b"cc", b"CXX": b"c++", b"CPP": b"cc -E", b"AS": b"as", b"AR": b"ar", b"LD": b"ld", b"RM": b"rm -f"}
@@ -23,14 +22,7 @@ _NAMES |= {b"MAKE": b"make", b"SHELL": b"/bin/sh"}
 _JOINED = regex(rb"\\\n[ \t]*")
 _ASSIGNMENT = regex(rb"^[ ]*(?:export |override )*([\w.-]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*([^\n]*)", 8)  # re.MULTILINE
 _IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=:]*+:[^\n=;]*+;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
-_RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)
-_BESIDE = regex(rb"^([^\t#\n=:;][^\n=:;]*+::?(?!=)[^\n=;]*+);[ \t]*([^\n]+)", 8)  # a recipe in its rule's line
-_BY_HAND = regex(rb"\btouch\b|>")
-_STAMPS = regex(rb"^\t.*(?:\btouch\b|>)", 8)
 _PARTS = regex(rb"&&|;|\|\|")
-_TOOLS = (b"$(CC)", b"$(CXX)", b"${CC}", b"${CXX}", b"$(LD)", b"$(AR)", b"${LD}", b"${AR}")
-_TARGET = (b"$@", b"$(@", b"${@")
-_SPECIAL = regex(rb"\.[A-Z_]+$")
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
@@ -61,51 +53,11 @@ def read(path: bytes) -> MakefileFacts:
     included = [word for words in _INCLUDE.findall(text) for word in words.split()] if b"include" in text else []
     ignored = tuple(_IGNORED.findall(text))
     names = dict(_ASSIGNMENT.findall(text))
-    by_hand = list(_by_hand(text))
-    stamped = tuple(line for lines in by_hand for line in _stamped(lines.lines, lines.target))
-    pairs = tuple((line, name) for each in by_hand for line in each.lines for name in each.names)
-    return MakefileFacts(ignored, bool(_EVERY.search(text)), stamped, pairs, names, tuple(included))
-
-
-class _ByHand(NamedTuple):
-    """A recipe that makes its targets by hand. `target`: the words by which its lines may name them."""
-
-    lines: Sequence[bytes]
-    names: Sequence[bytes]
-    target: Sequence[bytes]
-
-
-def _by_hand(text: bytes) -> Iterator[_ByHand]:
-    text = _BESIDE.sub(rb"\1\n\t\2", text) if b";" in text else text
-    if not _STAMPS.search(text):
-        return
-    for targets, recipe in _RECIPE.findall(text):
-        if not _BY_HAND.search(recipe):
-            continue
-        lines = [line.strip().lstrip(b"@+-").strip() for line in recipe.split(b"\n") if line.startswith(b"\t")]
-        target = [*_TARGET, *(word for word in targets.split() if b"%" not in word)]
-        if b"cd " in recipe:
-            target += [os.path.basename(word) for word in targets.split() if b"%" not in word and b"$" not in word]
-        if any(_BY_HAND.search(line) and any(word in line for word in target) for line in lines):
-            names = [word for word in targets.split() if b"%" not in word and not _SPECIAL.match(word)]
-            yield _ByHand([line for line in lines if line[:1] not in b"#"], names, target)
-
-
-def _stamped(lines: Sequence[bytes], target: Sequence[bytes]) -> Iterator[bytes]:
-    """The lines that are about other files than their target, which a later line or an earlier one makes by hand."""
-    yield from (line for line in lines if not any(word in line for word in target))
-    yield from (line for line in lines if _makes_by_hand_behind(line, target))
-
-
-def _makes_by_hand_behind(line: bytes, target: Sequence[bytes]) -> bool:
-    """Whether one line makes something else with a tool, and then its target by hand: `gcc -c x.c && touch $@`."""
-    behind = False
-    for part in _PARTS.split(line):
-        its = any(word in part for word in target)
-        if behind and its and _BY_HAND.search(part):
-            return True
-        behind = behind or (not its and (_names_a_tool(part) or any(word in part for word in _TOOLS)))
-    return False
+    every = list(recipes.read(text))
+    stamped = [line for recipe in every for line in recipes.untold(recipe)]
+    stamped += [value for value in names.values() if recipes.called(value)]
+    by_hand = [(line, name) for each in every if each.makes_by_hand for line in each.lines for name in each.names]
+    return MakefileFacts(ignored, bool(_EVERY.search(text)), tuple(stamped), tuple(by_hand), names, tuple(included))
 
 
 class Makefiles:
@@ -121,7 +73,7 @@ class Makefiles:
         lines = dict.fromkeys(line for text in texts for line in text.ignored)
         found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
         stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
-        found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and _names_a_tool(line)]
+        found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and recipes.names_a_tool(line)]
         return [b".*"] if any(text.every for text in texts) else found
 
     def made_by_hand(self, words: Sequence[bytes], directory: bytes) -> list[tuple[bytes, bytes]]:
@@ -204,15 +156,9 @@ def _may_call_a_tool(line: bytes) -> bool:
         return bool(words)
     if b"/" in words[0] or os.path.basename(words[0]) in _RUNS or words[0][:1] in b"({":
         return True
-    return _names_a_tool(line) or any(_base(word) in (b"make", b"gmake") for word in words) or b"\1" in line
-
-
-def _names_a_tool(line: bytes) -> bool:
-    return any(tool_name(_base(word)) for word in line.split())
-
-
-def _base(word: bytes) -> bytes:
-    return os.path.basename(word.strip(b"\"'();&|"))
+    return (
+        recipes.names_a_tool(line) or any(recipes.base(word) in (b"make", b"gmake") for word in words) or b"\1" in line
+    )
 
 
 def _pattern(line: bytes) -> bytes:
