@@ -80,7 +80,7 @@ def _maker(store: Store, path: bytes, workspace: Workspace) -> tuple[ThunkId, in
     for start in range(0, len(stored), 256):
         for key, data in store.get([each.key for each in stored[start : start + 256]]).items():
             for index, output in enumerate(decode_thunk(data).outputs):
-                if path in (output.path, renaming.outside_path(output.path) if renaming else b""):
+                if path in (output.path, renaming.real_path(output.path) if renaming else b""):
                     found.setdefault(ThunkId(key.digest), index)
     if not found:
         return None

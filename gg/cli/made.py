@@ -43,7 +43,7 @@ def _called(workspace: Workspace, path: bytes) -> bytes:
     from gg.workspace import known_as as names
 
     renaming = names.renaming(workspace) if os.path.exists(os.path.join(workspace.dot, "known-as")) else None
-    return renaming.inside(path) if renaming and renaming.known_as else path
+    return renaming.thunk_text(path) if renaming and renaming.known_as else path
 
 
 def _holds(path: bytes, blob: BlobId) -> bool:

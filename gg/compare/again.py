@@ -147,7 +147,7 @@ class Verifier:
     def _sources(self, settled: Iterable[Settled]) -> set[SandboxPath]:
         """The files of the workspace that these read as they were."""
         paths = {entry.path for each in settled for entry in each.thunk.entries if isinstance(entry, File)}
-        return {path for path in paths if self._outside(path).startswith(self._prefix)}
+        return {path for path in paths if self._real_path(path).startswith(self._prefix)}
 
     def _known_makers(self, paths: Iterable[SandboxPath]) -> list[ThunkId]:
         """Who made these, of thunks that need not be run for it: a file that was read real had been forced."""
@@ -159,7 +159,7 @@ class Verifier:
 
     def _is_there(self, path: bytes, blob: BlobId) -> bool:
         try:
-            return self._composition.forcer.files().digest(self._outside(path)).blob == blob
+            return self._composition.forcer.files().digest(self._real_path(path)).blob == blob
         except OSError:
             return False
 
@@ -169,7 +169,7 @@ class Verifier:
         self, settled: Sequence[Settled], files: Sequence[bytes], environment: Mapping[str, str]
     ) -> list[Settled]:
         """Calls that ran for real because they tell the time, where what they made went into what is verified."""
-        read = {self._outside(entry.path) for each in settled for entry in each.thunk.entries}.union(files)
+        read = {self._real_path(entry.path) for each in settled for entry in each.thunk.entries}.union(files)
         digests = self._composition.forcer.files()
         found = []
         for each in dated(self._workspace, self._store, digests, environment):
@@ -186,7 +186,7 @@ class Verifier:
         thunk = decode_thunk(data)
         made: list[Made | None] = []
         for output in thunk.outputs:
-            path = self._outside(output.path)
+            path = self._real_path(output.path)
             try:
                 blob = hash_file(path)
                 self._store.put_files({blob: path})
@@ -210,7 +210,7 @@ class Verifier:
             output = first.thunk.outputs[at]
             if output.soft:  # a dependency file is made for make, not for the product
                 continue
-            path = os.fsdecode(self._outside(output.path).removeprefix(self._prefix))
+            path = os.fsdecode(self._real_path(output.path).removeprefix(self._prefix))
             command = tuple(os.fsdecode(word) for word in first.thunk.argv)
             found.append(NondeterministicOutput(name, path, run, self._differences(one, other), command))
         with self._lock:
@@ -232,10 +232,10 @@ class Verifier:
             return (Difference("", str(error)),)
 
     def _label(self, settled: Settled) -> str:
-        return label(settled.thunk.outputs, self._prefix, self._outside)
+        return label(settled.thunk.outputs, self._prefix, self._real_path)
 
-    def _outside(self, path: bytes) -> bytes:
-        return self._renaming.outside_path(path) if self._renaming else path
+    def _real_path(self, path: bytes) -> bytes:
+        return self._renaming.real_path(path) if self._renaming else path
 
 
 def _reached(roots: Sequence[ThunkId], done: Mapping[ThunkId, Settled]) -> list[Settled]:

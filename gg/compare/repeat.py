@@ -180,7 +180,7 @@ class Repeats:
             observe=lambda event: None,
             policy=Policy(keep_going=True, max_attempts=settings.retries, fallback=None),
             root=self._workspace.root,
-            outside=self._renaming.outside_path if self._renaming else bytes,
+            real_path=self._renaming.real_path if self._renaming else bytes,
             budget=self._budget(),
         )
         self._drivers.append(driver)

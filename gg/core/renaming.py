@@ -1,6 +1,6 @@
 """The workspace under another name: thunks say that it lies at a fixed path, so that each checkout records the same ones.
 
-`inside` is how a thunk has it, `outside` how this machine does. A path is renamed by whole components, and in a text only
+`thunk_path` is how a thunk has it, `real_path` how this machine does. A path is renamed by whole components, and in a text only
 where one begins: alone, behind an option (`-I/home/ann/tree`), or behind what is no part of a name (`=`, `:`, a quote).
 """
 
@@ -36,23 +36,23 @@ class Renaming:
         self._from_inside = _finder(self.fixed)
         self._from_outside = _finder((real, *aliases))
 
-    def inside_path(self, path: bytes) -> SandboxPath:
+    def thunk_path(self, path: bytes) -> SandboxPath:
         """A path as thunks have it; those outside of the workspace stay as they are."""
         return SandboxPath(_moved(path, (self.real,), self.known_as or self.real))
 
-    def outside_path(self, path: bytes) -> SandboxPath:
+    def real_path(self, path: bytes) -> SandboxPath:
         """Where what a thunk calls so is on this machine."""
         return SandboxPath(_moved(path, self.fixed, self.real))
 
     def renames(self, path: bytes) -> bool:
         """Whether a thunk's path is another one here."""
-        return self.outside_path(path) != path
+        return self.real_path(path) != path
 
-    def inside(self, text: bytes) -> bytes:
+    def thunk_text(self, text: bytes) -> bytes:
         """An argument, a variable, a response file's words."""
         return _replaced(text, self._from_outside, self.known_as or self.real)
 
-    def outside(self, text: bytes) -> bytes:
+    def real_text(self, text: bytes) -> bytes:
         """What a tool has printed, or a make rule."""
         return _replaced(text, self._from_inside, self.real)
 

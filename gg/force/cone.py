@@ -48,19 +48,19 @@ class Cone:
         store: Store,
         groups: Groups,
         files: Callable[[], FileDB],
-        outside: Callable[[bytes], bytes] = bytes,
+        real_path: Callable[[bytes], bytes] = bytes,
         later: Later | None = None,
         staying: Staying | None = None,
         root: bytes = b"",
     ) -> None:
-        """`outside` maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
+        """`real_path` maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
         `staying`: what may not leave this machine. `root`: the workspace.
         """
         self._staying = staying
         self._store = store
         self._groups = groups
         self._files = files
-        self._outside = outside
+        self._real_path = real_path
         self._later = later
         self.thunks: dict[ThunkId, Thunk] = {}
         self.values: dict[ThunkId, Values] = {}
@@ -187,7 +187,7 @@ class Cone:
         found: list[OutputOf] = []
         for path, _ in reduction.extra_inputs:
             if path not in have and not self._is_late(name, path):
-                known = read_placeholder(self._outside(path))
+                known = read_placeholder(self._real_path(path))
                 if known:
                     found.append(OutputOf(path, known.thunk, known.index))
         return tuple(found)
@@ -204,7 +204,7 @@ class Cone:
                     return False
                 continue
             try:
-                if self._is_late(name, path) or self._files().digest(self._outside(path)).blob != blob:
+                if self._is_late(name, path) or self._files().digest(self._real_path(path)).blob != blob:
                     return False
             except OSError:
                 return False

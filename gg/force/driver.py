@@ -51,7 +51,7 @@ _LOOK_S = 0.05
 class Driver:
     """Forces thunks. One object may force several times; values and thunks are kept between.
 
-    `outside`: maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
+    `real_path`: maps a path inside a thunk to the real path on this machine. `later`: what came after a thunk was recorded.
     `staying`: what may not leave this machine.
     """
 
@@ -65,7 +65,7 @@ class Driver:
         observe: Callable[[seen.BuildEvent], None],
         policy: Policy | None = None,
         root: str = "/",
-        outside: Callable[[bytes], bytes] = bytes,
+        real_path: Callable[[bytes], bytes] = bytes,
         budget: Spending | None = None,
         mail: Mailbox | None = None,
         locks: ThunkLocks | None = None,
@@ -73,10 +73,10 @@ class Driver:
         staying: Staying | None = None,
     ) -> None:
         self._engines = {engine.name: engine for engine in engines}
-        self._tell = Telling(observe, os.fsencode(root) + b"/", outside)
+        self._tell = Telling(observe, os.fsencode(root) + b"/", real_path)
         self._scheduler = Scheduler(policy or Policy())
         self._mail = mail or Mailbox()
-        self._cone = Cone(store, groups, files, outside, later, staying, os.fsencode(root))
+        self._cone = Cone(store, groups, files, real_path, later, staying, os.fsencode(root))
         self._durations = Durations(store)
         self._in_hand = InHand(self._engines, self._cone, self._durations, self._mail, self._tell, budget, staying)
         self._lookups = Lookups(self._cone, engines, self._add, self._tell.waits, locks, staying)

@@ -50,13 +50,13 @@ class Evaluation:
         self._ledger = ledger
         self._older = older
         self._renaming = renaming
-        self._outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
+        self._real_path: Callable[[bytes], bytes] = renaming.real_path if renaming else bytes
         self._files = files
         self._observe = observe
         self._bill = bill
         self._groups = Groups(store)
         prefix = os.fsencode(workspace.root) + b"/"
-        self._later = Later(ledger.since, ledger.made, prefix, self._outside)
+        self._later = Later(ledger.since, ledger.made, prefix, self._real_path)
 
     def make(self, mail: Mailbox) -> tuple[Driver, list[Engine]]:
         budget = None
@@ -75,7 +75,7 @@ class Evaluation:
             observe=self._observe,
             policy=self._policy(engines),
             root=self._workspace.root,
-            outside=self._outside,
+            real_path=self._real_path,
             later=self._later,
             budget=budget,
             mail=mail,
@@ -124,7 +124,7 @@ class Evaluation:
         return Staying(
             granted_in(self._workspace.root, settings),
             self._groups,
-            self._outside,
+            self._real_path,
             store.near.put if isinstance(store, Tiered) else store.put,
             lambda text: self._observe(seen.Note(text)) if shared else None,
             os.path.join(self._workspace.dot, "kept"),

@@ -62,11 +62,11 @@ class Forcer:
         self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
         self._renaming = _renaming(workspace)
-        self._outside: Callable[[bytes], bytes] = self._renaming.outside_path if self._renaming else bytes
+        self._real_path: Callable[[bytes], bytes] = self._renaming.real_path if self._renaming else bytes
         self.showing = Showing(observe, self._ledger, self._renaming)
         self._observe = self.showing.observe
         self._rules = RuleFiles(workspace, store, self._renaming)
-        self._results = Results(store, self._ledger, self._rules, self._prefix, self._outside, self._observe)
+        self._results = Results(store, self._ledger, self._rules, self._prefix, self._real_path, self._observe)
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
         self.lost: list[bytes] = []
@@ -80,7 +80,7 @@ class Forcer:
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
         self._older = Older(workspace.dot)
-        self._undone = Undone(self._ledger, store, self._placer, self._outside, self._older, Stamps(workspace.dot))
+        self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, Stamps(workspace.dot))
         self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
         self._missed = False  # by somebody who does not drop the status
@@ -217,7 +217,7 @@ class Forcer:
 
     def _is_there(self, path: bytes, blob: BlobId) -> bool:
         """Whether a real file is there with these bytes."""
-        real = self._outside(path)
+        real = self._real_path(path)
         try:
             return read_placeholder(real) is None and self.files().digest(real).blob == blob
         except OSError:
@@ -225,7 +225,7 @@ class Forcer:
 
     def _may_be_late(self, name: ThunkId, path: bytes) -> bool:
         """Whether the driver has to judge it, which knows the thunk (`gg.workspace.later`)."""
-        since, path = self._ledger.since(name), self._outside(path)
+        since, path = self._ledger.since(name), self._real_path(path)
         while since and path != b"/":
             try:
                 info = os.lstat(path)
@@ -250,7 +250,7 @@ class Forcer:
 
     def _done(self, name: ThunkId, outputs: Sequence[Output], reduction: Reduction) -> seen.ThunkDone:
         seconds = reduction.usage.wall_ns / 1e9
-        label = seen.label(outputs, self._prefix, self._outside)
+        label = seen.label(outputs, self._prefix, self._real_path)
         return seen.ThunkDone(name.hex(), label, reduction.engine, "cached", seconds)
 
     def _evaluator(self) -> Driver:
@@ -328,7 +328,7 @@ class Forcer:
                 self._observe(seen.Placed(os.fsdecode(path)))
             words = None
             if reduction.stdout or reduction.stderr:
-                label = seen.label(value.outputs, self._prefix, self._outside)
+                label = seen.label(value.outputs, self._prefix, self._real_path)
                 words = seen.Diagnostics(label, reduction.stdout, self.showing.fitting(reduction.stderr, name))
             came.append((name, words, bool(placed or superseded)))
         self._ledger.mended([name for name, _, _ in came])

@@ -43,7 +43,7 @@ class ResultFiles(NamedTuple):
 
 
 class Results:
-    """Of one workspace, whose root with a slash is `prefix`. `outside`: maps a path inside a thunk to the real path here."""
+    """Of one workspace, whose root with a slash is `prefix`. `real_path`: maps a path inside a thunk to the real path here."""
 
     def __init__(
         self,
@@ -51,14 +51,14 @@ class Results:
         ledger: Ledger,
         rules: RuleFiles,
         prefix: bytes,
-        outside: Callable[[bytes], bytes],
+        real_path: Callable[[bytes], bytes],
         observe: Callable[[seen.BuildEvent], None],
     ) -> None:
         self._store = store
         self._ledger = ledger
         self._rules = rules
         self._prefix = prefix
-        self._outside = outside
+        self._real_path = real_path
         self._observe = observe
         self._granted: Granted | None = None
 
@@ -68,7 +68,7 @@ class Results:
         where = {(path, known.index): None for path, known in found}
         superseding = b""
         for index, output in enumerate(outputs):
-            path = self._outside(output.path)
+            path = self._real_path(output.path)
             if not (output.soft or output.optional or (path, index) in where):
                 there = None if os.path.islink(path) else read_placeholder(path)
                 if there == (name, index):
@@ -92,14 +92,14 @@ class Results:
         """
         name, outputs, values = value.name, value.outputs, value.values
         items: list[Item] = []
-        declared = [(self._outside(o.path), m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
-        extra = [(self._outside(inside), made) for inside, made in value.reduction.extra_outputs]
+        declared = [(self._real_path(o.path), m) for o, m in zip(outputs, values, strict=True) if o.optional and m]
+        extra = [(self._real_path(inside), made) for inside, made in value.reduction.extra_outputs]
         for path, made in (*declared, *[(p, m) for p, m in extra if self._may_write(p)]):
             if os.path.isdir(os.path.dirname(path)):
                 items.append(self._item(path, made, kept=self._kept_beside(name, path, made, placeholder)))
         for output, soft in zip(outputs, values, strict=True):
             if output.soft and soft:
-                items += self._rules.items(name, soft, self._outside(outputs[0].path))
+                items += self._rules.items(name, soft, self._real_path(outputs[0].path))
         return items
 
     def _kept_beside(self, name: ThunkId, path: bytes, made: Made, placeholder: bytes) -> Kept:

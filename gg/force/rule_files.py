@@ -92,7 +92,7 @@ class RuleFiles:
     def _rule(self, blob: BlobId) -> bytes:
         with open(blob_path(self._store, blob), "rb") as file:
             text = file.read()
-        return self._renaming.outside(text) if self._renaming else text
+        return self._renaming.real_text(text) if self._renaming else text
 
 
 def blob_path(store: Store, blob: BlobId) -> bytes:

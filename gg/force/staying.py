@@ -32,18 +32,18 @@ class Staying:
         self,
         granted: Granted,
         groups: Groups,
-        outside: Callable[[bytes], bytes],
+        real_path: Callable[[bytes], bytes],
         here: Callable[[Mapping[Key, bytes]], None],
         report: Callable[[str], None],
         path: str,
     ) -> None:
-        """`outside`: maps a path inside a thunk to the real path on this machine. `here`: puts records into this machine's
+        """`real_path`: maps a path inside a thunk to the real path on this machine. `here`: puts records into this machine's
         store alone. `report(text)` is told once of each file. `path`: the file of blobs.
         """
         self.here = here
         self._granted = granted
         self._groups = groups
-        self._outside = outside
+        self._real_path = real_path
         self._report = report
         self._path = path
         self._in_groups: dict[tuple[tuple[GroupId, ...], bytes, int], bytes] = {}
@@ -52,7 +52,7 @@ class Staying:
 
     def why(self, thunk: Thunk, extra: Iterable[File] = ()) -> bytes:
         """A file for which a resolved thunk stays here, as it is called on this machine; empty if it may go."""
-        tool = self._outside(thunk.program)
+        tool = self._real_path(thunk.program)
         entries = (
             () if thunk.closed else thunk.entries
         )  # those of its own are texts of its derivation, not this machine's files
@@ -71,8 +71,8 @@ class Staying:
         if self._blobs:
             for file in files:
                 if file.blob.digest in self._blobs:
-                    return self._outside(file.path)
-        named = [self._outside(file.path) for file in files if not file.path.startswith(_BY_HAND)]
+                    return self._real_path(file.path)
+        named = [self._real_path(file.path) for file in files if not file.path.startswith(_BY_HAND)]
         return self._granted.first_kept(named, tool)
 
     def made(self, thunk: Thunk, reduction: Reduction) -> bool:

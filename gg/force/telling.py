@@ -22,21 +22,21 @@ _ESTIMATE_S = 1.0  # an estimate takes time in proportion to what is running
 
 
 class Telling:
-    """Tells `observe`. `prefix`: the workspace's path and a slash; `outside` maps a path inside a thunk to the real path here."""
+    """Tells `observe`. `prefix`: the workspace's path and a slash; `real_path` maps a path inside a thunk to the real path here."""
 
     def __init__(
-        self, observe: Callable[[seen.BuildEvent], None], prefix: bytes, outside: Callable[[bytes], bytes]
+        self, observe: Callable[[seen.BuildEvent], None], prefix: bytes, real_path: Callable[[bytes], bytes]
     ) -> None:
         self.observe = observe
         self._prefix = prefix
-        self._outside = outside
+        self._real_path = real_path
         self._next = 0.0
         self._next_estimate = 0.0
         self._ends = 0.0
 
     def label(self, thunk: Thunk) -> str:
         """What a person calls the thunk."""
-        return seen.label(thunk.outputs, self._prefix, self._outside)
+        return seen.label(thunk.outputs, self._prefix, self._real_path)
 
     def total(self, thunks: int) -> None:
         self.observe(seen.Started(total=thunks))
@@ -61,7 +61,7 @@ class Telling:
     def _command(self, thunk: Thunk) -> str:
         from gg.observe import wording
 
-        there = self._outside(thunk.cwd)
+        there = self._real_path(thunk.cwd)
         directory = b"" if there + b"/" == self._prefix else there.removeprefix(self._prefix)
         return wording.command_line(thunk.argv, directory)
 

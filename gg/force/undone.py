@@ -32,21 +32,21 @@ _BATCH = 256
 
 
 class Undone:
-    """Takes placeholders away. `outside` maps a path inside a thunk to the real path on this machine."""
+    """Takes placeholders away. `real_path` maps a path inside a thunk to the real path on this machine."""
 
     def __init__(
         self,
         ledger: Ledger,
         store: Store,
         placer: Placer,
-        outside: Callable[[bytes], bytes],
+        real_path: Callable[[bytes], bytes],
         older: Older,
         stamps: Stamps,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._placer = placer
-        self._outside = outside
+        self._real_path = real_path
         self._older = older
         self._stamps = stamps
 
@@ -64,7 +64,7 @@ class Undone:
         every = [*broken, *self._users({each.name for each in broken})]
         self._placer.put([item for each in every for item in self._items(each, elsewhere.get(each.name, ()))])
         self._ledger.unmade(
-            self._outside(output.path)
+            self._real_path(output.path)
             for each in every
             if not self._ledger.is_excused(each.name)
             for output in each.thunk.outputs
@@ -91,7 +91,7 @@ class Undone:
             return []
         where = dict(elsewhere)
         for index, output in enumerate(broken.thunk.outputs):
-            path = self._outside(output.path)
+            path = self._real_path(output.path)
             if self._put_back(broken, index, path):
                 where.pop(path, None)
             elif not output.soft and read_placeholder(path) == (broken.name, index):

@@ -91,7 +91,7 @@ class Showing:
         if isinstance(event, seen.ThunkFailed):
             event = event._replace(stderr=self.fitting(event.stderr, ThunkId(bytes.fromhex(event.id))))
         if self._renaming and isinstance(event, (seen.ThunkFailed, seen.Diagnostics)):
-            here = self._renaming.outside
+            here = self._renaming.real_text
             event = event._replace(stdout=here(event.stdout), stderr=here(event.stderr))
             if isinstance(event, seen.ThunkFailed):
                 event = event._replace(command=os.fsdecode(here(os.fsencode(event.command))))

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from gg.schedule.states import State
 
 
-def label(outputs: Sequence[Output], prefix: bytes, outside: Callable[[bytes], bytes] = bytes) -> str:
+def label(outputs: Sequence[Output], prefix: bytes, real_path: Callable[[bytes], bytes] = bytes) -> str:
     """What a person calls a thunk: its first output, from the workspace, whose path and a slash `prefix` is.
 
-    `outside` maps a path inside a thunk to the real path on this machine.
+    `real_path` maps a path inside a thunk to the real path on this machine.
     """
-    return os.fsdecode(outside(outputs[0].path).removeprefix(prefix)) if outputs else "?"
+    return os.fsdecode(real_path(outputs[0].path).removeprefix(prefix)) if outputs else "?"
 
 
 class Counting(Protocol):

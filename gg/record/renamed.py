@@ -72,7 +72,7 @@ class Renamer:
         return self._made(thunk, groups, responses)
 
     def _made(self, thunk: Thunk, groups: Sequence[_Renamed], responses: dict[bytes, bytes]) -> Thunk:
-        path = self._names.inside_path
+        path = self._names.thunk_path
         env = tuple([(name, self._inside(value)) for name, value in thunk.env])
         argv = tuple([self._inside(word) for word in thunk.argv])
         entries = [self._entry(e) for e in self._without_aliases(thunk.entries, (*argv, *(v for _, v in env)))]
@@ -89,7 +89,7 @@ class Renamer:
     def _inside(self, word: bytes) -> bytes:
         known = self._words.get(word)
         if known is None:
-            known = self._words[word] = self._names.inside(word)
+            known = self._words[word] = self._names.thunk_text(word)
         return known
 
     # What stays
@@ -146,7 +146,7 @@ class Renamer:
     # What is renamed
 
     def _entry(self, entry: Entry) -> Entry:
-        path = self._names.inside_path(entry.path)
+        path = self._names.thunk_path(entry.path)
         if isinstance(entry, Symlink):
             return Symlink(path, self._target(entry))
         return entry if path == entry.path else entry._replace(path=path)
@@ -154,10 +154,10 @@ class Renamer:
     def _target(self, link: Symlink) -> bytes:
         """Where it leads, by a relative name only if that stays in the workspace, or stays out of it."""
         full = sandbox_path(link.target, os.path.dirname(link.path))
-        inside = self._names.inside_path(full)
+        inside = self._names.thunk_path(full)
         if link.target.startswith(b"/"):
             return self._inside(link.target)
-        crosses = (full != inside) != (self._names.inside_path(link.path) != link.path)
+        crosses = (full != inside) != (self._names.thunk_path(link.path) != link.path)
         return inside if crosses else link.target
 
     def _without_aliases(self, entries: Iterable[Entry], words: Iterable[bytes]) -> list[Entry]:
@@ -200,7 +200,7 @@ class Renamer:
         return found
 
     def _response(self, entry: Entry, responses: dict[bytes, bytes]) -> Entry:
-        text = responses.get(self._names.outside_path(entry.path)) if responses else None
+        text = responses.get(self._names.real_path(entry.path)) if responses else None
         if text is None or not isinstance(entry, File):
             return entry
         return entry._replace(blob=self._put(b"".join([self._inside(word) for word in _WORDS.split(text)])))

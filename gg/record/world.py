@@ -219,9 +219,9 @@ class World(LocalDisk):
             return recorded
         return replace(
             recorded,
-            argv=tuple([names.outside(word) for word in recorded.argv]),
-            cwd=names.outside_path(recorded.cwd),
-            inputs=tuple([names.outside_path(path) for path in recorded.inputs]),
+            argv=tuple([names.real_text(word) for word in recorded.argv]),
+            cwd=names.real_path(recorded.cwd),
+            inputs=tuple([names.real_path(path) for path in recorded.inputs]),
         )
 
     def take_fresh(self, digest: bytes) -> bytes | None:

@@ -42,7 +42,7 @@ class Later:
     """Judges paths of one workspace, whose directory is `root`. Any thread may ask.
 
     `since`: when a thunk was last recorded, in ns, 0 if nobody knows. `made`: when the calls were recorded that make a file.
-    `outside`: the path on this machine of what a thunk names.
+    `real_path`: the path on this machine of what a thunk names.
     """
 
     def __init__(
@@ -50,12 +50,12 @@ class Later:
         since: Callable[[ThunkId], int],
         made: Callable[[bytes], Sequence[int]],
         root: bytes,
-        outside: Callable[[bytes], bytes] = bytes,
+        real_path: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._since = since
         self._made = made
         self._below = root.rstrip(b"/") + b"/"
-        self._outside = outside
+        self._real_path = real_path
 
     def late(
         self, name: ThunkId, thunk: Thunk, path: SandboxPath, directories: Callable[[], Set[bytes]]
@@ -67,7 +67,7 @@ class Later:
         if not since:
             return None
         complete = not thunk.dynamic and thunk.model.partition("/")[0] not in _MAY_LEAVE_OUT
-        walk = _Walk(since, complete, self._made, self._below, directories, self._outside)
+        walk = _Walk(since, complete, self._made, self._below, directories, self._real_path)
         return walk.judge(path)
 
     def listed(
@@ -75,7 +75,7 @@ class Later:
     ) -> list[Late]:
         """All in a directory that is not for this thunk."""
         found: list[Late] = []
-        real, since = self._outside(directory), self._since(name)
+        real, since = self._real_path(directory), self._since(name)
         try:
             if not since or _ends(os.stat(real).st_ctime_ns) < since:
                 return found
@@ -101,18 +101,18 @@ class _Walk:
         made: Callable[[bytes], Sequence[int]],
         below: bytes,
         directories: Callable[[], Set[bytes]],
-        outside: Callable[[bytes], bytes],
+        real_path: Callable[[bytes], bytes],
     ) -> None:
         self._since_ns = since
         self._complete = complete
         self._made = made
         self._below = below
         self._directories = directories
-        self._outside = outside
+        self._real_path = real_path
 
     def judge(self, path: SandboxPath) -> Late | None:
         """Component by component, links followed, until one is late."""
-        real = self._outside(path)
+        real = self._real_path(path)
         names = real.split(b"/")[1:]
         rest = [
             (part, len(names) - number) for number, part in enumerate(names, 1)
@@ -181,7 +181,7 @@ class _Walk:
         return None
 
     def _known(self) -> Set[bytes]:
-        return {self._outside(path) for path in self._directories()}
+        return {self._real_path(path) for path in self._directories()}
 
 
 _SURE = Late(SandboxPath(b""), sure=True)

@@ -35,31 +35,31 @@ ARGUMENTS = {
 
 @pytest.mark.parametrize("word", ARGUMENTS)
 def test_an_argument(word: bytes) -> None:
-    assert NAMES.inside(word) == ARGUMENTS[word]
+    assert NAMES.thunk_text(word) == ARGUMENTS[word]
 
 
 def test_a_text_of_lines() -> None:
     text = b"a.o: /src/it/a.c \\\n /src/it/b.h\n/old/b.h:\n/src/item: /x/src/it\n"
-    assert NAMES.outside(text) == (
+    assert NAMES.real_text(text) == (
         b"a.o: /home/ann/tree/a.c \\\n /home/ann/tree/b.h\n/home/ann/tree/b.h:\n/src/item: /x/src/it\n"
     )
 
 
 def test_paths() -> None:
-    assert NAMES.inside_path(b"/home/ann/tree") == b"/src/it"
-    assert NAMES.inside_path(b"/home/ann/trees/x") == b"/home/ann/trees/x"
-    assert NAMES.outside_path(b"/old/x") == b"/home/ann/tree/x"
+    assert NAMES.thunk_path(b"/home/ann/tree") == b"/src/it"
+    assert NAMES.thunk_path(b"/home/ann/trees/x") == b"/home/ann/trees/x"
+    assert NAMES.real_path(b"/old/x") == b"/home/ann/tree/x"
     assert NAMES.renames(b"/src/it/x")
     assert not NAMES.renames(b"/src/its")
 
 
 def test_nothing_is_renamed_on_the_way_in_by_a_session_without_a_name() -> None:
     names = Renaming(b"/home/ann/tree", None, [b"/old"])
-    assert names.inside_path(b"/home/ann/tree/x") == b"/home/ann/tree/x"
-    assert names.outside_path(b"/old/x") == b"/home/ann/tree/x"
+    assert names.thunk_path(b"/home/ann/tree/x") == b"/home/ann/tree/x"
+    assert names.real_path(b"/old/x") == b"/home/ann/tree/x"
 
 
 def test_what_was_printed_in_colour() -> None:
-    here = Renaming(b"/home/ann/work", b"/fixed").outside
+    here = Renaming(b"/home/ann/work", b"/fixed").real_text
     assert here(b"\x1b[01m\x1b[K/fixed/a.c:1:\x1b[m\x1b[K no") == b"\x1b[01m\x1b[K/home/ann/work/a.c:1:\x1b[m\x1b[K no"
     assert here(b"K/fixed/a.c") == b"K/fixed/a.c"

@@ -65,7 +65,7 @@ def test_a_workspace_that_thunks_call_otherwise(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"text")
     (tmp_path / "directory").mkdir()
     renaming = Renaming(os.fsencode(tmp_path), b"/fixed/name")
-    home = Home(lambda: FileDB(None), renaming.outside_path)
+    home = Home(lambda: FileDB(None), renaming.real_path)
     asked = [SandboxPath(b"/fixed/name/" + name) for name in (b"file", b"directory", b"none")]
     found = home.look(asked, set(), set())
     assert [(f.path, f.blob) for f in found.files] == [(asked[0], BlobId.of(b"text"))]

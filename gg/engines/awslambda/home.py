@@ -41,13 +41,13 @@ class Home:
     def __init__(
         self,
         files: Callable[[], FileDB],
-        outside: Callable[[bytes], bytes] = bytes,
+        real_path: Callable[[bytes], bytes] = bytes,
         granted: Granted = Granted(b"/"),  # noqa: B008 (it has no state)
     ) -> None:
-        """`outside` maps a path inside a thunk to the real path on this machine."""
+        """`real_path` maps a path inside a thunk to the real path on this machine."""
         self._granted = granted
         self._files = files
-        self._outside = outside
+        self._real_path = real_path
         self._listed: dict[bytes, tuple[tuple[int, int, int], frozenset[bytes]]] = {}
         self._directories: dict[SandboxPath, None] = {}
 
@@ -65,7 +65,7 @@ class Home:
         directories: list[SandboxPath] = []
         kept: list[SandboxPath] = []
         for path in paths:
-            here = self._outside(path)
+            here = self._real_path(path)
             if path in known or not self._there(here):
                 continue
             if os.path.isdir(here):

@@ -95,7 +95,7 @@ class LambdaEngine:
         self.name = region.name
         self.slots = slots
         self.caps = caps or _caps(region, ramp)
-        home = Home(files, renaming.outside_path if renaming else bytes, granted)
+        home = Home(files, renaming.real_path if renaming else bytes, granted)
         self._region = region
         self._store = store
         self._remote = remote

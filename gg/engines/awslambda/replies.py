@@ -60,7 +60,7 @@ class Replies:
         self._meter = meter
         self._remote = remote
         self._renaming = renaming
-        self._outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
+        self._real_path: Callable[[bytes], bytes] = renaming.real_path if renaming else bytes
         self._granted = granted
         self._later = later
         self._forget = forget
@@ -115,18 +115,18 @@ class Replies:
     def _more(self, missing: Sequence[bytes], start: Submission, told: set[bytes], *, works: bool) -> Failure | None:
         """It looked for what is here and was not declared: it is to run again, with that. What came later is not for it."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
-        tool = self._outside(start.thunk.program)
+        tool = self._real_path(start.thunk.program)
         wanted = [SandboxPath(p) for p in missing if not self._is_late(SandboxPath(p), start, works=works)]
         found = self._home.look(wanted, known, told, tool)
         if found.kept:
-            name = os.fsdecode(self._outside(found.kept[0]))
+            name = os.fsdecode(self._real_path(found.kept[0]))
             return Failure(
                 Fault.TOO_BIG, f"reads {name}, which is neither the workspace's nor the system's to give away"
             )
         if not any(found):
             return None
         if self._renaming:  # by the path that the thunk knows nobody would find them
-            self._store.put_files({f.blob: self._renaming.outside_path(f.path) for f in found.files})
+            self._store.put_files({f.blob: self._renaming.real_path(f.path) for f in found.files})
         extra = (*start.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 
@@ -136,7 +136,7 @@ class Replies:
             return False
         late = self._later.late(start.id, start.thunk, path, partial(self._groups.directories, start.thunk))
         if late is not None and late.changed:
-            name = os.fsdecode(self._outside(path))
+            name = os.fsdecode(self._real_path(path))
             raise InputChanged(name, hint="record again, or declare that the command reads it")
         return late is not None and (late.sure or works)
 
@@ -153,7 +153,7 @@ class Replies:
         if len(reduction.outputs) != len(thunk.outputs):
             return Failure(Fault.INFRA, "a damaged reply: of another thunk")
         for path, _ in reduction.extra_outputs:
-            if not self._granted.may_write(self._outside(path)):
+            if not self._granted.may_write(self._real_path(path)):
                 return Failure(Fault.INFRA, f"a reply that would write {os.fsdecode(path)}")
         made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
         here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}

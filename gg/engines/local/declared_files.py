@@ -34,7 +34,7 @@ class DeclaredFiles:
 
     def here(self, path: SandboxPath) -> bytes:
         """Where on this machine a file is that the thunk calls so."""
-        return self.renaming.outside_path(path) if self.renaming else path
+        return self.renaming.real_path(path) if self.renaming else path
 
     def renamed(self, thunk: Thunk) -> dict[SandboxPath, str]:
         """Where the files of its groups are that have another path here."""

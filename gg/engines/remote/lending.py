@@ -14,12 +14,12 @@ from gg.wire.request import BucketLocation, PackReference
 
 
 class Lending:
-    """The objects that one worker may ask for. `outside` maps a path inside a thunk to the real path on this machine."""
+    """The objects that one worker may ask for. `real_path` maps a path inside a thunk to the real path on this machine."""
 
-    def __init__(self, store: Store, groups: Groups, outside: Callable[[bytes], bytes] = bytes) -> None:
+    def __init__(self, store: Store, groups: Groups, real_path: Callable[[bytes], bytes] = bytes) -> None:
         self._store = store
         self._groups = groups
-        self._outside = outside
+        self._real_path = real_path
         self._granted: dict[Key, File | None] = {}
         self._known: set[tuple[GroupId, ...]] = set()
 
@@ -52,7 +52,7 @@ class Lending:
         if file is None:
             return None
         try:
-            with open(self._outside(file.path), "rb") as opened:
+            with open(self._real_path(file.path), "rb") as opened:
                 data = opened.read()
         except OSError:
             return None

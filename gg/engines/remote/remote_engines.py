@@ -48,11 +48,11 @@ def open_remote_engines(settings: Settings, supplies: Supplies) -> list[LambdaEn
     store: Store = getattr(supplies.store, "near", supplies.store)
     groups, workspace, renaming = supplies.groups, supplies.workspace, supplies.renaming
     granted = granted_in(workspace.root, settings)
-    outside: Callable[[bytes], bytes] = renaming.outside_path if renaming else bytes
+    real_path: Callable[[bytes], bytes] = renaming.real_path if renaming else bytes
     engines: list[LambdaEngine] = []
     for host, welcome in _opened(hosts, supplies.report):
         name = f"{NAME}/{host}"
-        lending = Lending(store, groups, outside)
+        lending = Lending(store, groups, real_path)
         machine = Machine(name, host, welcome, Meter(prices("us-east-1")), lending, store, workspace.tmp)
         engines.append(
             RemoteEngine(
