@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gg.errors import UsageError
 from gg.nix.derivation import read
-from gg.nix.derivation_graph import DerivationCounts, FailedBuilder, Force, plan
+from gg.nix.derivation_graph import DerivationCounts, DerivationForce, FailedBuilder, plan
 from gg.nix.store_paths import query
 from gg.workspace import history
 from gg.workspace.workspace import Workspace
@@ -102,7 +102,7 @@ def _force(
     files = FileDB(os.fsencode(workspace.dot))
     service = Service(workspace, store, settings)
     try:
-        run = Force(BuilderThunks(store, files, cores), service.submit, _tell, keep_going=keep_going)
+        run = DerivationForce(BuilderThunks(store, files, cores), service.submit, _tell, keep_going=keep_going)
         run.run(todo)
         return run.tally
     finally:

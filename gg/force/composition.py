@@ -34,7 +34,7 @@ class Composition:
         near: Store | None = None,
         ledger: Ledger | None = None,
     ) -> None:
-        self._lent = near
+        self._borrowed = near
         self.store = open_store(workspace, settings, lambda text: observe(Note(text)), near)
         try:
             self.bill = _bill(self.store) if self.store is not near and _may_spend(settings) else None
@@ -62,7 +62,7 @@ class Composition:
             self._close_store()
 
     def _close_store(self) -> None:
-        if self.store is not self._lent:
+        if self.store is not self._borrowed:
             self.store.close()
 
 

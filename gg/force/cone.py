@@ -155,7 +155,7 @@ class Cone:
             elif not self._extra_hold(name, reduction):
                 answers.append((name, LookupResult.MISS, ()))
             else:
-                other = self.took(name, reduction)
+                other = self.remember(name, reduction)
                 answers.append((name, LookupResult.BECAME, (other,)) if other else (name, LookupResult.HIT, ()))
         return answers
 
@@ -217,7 +217,7 @@ class Cone:
         thunk = self.thunks[name]
         return self._later.late(name, thunk, path, partial(self._groups.directories, thunk)) is not None
 
-    def took(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
+    def remember(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
         """Remember a reduction; the thunk that a dynamic one turned into, if it did."""
         self.reductions[name] = reduction
         self.values[name] = reduction.outputs

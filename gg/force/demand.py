@@ -38,7 +38,7 @@ class Settler(Protocol[T_contra]):
         """One more for a `run` that is under way; a ticket."""
         ...
 
-    def took(self, ticket: int) -> bool: ...
+    def has_joined(self, ticket: int) -> bool: ...
     def stop(self) -> None: ...
     def fail(self, one: T_contra, error: GGError) -> None:
         """Answer one of those who wait: it will not be done."""
@@ -125,7 +125,7 @@ class Demand(Generic[T]):
     def _rest(self, outcome: Outcome | None) -> None:
         """Answer for what was taken in and is not settled: the run ended early. What came too late goes on."""
         with self._condition:
-            self._new = [(name, ticket) for name, ticket in self._new if not self._settler.took(ticket)]
+            self._new = [(name, ticket) for name, ticket in self._new if not self._settler.has_joined(ticket)]
             late = {name for name, _ in self._new}
             left = [] if self._closed else [name for name in self._waiting if name not in late]
         failure = next(iter(outcome.failures.values()), None) if outcome else None

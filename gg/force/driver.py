@@ -129,11 +129,11 @@ class Driver:
         return run.outcome(run.done, interrupted=self._stop, over_budget=self._over_budget)
 
     def want(self, root: ThunkId) -> int:
-        """Force this one too, while `force` runs; from any thread. A ticket, which `took` tells about after the end."""
+        """Force this one too, while `force` runs; from any thread. A ticket, which `has_joined` tells about after the end."""
         return self._mail.want(root)
 
-    def took(self, ticket: int) -> bool:
-        return ticket in self._mail.taken
+    def has_joined(self, ticket: int) -> bool:
+        return ticket in self._mail.joined
 
     def _want(self, roots: Sequence[ThunkId]) -> None:
         self._run.tell([self._settled_as(name) for name in roots if name in self._settled])
@@ -203,7 +203,7 @@ class Driver:
             elif isinstance(each, Changed):
                 self._changed(each)
             elif isinstance(each, RootWanted):
-                self._mail.taken.add(each.ticket)
+                self._mail.joined.add(each.ticket)
                 self._want([each.root])
 
     def _changed(self, change: Changed) -> None:
@@ -309,7 +309,7 @@ class Driver:
     ) -> events.Event:
         self._durations.ran(given.thunk, reduction.usage)
         seconds = reduction.usage.wall_ns / 1e9
-        other = self._cone.took(name, reduction)
+        other = self._cone.remember(name, reduction)
         if other is None:
             return events.Ran(now, attempt, seconds)
         self._run.became.add(name)

@@ -158,11 +158,11 @@ class Forcer:
         return self._evaluator().force(roots, finished)
 
     def want(self, root: ThunkId) -> int:
-        """One more for an `evaluate` or `serve` that runs in another thread: a ticket, that `took` tells about after its end."""
+        """One more for an `evaluate` or `serve` that runs in another thread. A ticket: after its end `has_joined` tells of it."""
         return self._box().want(root)
 
-    def took(self, ticket: int) -> bool:
-        return ticket in self._box().taken
+    def has_joined(self, ticket: int) -> bool:
+        return ticket in self._box().joined
 
     def _box(self) -> Mailbox:
         """The driver's mailbox, which takes what is wanted before there is a driver."""

@@ -50,7 +50,7 @@ class Mailbox:
         self._queue: queue.SimpleQueue[MailboxMessage] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.now = Awake().now
-        self.taken: set[int] = set()  # the tickets of what was wanted and is looked after
+        self.joined: set[int] = set()  # the tickets of what was wanted and is part of the run by now
 
     def answer(self, answer: Answer) -> None:
         self._queue.put(answer)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gg.errors import GGError
 from gg.record.calls import Read
-from gg.record.forced_reads import Forced
+from gg.record.readers import ReaderAnswer
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_LATE = 5
 
-Then = Callable[[Forced], None]
+Then = Callable[[ReaderAnswer], None]
 Compose = Callable[[Callable[["BuildEvent"], None]], "Composition"]
 
 
@@ -78,7 +78,7 @@ class Reading:
                 self._elsewhere.setdefault(known.thunk, []).append((path, known))
                 waiting.left.add(known.thunk)
         if not placeholders:
-            then(Forced())
+            then(ReaderAnswer())
         for root in list(waiting.left):
             self._ask(root, waiting)
 
@@ -97,10 +97,10 @@ class Reading:
 
     def now(self, paths: Sequence[bytes]) -> None:
         """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
-        done: list[Forced] = []
+        done: list[ReaderAnswer] = []
         over = threading.Event()
 
-        def then(forced: Forced) -> None:
+        def then(forced: ReaderAnswer) -> None:
             done.append(forced)
             over.set()
 
@@ -145,9 +145,9 @@ class Reading:
             self._early.append(root)
             return -1 - len(self._early)
 
-    def took(self, ticket: int) -> bool:
+    def has_joined(self, ticket: int) -> bool:
         ticket = self._tickets.get(ticket, ticket)
-        return self._composition is not None and self._composition.forcer.took(ticket)
+        return self._composition is not None and self._composition.forcer.has_joined(ticket)
 
     def stop(self) -> None:
         if self._composition is not None:
@@ -216,20 +216,22 @@ class Reading:
         self.reads.append(Read(os.fsdecode(one.name), path, one.thunks, time.monotonic() - one.since))
         then(self._told(one, error, status))
 
-    def _told(self, one: _Reader, error: GGError | None, status: int) -> Forced:
+    def _told(self, one: _Reader, error: GGError | None, status: int) -> ReaderAnswer:
         if error is not None:
             hint = f"\n    {error.hint}" if error.hint else ""
-            return Forced(error.exit_code, os.fsencode(f"gg: {error.what}{hint}\n"))
+            return ReaderAnswer(error.exit_code, os.fsencode(f"gg: {error.what}{hint}\n"))
         if not status:
-            return Forced()
+            return ReaderAnswer()
         from gg.workspace.workspace import read_placeholder
 
         left = [path for path in one.paths if read_placeholder(path) is not None]
         return (
-            Forced(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left)) if left else Forced()
+            ReaderAnswer(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left))
+            if left
+            else ReaderAnswer()
         )
 
-    def _is_broken(self, paths: Sequence[bytes]) -> Forced:
+    def _is_broken(self, paths: Sequence[bytes]) -> ReaderAnswer:
         why = f"{type(self.broken).__name__}: {self.broken}"
         names = b" ".join(paths)
-        return Forced(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))
+        return ReaderAnswer(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))

@@ -89,7 +89,7 @@ def plan(paths: Sequence[str]) -> Plan:
     return Plan({path: read(path) for path in listed["built"]}, tuple(listed["fetched"]))
 
 
-class Force:
+class DerivationForce:
     """One run. `submit` gives a thunk's future; `tell` is given what people are to see."""
 
     def __init__(

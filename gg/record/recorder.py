@@ -20,8 +20,8 @@ from gg.record.protocol import Op, RecorderRequest, SendReply
 if TYPE_CHECKING:
     from gg.record.calls import CallCounts
     from gg.record.deferral import Deferral
-    from gg.record.forced_reads import ForcedReads
     from gg.record.modelling import Deferrable, Modelling
+    from gg.record.readers import Readers
     from gg.workspace.ledger import Ledger
 
 
@@ -33,7 +33,7 @@ class Recorder:
         tools: CalledTools,
         modelling: Modelling,
         deferral: Deferral,
-        reads: ForcedReads,
+        reads: Readers,
         ledger: Ledger,
         calls: CallCounts,
     ) -> None:

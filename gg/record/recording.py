@@ -18,10 +18,10 @@ from gg.record.deferral import Deferral
 from gg.record.depfiles.rules import Rules
 from gg.record.depfiles.softfiles import SoftFiles
 from gg.record.finder import Finder
-from gg.record.forced_reads import ForcedReads, ForceService
 from gg.record.leave import Leaver
 from gg.record.modelling import Modelling
 from gg.record.newfiles import NewFiles
+from gg.record.readers import ForceService, Readers
 from gg.record.recorder import Recorder
 from gg.record.world import STABLE, World
 from gg.store.base import Store
@@ -87,7 +87,7 @@ class RecordingSession:
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
         deferral = Deferral(leaver, self._ledger, self._capture, self.calls, Stamps(self._workspace.dot), listener)
-        reads = ForcedReads(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
+        reads = Readers(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:

@@ -55,8 +55,8 @@ class Service:
     def want(self, root: ThunkId) -> int:
         return self._forcer.want(root)
 
-    def took(self, ticket: int) -> bool:
-        return self._forcer.took(ticket)
+    def has_joined(self, ticket: int) -> bool:
+        return self._forcer.has_joined(ticket)
 
     def stop(self) -> None:
         self._forcer.stop()

@@ -37,13 +37,13 @@ def open_store(
     `near`: the workspace's store, where the caller has it open already; closing the result leaves that one open.
     """
     settings = _with_store(workspace, settings)
-    lent = near is not None
+    borrowed = near is not None
     near = near or DirectoryStore(os.fsencode(workspace.store))
     if not settings.store:
         return near
     needed = not _ON_AWS.isdisjoint((*settings.engine, settings.fallback))
     if settings.store.startswith(SOCKET) and not needed:
-        return _by_socket(workspace, settings, near, report, lent=lent)
+        return _by_socket(workspace, settings, near, report, borrowed=borrowed)
     try:
         remote = open_remote(workspace, settings)
         if needed and remote.where.scheme != "s3":
@@ -56,14 +56,14 @@ def open_store(
         if isinstance(error, SetupError) and not needed:  # what the store needs is not installed
             report(f"going on without the shared store: {error.what}")
             return near
-        if not lent:
+        if not borrowed:
             near.close()
         raise
-    return _tiered(workspace, settings, remote, near, report, lent=lent, needed=needed)
+    return _tiered(workspace, settings, remote, near, report, borrowed=borrowed, needed=needed)
 
 
 def _by_socket(
-    workspace: Workspace, settings: config.Settings, near: Store, report: ReportTrouble, *, lent: bool
+    workspace: Workspace, settings: config.Settings, near: Store, report: ReportTrouble, *, borrowed: bool
 ) -> Store:
     """`near` before the store at the socket that `settings.store` names."""
     from gg.share.s3 import uri
@@ -72,7 +72,7 @@ def _by_socket(
 
     far = SocketStore(uri.parse(settings.store).prefix)
     scratch = os.fsencode(workspace.tmp)
-    return Tiered(near, far, share=settings.share, report=report, scratch=scratch, lent=lent, needed=False)
+    return Tiered(near, far, share=settings.share, report=report, scratch=scratch, borrowed=borrowed, needed=False)
 
 
 def _tiered(
@@ -82,7 +82,7 @@ def _tiered(
     near: Store,
     report: ReportTrouble,
     *,
-    lent: bool,
+    borrowed: bool,
     needed: bool,
 ) -> Store:
     """`near` before the store that `remote` reaches."""
@@ -102,7 +102,7 @@ def _tiered(
         share=share,
         report=report,
         scratch=os.fsencode(workspace.tmp),
-        lent=lent,
+        borrowed=borrowed,
         needed=needed,
         unshared=Unshared(os.fsencode(os.path.join(workspace.dot, PREFIX + _name(remote.where)))),
     )

@@ -41,11 +41,11 @@ class Tiered:
         share: bool = True,
         report: Callable[[str], None] = lambda text: None,
         scratch: bytes = b"",
-        lent: bool = False,
+        borrowed: bool = False,
         needed: bool = True,
         unshared: Unshared | None = None,
     ) -> None:
-        """`lent`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
+        """`borrowed`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
         or does not reach it, is to know; else it is done without. `unshared`: where to note what is still to be shared.
         """
         self.near = near
@@ -55,7 +55,7 @@ class Tiered:
         self._share = share and far.caps.writable
         self._report = report
         self._scratch = scratch
-        self._lent = lent
+        self._borrowed = borrowed
         self._needed = needed
         self._lock = threading.Lock()
         self._down = False
@@ -172,7 +172,7 @@ class Tiered:
                 self._worker.shutdown(cancel_futures=True)
             self.far.close()
         finally:
-            if not self._lent:
+            if not self._borrowed:
                 self.near.close()
 
     # The far store

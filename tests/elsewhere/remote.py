@@ -78,7 +78,7 @@ class Remote:
             thunk = self.cone.resolve(name).thunk
             result = self.run(thunk)
             assert isinstance(result, Succeeded), result
-            self.cone.took(name, self.reduction(thunk, result))
+            self.cone.remember(name, self.reduction(thunk, result))
 
     def reduction(self, thunk: Thunk, result: Succeeded) -> Reduction:
         return decode_reduction(result.reduction, self.groups.universe(thunk))

@@ -28,7 +28,7 @@ class Settling:
         self.ends: Queue[BaseException | None] = Queue()
         self.answers: Queue[tuple[str, GGError | None]] = Queue()
         self.wanted: list[ThunkId] = []
-        self.taken: set[int] = set()
+        self.joined: set[int] = set()
 
     def run(self, roots: Sequence[ThunkId]) -> Outcome | None:
         self.runs.put(list(roots))
@@ -41,8 +41,8 @@ class Settling:
         self.wanted.append(root)
         return len(self.wanted)
 
-    def took(self, ticket: int) -> bool:
-        return ticket in self.taken
+    def has_joined(self, ticket: int) -> bool:
+        return ticket in self.joined
 
     def stop(self) -> None:
         self.ends.put(None)
@@ -61,7 +61,7 @@ def test_each_is_answered_when_its_own_is_settled() -> None:
     work.demand.ask(name(2), "b")
     work.demand.ask(name(1), "c")
     assert work.wanted == [name(2), name(1)]
-    work.taken = {1, 2}
+    work.joined = {1, 2}
     assert work.settle(name(2)) == ["b"]
     assert work.settle(name(1)) == ["a", "c"]
     work.ends.put(None)

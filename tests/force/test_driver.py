@@ -603,5 +603,5 @@ def test_who_joins_with_the_last_answer_is_waited_for(bench: Bench) -> None:
 
     driver = bench.driver(bench.engine(join))
     driver.force([first], bench.note)
-    assert driver.took(tickets[0])
+    assert driver.has_joined(tickets[0])
     assert bench.finished == ["a", "b"]

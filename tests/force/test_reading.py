@@ -19,7 +19,7 @@ from gg.force.composition import Composition
 from gg.force.outcome import Hearing, Outcome
 from gg.force.reading import Reading
 from gg.observe.build_events import BuildEvent, ThunkFailed
-from gg.record.forced_reads import Forced
+from gg.record.readers import ReaderAnswer
 
 SECONDS = 20.0
 Elsewhere = dict[ThunkId, list[tuple[bytes, Placeholder]]]
@@ -56,7 +56,7 @@ class Forcing:
         self.tickets += 1
         return self.tickets
 
-    def took(self, ticket: int) -> bool:
+    def has_joined(self, ticket: int) -> bool:
         return ticket <= self.tickets and not self.too_late
 
     def ran_below(self, root: ThunkId) -> int:
@@ -88,9 +88,9 @@ def placeholder(directory: Path, number: int) -> bytes:
     return bytes(path)
 
 
-def asked(served: Reading, *names: bytes) -> list[Forced]:
+def asked(served: Reading, *names: bytes) -> list[ReaderAnswer]:
     """Ask for each name by itself; the answers, in the order in which they come."""
-    answers: queue.SimpleQueue[Forced] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[ReaderAnswer] = queue.SimpleQueue()
     for name in names:
         served.force([name], answers.put, b"nm")
     return [answers.get(timeout=SECONDS) for _ in names]
@@ -99,7 +99,7 @@ def asked(served: Reading, *names: bytes) -> list[Forced]:
 def test_what_is_no_placeholder_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / "real").write_text("x")
     served, forcing = reading(lambda forcing, roots: None)
-    assert asked(served, bytes(tmp_path / "real"), bytes(tmp_path / "gone")) == [Forced(), Forced()]
+    assert asked(served, bytes(tmp_path / "real"), bytes(tmp_path / "gone")) == [ReaderAnswer(), ReaderAnswer()]
     assert not forcing.served
     served.close()
 
@@ -142,14 +142,14 @@ def test_each_is_answered_when_its_own_is_in_its_place(tmp_path: Path) -> None:
         forcing.place(roots)
 
     served, forcing = reading(work)
-    first: queue.SimpleQueue[Forced] = queue.SimpleQueue()
+    first: queue.SimpleQueue[ReaderAnswer] = queue.SimpleQueue()
     served.force([placeholder(tmp_path, 1)], first.put, b"slow")
     while not forcing.served:
         time.sleep(0.001)
-    assert asked(served, placeholder(tmp_path, 2)) == [Forced()]
+    assert asked(served, placeholder(tmp_path, 2)) == [ReaderAnswer()]
     assert first.empty()
     let_go.set()
-    assert first.get(timeout=SECONDS) == Forced()
+    assert first.get(timeout=SECONDS) == ReaderAnswer()
     assert [(read.reader, read.thunks) for read in served.reads] == [("nm", 3), ("slow", 3)]
     assert len(forcing.served) == 1
     served.close()
@@ -168,7 +168,7 @@ def test_of_several_who_wait_each_is_told_its_own(tmp_path: Path) -> None:
         forcing.hearing.unplaced([ThunkId(bytes([3]) * 32)], StoreError("full"))
 
     served, _ = reading(work)
-    answers: queue.SimpleQueue[tuple[bytes, Forced]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[bytes, ReaderAnswer]] = queue.SimpleQueue()
     for name in names:
         served.force([name], lambda done, name=name: answers.put((name, done)))  # type: ignore[misc]
     begin.set()
@@ -180,7 +180,7 @@ def test_of_several_who_wait_each_is_told_its_own(tmp_path: Path) -> None:
 
 def test_the_end_answers_who_still_waits(tmp_path: Path) -> None:
     served, forcing = reading(lambda forcing, roots: cast("None", forcing.stopped.wait(SECONDS)))
-    answers: queue.SimpleQueue[Forced] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[ReaderAnswer] = queue.SimpleQueue()
     served.force([placeholder(tmp_path, 1)], answers.put)
     while not forcing.served:
         time.sleep(0.001)
@@ -191,7 +191,7 @@ def test_the_end_answers_who_still_waits(tmp_path: Path) -> None:
 def test_a_copy_that_came_while_files_were_placed_is_placed_too(tmp_path: Path) -> None:
     """`cp a b; echo >>b` beside a reader of a: the places were known before b was."""
     original, copy = placeholder(tmp_path, 1), bytes(tmp_path / "copy.o")
-    ready, answers = threading.Event(), queue.SimpleQueue[Forced]()
+    ready, answers = threading.Event(), queue.SimpleQueue[ReaderAnswer]()
 
     def work(forcing: Forcing, roots: list[ThunkId]) -> None:
         known = {root: list(forcing.elsewhere[root]) for root in roots}
@@ -208,6 +208,6 @@ def test_a_copy_that_came_while_files_were_placed_is_placed_too(tmp_path: Path) 
     Path(os.fsdecode(copy)).write_bytes(Path(os.fsdecode(original)).read_bytes())
     served.force([copy], answers.put, b"sh")
     late.set()
-    assert [answers.get(timeout=SECONDS) for _ in range(2)] == [Forced(), Forced()]
+    assert [answers.get(timeout=SECONDS) for _ in range(2)] == [ReaderAnswer(), ReaderAnswer()]
     assert Path(os.fsdecode(copy)).read_bytes() == b"real"
     served.close()

@@ -69,12 +69,12 @@ class Down(MemoryStore):
 def test_what_could_not_be_sent_is_sent_by_the_next(tmp_path: Path) -> None:
     near, far = MemoryStore(), Down()
     put_blobs(near, [b"output"])
-    first = Tiered(near, far, lent=True, unshared=Unshared(os.fsencode(tmp_path)))
+    first = Tiered(near, far, borrowed=True, unshared=Unshared(os.fsencode(tmp_path)))
     first.put({ALIAS: b"2" * 32})
     first.flush()
     first.close()
     far.down = False
-    second = Tiered(near, far, lent=True, unshared=Unshared(os.fsencode(tmp_path)))
+    second = Tiered(near, far, borrowed=True, unshared=Unshared(os.fsencode(tmp_path)))
     second.flush()
     assert far.get([ALIAS]) == {ALIAS: b"2" * 32}
     second.put({ALIAS: b"3" * 32})

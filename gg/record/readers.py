@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @slotted()
-class Forced:
+class ReaderAnswer:
     """How a force of some paths ended. 0: none of them is a placeholder any more, each is the real file, or gone because its
     command failed, as its user was told. Else gg's own trouble, and what is to be said of it.
     """
@@ -43,7 +43,7 @@ class ForceService(Protocol):
     reads: list[Read]
     forced: set[bytes]
 
-    def force(self, paths: Sequence[bytes], then: Callable[[Forced], None], reader: bytes = b"") -> None:
+    def force(self, paths: Sequence[bytes], then: Callable[[ReaderAnswer], None], reader: bytes = b"") -> None:
         """Force all of `paths`, then call `then` from any thread. `reader`: the program that waits for them."""
         ...
 
@@ -52,7 +52,7 @@ class ForceService(Protocol):
         ...
 
 
-class ForcedReads:
+class Readers:
     """Answers those who read, in one session."""
 
     def __init__(
@@ -68,7 +68,7 @@ class ForcedReads:
     def opened(self, request: RecorderRequest, reply: SendReply) -> None:
         """A process is about to read the file of `request`, or all of the workspace."""
 
-        def then(forced: Forced) -> None:
+        def then(forced: ReaderAnswer) -> None:
             if forced.status:
                 reply(protocol.reply_failed(forced.status, forced.stderr))
             elif request.path and self._is_unmade(path) and not os.path.lexists(path):
@@ -95,7 +95,7 @@ class ForcedReads:
             reply(go)
             return
 
-        def then(forced: Forced) -> None:
+        def then(forced: ReaderAnswer) -> None:
             reply(protocol.reply_exit(forced.status, b"", forced.stderr) if forced.status else go)
 
         self._calls.forced += len(waiting)
