@@ -225,11 +225,9 @@ class Reading:
         from gg.workspace.workspace import read_placeholder
 
         left = [path for path in one.paths if read_placeholder(path) is not None]
-        return (
-            ReaderAnswer(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left))
-            if left
-            else ReaderAnswer()
-        )
+        if not left:
+            return ReaderAnswer(undone=True)
+        return ReaderAnswer(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left))
 
     def _is_broken(self, paths: Sequence[bytes]) -> ReaderAnswer:
         why = f"{type(self.broken).__name__}: {self.broken}"

@@ -172,7 +172,9 @@ def reply_ready() -> bytes:
 
 
 UNMADE = 67
-"""The status of a reader's reply when its file is gone because a command has failed whose status nobody drops."""
+"""The status of a reader's reply when the command of its file has failed, and nobody drops its status: without gg no reader
+would have come. An older file may stand there again.
+"""
 
 
 def reply_failed(status: int, stderr: bytes) -> bytes:

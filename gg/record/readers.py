@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 @slotted()
 class ReaderAnswer:
     """How a force of some paths ended. 0: none of them is a placeholder any more, each is the real file, or gone because its
-    command failed, as its user was told. Else gg's own trouble, and what is to be said of it.
+    command failed, as its user was told. Else gg's own trouble, and what is to be said of it. `undone`: a command has failed; there
+    is no file then, or the one that was there before.
     """
 
     status: int = 0
     stderr: bytes = b""
+    undone: bool = False
 
 
 class ForceService(Protocol):
@@ -71,7 +73,7 @@ class Readers:
         def then(forced: ReaderAnswer) -> None:
             if forced.status:
                 reply(protocol.reply_failed(forced.status, forced.stderr))
-            elif request.path and self._is_unmade(path) and not os.path.lexists(path):
+            elif request.path and self._is_unmade(path) and (forced.undone or not os.path.lexists(path)):
                 reply(protocol.reply_failed(protocol.UNMADE, b""))
             else:
                 reply(protocol.reply_ready())

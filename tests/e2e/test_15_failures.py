@@ -445,6 +445,32 @@ def test_who_adds_to_what_was_not_made_makes_nothing(adds: str, project: Project
     project.assert_tree(expected)
 
 
+EDITING = {  # in its place an output that ccache leaves as it was when its command fails
+    **ADDING,
+    "patched": 'perl -e \'open(F, "+<", "a.o") or die; seek(F, 12, 0); print F "z"\'',
+    "sed": "sed -i s/x/y/ a.o",
+    "ruby": 'ruby -e \'File.open("a.o", "r+") { |f| f.write("z") }\'',
+}
+
+
+@pytest.mark.parametrize("edits", EDITING.values(), ids=EDITING)
+def test_who_edits_what_was_not_made_anew_leaves_the_older_file(edits: str, project: Project) -> None:
+    """Else the older file would be newer than its source, and the next make would do nothing."""
+    project.write("a.c", "int x;\n")
+    project.write("edit", edits)
+    project.write("Makefile", "all: a.o\n\tcat a.o >p\na.o: a.c\n\tccache gcc -c a.c -o a.o\n\tsh -e edit\n")
+    project.env["CCACHE_DISABLE"] = "1"
+    project.infer("make")
+    project.force()
+    project.write("a.c", "int x = y;\n")
+    expected, _ = project.plain("make", status=2)
+    project.infer("make", status=2)
+    project.force(status=1)
+    project.assert_tree(expected)
+    project.infer("make", status=2)
+    project.make("-q", status=1)
+
+
 def test_who_adds_where_the_failure_is_dropped_makes_the_file(project: Project) -> None:
     project.write("a.c", "int x = y;\n")
     project.write("add", "echo hi >>a.o\n")

@@ -89,7 +89,7 @@ static const char *reached(const char *path)
     return strncmp(path, cwd, n) == 0 && path[n] == '/' ? path + n + 1 : path;
 }
 
-/* 0 when the file at `path` is the real one now, GG_GONE when there is none, for its command has failed; else -1. */
+/* 0 when the file at `path` is the real one now, GG_GONE when its command has failed; else -1. */
 static int force(const char *path)
 {
     struct gg_reply reply;
@@ -97,7 +97,7 @@ static int force(const char *path)
         return gg_force_alone(path);
     int ready = reply.kind == GG_READY;
     int gone = reply.kind == GG_FAILED && access(reached(path), F_OK) != 0;
-    int unmade = gone && reply.status == GG_UNMADE;
+    int unmade = reply.kind == GG_FAILED && reply.status == GG_UNMADE; /* an older file may be there again */
     if (!ready && !unmade && !(gone && reply.status == GG_NO_TARGET)) /* it went while the request was on its way */
         complain(&reply, path);
     gg_reply_free(&reply);
