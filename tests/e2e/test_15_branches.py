@@ -288,3 +288,23 @@ def test_a_target_that_is_made_by_hand_behind_another_make(makefile: str, reads:
     project.write("sub/opt.c", "int x;\n")
     project.build()
     project.make("-q")
+
+
+@pytest.mark.parametrize(
+    "makefile",
+    [
+        "report: opt.o\n\techo ok > report\n",
+        "O = $(patsubst %.c,%.o,opt.c)\nall: sum\nsum: report\n\tcp report $@\nreport: $(O)\n\techo ok > $@\nopt.o: opt.c\n",
+        "S = opt.c m.c\nO = $(S:.c=.o)\nstamp: p good.o\n\t@touch $@\np: $(O)\n\t$(CC) $(O) -o p\n",
+        "all: one two\none: opt.o\n\ttouch one\ntwo: m.o\n\ttouch two\n",
+        "s: d/opt.o\n\ttouch s\nd/opt.o:\n\tmkdir -p d\n\tcd d && gcc -c ../opt.c\n",
+    ],
+)
+def test_a_target_that_is_made_by_hand_of_what_fails(makefile: str, project: Project) -> None:
+    sources(project)
+    project.write("Makefile", makefile)
+    expected, _ = project.plain("make", "-k", status=2)
+    project.infer("make", "-k", status=None)
+    project.force("--keep-going", status=1)
+    project.assert_tree(expected)
+    assert "nosuch" in project.infer("make", status=2).text

@@ -10,7 +10,7 @@ Every call costs two looks into /proc; what is found about a process is remember
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gg.light.named import NamedTuple
 from gg.light.regex import regex
@@ -39,18 +39,25 @@ PROGRAM = "a program that it was started by may go on if it fails"
 
 class Heeded(NamedTuple):
     """What those above a call do about its status. `why`: why it cannot wait, empty if it can; `dropped`: a shell goes on as if
-    nothing were; `stamps`: targets that makes make by hand behind it.
+    nothing were; `stamps`: targets that makes make by hand behind it; `needed`: for what files such targets need, by each make.
     """
 
     why: str = ""
     dropped: bool = False
     stamps: tuple[bytes, ...] = ()
+    needed: tuple[Mapping[bytes, tuple[bytes, ...]], ...] = ()
+
+    def behind(self, outputs: Iterable[bytes]) -> tuple[bytes, ...]:
+        """The targets that are made by hand behind a call which makes `outputs`."""
+        found = [*self.stamps, *(path for each in self.needed for made in outputs for path in each.get(made, ()))]
+        return tuple(dict.fromkeys(found))
 
 
 @slotted(frozen=False)
 class _Process:
     """One above a call. `text`: what its shell text does; `ignored`: regular expressions of what its makefiles ignore; `by_hand`:
-    of commands behind which they make a target by hand, and the target; `acts`: it may do anything.
+    of commands behind which they make a target by hand, and the target; `needed`: for what files such targets need; `acts`: it may
+    do anything.
     """
 
     words: tuple[bytes, ...]
@@ -59,6 +66,7 @@ class _Process:
     text: shelltext.ShellFacts = field(default_factory=shelltext.ShellFacts)
     ignored: list[bytes] = field(default_factory=list)
     by_hand: list[tuple[bytes, bytes]] = field(default_factory=list)
+    needed: Mapping[bytes, tuple[bytes, ...]] = field(default_factory=dict)
     above: Heeded | None = None  # what those above it do about its own status
 
 
@@ -90,12 +98,12 @@ class Branches:
             return Heeded(why)
         if process.above is None:
             process.above = self._of(parent, process.words, depth + 1)
-        why, dropped, stamps = process.above
+        why, dropped, stamps, needed = process.above
         drops = dropped or process.goes_on or any(process.text.drops(words) for words in _as_called(argv))
         if process.by_hand:
             lines = _lines(argv)
             stamps = (*stamps, *(path for pattern, path in process.by_hand if _matches(pattern, lines)))
-        return Heeded(why, drops, stamps)
+        return Heeded(why, drops, stamps, (*needed, process.needed) if process.needed else needed)
 
     def _acts(self, process: _Process, argv: Sequence[bytes]) -> str:
         """Whether a process acts on the status of this command, which it has started."""
@@ -130,6 +138,7 @@ class Branches:
             directory = processes.directory(pid)
             process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, directory)
             process.by_hand = self._makefiles.made_by_hand(words, directory)
+            process.needed = self._makefiles.needed_for(words, directory)
         elif _LANGUAGES.match(name) and not any(os.path.basename(w).startswith(_BUILDERS) for w in words[:3]):
             process.acts = True
         elif name == b"find":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
@@ -23,6 +24,10 @@ _JOINED = regex(rb"\\\n[ \t]*")
 _ASSIGNMENT = regex(rb"^[ ]*(?:export |override )*([\w.-]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*([^\n]*)", 8)  # re.MULTILINE
 _IGNORED = regex(rb"(?:^\t[ \t]*|^[^\t#\n][^\n=:]*+:[^\n=;]*+;[ \t]*)[@+]*-[@+-]*[ \t]*([^\n]+)", 8)
 _PARTS = regex(rb"&&|;|\|\|")
+_SUFFIXES = regex(rb"\$[({](\w+):([^=(){}$]*)=([^(){}$]*)[)}]")
+_PLAIN = regex(rb"\$[({](\w+)[)}]")
+_PATSUBST = regex(rb"\$[({]patsubst[ \t]+([^,$]*),([^,$]*),([^,$(){}]*)[)}]")
+_MOST_BEFORE = 5000  # files that come before one target
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
@@ -42,6 +47,7 @@ class MakefileFacts:
     every: bool = False
     stamped: tuple[bytes, ...] = ()
     by_hand: tuple[tuple[bytes, bytes], ...] = ()  # a recipe's line, and a target that the recipe makes by hand
+    rules: tuple[tuple[bytes, bytes], ...] = ()  # of a text with `by_hand`: targets, prerequisites
     names: Mapping[bytes, bytes] = field(default_factory=dict)
     included: tuple[bytes, ...] = ()
 
@@ -57,7 +63,10 @@ def read(path: bytes) -> MakefileFacts:
     stamped = [line for recipe in every for line in recipes.untold(recipe)]
     stamped += [value for value in names.values() if recipes.called(value)]
     by_hand = [(line, name) for each in every if each.makes_by_hand for line in each.lines for name in each.names]
-    return MakefileFacts(ignored, bool(_EVERY.search(text)), tuple(stamped), tuple(by_hand), names, tuple(included))
+    rules = recipes.rules(text) if by_hand else ()
+    return MakefileFacts(
+        ignored, bool(_EVERY.search(text)), tuple(stamped), tuple(by_hand), tuple(rules), names, tuple(included)
+    )
 
 
 class Makefiles:
@@ -88,6 +97,29 @@ class Makefiles:
                 found += [(_pattern(line), os.path.join(directory, path)) for path in paths if _ANY not in path]
         return found
 
+    def needed_for(self, words: Sequence[bytes], directory: bytes) -> dict[bytes, tuple[bytes, ...]]:
+        """The files that come before targets which `make` makes by hand, by explicit rules, and these targets: paths."""
+        texts = self._all(words, directory)
+        names = _values(texts, words)
+        targets = dict.fromkeys(target for text in texts for _, target in text.by_hand)
+        if not targets:
+            return {}
+        needs: dict[bytes, list[bytes]] = {}
+        for made, before in (rule for text in texts for rule in text.rules):
+            for target in _files(made, names):
+                needs.setdefault(target, []).append(before)
+        found: dict[bytes, tuple[bytes, ...]] = {}
+        for target in (path for each in targets for path in _files(each, names)):
+            seen, wanted = {target}, [target]
+            while wanted and len(seen) < _MOST_BEFORE:
+                new = {path for each in needs.get(wanted.pop(), ()) for path in _files(each, names)} - seen
+                wanted += new
+                seen |= new
+            for path in seen - {target}:
+                full = os.path.normpath(os.path.join(directory, path))
+                found[full] = (*found.get(full, ()), os.path.join(directory, target))
+        return found
+
     def _all(self, words: Sequence[bytes], directory: bytes) -> list[MakefileFacts]:
         wanted = list(_named(words)) or [name for name in _DEFAULT if os.path.exists(os.path.join(directory, name))][:1]
         texts: dict[bytes, MakefileFacts] = {}
@@ -109,6 +141,28 @@ class Makefiles:
         if known is None or known[0] != stamp:
             known = self._texts[path] = stamp, read(path)
         return known[1]
+
+
+def _files(text: bytes, names: Mapping[bytes, bytes]) -> list[bytes]:
+    """The words of a rule, as far as they can be seen; `$(X:.c=.o)` and `$(patsubst …)`, too."""
+    for _ in range(_DEEP if b"$" in text else 0):
+        text = _SUFFIXES.sub(lambda m: _suffixed(m[2], m[3], b"$(" + m[1] + b")"), text)
+        text = _PLAIN.sub(lambda m: names.get(m[1], m[0]), text)
+        text = _PATSUBST.sub(lambda m: _suffixed(m[1], m[2], m[3]), text)
+    return [word for word in _expanded(text, names).split() if _ANY not in word]
+
+
+def _suffixed(old: bytes, new: bytes, text: bytes) -> bytes:
+    """`text` with the ends of its words replaced, once there are just words in it."""
+    if b"$" in text:
+        return b"$(patsubst %s,%s,%s)" % (old if b"%" in old else b"%" + old, new if b"%" in new else b"%" + new, text)
+    (before, _, after), (first, _, last) = old.partition(b"%"), new.partition(b"%")
+    fit = [word.startswith(before) and word.endswith(after) for word in text.split()]
+    words = [
+        word.removeprefix(before).removesuffix(after) if its else word
+        for word, its in zip(text.split(), fit, strict=True)
+    ]
+    return b" ".join(first + word + last if its else word for word, its in zip(words, fit, strict=True))
 
 
 def _values(texts: Sequence[MakefileFacts], words: Sequence[bytes]) -> dict[bytes, bytes]:
@@ -163,8 +217,6 @@ def _may_call_a_tool(line: bytes) -> bool:
 
 def _pattern(line: bytes) -> bytes:
     """Of the command as make gives it to a shell, or its words with a blank between; quotes may be gone."""
-    import re
-
     pieces = [
         rb"\s+".join(re.escape(word) for word in _QUOTES.sub(b"", piece).split(b" ")) for piece in line.split(_ANY)
     ]

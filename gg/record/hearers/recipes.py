@@ -15,6 +15,7 @@ from gg.models.tool_names import tool_name
 
 _RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)  # re.MULTILINE
 _BESIDE = regex(rb"^([^\t#\n=:;][^\n=:;]*+::?(?!=)[^\n=;]*+);[ \t]*([^\n]+)", 8)  # a recipe in its rule's line
+_RULE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)([^\n;|=]*+)", 8)
 _DEFINED = regex(rb"^[ ]*define[ \t]+([\w.-]+)[ \t]*=?[ \t]*\n(.*?)\n[ ]*endef\b", 8 | 16)
 _PREFIX = regex(rb"^\.RECIPEPREFIX[ \t]*:?=[ \t]*(\S)", 8)
 _ONE_SHELL = regex(rb"^\.ONESHELL[ \t]*:", 8)
@@ -63,6 +64,15 @@ def read(text: bytes) -> Iterator[Recipe]:
         lines = [line for line in lines if line and line[:1] != b"#"]
         if lines:
             yield Recipe(targets, [b"\n".join(lines)] if at_once else lines)
+
+
+def rules(text: bytes) -> list[tuple[bytes, bytes]]:
+    """The targets and prerequisites of each explicit rule, as they are written."""
+    return [
+        (targets, needs)
+        for targets, needs in _RULE.findall(text)
+        if b"%" not in targets and not _SPECIAL.match(targets)
+    ]
 
 
 def untold(recipe: Recipe) -> Iterator[bytes]:

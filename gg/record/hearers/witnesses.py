@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gg.light.named import NamedTuple
 from gg.record import protocol
 from gg.record.launching.limits import CallerLimits
-from gg.record.outputs import IN_PLACE
+from gg.record.outputs import IN_PLACE, named
 
 if TYPE_CHECKING:
     from gg.models.drafts import Call, Draft
@@ -60,9 +60,14 @@ class Witnesses:
         why, by = self._listening(draft, request)
         if why:
             return Witnessed(why)
-        why, excused, stamps = self._branches.of(request.pid, call.argv)
-        why = "" if draft.work in IN_PLACE else why  # the status of an edit need not be true
-        return Witnessed(why, by, excused, self._is_heard(request), stamps)
+        heeded = self._branches.of(request.pid, call.argv)
+        why = "" if draft.work in IN_PLACE else heeded.why  # the status of an edit need not be true
+        stamps = (
+            heeded.behind(named(each.path, call.cwd) for each in draft.outputs)
+            if heeded.needed or heeded.stamps
+            else ()
+        )
+        return Witnessed(why, by, heeded.dropped, self._is_heard(request), stamps)
 
     def _listening(self, draft: Draft, request: RecorderRequest) -> tuple[str, int]:
         """Why what the call prints cannot wait, empty if it can; and who passes it on."""
