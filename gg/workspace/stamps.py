@@ -1,8 +1,10 @@
 """The targets that a make makes by hand (`touch $@`) behind commands that were deferred: `$(MAKE) -C sub && touch stamp`.
 
 Should one of these commands fail after all, plain make would not have come so far, so the target goes: it would stand as made
-for ever. What stood there before the command was called stays. The file `stamps`, among the records, has a record for each
-call: 32 bytes for its thunk, u16 for the length of the path, and the target's path.
+for ever; or is again what it was before the command was called. Among the records are
+
+stamps           a record for each call: 32 bytes for its thunk, u16 for the length of the path, and the target's path
+stamped/<hash>   the file that stood there when such a call was first recorded by the last recording
 """
 
 from __future__ import annotations
@@ -13,10 +15,13 @@ import struct
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from blake3 import blake3
+
 from gg.core.ids import DIGEST_SIZE, ThunkId
 
 _LENGTH = struct.Struct("<H")
 _HEAD = DIGEST_SIZE + _LENGTH.size
+_MOST = 1 << 20  # bytes of a file that is kept
 _MANY = 4 << 20  # bytes of the file, then the older half is forgotten
 
 
@@ -25,7 +30,9 @@ class Stamps:
 
     def __init__(self, dot: str) -> None:
         self._path = os.path.join(dot, "stamps")
+        self._before = os.path.join(dot, "stamped")
         self._noted: set[tuple[ThunkId, bytes]] = set()
+        self._kept: set[bytes] = set()
 
     def note(self, thunk: ThunkId, paths: Sequence[bytes]) -> None:
         """A call of `thunk` is being deferred, behind which these will be made by hand."""
@@ -35,6 +42,10 @@ class Stamps:
         if not self._noted:
             self._halve()
         self._noted.update((thunk, path) for path in new)
+        for path in new:
+            if path not in self._kept:
+                self._kept.add(path)
+                self._keep(path)
         with open(self._path, "ab", buffering=0) as file:
             file.write(b"".join(thunk + _LENGTH.pack(len(path)) + path for path in new))
 
@@ -47,6 +58,29 @@ class Stamps:
                     info = os.lstat(path)
                     if stat.S_ISREG(info.st_mode) and info.st_mtime_ns >= since(thunk) > 0:
                         os.unlink(path)
+                        self._put_back(path)
+
+    def _kept_at(self, path: bytes) -> bytes:
+        return os.path.join(os.fsencode(self._before), str(blake3(path).hexdigest()).encode())
+
+    def _keep(self, path: bytes) -> None:
+        """Keep what stands there: what is made by hand is written into, so a copy."""
+        kept = self._kept_at(path)
+        with suppress(OSError):
+            os.unlink(kept)
+        with suppress(OSError):
+            info = os.lstat(path)
+            if stat.S_ISREG(info.st_mode) and info.st_size <= _MOST:
+                import shutil
+
+                os.makedirs(self._before, exist_ok=True)
+                shutil.copy2(path, kept)
+
+    def _put_back(self, path: bytes) -> None:
+        import shutil
+
+        with suppress(OSError):
+            shutil.copy2(self._kept_at(path), path)
 
     def _read(self) -> list[tuple[ThunkId, bytes]]:
         try:

@@ -298,6 +298,8 @@ def test_a_target_that_is_made_by_hand_behind_another_make(makefile: str, reads:
         "S = opt.c m.c\nO = $(S:.c=.o)\nstamp: p good.o\n\t@touch $@\np: $(O)\n\t$(CC) $(O) -o p\n",
         "all: one two\none: opt.o\n\ttouch one\ntwo: m.o\n\ttouch two\n",
         "s: d/opt.o\n\ttouch s\nd/opt.o:\n\tmkdir -p d\n\tcd d && gcc -c ../opt.c\n",
+        "s: sub\n\ttouch s\nsub:\n\t$(MAKE) -f Makefile opt.o\n",
+        "s: x\n\ttouch s\nx:\n\tgcc -c opt.c\n",
     ],
 )
 def test_a_target_that_is_made_by_hand_of_what_fails(makefile: str, project: Project) -> None:
@@ -308,3 +310,19 @@ def test_a_target_that_is_made_by_hand_of_what_fails(makefile: str, project: Pro
     project.force("--keep-going", status=1)
     project.assert_tree(expected)
     assert "nosuch" in project.infer("make", status=2).text
+
+
+def test_what_was_made_by_hand_before_is_there_again(project: Project) -> None:
+    """The target of an earlier make, from when all was well."""
+    project.write("x.c", "int x;\n")
+    project.write("n", "first\n")
+    project.write("in.mk", "x.o: x.c\n\tgcc -c x.c\n")
+    project.write("Makefile", "s: x.c\n\t$(MAKE) -f in.mk && cat n > s\n")
+    project.build()
+    project.write("x.c", "int x = nosuch;\n")
+    project.write("n", "second\n")
+    for _ in range(2):
+        project.infer("make", status=None)
+        project.force(status=None)
+        assert project.path("s").read_text() == "first\n"
+    project.make(status=2)

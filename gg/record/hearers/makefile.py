@@ -48,6 +48,7 @@ class MakefileFacts:
     stamped: tuple[bytes, ...] = ()
     by_hand: tuple[tuple[bytes, bytes], ...] = ()  # a recipe's line, and a target that the recipe makes by hand
     rules: tuple[tuple[bytes, bytes], ...] = ()  # of a text with `by_hand`: targets, prerequisites
+    others: tuple[tuple[bytes, bytes], ...] = ()  # and lines that are not about their target, and the target
     names: Mapping[bytes, bytes] = field(default_factory=dict)
     included: tuple[bytes, ...] = ()
 
@@ -64,8 +65,16 @@ def read(path: bytes) -> MakefileFacts:
     stamped += [value for value in names.values() if recipes.called(value)]
     by_hand = [(line, name) for each in every if each.makes_by_hand for line in each.lines for name in each.names]
     rules = recipes.rules(text) if by_hand else ()
+    others = [(line, name) for each in every for line in each.others for name in each.names] if by_hand else ()
     return MakefileFacts(
-        ignored, bool(_EVERY.search(text)), tuple(stamped), tuple(by_hand), tuple(rules), names, tuple(included)
+        ignored,
+        bool(_EVERY.search(text)),
+        tuple(stamped),
+        tuple(by_hand),
+        tuple(rules),
+        tuple(others),
+        names,
+        tuple(included),
     )
 
 
@@ -86,15 +95,22 @@ class Makefiles:
         return [b".*"] if any(text.every for text in texts) else found
 
     def made_by_hand(self, words: Sequence[bytes], directory: bytes) -> list[tuple[bytes, bytes]]:
-        """The targets that `make` makes by hand: regular expressions of the commands of their recipes, and their paths."""
+        """The targets that `make` makes by hand: regular expressions of the commands of their recipes, and of the recipes of what
+        they need, and their paths.
+        """
         texts = self._all(words, directory)
-        names = _values(texts, words)
+        names, needed = _values(texts, words), self.needed_for(words, directory)
+        by_hand = {pair for text in texts for pair in text.by_hand}
         found = []
-        for line, target in dict.fromkeys(pair for text in texts for pair in text.by_hand):
-            paths = _expanded(target, names).split()
+        for line, target in dict.fromkeys(pair for text in texts for pair in (*text.by_hand, *text.others)):
+            paths = [os.path.normpath(os.path.join(directory, path)) for path in _files(target, names)]
+            stamps = [
+                *(paths if (line, target) in by_hand else ()),
+                *(each for path in paths for each in needed.get(path, ())),
+            ]
             line = _expanded(line, names)
-            if not line.startswith(_ANY) and _runs_more(line):
-                found += [(_pattern(line), os.path.join(directory, path)) for path in paths if _ANY not in path]
+            if stamps and not line.startswith(_ANY) and _runs_more(line):
+                found += [(_pattern(line), stamp) for stamp in stamps]
         return found
 
     def needed_for(self, words: Sequence[bytes], directory: bytes) -> dict[bytes, tuple[bytes, ...]]:
@@ -117,7 +133,7 @@ class Makefiles:
                 seen |= new
             for path in seen - {target}:
                 full = os.path.normpath(os.path.join(directory, path))
-                found[full] = (*found.get(full, ()), os.path.join(directory, target))
+                found[full] = (*found.get(full, ()), os.path.normpath(os.path.join(directory, target)))
         return found
 
     def _all(self, words: Sequence[bytes], directory: bytes) -> list[MakefileFacts]:

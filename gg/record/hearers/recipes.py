@@ -43,6 +43,12 @@ class Recipe(NamedTuple):
         return any(_makes(part, its, ()) for line in self.lines for part in _PARTS.split(line))
 
     @property
+    def others(self) -> list[bytes]:
+        """The lines that are not about the target."""
+        its = _about(self)
+        return [line for line in self.lines if not its(line)]
+
+    @property
     def names(self) -> list[bytes]:
         """The targets that are files, as far as they can be seen."""
         return [word for word in self.targets if b"%" not in word and not _SPECIAL.match(word)]
