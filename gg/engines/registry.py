@@ -94,10 +94,17 @@ def _spot(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
     return [open_spot_engine(settings, supplies)]
 
 
+def _reapi(settings: Settings, supplies: Supplies) -> Sequence[LambdaEngine]:
+    from gg.engines.reapi.reapi_engines import open_reapi_engine
+
+    return [open_reapi_engine(settings, supplies)]
+
+
 _MAKERS: Mapping[str, Callable[[Settings, Supplies], Sequence[OpenedEngine]]] = {
     "local": _local,
     "lambda": _lambda,
     "remote": _remote,
     "spot": _spot,
+    "reapi": _reapi,
 }
 """An engine for each name of `gg.workspace.engine_names`, which settings may say without loading one."""

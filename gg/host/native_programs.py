@@ -54,6 +54,11 @@ def warden() -> str:
     return _find("gg-warden")
 
 
+def actor() -> str:
+    """The program that runs one thunk as an action of a cluster. ToolMissing if it was not built."""
+    return _find("gg-act")
+
+
 def placer() -> str:
     """The program that puts files in the places of placeholders. ToolMissing if it was not built."""
     return _find("gg-place")

@@ -43,11 +43,16 @@ class ReportFile:
             pass
 
     def read(self) -> Reported:
-        """What is in it, whoever wrote it: a command may have put there whatever it likes."""
-        kinds: dict[bytes, list[SandboxPath]] = {b"U": [], b"M": [], b"S": [], b"D": []}
-        for line in dict.fromkeys(_LINE.findall(b"\0" + read_scratch(self.path, _MOST))):
-            kinds[line[:1]].append(SandboxPath(line[1:]))
-        return Reported(tuple(kinds[b"U"]), tuple(kinds[b"M"]), tuple(kinds[b"S"]), tuple(kinds[b"D"]))
+        """What is in it."""
+        return reported_in(read_scratch(self.path, _MOST))
+
+
+def reported_in(text: bytes) -> Reported:
+    """What a report says, whoever wrote it: a command may have put there whatever it likes."""
+    kinds: dict[bytes, list[SandboxPath]] = {b"U": [], b"M": [], b"S": [], b"D": []}
+    for line in dict.fromkeys(_LINE.findall(b"\0" + text[:_MOST])):
+        kinds[line[:1]].append(SandboxPath(line[1:]))
+    return Reported(tuple(kinds[b"U"]), tuple(kinds[b"M"]), tuple(kinds[b"S"]), tuple(kinds[b"D"]))
 
 
 def read_scratch(path: bytes | str, most: int) -> bytes:

@@ -9,7 +9,7 @@ from gg.errors import SetupError
 from gg.workspace.engine_names import ELSEWHERE
 from gg.workspace.settings import Held, Settings
 
-_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers", "queue")
+_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers", "queue", "reapi")
 
 
 def need_place(held: Held, settings: Settings, given: set[str], needed: Collection[str] = ()) -> None:

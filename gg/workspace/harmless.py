@@ -37,7 +37,26 @@ HARMLESS: Mapping[str, HarmlessRule] = {
 }
 """By setting: whether its value `after` is harmless where it was `before`."""
 
-ASKED = frozenset({"functions", "queue", "readable", "regions", "store", "store_size", "trusted", "workers"})
+ASKED = frozenset(
+    {
+        "functions",
+        "queue",
+        "readable",
+        "reapi",
+        "reapi_ca",
+        "reapi_certificate",
+        "reapi_headers",
+        "reapi_key",
+        "reapi_platform",
+        "reapi_priority",
+        "reapi_root",
+        "regions",
+        "store",
+        "store_size",
+        "trusted",
+        "workers",
+    }
+)
 """Those that never are, named so that a test finds one that nobody has thought of. `store_size` is about all workspaces' store."""
 
 

@@ -13,22 +13,29 @@ _FIXED_PATH = regex(rb"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 
 
 def with_hosts(engines: object, place: str) -> dict[str, object]:
-    """`remote=HOST,HOST` among engines: the engine, and the workers that it is to have. UsageError."""
+    """`remote=HOST,HOST` and `reapi=URL` among engines: the engines, and where those are. UsageError."""
     assert isinstance(engines, tuple)
     names: list[str] = []
     hosts: list[str] = []
+    found: dict[str, object] = {}
     for word in engines:
         name, equals, host = word.partition("=")
+        if equals and name == "reapi" and host:
+            names.append(name)
+            found["reapi"] = host
+            continue
         if equals and name == "remote" and host:
             hosts.append(host)
             names.append(name)
         elif hosts and word not in ENGINES:
             hosts.append(word)
         elif equals:
-            raise UsageError(f"{place}: engine cannot be {word!r}", hint="hosts are given so: remote=HOST,HOST")
+            raise UsageError(
+                f"{place}: engine cannot be {word!r}", hint="where is given so: remote=HOST,HOST or reapi=URL"
+            )
         else:
             names.append(word)
-    found: dict[str, object] = {"engine": tuple(dict.fromkeys(names))}
+    found["engine"] = tuple(dict.fromkeys(names))
     return {**found, "workers": tuple(hosts)} if hosts else found
 
 
@@ -36,7 +43,7 @@ def refuse_keys(values: Mapping[str, object], place: str) -> None:
     """UsageError for a worker's key in a file that travels with the tree."""
     texts = [values.get(name) for name in ("engine", "workers")]
     words = [word for text in texts for word in (text if isinstance(text, list) else [text]) if isinstance(word, str)]
-    if any("/" in word for word in words):
+    if any("/" in word for word in words if not word.strip().startswith("reapi=")):
         raise UsageError(
             f"{place}: a worker's key does not belong into a file that others get",
             hint="name the host alone; each user gives the key once: gg-force --engine remote=HOST/KEY",

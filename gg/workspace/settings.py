@@ -39,6 +39,14 @@ class Settings:
     workers: tuple[str, ...] = ()
     queue: str = ""
     silence: float = 120.0
+    reapi: str = ""
+    reapi_root: str = "/"
+    reapi_platform: tuple[str, ...] = ()
+    reapi_headers: tuple[str, ...] = ()
+    reapi_priority: int = 0
+    reapi_ca: str = ""
+    reapi_certificate: str = ""
+    reapi_key: str = ""
     known_as: str = ""
     budget: float = 0.0
     store_size: int = 20 << 30
@@ -62,29 +70,7 @@ class Held(NamedTuple):
     owner: int | None
 
 
-_ENVIRONMENT = {
-    "jobs": "GG_JOBS",
-    "engine": "GG_ENGINE",
-    "fallback": "GG_FALLBACK",
-    "isolation": "GG_ISOLATION",
-    "keep_going": "GG_KEEP_GOING",
-    "retries": "GG_RETRIES",
-    "memory": "GG_MEMORY",
-    "real": "GG_REAL",
-    "store": "GG_STORAGE_URI",
-    "share": "GG_SHARE",
-    "trusted": "GG_TRUSTED",
-    "readable": "GG_READABLE",
-    "trace": "GG_TRACE",
-    "functions": "GG_FUNCTIONS",
-    "regions": "GG_REGIONS",
-    "workers": "GG_WORKERS",
-    "queue": "GG_QUEUE",
-    "silence": "GG_SILENCE",
-    "known_as": "GG_KNOWN_AS",
-    "budget": "GG_BUDGET",
-    "store_size": "GG_STORE_SIZE",
-}
+_ENVIRONMENT = {name: f"GG_{name.upper()}" for name in names_of(Settings)} | {"store": "GG_STORAGE_URI"}
 
 
 _RECORDINGS = frozenset(
@@ -158,6 +144,11 @@ def withheld(env: Mapping[str, str]) -> list[str]:
 def secret_key() -> str:
     """`GG_KEY`: the text of a secret key to sign results with, for machines without a home; empty when it is not set."""
     return os.environ.get("GG_KEY", "")
+
+
+def variable(name: str) -> str:
+    """A variable of the environment that a setting names; empty when it is not set."""
+    return os.environ.get(name, "")
 
 
 def lambda_role() -> str:

@@ -169,6 +169,11 @@ class LambdaEngine:
         """Attempts that were begun and not answered."""
         return len(self._invocations)
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing is posted any more."""
+        return self._closed
+
     # In the loop
 
     def _take_new(self) -> None:

@@ -1,0 +1,175 @@
+"""What an action came to, as a worker of gg would tell it: the same `RunResult`, so the same rules say what it means."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+
+from gg.core.colour import marked
+from gg.core.ids import BlobId, SandboxPath, sandbox_path
+from gg.core.reduction import encode_reduction
+from gg.core.thunk import File, Made, Thunk, Usage, Work
+from gg.engines.reapi.action import REMOVED, REPORT, TOLD, WRITTEN, MadeAction
+from gg.engines.reapi.cas import digest_of
+from gg.engines.reapi.messages import ActionResult, Digest, DirectoryMessage, Tree, decode
+from gg.errors import FormatError
+from gg.light.named import NamedTuple
+from gg.run.job import RunResult
+from gg.run.reducing import Blame, blame, reduction_of
+from gg.run.report import reported_in
+from gg.run.runner import LOADER_FAILED
+from gg.schedule.events import Fault
+from gg.wire.reply import Refused, Succeeded, TaskResult, ToolFailed
+
+ReadBlobs = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
+
+_MOST_LINKS = 40
+_MOST_DEPTH = 256
+_FAULTS = {Blame.MEMORY: Fault.MEMORY, Blame.KILLED: Fault.LOST, Blame.SPACE: Fault.INFRA}
+
+
+class _Output(NamedTuple):
+    digest: Digest
+    executable: bool
+
+
+class ActionOutcome(NamedTuple):
+    """How the command ended, and the bytes of what it wrote."""
+
+    ran: RunResult
+    written: dict[SandboxPath, tuple[bytes, bool]]
+
+
+def outcome_of(result: ActionResult, action: MadeAction, thunk: Thunk, read: ReadBlobs) -> ActionOutcome:
+    """What a result says; `read` gives blobs of the cluster. FormatError when it is none of ours."""
+    files = {file.path: file for file in result.output_files}
+    told_file = files.get(TOLD)
+    if told_file is None or told_file.digest is None:
+        raise FormatError(_trouble(result, read))
+    outputs, removed = _outputs(result, action, thunk, read)
+    report = files[REPORT].digest if REPORT in files else None
+    said = [d for d in (result.stdout_digest, result.stderr_digest) if d]
+    blobs = read([told_file.digest, *([report] if report else []), *said, *[o.digest for o in outputs.values()]])
+    line, _, marks = blobs[told_file.digest].partition(b"\n")
+    words = line.split(b" ", 6)
+    if len(words) != 7 or not all(word.isdigit() for word in words[:6]):
+        raise FormatError("a result that gg-act did not write")
+    status, signal, wall, cpu, memory, _ = map(int, words[:6])
+    plainly = _Plainly(words[6])
+    reported = reported_in(blobs[report] if report else b"")
+    used = [action.entries[i] for i, mark in enumerate(marks) if mark & 1 and i < len(action.entries)]
+    written = {path: (blobs[o.digest], o.executable) for path, o in outputs.items()}
+    if thunk.work is Work.LINK:
+        written.update({o.path: plainly.listed(written[o.path]) for o in thunk.outputs[1:] if o.path in written})
+    stderr = plainly.said(_bytes(result.stderr_raw, result.stderr_digest, blobs))
+    ran = RunResult(
+        status=status,
+        stdout=plainly.said(_bytes(result.stdout_raw, result.stdout_digest, blobs)),
+        stderr=marked(stderr, action.asked),
+        usage=Usage(wall, cpu, memory),
+        written={path: ("", executable) for path, (_, executable) in written.items()},
+        removed=removed,
+        reads=None if action.plain else tuple([e for e in used if isinstance(e, File)]),
+        missing=(*reported.missing, *(action.lacking if status and LOADER_FAILED in stderr else ())),
+        signal=signal,
+        static=reported.static,
+    )
+    return ActionOutcome(ran, written)
+
+
+def reply_of(
+    came: ActionOutcome, thunk: Thunk, extra: Iterable[File], universe: tuple[SandboxPath, ...], engine: str
+) -> tuple[TaskResult, dict[BlobId, bytes]]:
+    """What is answered, and the blobs that it names."""
+    ran = came.ran
+    if ran.status:
+        why = blame(ran, lambda ran: True, lambda: True)
+        if why is not Blame.OWN:
+            return Refused(_FAULTS[why], f"the command {why.value} there"), {}
+        return ToolFailed(ran.status, ran.stdout, ran.stderr, ran.usage, ran.missing), {}
+    blobs = {path: BlobId.of(data) for path, (data, _) in came.written.items()}
+    made = {path: Made(blobs[path], executable) for path, (_, executable) in came.written.items()}
+    reduction = reduction_of(thunk, ran, made, tuple(extra), engine)
+    return Succeeded(encode_reduction(reduction, universe), ran.missing), {
+        blobs[path]: data for path, (data, _) in came.written.items()
+    }
+
+
+class _Plainly:
+    """Names of temporary files, as a plain command's are."""
+
+    def __init__(self, tmp: bytes) -> None:
+        self._tmp = tmp
+
+    def said(self, text: bytes) -> bytes:
+        return text if self._tmp == b"/tmp" else text.replace(self._tmp, b"/tmp")
+
+    def listed(self, written: tuple[bytes, bool]) -> tuple[bytes, bool]:
+        """The same in what a link writes about itself, as `Runner` has it."""
+        data, executable = written
+        return (data if b"\0" in data else self.said(data)), executable
+
+
+def _outputs(
+    result: ActionResult, action: MadeAction, thunk: Thunk, read: ReadBlobs
+) -> tuple[dict[SandboxPath, _Output], tuple[SandboxPath, ...]]:
+    """What was written, by path, and which declared files were removed."""
+    if action.plain:
+        declared = {os.fsdecode(o.path.lstrip(b"/")): o.path for o in thunk.outputs}
+        return {
+            declared[file.path]: _Output(file.digest or Digest(), file.is_executable)
+            for file in result.output_files
+            if file.path in declared
+        }, ()
+    trees = {d.path: d.tree_digest for d in result.output_directories if d.tree_digest}
+    blobs = read(trees.values())
+    written: dict[bytes, _Output | bytes] = {}
+    gone: dict[bytes, _Output | bytes] = {}
+    for path, found in ((WRITTEN, written), (REMOVED, gone)):
+        if path in trees:
+            tree = decode(Tree, blobs[trees[path]])
+            _walk(tree.root, {digest_of(child): child for child in tree.children}, b"", found)
+    followed = {path: _followed(path, written) for path in written}
+    return {SandboxPath(path): o for path, o in followed.items() if o is not None}, tuple(map(SandboxPath, gone))
+
+
+def _walk(data: bytes, children: Mapping[Digest, bytes], at: bytes, found: dict[bytes, _Output | bytes]) -> None:
+    if at.count(b"/") > _MOST_DEPTH:
+        raise FormatError("a result with a tree that is too deep")
+    directory = decode(DirectoryMessage, data)
+    for file in directory.files:
+        found[at + b"/" + _name(file.name)] = _Output(file.digest or Digest(), file.is_executable)
+    for link in directory.symlinks:
+        found[at + b"/" + _name(link.name)] = os.fsencode(link.target)
+    for each in directory.directories:
+        inner = children.get(each.digest or Digest())
+        if inner is None:
+            raise FormatError("a result that lacks a directory")
+        _walk(inner, children, at + b"/" + _name(each.name), found)
+
+
+def _name(text: str) -> bytes:
+    if not text or "/" in text or "\0" in text or text in (".", ".."):
+        raise FormatError("a result with a name that is none")
+    return os.fsencode(text)
+
+
+def _followed(path: bytes, found: Mapping[bytes, _Output | bytes]) -> _Output | None:
+    """The file that is at a path, a link's target taken as the command saw it; None if that is not one it wrote."""
+    for _ in range(_MOST_LINKS):
+        each = found.get(path)
+        if not isinstance(each, bytes):
+            return each
+        path = sandbox_path(each, os.path.dirname(path))
+    return None
+
+
+def _bytes(raw: bytes, digest: Digest | None, blobs: Mapping[Digest, bytes]) -> bytes:
+    return raw or (blobs[digest] if digest else b"")
+
+
+def _trouble(result: ActionResult, read: ReadBlobs) -> str:
+    """Why there is nothing of gg-act's: what it said itself."""
+    text = _bytes(result.stderr_raw, result.stderr_digest, read([result.stderr_digest]) if result.stderr_digest else {})
+    line = text.strip().rpartition(b"\n")[2][:300].decode(errors="replace")
+    return f"the action could not be run there, exit status {result.exit_code}: {line or 'nothing was said'}"

@@ -1,0 +1,224 @@
+"""The way to a cluster: a request of gg becomes an action, what that came to a reply.
+
+`LambdaEngine` does the rest, as for all engines whose attempts run elsewhere. gRPC is waited for in threads, one an attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import gg
+from gg.core.ids import BlobId, GroupId, SandboxPath
+from gg.core.thunk import File
+from gg.cost.meter import Meter
+from gg.engines.awslambda.deployed_functions import DeployedFunction
+from gg.engines.awslambda.parts import Part
+from gg.engines.engine import Failure
+from gg.engines.reapi import cluster_errors as errors
+from gg.engines.reapi.action import ActionMaker, MadeAction
+from gg.engines.reapi.action_result import outcome_of, reply_of
+from gg.engines.reapi.cas import Cas
+from gg.engines.reapi.execution import ActionCancelled, BlobsLacking, Execution
+from gg.engines.reapi.grpc_channel import Channel, Handle
+from gg.engines.reapi.hashed_blobs import HashedBlobs
+from gg.engines.reapi.messages import ActionResult
+from gg.errors import FormatError
+from gg.light.named import NamedTuple
+from gg.run.elsewhere import Lacking
+from gg.run.expand import Groups
+from gg.schedule.events import EngineCaps, Fault
+from gg.store.base import Key, Store, blob_key
+from gg.wire.reply import Refused, Reply, TaskResult, WorkerInfo
+from gg.wire.request import BucketLocation, Limits, PackReference, decode_request
+
+NAME = "reapi"
+_DAY_S = 86400.0
+_TURNS = 40  # of one attempt: each finds one more directory at least, or that a program must run plainly
+_MEMORY = 4 << 30  # bytes that an attempt may be expected to need
+_ENDING_S = 10.0
+
+
+class Uploads:
+    """Takes the place of a store in between: what is shipped goes into the cluster's."""
+
+    place = BucketLocation()
+
+    def __init__(self, cas: Cas, blobs: HashedBlobs, store: Store) -> None:
+        self._cas = cas
+        self._blobs = blobs
+        self._store = store
+
+    def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
+        self._cas.ensure(self._blobs.sources(files))
+        return set()
+
+    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
+        return set(), set(keys)
+
+    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
+        """Those that have come: all are put into the store before an attempt is answered."""
+        here = self._store.has([blob_key(blob) for blob in blobs])
+        return {blob for blob in blobs if blob_key(blob) in here}
+
+    def gone(self, keys: Sequence[Key]) -> None:
+        self._cas.forget()
+
+
+class _Asked(NamedTuple):
+    """One attempt. `told`: directories that are there."""
+
+    part: Part
+    told: frozenset[SandboxPath]
+    handle: Handle
+    started: Callable[[], None]
+
+
+class ClusterWay:
+    """To one instance of one cluster."""
+
+    name = NAME
+    carries = 0
+
+    def __init__(
+        self,
+        channel: Channel,
+        cas: Cas,
+        maker: ActionMaker,
+        groups: Groups,
+        store: Store,
+        meter: Meter,
+        slots: int,
+    ) -> None:
+        self.meter = meter
+        self.functions = (DeployedFunction(str(channel.cluster), _MEMORY, _DAY_S),)
+        self._channel = channel
+        self._cas = cas
+        self._maker = maker
+        self._groups = groups
+        self._store = store
+        self._execution = Execution(channel)
+        self._pool = ThreadPoolExecutor(slots + 4, "reapi")
+        self._running: set[Handle] = set()
+        self._plain: set[SandboxPath] = set()  # programs that start what no preloaded library can see into
+
+    async def warm(self) -> None:
+        """It was asked for its capabilities already."""
+
+    def limits(self, memory: int) -> Limits:
+        return Limits(memory=memory)
+
+    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
+        """A cluster does not say how many workers it has."""
+
+    async def ask(
+        self,
+        function: DeployedFunction,
+        request: bytes,
+        parts: Sequence[Part],
+        patience: float,
+        sent: Callable[[], None],
+    ) -> Reply | Failure:
+        (part,) = parts
+        loop = asyncio.get_running_loop()
+        handle = Handle()
+        asked = decode_request(request)
+        seconds = asked.tasks[0].milliseconds / 1000
+
+        def started() -> None:
+            sent()
+            if limit.when() is None and not limit.expired():
+                limit.reschedule(loop.time() + seconds)
+
+        attempt = _Asked(part, frozenset(asked.directories), handle, lambda: _later(loop, started))
+        self._running.add(handle)
+        future = loop.run_in_executor(self._pool, self._attempt, attempt)
+        try:
+            async with asyncio.timeout(None) as limit:
+                return await asyncio.shield(future)
+        except TimeoutError:
+            return Failure(Fault.TIMEOUT, f"took longer than {seconds:.0f} s")
+        finally:
+            handle.cancel()
+            self._running.discard(handle)
+            future.add_done_callback(_seen)
+
+    async def close(self) -> None:
+        for handle in list(self._running):
+            handle.cancel()
+        loop = asyncio.get_running_loop()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(loop.run_in_executor(None, self._pool.shutdown), _ENDING_S)
+        self._channel.close()
+
+    # In a thread
+
+    def _attempt(self, asked: _Asked) -> Reply | Failure:
+        try:
+            result = self._result(asked)
+        except Lacking as error:
+            result = Refused(Fault.MISSING_INPUT, f"{error} is not declared", missing=error.paths)
+        except BlobsLacking as error:
+            self._cas.forget()
+            return Failure(Fault.INFRA, f"the cluster has lost files: {error}: sent again")
+        except ActionCancelled:
+            return Failure(Fault.CANCELLED, "cancelled")
+        except errors.ClusterFault as error:
+            return Failure(error.fault, error.what)
+        except FormatError as error:
+            return Failure(Fault.TOO_BIG, str(error))
+        return Reply(WorkerInfo(gg.__version__, self.functions[0].name), (result,))
+
+    def _result(self, asked: _Asked) -> TaskResult:
+        start = asked.part.start
+        thunk, directories = start.thunk, dict.fromkeys(asked.part.empty)
+        if thunk.closed:
+            return Refused(Fault.TOO_BIG, "is a whole build in a sandbox")
+        for _ in range(_TURNS):
+            plain = thunk.program in self._plain
+            action = self._maker.make(thunk, start.extra, tuple(directories), plain=plain)
+            result, cached = self._run(action, asked)
+            try:
+                came = outcome_of(result, action, thunk, self._cas.read)
+            except errors.ClusterFault as error:
+                if not cached or error.code != errors.NOT_FOUND:
+                    raise
+                result, _ = self._run(action, asked, afresh=True)  # it knows the result, and has lost what it made
+                came = outcome_of(result, action, thunk, self._cas.read)
+            if came.ran.static and not action.plain:
+                self._plain.add(thunk.program)
+                continue
+            missed = [path for path in came.ran.missing if path in asked.told and path not in directories]
+            if missed:  # not told to all: an action is to be the same in every checkout
+                directories.update(dict.fromkeys(missed))
+                continue
+            answer, blobs = reply_of(came, thunk, start.extra, self._groups.universe(thunk), self.name)
+            if blobs:
+                self._store.put({blob_key(blob): data for blob, data in blobs.items()})
+            return answer
+        return Refused(Fault.INFRA, "asks for ever more")
+
+    def _run(self, action: MadeAction, asked: _Asked, *, afresh: bool = False) -> tuple[ActionResult, bool]:
+        """What it came to, and whether that was known."""
+        known = None if afresh else self._execution.known(action.digest)
+        if known is not None and known.exit_code == 0:
+            return known, True
+        self._cas.ensure(action.blobs)
+        if asked.handle.cancelled:
+            raise ActionCancelled
+        response = self._execution.run(action.digest, asked.handle, asked.started, afresh=afresh)
+        assert response.result is not None
+        return response.result, response.cached_result
+
+
+def _later(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(call)
+
+
+def _seen(future: asyncio.Future[Reply | Failure]) -> None:
+    """Nobody may want its exception any more."""
+    if not future.cancelled():
+        future.exception()

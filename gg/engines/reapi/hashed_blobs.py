@@ -1,0 +1,56 @@
+"""The files of thunks by their SHA-256, which is their name in a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from gg.core.ids import BlobId
+from gg.core.thunk import File
+from gg.engines.reapi.cas import Source, digest_of
+from gg.engines.reapi.messages import Digest
+from gg.errors import InputChanged
+from gg.store.base import Store, blob_key
+
+
+class HashedBlobs:
+    """Each is hashed once a run. `real_path` maps a path inside a thunk to the real path on this machine. From any thread."""
+
+    def __init__(self, store: Store, real_path: Callable[[bytes], bytes] = bytes) -> None:
+        self._store = store
+        self._real_path = real_path
+        self._known: dict[BlobId, Digest] = {}
+
+    def digest(self, file: File) -> Digest:
+        """InputChanged when the bytes are nowhere."""
+        known = self._known.get(file.blob)
+        if known is None:
+            known = self._known[file.blob] = digest_of(self.read(file))
+        return known
+
+    def sources(self, files: Iterable[File]) -> dict[Digest, Source]:
+        """By digest, how to read each. InputChanged."""
+        return {self.digest(file): lambda file=file: self.read(file) for file in files}  # type: ignore[misc]
+
+    def read(self, file: File) -> bytes:
+        """From the store, or from where it stands. InputChanged."""
+        key = blob_key(file.blob)
+        data = self._store.get([key]).get(key)
+        if data is None:
+            try:
+                with open(self._real_path(file.path), "rb") as opened:
+                    data = opened.read()
+            except OSError:
+                data = b""
+            if BlobId.of(data) != file.blob:
+                raise InputChanged(os.fsdecode(file.path))
+        return data
+
+    def place(self, file: File) -> bytes:
+        """Where its bytes are on this machine, to be looked at. InputChanged."""
+        path = self._store.path(file.blob, executable=file.executable)
+        if path is None:
+            path = self._real_path(file.path)
+            if not os.path.isfile(path):
+                raise InputChanged(os.fsdecode(file.path))
+        return path
