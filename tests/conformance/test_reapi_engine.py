@@ -12,10 +12,10 @@ from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.engines.reapi.cluster import ClusterConfig
 from gg.schedule.events import Fault
-from tests.conformance.engine_suite import Answers, EngineSuite, Subject
+from tests.conformance.engine_suite import Answers, EngineSuite
 from tests.servers.casd import casd
 from tests.servers.reapi_cluster import ReapiCluster
-from tests.support.reapi_subject import ReapiSubject
+from tests.support.reapi_subject import ReapiSubject, declared
 
 
 class Persistent(Answers):
@@ -31,6 +31,14 @@ class Persistent(Answers):
         return result
 
 
+STATIC = "/usr/bin/busybox"
+
+
+def static(subject: ReapiSubject) -> ThunkId:
+    """A thunk whose program no preloaded library can see into."""
+    return subject.graph.thunk("out", ["sh", "-c", "echo static > out"], declared(STATIC), program=STATIC)
+
+
 class ReapiSuite(EngineSuite):
     answers = Persistent
     under_way_of_three = 3  # it is the scheduler that counts slots
@@ -44,13 +52,31 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 class TestRootIsSlash(ReapiSuite):
     @pytest.fixture
-    def subject(self, address: str, tmp_path: Path) -> Subject:
+    def subject(self, address: str, tmp_path: Path) -> ReapiSubject:
         return ReapiSubject(tmp_path, ClusterConfig(address, secure=False))
+
+    def test_a_static_program_runs_as_it_is(self, subject: ReapiSubject) -> None:
+        with self.running(subject) as answers:
+            result = answers.of(static(subject))
+        assert self.output(subject, result) == b"static\n"
+        assert isinstance(result, Reduction)
+        assert result.reads is None
+
+    def test_what_starts_a_static_program_runs_as_it_is(self, subject: ReapiSubject) -> None:
+        with self.running(subject) as answers:
+            result = answers.of(subject.shell("out", "busybox echo started > out", files=(declared(STATIC),)))
+        assert self.output(subject, result) == b"started\n"
 
 
 class TestRootIsADirectory(ReapiSuite):
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Iterator[Subject]:
+    def subject(self, tmp_path: Path) -> Iterator[ReapiSubject]:
         cluster = ReapiCluster()
         yield ReapiSubject(tmp_path, ClusterConfig(f"127.0.0.1:{cluster.port}", secure=False, relative=True))
         cluster.close()
+
+    def test_a_static_program_runs_elsewhere(self, subject: ReapiSubject) -> None:
+        with self.running(subject) as answers:
+            result = answers.of(static(subject))
+        assert isinstance(result, Failure)
+        assert result.fault is Fault.TOO_BIG

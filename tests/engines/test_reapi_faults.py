@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,63 @@ def test_nobody_there(subject: ReapiSubject) -> None:
     (port,) = free_ports(1)
     subject.cluster = subject.cluster._replace(address=f"127.0.0.1:{port}")
     assert _opening(subject).exit_code == Unreachable.exit_code
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with the certificates of an authority, of a server on loopback, and of a client."""
+    where = tmp_path_factory.mktemp("tls")
+    new = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    for name in ("ca", "other"):
+        subprocess.run(
+            [*new, "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem"],
+            cwd=where,
+            check=True,
+            capture_output=True,
+        )
+    for name in ("server", "client"):
+        subprocess.run(
+            [
+                *new,
+                "-subj",
+                f"/CN={name}",
+                "-addext",
+                "subjectAltName=IP:127.0.0.1",
+                "-CA",
+                "ca.pem",
+                "-CAkey",
+                "ca.key",
+                "-addext",
+                "basicConstraints=critical,CA:FALSE",
+                "-keyout",
+                f"{name}.key",
+                "-out",
+                f"{name}.pem",
+            ],
+            cwd=where,
+            check=True,
+            capture_output=True,
+        )
+    return where
+
+
+def test_tls_both_ways(authority: Path, tmp_path: Path) -> None:
+    pem = {path.name: path.read_bytes() for path in authority.iterdir()}
+    credentials = grpc.ssl_server_credentials([(pem["server.key"], pem["server.pem"])], pem["ca.pem"], True)
+    cluster = ReapiCluster(tls=credentials)
+    try:
+        trusted = ClusterConfig(f"127.0.0.1:{cluster.port}", relative=True, ca=pem["ca.pem"])
+        subject = ReapiSubject(tmp_path, trusted._replace(certificate=pem["client.pem"], key=pem["client.key"]))
+        assert _made(subject, subject.concat("out", "text")) == b"text"
+        for wrong in (trusted, subject.cluster._replace(ca=pem["other.pem"])):
+            subject.cluster = wrong
+            assert isinstance(_opening(subject), SetupError)
+        assert "no trusted connection" in _opening(subject).what
+    finally:
+        cluster.close()
 
 
 # What is said with each call

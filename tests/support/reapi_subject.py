@@ -33,7 +33,7 @@ class ReapiSubject(Subject):
         self.graph = Graph(self.store, str(where / "w"))
         self.files = FileDB(None)
         self.cluster = cluster
-        self.shell_files = tuple(_declared(path) for path in _closure(PROGRAMS))
+        self.shell_files = tuple(declared(path) for path in _closure(PROGRAMS))
         self._seconds = f"1000.{os.getpid()}{id(self)}"  # marks the processes of one test
 
     def engine(self, slots: int = 2) -> LambdaEngine:
@@ -87,7 +87,8 @@ class ReapiSubject(Subject):
         return count
 
 
-def _declared(path: str) -> File:
+def declared(path: str) -> File:
+    """A file of this machine, as an input."""
     return File(SandboxPath(os.fsencode(path)), BlobId.of(Path(path).read_bytes()), os.access(path, os.X_OK))
 
 
