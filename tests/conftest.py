@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import count
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from tests.native.compiled import Native
     from tests.servers.seaweed import Seaweed
 
 
@@ -22,6 +24,29 @@ def seaweed_server() -> Iterator[Seaweed]:
 
     with seaweed() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def native(tmp_path_factory: pytest.TempPathFactory) -> Native:
+    """The native programs, compiled from the sources beside the tests."""
+    from tests.native.compiled import compiled
+
+    return compiled(tmp_path_factory.mktemp("native"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sanitized(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With GG_SANITIZE, gg's own programs in this process are those that are compiled with it."""
+    if not os.environ.get("GG_SANITIZE"):
+        yield
+        return
+    from gg.host import native_programs
+
+    made: Native = request.getfixturevalue("native")
+    installed = native_programs._find
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native_programs, "_find", lambda name: made.called(name) or installed(name))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,8 @@ import pytest
 from gg.core.ids import ThunkId
 from gg.core.placeholder import PlaceholderWriter
 
-from .conftest import FakeRecorder, Native, cc
+from .compiled import Native, cc
+from .conftest import FakeRecorder
 
 FORCE = """#!/bin/sh
 shift

@@ -12,7 +12,8 @@ import pytest
 
 from gg.record import protocol
 
-from .conftest import FakeRecorder, Native, cc
+from .compiled import Native, cc
+from .conftest import FakeRecorder
 
 PROGRAMS = Path(__file__).parent / "programs"
 BY_PATH = (

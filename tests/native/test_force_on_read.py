@@ -15,7 +15,8 @@ from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
 from gg.record.protocol import Op, RecorderRequest
 
-from .conftest import FakeRecorder, Native, cc
+from .compiled import Native, cc
+from .conftest import FakeRecorder
 from .test_exec_redirect import PROGRAMS, environment, executable, shims
 
 __all__ = ["environment", "shims"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Native
+from .compiled import Native
 from .test_pathmap_tools import Project, learn
 
 

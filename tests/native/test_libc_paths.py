@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.native.conftest import Native, cc
+from tests.native.compiled import Native, cc
 from tests.native.maps import OBSERVE, Map, declared
 
 HEADERS = (Path("/usr/include"), Path("/usr/include/x86_64-linux-gnu/sys"), Path("/usr/include/x86_64-linux-gnu/bits"))

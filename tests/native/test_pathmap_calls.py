@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Native, cc
+from .compiled import Native, cc
 from .maps import ASKED, MISSES, OBSERVE, READ, TERMINAL, Map, Record, declared, stored
 
 PROGRAMS = Path(__file__).parent / "programs"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Native
+from .compiled import Native, cc
 from .maps import OBSERVE, READ, Map, Record, declared, stored
 
 SOURCE = """#include <stdio.h>
@@ -247,6 +247,9 @@ def test_an_assembler_of_another_kind(native: Native, project: Project, tmp_path
 
 
 def test_a_static_program_is_told_of(native: Native, project: Project, tmp_path: Path) -> None:
-    run = Map(tmp_path / "m", native.pathmap, declared([native.shim]))
-    run.run("sh", "-c", f"{native.shim} x", cwd=project.where)
-    assert run.report("S") == {bytes(native.shim)}
+    (tmp_path / "nothing.c").write_text("int main(void) { return 0; }")
+    program = tmp_path / "nothing"
+    cc("-static", "-o", program, tmp_path / "nothing.c")
+    run = Map(tmp_path / "m", native.pathmap, declared([program]))
+    run.run("sh", "-c", f"{program} x", cwd=project.where)
+    assert run.report("S") == {bytes(program)}

@@ -18,7 +18,8 @@ from gg.core.placeholder import PlaceholderWriter
 from gg.record import protocol
 from gg.record.protocol import Op, RecorderRequest
 
-from .conftest import FakeRecorder, Native
+from .compiled import Native
+from .conftest import FakeRecorder
 
 
 def call(

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import FakeRecorder, Native, cc
+from .compiled import Native, cc
+from .conftest import FakeRecorder
 
 
 @dataclass(frozen=True, slots=True)

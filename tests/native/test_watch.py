@@ -10,7 +10,8 @@ import pytest
 from gg.record import protocol
 from gg.record.protocol import Op
 
-from .conftest import FakeRecorder, Native, cc
+from .compiled import Native, cc
+from .conftest import FakeRecorder
 from .test_exec_redirect import PROGRAMS, environment, shims
 from .test_force_on_read import REAL, forces, make_placeholder
 
