@@ -16,15 +16,14 @@ from gg.errors import FormatError, StoreError
 from gg.host.files import read_file, write_whole
 from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, StoreFrame, StoreOp, plain, read, write
 from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put, matches
+from gg.store.without_files import WithoutFiles
 
 _BATCH = 16 << 20
 _SECONDS = 60.0
 
 
-class SocketStore:
+class SocketStore(WithoutFiles):
     """One connection, made when it is first needed. Thread-safe."""
-
-    fetched_results = 0  # it asks no other store
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -87,17 +86,8 @@ class SocketStore:
                 written.add(path)
         return written
 
-    def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
-        return None
-
-    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
-        return {}
-
     def flush(self) -> None:
         pass
-
-    def tidy(self) -> int:
-        return 0
 
     def close(self) -> None:
         with self._lock:

@@ -12,19 +12,18 @@ from gg.core.ids import BlobId
 from gg.errors import StoreError
 from gg.host.files import write_whole
 from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put
+from gg.store.without_files import WithoutFiles
 
 Before = Callable[[str, Sequence[Key]], None]
 Alter = Callable[[Key, bytes], bytes]
 
 
-class MemoryStore:
+class MemoryStore(WithoutFiles):
     """Objects in a dict.
 
     `before(method, keys)` is called ahead of each operation and may raise. `alter(key, data)` stands between the
     store and its readers, and may give other bytes, as a bad network would. `now` is the clock, in seconds.
     """
-
-    fetched_results = 0  # it asks no other store
 
     def __init__(
         self,
@@ -124,17 +123,8 @@ class MemoryStore:
                 written.add(path)
         return written
 
-    def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
-        return None
-
-    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
-        return {}
-
     def flush(self) -> None:
         self._begin("flush", [])
-
-    def tidy(self) -> int:
-        return 0
 
     def close(self) -> None:
         return None

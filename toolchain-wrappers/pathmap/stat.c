@@ -99,15 +99,23 @@ static int stat_undeclared(const struct gg_place *p, struct stat *st, int flags)
     return p->must_be_directory && !S_ISDIR(st->st_mode) ? gg_refuse(ENOTDIR) : 0;
 }
 
+/* Where `path` leads, noted as asked for. */
+static int ask_for(int dir, const char *path, int flags, struct gg_place *p)
+{
+    if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, p) != 0)
+        return -1;
+    gg_mark(p->record, GG_ASKED);
+    gg_watch(p);
+    return 0;
+}
+
 int gg_stat(int dir, const char *path, struct stat *st, int flags)
 {
     struct gg_place p;
     if (path == NULL || (path[0] == '\0' && (flags & AT_EMPTY_PATH) && dir != AT_FDCWD))
         return stat_fd(dir, st);
-    if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p) != 0)
+    if (ask_for(dir, path, flags, &p) != 0)
         return -1;
-    gg_mark(p.record, GG_ASKED);
-    gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
         return gg_refuse(ENOENT);
@@ -153,10 +161,8 @@ static int access_undeclared(const struct gg_place *p, int mode)
 int gg_access(int dir, const char *path, int mode, int flags)
 {
     struct gg_place p;
-    if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, &p) != 0)
+    if (ask_for(dir, path, flags, &p) != 0)
         return -1;
-    gg_mark(p.record, GG_ASKED);
-    gg_watch(&p);
     switch (p.where) {
     case GG_ABSENT:
         return gg_refuse(ENOENT);

@@ -20,15 +20,14 @@ from gg.share.s3.pack import blob_name
 from gg.share.s3.packer import ObjectToPack, PackSource
 from gg.share.s3.remote import Remote
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put
+from gg.store.without_files import WithoutFiles
 
 _BATCH = 64 << 20
 _LARGE = 32 << 20
 
 
-class S3Store:
+class S3Store(WithoutFiles):
     """The store that `remote` reaches. `report(text)` is told once of each key whose records are not trusted."""
-
-    fetched_results = 0  # it asks no other store
 
     def __init__(self, remote: Remote, *, report: Callable[[str], None] = lambda text: None) -> None:
         self.remote = remote
@@ -114,19 +113,10 @@ class S3Store:
             size += blob.size
         return written | self._fetch_small(batch)
 
-    def path(self, blob: BlobId, *, executable: bool = False) -> bytes | None:
-        return None
-
-    def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
-        return {}
-
     def flush(self) -> None:
         """Tell others of what workers have put."""
         if self.remote.requests and self.caps.writable:
             self.remote.run(lambda: self.remote.put({}, PackSource()))
-
-    def tidy(self) -> int:
-        return 0
 
     def close(self) -> None:
         self.remote.close()
