@@ -22,6 +22,7 @@ _SECRETS = frozenset(
         "AZURE_STORAGE_SAS_TOKEN",
         "AZURE_STORAGE_TOKEN",
         "GG_KEY",
+        "GG_REAPI_HEADERS",
         "GOOGLE_APPLICATION_CREDENTIALS",
         "GOOGLE_SERVICE_ACCOUNT_KEY",
     }

@@ -16,6 +16,8 @@ from tests.e2e.project import SCRIPTS, Project
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
 SECRETS = {
+    "GG_REAPI_HEADERS": "authorization: Bearer $BUILD_TOKEN",
+    "BUILD_TOKEN": "secret-5",
     "GG_KEY": "me:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
     "AWS_ACCESS_KEY_ID": "AKIASECRET0",
     "AWS_SECRET_ACCESS_KEY": "secret-1",
