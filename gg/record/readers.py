@@ -79,6 +79,9 @@ class Readers:
                 reply(protocol.reply_ready())
 
         path = here(request, named(request.path, request.cwd)) if request.path else self._world.root
+        if request.path and self._is_unmade(path) and not os.path.lexists(path):
+            reply(protocol.reply_failed(protocol.UNMADE, b""))
+            return
         if self._rules.exact(path, lambda: reply(protocol.reply_ready()), self._force_one):
             return
         if not self._world.is_placeholder(path) and os.path.isfile(path):  # somebody else's, or made exact meanwhile

@@ -38,6 +38,7 @@ class Ledger:
         self._again = again if again is not None else set()
         self._directory = os.path.join(dot, "recorded")
         self._failed_path = os.path.join(dot, "failed")
+        self._unmade_path = os.path.join(dot, "tmp", "unmade")
         self._lock = threading.RLock()
         self._own: Recording | None = None
         self._own_paths: list[bytes] = []
@@ -61,6 +62,8 @@ class Ledger:
         """A recording begins: no failure stands any more."""
         with self._lock:
             self._records = True
+            with suppress(OSError):
+                os.unlink(self._unmade_path)
             ids = self._read_failed()
             self._failed.update(ids)
             if ids and ids[-1] != _BEGUN:
@@ -299,6 +302,9 @@ class Ledger:
         """These outputs will not be there: their commands have failed, or need what such a command would have made."""
         if self._records:
             self._unmade.update(paths)
+            if self._unmade:  # for the interposer, which asks of each file that is to be made only when this is there
+                with suppress(OSError), open(self._unmade_path, "wb"):
+                    pass
 
     @property
     def has_unmade(self) -> bool:

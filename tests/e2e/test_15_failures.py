@@ -445,6 +445,19 @@ def test_who_adds_to_what_was_not_made_makes_nothing(adds: str, project: Project
     project.assert_tree(expected)
 
 
+@pytest.mark.parametrize("adds", [text for name, text in ADDING.items() if name != "static"])
+def test_who_adds_later_to_what_was_not_made_makes_nothing(adds: str, project: Project) -> None:
+    """A process before it has read the output, so it is known to fail, and gone."""
+    project.write("a.c", "int x = y;\n")
+    project.write("add", adds)
+    project.write("Makefile", "all: a.o\na.o: a.c\n\tgcc -c a.c\n\t-nm a.o\n\tsh add\n")
+    expected, _ = project.plain("make", status=2)
+    project.infer("make", status=2)
+    project.force(status=1)
+    project.assert_tree(expected)
+    project.infer("make", status=2)
+
+
 EDITING = {  # in its place an output that ccache leaves as it was when its command fails
     **ADDING,
     "patched": 'perl -e \'open(F, "+<", "a.o") or die; seek(F, 12, 0); print F "z"\'',

@@ -21,6 +21,7 @@ static void before(int dir, const char *path, int reads)
         gg_make_exact(dir, path);
 }
 
+#define ADDS(flags) (((flags) & (O_CREAT | O_TRUNC | O_EXCL)) == O_CREAT)
 #define READS(flags) (!((flags) & (O_TRUNC | O_DIRECTORY)))
 
 int gg_open_again(int *fd, int flags, int *tries)
@@ -57,18 +58,20 @@ typedef int (*openat_function)(int, const char *, int, ...);
 typedef FILE *(*fopen_function)(const char *, const char *);
 typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
 
-#define OPEN(name)                                       \
-    int name(const char *path, int flags, ...);          \
-    GG_EXPORT int name(const char *path, int flags, ...) \
-    {                                                    \
-        GG_MODE_ARGUMENT(flags, mode)                    \
-        NEXT(open_function, #name);                      \
-        int fd, tries = 0;                               \
-        before(AT_FDCWD, path, READS(flags));            \
-        do                                               \
-            fd = next(path, flags, mode);                \
-        while (gg_open_again(&fd, flags, &tries));       \
-        return fd;                                       \
+#define OPEN(name)                                            \
+    int name(const char *path, int flags, ...);               \
+    GG_EXPORT int name(const char *path, int flags, ...)      \
+    {                                                         \
+        GG_MODE_ARGUMENT(flags, mode)                         \
+        NEXT(open_function, #name);                           \
+        int fd, tries = 0;                                    \
+        before(AT_FDCWD, path, READS(flags));                 \
+        if (ADDS(flags) && gg_not_to_be_made(AT_FDCWD, path)) \
+            return -1;                                        \
+        do                                                    \
+            fd = next(path, flags, mode);                     \
+        while (gg_open_again(&fd, flags, &tries));            \
+        return fd;                                            \
     }
 
 #define OPENAT(name)                                              \
@@ -78,6 +81,8 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
         NEXT(openat_function, #name);                             \
         int fd, tries = 0;                                        \
         before(dir, path, READS(flags));                          \
+        if (ADDS(flags) && gg_not_to_be_made(dir, path))          \
+            return -1;                                            \
         do                                                        \
             fd = next(dir, path, flags, mode);                    \
         while (gg_open_again(&fd, flags, &tries));                \
@@ -91,6 +96,8 @@ typedef FILE *(*freopen_function)(const char *, const char *, FILE *);
         FILE *stream;                                                          \
         int tries = 0;                                                         \
         before(AT_FDCWD, path, mode[0] != 'w');                                \
+        if (mode[0] == 'a' && gg_not_to_be_made(AT_FDCWD, path))               \
+            return NULL;                                                       \
         do                                                                     \
             stream = next(path, mode);                                         \
         while (stream_again(&stream, mode, &tries));                           \

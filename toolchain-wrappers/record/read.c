@@ -98,10 +98,28 @@ static int force(const char *path)
     int ready = reply.kind == GG_READY;
     int gone = reply.kind == GG_FAILED && access(reached(path), F_OK) != 0;
     int unmade = reply.kind == GG_FAILED && reply.status == GG_UNMADE; /* an older file may be there again */
-    if (!ready && !unmade && !(gone && reply.status == GG_NO_TARGET)) /* it went while the request was on its way */
+    if (!ready && !unmade && !(gone && reply.status == GG_NO_TARGET))  /* it went while the request was on its way */
         complain(&reply, path);
     gg_reply_free(&reply);
     return ready ? 0 : unmade ? GG_GONE : -1;
+}
+
+int gg_not_to_be_made(int dir, const char *path)
+{
+    char mark[PATH_MAX], full[PATH_MAX];
+    struct stat st;
+    struct gg_reply reply;
+    const char *socket = gg_session()->socket, *slash = socket != NULL ? strrchr(socket, '/') : NULL;
+    int saved = errno, unmade = 0;
+    if (slash == NULL || snprintf(mark, sizeof mark, "%.*s/unmade", (int)(slash - socket), socket) >= (int)sizeof mark)
+        return 0;
+    if (faccessat(AT_FDCWD, mark, F_OK, 0) == 0 && gg_status(dir, path, &st) != 0 &&
+        gg_absolute(dir, path, full) == 0 && ask(full, &reply) == NULL) {
+        unmade = reply.kind == GG_FAILED && reply.status == GG_UNMADE;
+        gg_reply_free(&reply);
+    }
+    errno = unmade ? ENOENT : saved;
+    return unmade;
 }
 
 void gg_before_unseen(void)

@@ -51,6 +51,10 @@ int gg_is_declared(const char *path);
 /* `path` made absolute from the descriptor `dir` or the working directory; not cleared of `.` and `..`. 0 or -1. */
 int gg_absolute(int dir, const char *path, char full[PATH_MAX]);
 
+/* Is this a file that is not to be made, by who would add to it? Its command has failed, which was said to have gone well. errno is
+ * ENOENT then. */
+int gg_not_to_be_made(int dir, const char *path);
+
 /* This program, which copies files unread, has opened the placeholder `fd`. */
 void gg_carry(int fd);
 

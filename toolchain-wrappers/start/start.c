@@ -14,12 +14,15 @@
 
 #define SCRIPT "gg-python"
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     char path[PATH_MAX];
     ssize_t length = readlink("/proc/self/exe", path, sizeof path - sizeof SCRIPT);
     char *slash;
-    if (length > 0) path[length] = '\0';
-    else if (argc < 1 || !realpath(argv[0], path)) path[0] = '\0'; /* without /proc, by the name that it was called by */
+    if (length > 0)
+        path[length] = '\0';
+    else if (argc < 1 || !realpath(argv[0], path))
+        path[0] = '\0'; /* without /proc, by the name that it was called by */
     slash = strrchr(path, '/');
     if (!slash || (size_t)(slash - path) + 1 + sizeof SCRIPT > sizeof path) {
         fprintf(stderr, NAME ": cannot tell where it is installed\n");
@@ -33,11 +36,13 @@ int main(int argc, char **argv) {
     sigprocmask(SIG_BLOCK, &interrupt, &before);
 
     char **words = calloc((size_t)argc + 4, sizeof *words);
-    if (!words) return 70;
+    if (!words)
+        return 70;
     words[0] = path;
     words[1] = (char *)NAME;
     words[2] = (char *)(sigismember(&before, SIGINT) ? "held" : "hold");
-    for (int i = 1; i < argc; i++) words[i + 2] = argv[i];
+    for (int i = 1; i < argc; i++)
+        words[i + 2] = argv[i];
     execv(path, words);
     fprintf(stderr, NAME ": cannot start %s: %s\n", path, strerror(errno));
     return 70;
