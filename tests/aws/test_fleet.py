@@ -167,6 +167,22 @@ def test_machines_are_taken_away(account: Cloud, tmp_path: Path) -> None:
     assert _left(account.clients) == [[]] * 6
 
 
+def test_a_machine_installs_nothing_else(account: Cloud, tmp_path: Path) -> None:
+    """Somebody who may write to the bucket has put another program there: the machine ends, and has not run it."""
+    project = account.project
+    project.gg("deploy", "spot")
+    s3 = account.bucket.client()
+    (bucket,) = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    (parcel,) = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket, Prefix="gg/worker/")["Contents"]]
+    s3.put_object(Bucket=bucket, Key=parcel, Body=b"another program")
+    with account.cloud(tmp_path) as cloud:
+        project.gg("spot", "up", "--cpus", "2", "--types", _TYPE)
+        cloud.wait_for_ends(1)
+        (machine,) = cloud.booted
+        assert "FAILED" in cloud.log(machine)
+        assert cloud.working() == []
+
+
 def test_without_deployment_it_is_told_what_to_do(account: Cloud) -> None:
     refused = account.project.gg("spot", "status", status=78).text
     assert "gg deploy spot" in refused
