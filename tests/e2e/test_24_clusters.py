@@ -59,6 +59,18 @@ def test_root_is_a_directory_and_a_second_checkout_runs_nothing(project: Project
     assert cluster.ran == ran
 
 
+def test_this_processor_is_meant_there_too(project: Project, cluster: ReapiCluster) -> None:
+    """`-march=native` is told by a file that travels; words of a link about itself name no directory of a worker's."""
+    project.env["GG_REAPI_ROOT"] = "relative"
+    project.write("x.c", "double f(double *a) { return a[0] * a[1] + a[2]; }\nint main(void) { return 0; }\n")
+    project.write("Makefile", "x: x.o\n\tgcc -o x x.o -Wl,-Map=x.map\nx.o: x.c\n\tgcc -O3 -g -march=native -c x.c\n")
+    expected, _ = project.plain("make")
+    project.infer("make")
+    project.force(*_options(cluster.port))
+    project.assert_tree(expected)
+    assert cluster.ran
+
+
 def test_a_compile_error_is_the_users(project: Project, cluster: ReapiCluster) -> None:
     project.env["GG_REAPI_ROOT"] = "relative"
     project.write("x.c", "int x = ;\n")
