@@ -6,7 +6,6 @@ the tool itself decided about execution. `toolchain-wrappers/place/` does it, a 
 
 from __future__ import annotations
 
-import errno
 import os
 import struct
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from itertools import count
 
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Made
-from gg.errors import NoRoom, StoreError
+from gg.errors import StoreError
 from gg.host import native_programs as native
 from gg.host.helper import Helper
 from gg.light.named import NamedTuple
@@ -128,8 +127,8 @@ class Placer:
 
 
 def _cannot(path: bytes, error: int) -> StoreError:
-    kind = NoRoom if error in (errno.ENOSPC, errno.EDQUOT) else StoreError
-    return kind(
+    """Also of a disk that is full: it is the tree's, and what is under way may be kept all the same (`Driver.end`)."""
+    return StoreError(
         f"cannot write {os.fsdecode(path)}: {os.strerror(error)}",
         hint="what was forced is kept in the store: mend this and run gg-force again",
     )
