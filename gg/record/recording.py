@@ -68,7 +68,7 @@ class RecordingSession:
         root, answers, recall = os.fsencode(workspace.root), os.path.join(dot, b"answers"), os.path.join(dot, b"recall")
         self._world = World(root, self._files, store, forces.now, answers, renaming, shared)
         self._soft = SoftFiles(store)
-        self._rules = Rules(store, self._world.is_placeholder)
+        self._rules = Rules(store, self._world.is_placeholder, ledger)
         self._scratch = Scratch(tmp)
         self._new_files = NewFiles(tmp, self._scratch.path())
         self._capture = Capture(self._world, store, renaming, recall)

@@ -83,3 +83,17 @@ def test_what_a_link_lists_has_the_compilers_names(project: Project, isolation: 
         plain, got = expected[name].data, project.path(name).read_bytes()
         assert temporary.search(plain)
         assert temporary.sub(b"TEMPORARY", got) == temporary.sub(b"TEMPORARY", plain)
+
+
+@pytest.mark.parametrize("reads", ["sed -i s/d.o/x.o/ dep", "cp dep g.d", "cat dep > all"])
+def test_one_that_an_earlier_recording_left(reads: str, project: Project) -> None:
+    """Nothing was forced between: its reader is given what the compiler lists, all the same."""
+    project.write("h.h", "int h;\n")
+    project.write("d.c", '#ifdef NEVER\n#include "n.h"\n#endif\n#include "h.h"\n')
+    project.write("n.h", "")
+    commands = ("gcc -MMD -c d.c", "mv d.d dep", reads)
+    expected, _ = project.plain("sh", "-c", "; ".join(commands))
+    for command in commands:
+        project.infer("sh", "-c", command)
+    project.force()
+    project.assert_tree(expected)

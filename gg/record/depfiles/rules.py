@@ -10,6 +10,7 @@ Such a file is known by its inode, so by whatever name it is read, and however o
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -19,8 +20,11 @@ from gg.core.ids import ThunkId
 from gg.core.thunk import Work
 from gg.light.named import NamedTuple
 from gg.record.capture import Captured
-from gg.record.depfiles.softfiles import SoftFiles
+from gg.record.depfiles.softfiles import SoftFiles, is_marked
 from gg.store.base import Store
+from gg.workspace.ledger import Ledger
+
+_MOST = 1 << 22  # bytes of a rule
 
 
 class _Rule(NamedTuple):
@@ -43,7 +47,9 @@ class _Rule(NamedTuple):
 class Rules:
     """The dependency files of a session that the compiler can still be asked for."""
 
-    def __init__(self, store: Store, is_placeholder: Callable[[bytes], bool]) -> None:
+    def __init__(self, store: Store, is_placeholder: Callable[[bytes], bool], ledger: Ledger) -> None:
+        """`ledger` has the calls of earlier recordings, whose files may still be here."""
+        self._ledger = ledger
         self._soft = SoftFiles(store)
         self._is_placeholder = is_placeholder
         self._rules: dict[tuple[int, int], _Rule] = {}
@@ -71,7 +77,7 @@ class Rules:
             info = os.stat(path)
         except OSError:
             return False
-        rule = self._rules.pop((info.st_dev, info.st_ino), None)
+        rule = self._rules.pop((info.st_dev, info.st_ino), None) or self._earlier(path, info)
         if rule is None or not _holds(path, rule.text):  # the inode may be another file's by now
             return False
         if not rule.argv or self._reads_placeholders(rule):
@@ -81,6 +87,21 @@ class Rules:
         else:
             threading.Thread(target=self._ask, args=(path, rule, then), name="rule", daemon=True).start()
         return True
+
+    def _earlier(self, path: bytes, info: os.stat_result) -> _Rule | None:
+        """The same for one that an earlier recording has left: its thunk is forced."""
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _MOST:
+            return None
+        with suppress(OSError), open(path, "rb") as file:
+            text = file.read(_MOST)
+            if not is_marked(text):
+                return None
+            self._ledger.load()
+            for thunk, soft in self._soft.of(self._ledger.owed()).items():
+                if soft.inode == info.st_ino and soft.is_of(text):
+                    output = next(iter(self._ledger.outputs([thunk])), b"")
+                    return _Rule((), {}, b"/", thunk, soft.index, path, text, output)
+        return None
 
     def close(self, root: bytes) -> None:
         """Look below `root` for those that were moved to another directory: a force looks where they are noted to be.

@@ -34,6 +34,10 @@ def marked(text: bytes) -> bytes:
     return text + b"\n" * (_NEWLINES + (_REST - size) % _STEP)
 
 
+def is_marked(text: bytes) -> bool:
+    return len(text) % _STEP == _REST and text.endswith(b"\n" * _NEWLINES)
+
+
 @slotted()
 class SoftFile:
     """A file as the recorder left it. Times in nanoseconds. `open`: somebody is about to read it, so it must stay that file."""
@@ -60,6 +64,10 @@ class SoftFile:
         except OSError:
             pass
         return None
+
+    def is_of(self, text: bytes) -> bool:
+        """Whether this is what the recorder has left."""
+        return _digest(text) == self.text
 
     def _is_at(self, path: bytes) -> bool:
         try:
