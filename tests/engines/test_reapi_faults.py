@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from gg.core.thunk import Reduction
 from gg.engines.engine import Failure
 from gg.engines.reapi import messages as m
 from gg.engines.reapi.cluster import ClusterConfig, cluster_of, parse_url
+from gg.engines.reapi.execution import ActionCancelled, Execution
 from gg.errors import AccessError, GGError, NoRoom, SetupError, Unreachable, UsageError
 from gg.schedule.events import Fault
 from gg.workspace.settings import Settings
@@ -379,3 +381,28 @@ def test_settings_that_cannot_be(tmp_path: Path) -> None:
             _cluster(**wrong)
     with pytest.raises(AccessError):
         _cluster(reapi_ca=str(tmp_path / "none"))
+
+
+def test_a_start_that_is_told_after_the_end_is_nobodys(
+    cluster: ReapiCluster, subject: ReapiSubject, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cluster says that an action runs when its attempt is cancelled already."""
+    told = threading.Event()
+
+    def run(execution: Execution, action: m.Digest, handle: Any, started: Callable[[], None], **_: object) -> None:
+        told.set()
+        handle.sleep(60)
+        started()
+        raise ActionCancelled
+
+    monkeypatch.setattr(Execution, "run", run)
+    engine = subject.engine()
+    try:
+        answers = Answers(engine, subject.graph)
+        answers.submit(1, subject.concat("out", "text"))
+        assert told.wait(60)
+        engine.cancel(1)
+        assert isinstance(answers.next().result, Failure)
+    finally:
+        engine.close()
+    assert not caplog.records

@@ -128,8 +128,10 @@ class ClusterWay:
         seconds = asked.tasks[0].milliseconds / 1000
 
         def started() -> None:
+            if handle.cancelled:  # it is over, and `limit` with it
+                return
             sent()
-            if limit.when() is None and not limit.expired():
+            if limit.when() is None:
                 limit.reschedule(loop.time() + seconds)
 
         attempt = _Asked(part, frozenset(asked.directories), handle, lambda: _later(loop, started))
