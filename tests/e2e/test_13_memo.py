@@ -208,7 +208,8 @@ def test_a_placeholder_that_it_reads_is_forced_and_nothing_is_remembered(project
     project.write("x.c", "int x;\n")
     body = "wc -c < x.o > size\n"
     project.write("configure", HEAD + body, 0o755)
-    project.infer("--trace", "sh", "-c", "cc -c x.c && ./configure")
+    project.write("Makefile", "size: x.o\n\t./configure\nx.o: x.c\n\tcc -c x.c\n")
+    project.infer("--trace", "make")
     assert int(project.path("size").read_text()) > 256
     assert "through a socket" in project.gg("explain").text
 
