@@ -135,10 +135,9 @@ class Branches:
             process.text = self._text(pid, name, words)
         elif name in _MAKES:
             ignores = _ignores_all(processes.environment(pid, b"MAKEFLAGS"), words)
-            directory = processes.directory(pid)
-            process.ignored = [b".*"] if ignores else self._makefiles.ignored(words, directory)
-            process.by_hand = self._makefiles.made_by_hand(words, directory)
-            process.needed = self._makefiles.needed_for(words, directory)
+            facts = self._makefiles.of(words, processes.directory(pid))
+            process.ignored = [b".*"] if ignores else facts.ignored
+            process.by_hand, process.needed = facts.by_hand, facts.needed
         elif _LANGUAGES.match(name) and not any(os.path.basename(w).startswith(_BUILDERS) for w in words[:3]):
             process.acts = True
         elif name == b"find":

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.record.hearers import recipes
@@ -61,9 +62,10 @@ def read(path: bytes) -> MakefileFacts:
     ignored = tuple(_IGNORED.findall(text))
     names = dict(_ASSIGNMENT.findall(text))
     every = list(recipes.read(text))
-    stamped = [line for recipe in every for line in recipes.untold(recipe)]
+    hand_made = [recipe for recipe in every if recipe.makes_by_hand]
+    stamped = [line for recipe in hand_made for line in recipes.untold(recipe)]
     stamped += [value for value in names.values() if recipes.called(value)]
-    by_hand = [(line, name) for each in every if each.makes_by_hand for line in each.lines for name in each.names]
+    by_hand = [(line, name) for each in hand_made for line in each.lines for name in each.names]
     rules = recipes.rules(text) if by_hand else ()
     others = [(line, name) for each in every for line in each.others for name in each.names] if by_hand else ()
     return MakefileFacts(
@@ -78,11 +80,35 @@ def read(path: bytes) -> MakefileFacts:
     )
 
 
+class MakeFacts(NamedTuple):
+    """What one make does about its commands (`Makefiles`)."""
+
+    ignored: list[bytes]
+    by_hand: list[tuple[bytes, bytes]]
+    needed: Mapping[bytes, tuple[bytes, ...]]
+
+
 class Makefiles:
     """What is ignored in the makefiles of a directory; each file is read once while it stays as it is."""
 
     def __init__(self) -> None:
         self._texts: dict[bytes, tuple[tuple[int, int], MakefileFacts]] = {}
+        self._facts: dict[tuple[object, ...], tuple[list[MakefileFacts], MakeFacts]] = {}
+
+    def of(self, words: Sequence[bytes], directory: bytes) -> MakeFacts:
+        """All that follows; a make that is started once more in a directory, for another target, is not asked again."""
+        texts, key = self._all(words, directory), (words[0], *_named(words), directory)
+        known = self._facts.get(key)
+        if (
+            known is None
+            or len(known[0]) != len(texts)
+            or any(a is not b for a, b in zip(known[0], texts, strict=True))
+        ):
+            facts = MakeFacts(
+                self.ignored(words, directory), self.made_by_hand(words, directory), self.needed_for(words, directory)
+            )
+            known = self._facts[key] = texts, facts
+        return known[1]
 
     def ignored(self, words: Sequence[bytes], directory: bytes) -> list[bytes]:
         """Regular expressions of the ignored commands of `make`, started with these words in `directory`."""

@@ -82,9 +82,7 @@ def rules(text: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def untold(recipe: Recipe) -> Iterator[bytes]:
-    """The lines that make has to be told the truth of."""
-    if not recipe.makes_by_hand:
-        return
+    """The lines that make has to be told the truth of, in a recipe that makes its target by hand."""
     its = _about(recipe)
     parts = [(number, part) for number, line in enumerate(recipe.lines) for part in _PARTS.split(line)]
     found: set[int] = set()
@@ -98,6 +96,8 @@ def untold(recipe: Recipe) -> Iterator[bytes]:
 
 def called(value: bytes) -> bool:
     """Whether a variable's value, that is `$(call)`ed, has a tool called and then makes one of its arguments by hand."""
+    if not (b"touch" in value or b">" in value) or not (b"$@" in value or _ARGUMENT.search(value)):
+        return False  # as most are
     behind = False
     for part in _PARTS.split(value):
         if behind and (_words(part)[:1] == [b"touch"] or b">" in part) and (_ARGUMENT.search(part) or b"$@" in part):
@@ -128,7 +128,7 @@ def _stands_in(word: bytes, piece: bytes) -> bool:
 def _makes(part: bytes, its: Callable[[bytes], bool], outputs: Sequence[bytes]) -> bool:
     """Whether a piece of a line makes the target, reading none of the tool's `outputs`."""
     first = part.split(maxsplit=1)[:1]
-    if not first or (b">" not in part and first[0] in _MERE) or not its(part):
+    if not first or (b">" not in part and (first[0] in _MERE or first[0] in _TOOLS)) or not its(part):
         return False
     words = _words(part)
     if any(output in words for output in outputs):
