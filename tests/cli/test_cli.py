@@ -23,12 +23,13 @@ NAMES = [f"gg {name}" for name in COMMANDS] + [f"gg-{name}" for name in ALONE]
 
 
 def run(cwd: Path, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """One command line, by words, of the installed programs, with a home of its own."""
+    """One command line, by words, of the installed programs, with a home of its own, and a place for who has none."""
     name, *arguments = line.split()
+    (homeless := cwd.with_name(f"{cwd.name}-tmp")).mkdir(exist_ok=True)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("GG_", "_GG_", "XDG_"))}
     return subprocess.run(
         [str(programs() / name), *arguments],
-        cwd=cwd, env=clean | {"HOME": str(cwd / "home")} | environment, stdin=subprocess.DEVNULL,
+        cwd=cwd, env=clean | {"HOME": str(cwd / "home"), "TMPDIR": str(homeless)} | environment, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
