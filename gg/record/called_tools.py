@@ -80,7 +80,7 @@ class CalledTools:
         return self._find(os.path.basename(argv0), path, cwd)
 
     def _argv(self, request: RecorderRequest, program: bytes) -> tuple[bytes, ...]:
-        """The arguments, the tool's own name not that of a shim: a driver looks for its parts beside it."""
+        """The arguments, with the real tool's name for the shim's: a driver looks for its parts beside its own name."""
         if request.argv and os.path.dirname(request.argv[0]) == self._shims:
             return (program, *request.argv[1:])
         if request.path and os.path.basename(request.argv[0]) == _SHIM:  # valgrind names a program by its file

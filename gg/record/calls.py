@@ -17,7 +17,7 @@ from gg.light.slotted import field, slotted
 
 
 class Read(NamedTuple):
-    """One that was answered: who read, which file, how many thunks ran for it, and for how many seconds it waited."""
+    """A read that was answered: which program read which file, how many thunks ran for it, and how many seconds it waited."""
 
     reader: str
     path: str

@@ -36,7 +36,9 @@ class Deferral:
         self._listener = listener
 
     def defer(self, call: Call, deferrable: Deferrable, umask: int) -> RunReal | None:
-        """Leave placeholders; why the call must run for real, where nothing can be left. GGError, OSError: neither can be."""
+        """Leave placeholders. The answer says why the call must run for real, if none can be left. GGError or OSError when the
+        call can be neither deferred nor run.
+        """
         captured, witnessed = deferrable
         paths = [output.path for output in captured.outputs if not (output.soft or output.optional)]
 

@@ -28,7 +28,7 @@ _MOST = 1 << 22  # bytes of a rule
 
 
 class _Rule(NamedTuple):
-    """How the compiler is asked, and what it is for. `path` and `text` are of the file as the recorder wrote it.
+    """How the compiler is asked for one dependency file. `path` and `text`: of the file that the recorder wrote.
 
     `place` is its index among the thunk's outputs. `output` is the placeholder that the thunk left: forced, where asking
     will not do (`argv` is empty then).
@@ -104,7 +104,7 @@ class Rules:
         return None
 
     def close(self, root: bytes) -> None:
-        """Look below `root` for those that were moved to another directory: a force looks where they are noted to be.
+        """Look below `root` for dependency files that were moved to another directory, and note their paths for the force.
 
         Not for those of ninja, which removes them.
         """

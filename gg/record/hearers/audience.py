@@ -97,7 +97,7 @@ class Audience:
         return self._passed_on(reader, _PASSES_ON, depth) if reader else UNKNOWN
 
     def _collected(self, pid: int, stream: CallerStream, depth: int) -> str:
-        """A file without a name is read by who holds it open besides, as no standard stream of its own."""
+        """A file without a name can be read by each process that holds it open, but as one of its standard streams."""
         for process in _ancestors(pid):
             if any(fd > 2 and _is(process, fd, stream) for fd, _ in descriptors(process)):
                 return self._passed_on(process, _COLLECTS, depth)
@@ -201,7 +201,7 @@ def _is(process: int, fd: int, stream: CallerStream) -> bool:
 
 
 def _keeps_another(shell: int, errors: CallerStream) -> bool:
-    """Has a shell put another file aside, that it may write to, while its errors go to /dev/null?"""
+    """Whether a shell sends its errors to /dev/null and keeps another open file, to which it may send them again."""
     return any(
         fd >= _KEPT_FROM and processes.writes(shell, fd) and not _is(shell, fd, errors) for fd, _ in descriptors(shell)
     )

@@ -74,7 +74,7 @@ class Branches:
     """Answers for the calls of one session."""
 
     def __init__(self, root: bytes) -> None:
-        """`root`: the workspace. What a program in it does about a failure nobody can know but who wrote it."""
+        """`root`: the workspace. A program in it may do anything about a failure: only its author knows."""
         self._root = root + b"/"
         self._makefiles = Makefiles()
         self._processes: dict[tuple[int, int], _Process] = {}
@@ -173,13 +173,13 @@ def _read(text: bytes, options: invoked.ShellOptions, lasting: int) -> shelltext
 
 
 def _lasting(shell: int) -> int:
-    """Which effects count of the text that a shell was given by whoever started it."""
+    """Which effects of a shell's text count. That depends on who started the shell."""
     starter = processes.name_of(processes.parent_of(shell))
     return NOTHING if starter in _MAKES else BY_HAND if starter in _NINJAS else ALL
 
 
 def _as_called(argv: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """The words of a command, and of a script without the interpreter that the kernel puts before it."""
+    """The words of a command. For a script also its words without the interpreter, which the kernel has put before them."""
     yield argv
     if len(argv) > 1 and not argv[1].startswith(b"-") and os.path.basename(argv[0]) in _SHELLS:
         yield argv[1:]

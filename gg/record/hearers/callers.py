@@ -42,7 +42,7 @@ def why_real(request: RecorderRequest) -> str:
 
 
 def here(request: RecorderRequest, path: bytes) -> bytes:
-    """The file that the caller calls `path`, by a path of this process. The caller waits, so that its root can be entered."""
+    """The path in this process of the file that the caller calls `path`. The caller waits meanwhile, so its root can be entered."""
     if not request.away:
         return path
     there = b"/proc/%d/root%s" % (request.pid, path)
@@ -53,7 +53,7 @@ def here(request: RecorderRequest, path: bytes) -> bytes:
 
 
 def belongs(pid: int, room: str) -> bool:
-    """Is process `pid` one of this build: below this process, or started with its `room` in the environment?"""
+    """Whether process `pid` belongs to this build: it is below this process, or has its `room` in the environment."""
     own, at = os.getpid(), pid
     try:
         with open(b"/proc/%d/environ" % pid, "rb") as file:

@@ -1,7 +1,7 @@
 """Which text a shell runs, by its arguments and what it has open: that of `-c`, its script, or its standard input.
 
-A script is read by the descriptor by which the shell reads it, for the shell may have gone to another directory since, or the file
-away. What cannot be read (a pipe, `sh -s` at the end of one) may be anything.
+A script is read by the descriptor by which the shell reads it: since it was opened the shell may have changed its directory, or
+somebody may have removed the file. What cannot be read (a pipe, `sh -s` at the end of one) may be anything.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def options(words: Sequence[bytes]) -> ShellOptions:
 
 
 def script(pid: int, path: bytes) -> bytes | None:
-    """A path by which the script of a shell can be read that was called with `path`; None if it cannot."""
+    """A path by which a shell's script can be read. The shell was called with `path`. None if nobody can read it."""
     name = os.path.basename(path)
     for fd in _SCRIPTS:
         target = processes.link(pid, fd)

@@ -96,7 +96,7 @@ class Makefiles:
         self._facts: dict[tuple[object, ...], tuple[list[MakefileFacts], MakeFacts]] = {}
 
     def of(self, words: Sequence[bytes], directory: bytes) -> MakeFacts:
-        """All that follows; a make that is started once more in a directory, for another target, is not asked again."""
+        """What the three methods below say. It is remembered: recursive makefiles start one make a target in the same directory."""
         texts, key = self._all(words, directory), (words[0], *_named(words), directory)
         known = self._facts.get(key)
         if (
@@ -212,7 +212,7 @@ def _values(texts: Sequence[MakefileFacts], words: Sequence[bytes]) -> dict[byte
 
 
 def _runs_more(line: bytes) -> bool:
-    """Whether tools may be called below it: not by one that only makes directories, says something, or touches a file."""
+    """Whether the line may call tools. A line that only makes directories, prints or touches a file does not."""
     return any(part.split(maxsplit=1)[:1] not in ([], *_MERE) for part in _PARTS.split(line))
 
 
@@ -258,7 +258,7 @@ def _may_call_a_tool(line: bytes) -> bool:
 
 
 def _pattern(line: bytes) -> bytes:
-    """Of the command as make gives it to a shell, or its words with a blank between; quotes may be gone."""
+    """A regular expression of the command: as make gives it to a shell, or its words with blanks between. Quotes may be gone."""
     pieces = [
         rb"\s+".join(re.escape(word) for word in _QUOTES.sub(b"", piece).split(b" ")) for piece in line.split(_ANY)
     ]

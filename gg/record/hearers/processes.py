@@ -86,7 +86,7 @@ def everybody() -> Iterator[int]:
 
 
 def started(pid: int) -> int:
-    """When it was started, in ticks since the machine was: with its number, it is it and no other."""
+    """When it was started, in ticks since the machine was. Number and start together name one process and no other."""
     return int(_read(b"/proc/%d/stat" % pid).rpartition(b")")[2].split()[19])
 
 
@@ -118,7 +118,7 @@ def same_terminal(pid: int) -> bool:
 
 
 def same_file(a: int, b: int, fd: int) -> bool:
-    """Have two processes the same open file as `fd`, which one of them has passed on, and not merely the same file?"""
+    """Whether `fd` of two processes is one open file, which one has passed on to the other, and not merely the same file."""
     compare = _kcmp()
     answer = compare(a, b, fd) if compare else -1
     if answer >= 0:

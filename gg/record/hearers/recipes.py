@@ -95,7 +95,7 @@ def untold(recipe: Recipe) -> Iterator[bytes]:
 
 
 def called(value: bytes) -> bool:
-    """Whether a variable's value, that is `$(call)`ed, has a tool called and then makes one of its arguments by hand."""
+    """Whether the value of a variable, used by `$(call)`, calls a tool and then makes one of its arguments by hand."""
     if not (b"touch" in value or b">" in value) or not (b"$@" in value or _ARGUMENT.search(value)):
         return False  # as most are
     behind = False

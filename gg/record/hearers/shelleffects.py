@@ -1,9 +1,9 @@
-"""Which commands a shell's text would not have come past, had they failed, before it does something that lasts:
-`set -e; gcc …; echo x > f`, `gcc … || exit 1; ./publish`, `gcc … && touch f`. Nobody takes that back when it is told later that
-one has failed. So they run at once.
+"""Which commands of a shell's text run at once because the text does something that lasts behind them: `set -e; gcc …; echo x > f`,
+`gcc … || exit 1; ./publish`, `gcc … && touch f`. Had such a command failed, the text would not have come so far, and nobody takes
+the effect back when the failure is told later.
 
-A further step with what was made does no harm, for it fails as well; and so it is with words on the terminal. A make or the like
-is let go on: run again, it is told, and ends as it would have.
+A further step with what was made does no harm, for it fails as well. Words on the terminal do none either. A make or the like is
+let go on: when it is run again it is told of the failure, and ends as it would have.
 """
 
 from __future__ import annotations

@@ -144,7 +144,7 @@ class _Reader:
         return sides
 
     def _status(self, word: bytes) -> None:
-        """A word that says `$?`. What only ends by it passes the failure on."""
+        """A word with `$?` in it. A command that only ends the shell by that status passes the failure on."""
         if self._pending and _FAILURE.match(word) and descend(self._pending):
             return
         name = word.partition(b"=")[0] if _ASSIGNMENT.match(word) and not self._words else b""
@@ -274,7 +274,7 @@ class _Reader:
         self._negated = False
 
     def _follow(self, command: ShellWords) -> None:
-        """A command comes after what was read of its list: that is dropped, unless this one only ends the shell by its status."""
+        """Another command follows: the status of those before is dropped, unless this one only ends the shell by it."""
         top = self._stack[-1]
         if command[0] in (b"exit", b"return") and (len(command) == 1 or command[1:] == (ANY,)):
             top.ends += top.tail

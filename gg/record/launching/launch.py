@@ -177,7 +177,7 @@ def _found(name: str, path: str) -> str | None:
 
 
 def _is_unreached(program: str, *, script: bool = False) -> bool:
-    """Is it, or its interpreter, linked statically or of another word size? No library is preloaded into such a one."""
+    """Whether the program or its interpreter is static or of another word size: no library is preloaded into such a program."""
     from gg.formats.elf_header import has_interpreter, read_header
 
     try:

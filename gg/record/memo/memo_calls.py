@@ -38,7 +38,7 @@ class Traced:
         self._tracer = os.fsencode(tracer)
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> bool:
-        """Answer the request if it is about such a command; False if it is not."""
+        """Answer the request if it is about a remembered command; False if it is not."""
         if request.op is not Op.CALL or not request.argv:
             return False
         if request.path == MARK:
