@@ -91,7 +91,7 @@ class Engine(Protocol):
     def caps(self) -> EngineCaps: ...
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
-        """These may be submitted soon, their groups with them: begin to have those where they will run. Never blocks."""
+        """These may be submitted soon: begin to bring their groups to where they will run. Never blocks."""
         ...
 
     def follow(self, tell: Tell) -> None:

@@ -37,7 +37,7 @@ class KernelKills:
         self._counted = [(time.time(), oom_kills())]  # when, and what was counted
 
     def since(self, begun: float) -> bool:
-        """Since that time. Of several commands that are killed at once each is told so."""
+        """Whether the kernel has killed since that time. When it kills several commands at once, each of them is told so."""
         with self._lock:
             before = max(each for each in self._counted if each[0] <= begun or each == self._counted[0])
             now = (time.time(), oom_kills())

@@ -143,8 +143,8 @@ class Region:
         return self.failed(found) if isinstance(found, Failure) else found
 
     def failed(self, failure: Failure) -> Failure:
-        """What is wrong with one region of several, or hinders us from reaching it, is no reason to end: others can do its
-        work. Credentials are the same everywhere.
+        """Trouble with one region of several, or with the way to it, does not end the run: the others can do its work. Wrong
+        credentials end it, for they are the same everywhere.
         """
         if failure.setup is None:
             return failure
@@ -230,7 +230,7 @@ class Asking:
         return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
 
     def _slim(self, start: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
-        """Without plugins that do nothing for it; their directories, which are empty then."""
+        """The thunk without the plugins that have nothing to do for it, and the plugins' directories, which are then empty."""
         groups, empty = self._plugins.without(start.thunk)
         if not empty or self._plugins.needed(start.thunk):
             return start, ()

@@ -1,4 +1,4 @@
-"""Functions that were found a short while ago: to ask for them is a connection and a round trip or more before the first thunk.
+"""Remembers which functions were found a short while ago: asking again costs a connection and a round trip before the first thunk.
 
 What was found is kept among the workspace's records for ten minutes, under where it was looked for and by whom, and under
 the stamp of what this workspace remembers of its deployment, so that a `gg deploy` is seen at once. When a function turns out

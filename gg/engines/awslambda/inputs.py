@@ -33,11 +33,11 @@ class Shipping(Protocol):
     """Where objects are sent. All may block."""
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
-        """Have these there; the packs that hold them. Objects alone need no mention."""
+        """Have these objects where workers read. The answer: the packs that hold them; single objects need no mention."""
         ...
 
     def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
-        """Where those of `keys` are that are there, without a request; and the others."""
+        """Without a request: the packs of those `keys` that are known to be there, and the keys that are not."""
         ...
 
 
@@ -82,11 +82,11 @@ class InputStager:
         return known
 
     def forget(self) -> None:
-        """Something that was there is gone: look again. Whoever waits for a bundle is given it all the same."""
+        """An object that was there is gone, so ask again from now on. Whoever waits for a bundle now still gets it."""
         self._bundles = dict(self._waiting)
 
     def read_ahead(self, thunks: Sequence[Thunk]) -> Mapping[Key, bytes]:
-        """The small files of these thunks' own, as far as the store has them: read together, as that is cheaper."""
+        """The small files of these thunks, as far as the store has them. They are read together, which is cheaper."""
         files = (e.blob for thunk in thunks for e in thunk.entries if isinstance(e, File))
         keys = dict.fromkeys([blob_key(blob) for blob in files if blob.size <= AHEAD])
         try:

@@ -73,7 +73,7 @@ def _from_worker(body: bytes, request: bytes) -> Reply | Failure:
 
 
 def _was_full(log: str) -> bool:
-    """Whether the log's report, in base64, has all memory in use. Lambda has told of that as of any process that was killed."""
+    """Whether the log's report, in base64, shows that all memory was in use. Lambda's error only says that a process was killed."""
     try:
         found = _USED.search(base64.b64decode(log))
     except ValueError:

@@ -155,7 +155,7 @@ def _asked(session: AwsSession) -> RequestContext:
 
 
 def _architecture() -> str:
-    """Of the machine that was recorded on, in Lambda's words: the toolchain travels, and must find its processor."""
+    """The architecture of the machine that was recorded on, as Lambda calls it: the toolchain travels and needs that processor."""
     machine = os.uname().machine
     return "arm64" if machine == "aarch64" else machine
 
@@ -163,7 +163,7 @@ def _architecture() -> str:
 def ask_all(
     places: Sequence[tuple[Callable[[], Client], str, RequestContext]],
 ) -> list[tuple[DeployedFunction, ...] | GGError]:
-    """What functions each place has whose names begin so, or why that cannot be told."""
+    """The functions in each place whose names begin so, or why they cannot be listed."""
     if not places:
         return []
 

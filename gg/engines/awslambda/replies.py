@@ -113,7 +113,7 @@ class Replies:
                 return self._refused(answer)
 
     def _more(self, missing: Sequence[bytes], start: Submission, told: set[bytes], *, works: bool) -> Failure | None:
-        """It looked for what is here and was not declared: it is to run again, with that. What came later is not for it."""
+        """The thunk looked for files that are here and undeclared: it runs again with them, without files that came later."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
         tool = self._real_path(start.thunk.program)
         wanted = [SandboxPath(p) for p in missing if not self._is_late(SandboxPath(p), start, works=works)]
@@ -131,7 +131,7 @@ class Replies:
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 
     def _is_late(self, path: SandboxPath, start: Submission, *, works: bool) -> bool:
-        """Whether it is not to be shown to a thunk that works without it, or fails without it."""
+        """Whether a file is not shown to a thunk, which then works or fails without it."""
         if self._later is None:
             return False
         late = self._later.late(start.id, start.thunk, path, partial(self._groups.directories, start.thunk))

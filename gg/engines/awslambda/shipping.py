@@ -26,7 +26,7 @@ class S3Shipping:
 
     @property
     def place(self) -> BucketLocation:
-        """ObjectLocation it is, for workers: they know the endpoint of AWS, and of their own network, by themselves."""
+        """Where the store is, for workers. They know AWS's endpoint, and that of their own network, by themselves."""
         where = self._remote.where
         region = where.region or self._remote.bucket.region
         return BucketLocation(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())

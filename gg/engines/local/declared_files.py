@@ -1,4 +1,4 @@
-"""Declared files that are read where they are: where that is on this machine, and whether they have the bytes that were hashed."""
+"""Declared files that commands read in place: their paths here, and whether they still have the bytes that were hashed."""
 
 from __future__ import annotations
 
