@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 _SECRETS = frozenset(
     {
         "AWS_ACCESS_KEY_ID",
@@ -29,5 +31,8 @@ _SECRETS = frozenset(
 )
 
 
-def is_secret(name: str) -> bool:
-    return name in _SECRETS
+def secrets_in(env: Mapping[str, str]) -> set[str]:
+    """The names of those in `env`, and of those that `GG_REAPI_HEADERS` names (`authorization: Bearer $TOKEN`)."""
+    headers = env.get("GG_REAPI_HEADERS", "").replace(",", " ").split()
+    named = {word[1:].strip("{}") for word in headers if word.startswith("$")}
+    return {name for name in env if name in _SECRETS or name in named}

@@ -19,6 +19,9 @@ caught because a declared one has its name, and runs as if nobody had looked."""
 FindTool = Callable[[bytes, bytes, bytes], bytes | None]
 """The real program of a name or path, from PATH and the working directory."""
 
+_NAMES_SECRETS = b"GG_REAPI_HEADERS"
+"""Tells which other variables no thunk is given (`gg.core.secrets`)."""
+
 
 class Called(NamedTuple):
     """What a request calls. `name`: what the caller said. `request`: the request, or the one inside a launcher's.
@@ -96,7 +99,7 @@ class CalledTools:
 
 
 def _without_ours(env: Mapping[bytes, bytes], shims: bytes) -> Mapping[bytes, bytes]:
-    clean = {k: v for k, v in env.items() if not k.startswith(b"GG_")}
+    clean = {k: v for k, v in env.items() if not k.startswith(b"GG_") or k == _NAMES_SECRETS}
     clean.pop(b"LD_PRELOAD", None)
     path = env.get(b"PATH")
     if path and shims in path:

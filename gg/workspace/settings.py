@@ -135,12 +135,10 @@ def withheld(env: Mapping[str, str]) -> list[str]:
     """The variables that a recorded build is not given: secrets that gg needs and it does not, but those that `GG_PASS` names."""
     if not any(name.startswith(("AWS_", "GG_KEY", "GG_REAPI_HEADERS")) for name in env):
         return []
-    from gg.core.secrets import is_secret
+    from gg.core.secrets import secrets_in
 
     passed = os.environ.get("GG_PASS", "").replace(",", " ").split()
-    headers = env.get("GG_REAPI_HEADERS", "").replace(",", " ").split()
-    named = {word[1:].strip("{}") for word in headers if word.startswith("$")}
-    return sorted(name for name in env if (is_secret(name) or name in named) and name not in passed)
+    return sorted(secrets_in(env).difference(passed))
 
 
 def secret_key() -> str:

@@ -67,6 +67,13 @@ class Kept:
 Tree = dict[str, Kept]
 
 
+def by_make(project: Project, *lines: str) -> tuple[str, ...]:
+    """A build of some shell commands, each of which must succeed, as a recipe: what a make goes on to do waits for nothing."""
+    recipe = "".join(f"\t{line.replace('$', '$$')}\n" for line in lines)
+    project.write("GNUmakefile", f".SHELLFLAGS = -ec\n.PHONY: all\nall:\n{recipe}")
+    return "make", "-s"
+
+
 def is_placeholder(path: Path) -> bool:
     return placeholder.parse(path.read_bytes()) is not None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import Project, is_placeholder
+from tests.e2e.project import Project, by_make, is_placeholder
 
 ANSWER = 'const char text[] = "a needle in an object";\nint answer(void) { return 42; }\n'
 MAIN = '#include <stdio.h>\nint main(int n, char **v) { printf("%s ran with %d\\n", "hello", n); return v[0] == 0; }\n'
@@ -128,7 +128,7 @@ def test_a_reader_killed_while_it_waits(answer: Project) -> None:
     tool = slow(answer)
     wait = "cat slow & p=$!; sleep 0.7; kill -9 $p; wait $p || echo $? > status"
     start = time.monotonic()
-    answer.infer(*script(answer, f"{tool} slow", "gcc -c a.c", wait, "nm a.o > syms", "cat slow > read"))
+    answer.infer(*by_make(answer, f"{tool} slow", "gcc -c a.c", wait, "nm a.o > syms", "cat slow > read"))
     assert time.monotonic() - start > 0.7
     assert answer.path("status").read_bytes() == b"137\n"
     assert answer.path("read").read_bytes() == answer.path("slow").read_bytes() == b"done\n"
@@ -181,7 +181,7 @@ def test_a_placeholder_is_executed(how: str, start: str, project: Project) -> No
     ],
 )
 def test_movers_keep_placeholders(move: str, answer: Project) -> None:
-    build = script(answer, "mkdir d", "gcc -c a.c -o a.o", move)
+    build = by_make(answer, "mkdir d", "gcc -c a.c -o a.o", move)
     expected, _ = answer.plain(*build)
     answer.infer(*build)
     assert forces(answer) == 0
@@ -318,7 +318,7 @@ def test_a_static_program_may_be_the_build(answer: Project) -> None:
 def test_a_static_reader_killed_while_it_waits(project: Project) -> None:
     tool = slow(project)
     wait = "busybox cat slow & p=$!; sleep 0.7; kill -9 $p; wait $p || echo $? > status"
-    project.infer(*script(project, f"{tool} slow", wait, "busybox cat slow > read"))
+    project.infer(*by_make(project, f"{tool} slow", wait, "busybox cat slow > read"))
     assert project.path("status").read_bytes() == b"137\n"
     assert project.path("read").read_bytes() == b"done\n"
 

@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 GENERATE = """use Fcntl;
 for my $name ("out.run", $ARGV[1], "out.more", $ARGV[0]) {
@@ -53,7 +53,7 @@ def test_beside_what_was_changed(sources: Project, call: str) -> None:
         turn("there", "022", call, "640", there),
         turn("again", "022", f"{call}; rm -f out out.*; umask 026; {call}", "600"),
     )
-    forced = sources.same_as_plain("sh", "-ec", "\n".join(turns), make=False)
+    forced = sources.same_as_plain(*by_make(sources, *turns), make=False)
     assert len(forced.ran) == len(turns), "all were deferred"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gg.core import placeholder
-from tests.e2e.project import SCRIPTS, Project
+from tests.e2e.project import SCRIPTS, Project, by_make
 
 MAKEFILE = """\
 p: m.o a.o
@@ -153,8 +153,8 @@ def test_a_placeholder_says_what_it_is(sources: Project) -> None:
 def test_what_cannot_be_reached_is_told(sources: Project) -> None:
     """An image that a build mounts, writes to and unmounts."""
     sources.path("image").mkdir()
-    script = "mount -t tmpfs none image; gcc -c a.c -o image/a.o; umount image"
-    told = sources.run("unshare", "-m", "sh", "-c", f"{SCRIPTS}/gg-infer --quiet sh -ec '{script}'; {SCRIPTS}/gg-force --quiet",
+    make = " ".join(by_make(sources, "mount -t tmpfs none image", "gcc -c a.c -o image/a.o", "umount image"))
+    told = sources.run("unshare", "-m", "sh", "-c", f"{SCRIPTS}/gg-infer --quiet {make}; {SCRIPTS}/gg-force --quiet",
                        status=74)  # fmt: skip
     assert "image/a.o" in told.text
     sources.force(status=74)

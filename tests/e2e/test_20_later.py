@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 ARCHIVES = "gcc -c one.c two.c; mkdir x y; ar rc x/libf.a one.o; ar rc y/libf.a two.o; rm one.o two.o"
 HEADERS = {
@@ -81,9 +81,9 @@ def tree(project: Project) -> Project:
 def same(tree: Project, commands: Mapping[str, str], isolation: str = "pathmap") -> None:
     """Each in a copy of the tree of its own."""
     steps = [f"cp -a base {number}; cd {number}; {command}; cd .." for number, command in enumerate(commands.values())]
-    script = "\n".join(["mkdir base; mv * base || :", *steps])
-    expected, plain = tree.plain("sh", "-ec", script)
-    tree.infer("sh", "-ec", script)
+    build = by_make(tree, "mkdir base; mv [a-z]* base || :", *steps)
+    expected, plain = tree.plain(*build)
+    tree.infer(*build)
     forced = tree.force("--isolation", isolation)
     got = tree.tree()
     different = sorted(name for name in expected.keys() | got.keys() if got.get(name) != expected.get(name))

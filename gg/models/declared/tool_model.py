@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from gg.core.secrets import is_secret
+from gg.core.secrets import secrets_in
 from gg.models.binutils.common import is_trial, split_words
 from gg.models.declared.declared_tool import Declarations, Declared
 from gg.models.declared.line import DeclaredLine, Unclear, parse
@@ -146,10 +146,12 @@ class _Drafting:
 
     def _environment(self, tools: list[bytes], inputs: list[bytes]) -> Mapping[bytes, bytes]:
         wanted = (*_KEPT, "PATH", *self._table.environment)
+        given = {os.fsdecode(name): value for name, value in self._call.env.items()}
+        secret = secrets_in({name: os.fsdecode(value) for name, value in given.items()})
         env = {
-            name: value
-            for name, value in self._call.env.items()
-            if any(fnmatchcase(os.fsdecode(name), pattern) for pattern in wanted) and not is_secret(os.fsdecode(name))
+            os.fsencode(name): value
+            for name, value in given.items()
+            if name not in secret and any(fnmatchcase(name, pattern) for pattern in wanted)
         }
         places = {self._call.tool.path.rpartition(b"/")[0] or b"/", *self._started(tools, inputs)}
         if not self._is_script(tools):  # which may start anything

@@ -174,7 +174,10 @@ def _read(text: bytes, options: invoked.ShellOptions, lasting: int) -> shelltext
 
 def _lasting(shell: int) -> int:
     """Which effects of a shell's text count. That depends on who started the shell."""
-    starter = processes.name_of(processes.parent_of(shell))
+    words, above = processes.words(shell), processes.parent_of(shell)
+    while above > 1 and processes.words(above) == words:  # `( … )`: a shell of its own, for the same text
+        above = processes.parent_of(above)
+    starter = processes.name_of(above)
     return NOTHING if starter in _MAKES else BY_HAND if starter in _NINJAS else ALL
 
 
