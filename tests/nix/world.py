@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 MINI = HERE / "mini"
 ROOT = HERE.parent.parent
 ENTER = HERE / "enter.sh"
-SECONDS = 600.0
+SECONDS = 1800.0
 WHEELS = ("blake3", "boto3", "click", "msgpack", "rich", "cryptography", "zstandard")
 """What gg needs of others, as `nix/package.nix` names it."""
 
