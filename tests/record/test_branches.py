@@ -119,7 +119,7 @@ def test_a_call_that_may_be_a_command() -> None:
 def test_what_a_make_ignores(text: str, ignored: str, kept: str, tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text(text)
     (tmp_path / "more.mk").write_text("x:\n\t-gcc -c more.c\n")
-    found = Makefiles().ignored([b"make"], bytes(tmp_path))
+    found = Makefiles().of([b"make"], bytes(tmp_path)).ignored
 
     def matches(line: str) -> bool:
         return any(re.fullmatch(pattern, line.encode()) for pattern in found)

@@ -27,7 +27,6 @@ _DISK_GB = 40
 _JOBS = {"VisibilityTimeout": "60", "MessageRetentionPeriod": "86400", "SqsManagedSseEnabled": "true"}
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
 _NO_TEMPLATE = frozenset({"InvalidLaunchTemplateName.NotFoundException"})
-_NO_PROFILE = frozenset({"InvalidParameterValue"})
 
 
 class FleetServices:

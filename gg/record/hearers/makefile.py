@@ -96,7 +96,7 @@ class Makefiles:
         self._facts: dict[tuple[object, ...], tuple[list[MakefileFacts], MakeFacts]] = {}
 
     def of(self, words: Sequence[bytes], directory: bytes) -> MakeFacts:
-        """What the three methods below say. It is remembered: recursive makefiles start one make a target in the same directory."""
+        """Of `make`, started with these words in `directory`. Remembered: recursive makefiles start one make a target there."""
         texts, key = self._all(words, directory), (words[0], *_named(words), directory)
         known = self._facts.get(key)
         if (
@@ -104,63 +104,11 @@ class Makefiles:
             or len(known[0]) != len(texts)
             or any(a is not b for a, b in zip(known[0], texts, strict=True))
         ):
-            facts = MakeFacts(
-                self.ignored(words, directory), self.made_by_hand(words, directory), self.needed_for(words, directory)
-            )
+            names = _values(texts, words)
+            needed = _needed_for(texts, names, directory)
+            facts = MakeFacts(_ignored(texts, names), _made_by_hand(texts, names, needed, directory), needed)
             known = self._facts[key] = texts, facts
         return known[1]
-
-    def ignored(self, words: Sequence[bytes], directory: bytes) -> list[bytes]:
-        """Regular expressions of the ignored commands of `make`, started with these words in `directory`."""
-        texts = self._all(words, directory)
-        names = _values(texts, words)
-        lines = dict.fromkeys(line for text in texts for line in text.ignored)
-        found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
-        stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
-        found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and recipes.names_a_tool(line)]
-        return [b".*"] if any(text.every for text in texts) else found
-
-    def made_by_hand(self, words: Sequence[bytes], directory: bytes) -> list[tuple[bytes, bytes]]:
-        """The targets that `make` makes by hand: regular expressions of the commands of their recipes, and of the recipes of what
-        they need, and their paths.
-        """
-        texts = self._all(words, directory)
-        names, needed = _values(texts, words), self.needed_for(words, directory)
-        by_hand = {pair for text in texts for pair in text.by_hand}
-        found = []
-        for line, target in dict.fromkeys(pair for text in texts for pair in (*text.by_hand, *text.others)):
-            paths = [os.path.normpath(os.path.join(directory, path)) for path in _files(target, names)]
-            stamps = [
-                *(paths if (line, target) in by_hand else ()),
-                *(each for path in paths for each in needed.get(path, ())),
-            ]
-            line = _expanded(line, names)
-            if stamps and not line.startswith(_ANY) and _runs_more(line):
-                found += [(_pattern(line), stamp) for stamp in stamps]
-        return found
-
-    def needed_for(self, words: Sequence[bytes], directory: bytes) -> dict[bytes, tuple[bytes, ...]]:
-        """The files that come before targets which `make` makes by hand, by explicit rules, and these targets: paths."""
-        texts = self._all(words, directory)
-        names = _values(texts, words)
-        targets = dict.fromkeys(target for text in texts for _, target in text.by_hand)
-        if not targets:
-            return {}
-        needs: dict[bytes, list[bytes]] = {}
-        for made, before in (rule for text in texts for rule in text.rules):
-            for target in _files(made, names):
-                needs.setdefault(target, []).append(before)
-        found: dict[bytes, tuple[bytes, ...]] = {}
-        for target in (path for each in targets for path in _files(each, names)):
-            seen, wanted = {target}, [target]
-            while wanted and len(seen) < _MOST_BEFORE:
-                new = {path for each in needs.get(wanted.pop(), ()) for path in _files(each, names)} - seen
-                wanted += new
-                seen |= new
-            for path in seen - {target}:
-                full = os.path.normpath(os.path.join(directory, path))
-                found[full] = (*found.get(full, ()), os.path.normpath(os.path.join(directory, target)))
-        return found
 
     def _all(self, words: Sequence[bytes], directory: bytes) -> list[MakefileFacts]:
         wanted = list(_named(words)) or [name for name in _DEFAULT if os.path.exists(os.path.join(directory, name))][:1]
@@ -183,6 +131,62 @@ class Makefiles:
         if known is None or known[0] != stamp:
             known = self._texts[path] = stamp, read(path)
         return known[1]
+
+
+def _ignored(texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes]) -> list[bytes]:
+    """Regular expressions of the ignored commands."""
+    lines = dict.fromkeys(line for text in texts for line in text.ignored)
+    found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
+    stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
+    found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and recipes.names_a_tool(line)]
+    return [b".*"] if any(text.every for text in texts) else found
+
+
+def _made_by_hand(
+    texts: Sequence[MakefileFacts],
+    names: Mapping[bytes, bytes],
+    needed: Mapping[bytes, tuple[bytes, ...]],
+    directory: bytes,
+) -> list[tuple[bytes, bytes]]:
+    """The targets that `make` makes by hand: regular expressions of the commands of their recipes, and of the recipes of what
+    they need, and their paths.
+    """
+    by_hand = {pair for text in texts for pair in text.by_hand}
+    found = []
+    for line, target in dict.fromkeys(pair for text in texts for pair in (*text.by_hand, *text.others)):
+        paths = [os.path.normpath(os.path.join(directory, path)) for path in _files(target, names)]
+        stamps = [
+            *(paths if (line, target) in by_hand else ()),
+            *(each for path in paths for each in needed.get(path, ())),
+        ]
+        line = _expanded(line, names)
+        if stamps and not line.startswith(_ANY) and _runs_more(line):
+            found += [(_pattern(line), stamp) for stamp in stamps]
+    return found
+
+
+def _needed_for(
+    texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes], directory: bytes
+) -> dict[bytes, tuple[bytes, ...]]:
+    """The files that come before targets which `make` makes by hand, by explicit rules, and these targets: paths."""
+    targets = dict.fromkeys(target for text in texts for _, target in text.by_hand)
+    if not targets:
+        return {}
+    needs: dict[bytes, list[bytes]] = {}
+    for made, before in (rule for text in texts for rule in text.rules):
+        for target in _files(made, names):
+            needs.setdefault(target, []).append(before)
+    found: dict[bytes, tuple[bytes, ...]] = {}
+    for target in (path for each in targets for path in _files(each, names)):
+        seen, wanted = {target}, [target]
+        while wanted and len(seen) < _MOST_BEFORE:
+            new = {path for each in needs.get(wanted.pop(), ()) for path in _files(each, names)} - seen
+            wanted += new
+            seen |= new
+        for path in seen - {target}:
+            full = os.path.normpath(os.path.join(directory, path))
+            found[full] = (*found.get(full, ()), os.path.normpath(os.path.join(directory, target)))
+    return found
 
 
 def _files(text: bytes, names: Mapping[bytes, bytes]) -> list[bytes]:

@@ -132,7 +132,7 @@ def _macros(data: bytes) -> None:
 def _makefile(data: bytes) -> None:
     as_file(data, "Makefile")
     directory = os.fsencode(os.path.dirname(as_file(data, "Makefile")))
-    makefile.Makefiles().ignored((b"make",), directory)
+    makefile.Makefiles().of((b"make",), directory)
 
 
 SOURCE = (
