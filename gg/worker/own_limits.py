@@ -33,7 +33,9 @@ class OwnLimits:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._limits = [resource.getrlimit(each) for each in _LIMITS]
         self._thread = self._of(os.getpid())
-        self._files = {path: _word(path) for name in _FILES if os.access(path := f"/proc/self/{name}", os.W_OK)}
+        self._files = {
+            path: _word(path) for name in _FILES if os.access(path := os.path.join("/proc/self", name), os.W_OK)
+        }
 
     def restored(self) -> bool:
         """Whether all is as it was, put back where need be. What was lowered for good cannot be."""
@@ -73,10 +75,10 @@ class OwnLimits:
 
 
 def _word(path: str) -> str:
-    """What is in the file, as it may be written there."""
+    """What is in the file, as it may be written there. Nothing is in autogroup's where this process is in none."""
     with suppress(OSError):
         text = Path(path).read_text().split()
-        return ("0x" if path.endswith("filter") else "") + text[-1]  # autogroup's is the last
+        return ("0x" if path.endswith("filter") else "") + text[-1] if text else ""  # autogroup's is the last
     return ""
 
 

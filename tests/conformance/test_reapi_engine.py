@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,10 +71,20 @@ class TestRootIsSlash(ReapiSuite):
 
 class TestRootIsADirectory(ReapiSuite):
     @pytest.fixture
-    def subject(self, tmp_path: Path) -> Iterator[ReapiSubject]:
+    def cluster(self) -> Iterator[ReapiCluster]:
         cluster = ReapiCluster()
-        yield ReapiSubject(tmp_path, ClusterConfig(f"127.0.0.1:{cluster.port}", secure=False, relative=True))
+        yield cluster
         cluster.close()
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path, cluster: ReapiCluster) -> ReapiSubject:
+        return ReapiSubject(tmp_path, ClusterConfig(f"127.0.0.1:{cluster.port}", secure=False, relative=True))
+
+    def test_a_program_laid_out_a_moment_ago_is_not_busy(self, subject: ReapiSubject, cluster: ReapiCluster) -> None:
+        """Somebody whom the worker began meanwhile holds it open for writing; execve then says ETXTBSY for a while."""
+        cluster.holds_open = "ld-linux-x86-64.so.2" if platform.machine() == "x86_64" else "ld-linux-aarch64.so.1"
+        with self.running(subject) as answers:
+            assert self.output(subject, answers.of(subject.concat("out", "x"))) == b"x"
 
     def test_a_static_program_runs_elsewhere(self, subject: ReapiSubject) -> None:
         with self.running(subject) as answers:

@@ -105,12 +105,14 @@ def test_numbers_in_one_field_and_in_many(theirs: dict[str, Any]) -> None:
     assert list(theirs["BatchReadBlobsRequest"].FromString(m.encode(request)).acceptable_compressors) == [0, 1]
 
 
-digests = st.builds(m.Digest, st.text(), st.integers(-(1 << 62), 1 << 62))
+digests = st.builds(m.Digest, st.text(), st.integers(-(1 << 63), (1 << 63) - 1))
 results = st.builds(
     m.ActionResult,
     st.lists(st.builds(m.OutputFile, st.text(), digests, st.booleans(), st.binary())).map(tuple),
     st.just(()),
     st.integers(-5, 300),
+    st.binary(),
+    st.none() | digests,
     st.binary(),
     st.none() | digests,
 )

@@ -43,6 +43,7 @@ class _Job:
 class ReapiCluster:
     """`refuse`: by the end of a method's name, statuses to answer instead, one a call, each a code and a text. `token`: what the
     header `authorization` must be. `room`: bytes that the CAS takes. `broken_streams`: how many streams of an execution end early.
+    `holds_open`: the name of a file that somebody has open for writing for a while after it was laid out.
     """
 
     def __init__(self, *, slots: int = 4, tls: Any = None) -> None:
@@ -51,6 +52,8 @@ class ReapiCluster:
         self.room = 1 << 40
         self.broken_streams = 0
         self.forgets_jobs = False
+        self.holds_open = ""
+        self._holding: list[subprocess.Popen[bytes]] = []
         self.refuse: dict[str, list[tuple[grpc.StatusCode, str]]] = {}
         self.capabilities = m.ServerCapabilities(
             m.CacheCapabilities((m.SHA256,), 1 << 20, (m.ZSTD,), (m.ZSTD,)),
@@ -65,6 +68,7 @@ class ReapiCluster:
         self.results: dict[str, m.ActionResult] = {}
         self.jobs: dict[str, _Job] = {}
         self._pool = ThreadPoolExecutor(slots, "cluster")
+        self._no_fork = threading.Lock()  # while a file is written, for what holds it open then cannot be executed
         self._server = grpc.server(ThreadPoolExecutor(64, "cluster-grpc"))
         for name, call in self._services().items():
             self._server.add_generic_rpc_handlers((_handler(name, call),))
@@ -85,6 +89,8 @@ class ReapiCluster:
     def close(self) -> None:
         for job in list(self.jobs.values()):
             self._kill(job)
+        for each in self._holding:
+            each.wait()
         self._server.stop(0.2).wait()
         self._pool.shutdown()
 
@@ -291,8 +297,10 @@ class ReapiCluster:
         directory = m.decode(m.DirectoryMessage, self._get(digest))
         for file in directory.files:
             place = os.path.join(path, file.name)
-            with open(place, "wb") as out:
+            with self._no_fork, open(place, "wb") as out:
                 out.write(self._get(file.digest))
+                if self.holds_open == file.name:
+                    self._holding.append(subprocess.Popen(["sleep", "0.3"], pass_fds=[out.fileno()]))
             os.chmod(place, 0o555 if file.is_executable else 0o444)
         for link in directory.symlinks:
             os.symlink(link.target, os.path.join(path, link.name))
@@ -303,9 +311,11 @@ class ReapiCluster:
         if job.cancelled:
             return m.ActionResult(exit_code=137)
         env = {each.name: each.value for each in command.environment_variables}
-        job.process = subprocess.Popen(
-            command.arguments, cwd=top, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        pipe = subprocess.PIPE
+        with self._no_fork:
+            job.process = subprocess.Popen(
+                command.arguments, cwd=top, env=env, stdout=pipe, stderr=pipe, start_new_session=True
+            )
         out, err = job.process.communicate()
         files: list[m.OutputFile] = []
         trees: list[m.OutputDirectory] = []

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from gg.run.emptying import empty
+from gg.worker import own_limits
+from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable
 
 
@@ -82,6 +84,13 @@ def test_a_directory_is_looked_into_when_it_changed(tmp_path: Path) -> None:
     assert place.restored()
     assert (len(asked), os.listdir(tmp_path)) == (2, [])
     place.close()
+
+
+def test_files_that_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`autogroup` is empty for a process that is in none, as where the kernel makes none for sessions."""
+    (tmp_path / "autogroup").write_text("")
+    monkeypatch.setattr(own_limits, "_FILES", (str(tmp_path / "autogroup"), "oom_score_adj"))
+    assert OwnLimits().restored()
 
 
 CREDENTIALS = """

@@ -215,6 +215,20 @@ static uint64_t ns_of(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
 }
 
+/* Of execve; ETXTBSY passes by itself: who laid out the program has closed it, and somebody whom that process began meanwhile
+   holds it open until he starts a program of his own. */
+static int start(const char *program, char **argv, char **env)
+{
+    const struct timespec pause = {.tv_nsec = 10000000};
+    for (int tries = 500; tries > 0; tries--) {
+        execve(program, argv, env);
+        if (errno != ETXTBSY)
+            break;
+        nanosleep(&pause, NULL);
+    }
+    return errno;
+}
+
 static int run(const char *directory, const char *program, char **argv, char **env, int trouble)
 {
     pid_t child = fork();
@@ -226,8 +240,7 @@ static int run(const char *directory, const char *program, char **argv, char **e
             dup2(null, STDIN_FILENO);
         int error = chdir(directory) != 0 ? errno : 0;
         if (error == 0) {
-            execve(program, argv, env);
-            error = errno;
+            error = start(program, argv, env);
         }
         _exit(write(trouble, &error, sizeof error) == (ssize_t)sizeof error ? 127 : 126);
     }
