@@ -58,7 +58,7 @@ class Probe(Protocol):
 class Tool(NamedTuple):
     """A modelled tool as it was found: `name` is the canonical one ("gcc", "g++", "ar"), `path` the real program.
 
-    `path` is absolute and is the one PATH or the caller named, its last symbolic link not followed.
+    `path` is absolute, as PATH or the caller gave it; if it ends in a symbolic link, that link is not followed.
     """
 
     name: str
@@ -138,8 +138,8 @@ class Draft(NamedTuple):
 
     `inputs`: every file that is read and is not found by `scans`; any may be a placeholder. `optional_inputs` are
     read if they exist. `tools`: the programs, plugins, specs and shared libraries that run (`Toolchain.files`).
-    `plugins`: what is loaded besides and does something only if an input is for a link-time optimiser.
-    `directories`: search directories whose existence matters. `env` is what of the environment can matter to the result.
+    `plugins`: files that are loaded as well, but do something only if an input is for a link-time optimiser.
+    `directories`: search directories whose existence matters. `env`: the variables that can matter to the result.
     """
 
     model: str
@@ -158,11 +158,11 @@ class Draft(NamedTuple):
 
 
 class RunReal(NamedTuple):
-    """The call runs at once, for real. `probe`: it only asks a question, so it is not counted as a missed chance.
+    """The call runs at once, for real. `probe`: the call only asks a question, so it is not counted as a missed chance.
 
     `reads` are the files among its arguments that it may read: those that are placeholders are forced first.
-    `reads_all`: what it reads cannot be told, so every argument that names a placeholder is forced. `nested`: the
-    tools that it calls are recorded in their turn, which those of a compiler are not.
+    `reads_all`: nobody can tell which it reads, so every argument that names a placeholder is forced. `nested`: the tools
+    that it calls are recorded in their turn. (A compiler's are not.)
     """
 
     why: str

@@ -1,4 +1,4 @@
-"""Tools that are known and not modelled: they run for real, what they read forced first, and here is why.
+"""Tools that are known and not modelled: they run for real, once what they read is forced. The reasons:
 
 gfortran reads and writes module files whose names only the compiler can tell, from `use` and `module` lines that may
 come out of its preprocessor; windres has a compiler preprocess its source, and looks for icons, message tables and

@@ -1,4 +1,4 @@
-"""By which names the modelled tools are called, and the canonical name of each.
+"""The names by which the modelled tools are called, and the canonical name of each.
 
 A tool is called by its plain name (`gcc`), with its version (`gcc-12`, `g++-12.2`, `clang-14`), with the target it
 compiles for (`x86_64-linux-gnu-gcc`, `aarch64-linux-gnu-ld.bfd`), as an LLVM twin (`llvm-ar-14`), or under a name that
@@ -28,7 +28,7 @@ NAMES: tuple[str, ...] = (*COMPILERS, *BINUTILS, *ASSEMBLERS, *REAL, *(f"llvm-{t
 """Every canonical name: what `tool_name` may answer."""
 
 LAUNCHERS: tuple[str, ...] = ("ccache", "distcc", "sccache", "icecc")
-"""Programs that are called with a compiler's command line behind their name, and look its result up or send it away."""
+"""Programs that take a compiler's whole command line as arguments, and look its result up or have it compiled elsewhere."""
 
 # First components of target names, as GNU config.sub and LLVM know them.
 _ARCHITECTURES = (

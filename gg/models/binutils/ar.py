@@ -124,7 +124,7 @@ def read_request(args: Sequence[bytes]) -> ArCommand:
 
 
 def _words(args: Sequence[bytes]) -> tuple[list[Arg], Sequence[bytes]]:
-    """The options with the operands among them, and the operands behind: a thousand objects are not parsed.
+    """The parsed words up to the last option with its operand, and the operands behind, which may be a thousand, as they are.
 
     A first word without a dash is option letters.
     """
@@ -174,7 +174,7 @@ def _refusal(call: Call, probe: Probe, request: ArCommand) -> str:
 
 
 def _is_deterministic(call: Call, probe: Probe, option: bytes) -> bool:
-    """Whether this tool leaves times out unless told otherwise, by its own help text for `option`, which asks for that."""
+    """Whether this tool leaves times out by default. `option` asks for that; the tool's help text says whether it must."""
     if call.tool.name.startswith("llvm-"):
         return True
     answer = probe.run((call.tool.path, b"--help"), question_env(call.tool.path, call.env))
@@ -210,10 +210,10 @@ def _draft(call: Call, probe: Probe, request: ArCommand, response_files: Sequenc
 
 
 def _is_run_again(call: Call, probe: Probe, request: ArCommand) -> bool:
-    """Whether this command made the archive that is there, as a new one that nobody has forced: then it makes it anew.
+    """Whether this same command has recorded the archive that is there, and nobody has forced it: then the archive is made anew.
 
-    Replacing each member by itself gives what making the archive anew gives. And an archive that waits for a member
-    that failed to compile would otherwise wait for it for ever, though the member has been mended.
+    Replacing each member by itself gives what making the archive anew gives. And if the change were recorded on top, the
+    archive would wait for ever for a member that once failed to compile, though its source has been mended since.
     """
     archive = absolute(request.archive, call.cwd)
     if request.operation != "r" or not request.modifiers.isdisjoint("abiN") or request.thin:

@@ -27,7 +27,7 @@ def default_search_dirs(
 ) -> tuple[bytes, ...]:
     """The directories built into the linker program (absolute path), a leading `=` for the sysroot kept.
 
-    GNU ld prints them with --verbose. gold has two and says nothing; lld and mold have none.
+    GNU ld prints them with --verbose. gold has two and does not print them; lld and mold have none.
     """
     flavour = flavour or flavour_of(linker)
     if flavour == "gold":

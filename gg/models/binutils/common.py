@@ -25,7 +25,7 @@ _ESCAPE = regex(rb"\\(.)", re.DOTALL)
 
 
 def environment(call: Call, names: Iterable[bytes] = ()) -> dict[bytes, bytes]:
-    """What of the call's environment can matter: KEPT and `names`, PATH cut down to the tool's own directory."""
+    """The variables that can matter to the result: KEPT and `names`, and PATH cut down to the tool's own directory."""
     env = call.env
     kept = {name: env[name] for name in (*KEPT, *names) if name in env}
     kept[b"PATH"] = call.tool.path.rpartition(b"/")[0] or b"/"
@@ -49,13 +49,13 @@ def directory_name(call: Call, probe: Probe) -> bytes:
 
 
 def tools(call: Call, probe: Probe) -> tuple[bytes, ...]:
-    """The program, its loader and its libraries; what its locale is made of."""
+    """The program, its loader and its libraries; the files of its locale."""
     own = program_files(probe, call.tool.path, _loading(call), plugins=False)
     return (*own, *locale_files(probe, call.env, call.tool.path))
 
 
 def own_plugins(call: Call, probe: Probe) -> tuple[bytes, ...]:
-    """The plugins that the program loads by itself, with their libraries; without what is the program's own."""
+    """The plugins that the program loads unasked, with their libraries; files that the program itself loads are left out."""
     env = _loading(call)
     own = set(program_files(probe, call.tool.path, env, plugins=False))
     return tuple([path for path in program_files(probe, call.tool.path, env) if path not in own])

@@ -182,7 +182,7 @@ def _refusal(effects: set[str], edits: Sequence[_Edit], reads: Sequence[bytes], 
 
 
 def _unknown(call: Call, probe: Probe, parsed: Sequence[Arg]) -> str:
-    """A format or processor that this program was not built for: it says so at once. BFD's programs tell which they know."""
+    """Names a format or processor that this program was not built for, and refuses at once. BFD's programs list those they know."""
     asked = {arg.value.partition(b":")[0] for arg in parsed if arg.effect == "architecture"}
     asked |= {arg.value for arg in parsed if arg.effect == "target"} - {b"default"}
     if not asked:
@@ -193,7 +193,7 @@ def _unknown(call: Call, probe: Probe, parsed: Sequence[Arg]) -> str:
 
 
 def _unread(call: Call, probe: Probe, effects: set[str], edits: Sequence[_Edit]) -> str:
-    """A made file that the tool will not know: it says so and leaves it. Probes that can tell have `is_object`."""
+    """Names an input that exists and whose format the tool does not know: it would fail. Probes that can tell have `is_object`."""
     is_object = getattr(probe, "is_object", None)
     if is_object is None:
         return ""
@@ -210,7 +210,7 @@ def _unread(call: Call, probe: Probe, effects: set[str], edits: Sequence[_Edit])
 
 
 def _dated(call: Call, edits: Sequence[_Edit]) -> str:
-    """A program for Windows gets the time of day in its header (bfd/peXXigen.c), unless the environment gives one."""
+    """Why the output would hold the time of day: programs for Windows do (bfd/peXXigen.c), unless the environment sets a time."""
     if b"SOURCE_DATE_EPOCH" in call.env:
         return ""
     own = b"mingw" in call.tool.path.rpartition(b"/")[2]
@@ -227,6 +227,6 @@ def _target(edit: _Edit, call: Call, probe: Probe) -> bytes:
 
 
 def _is_program(edit: _Edit) -> bool:
-    """The output takes the input's mode, which is known only at force; this is what its name lets one expect."""
+    """Whether the output is probably executable, by the input's name: the output takes the input's mode, unknown before force."""
     base = edit.source.rpartition(b"/")[2]
     return b"." not in base or base.endswith(b".so") or b".so." in base

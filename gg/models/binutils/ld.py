@@ -57,7 +57,7 @@ def linker_flavour(call: Call, probe: Probe) -> str:
 
 
 def _emulation(call: Call) -> bytes:
-    """The operand of the last -m, for the built-in directories differ by it."""
+    """The operand of the last -m: the built-in directories depend on it."""
     found = call.env.get(b"LDEMULATION", b"")
     for at, arg in enumerate(call.argv):
         if arg == b"-m" and at + 1 < len(call.argv):

@@ -216,7 +216,7 @@ class _Link:
         return seen is None or seen.target is None or seen.target == self.target
 
     def _command_file(self, name: bytes) -> bytes:
-        """Where the linker finds a script: as it stands, else in the -L directories."""
+        """The path of a script as the linker finds it: by the name as written, else in the -L directories."""
         if not self._is(name, PathKind.FILE):
             for directory in self.named_dirs:
                 if self._is(directory + b"/" + name, PathKind.FILE):
@@ -245,7 +245,7 @@ class _Link:
                 self._add_file(self._named_in_script(name, path))
 
     def _named_in_script(self, name: bytes, script: bytes) -> bytes:
-        """Where a file named in a script is: under the sysroot if the script is, beside it, here, or as -l looks."""
+        """The path of a file named in a script: under the sysroot if the script is there, beside the script, here, or as for -l."""
         rooted = self._in_sysroot(name)
         if rooted.startswith(b"/"):
             under = self.sysroot + rooted
@@ -302,7 +302,7 @@ class _Link:
         )
 
     def _map_path(self, path: bytes) -> bytes:
-        """GNU ld puts `%` and directories to use: a map is then called after the output."""
+        """The map's path. GNU ld names the map after the output if it is given a directory or a name with `%`."""
         if path in (b"-", b"") or path.startswith(b"/dev/"):
             raise Unmodelled("prints a link map")
         base = self.output.rpartition(b"/")[2]

@@ -207,7 +207,7 @@ def _assembled(
 
 
 def _unknown(tool: str, parsed: list[Arg]) -> str:
-    """What the assembler may refuse of the values of options, and then does before it reads anything."""
+    """An option's value that the assembler may not know: it would refuse it before it reads anything."""
     form = (_last(parsed, "format") or b"bin").lower().rstrip(b"0123456789x")
     known = _DEBUG[tool].get(form, b"").split()
     if any(arg.value.lower() not in known for arg in parsed if arg.effect == "debug" and arg.value):

@@ -76,7 +76,7 @@ class NeededLibraries:
         return Library(path, found.soname, found.needed, found)
 
     def _unmade(self, path: bytes, whole: bytes) -> Library:
-        """A placeholder: its soname and needs from the command that will make it; unknown ones are found at force."""
+        """A library that is still a placeholder. The command that makes it tells soname and needs; the rest is found at force."""
         made = recall(self.probe, whole)
         if made is None:
             return Library(path, b"", (), None)
@@ -138,7 +138,7 @@ class NeededLibraries:
         return [path for path in answer.stdout.split(b"\0") if path]
 
     def _fits(self, path: bytes, by: Library) -> bool:
-        """Whether ld takes `path` for `by`: there, and for the same machine (a placeholder is believed)."""
+        """Whether ld takes `path` for what `by` needs: a file for the same machine (a placeholder is taken to be one)."""
         whole = absolute(path, self.cwd)
         if self.probe.kind(whole) is not PathKind.FILE:
             return False

@@ -38,7 +38,7 @@ class Option(NamedTuple):
 
 
 class Arg(NamedTuple):
-    """One option or operand as it was understood.."""
+    """One option or operand as it was understood."""
 
     effect: str
     value: bytes

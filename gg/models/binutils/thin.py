@@ -17,9 +17,9 @@ from gg.models.drafts import Probe
 
 @slotted()
 class Recorded:
-    """The thunk behind a placeholder: its command line, and what it reads (absolute paths, its tools aside).
+    """The thunk behind a placeholder: its command line, and the absolute paths that it reads, without its tools.
 
-    `before`: what made the file that it changes in place, if that was a placeholder as well.
+    `before`: for a command that changes a file in place, what made that file, if the file was a placeholder as well.
     """
 
     argv: tuple[bytes, ...]

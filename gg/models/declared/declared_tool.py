@@ -1,4 +1,4 @@
-"""A tool that the user declares, and which calls are of which: what `gg.models.declared.tables` reads."""
+"""A tool that the user declares, and how its calls are recognised. `gg.models.declared.tables` reads it from `gg.toml`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Spelled(NamedTuple):
 
 
 class WrittenBesides(NamedTuple):
-    """A file that the tool writes though no argument names it: a template, and the options that it hangs on."""
+    """A file that the tool writes though no argument names it: a template for its name, and the options it depends on."""
 
     path: str
     when: tuple[str, ...] = ()
@@ -56,15 +56,15 @@ class Declarations:
         return bool(self.tables)
 
     def patterns(self) -> tuple[str, ...]:
-        """All patterns, for those who must know what to catch."""
+        """All patterns, for the shims and the interposer, which must know whose calls to catch."""
         return tuple(dict.fromkeys(name for table in self.tables.values() for name in table.names))
 
     def called(self, path: bytes) -> bool:
-        """Whether a program of this path or base name is one that some table is about."""
+        """Whether some table is about a program of this path or base name."""
         return any(_matches(patterns, path) for _, patterns in self._matchers)
 
     def find(self, called: bytes, program: bytes, argv: Sequence[bytes]) -> Declared | None:
-        """The first table that is about this call: `called` by this name, `program` is its file."""
+        """The first table that is about this call. `called` is the name that the caller used, `program` the file it leads to."""
         for table, patterns in self._matchers:
             if _matches(patterns, called) or _matches(patterns, program):
                 wanted = self._scripts.get(table.name)
@@ -82,7 +82,7 @@ Matcher = tuple[bool, re.Pattern[bytes]]
 
 
 def matcher(pattern: str) -> Matcher:
-    """Whether the pattern is of whole paths, and itself: `*` and `?` are what they are to a shell, and match slashes."""
+    """Whether the pattern is for whole paths, and the pattern compiled. `*` and `?` are those of a shell, but match slashes too."""
     text = "".join(".*" if c == "*" else "." if c == "?" else re.escape(c) for c in pattern)
     return "/" in pattern, re.compile(text.encode(), re.DOTALL)
 

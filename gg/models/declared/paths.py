@@ -1,4 +1,4 @@
-"""Names of files made from others: the templates of a declared tool, and the patterns of files in them.
+"""The names of files that a declared tool reads and writes: templates filled in from a call, and patterns matched on disk.
 
 `{input}` stands for each input among the operands, `{output}` for each output, `{1}` for the first operand, `{-o}` for
 what was given with `-o`. A part of it is taken behind a colon: of `src/a.y`, `{input:base}` is `src/a`, `{input:name}`

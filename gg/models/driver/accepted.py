@@ -1,9 +1,9 @@
-"""Whether the compiler accepts the options of a call: an unknown one must fail now, for a build may go by that.
+"""Whether the compiler accepts the options of a call: an unknown one must fail now, for a build may act on that failure.
 
 The flag table knows families by how they begin (`-f…`, `-W…`), so it takes `-fnope` for an option. Names that every
-compiler of these versions has are `certain`; a call with others is asked about, each set of options once a session:
-the compiler is started with them on one declaration, and tells by its status. So are values that it does not take,
-options that exclude each other, and warnings about options that -Werror makes errors.
+compiler of these versions has are `certain`. About any others the compiler is asked, each set of options once a session:
+it is started with them on one declaration, and its status is the answer. This also finds values that the compiler does
+not take, options that exclude each other, and warnings about options that -Werror makes errors.
 
 What is for the linker is not asked here: the question about the link (`link_line`) fails with a bad one. Clang warns of
 what it does not use, so under -Werror it is asked with everything.
@@ -23,7 +23,7 @@ from gg.models.driver.refusals import MustRunReal
 
 OptionWords = tuple[bytes, ...]
 
-# A declaration: -Wpedantic has something against a unit without one.
+# A declaration: -Wpedantic warns of a unit without one.
 QUESTION = os.path.join(os.path.dirname(os.fsencode(__file__)), b"question.c")
 NOTHING = b"/dev/null"
 
@@ -74,7 +74,7 @@ def _refusal(command: DriverCommand, facts: AcceptFacts, languages: Sequence[Lan
 def _questions(
     command: DriverCommand, facts: AcceptFacts, languages: Sequence[Language]
 ) -> Iterator[tuple[OptionWords, OptionWords]]:
-    """What must be asked: options, and the words that make a question of them."""
+    """The questions to ask: each a set of options, and the words that make a question of them."""
     options = (*command.options, *command.link_options)
     unused = _unused(command)
     all_count = unused or command.stage is not Stage.LINK or facts.flavour == GCC
@@ -93,7 +93,7 @@ def _questions(
 
 
 def _unused(command: DriverCommand) -> OptionWords:
-    """What clang would not use and say so, which -Werror makes an error."""
+    """The link operands of a command that does not link: clang warns that it does not use them, and -Werror makes that an error."""
     if command.flavour != CLANG or command.stage is Stage.LINK or b"-Werror" not in command.options:
         return ()
     return tuple(command.link_operands)
@@ -105,7 +105,7 @@ def _doubtful(words: Sequence[bytes], facts: AcceptFacts, front: str) -> list[by
 
 
 def _proper(command: DriverCommand, facts: AcceptFacts, language: Language) -> OptionWords:
-    """The question to the compiler proper of a language; to the driver, where there is none."""
+    """The words that put the question to a language's compiler proper, or to the driver where there is none."""
     if not language.preprocessed and not language.compiled:
         return (b"-###", b"-c", b"-x", b"assembler", NOTHING)
     if language.front == "ir":

@@ -11,7 +11,7 @@ from gg.models.driver.flags import Effect
 
 
 class OptionList(IntEnum):
-    """Which of a `DriverCommand`'s lists an option as it stands is kept in, so that the compiler can be asked about it."""
+    """The list of a `DriverCommand` in which an option is kept as it stands, so that the compiler can be asked about it."""
 
     NONE = 0  # every compiler has it
     OPTIONS = 1

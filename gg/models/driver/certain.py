@@ -75,7 +75,7 @@ _FILES = frozenset(
 
 
 def words(flavour: str, front: str) -> frozenset[bytes]:
-    """The list for sources of a language ("c", "c++"); for any other, and for none, what both have."""
+    """The certain options for sources of a language ("c", "c++"); for any other language, those that both have."""
     found = [_BOTH, _COMMON_ERRORS]
     found += ["-W" + " -W".join(_WARNINGS.split()), "-Wno-" + " -Wno-".join(_NEGATIVE.split())]
     found += ["-f" + " -f".join(_CODE.split())]
@@ -99,5 +99,5 @@ def certain(flavour: str, version: tuple[int, ...], front: str) -> Callable[[byt
 
 
 def is_certain_file_option(word: bytes) -> bool:
-    """The same, for options that make or read further files."""
+    """Whether an option that makes or reads further files is certain."""
     return word in _FILES

@@ -64,9 +64,8 @@ class DriverCommand:
     """A command line. `question` and `real` hold the first reason for a real run, as a probe or not.
 
     `objects` are operands for the linker; `link_words` are its whole part of the line, objects included, in order.
-    `header_flags`, `link_flags` and `tool_flags` are what the toolchain's
-    own answers depend on. `kept` is the line without what
-    says where results go: with -M it asks the compiler for a source's dependencies.
+    The toolchain's own answers depend on `header_flags`, `link_flags` and `tool_flags`. `kept` is the line without
+    the options that say where results go: with -M added, it asks the compiler for a source's dependencies.
     """
 
     flavour: str

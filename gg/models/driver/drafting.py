@@ -28,7 +28,7 @@ _ROLES: dict[str, Role] = {"c": "c", "c++": "c++", "objc": "objc", "objc++": "ob
 
 @slotted(frozen=False)
 class DriverCall:
-    """One call that is being answered, with all that its parts look at. `responses`: its response files."""
+    """One call that is being answered, with everything that the parts of a draft look at. `responses`: its response files."""
 
     call: Call
     probe: Probe
@@ -183,7 +183,7 @@ class Drafting:
         raise MustRunReal("objcopy, which -gsplit-dwarf needs, is not found")
 
     def _add_native(self) -> None:
-        """Note what the options with `native` mean on this machine, in one line, and how to have that on another."""
+        """Note in the environment what `native` means on this machine, and how a compiler on another machine is told so."""
         from gg.models.driver.this_cpu import elsewhere
 
         meaning = self._facts.expand_native(tuple(word for word in self._command.kept if word.startswith(b"-m")))
@@ -196,7 +196,7 @@ class Drafting:
 
 
 def check_call(driven: DriverCall, memory: ProbeMemory) -> None:
-    """What forbids to model a call that does real work, and options that its compiler does not accept; raises MustRunReal."""
+    """Raises MustRunReal if something forbids to model this call, or if the compiler does not accept its options."""
     check(driven.command, driven.call, driven.probe)
     memory.accepted.check(driven.command, driven.facts, driven.call.cwd)
 

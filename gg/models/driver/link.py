@@ -1,4 +1,4 @@
-"""The link inside a driver's command: the driver's own words around the user's, handed to the linker's resolver."""
+"""The link inside a driver's command: puts the driver's own words around the user's and has the linker's model resolve them."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """The model of the compiler drivers: gcc, g++, cc, c++, c89, c99, cpp, clang, clang++.
 
-One call is answered in three steps. The command line is taken apart (`parse`). What settles that it runs for real is
-looked at: a question, a trial, a source that is not there, an option that nobody modelled. Then the draft is put
-together from parts that each know one thing: outputs, the dependency file, headers, the link.
+One call is answered in three steps. The command line is taken apart (`parse`). Reasons to run it for real are looked
+for: it is a question or a trial, a source is not there, nobody has modelled an option. Then the draft is put together
+from parts that each know one thing: outputs, the dependency file, headers, the link.
 
--march=native and its kin stay in argv. The processor's options written out in their place give the same code, but GCC
-hands each --param on at another place then, and DW_AT_producer, -frecord-gcc-switches and LTO sections record that. So
-the meaning goes into the environment, as GG_NATIVE, where it is part of the thunk's identity; and as GG_ELSEWHERE, where
-there is one, how a compiler on another machine is told of it (`native`).
+-march=native and its kin stay in argv. The processor's options written out in their place give the same code, but then
+GCC passes each --param on at another place, and DW_AT_producer, -frecord-gcc-switches and LTO sections record that. So
+the meaning goes into the environment: as GG_NATIVE, where it is part of the thunk's identity, and as GG_ELSEWHERE in
+the form in which a compiler on another machine can be told of it, if there is such a form (`this_cpu`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WINDOWS = regex(rb"mingw|cygwin|msys")
 
 
 class DriverModel:
-    """The model. It remembers what it learnt of the probe that it last met: there is one a session."""
+    """The model. It remembers what it learnt through the last probe that it was given; a session has one probe."""
 
     def __init__(self, toolchain: Toolchain | None = None) -> None:
         self._toolchain = toolchain
@@ -72,7 +72,7 @@ class DriverModel:
             return run_real(reason, command, call, probe)
 
     def _facts(self, call: Call, env: Mapping[bytes, bytes], probe: Probe) -> Facts:
-        """The facts of the called program, remembered by what the environments of thunks keep, and PATH."""
+        """The facts about the called program, remembered for each PATH and set of variables that thunks keep."""
         memory = self._memory_of(probe)
         key = (call.tool.path, call.env.get(b"PATH"), tuple(env.items()))
         found = memory.facts.get(key)

@@ -5,8 +5,8 @@ GCC 11 and later name all such files from one *base* (gcc.cc, `process_command` 
 source's name without suffix. The hyphenated part is left out for a single source of the program's own name. Earlier
 GCCs did it otherwise, so there these calls run for real.
 
-Clang takes each name from the output of the step that writes the file; what that gives under a link differs between its
-releases, so a link with such files runs for real, -save-temps aside.
+Clang takes each name from the output of the step that writes the file. Under a link the names differ between its
+releases, so a link with such files, other than those of -save-temps, runs for real.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def parse(args: Iterable[bytes], flavour: str, *, cplusplus: bool = False, cpp: 
 
 
 def _keep(command: DriverCommand, known: Argument, words: tuple[bytes, ...], group: list[bytes]) -> None:
-    """Keep an option, with its value if that is a word of its own, wherever it counts."""
+    """Add an option, with its value if that is a word of its own, to each list of the command that it belongs to."""
     if known.headers:
         command.header_flags += words
     if known.link:

@@ -1,10 +1,10 @@
-"""Profiles: which files -fprofile-use reads, and which counts a compile ends.
+"""Profiles: which files -fprofile-use reads, and whether a compile would discard counts.
 
-For each source, GCC reads and its programs write BASE.gcda: below the current directory as $PWD names it, or, when a directory
-is given by -fprofile-use=DIR, -fprofile-generate=DIR or -fprofile-dir=DIR, in that directory under its whole path with each `/`
-made a `#` (gcc/coverage.cc, `coverage_init`, `mangle_path`). What programs add to that file belongs to one compilation: the next
-one removes it (`coverage_finish`), or gives the object another stamp, at which libgcov begins anew. Clang reads one file,
-`default.profdata` unless it is named.
+Each source has a file of counts, BASE.gcda, which the compiled program writes and GCC reads. It is below the current directory
+as $PWD names it; or, if -fprofile-use=DIR, -fprofile-generate=DIR or -fprofile-dir=DIR gives a directory, in that directory,
+named after its whole path with each `/` made a `#` (gcc/coverage.cc, `coverage_init`, `mangle_path`). The counts belong to one
+compilation: the next one removes the file (`coverage_finish`), or gives the object another stamp, at which libgcov begins
+anew. Clang reads one file, `default.profdata` unless it is named.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def profiles(
 
 
 def check_counts(command: DriverCommand, pwd: bytes, probe: Probe) -> None:
-    """Refuse what compiles anew, for coverage or a profile, something that has been counted already: its counts must go."""
+    """Refuse a compile for coverage or a profile if counts of an earlier compilation are there: it must remove them now."""
     if command.flavour == CLANG or not (command.beside.notes or command.profile_make is not None):
         return
     places = {command.profile_make or command.profile_dir, b""}

@@ -1,4 +1,4 @@
-"""The toolchain as it really is, in the shape in which the drivers' model asks for it."""
+"""The real toolchain, behind the interface through which the drivers' model asks for it."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ class RealToolchain:
     def locale_files(
         self, probe: Probe, env: Mapping[bytes, bytes], program: bytes, *, converters: bool
     ) -> tuple[bytes, ...]:
-        """What libc opens by itself: for the locale, and what iconv may load."""
+        """The files that libc opens unasked: those of the locale, and the converters that iconv may load."""
         found = toolchain.locale_files(probe, env, program)
         return (*found, *toolchain.converters(probe, program)) if converters else found

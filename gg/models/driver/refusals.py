@@ -40,7 +40,7 @@ def question(command: DriverCommand, call: Call) -> MustRunReal | None:
 
 
 def run_real(why: MustRunReal, command: DriverCommand, call: Call, probe: Probe) -> RunReal:
-    """The answer for a refused call. What -l would find and is not made yet is read, though no argument names it."""
+    """The answer for a refused call. Its `reads` are the placeholders that -l would find, for no argument names them."""
     libraries = [word[2:] for word in command.link_words if word.startswith(b"-l")]
     found = []
     for directory in command.library_dirs if libraries else ():
@@ -52,7 +52,7 @@ def run_real(why: MustRunReal, command: DriverCommand, call: Call, probe: Probe)
 
 
 def check(command: DriverCommand, call: Call, probe: Probe) -> None:
-    """What forbids to model a call that does real work; raises."""
+    """Raises MustRunReal if something forbids to model a call that does real work."""
     if command.real or command.verbose:
         raise MustRunReal(command.real or "-v prints how it works")
     stage = command.stage
@@ -97,7 +97,7 @@ def _check_stage(command: DriverCommand, stage: Stage) -> None:
 
 
 def _check_tool_dirs(command: DriverCommand, call: Call, probe: Probe) -> None:
-    """-B: a directory with programs of its own, relative to where the call is made, is not followed."""
+    """Refuse a relative -B directory that has programs in it: what it means depends on where the call is made."""
     for directory in command.tool_dirs:
         if directory.startswith(b"/"):
             continue

@@ -37,8 +37,8 @@ class HeaderFacts(Protocol):
 
 @slotted()
 class Headers:
-    """A search path, and all directories that were named, also where two names are one: the compiler looks at each of them,
-    and -Wmissing-include-dirs says so.
+    """A search path, and all directories that were named, several names of one directory included: the compiler looks at each
+    of them, and -Wmissing-include-dirs reports those that are missing.
     """
 
     search: SearchPath
@@ -46,7 +46,7 @@ class Headers:
 
 
 class SearchPaths:
-    """The search paths of one session, remembered by all that they depend on."""
+    """The search paths of one session, remembered under everything that they depend on."""
 
     def __init__(self, probe: Probe) -> None:
         self._probe = probe
@@ -81,7 +81,7 @@ class SearchPaths:
         return found
 
     def _rooted(self, command: DriverCommand, directories: Iterable[bytes]) -> Names:
-        """`=dir` and `$SYSROOT/dir` are below the sysroot (`add_sysroot_to_chain`)."""
+        """The directories with `=dir` and `$SYSROOT/dir` put below the sysroot (`add_sysroot_to_chain`)."""
         found = []
         for directory in directories:
             rest = directory.removeprefix(b"=").removeprefix(b"$SYSROOT")
@@ -91,7 +91,7 @@ class SearchPaths:
         return tuple(found)
 
     def _merge(self, *, quote: Names, include: Names, system: Names, after: Names, cwd: bytes) -> Headers:
-        """`after`: the compiler's own directories and what comes behind them."""
+        """Lay the lists out in order, each directory once. `after`: the compiler's own directories and those of -idirafter."""
         real: dict[bytes, bytes] = {}
         for name in (*include, *system, *after):
             real[name] = self._probe.realpath(name if name.startswith(b"/") else cwd + b"/" + name)

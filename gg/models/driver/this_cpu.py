@@ -26,9 +26,10 @@ _RECORDS = (b"-grecord-command-line", b"-frecord-command-line", b"-grecord-gcc-s
 
 
 def elsewhere(command: DriverCommand, argv: Sequence[bytes], target: bytes, meaning: Sequence[bytes]) -> bytes:
-    """How to have `meaning`, all of the call's machine options as the driver hands them on, on any machine; else empty.
+    """The words that make a compiler on any machine do what `native` means on this one; empty if that cannot be said.
 
-    The first word says which way, the others are the compiler's.
+    `meaning`: all of the call's machine options, as the driver passes them on here. Of the words in the answer the first says
+    how the others are given to the compiler.
     """
     flags = [word for word in command.kept if word.startswith(b"-m")]
     if not _X86.match(target) or not _last_is_native(flags) or b"-v" in argv:
@@ -44,7 +45,7 @@ def _last_is_native(flags: Sequence[bytes]) -> bool:
 
 
 def _of_gcc(command: DriverCommand, flags: Sequence[bytes], meaning: Sequence[bytes]) -> Sequence[bytes]:
-    """What the processor has said: up to the first -mtune=, with which it ends. The driver adds the call's own options."""
+    """The options that stand for the processor: those up to the first -mtune=. The driver adds the call's own options itself."""
     ends = [index for index, word in enumerate(meaning) if word.startswith(b"-mtune=")]
     if command.specs or not ends:
         return ()

@@ -35,7 +35,7 @@ def is_trial(paths: Iterable[bytes], cwd: bytes, tmpdir: bytes = b"") -> bool:
 
 
 def _foreign(path: bytes, cwd: bytes, place: bytes) -> bool:
-    """Whether `path` is below the temporary directory `place`, and the build is not in the same part of it."""
+    """Whether `path` is below the temporary directory `place`, in a part of it that the build itself is not in."""
     if not path.startswith(place) or place == b"/":
         return False
     part = path[: path.find(b"/", len(place)) + 1] or path

@@ -1,4 +1,4 @@
-"""What of the caller's environment a compiler driver, or a program that it starts, can heed. As data."""
+"""The variables of the caller's environment that a compiler driver, or a program that it starts, can heed. As data."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def refusal(call: Call, probe: Probe) -> str:
 
 
 def kept(env: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """What of `env` counts, PATH and PWD aside."""
+    """The variables of `env` that count, without PATH and PWD."""
     found = {name: env[name] for name in KEPT if name in env}
     for name in env:
         if name[:3] in _BEGINNINGS and name.startswith(KEPT_PREFIXES) and name not in NOT_KEPT:
@@ -74,7 +74,7 @@ class Environments:
         self._paths: dict[tuple[bytes, bytes], bytes] = {}
 
     def of(self, call: Call, found: Mapping[bytes, bytes], *, whole_path: bool = False) -> dict[bytes, bytes]:
-        """The environment of the call's thunk, `found` being what of the caller's is kept.
+        """The environment of the call's thunk. `found`: the variables of the caller that are kept.
 
         `whole_path`: the driver is a script, which may start anything.
         """

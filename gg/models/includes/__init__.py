@@ -1,8 +1,8 @@
 """The include scanner: from sources and a search path to all the files that a compiler can read, without running one.
 
-`lex` and `lexasm` turn a file into directives, `macros` knows what a macro can name, `disk` is what may be asked of
-the world, `tree` and `lexed_files` remember it, `chain` and `lookup` search as the compiler does, `include_graph` condenses what
-includes what, `unit` and `scanner` put a scan's answer together.
+`lex` and `lexasm` turn a file into directives. `macros` knows what a macro can name. `disk` asks the file system, and
+`tree` and `lexed_files` remember its answers. `chain` and `lookup` search as the compiler does. `include_graph` condenses
+what includes what. `unit` and `scanner` put a scan's answer together.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """System headers resolved once for all contexts that have the same system directories on their search paths.
 
 Every directory of a build has a search path of its own, but most of a unit's headers come from system directories that
-are the same for all. Those of them that stay as they are for the session (`Disk.stable`) make a context too, the
-*lender*, with clusters of its own. What a context has not found when it comes to the first of them it asks of the
-lender, and takes its node, with the whole cluster below, if none of the names that this cluster takes from the search
-path starts with anything that is in the other directories, the context's *own*: then each of them leads where it leads
-in the lender. Otherwise that header is resolved as if nothing were shared.
+are the same for all. The system directories that stay as they are for the session (`Disk.stable`) make a context too, the
+*lender*, with clusters of its own. The other directories of a context are its *own*. A context searches its own directories
+up to the first shared one, then asks the lender. It takes the lender's node, with the whole cluster below, if the cluster
+would be the same here: no name that it takes from the search path starts with anything that is in an own directory.
+Otherwise the header is resolved as if nothing were shared.
 
 A name that appears later in one of the own directories makes the borrower start anew.
 """
@@ -21,7 +21,7 @@ from gg.models.includes.include_graph import Cluster, IncludeEdge, IncludeNode
 from gg.models.includes.tree import SearchedDirectory, SearchedTree
 from gg.models.includes.validity import Validity
 
-# The form under which the lender is asked for what is still not found where its directories start.
+# The form in which the lender is asked for a name that was not found before its directories start.
 _FORM = {
     Form.QUOTED: Form.BRACKETED,
     Form.BRACKETED: Form.BRACKETED,
@@ -42,7 +42,7 @@ class Lender(Protocol):
     """A context that others borrow from."""
 
     def bracket(self, directive: bytes) -> IncludeEdge:
-        """What a directive leads to that does not look beside the file it is in."""
+        """What a directive leads to, for one that does not look beside the file it is in."""
         ...
 
     def cluster(self, node: IncludeNode) -> Cluster:
@@ -55,7 +55,7 @@ class Lender(Protocol):
 
 
 class Borrowing:
-    """What one context has of its lender. `validity`: the borrower's."""
+    """What one context takes from its lender. `validity`: that of the borrowing context."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Borrowing:
         self._fits: dict[Cluster, bool] = {}
 
     def ask(self, name: bytes, form: bytes) -> IncludeEdge | None:
-        """The lender's lookup of `name`, which is in no directory before; None if it does not hold in the borrower."""
+        """The lender's lookup of `name`, once no directory before has it; None if the lookup does not hold in the borrower."""
         alike = _FORM.get(form)
         if alike is None or not self._lacked_late(name.partition(b"/")[0]):
             return None
@@ -85,7 +85,7 @@ class Borrowing:
         return edge if fits and self.lender.lasting() else None
 
     def _lacked_late(self, start: bytes) -> bool:
-        """Whether no own directory after the first shared one has it."""
+        """Whether no own directory after the first shared one has a name that is `start`."""
         known = self._late_missed.get(start)
         if known is None:
             known = self._late_missed[start] = start in self._missed or self._lack(self._late, frozenset((start,)))

@@ -56,7 +56,7 @@ def _identity(directory: SearchedDirectory) -> tuple[int, int] | None:
 
 
 def _once(places: Iterable[SearchPlace], taken: dict[tuple[int, int] | None, None]) -> list[SearchPlace]:
-    """Those that are there and whose directory is not in `taken` or earlier in the list."""
+    """The places that exist and whose directory is not in `taken`, each directory once."""
     seen = {None: None, **taken}
     kept = []
     for place in places:

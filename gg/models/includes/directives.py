@@ -1,7 +1,7 @@
 """What a file names, in the form in which it is kept: a letter that tells how the file names it, then the name as written.
 
-One *directive* is one `bytes`. Kept results hold these letters (`gg.models.includes.lexed_files`): a change of one wants a
-new name for what the lexers make.
+One *directive* is one `bytes`. Kept results hold these letters: whoever changes one also changes the name under which the
+lexers' results are kept (`gg.models.includes.lexed_files`).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class TimeMacro:
 
 
 HAZARDS: Final = {ord(TimeMacro.DATE): 1, ord(TimeMacro.TIME): 2, ord(TimeMacro.TIMESTAMP): 4}
-"""The bit of each such token; those of system headers are shifted by SYSTEM_HAZARDS."""
+"""The bit of each such token. In system headers the bit is shifted by SYSTEM_HAZARDS."""
 SYSTEM_HAZARDS: Final = 3
 
 
@@ -57,7 +57,7 @@ def _codes(*forms: bytes) -> frozenset[int]:
 UNLISTED = frozenset((Form.ASKED_QUOTED, Form.ASKED_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED))
 # Looked for in the way of assemblers.
 ASSEMBLERS = frozenset((Form.ASSEMBLER_BYTES, Form.ASSEMBLER, Form.NASM, Form.NASM_READ))
-# By their codes: what does not look beside the file that names it; what goes on behind it; what holds no name.
+# By their codes: forms that do not look beside the file that names them; that go on behind that file; that hold no name.
 BRACKET = _codes(Form.BRACKETED, Form.ASKED_BRACKETED, Form.EMBEDDED_BRACKETED, Form.FORCED)
 NEXT = _codes(Form.NEXT_QUOTED, Form.NEXT_BRACKETED, Form.ASKED_NEXT_QUOTED, Form.ASKED_NEXT_BRACKETED)
 # The form of what goes on behind a file, in a file that has no place on the search path.

@@ -1,6 +1,6 @@
-"""What the include scanner may ask of the world, and the answer for a real file system.
+"""The questions that the include scanner may ask about files, and their answers from a real file system.
 
-Answers that are asked for by the hundred come in batches: one call a scan for all files, one for all directories.
+Questions that come by the hundred are asked in batches: in a scan, one call for all files and one for all directories.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FileSignature = tuple[int, int, int]
 # A directory's device, inode, and change time (ns): equal signatures, equal names, once the directory is settled.
 DirectorySignature = tuple[int, int, int]
 
-# What no build writes to, and so is looked at once a session.
+# Directories that no build writes to, so the scanner looks there once a session.
 STABLE = (
     b"/usr/include/",
     b"/usr/lib/",
@@ -32,7 +32,7 @@ class Disk(Protocol):
     """All that the scanner asks. Paths are absolute; symbolic links are followed. Nothing raises but `read`."""
 
     def now(self) -> int:
-        """Nanoseconds, on the clock of the files' change times."""
+        """The time in nanoseconds, by the clock of the files' change times."""
         ...
 
     def stable(self, path: bytes) -> bool:
@@ -66,7 +66,7 @@ class Disk(Protocol):
         ...
 
     def keep(self, path: bytes, kind: str, signature: FileSignature, lexed: bytes) -> None:
-        """Remember a result for later sessions. Only called for settled files, after their content was read."""
+        """Remember a result for later sessions. Called only for settled files, after their content was read."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 A cluster knows its whole closure as an `int` with one bit a file, so a union is one `|` and "is all of that here
 already" is one comparison. Clusters are never mended: when a file in the closure changes, the clusters above it are
-dropped with all that hangs on them, and made again when somebody asks.
+dropped with everything that depends on them, and made again when somebody asks.
 
 A *node* is one file in one role: lexed as C, as GAS, as NASM, or not at all (its existence or its bytes matter, not
 what it names). A file that says `#include_next` is one node for each place on the search path it is found at.
@@ -90,7 +90,7 @@ class IncludeNode:
 
 
 class IncludeEdge:
-    """One name, looked up once in one working directory and search path. Watches what the answer depends on."""
+    """One name, looked up once in one working directory and search path. It watches what its answer depends on."""
 
     __slots__ = (
         "dead", "display", "key", "loose", "table", "targets", "through", "tried", "unprecompiled", "users", "validity",
@@ -101,7 +101,7 @@ class IncludeEdge:
         self.table = table
         self.key = key
         self.dead = False
-        self.loose = False  # units rely on it of whose files none says so
+        self.loose = False  # units rely on it, though none of their files names it
         self.unprecompiled: tuple[bytes, ...] | None = None  # kept by `gg.models.includes.standing`
         self.targets: tuple[IncludeNode, ...] = ()
         self.display = b""  # the name found, as the compiler would print it; empty if it would not
@@ -187,7 +187,7 @@ class Cluster:
         self._gather()
 
     def _gather(self) -> None:
-        """Collect what a scan of a unit needs of the whole closure: what may change, and the rare things."""
+        """Collect from the whole closure what the scan of a unit needs: the files that may change, and what few files have."""
         members, children = self.members, self.children
         own = [node.state for node in members if node.state.volatile]
         self.volatile: tuple[FileState, ...] = _union(own, [child.volatile for child in children if child.volatile])
@@ -215,7 +215,7 @@ class Cluster:
         return self._displays[system] or ()
 
     def wants(self) -> frozenset[bytes]:
-        """What names in the closure start with that are looked for on the search path (`IncludeNode.wants`). Kept."""
+        """The first components of all names in the closure that are looked for on the search path (`IncludeNode.wants`). Kept."""
         for each in self._below(lambda cluster: cluster._wants is None):
             own = [node.wants for node in each.members]
             each._wants = frozenset().union(*own, *[child._wants or () for child in each.children])
@@ -223,7 +223,7 @@ class Cluster:
         return self._wants
 
     def _below(self, lacks: Callable[[Cluster], bool]) -> Iterator[Cluster]:
-        """The clusters from here on that lack something, children first; whoever asks gives it to each at once."""
+        """The clusters from here down that lack something, children first. The caller supplies each before it takes the next."""
         stack = [self] if lacks(self) else []
         while stack:
             waiting = [child for child in stack[-1].children if lacks(child)]

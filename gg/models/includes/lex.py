@@ -55,7 +55,7 @@ _NOISE = regex(
     rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\"|" + _LITERAL,
     re.DOTALL,
 )
-# What never ends is looked for up to the end of the text each time that it begins. Where that is often, in this way.
+# Each opening of a comment or literal that never ends costs a search to the end of the text. A text with many is read so.
 _OFTEN = 256
 _NOISE_WITHOUT_END = regex(rb"(?P<comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/)?|//[^\n]*)|" + _LITERAL, re.DOTALL)
 _LATE = regex(rb"(?:#|%:|\(|include|include_next|import|embed|GCC|dependency)" + _BLANK + rb"*+/\*")

@@ -16,15 +16,15 @@ from gg.models.includes.lex import lex_c
 from gg.models.includes.lexasm import lex_gas, lex_nasm
 from gg.models.includes.macros import definitions, lookup
 
-# What a file's text is made into, by the name under which results are kept. A change of a lexer's output needs a new
-# name, so that no result of the old one is met.
+# The lexers, by the name under which their results are kept. When a lexer's output changes it gets a new name here, so
+# that no result of the old lexer is taken.
 C, GAS, NASM, DEFINES = "c/1", "gas/1", "nasm/1", "defines/1"
 
 _LEXERS: dict[str, Callable[[bytes], bytes]] = {C: lex_c, GAS: lex_gas, NASM: lex_nasm, DEFINES: definitions}
 
 
 class Dependent(Protocol):
-    """What was made of a file."""
+    """Something that was derived from a file's content."""
 
     def drop(self) -> None:
         """The file has changed or gone."""
@@ -73,7 +73,7 @@ class Files:
         return [path for path, state in self._known.items() if not state.volatile]
 
     def signature(self, path: bytes) -> FileSignature | None:
-        """The signature under which a file was lexed; None if that could not tell the next change."""
+        """The signature under which a file was lexed; None if the next change might leave the same signature."""
         state = self._known.get(path)
         return state.signature if state is not None and state.trusted else None
 
@@ -82,7 +82,7 @@ class Files:
         return self._known.get(state.path) is not state
 
     def check(self, states: Iterable[FileState]) -> None:
-        """Drop those that are no longer what they were, and all that was made of them."""
+        """Drop the files that have changed, and everything that was derived from them."""
         epoch = self.epoch
         asked = [state for state in states if state.checked != epoch]
         if not asked:

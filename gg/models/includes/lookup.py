@@ -1,8 +1,9 @@
 """Where a name leads: the search that the compiler would do, remembered, in one working directory and search path.
 
 A *context* is one (working directory, search path). In it each (name, form, includer's directory) is looked up once;
-the `IncludeEdge` that results is shared by all files that say the same, and is dropped when a directory that it missed the
-name in gets it, or when a file that it led to changes. What was made of it (nodes' targets, clusters) goes with it.
+the `IncludeEdge` that results is shared by all files that name the same. The edge is dropped when the name appears in a
+directory where it was missed, or when a file that the edge led to changes. What was made of the edge (nodes' targets,
+clusters) goes with it.
 
 The order of the search is that of GNU cpp (`libcpp/files.c`): for the quoted form the directory of the including file,
 as named, then the search path (`gg.models.includes.chain`). What `#include_next` sees depends on where the including
@@ -72,7 +73,7 @@ class SearchContext:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: a directory that names were followed through is another one now."""
+        """Forget everything. Called when a directory that names were followed through has been replaced."""
         self.validity = Validity(self._disk, self._tree)
         self._nodes: dict[tuple[bytes, str, int], IncludeNode] = {}
         self._headers: dict[tuple[bytes, bytes, bool, bool], Header] = {}
@@ -101,7 +102,7 @@ class SearchContext:
     # What may change
 
     def settle(self) -> bool:
-        """Drop the clusters that no longer hold; whether anything was found wrong since the last call."""
+        """Drop the clusters that no longer hold. True if anything was found to be wrong since the last call."""
         wrong = self.validity.unsure
         self.validity.unsure = False
         if self.validity.is_lost():
@@ -117,7 +118,7 @@ class SearchContext:
         return wrong
 
     def lasting(self) -> bool:
-        """Whether all that was looked at stays as it is for the session, but for what the search path itself needs."""
+        """Whether everything that was looked at stays as it is for the session, apart from what the search path itself needs."""
         return self.validity.count() == self._steady and not self.validity.has_unusable()
 
     # Nodes
@@ -176,12 +177,12 @@ class SearchContext:
         return header
 
     def _bit(self, header: Header) -> int:
-        # Clusters of a context and of its lender meet in one mask: the one has the odd bits, the other the even ones.
+        # Files of a context and of its lender meet in one mask: lenders number by the odd bits, borrowers by the even ones.
         number = self._bits.setdefault((header.path, header.display, header.listed), len(self._bits))
         return 1 << 2 * number + (self._lender is None)
 
     def leaf(self, path: bytes, display: bytes) -> Cluster | None:
-        """A cluster of one file that is only read; None if there is none. For what the compiler itself has listed."""
+        """A cluster of one file that is only read; None if there is no such file. For files that the compiler itself has listed."""
         head, _, base = path.rpartition(b"/")
         directory = self._tree.locate(head, self._through)
         node = self._node(
@@ -201,7 +202,7 @@ class SearchContext:
     # Edges
 
     def _follow(self, node: IncludeNode) -> Iterator[IncludeNode]:
-        """The nodes that `node` includes, each looked up when it is its turn: the first to find a file names it."""
+        """The nodes that `node` includes. Each is looked up in its turn: a file gets the name by which it is first found."""
         if node.targets is not None:
             yield from node.targets
             return
@@ -251,7 +252,7 @@ class SearchContext:
         node.computed = tuple(computed)
 
     def _local(self, node: IncludeNode) -> dict[bytes, IncludeEdge]:
-        """What was looked up for files beside `node`, by the name of their directory as it is displayed."""
+        """The lookups done for the files in `node`'s directory, which is told by its name as displayed."""
         shown = node.header.display
         prefix = shown[: shown.rfind(b"/") + 1]
         local = self._locals.get(prefix)
@@ -277,7 +278,7 @@ class SearchContext:
         return self._make(table, directive, self._places(node, directive))
 
     def _position(self, node: IncludeNode) -> int:
-        """Where on this search path `node` was found."""
+        """The position on this search path at which `node` was found."""
         if self._borrowing is None or node.validity is self.validity or node.position < 0:
             return node.position
         return self._borrowing.positions[node.position]
@@ -291,13 +292,13 @@ class SearchContext:
         return edge
 
     def implicit(self, name: bytes) -> IncludeEdge:
-        """What <name> leads to, which the compiler includes on its own."""
+        """What <name> leads to, for a header that the compiler includes unasked."""
         edge = self.bracket(Form.BRACKETED + name)
         edge.loose = True
         return edge
 
     def bracket(self, directive: bytes) -> IncludeEdge:
-        """What a directive leads to that does not look beside the file it is in."""
+        """What a directive leads to, for one that does not look beside the file it is in."""
         return self._brackets.get(directive) or self._make(self._brackets, directive, self._chain[self._bracket :])
 
     def _places(self, node: IncludeNode, directive: bytes) -> list[SearchPlace]:
@@ -374,7 +375,7 @@ class SearchContext:
         """Each NAME.gch where NAME was looked for, which is a file or a directory of them. Looked at in each scan.
 
         The compiler takes one for the first header that a source or the command line includes, so only the edges of
-        sources are asked. What has none (nearly all) must cost nothing: `SearchedDirectory.plain` sees to that.
+        sources are asked. A directory without any (nearly all) must cost nothing: `SearchedDirectory.plain` sees to that.
         """
         found: list[IncludeNode] = []
         for directory, place in edge.tried:

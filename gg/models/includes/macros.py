@@ -59,7 +59,7 @@ def _line(name: bytes, call: bool, body: bytes) -> bytes:
 
 
 def lookup(text: bytes, name: bytes) -> frozenset[bytes]:
-    """The bodies that `text` gives to `name`, each with its kind's letter in front."""
+    """The bodies that `text` defines for `name`, each with its kind's letter in front."""
     needle = b"\n" + name + b" "
     if needle not in text:
         return frozenset()

@@ -99,7 +99,7 @@ class Scanner:
             )
         context.validity.refresh()
         context.settle()
-        # No file is looked at twice in an epoch, so each turn either finds a change in another file or is the last.
+        # A file is looked at once in an epoch, so each turn either finds a change in another file or is the last turn.
         while True:
             unit = Unit(context, scan)
             self._files.check(unit.volatile())
@@ -119,7 +119,7 @@ class Scanner:
         return list(self._contexts.values())
 
     def stable(self) -> list[bytes]:
-        """What was looked at once for the whole session: files, and directories, there or not."""
+        """The files and directories, there or not, that were looked at once for the whole session."""
         return [*self._files.stable(), *self._tree.stable()]
 
     def signature(self, path: bytes) -> tuple[int, int, int] | None:
@@ -127,7 +127,7 @@ class Scanner:
         return self._files.signature(path)
 
     def _lender(self, places: Iterable[SearchPlace]) -> SearchContext:
-        """The context that all those share whose search paths end with `places`."""
+        """The context that is shared by all contexts whose search paths end with `places`."""
         search = SearchPath(quote=(), bracket=tuple(place.prefix for place in places), user=0)
         lender = self._lenders.get(search)
         if lender is None:

@@ -1,6 +1,6 @@
 """What the answer for a unit rests on, for a caller who wants to keep the answer beyond the session.
 
-The caller keeps its answers by name in `Validity.answers`; which of them are still there at the end still hold.
+The caller notes its answers by name in `Validity.answers`. Those that are still there at the session's end still hold.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from gg.models.includes.validity import Validity
 
 
 class Basis(NamedTuple):
-    """What an answer rests on besides the names that its context has missed: files that may change, and files that are
-    not there and would be read if they were."""
+    """What an answer rests on: files that may change, and files that would be read if they appeared. The names that its
+    context has missed come on top (`missed`)."""
 
     files: tuple[bytes, ...]
     absent: tuple[bytes, ...]
 
 
 def basis(unit: Unit) -> Basis | None:
-    """None if the answer rests on what nobody can tell."""
+    """What the answer for `unit` rests on; None if nobody can tell."""
     if unit.precompiled or unit.unresolved or unit.opaque:
         return None
     absent = [path for edge in unit.first for path in edge.unprecompiled or _unprecompiled(edge)]
@@ -42,7 +42,7 @@ def missed(validity: Validity) -> Iterator[tuple[SearchedDirectory, list[bytes]]
 
 
 def _unprecompiled(edge: IncludeEdge) -> tuple[bytes, ...]:
-    """Where a precompiled header would be taken instead of the header, and is not."""
+    """The paths at which a precompiled header, if there were one, would be taken instead of the header."""
     name = edge.key[max(edge.key.rfind(b"/"), 0) + 1 :] + b".gch"
     edge.unprecompiled = tuple([directory.join(name) for directory, _ in edge.tried if directory.volatile])
     return edge.unprecompiled

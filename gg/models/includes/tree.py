@@ -29,11 +29,11 @@ class Watcher(Protocol):
 
     @property
     def validity(self) -> object:
-        """With what the answer is bound to hold."""
+        """The `Validity` of the context that the answer belongs to."""
         ...
 
     def stale(self) -> None:
-        """Called once the answer may be another one. May be called more than once."""
+        """Called when the answer may have changed, perhaps more than once."""
         ...
 
     def watch(self, directory: SearchedDirectory) -> None:
@@ -118,7 +118,7 @@ class SearchedTree:
         return self.at(here or b"/")
 
     def parent(self, directory: SearchedDirectory) -> SearchedDirectory:
-        """What `..` is from there: the parent of the directory that symbolic links lead to."""
+        """The directory that `..` leads to: the parent of the directory that symbolic links lead to."""
         return self.at(self.real(directory).rpartition(b"/")[0] or b"/")
 
     def real(self, directory: SearchedDirectory) -> bytes:
@@ -186,7 +186,7 @@ class SearchedTree:
     def refresh(
         self, directories: Iterable[SearchedDirectory], signatures: Iterable[DirectorySignature | None]
     ) -> None:
-        """Compare with the signatures of now, and tell the watchers what has changed."""
+        """Compare the directories with their present `signatures`, and tell the watchers what has changed."""
         for directory, signature in zip(directories, signatures, strict=True):
             same = directory.signature == signature
             if directory.checked == self.epoch or (same and directory.trusted):
@@ -211,7 +211,7 @@ class SearchedTree:
         directory.size = -1
 
     def _recheck(self, directory: SearchedDirectory) -> None:
-        """Names may have come or gone: tell those who missed one that is there now."""
+        """Names may have come or gone: tell the watchers who missed a name that is there now."""
         missed = directory.absent
         if len(missed) > 16 + directory.size // 2:
             names = self._list(directory)

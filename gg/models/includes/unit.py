@@ -26,14 +26,14 @@ _ASKED = Form.ASKED_QUOTED, Form.ASKED_BRACKETED
 
 @slotted()
 class Computed:
-    """A name that no literal gives: the file that says so, and what stands in the name's place."""
+    """An include whose name is no literal: the file with the directive, and what stands in the name's place."""
 
     path: bytes
     operand: bytes
 
 
 class Unit:
-    """What is known so far of one scan. Made anew in each: everything in it is a lookup if nothing changed."""
+    """What is known so far in one scan. Each scan makes a new one: if nothing has changed, all its parts are remembered."""
 
     def __init__(self, context: SearchContext, scan: Scan) -> None:
         self._context = context
@@ -46,7 +46,7 @@ class Unit:
         edges = [context.implicit(_PREINCLUDED)] if kind == C else []
         edges += [context.forced(name, kind) for name in scan.forced]
         self.through = tuple(chain.from_iterable(edge.through for edge in edges))  # that their names leave by `..`
-        # In the compiler's order, for the first to find a file names it: what is forced, then what a source includes.
+        # In the compiler's order, since a file gets the name by which it is first found: -include first, then a source's own.
         first = [context.cluster(node) for edge in edges for node in edge.targets]
         self._own = [context.cluster(node) for node in self.sources]
         self._roots: list[Cluster] = []
@@ -76,7 +76,7 @@ class Unit:
         return chain(self._own, self._roots)
 
     def volatile(self) -> dict[FileState, None]:
-        """The files whose bytes matter and that may change."""
+        """The files that are read and may change."""
         return dict.fromkeys(chain.from_iterable(cluster.volatile for cluster in self.clusters()))
 
     def headers(self) -> dict[Header, None]:
@@ -88,7 +88,7 @@ class Unit:
         return dict.fromkeys(chain.from_iterable(cluster.computed for cluster in self.clusters()))
 
     def compute(self, node: IncludeNode, directive: bytes, bodies: Callable[[bytes], frozenset[bytes]]) -> None:
-        """Follow a directive whose operand is no literal, with the macros' bodies that `bodies` knows."""
+        """Follow a directive whose operand is no literal. `bodies` gives the bodies of a macro."""
         form, operand = directive[:1], directive[1:]
         if form == Form.OPAQUE:
             self.opaque.append(Computed(node.header.path, operand))

@@ -1,8 +1,8 @@
 """What the answers of one context rest on, and which of them no longer hold.
 
-A context (`gg.models.includes.lookup`) has one of these until it starts anew; all edges and nodes that it makes are bound to
-it. Directories that may change are watched by their signatures. So is what no signature tells: a name that is there but cannot be
-used (a directory, a link to nothing, an unreadable file) is looked at in every scan.
+A context (`gg.models.includes.lookup`) has one `Validity` until it starts anew; all edges and nodes of that time are bound
+to it. Directories that may change are watched by their signatures. A name that is there but cannot be used (a directory, a
+link to nothing, an unreadable file) shows in no signature, so it is looked at in every scan.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gg.models.includes.tree import SearchedDirectory, SearchedTree, Watcher
 class Validity:
     """`dead`: the bits of files whose clusters no longer hold. `unsure`: an answer was found wrong since the last look.
 
-    `answers`: which files, as bits, the answers that a caller keeps rest on, by the names that the caller has given them.
+    `answers`: the answers that a caller keeps, by the caller's names for them, each with the bits of the files it rests on.
     """
 
     def __init__(self, disk: Disk, tree: SearchedTree) -> None:
@@ -39,7 +39,7 @@ class Validity:
             self._unsettled = self._unsettled or not directory.trusted
 
     def watch_unusable(self, path: bytes, watcher: Watcher) -> None:
-        """`path` is there and is not what `watcher` wants."""
+        """Note that something is at `path` which `watcher` cannot use."""
         known = self._unusable.get(path)
         if known is None:
             known = self._unusable[path] = (self._what(path), [])
@@ -51,7 +51,7 @@ class Validity:
         return directory, signature is not None and self._disk.readable(path)
 
     def watched(self) -> list[SearchedDirectory]:
-        """The directories whose names answers depend on, and that may change."""
+        """The directories that may change and whose names matter to an answer."""
         return list(self._watched)
 
     def count(self) -> int:
@@ -59,7 +59,7 @@ class Validity:
         return len(self._paths)
 
     def has_unusable(self) -> bool:
-        """Whether something is there that is not what it was looked for as."""
+        """Whether a name was found that cannot be used."""
         return bool(self._unusable)
 
     def refresh(self) -> None:
@@ -80,11 +80,11 @@ class Validity:
         self._lost = self.unsure = True
 
     def is_lost(self) -> bool:
-        """Whether the context must start anew: also when directories that names were followed through are others now."""
+        """Whether the context must start anew, as it must when a directory that names were followed through has been replaced."""
         return self._lost or self._generation != self._tree.generation
 
     def bury(self) -> int:
-        """The bits of what no longer holds, told once; the answers that rest on it are forgotten."""
+        """The bits of files that no longer hold, each told once. The answers that rest on these files are forgotten."""
         dead, self.dead = self.dead, 0
         if dead:
             self.answers = {name: mask for name, mask in self.answers.items() if not mask & dead}

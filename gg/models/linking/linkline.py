@@ -92,7 +92,7 @@ def is_collect(argv: Argv) -> bool:
 
 
 def linker_choice(argv: Argv) -> bytes:
-    """What the command's last -fuse-ld says ("gold"), empty without one."""
+    """The operand of the command's last -fuse-ld ("gold"), empty without one."""
     found = [word[9:] for word in argv if word.startswith(b"-fuse-ld=")]
     return found[-1] if found else b""
 

@@ -1,9 +1,10 @@
 """The shared libraries that a program gets, found in the way of the dynamic loader without running it.
 
 glibc's order (ld.so(8)): the DT_RPATH of the object and of those that loaded it, unless the object has a DT_RUNPATH;
-LD_LIBRARY_PATH; its DT_RUNPATH; /etc/ld.so.cache; the loader's own directories. In each directory the glibc-hwcaps
-variants come first; which of them is taken depends on the processor, and a thunk may run on another one, so every
-variant that exists belongs to the closure. musl: LD_LIBRARY_PATH, run paths, then /etc/ld-musl-ARCH.path, or a default.
+LD_LIBRARY_PATH; the object's DT_RUNPATH; /etc/ld.so.cache; the loader's own directories. In each directory the
+glibc-hwcaps variants come first. The processor decides which of them is taken, and a thunk may run on another one, so
+every variant that exists belongs to the closure. musl: LD_LIBRARY_PATH, run paths, then /etc/ld-musl-ARCH.path, or a
+default.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Loader:
         env: Mapping[bytes, bytes],
         interpreter: bytes,
     ) -> tuple[bytes, ...]:
-        """The file that `name` is found as, with the variants for other processors; nothing if it is nowhere."""
+        """The file that `name` leads to, with its variants for other processors; nothing if there is none."""
         if b"/" in name:
             return tuple(p for p in _expand((name,), origin) if self._fits(p, dynamic))[:1]
         listed = rpath + search_path(env, b"LD_LIBRARY_PATH") + _expand(dynamic.runpath, origin)

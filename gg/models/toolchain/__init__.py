@@ -1,7 +1,7 @@
-"""Facts about compilers and what they consist of, asked of the compilers themselves and remembered for the session.
+"""Facts about compilers and the files they consist of, asked of the compilers themselves and remembered for the session.
 
 `facts(probe, program, env)` answers for a compiler driver, `program_files` for any other program. Questions are asked
-lazily, each once a probe object; nothing is kept that outlives it. See `CompilerFacts` for what each costs.
+lazily, each once a probe object; answers go when the probe goes. See `CompilerFacts` for what each costs.
 """
 
 from __future__ import annotations

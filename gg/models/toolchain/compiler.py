@@ -1,4 +1,4 @@
-"""What a session knows of one compiler driver. Asked lazily, each question once.
+"""What a session knows of one compiler driver. It asks lazily, each question once.
 
 The questions, and the CPU time that each took on a 2-core machine (gcc 12, clang 14):
 
@@ -38,7 +38,7 @@ _PASSES: Mapping[str, tuple[bytes, ...]] = {
     "link": (),
     "lto": (b"lto1", b"as"),
 }
-# Those that the first question does not ask for, or that not every driver answers in it.
+# Programs that the first question does not ask for, or that some drivers do not tell in its answer.
 _LANGUAGES = {"c++": b"c++", "objc": b"objective-c", "objc++": b"objective-c++", "fortran": b"f95", "lto": b"lto"}
 _COMMON: Flags = (b"-x", b"assembler-with-cpp", INPUTS, b"-x", b"c", INPUTS, b"-x", b"c++", INPUTS)
 
@@ -177,9 +177,9 @@ class CompilerFacts:
         return self._files[key]
 
     def accepts(self, flags: Flags, then: Flags, cwd: bytes = b"/") -> bool:
-        """Whether the driver ends well with `flags` and `then`, which must make it write nothing.
+        """Whether the driver succeeds with `flags` and `then`. `then` must keep it from writing anything.
 
-        -v makes it tell what it starts, on which its answer depends and by which that may be kept for later sessions.
+        -v makes it tell which programs it starts. Its answer depends on these, so the answer can be kept for later sessions.
         """
         pathy = tuple(flag for before, flag in zip((b"", *flags), flags, strict=False) if before not in _VALUED)
         return self._view.run((self.program, *flags, b"-v", *then), self._env, _place(pathy, cwd)).status == 0
@@ -257,7 +257,7 @@ class CompilerFacts:
         return self._view.which(name, (*said.compiler_path, *self._path))
 
     def _linker_of(self, said: Transcript) -> bytes:
-        """The program that links: what clang names, or what collect2 will find (gcc/collect2.cc, `main`)."""
+        """The program that links: the one that clang names, or that collect2 will find (gcc/collect2.cc, `main`)."""
         command = linkline.link_command(said)
         if command is None:
             return b""
@@ -274,13 +274,13 @@ class CompilerFacts:
         return native or self._path_linker(name, said)
 
     def _path_linker(self, name: bytes, said: Transcript) -> bytes:
-        """In PATH a cross GCC looks for TRIPLE-ld, a native one for ld."""
+        """A linker found in PATH, where a cross GCC looks for TRIPLE-ld and a native one for ld."""
         name = said.target + b"-" + name if said.cross else name
         return self._view.which(name, self._path)
 
 
 def _named(said: Transcript, wanted: tuple[bytes, ...]) -> tuple[bytes, ...]:
-    """The programs of an answer that have one of these names, a cross assembler's prefix aside."""
+    """The programs of an answer that have one of these names, which a cross assembler has behind a prefix."""
     found = []
     for program in (command[0] for command in said.commands):
         name = program.rpartition(b"/")[2]

@@ -17,7 +17,7 @@ def is_native(flag: bytes) -> bool:
 
 
 def expansion(said: Transcript) -> CpuFlags | None:
-    """All the machine flags, `native` ones replaced, of the compiler proper's command; None when it is not there."""
+    """All machine flags in the command of the compiler proper, `native` ones replaced; None when there is no such command."""
     command = next((c for c in said.commands if b"/dev/null" in c), None)
     if command is None:
         return None

@@ -2,7 +2,7 @@
 
 A program opens them from inside libc: locales below /usr/lib/locale when it calls `setlocale(LC_ALL, "")`, catalogs of
 messages (gettext), and converters (gconv) that -finput-charset and a locale's own character set name. No preloaded
-library sees these opens, so a run cannot tell of them, and they are declared beforehand. In the C locale there are none.
+library sees these opens, so a run cannot report the files, and they are declared beforehand. The C locale needs none.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def locale_files(probe: Probe, env: Mapping[bytes, bytes], program: bytes) -> tu
 
 
 def converters(probe: Probe, program: bytes) -> tuple[bytes, ...]:
-    """What iconv may load in `program`: all that is in the directory gconv beside its C library."""
+    """The files that iconv may load in `program`: everything in the directory gconv beside its C library."""
     return tuple(_converters(machine(probe).view, program))
 
 
@@ -71,7 +71,7 @@ def _locale(view: View, name: bytes) -> Iterator[bytes]:
 
 
 def _variants(name: bytes) -> tuple[bytes, ...]:
-    """de_DE.UTF-8@euro may be found as that, with its character set spelt otherwise, and with less and less of it."""
+    """The names under which a locale may be found: de_DE.UTF-8@euro itself, its character set spelt otherwise, parts left out."""
     if not name or b"/" in name:
         return ()
     plain, _, modifier = name.partition(b"@")

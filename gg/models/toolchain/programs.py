@@ -1,9 +1,10 @@
 """What runs when a program is started: itself, its loader and libraries, or its `#!` interpreter and that one's.
 
 Of binutils, `ar`, `nm` and `ranlib` load every plugin in `bfd-plugins` before they look at the first object, whatever it
-is (bfd/plugin.c, `load_plugin`; strace shows it of 2.40 with plain ELF objects). So LLVM's belongs to them wherever clang
-is installed, with a library of 100 MB. Members may not be made yet when the call is recorded, so that none is bitcode is
-known later: the models name plugins apart. GCC's wrappers (`gcc-ar`) name the compiler's own, and then no other is loaded.
+is (bfd/plugin.c, `load_plugin`; strace shows it of 2.40 with plain ELF objects). Wherever clang is installed they load
+LLVM's plugin, with a library of 100 MB. Only bitcode needs it, but members may not be made yet when the call is recorded,
+and whether one is bitcode is known later: so the models list plugins apart from tools. GCC's wrappers (`gcc-ar`) name the
+compiler's own plugin, and then no other is loaded.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _MAX_DEPTH = 4  # Linux follows as many `#!` (BINPRM_MAX_RECURSION in linux/binf
 
 
 class Linking(Protocol):
-    """What is asked of a compiler: how it links."""
+    """What is asked of a compiler here: how it links."""
 
     def link_line(self) -> LinkLine | None: ...
 
 
 class ProbedMachine:
-    """The memory of one probe: its view, loader and the program files found so far. `compiler` knows what a driver does."""
+    """What was learnt through one probe: its view, its loader, the program files found. `compiler` tells how a driver links."""
 
     def __init__(
         self, probe: Probe, compiler: Callable[[ProbedMachine, bytes, Mapping[bytes, bytes]], Linking]
@@ -76,7 +77,7 @@ class ProbedMachine:
                 yield from self.loader.closure(plugin, env, interpreter)
 
     def _wrapped(self, program: bytes, name: bytes, env: Mapping[bytes, bytes], depth: int) -> Iterator[bytes]:
-        """What gcc-ar starts (gcc/gcc-ar.cc): the `ar` that its compiler would find, and the compiler's plugin."""
+        """The files that gcc-ar starts (gcc/gcc-ar.cc): the `ar` that its compiler would find, and the compiler's plugin."""
         tool = _WRAPPER.match(name)
         assert tool
         gcc = program[: -len(name)] + (tool[1] or b"") + b"gcc" + (tool[3] or b"")
@@ -106,7 +107,7 @@ class ProbedMachine:
 
 
 def _plugin_dirs(program: bytes, loader: bytes) -> tuple[bytes, ...]:
-    """BINDIR/../lib/bfd-plugins and LIBDIR/bfd-plugins (bfd/plugin.c); LIBDIR is not told, so its usual places.
+    """BINDIR/../lib/bfd-plugins and LIBDIR/bfd-plugins (bfd/plugin.c). No program tells its LIBDIR: the usual ones are taken.
 
     `program` and `loader` are real paths: Debian's LIBDIR has the name of the directory that its loader is in.
     """

@@ -13,7 +13,7 @@ _MEMORY = "_gg_toolchain"  # the attribute of a probe that holds its Machine: it
 
 
 def machine(probe: Probe) -> ProbedMachine:
-    """What is remembered for this probe object, for as long as it lives; nothing is of one that takes no attributes."""
+    """What is remembered for this probe object while it lives. A probe that takes no attributes is given a new memory each time."""
     known = getattr(probe, _MEMORY, None)
     if isinstance(known, ProbedMachine):
         return known
@@ -26,7 +26,7 @@ def machine(probe: Probe) -> ProbedMachine:
 
 
 def forget(probe: Probe) -> None:
-    """Forget all that was learnt of tools through this probe: one of them is another now."""
+    """Forget all that was learnt of tools through this probe. Called when a tool has been replaced."""
     probe.__dict__.pop(_MEMORY, None)
 
 
@@ -37,7 +37,7 @@ def program_files(
 
     For a script: its interpreter, what that needs, and the files that its text names by an absolute path. Empty when
     there is no such file. `env` gives PATH (for `#!/usr/bin/env`) and LD_LIBRARY_PATH. Links are not followed.
-    Without `plugins`, an archiver is meant that is told which plugin to load.
+    `plugins` is false for an archiver that is told which plugin to load.
     """
     return machine(probe).program_files(program, question_env(env), plugins=plugins)
 
@@ -45,14 +45,15 @@ def program_files(
 def facts(probe: Probe, program: bytes, env: Mapping[bytes, bytes] | None = None) -> CompilerFacts:
     """What is known of the compiler driver `program` (absolute, no masquerade) under `env`; asks nothing yet.
 
-    Of `env` counts what can matter to a toolchain: PATH (which must not lead to shims), COMPILER_PATH, LIBRARY_PATH,
-    GCC_EXEC_PREFIX, LD_LIBRARY_PATH, what nix's wrappers read. CPATH and its kin do not: they are the model's matter.
+    The variables of `env` that can matter to a toolchain count: PATH (which must not lead to shims), COMPILER_PATH,
+    LIBRARY_PATH, GCC_EXEC_PREFIX, LD_LIBRARY_PATH, those that nix's wrappers read. CPATH and its kin do not count here: the
+    model looks at them.
     """
     return compiler_facts(machine(probe), program, question_env(env))
 
 
 def compiler_facts(known: ProbedMachine, program: bytes, asked: Mapping[bytes, bytes]) -> CompilerFacts:
-    """The same, once the probe's memory is at hand and the environment is reduced."""
+    """The same as `facts`, for a caller that has the probe's memory and the reduced environment already."""
     key = (program, tuple(sorted(asked.items())))
     found = known.compilers.get(key)
     if not isinstance(found, CompilerFacts):

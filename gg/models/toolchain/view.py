@@ -1,4 +1,4 @@
-"""A probe with what reading a toolchain needs besides: parts of files, ELF headers, searches in PATH, plugin lists."""
+"""A probe, with the further questions that reading a toolchain needs: parts of files, ELF headers, PATH searches, plugins."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def question_env(env: Mapping[bytes, bytes] | None) -> dict[bytes, bytes]:
 
 
 def search_path(env: Mapping[bytes, bytes], name: bytes = b"PATH") -> tuple[bytes, ...]:
-    """The absolute directories of a colon list in `env`: relative ones mean another place in each directory."""
+    """The absolute directories of a colon list in `env`. Relative ones are left out: they mean another place in each directory."""
     return tuple(d.rstrip(b"/") or b"/" for d in env.get(name, b"").split(b":") if d.startswith(b"/"))
 
 
