@@ -1,10 +1,10 @@
 """The native programs and libraries that CMakeLists.txt builds, compiled from the sources beside the tests with warnings as errors.
 
 `GG_SANITIZE=undefined` has what C leaves undefined end a process by SIGILL. That needs no library of its own, so programs stay
-static and libraries can be preloaded into anything. `GG_SANITIZE=address` has every access to memory of the programs looked at;
-not of the libraries, for AddressSanitizer wants to be loaded before they are. Their readers have harnesses (tests/fuzz/native).
-Nor of a shim that starts watched programs (test_watch.py): the sanitizer's own calls would wait for the watcher. Warnings are other
-ones then.
+static and libraries can be preloaded into anything. `GG_SANITIZE=address` has AddressSanitizer look at every access to memory
+of the programs (`tests.native.sanitized`). Not of the libraries: a child between vfork and exec leaves their frames marked on the
+stack of its parent, where the sanitizer sees the parent's next call as wrong. Their readers have harnesses (tests/fuzz/native).
+Warnings are other ones then.
 """
 
 from __future__ import annotations
@@ -14,16 +14,13 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.native import sanitized
+
 SOURCES = Path(__file__).resolve().parents[2] / "toolchain-wrappers"
 SANITIZE = os.environ.get("GG_SANITIZE", "")
 _FLAGS = ("-std=gnu11", "-O2", "-Wall", "-Wextra", "-Wshadow", "-Werror", "-U_FORTIFY_SOURCE")
 _FALSE = "-Wno-dangling-pointer"  # GCC 12 takes what asprintf makes for a part of the stack
 _UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-Wno-error")
-_ADDRESS = ("-fsanitize=address", "-static-libasan", "-g", "-fno-omit-frame-pointer", "-Wno-error")
-# A leak ends with its process, and looking for leaks wants to trace it; these programs are started below preloaded libraries.
-_OPTIONS = """const char *__asan_default_options(void);
-const char *__asan_default_options(void) { return "detect_leaks=0:verify_asan_link_order=0:handle_segv=0:exitcode=86"; }
-"""
 _MORE = {"": (), "undefined": _UNDEFINED, "address": ()}[SANITIZE]
 _LIBRARY = (*_FLAGS, *_MORE, "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-z,lazy")
 _COMMON = ("wire.c", "programs.c", "outside.c")
@@ -54,13 +51,13 @@ def cc(*arguments: str | Path) -> None:
 
 
 def compiled(where: Path) -> Native:
-    """All of them, in `where`."""
+    """All of them, in `where`; the libraries first, which programs with AddressSanitizer are linked past."""
     common = [SOURCES / "common" / name for name in _COMMON]
     wire = common[0]
     return Native(
-        shim=_program(where, "shim", *common),
         record=_library(where, "record", *common),
         pathmap=_library(where, "pathmap"),
+        shim=_program(where, "shim", *common),
         jail=_program(where, "jail"),
         trace=_program(where, "trace", wire),
         warden=_program(where, "warden"),
@@ -74,9 +71,7 @@ def _program(where: Path, name: str, *more: Path) -> Path:
     made = where / f"gg-{name}"
     sources = [*sorted((SOURCES / name).glob("*.c")), *more]
     if SANITIZE == "address":
-        options = where / "options.c"
-        options.write_text(_OPTIONS)
-        cc(*_FLAGS, *_ADDRESS, "-o", made, *sources, options)
+        sanitized.program(made, sources, _FLAGS, sorted(where.glob("*.so")))
     else:
         cc(*_FLAGS, _FALSE, "-static", *_MORE, "-o", made, *sources)
     return made

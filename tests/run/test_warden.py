@@ -82,7 +82,7 @@ def test_it_ends_as_the_command_did() -> None:
 
 
 def test_it_passes_on_no_descriptor_and_no_signal_that_is_ignored_or_blocked() -> None:
-    done = warden("/bin/sh", "sh", "-c", "readlink /proc/$$/fd/*; grep -E '^Sig(Blk|Ign)' /proc/$$/status")
+    done = warden("/bin/sh", "sh", "-c", "readlink /proc/$$/fd/*; exec grep -E '^Sig(Blk|Ign)' /proc/self/status")
     assert b"trouble" not in done.stdout
     signals = [line for line in done.stdout.decode().splitlines() if line.startswith("Sig")]
     assert len(signals) == 2
