@@ -63,6 +63,12 @@ C_TABLE: list[tuple[str, bytes, bytes]] = [
     ("all three", b"f(__TIME__, __TIMESTAMP__, __DATE__);\n", b"!DST"),
     ("date in a comment", b"/* __DATE__ */ // __TIME__\n", b""),
     ("date in a string", b'puts("__DATE__"); char c = \'"\'; puts("__TIME__");\n', b""),
+    ("whether there is a date", b"#if defined(__DATE__) && defined __TIME__\n#elif defined ( __TIMESTAMP__ )\n", b""),
+    ("the same, shortly", b"# ifdef __DATE__\n#ifndef __TIME__\n%:elifdef __TIMESTAMP__\n", b""),
+    ("that and a date", b"#if defined(__DATE__)\nchar *d = __DATE__;\n#endif\n", b"!D"),
+    ("a date in a condition", b"#if defined(__TIME__) || defined(X) __DATE__\n", b"!D"),
+    ("a macro like it", b"#if undefined(__DATE__) || defined(__DATE__x)\n", b"!D"),
+    ("the word in no condition", b"#define A defined(__DATE__)\nint defined(__TIME__);\n", b"!DT"),
     ("date in a word", b"int MY__DATE__x, __DATE__2;\n", b""),
     ("date continued", b"char *d = __DA\\\nTE__;\n", b"!D"),
 ]

@@ -38,6 +38,10 @@ _SPLICE = regex(rb"\\[ \t\f\v\r]*\n")
 _DATE = regex(rb"DATE__")
 _TIME = regex(rb"TIME(?:STAMP)?__")
 _HAZARD = regex(rb"\b__(?:(D)ATE|(T)IME|TIME(S)TAMP)__(?![\w$])")
+_CONDITION = regex(rb"^" + _BLANK + rb"*(?:#|%:)" + _BLANK + rb"*(?:el)?if[^\n]*", re.MULTILINE)
+_ASKED_CLOCK = regex(
+    rb"(?<![\w$])(?:defined" + _BLANK + rb"*\(?|(?:el)?ifn?def)" + _BLANK + rb"*__(?:DATE|TIME|TIMESTAMP)__(?![\w$])"
+)
 _COMPUTED = regex(
     rb"^"
     + _BLANK
@@ -142,7 +146,8 @@ def _lex_c(data: bytes) -> Iterator[bytes]:
         yield from _computed(stripped)
     yield from assembler(data)
     if _DATE.search(data) or _TIME.search(data):
-        letters = {b"".join(found) for found in _HAZARD.findall(stripped or bare(data))}
+        telling = _CONDITION.sub(lambda m: _ASKED_CLOCK.sub(b"", m[0]), stripped or bare(data))
+        letters = {b"".join(found) for found in _HAZARD.findall(telling)}
         if letters:
             yield Form.CLOCKS + b"".join(sorted(letters))
 
