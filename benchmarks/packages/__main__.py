@@ -30,7 +30,10 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--debian", default="", help="Debian source packages to build with dpkg-buildpackage")
     parser.add_argument("--jobs", type=int, default=2, help="for make -j and for gg-force's default")
     parser.add_argument(
-        "--engine", choices=far.NAMES, default="local", help="lambda: on loopback, 100 wide, no fallback"
+        "--engine",
+        choices=far.NAMES,
+        default="local",
+        help="on loopback, with no fallback. lambda: 100 wide; reapi: buildbox-casd; buildgrid: BuildGrid",
     )
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gg-packages")
     parser.add_argument("--gg-prefix", type=Path, help="directory of gg-infer and gg-force (default: from PATH)")
@@ -101,7 +104,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     chosen = _chosen(args, known)
     state.keep_below(args.cache)
-    with far.engine(args.engine) as environment:
+    with far.engine(args.engine, args.cache) as environment:
         setting = stages.Setting(
             cache=args.cache.absolute(),
             jobs=args.jobs,

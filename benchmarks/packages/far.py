@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 Environment = Callable[[str], dict[str, str]]
 """What gg-force is told for a package: the engine, and an empty store of that package's own."""
 
-NAMES = ("local", "lambda")
+NAMES = ("local", "lambda", "reapi", "buildgrid")
 WIDTH = "100"
+SLOTS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """An engine elsewhere. `actions`: how many commands it has really run so far, where it has results of its own and gg cannot
+    know that.
+    """
+
+    environment: Environment
+    actions: Callable[[], int] | None = None
 
 
 @contextmanager
-def engine(name: str) -> Iterator[Environment | None]:
-    """None for the local engine. For `lambda`: S3 and Lambda on loopback (tests/aws), with the worker deployed there.
+def engine(name: str, cache: Path) -> Iterator[Far | None]:
+    """None for the local engine. For `lambda`: S3 and Lambda on loopback (tests/aws), with the worker deployed there, results
+    signed and shared. For `reapi`: buildbox-casd; for `buildgrid`: BuildGrid, installed below `cache`. Of these a second checkout
+    has nothing but the cluster's action cache.
 
-    What cannot run there is to fail, so that nothing is done here unseen; results are signed and shared.
+    What cannot run there is to fail, so that nothing is done here unseen.
     """
     if name == "local":
         yield None
         return
+    with _buildgrid(cache) if name == "buildgrid" else _casd() if name == "reapi" else _functions() as far:
+        yield far
+
+
+@contextmanager
+def _functions() -> Iterator[Far]:
     from tests.servers.deployed import deployed
     from tests.servers.s3 import secret_key
     from tests.servers.seaweed import seaweed
@@ -32,4 +54,35 @@ def engine(name: str) -> Iterator[Environment | None]:
             told = {"GG_FALLBACK": "never", "GG_JOBS": WIDTH, "GG_KEY": key.text}
             return {**here.at(package).environment(), **told}
 
-        yield environment
+        yield Far(environment)
+
+
+@contextmanager
+def _casd() -> Iterator[Far]:
+    """Input root as `/`. Its runner is started by a script that notes each start."""
+    from tests.servers import casd
+
+    with tempfile.TemporaryDirectory(prefix="gg-casd-") as directory:
+        log, runner = Path(directory) / "actions", Path(directory) / "run"
+        log.touch()
+        runner.write_text(f'#!/bin/sh\necho >>{log}\nexec {casd.directory()}/buildbox-run "$@"\n')
+        runner.chmod(0o755)
+        with casd.casd(Path(directory), runner=runner, jobs=SLOTS) as address:
+            yield Far(_cluster(address, "/"), lambda: len(log.read_bytes()))
+
+
+@contextmanager
+def _buildgrid(cache: Path) -> Iterator[Far]:
+    """Input root in a directory; its bot counts."""
+    from tests.servers import buildgrid
+
+    programs = buildgrid.installed(cache.absolute() / "buildgrid")
+    with tempfile.TemporaryDirectory(prefix="gg-buildgrid-") as directory:
+        Path(directory).chmod(0o755)
+        with buildgrid.buildgrid(Path(directory), programs, SLOTS) as (address, bot):
+            yield Far(_cluster(address, "relative"), lambda: bot.ran)
+
+
+def _cluster(address: str, root: str) -> Environment:
+    told = {"GG_ENGINE": "reapi", "GG_REAPI": f"grpc://{address}", "GG_REAPI_ROOT": root, "GG_FALLBACK": "never"}
+    return lambda package: told

@@ -38,7 +38,7 @@ class Setting:
     jobs: int
     gg: Path | None
     checks: bool
-    far: far.Environment | None = None
+    far: far.Far | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +173,28 @@ class Package:
         self._run(stage, "infer", [str(gg / "gg-infer"), "/bin/sh", "-c", whole])
 
     def _force(self, stage: str, gg: Path, *targets: str) -> None:
-        env = clean_environment(self.setting.far(self.recipe.name)) if self.setting.far else None
+        env = clean_environment(self.setting.far.environment(self.recipe.name)) if self.setting.far else None
         self._run(stage, "force-some" if targets else "force", [str(gg / "gg-force"), *targets], env)
 
     def in_another_checkout(self, gg: Path, first: Built) -> None:
         """At the same path, with nothing remembered here: nothing may run, and programs come out as in the first one."""
         unpacked = self._unpack()
+        before = self._actions()
         self._record("other", gg)
         self._force("other", gg)
         found = summary.read(gg, self.directory)
-        if found.ran != 0 or found.cached != self.result.thunks:
-            self.result.failures.append(f"another checkout ran {found.ran} of {self.result.thunks} thunks")
+        ran = found.ran if before is None else (self._actions() or 0) - before
+        had = found.cached if before is None else (found.cached or 0) + (found.ran or 0)
+        if ran != 0 or had != self.result.thunks:
+            self.result.failures.append(f"another checkout ran {ran} of {self.result.thunks} thunks, and has {had}")
         made = tree.changed(unpacked, tree.snapshot(self.directory))
         programs = [{p: leaf for p, leaf in files.items() if leaf.kind in _PROGRAMS} for files in (first.files, made)]
         self.result.failures += [f"another checkout, {line}" for line in tree.compare(*programs).lines()]
+
+    def _actions(self) -> int | None:
+        """How many commands the engine has run so far; None where gg itself knows."""
+        far = self.setting.far
+        return far.actions() if far and far.actions else None
 
     def _placeholders(self, files: tree.Tree) -> None:
         left = [path for path in files if summary.is_placeholder(self.directory / os.fsdecode(path))]

@@ -31,15 +31,15 @@ def directory() -> str:
 
 
 @contextmanager
-def casd(where: Path, *options: str, jobs: int = 4) -> Iterator[str]:
-    """A cluster on loopback with its data in `where`; its address."""
+def casd(where: Path, *options: str, jobs: int = 4, runner: Path | None = None) -> Iterator[str]:
+    """A cluster on loopback with its data in `where`; its address. `runner`: what it starts for an action (buildbox-run)."""
     programs = directory()
     (port,) = free_ports(1)
     (where / "tmp").mkdir(parents=True)
     command = [
         f"{programs}/buildbox-casd",
         f"--bind=127.0.0.1:{port}",
-        f"--buildbox-run={programs}/buildbox-run",
+        f"--buildbox-run={runner or programs + '/buildbox-run'}",
         f"--jobs={jobs}",
         *options,
         str(where / "cas"),
@@ -58,7 +58,7 @@ def casd(where: Path, *options: str, jobs: int = 4) -> Iterator[str]:
         ) as process,
     ):
         try:
-            _until_open(port, process, where / "log")
+            until_open(port, process, where / "log")
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -68,7 +68,8 @@ def casd(where: Path, *options: str, jobs: int = 4) -> Iterator[str]:
                 process.kill()
 
 
-def _until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def until_open(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until that process listens there."""
     end = time.monotonic() + _START_S
     while True:
         try:

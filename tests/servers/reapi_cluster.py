@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
 import grpc
 import zstandard
@@ -23,6 +21,7 @@ import zstandard
 from gg.engines.reapi import messages as m
 from gg.engines.reapi.cas import digest_of
 from gg.engines.reapi.grpc_channel import ACTION_CACHE, BYTESTREAM, CAPABILITIES, CAS, EXECUTION, OPERATIONS
+from tests.servers.plain_worker import PlainWorker
 
 _RESPONSE = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteResponse"
 _METADATA = "type.googleapis.com/build.bazel.remote.execution.v2.ExecuteOperationMetadata"
@@ -68,7 +67,7 @@ class ReapiCluster:
         self.results: dict[str, m.ActionResult] = {}
         self.jobs: dict[str, _Job] = {}
         self._pool = ThreadPoolExecutor(slots, "cluster")
-        self._no_fork = threading.Lock()  # while a file is written, for what holds it open then cannot be executed
+        self._worker = PlainWorker(self._get, self._put, self._hold)
         self._server = grpc.server(ThreadPoolExecutor(64, "cluster-grpc"))
         for name, call in self._services().items():
             self._server.add_generic_rpc_handlers((_handler(name, call),))
@@ -268,15 +267,13 @@ class ReapiCluster:
 
     def _run(self, job: _Job, digest: str) -> None:
         action = m.decode(m.ActionMessage, self.blobs[digest])
-        command = m.decode(m.CommandMessage, self._get(action.command_digest))
         self.actions.append(action)
-        top = tempfile.mkdtemp(prefix="action-")
-        try:
-            self._stage(action.input_root_digest, top)
+
+        def laid_out() -> bool:
             self._move(job, m.EXECUTING)
-            result = self._result(job, command, top)
-        finally:
-            shutil.rmtree(top, ignore_errors=True)
+            return not job.cancelled
+
+        result = self._worker.run(action, laid_out, lambda process: setattr(job, "process", process))
         status = m.Status(1, "cancelled") if job.cancelled else None
         if not result.exit_code and not job.cancelled:
             self.results[digest] = result
@@ -292,68 +289,13 @@ class ReapiCluster:
     def _get(self, digest: m.Digest | None) -> bytes:
         return self.blobs[digest.hash] if digest and digest.size_bytes else b""
 
-    def _stage(self, digest: m.Digest | None, path: str) -> None:
-        os.makedirs(path, exist_ok=True)
-        directory = m.decode(m.DirectoryMessage, self._get(digest))
-        for file in directory.files:
-            place = os.path.join(path, file.name)
-            with self._no_fork, open(place, "wb") as out:
-                out.write(self._get(file.digest))
-                if self.holds_open == file.name:
-                    self._holding.append(subprocess.Popen(["sleep", "0.3"], pass_fds=[out.fileno()]))
-            os.chmod(place, 0o555 if file.is_executable else 0o444)
-        for link in directory.symlinks:
-            os.symlink(link.target, os.path.join(path, link.name))
-        for each in directory.directories:
-            self._stage(each.digest, os.path.join(path, each.name))
-
-    def _result(self, job: _Job, command: m.CommandMessage, top: str) -> m.ActionResult:
-        if job.cancelled:
-            return m.ActionResult(exit_code=137)
-        env = {each.name: each.value for each in command.environment_variables}
-        pipe = subprocess.PIPE
-        with self._no_fork:
-            job.process = subprocess.Popen(
-                command.arguments, cwd=top, env=env, stdout=pipe, stderr=pipe, start_new_session=True
-            )
-        out, err = job.process.communicate()
-        files: list[m.OutputFile] = []
-        trees: list[m.OutputDirectory] = []
-        for path in command.output_paths or (*command.output_files, *command.output_directories):
-            place = os.path.join(top, path)
-            if os.path.isdir(place):
-                children: dict[bytes, None] = {}
-                root = self._tree(place, children)
-                trees.append(m.OutputDirectory(path, self._put(m.encode(m.Tree(root, tuple(children))))))
-            elif os.path.isfile(place):
-                files.append(m.OutputFile(path, self._put_file(place), os.access(place, os.X_OK)))
-        status = job.process.returncode
-        return m.ActionResult(
-            tuple(files), tuple(trees), 128 - status if status < 0 else status, out, None, b"", self._put(err)
-        )
-
-    def _tree(self, path: str, children: dict[bytes, None]) -> bytes:
-        files: list[m.FileNode] = []
-        directories: list[m.DirectoryNode] = []
-        links: list[m.SymlinkNode] = []
-        for entry in sorted(os.scandir(path), key=lambda e: e.name):
-            if entry.is_symlink():
-                links.append(m.SymlinkNode(entry.name, os.readlink(entry.path)))
-            elif entry.is_dir():
-                inner = self._tree(entry.path, children)
-                children[inner] = None
-                directories.append(m.DirectoryNode(entry.name, digest_of(inner)))
-            else:
-                files.append(m.FileNode(entry.name, self._put_file(entry.path), bool(entry.stat().st_mode & 0o100)))
-        return m.encode(m.DirectoryMessage(tuple(files), tuple(directories), tuple(links)))
+    def _hold(self, name: str, file: BinaryIO) -> None:
+        if self.holds_open == name:
+            self._holding.append(subprocess.Popen(["sleep", "0.3"], pass_fds=[file.fileno()]))
 
     def _put(self, data: bytes) -> m.Digest:
         self.blobs[hashlib.sha256(data).hexdigest()] = data
         return digest_of(data)
-
-    def _put_file(self, path: str) -> m.Digest:
-        with open(path, "rb") as file:
-            return self._put(file.read())
 
     def _cancel(self, request: m.CancelOperationRequest, context: Any) -> m.WaitExecutionRequest:
         job = self.jobs.get(request.name)

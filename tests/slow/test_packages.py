@@ -32,12 +32,12 @@ def test_same_bytes_as_make(name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", ["zlib"])
-def test_same_bytes_in_functions(name: str) -> None:
-    """Through the Lambda service, from an empty bucket; then in another checkout, where nothing may run."""
+@pytest.mark.parametrize(("name", "engine"), [("zlib", "lambda"), ("zlib", "reapi")])
+def test_same_bytes_elsewhere(name: str, engine: str) -> None:
+    """Through the Lambda service, from an empty bucket, or a cluster; then in another checkout, where nothing may run."""
     chosen = RECIPES[name]
     sources.install_dependencies(sources.missing_dependencies([chosen]))
-    with far.engine("lambda") as environment:
+    with far.engine(engine, CACHE) as environment:
         setting = stages.Setting(cache=CACHE, jobs=2, gg=programs(), checks=False, far=environment)
         result = stages.side_by_side(chosen, setting)
     assert not result.failures, "\n".join([report.line(result), *report.details(result)])
