@@ -108,6 +108,18 @@ def _tells(project: Project, engine: str, status: int, line: bytes) -> None:
     assert b"Traceback" not in said
 
 
+def test_what_is_told_of_a_real_one(project: Project, tmp_path: Path) -> None:
+    """buildbox-casd with room for a megabyte, of which it tells by no status of its own, and without anything that runs actions."""
+    project.write("x.c", "int x;\n")
+    project.write("Makefile", "x.o: x.c\n\tcc -c x.c\n")
+    project.infer("make")
+    with casd(tmp_path / "full", "--quota-high=1M", "--quota-low=500K") as address:
+        _tells(project, f"reapi=grpc://{address}/nowhere", 78, b"has no instance 'nowhere'")
+        _tells(project, f"reapi=grpc://{address}", 74, b"is full: ")
+    with casd(tmp_path / "cache", runs=False) as address:
+        _tells(project, f"reapi=grpc://{address}", 78, b"does not run actions")
+
+
 def test_a_cluster_that_a_tree_names_must_be_allowed(project: Project, cluster: ReapiCluster) -> None:
     project.write("gg.toml", f'engine = "reapi"\nreapi = "grpc://127.0.0.1:{cluster.port}"\nreapi_root = "relative"\n')
     project.write("x.c", "int x;\n")

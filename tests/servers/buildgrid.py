@@ -94,7 +94,7 @@ def buildgrid(where: Path, programs: Path, slots: int = 4) -> Iterator[tuple[str
         database = stack.enter_context(postgresql(where / "database"))
         subprocess.run([programs / "bin" / "bgd", "migrate", "apply", database], check=True, capture_output=True)
         (port,) = free_ports(1)
-        (where / "cas").mkdir()
+        (where / "cas").mkdir(exist_ok=True)
         (where / "config.yml").write_text(_CONFIG.format(port=port, database=database, where=where))
         command = [str(programs / "bin" / "bgd"), "server", "start", str(where / "config.yml")]
         process = stack.enter_context(_process(command, where / "log"))

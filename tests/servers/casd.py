@@ -31,19 +31,14 @@ def directory() -> str:
 
 
 @contextmanager
-def casd(where: Path, *options: str, jobs: int = 4, runner: Path | None = None) -> Iterator[str]:
-    """A cluster on loopback with its data in `where`; its address. `runner`: what it starts for an action (buildbox-run)."""
+def casd(where: Path, *options: str, jobs: int = 4, runs: bool = True, runner: Path | None = None) -> Iterator[str]:
+    """A cluster on loopback with its data in `where`; its address. `runs`: it runs actions; `runner`: by this (buildbox-run)."""
     programs = directory()
     (port,) = free_ports(1)
     (where / "tmp").mkdir(parents=True)
-    command = [
-        f"{programs}/buildbox-casd",
-        f"--bind=127.0.0.1:{port}",
-        f"--buildbox-run={runner or programs + '/buildbox-run'}",
-        f"--jobs={jobs}",
-        *options,
-        str(where / "cas"),
-    ]
+    command = [f"{programs}/buildbox-casd", f"--bind=127.0.0.1:{port}", *options]
+    command += [f"--buildbox-run={runner or f'{programs}/buildbox-run'}", f"--jobs={jobs}"] if runs else []
+    command.append(str(where / "cas"))
     env = {**os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}", "TMPDIR": str(where / "tmp")}
     libc = ctypes.CDLL(None)
     with (

@@ -187,12 +187,12 @@ class Cas:
             )
 
     def _explained(self, error: errors.ClusterFault) -> Exception:
-        if error.code == errors.RESOURCE_EXHAUSTED:
+        if errors.is_full(error.code, error.what):
             return errors.full(error.what.partition(": ")[2], self._channel.cluster)
         return error
 
     def _refused(self, status: Status) -> Exception:
-        if status.code == errors.RESOURCE_EXHAUSTED:
+        if errors.is_full(status.code, status.message):
             return errors.full(status.message, self._channel.cluster)
         return errors.error_of(status.code, status.message, _SENT, self._channel.cluster)
 

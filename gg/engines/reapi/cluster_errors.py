@@ -16,6 +16,9 @@ _MOST_SAID = 300  # characters
 PASSING = frozenset({UNAVAILABLE, ABORTED, INTERNAL, UNKNOWN, DEADLINE_EXCEEDED})
 """Statuses after which the same call may succeed."""
 
+_FULL = ("OutOfSpaceException", "No space left on device")
+"""What is said of a full store where no status is: by buildbox-casd, and by who passes the system's own words on."""
+
 _FAULTS = {
     CANCELLED: Fault.CANCELLED,
     ABORTED: Fault.CANCELLED,
@@ -65,6 +68,11 @@ def no_instance(message: str | None, cluster: ClusterConfig) -> GGError:
         f"{cluster.address} has {name}: {said(message)}",
         hint="write its name behind the address: grpcs://HOST:PORT/INSTANCE",
     )
+
+
+def is_full(code: int, message: str | None) -> bool:
+    """Whether this says that the CAS takes no more."""
+    return code == RESOURCE_EXHAUSTED or any(words in (message or "") for words in _FULL)
 
 
 def full(message: str | None, cluster: ClusterConfig) -> GGError:

@@ -135,8 +135,9 @@ class Channel:
                 return once()
             except grpc.RpcError as error:
                 code = errors.code_of(error)
-                if pause is None or code not in errors.PASSING:
-                    raise errors.error_of(code, _details(error), what, self.cluster) from error
+                said = _details(error)
+                if pause is None or code not in errors.PASSING or errors.is_full(code, said):
+                    raise errors.error_of(code, said, what, self.cluster) from error
                 time.sleep(pause)
         raise AssertionError
 
