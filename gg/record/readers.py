@@ -54,6 +54,14 @@ class ForceService(Protocol):
         ...
 
 
+def refused(tool: bytes, unmade: bytes) -> bytes:
+    """The reply to a call that reads `unmade`, whose command has failed after it was said to have gone well: whoever had been told
+    the truth would not have come this far, and what the tool would say of it is beside the point.
+    """
+    text = b"gg: %s is not run: the command that was to make %s has failed\n" % (os.path.basename(tool), unmade)
+    return protocol.reply_exit(1, b"", text)
+
+
 class Readers:
     """Answers those who read, in one session."""
 
@@ -101,7 +109,11 @@ class Readers:
             return
 
         def then(forced: ReaderAnswer) -> None:
-            reply(protocol.reply_exit(forced.status, b"", forced.stderr) if forced.status else go)
+            unmade = next(filter(self._is_unmade, waiting), None) if forced.undone else None
+            if forced.status:
+                reply(protocol.reply_exit(forced.status, b"", forced.stderr))
+            else:
+                reply(refused(call.tool.path, unmade) if unmade is not None else go)
 
         self._calls.forced += len(waiting)
         self._forces.force(waiting, then, call.tool.path)

@@ -16,6 +16,7 @@ from gg.record import protocol
 from gg.record.called_tools import CalledTools, operands
 from gg.record.outputs import named
 from gg.record.protocol import Op, RecorderRequest, SendReply
+from gg.record.readers import refused
 
 if TYPE_CHECKING:
     from gg.record.calls import CallCounts
@@ -66,7 +67,8 @@ class Recorder:
         answer = self._modelling.answer(call, called.request)
         unmade = self._unmade(call, answer) if self._ledger.has_unmade else b""
         if unmade:
-            reply(self._refused(called.name, call, unmade))
+            self._calls.ran(call.tool.name, "what it reads was not made", probe=False, argv=call.argv, cwd=call.cwd)
+            reply(refused(called.name, unmade))
         elif isinstance(answer, RunReal):
             self._reads.run_real(call, answer, reply)
         else:
@@ -84,16 +86,8 @@ class Recorder:
         else:
             reply(protocol.reply_exit(0))
 
-    def _refused(self, name: bytes, call: Call, unmade: bytes) -> bytes:
-        """The reply to a call that reads `unmade`, which was not made."""
-        self._calls.ran(call.tool.name, "what it reads was not made", probe=False, argv=call.argv, cwd=call.cwd)
-        text = b"gg: %s is not run: the command that was to make %s has failed\n" % (os.path.basename(name), unmade)
-        return protocol.reply_exit(1, b"", text)
-
     def _unmade(self, call: Call, answer: Deferrable | RunReal) -> bytes:
-        """Which file that the call reads was to be made by one that has failed after it was said to have gone well; empty: none.
-        Whoever had been told the truth would not have come this far, and what the tool would say of it is beside the point.
-        """
+        """Which file that the call reads was to be made by one that has failed after it was said to have gone well; empty: none."""
         if not isinstance(answer, RunReal):
             reads: Sequence[bytes] = answer.captured.draft.inputs
         elif answer.reads:

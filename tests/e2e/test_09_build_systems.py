@@ -269,3 +269,46 @@ def deps(project: Project, where: Path) -> dict[str, list[str]]:
             assert "VALID" in head, head
             found[head.partition(":")[0]] = sorted(line.strip() for line in lines)
     return found
+
+
+DEBIAN = {
+    "control": "Source: tiny\nSection: misc\nPriority: optional\nMaintainer: A <a@b.example>\n"
+    "Build-Depends: debhelper-compat (= 13)\nStandards-Version: 4.6.2\n\n"
+    "Package: tiny\nArchitecture: any\nDepends: ${shlibs:Depends}, ${misc:Depends}\nDescription: tiny\n Tiny.\n",
+    "changelog": "tiny (1) unstable; urgency=low\n\n  * One.\n\n -- A <a@b.example>  Mon, 02 Jan 2023 00:00:00 +0000\n",
+    "rules": "#!/usr/bin/make -f\n%:\n\tdh $@\n",
+}
+
+
+def test_debhelper(project: Project) -> None:
+    """Scripts in Perl that end when a command fails: calls below them wait. What dh makes behind a build that fails goes."""
+    for name, text in DEBIAN.items():
+        project.write(f"debian/{name}", text)
+    project.path("debian/rules").chmod(0o755)
+    project.write("a.c", "int a(void) { return 1; }\n")
+    project.write("main.c", "int a(void);\nint main(void) { return a() - 1; }\n")
+    project.write(
+        "Makefile",
+        "tiny: main.o a.o\n\tgcc -g -o $@ main.o a.o\n%.o: %.c\n\tgcc -g -c -o $@ $<\n"
+        "install:\n\tinstall -D tiny $(DESTDIR)/usr/bin/tiny\nclean:\n\trm -f *.o tiny\n",
+    )
+    build = ("dpkg-buildpackage", "-b", "-us", "-uc", "-d")
+    project.run(*build)
+    packages = sorted(project.root.parent.glob("tiny*.deb"))
+    expected = [path.read_bytes() for path in packages]
+    assert len(packages) == 2
+    told = project.infer(*build).text
+    project.forced()
+    assert [path.read_bytes() for path in packages] == expected
+    assert "may go on if it fails" not in told, told
+    assert "recorded 6 thunks" in told, told  # strip and objcopy by dh_strip among them
+
+    project.run("debian/rules", "clean")
+    project.write("a.c", "int a(void) { broken }\n")
+    project.infer("debian/rules", "build", status=None)
+    project.force(status=None)
+    assert not project.path("debian/debhelper-build-stamp").exists()
+    project.write("a.c", "int a(void) { return 1; }\n")
+    project.infer("debian/rules", "build")
+    project.force()
+    project.run("./tiny")

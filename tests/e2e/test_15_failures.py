@@ -492,3 +492,16 @@ def test_who_adds_where_the_failure_is_dropped_makes_the_file(project: Project) 
     project.infer("make")
     project.force()
     project.assert_tree(expected)
+
+
+def test_what_runs_for_real_on_what_was_not_made(project: Project) -> None:
+    """Its input is made for it, and fails: plainly nobody would have come so far, and the tool says nothing of it."""
+    project.write("x.c", "int x(void) { broken }\n")
+    project.write("Makefile", "x.o: x.c\n\tgcc -c -o part.o $<\n\tgcc -r -o $@ part.o\n")
+    os.symlink("elsewhere.o", project.path("x.o"))
+    recorded = project.infer("make", status=None)
+    assert recorded.status
+    assert b"broken" in recorded.stderr
+    assert b"gcc is not run: the command that was to make" in recorded.stderr
+    assert b"No such file" not in recorded.stderr
+    assert b"cannot find" not in recorded.stderr

@@ -29,6 +29,10 @@ _LANGUAGES = regex(
 )
 _BUILDERS = (b"scons", b"waf", b"meson", b"ninja", b"libtool", b"gg-infer")
 """Scripts that end when a command fails."""
+_DEBHELPER = regex(rb"/usr/bin/(?:dpkg-buildpackage|debuild|dh|dh_\w+)$")
+"""Debian's scripts, which do too: from debhelper's `doit` and dpkg-buildpackage's `run_cmd`."""
+_LEVEL, _LEVEL_IN_CONTROL = regex(rb"^\s*(\d+)"), regex(rb"debhelper-compat\s*\(\s*=\s*(\d+)")
+_DEBIAN_STAMP = b"debian/debhelper-build-stamp"  # what dh makes behind the build, and then never builds again
 _DEEP = 24
 
 SHELL = "a shell goes another way if it fails"
@@ -138,13 +142,23 @@ class Branches:
             facts = self._makefiles.of(words, processes.directory(pid))
             process.ignored = [b".*"] if ignores else facts.ignored
             process.by_hand, process.needed = facts.by_hand, facts.needed
-        elif _LANGUAGES.match(name) and not any(os.path.basename(w).startswith(_BUILDERS) for w in words[:3]):
-            process.acts = True
+        elif _LANGUAGES.match(name):
+            self._look_at_script(process, pid)
         elif name == b"find":
             process.goes_on = b"+" not in words
         else:
             process.acts = processes.program(pid).startswith(self._root) and not tool_name(name)
         return process
+
+    def _look_at_script(self, process: _Process, pid: int) -> None:
+        """What an interpreter of a scripting language does: anything, unless the script is known."""
+        scripts = process.words[1:3]
+        if any(map(_DEBHELPER.match, scripts)):
+            directory = processes.directory(pid)
+            process.acts = any(_old_debhelper(directory) for path in scripts if path.endswith(b"/dh"))
+            process.by_hand = [(b".*", os.path.join(directory, _DEBIAN_STAMP))]
+        else:
+            process.acts = not any(os.path.basename(word).startswith(_BUILDERS) for word in process.words[:3])
 
     def _text(self, pid: int, name: bytes, words: Sequence[bytes]) -> shelltext.ShellFacts:
         """What the text of a shell does."""
@@ -166,6 +180,19 @@ class Branches:
         if key not in self._scripts:
             self._scripts[key] = _read(invoked.read(path), options, ALL)
         return self._scripts[key]
+
+
+def _old_debhelper(directory: bytes) -> bool:
+    """Whether dh goes by logs of what it has done, of which none may be wrong: up to compatibility level 9."""
+    for name, level in ((b"debian/compat", _LEVEL), (b"debian/control", _LEVEL_IN_CONTROL)):
+        try:
+            with open(os.path.join(directory, name), "rb") as file:
+                found = level.search(file.read())
+        except OSError:
+            continue
+        if found:
+            return int(found[1]) < 10
+    return True
 
 
 def _read(text: bytes, options: invoked.ShellOptions, lasting: int) -> shelltext.ShellFacts:
