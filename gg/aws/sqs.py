@@ -5,6 +5,7 @@ What may pass is `Passing`; what is wrong with the set-up is SetupError or Acces
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 from gg.aws.failures import RequestContext, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.trouble import NoAnswer
-from gg.errors import FormatError, SetupError
+from gg.errors import FormatError, GGError, SetupError
 
 MOST_MESSAGE = 256 << 10  # bytes of one message, and of all in a batch
 MOST_WAIT_S = 20
 _BATCH = 10
+_AT_ONCE = 8  # batches
 _MARGIN_S = 15.0
 _MOST_ANSWER = 8 << 20
 _NO_QUEUE = ("QueueDoesNotExist", "NonExistentQueue")
@@ -54,14 +56,27 @@ class Queues:
         await self._call("DeleteQueue", QueueUrl=url)
 
     async def send(self, url: str, bodies: Sequence[str]) -> list[str]:
-        """Send messages; why each was refused, empty for those that were not."""
+        """Send messages; why each was refused, empty for those that were not. What befalls all of them is raised."""
         refused = [""] * len(bodies)
-        for some in _batches(bodies):
-            entries = [{"Id": str(n), "MessageBody": bodies[n]} for n in some]
-            answer = await self._call("SendMessageBatch", QueueUrl=url, Entries=entries)
-            for each in answer.get("Failed", ()):
-                refused[int(each["Id"])] = str(each.get("Message") or each.get("Code") or "refused")
+        batches = list(_batches(bodies))
+        found: list[dict[int, str] | BaseException] = []
+        for at in range(0, len(batches), _AT_ONCE):
+            work = [self._send_some(url, bodies, each) for each in batches[at : at + _AT_ONCE]]
+            found += await asyncio.gather(*work, return_exceptions=True)
+        for some, why in zip(batches, found, strict=True):
+            if isinstance(why, BaseException):
+                if not isinstance(why, GGError) or all(isinstance(each, BaseException) for each in found):
+                    raise why
+                why = dict.fromkeys(some, why.what)
+            for n, what in why.items():
+                refused[n] = what
         return refused
+
+    async def _send_some(self, url: str, bodies: Sequence[str], some: Sequence[int]) -> dict[int, str]:
+        entries = [{"Id": str(n), "MessageBody": bodies[n]} for n in some]
+        answer = await self._call("SendMessageBatch", QueueUrl=url, Entries=entries)
+        failed = answer.get("Failed", ())
+        return {int(each["Id"]): str(each.get("Message") or each.get("Code") or "refused") for each in failed}
 
     async def receive(self, url: str, most: int, wait_s: int, visible_after_s: int) -> list[Message]:
         """Up to ten messages, as soon as there is one, or none after `wait_s`."""

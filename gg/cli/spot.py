@@ -136,7 +136,7 @@ def down(dry_run: bool, region: str | None, name: str, arch: str, debug: bool) -
 def status(region: str | None, name: str, arch: str, debug: bool) -> int:
     """Which machines there are, what they cost an hour, and how much work waits."""
     from gg.deploy.spot import instances
-    from gg.deploy.spot.lasting import queue_url
+    from gg.deploy.spot.lasting import queue_url, run_queues
 
     session, plan = plan_of("", region, name, arch, None)
     ec2, sqs = _calls(session, "ec2", dry=True), _calls(session, "sqs", dry=True)
@@ -151,8 +151,11 @@ def status(region: str | None, name: str, arch: str, debug: bool) -> int:
         click.echo(_line(machine, prices.get((machine.type, machine.zone))))
     known = [prices[m.type, m.zone] for m in machines if (m.type, m.zone) in prices]
     click.echo(f"{len(machines)} machines, {sum(m.cpus for m in machines)} processors, ${sum(known):.2f} an hour")
-    waiting, taken = _depth(sqs, url)
-    click.echo(f"queue {plan.queue}: {waiting} thunks wait, {taken} are taken")
+    builds = run_queues(sqs, plan, "build")
+    waiting, taken = (
+        (sum(each) for each in zip(*[_depth(sqs, build) for build in builds], strict=True)) if builds else (0, 0)
+    )
+    click.echo(f"{len(builds)} builds: {waiting} thunks wait, {taken} are taken")
     return 0
 
 
@@ -162,10 +165,10 @@ def _line(machine: Instance, price: float | None) -> str:
     return f"  {machine.id:20} {machine.type:14} {machine.zone:12} {machine.state:8} {minutes:4} min {cost}".rstrip()
 
 
-def _depth(sqs: AwsService, url: str) -> tuple[str, str]:
+def _depth(sqs: AwsService, url: str) -> tuple[int, int]:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     found = sqs.ask("get_queue_attributes", QueueUrl=url, AttributeNames=names).get("Attributes", {})
-    return found.get(names[0], "?"), found.get(names[1], "?")
+    return int(found.get(names[0], 0)), int(found.get(names[1], 0))
 
 
 def _calls(session: Any, service: str, *, dry: bool) -> AwsService:

@@ -1,8 +1,13 @@
 """What coordinators and workers write to each other through queues: JSON texts. Version 1.
 
+  call     {"v": 1, "build": HEX, "call": NUMBER, "weight": NUMBER}
   job      {"v": 1, "id": TEXT, "reply": URL of a queue, "request": base64 of a request (`gg.wire.request`)}
   answer   {"v": 1, "id": TEXT, "worker": TEXT, "what": "reply", "data": base64 of a reply (`gg.wire.reply`)}
            {"v": 1, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+
+A call lies in the queue that all workers of a fleet read, and none of them takes it away: it says that a build has work, in a
+queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. Jobs are in
+the builds' queues, which workers take from in turn.
 
 "started" says that a job has been running for a while, again and again; "back" that it was given back unfinished.
 """
@@ -12,6 +17,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from typing import NamedTuple
 
 from gg.errors import FormatError
@@ -20,7 +26,18 @@ MOST = 256 << 10  # bytes of a letter
 MOST_REQUEST = 180 << 10  # bytes of a request that fits into one
 MOST_REPLY = 180 << 10
 _MOST_ID = 200
+CALL_S = 15.0  # between two calls of a build
+_MOST_WEIGHT = 8.0
+_BUILD = re.compile(r"[0-9a-f]{8,32}")
 _WHAT = frozenset({"reply", "started", "back"})
+
+
+class CallLetter(NamedTuple):
+    """`weight`: what the build gets of workers, compared with other builds."""
+
+    build: str
+    number: int
+    weight: float = 1.0
 
 
 class JobLetter(NamedTuple):
@@ -38,6 +55,26 @@ class AnswerLetter(NamedTuple):
     worker: str
     what: str
     data: bytes = b""
+
+
+def build_queue(jobs: str, build: str) -> str:
+    """The name of a build's own queue. `jobs`: that of the queue for all."""
+    return f"{jobs[:40]}-build-{build}"
+
+
+def encode_call(call: CallLetter) -> str:
+    return json.dumps({"v": 1, "build": call.build, "call": call.number, "weight": call.weight})
+
+
+def decode_call(text: str) -> CallLetter:
+    """FormatError. No weight is more than eight times that of another build, or less than an eighth."""
+    found = _decoded(text)
+    build, number, weight = _text(found, "build"), found.get("call"), found.get("weight")
+    if not _BUILD.fullmatch(build) or type(number) is not int or not 0 <= number < 1 << 53:
+        raise _damaged()
+    if not isinstance(weight, int | float) or weight != weight:
+        raise _damaged()
+    return CallLetter(build, number, min(max(float(weight), 1 / _MOST_WEIGHT), _MOST_WEIGHT))
 
 
 def encode_job(job: JobLetter) -> str:

@@ -1,6 +1,9 @@
-"""A worker that takes jobs from a queue of SQS, as many as its slots can begin, and answers to the queue that each job names.
+"""A worker that takes jobs from queues of SQS, as many as its slots can begin, and answers to the queue that each job names.
 
-A job stays in the queue, unseen by others, for as long as this worker says every few seconds that it is still at it; when the
+What builds there are it hears from the calls in the queue that all workers read, which none of them takes away; each build
+has its jobs in a queue of its own, and `gg.worker.heard_builds` says how many are asked for of which.
+
+A job stays in its queue, unseen by others, for as long as this worker says every few seconds that it is still at it; when the
 worker dies it is seen again, and another one takes it. It is deleted once its answer has been sent: it may be done twice, and
 is never lost. A job that comes for the third time has had two workers die of it: it runs no more, and that is its answer.
 """
@@ -16,33 +19,48 @@ from contextlib import suppress
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.errors import FormatError, GGError
 from gg.schedule.events import Fault
-from gg.wire.letters import MOST_REPLY, AnswerLetter, JobLetter, decode_job, encode_answer
+from gg.wire.letters import MOST_REPLY, AnswerLetter, JobLetter, build_queue, decode_call, decode_job
 from gg.wire.reply import Refused, Reply, WorkerInfo, encode_reply
 from gg.wire.request import Request, decode_request
+from gg.worker.heard_builds import Build, Builds
+from gg.worker.job_answers import PAUSES_S, JobAnswers
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import SlotRequest, Slots
 
 VISIBLE_AFTER_S = 60
 _BEAT_S = 10.0
 _MOST_RECEIVED = 2
-_PAUSES_S = (0.2, 1.0, 5.0, 15.0)
-_FLUSH_S = 0.01
+_HEAR_S = 0.5  # between two looks at calls, while there are some
+_WAIT_S = 2  # for a build's next job: a worker that dies meanwhile may be sent some
+_AGAIN_S = 0.25  # before one that could begin nothing asks again
 _SEND_S = 30.0
+
+
+class _Source:
+    """A build, its queue, and what it is to be told."""
+
+    def __init__(self, build: Build, url: str, outbox: JobAnswers) -> None:
+        self.build = build
+        self.url = url
+        self.outbox = outbox
+        self.room = asyncio.Event()
+        self.task: asyncio.Task[None] | None = None
 
 
 class _Taken:
     """A job that was received and is not answered."""
 
-    __slots__ = ("handle", "job", "since")
+    __slots__ = ("handle", "job", "since", "source")
 
-    def __init__(self, message: Message, job: JobLetter) -> None:
+    def __init__(self, message: Message, job: JobLetter, source: _Source) -> None:
         self.handle = message.handle
         self.job = job
+        self.source = source
         self.since = 0.0  # when it was begun
 
 
 class QueueWorker:
-    """In one event loop. `name`: this worker, to coordinators. `version`: of gg."""
+    """In one event loop. `url`: the queue that all workers read. `name`: this worker, to coordinators. `version`: of gg."""
 
     def __init__(
         self,
@@ -61,11 +79,9 @@ class QueueWorker:
         self._name = name
         self._version = version
         self._say = say
+        self._builds = Builds(slots.cpus)
+        self._sources: dict[str, _Source] = {}
         self._taken: dict[str, _Taken] = {}
-        self._answers: dict[str, list[str]] = {}  # by queue
-        self._over: list[str] = []  # handles, to be deleted with the next answers
-        self._room = asyncio.Event()
-        self._to_send = asyncio.Event()
         self._leaving = False
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
@@ -73,137 +89,174 @@ class QueueWorker:
         self.served = 0
 
     def start(self) -> None:
-        self._tasks = [self._loop.create_task(work) for work in (self._receive(), self._send(), self._beat())]
+        self._tasks = [self._loop.create_task(work) for work in (self._hear(), self._beat())]
 
     async def leave(self, seconds: float) -> None:
         """Take nothing more, let what runs end for so long, give back the rest, and have all of that said."""
         self._leaving = True
         self._tasks[0].cancel()
+        self._look_again()
+        asking = [source.task for source in self._sources.values() if source.task]
         await self._loop.run_in_executor(None, self._slots.leave, seconds)
-        await asyncio.sleep(2 * _FLUSH_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_SEND_S):
-                while self._answers or self._over or self._to_send.is_set():
-                    await asyncio.sleep(_FLUSH_S)
-        for task in self._tasks:
+        if asking:
+            await asyncio.wait(asking, timeout=2 * _WAIT_S)  # what they still bring is given back
+        await asyncio.gather(*[source.outbox.close(_SEND_S) for source in self._sources.values()])
+        for task in [*self._tasks, *asking]:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *asking, return_exceptions=True)
         await self._queues.close()
+
+    # Builds
+
+    async def _hear(self) -> None:
+        """Listen to the calls, which stay where they are."""
+        trouble = 0
+        while not self._leaving:
+            try:
+                found = await self._queues.receive(self._url, 10, MOST_WAIT_S, 0)
+                await self._queues.delete(self._url, [each.handle for each in found if not self._heard(each)])
+                trouble = 0
+                await asyncio.sleep(_HEAR_S if found else 0)
+            except GGError as error:
+                self._say(f"cannot hear of work: {error.what}")
+                await asyncio.sleep(PAUSES_S[min(trouble, len(PAUSES_S) - 1)])
+                trouble += 1
+            for build in self._builds.silent(time.monotonic()):
+                self._end(build)
+
+    def _heard(self, message: Message) -> bool:
+        """Whether it is to stay."""
+        try:
+            call = decode_call(message.body)
+        except FormatError as error:
+            self._say(f"a message that is no call is deleted: {error.what}")
+            return False
+        build = self._builds.hear(call, time.monotonic())
+        if build is not None:
+            before, _, jobs = self._url.rpartition("/")
+            url = f"{before}/{build_queue(jobs, build.name)}"
+            self._sources[build.name] = source = _Source(build, url, JobAnswers(self._queues, url, self._say))
+            source.task = self._loop.create_task(self._receive(source))
+        return not self._builds.is_old(call)
+
+    def _end(self, build: Build) -> None:
+        """Its queue is gone, or it has not called for long: nobody waits for what it has here."""
+        self._builds.end(build)
+        source = self._sources.pop(build.name, None)
+        if source is not None:
+            source.room.set()
+            self._tasks.append(self._loop.create_task(self._drop(source)))
+        self._look_again()
+
+    async def _drop(self, source: _Source) -> None:
+        await self._loop.run_in_executor(None, self._slots.drop, source.build.name)
+        await source.outbox.close(_SEND_S)
 
     # Taking
 
-    async def _receive(self) -> None:
-        trouble = 0
-        while not self._leaving:
-            free = self._slots.cpus - self._slots.under_way
-            if free <= 0:
-                self._room.clear()
-                await self._room.wait()
+    async def _receive(self, source: _Source) -> None:
+        """Take jobs of one build."""
+        build, trouble = source.build, 0
+        while build in self._builds and not self._leaving:
+            source.room.clear()
+            most, full = self._builds.wanted(build), self._builds.full
+            if most <= 0:
+                await source.room.wait()
                 continue
             try:
-                found = await self._queues.receive(self._url, free, MOST_WAIT_S, VISIBLE_AFTER_S)
+                found = await self._queues.receive(source.url, most, 0 if full else _WAIT_S, VISIBLE_AFTER_S)
                 trouble = 0
+                for message in found:
+                    self._take(message, source)
+                if self._leaving:
+                    await self._queues.keep(source.url, [message.handle for message in found], 0)
             except GGError as error:
+                if "there is no queue" in error.what:
+                    self._end(build)
+                    return
                 self._say(f"cannot take work: {error.what}")
-                await asyncio.sleep(_PAUSES_S[min(trouble, len(_PAUSES_S) - 1)])
+                await asyncio.sleep(PAUSES_S[min(trouble, len(PAUSES_S) - 1)])
                 trouble += 1
                 continue
-            for message in found:
-                self._take(message)
+            if full and not found:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(source.room.wait(), _AGAIN_S)
 
-    def _take(self, message: Message) -> None:
+    def _look_again(self) -> None:
+        for source in self._sources.values():
+            source.room.set()
+
+    def _take(self, message: Message, source: _Source) -> None:
+        if self._leaving:
+            return
         try:
             job = decode_job(message.body)
             request = decode_request(job.request)
         except FormatError as error:
             self._say(f"a message that is no job is deleted: {error.what}")
-            self._finish_with(message.handle)
+            source.outbox.finish_with(message.handle)
             return
         known = self._taken.get(job.id)
         if known is not None:  # it was delivered twice; the newer handle is the one that counts
             known.handle = message.handle
             return
-        self._taken[job.id] = taken = _Taken(message, job)
+        self._taken[job.id] = taken = _Taken(message, job, source)
+        source.build.held += 1
         if message.received > _MOST_RECEIVED:
-            self._done(job.id, self._refusal(request, job))
-            return
-        memory = self._slots.memory if message.received > 1 else request.limits.memory
+            self._done(job.id, self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", job, request))
+        else:
+            self._submit(taken, request, alone=message.received > 1)
 
+    def _submit(self, taken: _Taken, request: Request, *, alone: bool) -> None:
         def started() -> None:
             self._loop.call_soon_threadsafe(self._started, taken)
 
         def done(reply: bytes | None) -> None:
-            self._loop.call_soon_threadsafe(self._done, job.id, reply)
+            self._loop.call_soon_threadsafe(self._done, taken.job.id, reply)
 
+        build = taken.source.build
+        memory = self._slots.memory if alone else request.limits.memory
         relay = self._bucket.relay(request.place, request.packs)
-        self._slots.submit(SlotRequest("queue", next(self._numbers), job.request, memory, relay, started, done))
+        number = next(self._numbers)
+        self._slots.submit(
+            SlotRequest(build.name, number, taken.job.request, memory, relay, started, done, build.weight)
+        )
 
-    def _refusal(self, request: Request, job: JobLetter) -> bytes:
-        died = Refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it")
-        results = tuple([died] * len(request.tasks))
+    def _refused(self, fault: Fault, why: str, job: JobLetter, request: Request) -> bytes:
+        results = tuple([Refused(fault, why)] * len(request.tasks))
         return encode_reply(Reply(WorkerInfo(self._version, self._name), results), job.request)
 
     def _started(self, taken: _Taken) -> None:
         taken.since = time.monotonic()
+        taken.source.build.running += 1
+        self._look_again()
 
     def _done(self, id: str, reply: bytes | None) -> None:
         taken = self._taken.pop(id, None)
-        self._room.set()
         if taken is None:
             return
+        source, build = taken.source, taken.source.build
+        build.held -= 1
+        if taken.since:
+            build.running -= 1
+            self._builds.took(time.monotonic() - taken.since)
+        self._look_again()
         self.served += reply is not None
         if reply is not None and len(reply) > MOST_REPLY:
             request = decode_request(taken.job.request)
-            big = Refused(Fault.TOO_BIG, "what it printed is too big for a message")
-            results = tuple([big] * len(request.tasks))
-            reply = encode_reply(Reply(WorkerInfo(self._version, self._name), results), taken.job.request)
+            reply = self._refused(Fault.TOO_BIG, "what it printed is too big for a message", taken.job, request)
         what = "back" if reply is None else "reply"
-        self._tell(taken, AnswerLetter(id, self._name, what, reply or b""))
-        self._finish_with(taken.handle)
-
-    def _tell(self, taken: _Taken, answer: AnswerLetter) -> None:
-        self._answers.setdefault(taken.job.reply, []).append(encode_answer(answer))
-        self._to_send.set()
-
-    def _finish_with(self, handle: str) -> None:
-        self._over.append(handle)
-        self._to_send.set()
-
-    # Saying
-
-    async def _send(self) -> None:
-        """Send answers, many together, and only then delete their jobs."""
-        while True:
-            await self._to_send.wait()
-            await asyncio.sleep(_FLUSH_S)
-            answers, over = self._answers, self._over
-            self._answers, self._over = {}, []
-            await asyncio.gather(*[self._send_to(url, bodies) for url, bodies in answers.items()])
-            with suppress(GGError):  # then somebody does them again, and nobody waits for that
-                await self._queues.delete(self._url, over)
-            if not self._answers and not self._over:
-                self._to_send.clear()
-
-    async def _send_to(self, url: str, bodies: list[str]) -> None:
-        """A queue that is gone was that of a coordinator who is."""
-        for pause in _PAUSES_S:
-            try:
-                refused = await self._queues.send(url, bodies)
-                bodies = [body for body, why in zip(bodies, refused, strict=True) if why]
-                if not bodies:
-                    return
-            except GGError as error:
-                if "there is no queue" in error.what:
-                    return
-                self._say(f"cannot answer: {error.what}")
-            await asyncio.sleep(pause)
+        source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, what, reply or b""))
+        source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
         """Keep the jobs that are here from others, and say to who waits that they are at work."""
         while True:
             await asyncio.sleep(_BEAT_S)
-            with suppress(GGError):
-                await self._queues.keep(self._url, [taken.handle for taken in self._taken.values()], VISIBLE_AFTER_S)
+            kept: dict[str, list[str]] = {}
             for id, taken in self._taken.items():
+                kept.setdefault(taken.source.url, []).append(taken.handle)
                 if taken.since:
-                    self._tell(taken, AnswerLetter(id, self._name, "started"))
+                    taken.source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, "started"))
+            keeping = [self._queues.keep(url, handles, VISIBLE_AFTER_S) for url, handles in kept.items()]
+            await asyncio.gather(*keeping, return_exceptions=True)

@@ -28,7 +28,9 @@ _END_S = 10.0
 
 
 class SlotRequest(NamedTuple):
-    """One request. `owner` and `number` name it. `memory`: bytes that it is expected to need, 0 if nobody knows."""
+    """One request. `owner` and `number` name it. `memory`: bytes that it is expected to need, 0 if nobody knows. `weight`: its
+    owner's.
+    """
 
     owner: Hashable
     number: int
@@ -37,6 +39,7 @@ class SlotRequest(NamedTuple):
     relay: Relay
     started: Callable[[], None]
     done: Callable[[bytes | None], None]
+    weight: float = 1.0
 
 
 class Handler(Protocol):
@@ -97,7 +100,8 @@ class Slots:
             refused = self._leaving or id in self._work
             if not refused:
                 self._work[id] = work
-                self._admission.add(work.owner, id, min(work.memory or _DEFAULT_MEMORY, self.memory))
+                memory = min(work.memory or _DEFAULT_MEMORY, self.memory)
+                self._admission.add(work.owner, id, memory, weight=work.weight, now=time.monotonic())
                 if not self._free and len(self._threads) < self.cpus:
                     self._add_thread()
                 self._change.notify()
@@ -173,7 +177,7 @@ class Slots:
             self._free += 1
             try:
                 while not self._closed:
-                    id = self._admission.next()
+                    id = self._admission.next(time.monotonic())
                     if id is not None:
                         assert isinstance(id, tuple)
                         stop = threading.Event()
@@ -200,8 +204,8 @@ class Slots:
         id = (work.owner, work.number)
         with self._change:
             del self._running[id], self._work[id]
-            self._admission.ended(id)
             self._busy_until = time.monotonic()
+            self._admission.ended(id, self._busy_until)
             self._change.notify_all()
         work.done(None if stop.is_set() else reply)
 

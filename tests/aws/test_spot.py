@@ -60,8 +60,9 @@ class Cloud:
                 process.terminate()
             process.communicate(timeout=SECONDS)
 
-    def replies(self) -> list[str]:
-        return [url for url in self.sqs.list_queues().get("QueueUrls", []) if self.name in url and "-replies-" in url]
+    def of_runs(self) -> list[str]:
+        found = self.sqs.list_queues().get("QueueUrls", [])
+        return [url for url in found if self.name in url and url.rpartition("/")[2] != self.name]
 
 
 @pytest.fixture
@@ -84,11 +85,12 @@ def test_the_same_bytes_through_queues(project: Project, cloud: Cloud) -> None:
     units(project, 4)
     expected, _ = project.plain("make")
     project.infer("make")
+    project.env["GG_QUEUE"] += "?weight=2"
     with cloud.worker(0, "--jobs", "2"):
         forced = project.forced("--engine", "spot", "--fallback", "never")
     project.assert_tree(expected)
     assert {e["engine"] for e in forced.events if e["event"] == "thunk-done"} == {"spot"}
-    assert cloud.replies() == []  # taken down when the run was over
+    assert cloud.of_runs() == []  # taken down when the run was over
 
 
 def test_an_interruption_is_noticed(project: Project, cloud: Cloud) -> None:
@@ -124,6 +126,8 @@ def test_without_a_queue_or_a_store(project: Project, cloud: Cloud) -> None:
     project.infer("make")
     result = project.run(SCRIPTS / "gg-force", "--engine", "spot", status=78, env={"GG_QUEUE": "nothing-such"})
     assert b"there is no queue nothing-such" in result.stderr
+    result = project.run(SCRIPTS / "gg-force", "--engine", "spot", status=64, env={"GG_QUEUE": "jobs?weight=-1"})
+    assert b"'jobs?weight=-1' is no queue" in result.stderr
     result = project.run(SCRIPTS / "gg-force", "--engine", "spot", status=78, env={"GG_QUEUE": ""})
     assert b"the spot engine needs a queue" in result.stderr
     result = project.run(SCRIPTS / "gg-force", "--engine", "spot", status=78, env={"GG_STORAGE_URI": ""})

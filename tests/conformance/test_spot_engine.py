@@ -47,9 +47,10 @@ def test_delivered_twice_and_answered_twice(spot: SpotSubject) -> None:
     answers = Answers(engine, spot.graph)
     try:
         answers.submit(1, spot.concat("out", "x"))
-        (job,) = _received(spot, spot.url)
+        url = spot.jobs()
+        (job,) = _received(spot, url)
         for _ in range(2):
-            spot.loop.run(spot.queues.send(spot.url, [encode_job(job)]))
+            spot.loop.run(spot.queues.send(url, [encode_job(job)]))
             time.sleep(0.1)
         spot.worker(1)
         assert isinstance(answers.next().result, Reduction)
@@ -65,7 +66,7 @@ def test_the_third_time_is_the_last(spot: SpotSubject) -> None:
     try:
         answers.submit(1, spot.concat("out", "x"))
         for _ in range(2):
-            _received(spot, spot.url, seconds=0)
+            _received(spot, spot.jobs(), seconds=0)
         spot.worker(1)
         result = answers.next().result
         assert isinstance(result, Failure)
@@ -115,14 +116,43 @@ def test_silence_is_told_and_ends(spot: SpotSubject) -> None:
         engine.close()
 
 
-def test_what_is_no_job_is_deleted(spot: SpotSubject) -> None:
-    spot.loop.run(spot.queues.send(spot.url, ["nonsense", '{"v": 2}', "[]"]))
-    worker = spot.worker(1)
-    end = time.monotonic() + PATIENCE
-    while len(worker.said) < 3:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    assert all("no job" in said for said in worker.said)
+def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
+    """In the queue for all and in a build's own."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        for url in (spot.jobs(), spot.url):
+            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 2}', "[]"]))
+        worker = spot.worker(1)
+        assert isinstance(answers.next().result, Reduction)
+        end = time.monotonic() + PATIENCE
+        while len(worker.said) < 6:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert [sum(f"no {kind}" in said for said in worker.said) for kind in ("call", "job")] == [3, 3]
+    finally:
+        engine.close()
+
+
+def test_many_jobs_of_one_build_are_in_nobodys_way(spot: SpotSubject) -> None:
+    """Of two builds on one slot the second, which comes when the first has queued many, has every other turn."""
+    engines = [spot.engine_alone(100) for _ in range(2)]
+    first, second = (Answers(engine, spot.graph) for engine in engines)
+    try:
+        for number in range(40):
+            first.submit(number, spot.wait(f"first{number}", 0.1))
+        worker = spot.worker(1)
+        assert isinstance(first.next().result, Reduction)
+        before = worker.worker.served
+        for number in range(8):
+            second.submit(number, spot.wait(f"second{number}", 0.1))
+        for _ in range(8):
+            assert isinstance(second.next().result, Reduction)
+        assert worker.worker.served - before < 30
+    finally:
+        for engine in engines:
+            engine.close()
 
 
 def _received(spot: SpotSubject, url: str, seconds: int = 60) -> list[JobLetter]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,9 @@ class FakeHandler:
         thunk = decode_thunk(task.thunk)
         if thunk.argv[0] == b"hang":
             return self._hang(task, stop), []
+        if thunk.argv[0] == b"wait":
+            time.sleep(float(thunk.argv[1]))
+            thunk = thunk._replace(argv=(b"concat", thunk.argv[1]))
         raw = request.objects if request.codec == RAW else decompress(request.objects, 1 << 28)
         objects = {BlobId.of(data): data for _, data in decode_objects(raw)}
         for file in (*thunk.entries, *task.extra):

@@ -13,6 +13,7 @@ from gg.aws.loop import LoopThread
 from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.aws.sqs import Queues
+from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
@@ -24,6 +25,7 @@ from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
 from gg.wire import frames
+from gg.wire.letters import build_queue, decode_call
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
@@ -103,6 +105,16 @@ class SpotSubject(PretendedCommands):
         worker = ReadingWorker(self.where / f"worker{len(self.workers)}", self.port, self.url, cpus)
         self.workers.append(worker)
         return worker
+
+    def jobs(self) -> str:
+        """URL of the queue of the build that has called."""
+        (message,) = self.loop.run(self.queues.receive(self.url, 10, 20, 0))
+        before, _, name = self.url.rpartition("/")
+        return f"{before}/{build_queue(name, decode_call(message.body).build)}"
+
+    def wait(self, name: str, seconds: float) -> ThunkId:
+        """A thunk that takes so long."""
+        return self.graph.thunk(name, ["wait", str(seconds)])
 
     def engine(self, slots: int = 2) -> LambdaEngine:
         self.worker(slots)

@@ -113,3 +113,70 @@ def test_every_task_runs_once_within_the_limits(cpus: int, tasks: list[tuple[str
             break
         admission.ended(random.choice(running))
     assert sorted(map(str, ran)) == sorted(map(str, sizes))
+
+
+def had(
+    seconds: dict[str, float], until: float, *, cpus: int = 1, weights: dict[str, float] | None = None
+) -> dict[str, float]:
+    """What owners get of a machine on which their tasks take so long, and there are always some."""
+    admission, now, running, got = (
+        Admission(cpus, 100),
+        0.0,
+        list[tuple[float, str, int]](),
+        dict.fromkeys(seconds, 0.0),
+    )
+    numbers = iter(range(1 << 20))
+    waiting = dict.fromkeys(seconds, 0)
+    while now < until:
+        for owner in seconds:
+            if not waiting[owner]:
+                admission.add(owner, (owner, next(numbers)), 1, weight=(weights or {}).get(owner, 1.0), now=now)
+                waiting[owner] += 1
+        while (id := admission.next(now)) is not None:
+            assert isinstance(id, tuple)
+            waiting[id[0]] -= 1
+            running.append((now + seconds[id[0]], *id))
+            break
+        else:
+            now, owner, number = min(running)
+            running.remove((now, owner, number))
+            admission.ended((owner, number), now)
+            got[owner] += seconds[owner]
+    return got
+
+
+def test_it_is_time_that_is_shared_and_not_tasks() -> None:
+    """Who has long tasks has no more than who has short ones; with weights, as they say."""
+    got = had({"long": 2.0, "short": 0.1}, 100.0)
+    assert 48 <= got["short"] <= 52
+    got = had({"a": 0.3, "b": 0.2}, 120.0, cpus=3, weights={"a": 2.0})
+    assert 1.9 <= got["a"] / got["b"] <= 2.1
+
+
+def test_what_was_not_used_is_not_owed() -> None:
+    """Who comes late, or has little to do for a while, does not have the machine for himself afterwards."""
+    admission, now = Admission(1, 100), 0.0
+    for n in range(100):
+        admission.add("always", ("always", n), 1, now=now)
+    for _ in range(50):
+        (id,) = started_at(admission, now)
+        now += 1.0
+        admission.ended(id, now)
+    for n in range(10):
+        admission.add("late", ("late", n), 1, now=now)
+    order = []
+    for _ in range(10):
+        (id,) = started_at(admission, now)
+        order.append(id[0])
+        now += 1.0
+        admission.ended(id, now)
+    assert order.count("late") == 5
+    assert "late" in order[:2]
+
+
+def started_at(admission: Admission, now: float) -> list[tuple[str, int]]:
+    found = []
+    while (id := admission.next(now)) is not None:
+        assert isinstance(id, tuple)
+        found.append(id)
+    return found

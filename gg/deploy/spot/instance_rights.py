@@ -1,7 +1,8 @@
 """What spot workers may do, as IAM's documents. Pure; a test holds that no action and no resource is a mere wildcard.
 
-A worker takes jobs from its queue, answers to the queues of runs, reads packs, blobs and its own program, and adds blobs. As with
-functions, it can neither read nor write the results of thunks. A thunk that runs there has no network, so no keys either.
+A worker hears of builds in its queue, takes jobs from their queues, answers to others of theirs, reads packs, blobs and its
+own program, and adds blobs. As with functions, it can neither read nor write the results of thunks. A thunk that runs there has
+no network, so no keys either.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ def trust(plan: FleetPlan) -> Document:
 def worker(plan: FleetPlan) -> Document:
     partition, region, account = plan.account.partition, plan.region, plan.account.number
     objects = f"arn:{partition}:s3:::{plan.bucket}/{plan.prefix}"
-    replies = f"arn:{partition}:sqs:{region}:{account}:{plan.queue}-replies-*"
-    taking = ["GetQueueUrl", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
+    builds, replies = (f"arn:{partition}:sqs:{region}:{account}:{plan.queue}-{each}-*" for each in ("build", "replies"))
+    hearing = ["GetQueueUrl", "ReceiveMessage", "DeleteMessage"]
+    taking = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]
     return document(
-        allow("TakeJobs", [f"sqs:{action}" for action in taking], [plan.queue_arn]),
+        allow("HearOfBuilds", [f"sqs:{action}" for action in hearing], [plan.queue_arn]),
+        allow("TakeJobs", [f"sqs:{action}" for action in taking], [builds]),
         allow("Answer", ["sqs:SendMessage"], [replies]),
         allow("ReadInputs", ["s3:GetObject"], [f"{objects}/{part}/*" for part in ("packs", "blobs", "worker")]),
         allow("AddOutputs", ["s3:PutObject"], [f"{objects}/blobs/*"]),

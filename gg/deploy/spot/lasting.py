@@ -70,9 +70,9 @@ def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Itera
         yield ResourceAction("remove", f"instance profile {plan.role_name}")
     yield from role.remove_named(iam, plan.role_name)
     url = queue_url(sqs, plan)
-    if url:
-        sqs.change("delete_queue", QueueUrl=url)
-        yield ResourceAction("remove", f"queue {plan.queue}")
+    for each in [*([url] if url else []), *run_queues(sqs, plan)]:
+        sqs.change("delete_queue", QueueUrl=each)
+        yield ResourceAction("remove", f"queue {each.rpartition('/')[2]}")
     for key in [
         item["Key"] for item in s3.pages("list_objects_v2", "Contents", Bucket=plan.bucket, Prefix=plan.parcels)
     ]:
@@ -89,6 +89,11 @@ def queue_url(sqs: AwsService, plan: FleetPlan) -> str:
         return ""
 
 
+def run_queues(sqs: AwsService, plan: FleetPlan, kind: str = "") -> list[str]:
+    """URLs of the queues of runs: of those that go on, and of those that were killed. `kind`: build or replies."""
+    return [str(url) for url in sqs.pages("list_queues", "QueueUrls", QueueNamePrefix=f"{plan.queue}-{kind}")]
+
+
 def _have_parcel(s3: AwsService, plan: FleetPlan, package: Package) -> ResourceAction:
     key = parcel(plan, package.digest)
     what, detail = (
@@ -102,7 +107,7 @@ def _have_parcel(s3: AwsService, plan: FleetPlan, package: Package) -> ResourceA
 
 
 def _have_queue(sqs: AwsService, plan: FleetPlan) -> ResourceAction:
-    what, detail = f"queue {plan.queue}", "encrypted; a job that nobody takes is dropped after a day"
+    what, detail = f"queue {plan.queue}", "encrypted; what nobody hears is dropped after a day"
     url = queue_url(sqs, plan)
     if not url:
         sqs.change("create_queue", QueueName=plan.queue, Attributes=_JOBS, tags={TAG: plan.name})

@@ -1,4 +1,7 @@
-"""The way to workers through queues: requests into one that all workers read, replies out of one of this run alone.
+"""The way to workers through queues: requests into one of this run alone, and replies out of another.
+
+Workers hear of the run by its calls, in the queue that all of them read (`gg.wire.letters`). So thousands of requests of one run
+are in nobody else's way: each worker takes from the queues of all runs in turn, by their weights.
 
 Who runs a request is not known before it says so, and a request that was sent cannot be taken back: what is cancelled is
 answered here at once, and a reply that comes for it later is nobody's. When nothing is heard at all while requests wait, there
@@ -21,7 +24,17 @@ from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.errors import FormatError, GGError, SetupError
 from gg.schedule.events import EngineCaps, Fault
-from gg.wire.letters import MOST_REQUEST, AnswerLetter, JobLetter, decode_answer, encode_job
+from gg.wire.letters import (
+    CALL_S,
+    MOST_REQUEST,
+    AnswerLetter,
+    CallLetter,
+    JobLetter,
+    build_queue,
+    decode_answer,
+    encode_call,
+    encode_job,
+)
 from gg.wire.reply import Reply, asked, decode_reply
 from gg.wire.request import Limits, WrongVersion
 
@@ -31,6 +44,7 @@ _RECEIVERS = 2
 _FLUSH_S = 0.005
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
+_JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
 
 _Tell = Callable[[int | None, EngineCaps | None], None]
@@ -48,24 +62,35 @@ class _Asked:
 
 
 class QueueWay:
-    """`open_queues` is called in the loop. `jobs`: URL of the queue that workers read. `silence`: seconds in which somebody must
-    be heard.
+    """`open_queues` is called in the loop. `fleet`: URL of the queue that workers read. `silence`: seconds in which somebody must
+    be heard. `weight`: see `CallLetter`.
     """
 
     carries = 96 << 10
 
     def __init__(
-        self, open_queues: Callable[[], Queues], jobs: str, meter: Meter, *, slots: int, memory: int, silence: float
+        self,
+        open_queues: Callable[[], Queues],
+        fleet: str,
+        meter: Meter,
+        *,
+        slots: int,
+        memory: int,
+        silence: float,
+        weight: float = 1.0,
     ) -> None:
         self.name = NAME
         self.meter = meter
         self.functions = (DeployedFunction(NAME, memory, _DAY_S),)
         self._open_queues = open_queues
-        self._jobs = jobs
+        self._fleet = fleet
+        self._weight = weight
         self._slots = slots
         self._silence = silence
         self._queues: Queues | None = None
-        self._replies = ""
+        self._jobs = self._replies = ""
+        self._calls = 0
+        self._called = -CALL_S
         self._ready: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._run = os.urandom(8).hex()
@@ -73,6 +98,7 @@ class QueueWay:
         self._asked: dict[str, _Asked] = {}
         self._outbox: list[tuple[str, str]] = []  # identities and letters
         self._to_send = asyncio.Event()
+        self._work = asyncio.Event()
         self._tell: _Tell = lambda slots, caps: None
         self._heard = 0.0
         self._there = True
@@ -109,6 +135,7 @@ class QueueWay:
             self._heard = time.monotonic()  # nobody was asked before
         self._outbox.append((id, encode_job(JobLetter(id, self._replies, request))))
         self._to_send.set()
+        self._work.set()
         try:
             reply = await waiting.reply
         finally:
@@ -119,9 +146,10 @@ class QueueWay:
         for task in [*self._tasks, *([self._ready] if self._ready else [])]:
             task.cancel()
         if self._queues is not None:
-            with suppress(GGError):
-                if self._replies:
-                    await self._queues.remove(self._replies)
+            for url in (self._jobs, self._replies):
+                with suppress(GGError):
+                    if url:
+                        await self._queues.remove(url)
             await self._queues.close()
 
     # The queues
@@ -133,10 +161,13 @@ class QueueWay:
 
     async def _begin(self) -> None:
         self._queues = self._queues or self._open_queues()
-        jobs = self._jobs.rpartition("/")[2]
-        self._replies = await self._queues.create(f"{jobs[:40]}-replies-{self._run}", _REPLIES)
+        fleet = self._fleet.rpartition("/")[2]
+        self._jobs, self._replies = await asyncio.gather(
+            self._queues.create(build_queue(fleet, self._run), _JOBS),
+            self._queues.create(f"{fleet[:40]}-replies-{self._run}", _REPLIES),
+        )
         loop = asyncio.get_running_loop()
-        work = [self._send(self._queues), self._listen_for_silence()]
+        work = [self._send(self._queues), self._call(self._queues), self._listen_for_silence()]
         work += [self._receive(self._queues) for _ in range(_RECEIVERS)]
         self._tasks = [loop.create_task(each) for each in work]
 
@@ -158,6 +189,23 @@ class QueueWay:
             for (id, _), failure in zip(letters, failures, strict=True):
                 if failure is not None:
                     self._end(id, failure)
+
+    async def _call(self, queues: Queues) -> None:
+        """Say that there is work, again and again while there is."""
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(max(self._called + CALL_S - time.monotonic(), 0))
+            if not self._asked:
+                self._work.clear()
+                continue
+            letter = encode_call(CallLetter(self._run, self._calls, self._weight))
+            try:
+                if not any(await queues.send(self._fleet, [letter])):
+                    self._calls, self._called = self._calls + 1, time.monotonic()
+                    continue
+            except GGError:
+                pass
+            await asyncio.sleep(_PAUSE_S)
 
     async def _receive(self, queues: Queues) -> None:
         while True:
@@ -210,7 +258,7 @@ class QueueWay:
             await asyncio.sleep(_LOOK_S)
             if self._asked and self._there and time.monotonic() - self._heard > self._silence:
                 self._there = False
-                why = f"no worker has taken work from {self._jobs.rpartition('/')[2]} for {self._silence:.0f} s"
+                why = f"no worker has taken work from {self._fleet.rpartition('/')[2]} for {self._silence:.0f} s"
                 for id in list(self._asked):
                     self._end(id, Failure(Fault.THROTTLED, why))
                 await asyncio.sleep(0.1)  # they are answered first

@@ -17,7 +17,7 @@ from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.engines.spot.queue_way import QueueWay
-from gg.errors import SetupError
+from gg.errors import SetupError, UsageError
 from gg.schedule.events import EngineCaps
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
@@ -55,13 +55,15 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     session = AwsSession(remote.where.region)
     session.renew()
     width = settings.jobs or _WIDTH
+    queue, weight = split_weight(settings.queue)
     way = QueueWay(
         partial(open_queues, session),
-        _find(session, settings.queue),
+        _find(session, queue),
         Meter(prices(session.region())),
         slots=width,
         memory=_MEMORY,
         silence=settings.silence,
+        weight=weight,
     )
     return SpotEngine(
         way,
@@ -75,6 +77,20 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         coordinator=coordinator(),
         later=supplies.later,
         caps=spot_caps(),
+    )
+
+
+def split_weight(queue: str) -> tuple[str, float]:
+    """A queue's name or URL, and the weight that stands behind it. UsageError."""
+    name, _, said = queue.partition("?")
+    try:
+        weight = float(said.removeprefix("weight=")) if said.startswith("weight=") else float(not said)
+        if 0 < weight < float("inf"):
+            return name, weight
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{queue!r} is no queue", hint="such as gg-jobs, or gg-jobs?weight=2 for twice the share of others"
     )
 
 

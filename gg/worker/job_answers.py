@@ -1,0 +1,71 @@
+"""What a worker has to say to one build: answers, many in a request, and then that their jobs are done with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from gg.aws.sqs import Queues
+from gg.errors import GGError
+from gg.wire.letters import AnswerLetter, encode_answer
+
+_FLUSH_S = 0.01
+PAUSES_S = (0.2, 1.0, 5.0, 15.0)
+
+
+class JobAnswers:
+    """In one event loop. `source`: URL of the queue from which the jobs come."""
+
+    def __init__(self, queues: Queues, source: str, say: Callable[[str], None]) -> None:
+        self._queues = queues
+        self._source = source
+        self._say = say
+        self._answers: dict[str, list[str]] = {}  # by queue
+        self._over: list[str] = []  # handles of jobs
+        self._changed = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def answer(self, url: str, answer: AnswerLetter) -> None:
+        self._answers.setdefault(url, []).append(encode_answer(answer))
+        self._changed.set()
+
+    def finish_with(self, handle: str) -> None:
+        """A message is to be deleted, after all answers that were given before."""
+        self._over.append(handle)
+        self._changed.set()
+
+    async def close(self, seconds: float) -> None:
+        """When all is said, or after so long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._changed.is_set():
+                    await asyncio.sleep(_FLUSH_S)
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._changed.wait()
+            await asyncio.sleep(_FLUSH_S)
+            answers, over = self._answers, self._over
+            self._answers, self._over = {}, []
+            await asyncio.gather(*[self._send(url, bodies) for url, bodies in answers.items()])
+            with suppress(GGError):  # then somebody does them again, and nobody waits for that
+                await self._queues.delete(self._source, over)
+            if not self._answers and not self._over:
+                self._changed.clear()
+
+    async def _send(self, url: str, bodies: list[str]) -> None:
+        """A queue that is gone was that of a coordinator who is."""
+        for pause in PAUSES_S:
+            try:
+                refused = await self._queues.send(url, bodies)
+                bodies = [body for body, why in zip(bodies, refused, strict=True) if why]
+                if not bodies:
+                    return
+            except GGError as error:
+                if "there is no queue" in error.what:
+                    return
+                self._say(f"cannot answer: {error.what}")
+            await asyncio.sleep(pause)

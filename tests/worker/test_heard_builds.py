@@ -1,0 +1,66 @@
+"""Which builds a worker takes from, and how much of each."""
+
+from __future__ import annotations
+
+from gg.wire.letters import CallLetter
+from gg.worker.heard_builds import SILENT_S, Build, Builds
+
+
+def heard(builds: Builds, name: str, weight: float = 1.0) -> Build:
+    found = builds.hear(CallLetter(name, 1, weight), 0.0)
+    assert found is not None
+    return found
+
+
+def test_a_build_is_known_while_it_calls() -> None:
+    builds = Builds(2)
+    build = heard(builds, "a")
+    assert builds.hear(CallLetter("a", 1), 1.0) is None
+    assert builds.silent(SILENT_S) == []
+    assert builds.silent(SILENT_S + 1) == [build]
+    builds.hear(CallLetter("a", 2), SILENT_S)
+    assert builds.silent(SILENT_S + 1) == []
+    assert [builds.is_old(CallLetter("a", number)) for number in (1, 2)] == [True, False]
+    builds.end(build)
+    assert builds.is_old(CallLetter("a", 2))
+    assert builds.hear(CallLetter("a", 2), 100.0) is None
+    assert not builds.is_old(CallLetter("a", 3))
+    again = builds.hear(CallLetter("a", 3), 100.0)
+    assert again is not None
+    assert again in builds
+    assert build not in builds
+
+
+def test_one_build_has_all_slots_and_nothing_waits() -> None:
+    builds = Builds(4)
+    build = heard(builds, "a")
+    assert builds.wanted(build) == 4
+    build.held = build.running = 3
+    assert builds.wanted(build) == 1
+    build.held = build.running = 4
+    assert builds.wanted(build) == 0
+    assert builds.full
+
+
+def test_short_jobs_wait_here_so_that_no_slot_is_idle() -> None:
+    builds = Builds(4)
+    build = heard(builds, "a")
+    builds.took(0.01)
+    build.held = build.running = 4
+    assert builds.wanted(build) == 64
+    builds.took(100.0)
+    assert builds.wanted(build) == 0
+
+
+def test_of_several_builds_one_job_each_waits() -> None:
+    """So that the slots have a choice, whatever the other one has queued."""
+    builds = Builds(4)
+    one, two = heard(builds, "a"), heard(builds, "b", 3.0)
+    one.held = one.running = 4
+    assert builds.wanted(one) == 0  # nobody else has anything here
+    assert builds.wanted(two) == 1
+    two.held = 1
+    assert builds.wanted(two) == 0
+    assert builds.wanted(one) == 1
+    builds.took(0.01)
+    assert (builds.wanted(one), builds.wanted(two)) == (16, 47)
