@@ -32,7 +32,7 @@ from gg.cost.prices import HOME, prices
 FFMPEG = Path(__file__).with_name("ffmpeg.graph")
 MACHINES = Path(__file__).with_name("machines.toml")
 TYPE = "c7i.24xlarge"
-WEEK_H = 7 * 24
+WEEK_H, OFFICE_H = 7 * 24, 5 * 11
 PAUSE_S = 30.0
 SMALL, OWN, PART = 16, 8, 16
 KINDS = (team.FEW, team.HEADER, team.WIDE, team.WHOLE)
@@ -194,7 +194,7 @@ def markdown(result: dict[str, Any]) -> str:
         "",
         f"Prices: {', '.join(f'{what} of {day}' for what, day in dates.items())}; us-east-1. Seed {result['seed']}.",
     ]
-    lines += ["Waiting is `gg-force` alone, in seconds: median, and what 95 % stay below.", ""]
+    lines += ["Waiting is `gg-force` alone, in seconds: median / what 95 % stay below.", ""]
     for name, project in result["projects"].items():
         lines += _table(name, project)
     lines += ["## A processor hour", "", "| where | dollars | of Lambda's |", "|---|---|---|"]
@@ -212,7 +212,8 @@ def _table(name: str, project: dict[str, Any]) -> list[str]:
         f"## {name}",
         "",
         f"{project['thunks']:,} thunks, {project['hours of work']} hours of work for one processor; "
-        f"{project['builds']:,} builds in the week, of {project['thunks of the week']:,} thunks.",
+        f"{project['builds']:,} builds in the week, of {project['thunks of the week']:,} thunks. Outputs that come home from AWS "
+        f"cost ${_traffic(project):.2f} more, wherever they are made there.",
         "",
         "| | dollars | processor hours | " + " | ".join(KINDS) + " |",
         "|" + "---|" * (3 + len(KINDS)),
@@ -223,6 +224,10 @@ def _table(name: str, project: dict[str, Any]) -> list[str]:
         paid = "has them" if place == ALONE else f"{row['dollars']:,.2f}"
         lines.append(f"| {place} | {paid} | {row['processor hours']:,} | " + " | ".join(cells) + " |")
     return [*lines, ""]
+
+
+def _traffic(project: dict[str, Any]) -> float:
+    return float(project["thunks of the week"] * models.OUTPUT / (1 << 30) * prices(HOME).out)
 
 
 def _answer(result: dict[str, Any]) -> list[str]:
@@ -241,7 +246,13 @@ def _answer(result: dict[str, Any]) -> list[str]:
             f"{name}: this team needs {used:,} of them ({used / count:.1%}); the server would pay from "
             f"{(part * count - used) / whole:,.0f} more builds of everything from nothing a week on."
         )
-    return lines
+    machine_, rate = machine_prices(), result["rates"]["lambda"]
+    lines.append(
+        f"The same server costs ${machine_['on_demand'] * WEEK_H:,.0f} a week on demand, ${machine_['reserved_1y'] * WEEK_H:,.0f} "
+        f"reserved for a year, ${machine_['on_demand'] * OFFICE_H:,.0f} on demand for {OFFICE_H} office hours. One that is rented "
+        f"for P dollars a week elsewhere pays from P / {rate:.4f} hours on: {60 / rate:,.0f} for $60."
+    )
+    return [line for each in lines for line in ("", each)][1:]
 
 
 def _assumed(habits: dict[str, Any]) -> list[str]:
@@ -253,10 +264,11 @@ def _assumed(habits: dict[str, Any]) -> list[str]:
         ("what is known", "all else: from the person's own store or the team's. Once a night all is built from nothing"),
         ("a processor of EC2", f"as Lambda's, {models.SLOWNESS} times the recorded time; own machines: 1. Variation as for Lambda"),
         ("a request", "Lambda: as for --estimate; server: 30 ms, spot: 100 ms, both log-normal, sigma 0.5"),
-        ("Lambda's environments", f"warm for {Functions.KEPT_S:.0f} s after their last work; {Functions.LIMIT:,} at once"),
+        ("Lambda's environments", f"warm for {Functions.KEPT_S:.0f} s after their last work; {Functions.LIMIT:,} at once; "
+         "their start counts as processor hours"),
         ("spot machines", f"{SMALL} processors each; as many as would do all that is left within a minute; {BOOT.median:.0f} s to "
          "boot; they end after ten idle minutes; 0.5 % are taken back in an hour, with notice"),
-        ("not counted", "a server's disk, care and failures; traffic, which is the same for all; storage"),
+        ("not counted", "a server's disk, care and failures; storage"),
     ]  # fmt: skip
     return ["| assumed | |", "|---|---|", *[f"| {what} | {value} |" for what, value in rows]]
 

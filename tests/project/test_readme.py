@@ -94,6 +94,11 @@ SAYS: dict[str, dict[str, str]] = {
 }
 """By page, and by a command that a block has: what that block prints."""
 
+CHECKOUT_SAYS = {
+    "lambda.md": [r"^Prices: Lambda, S3 of \d+-\d+-\d+, machines of", r"^\| own 8 processors, and Lambda \| [\d.]+ \|"],
+}
+"""What is printed by the blocks that are for a checkout of gg itself."""
+
 
 @pytest.mark.parametrize("page", _RUN, ids=lambda page: page.stem)
 def test_its_commands_do_what_it_says(page: Path, tmp_path: Path) -> None:
@@ -101,6 +106,16 @@ def test_its_commands_do_what_it_says(page: Path, tmp_path: Path) -> None:
     for command, pattern in SAYS.get(page.name, {}).items():
         told = next(text for block, text in said if command in block)
         assert re.search(pattern, told), f"{command} said:\n{told}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sh checkout")], ids=lambda page: page.stem)
+def test_its_commands_for_a_checkout_run_there(page: Path) -> None:
+    env = os.environ | {"PATH": f"{programs()}{os.pathsep}{os.environ['PATH']}"}
+    for block in _blocks(page, "sh checkout"):
+        done = subprocess.run(["bash", "-euc", block], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{block}\nsaid:\n{done.stdout}{done.stderr}"
+        for said in CHECKOUT_SAYS[page.name]:
+            assert re.search(said, done.stdout, re.MULTILINE), f"{block}\nsaid:\n{done.stdout}"
 
 
 def test_the_first_build_prints_what_is_shown(tmp_path: Path) -> None:
