@@ -3,6 +3,9 @@
 A derivation lays out what its commands read, each file at its own real path (the root of nix's sandbox can be written), runs them
 there, and keeps what they made. The builder is `gg-lay`, a static program, so neither a shell nor nixpkgs is needed.
 
+What a command reads from nix's store is not laid out: the store path is an input of the derivation. So nix shows it to the builder,
+and finds which of these the output refers to.
+
 **Which step is a derivation.** One costs nix some 50 ms, whatever it runs. So a step whose output just one other step reads is
 run in that one's derivation, as long as all that is taken in so takes no longer than that together. What an edit runs in
 vain is then never more than what a derivation costs.
@@ -27,11 +30,13 @@ BATCH_S = 0.05
 
 _DATA, _EXPRESSION, _TOOL = "graph.json", "default.nix", "gg-lay"
 _UNFIT = re.compile(r"[^A-Za-z0-9+._?=-]")
+_STORE_PATH = re.compile(rb"/nix/store/[0-9a-z]{32}-[^/]+")
 _VERSION = 1
 
 _TEXT = """\
 # Written by gg export nix: each derivation runs one recorded command, or a few short ones. What is in graph.json is data.
 #   nix-build DIRECTORY [-A TARGET]      all targets, or one
+# What the commands read from nix's store must be there (`nix copy` brings it from where they were recorded).
 # The commands run at their own paths, so nix's sandbox must be on (`sandbox = true`).
 { contentAddressed ? @ca@ }:
 let
@@ -53,6 +58,7 @@ let
     inherit (graph) system;
     builder = "${tool}";
     plan = builtins.concatStringsSep "\\n" (map said step.plan);
+    store = map builtins.storePath step.store;
     passAsFile = [ "plan" ];
   } // addressed)) graph.steps;
 in
@@ -105,10 +111,14 @@ def export(
     steps: dict[str, object] = {}
     used: dict[str, str] = {}
     for each in batches:
-        own = _trees_of(graph, trees, each)
+        own, store_paths = _read_by(graph, trees, each)
         used.update((tree.name, tree.sha256) for tree in own)
         plan = [*({"tree": tree.name} for tree in own), *_plan(graph, each, where, names)]
-        steps[names[each.steps[-1].id]] = {"name": _fit(each.steps[-1].name), "plan": plan}
+        steps[names[each.steps[-1].id]] = {
+            "name": _fit(each.steps[-1].name),
+            "plan": plan,
+            "store": store_paths,
+        }
     shutil.copyfile(native.layer(), os.path.join(directory, _TOOL))
     os.chmod(os.path.join(directory, _TOOL), 0o755)
     from gg.formats import nar
@@ -161,16 +171,22 @@ def _known_trees(directory: str) -> dict[str, str]:
         return {}
 
 
-def _trees_of(graph: StepGraph, trees: Trees, batch: _Batch) -> list[ArchivedTree]:
-    """What a derivation lays out. A step's own files first: where two say something of one path, the first counts."""
+def _read_by(graph: StepGraph, trees: Trees, batch: _Batch) -> tuple[list[ArchivedTree], list[str]]:
+    """What a derivation lays out, and store paths of nix's that it reads.
+
+    A step's own files come first: where two say something of one path, the first counts.
+    """
     found: dict[ArchivedTree, None] = {}
+    store_paths: set[bytes] = set()
     for step in batch.steps:
         nodes = graph.nodes(step)
         for entries in (step.entries, *(node.entries for node in nodes)):
-            tree = trees.add(entries)
+            within = {entry.path: inside[0] for entry in entries if (inside := _STORE_PATH.match(entry.path))}
+            store_paths.update(within.values())
+            tree = trees.add(entry for entry in entries if entry.path not in within)
             if tree is not None:
                 found[tree] = None
-    return list(found)
+    return list(found), sorted(map(os.fsdecode, store_paths))
 
 
 def _system() -> str:

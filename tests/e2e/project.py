@@ -20,7 +20,7 @@ from gg.core import placeholder
 from gg.workspace import roots
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-SECONDS = 120.0  # no command of a test takes this long, however busy the machine
+SECONDS = 120.0  # no command of a small tree takes this long, however busy the machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,11 @@ def is_placeholder(path: Path) -> bool:
 
 @dataclass(slots=True)
 class Project:
-    """A tree at `root`. `env` is the whole environment of what runs in it."""
+    """A tree at `root`. `env` is the whole environment of what runs in it, `seconds` how long a command may take."""
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
+    seconds: float = SECONDS
 
     def write(self, name: str | bytes, content: str | bytes, mode: int | None = None) -> Path:
         path = Path(os.fsdecode(os.path.join(os.fsencode(self.root), os.fsencode(name))))
@@ -151,7 +152,7 @@ class Project:
         """Run to the end; the exit status must be `status` (None: any)."""
         child = self.start(*argv, cwd=cwd, env=env)
         try:
-            out, err = child.communicate(timeout=SECONDS)
+            out, err = child.communicate(timeout=self.seconds)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             child.communicate()

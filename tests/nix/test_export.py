@@ -5,8 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pytest
+
+from benchmarks.packages import recipe, sources
 from tests.e2e.conftest import project as project
-from tests.e2e.project import Project
+from tests.e2e.project import SCRIPTS, Project
 from tests.e2e.test_21_export import build
 from tests.nix import world
 
@@ -65,3 +68,82 @@ def test_addressed_by_content_an_edit_without_effect_builds_no_more(project: Pro
     shutil.copytree(tmp_path / "nix", tmp_path / "elsewhere")
     _, built = _built(tmp_path / "elsewhere", "--arg", "contentAddressed", "true")
     assert built == ["b.o"]
+
+
+def test_what_is_in_nixs_store_is_referred_to(project: Project, tmp_path: Path) -> None:
+    """A compiler, a library: the derivations have them for inputs, and the program refers to those that it needs."""
+    compiler, tools, count = world.build("<nixpkgs>", "-A", "ccWrapper", "-A", "bootstrap", "-A", "count")
+    shutil.copytree(world.MINI / "words", project.root, dirs_exist_ok=True)
+    env = {
+        **project.env,
+        "PATH": f"{compiler}/bin:{tools}/bin:{project.env['PATH']}",
+        "CC": "gcc",
+        "NIX_CFLAGS_COMPILE": f"-isystem {count}/include",
+        "NIX_LDFLAGS": f"-L{count}/lib",
+        "NIX_STORE": "/nix/store",
+    }
+    _within(project, env, "make")
+    plain = project.path("words").read_bytes()
+    for name in ("words", "main.o", "order.o", "table.o"):
+        project.path(name).unlink()
+    _within(project, env, SCRIPTS / "gg-infer", "make")
+    _within(project, env, SCRIPTS / "gg", "export", "nix", "words", "-o", tmp_path / "nix")
+    outputs, _ = _built(tmp_path / "nix")
+    assert (outputs["words"] / "words").read_bytes() == plain
+    assert not [path for path in (tmp_path / "nix/trees").rglob("*") if "nix/store/" in str(path)]
+    asked = world.run(["nix-store", "--query", "--references", f"/nix/store/{outputs['words'].name}"])
+    assert {count, tools} <= set(asked.stdout.split())
+
+
+def _within(project: Project, env: dict[str, str], *argv: str | Path) -> None:
+    done = world.run([str(word) for word in argv], cwd=project.root, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+_PROGRAMS = ("src/frontend/mosh-server", "src/frontend/mosh-client")
+_EDITED = "src/crypto/base64.cc"
+
+
+def _edit(project: Project) -> None:
+    source = project.path(_EDITED)
+    source.write_text(source.read_text() + "int added(int x);\nint added(int x) { return x + 1; }\n")
+
+
+def _plainly(project: Project) -> tuple[list[bytes], list[bytes]]:
+    """mosh's programs by plain make, before and after the edit; the tree is then as configure has left it."""
+    sources.unpack(world.source("mosh"), project.root)
+    project.run("./configure")
+    aside = project.root.with_name("aside")
+    shutil.copytree(project.root, aside, symlinks=True)
+    project.make("-j2")
+    first = [project.path(name).read_bytes() for name in _PROGRAMS]
+    _edit(project)
+    project.make("-j2")
+    second = [project.path(name).read_bytes() for name in _PROGRAMS]
+    shutil.rmtree(project.root)
+    aside.rename(project.root)
+    return first, second
+
+
+def _by_nix(project: Project, directory: Path) -> tuple[list[bytes], list[str]]:
+    """mosh's programs, recorded, exported and built by nix, and the derivations that were built."""
+    project.infer("make", "-j2")
+    project.gg("export", "nix", *_PROGRAMS, "-o", str(directory))
+    outputs, built = _built(directory)
+    return [(outputs[Path(name).name] / name).read_bytes() for name in _PROGRAMS], built
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_package(project: Project, tmp_path: Path) -> None:
+    """mosh, 30 compiles: nix makes what make makes, and after the edit of one source what needs that."""
+    sources.install_dependencies(sources.missing_dependencies([recipe.load()["mosh"]]))
+    project.seconds = world.SECONDS
+    first, second = _plainly(project)
+    programs, built = _by_nix(project, tmp_path / "nix")
+    assert programs == first
+    assert len(built) > 30
+    _edit(project)
+    programs, built = _by_nix(project, tmp_path / "nix")
+    assert programs == second
+    assert built == ["base64.o", "libmoshcrypto.a", "mosh-client", "mosh-server"]
