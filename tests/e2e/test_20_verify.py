@@ -31,7 +31,7 @@ _PLANTED = """\
 all: prog
 prog: main.o libmore.a
 \tgcc -g -o $@ main.o -L. -lmore
-libmore.a: date.o time.o order.o year.o seed.o clean.o
+libmore.a: date.o time.o order.o year.o seed.o table.o clean.o
 \tar rcs $@ $^
 %.o: %.c
 \tgcc -g -c -o $@ $<
@@ -43,6 +43,27 @@ year.c: year.sh
 \tsh year.sh $@
 seed.o: seed.sh
 \tbash seed.sh $@
+table.o: table
+\t./table $@
+table: table.source
+\tgcc -x c -o $@ $<
+"""
+_TABLE = """\
+#include <stdio.h>
+#include <sys/mman.h>
+int main(int argc, char **argv) {
+    char command[4096];
+    unsigned long objects[16];
+    snprintf(command, sizeof command, "gcc -x c -c -o %s -", argv[argc - 1]);
+    for (int i = 0; i < 16; i++) objects[i] = (unsigned long)mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) >> 12;
+    FILE *out = popen(command, "w");
+    fprintf(out, "const int before[] = {1}, walked[] = {");
+    for (unsigned long bucket = 0; bucket < 1009; bucket++)
+        for (int i = 0; i < 16; i++)
+            if (objects[i] % 1009 * objects[i] % 1009 == bucket) fprintf(out, "%d,", i);
+    fprintf(out, "};\\n");
+    return pclose(out);
+}
 """
 _DECLARED = """\
 [tool.gen]
@@ -53,6 +74,10 @@ names = ["bash"]
 script = "*seed.sh"
 operands = ["output"]
 programs = ["gcc"]
+[tool.table]
+names = ["*/table"]
+operands = ["output"]
+programs = ["gcc", "sh"]
 [tool.year]
 names = ["sh"]
 script = "*year.sh"
@@ -75,7 +100,9 @@ def test_nothing_is_found_where_nothing_is_planted(project: Project) -> None:
 
 
 def test_what_is_planted_is_found(project: Project) -> None:
-    """The time of compiling, an order by address, a random number of the shell, a year: each with section and symbol."""
+    """The time of compiling, an order by address (in a text, in an object), a random number of the shell, a year: each with section
+    and symbol, or line.
+    """
     project.write("Makefile", _PLANTED)
     project.settings(_DECLARED)
     project.write("main.c", "int main(void) { return 0; }\n")
@@ -83,6 +110,7 @@ def test_what_is_planted_is_found(project: Project) -> None:
     project.write("date.c", 'const char stamp[] = "built on " __DATE__;\n')
     project.write("time.c", 'const char *when(void) { return "built at " __TIME__; }\n')
     project.write("gen.source", _ORDER)
+    project.write("table.source", _TABLE)
     project.write("year.sh", 'echo "int year = $(date +%Y);" > $1\n')
     project.write(
         "seed.sh",
@@ -99,13 +127,15 @@ def test_what_is_planted_is_found(project: Project) -> None:
         "order.c": "differs from run to run",
         "year.c": "differs when the clock is moved",
         "seed.o": "differs from run to run",
+        "table.o": "differs from run to run",
     }
     assert 'section .rodata, symbol stamp: string "built on ' in told
     assert 'section .rodata: string "built at ' in told
     assert "section .rodata, symbol seed: string" in told
+    assert "section .rodata, symbol walked: from byte " in told
     assert 'line 1: "const int ranks[] = {' in told
     assert 'line 1: "int year = ' in told
-    assert "5 gave other bytes" in told  # what reads those is given what it was given, and is not blamed
+    assert "6 gave other bytes" in told  # what reads those is given what it was given, and is not blamed
     assert "time.o: differs" in project.gg("verify", "time.o", status=1).text
 
 

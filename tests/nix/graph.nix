@@ -1,5 +1,5 @@
 # A graph to be built plainly and by the hook: a chain with references, two packages that are compiled, one with two outputs, one
-# whose output is fixed, one that fails, one that writes beside its output. `salt` makes all of it new.
+# whose output is fixed, one that fails, one that waits for a file, one that writes beside its output. `salt` makes all of it new.
 { checkout, salt, source ? ./mini/words }:
 let
   pkgs = import <nixpkgs> { overlays = [ (import (checkout + "/nix/overlay.nix")) ]; };
@@ -34,6 +34,9 @@ rec {
   all = make "all" [ (chain 7) words count.doc fixed ] "cat $dependencies > $out 2>/dev/null; echo $dependencies >> $out";
   fails = make "fails" [ ] "echo going wrong >&2; exit 3";
   beside = make "beside" [ ] "echo x > /nix/store/evil && echo it could; echo y > $out";
+  waits = make "waits" [ ] ''
+    echo begun; n=0; while [ ! -e /gate/open ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done
+    [ -e /gate/open ] || exit 1; echo over; echo over > $out'';
   asked = make "asked" [ ] ''
     exec > $out; env | sort; id; pwd; ls -a / /etc /build /tmp; ls /dev | grep -vx core
     cat /etc/passwd /etc/group /etc/hosts; hostname; umask; stat -c '%A %u %g %n' / /build /tmp /nix/store /dev /etc'';

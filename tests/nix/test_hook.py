@@ -28,11 +28,23 @@ class Hooked:
         (self.gg,) = world.build("-E", f"(import <nixpkgs> {{ overlays = [ ({overlay}) ]; }}).gg")
 
     def build(self, name: str, *more: str, hook: bool, salt: str = "") -> subprocess.CompletedProcess[str]:
+        return world.run(self._command(name, *more, hook=hook, salt=salt), env=self._env())
+
+    def begin(self, name: str, *more: str) -> subprocess.Popen[str]:
+        """Begin to build with the hook; what nix says can be read while it does."""
+        command = world.entered(self._command(name, *more, hook=True))
+        return subprocess.Popen(
+            command, env=world.environment(self._env()), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def _command(self, name: str, *more: str, hook: bool, salt: str = "") -> list[str]:
         given = ["--argstr", "checkout", str(self.checkout), "--argstr", "salt", salt or self.salt]
         options = ["--option", "sandbox", "true", "--option", "max-jobs", "2"]
         options += ["--option", "build-hook", f"{self.gg}/bin/gg-nix-hook"] if hook else []
-        env = {"XDG_CACHE_HOME": str(self.state)}
-        return world.run(["nix-build", str(GRAPH), "-A", name, "--no-out-link", *given, *options, *more], env=env)
+        return ["nix-build", str(GRAPH), "-A", name, "--no-out-link", *given, *options, *more]
+
+    def _env(self) -> dict[str, str]:
+        return {"XDG_CACHE_HOME": str(self.state)}
 
     def thunks(self) -> list[dict[str, object]]:
         """What each gg-force in the hook's builders has told of itself, in order of time."""
@@ -107,6 +119,22 @@ def test_a_builder_ends_and_sees_as_it_does_without(name: str, hooked: Hooked) -
     else:
         assert "going wrong" in by_hook.stderr
         assert "failed with exit code 3" in by_hook.stderr
+
+
+def test_a_log_is_shown_while_the_builder_runs(hooked: Hooked, tmp_path: Path) -> None:
+    """The builder waits for a file that is made when its first line was seen; afterwards `nix log` has all of it."""
+    gate = tmp_path / "gate"
+    gate.mkdir()
+    with hooked.begin("waits", "--option", "extra-sandbox-paths", f"/gate={gate}") as nix:
+        assert nix.stderr is not None
+        assert "begun\n" in iter(nix.stderr.readline, "")
+        (gate / "open").touch()
+        told = nix.stderr.read()
+        assert nix.wait(world.SECONDS) == 0, told
+        assert nix.stdout is not None
+        path = nix.stdout.read().strip()
+    assert "over\n" in told
+    assert world.run(["nix", "log", path]).stdout == "begun\nover\n"
 
 
 def test_an_edited_package_runs_what_the_edit_needs(hooked: Hooked, tmp_path: Path) -> None:
