@@ -93,12 +93,13 @@ def build(*arguments: str, env: Mapping[str, str] | None = None) -> list[str]:
 
 
 def source(package: str) -> Path:
-    """Debian's upstream tarball of a package, fetched once; from then on the small nixpkgs has it."""
+    """Debian's upstream tarball of a package, fetched once; from then on the small nixpkgs has it, and what it needs is built."""
     ready()
     with _locked(home()):
         tarball = sources.fetch(home(), recipe.load()[package])
         _link(tarball, _nixpkgs() / "download" / tarball.name)
-        return tarball
+    build("-E", f"with import <nixpkgs> {{ }}; {package}.buildInputs ++ {package}.nativeBuildInputs")
+    return tarball
 
 
 def _link(file: Path, to: Path) -> None:
