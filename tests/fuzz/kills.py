@@ -1,7 +1,9 @@
 """`python -m tests.fuzz.kills --kills 300`: SIGKILL at random moments of gg-infer and gg-force on 60 units.
 
-After each kill every file is whole, a placeholder or absent. At the end one recording and one force come to the bytes of
-a plain build, and nothing is left over: in the tree, nor in gg's directories for temporary files.
+After each kill every file is whole, a placeholder or absent. Where gg-infer alone was killed its make goes on with the real
+tools: what one of these was writing when it was killed too is half a file, as it would be without gg, and is removed. At the
+end one recording and one force come to the bytes of a plain build, and nothing is left over: in the tree, nor in gg's
+directories for temporary files.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from gg.core import placeholder
@@ -52,16 +55,40 @@ def kill_group(group: int) -> None:
         pass
 
 
+def half_written(group: int, root: Path) -> list[Path]:
+    """The files below `root` that programs not of gg in this process group, which is stopped for that, have open for writing."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGSTOP)
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            program = os.readlink(process / "exe")
+            if os.getpgid(int(process.name)) != group or "/gg/" in program or "python" in os.path.basename(program):
+                continue
+            for fd in (process / "fd").iterdir():
+                flags = next(
+                    line for line in (process / "fdinfo" / fd.name).read_text().splitlines() if "flags" in line
+                )
+                path = Path(os.readlink(fd))
+                if int(flags.split()[1], 8) & os.O_ACCMODE and path.is_relative_to(root):
+                    found.append(path)
+    return found
+
+
 def kill_once(project: Project, chance: random.Random, longest: float) -> str:
     """Start one of the two and kill it: alone, or with all below it. What was killed."""
     command = chance.choice(["gg-infer", "gg-force"])
     child = project.start(SCRIPTS / command, *(("make", "-j2") if command == "gg-infer" else ("--quiet",)))
     time.sleep(chance.uniform(0.02, longest))
+    torn: list[Path] = []
     if chance.random() < 0.5:
         child.send_signal(signal.SIGKILL)
         child.wait()
         time.sleep(chance.uniform(0, 0.1))
+        torn = half_written(child.pid, project.root)
     kill_group(child.pid)
+    for path in torn:
+        path.unlink(missing_ok=True)
     child.communicate()
     return command
 
