@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 
@@ -15,7 +16,9 @@ _TEXT = re.compile(rb"[\t -~]")
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | {9}
 _SHORTEST = 4  # printable bytes in a row that are a string
 _DERIVED = (b".note.gnu.build-id", b".gnu_debuglink", b".shstrtab", b".strtab", b".symtab", b".dynstr", b".dynsym")
+_INDEXES = (b"/", b"/SYM64/", b"__.SYMDEF")  # members of an archive that say where the others are
 _FUNCTION, _OBJECT = 2, 1
+_LOADED = 2  # the flag of a section that is part of the running program
 
 
 @slotted()
@@ -91,31 +94,79 @@ def _derived(name: bytes) -> bool:
 def _section(where: str, one: Elf, ours: int, other: Elf, theirs: int) -> Difference:
     """Sections of the same name that have other bytes."""
     first, second = one.sections[ours], other.sections[theirs]
-    at = _first(first.data, second.data)
-    symbol = _symbol_at(one, ours, at) or _symbol_at(other, theirs, at)
-    if symbol:
-        where += f", symbol {_shown(symbol.name)}"
-    text = _string_at(first.data, at), _string_at(second.data, at)
-    if text[0] and text[1]:
-        what = f"string {_quoted(text[0])}, {_quoted(text[1])}"
-    elif first.size != second.size:
-        what = f"{first.size} and {second.size} bytes, from byte {at:#x} on"
-    else:
-        what = f"from byte {at:#x} on {first.data[at : at + 8].hex(' ')}, {second.data[at : at + 8].hex(' ')}"
     if first.name == b".note.gnu.build-id":
         return Difference(where, "the build id, which is a digest of the rest", follows=True)
-    return Difference(where, what, _derived(first.name))
+    resized = _first_resized(one, ours, other, theirs)
+    if resized is not None and None in resized:
+        symbol = resized[0] or resized[1]
+        only = "first" if resized[0] else "second"
+        return Difference(f"{where}, symbol {_shown(symbol.name) if symbol else ''}", f"only in the {only}")
+    pieces, start = (first.data, second.data), 0
+    sizes = first.size, second.size
+    if resized is not None and resized[0] and resized[1]:
+        where += f", symbol {_shown(resized[0].name)}"
+        places = _place(one, ours, resized[0]), _place(other, theirs, resized[1])
+        sizes = resized[0].size, resized[1].size
+        pieces = first.data[places[0] :][: sizes[0]], second.data[places[1] :][: sizes[1]]
+        start = places[0]
+    elif symbol := _symbol_at(one, ours, _first(*pieces)) or _symbol_at(other, theirs, _first(*pieces)):
+        where += f", symbol {_shown(symbol.name)}"
+    return Difference(where, _pieces(*pieces, sizes, start), _derived(first.name))
+
+
+def _pieces(one: bytes, other: bytes, sizes: tuple[int, int], start: int) -> str:
+    """How two pieces of sections differ; `start`: where in its section the first one is."""
+    at = _first(one, other)
+    text = _string_at(one, at), _string_at(other, at)
+    if text[0] and text[1]:
+        return f"string {_quoted(text[0])}, {_quoted(text[1])}"
+    if sizes[0] != sizes[1]:
+        return f"{sizes[0]} and {sizes[1]} bytes, from byte {start + at:#x} on"
+    return f"from byte {start + at:#x} on {one[at : at + 8].hex(' ')}, {other[at : at + 8].hex(' ')}"
+
+
+def _first_resized(one: Elf, ours: int, other: Elf, theirs: int) -> tuple[Symbol | None, Symbol | None] | None:
+    """The first function or object of a section that has another size in the other file, or is in one alone.
+
+    What comes after it has moved, and what calls that has other bytes too, which may come before: it is not the cause.
+    """
+    if not one.sections[ours].flags & _LOADED:
+        return None
+    lists = _in_order(one, ours), _in_order(other, theirs)
+    for first, second in itertools.zip_longest(*lists):
+        if first is None or second is None:
+            return first, second
+        if first.name != second.name:
+            names = [{each.name for each in symbols} for symbols in lists]
+            if first.name not in names[1]:
+                return first, None
+            return (None, second) if second.name not in names[0] else None
+        if first.size != second.size:
+            return first, second
+    return None
+
+
+def _in_order(elf: Elf, section: int) -> list[Symbol]:
+    """A section's functions and objects that have a size, as they lie in it."""
+    symbols = elf.symbols() or elf.symbols(dynamic=True)
+    found = [s for s in symbols if s.section == section and s.name and s.size and s.kind in (_OBJECT, _FUNCTION)]
+    return sorted(found, key=lambda each: (each.value, each.name))
+
+
+def _place(elf: Elf, section: int, symbol: Symbol) -> int:
+    """Where in its section a symbol begins."""
+    return symbol.value - (0 if elf.kind == sections.RELOCATABLE else elf.sections[section].address)
 
 
 def _symbol_at(elf: Elf, section: int, at: int) -> Symbol | None:
     """The function or object that holds the byte, else one that begins at the last place before it."""
-    start = 0 if elf.kind == sections.RELOCATABLE else elf.sections[section].address
     named = [
         each
         for each in (*elf.symbols(), *elf.symbols(dynamic=True))
-        if each.section == section and each.name and each.value - start <= at and each.kind in (0, _OBJECT, _FUNCTION)
+        if each.section == section and each.name and each.kind in (0, _OBJECT, _FUNCTION)
     ]
-    inside = [each for each in named if at < each.value - start + each.size]
+    named = [each for each in named if _place(elf, section, each) <= at]
+    inside = [each for each in named if at < _place(elf, section, each) + each.size]
     return max(inside or [each for each in named if not each.size], key=lambda each: each.value, default=None)
 
 
@@ -141,8 +192,9 @@ def _archives(one: list[archive.ArchiveMember], other: list[archive.ArchiveMembe
         where = f"member {_shown(first.name)}"
         if first.header != second.header:
             yield Difference(where, f"time, owner or mode: {_shown(first.header)}, {_shown(second.header)}")
+        index = first.name in _INDEXES
         for each in differences(first.data, second.data):
-            yield Difference(f"{where}, {each.where}" if each.where else where, each.what, each.follows)
+            yield Difference(f"{where}, {each.where}" if each.where else where, each.what, each.follows or index)
 
 
 def _is_text(data: bytes) -> bool:

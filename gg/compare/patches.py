@@ -90,6 +90,19 @@ def files_of(patch: str) -> list[str]:
     return list(found)
 
 
+def _calls(time: _Time) -> dict[tuple[bytes, int], ThunkId]:
+    """The thunks by what they make: a file, and how many before have made that one too (ranlib, after ar)."""
+    found: dict[tuple[bytes, int], ThunkId] = {}
+    counts: Counter[bytes] = Counter()
+    for name in dict.fromkeys(time.order):
+        thunk = time.thunks.get(name)
+        if thunk is not None and thunk.outputs:
+            path = thunk.outputs[0].path
+            found[path, counts[path]] = name
+            counts[path] += 1
+    return found
+
+
 class Patched:
     """Compares a workspace with itself after a patch."""
 
@@ -173,19 +186,11 @@ class Patched:
     # Comparing
 
     def _compare(self, phase: Phase, first: _Time, second: _Time) -> None:
-        before: dict[bytes, ThunkId] = {}
-        for name in first.order:
-            if name in first.thunks and first.thunks[name].outputs:
-                before[first.thunks[name].outputs[0].path] = name
-        seen: set[bytes] = set()
-        for name in dict.fromkeys(second.order):
-            thunk = second.thunks.get(name)
-            if thunk is None or not thunk.outputs:
-                continue
-            path = thunk.outputs[0].path
-            seen.add(path)
-            phase.calls.append(self._call(name, thunk, before.get(path), first, second))
-        phase.gone = [self._shown(path) for path in before if path not in seen]
+        before, after = _calls(first), _calls(second)
+        for call, name in after.items():
+            phase.calls.append(self._call(name, second.thunks[name], before.get(call), first, second))
+        made = {path for path, _ in after}
+        phase.gone = [self._shown(path) for path in dict.fromkeys(path for path, _ in before) if path not in made]
 
     def _call(self, name: ThunkId, thunk: Thunk, old: ThunkId | None, first: _Time, second: _Time) -> ComparedCall:
         label, work = self._shown(thunk.outputs[0].path), thunk.work.value
