@@ -83,3 +83,11 @@ def test_what_is_not_the_builds_is_given_to_nobody(tmp_path: Path) -> None:
     found = home.look([mine, secret, SandboxPath(b"/etc/shadow")], set(), set())
     assert [f.path for f in found.files] == [mine]
     assert found.kept == (secret, SandboxPath(b"/etc/shadow"))
+
+
+def test_what_is_there_and_undeclared(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"text")
+    (tmp_path / "output").write_bytes(b"text")
+    (tmp_path / "broken").symlink_to("nowhere")
+    file, output, broken, _, _ = asked = paths(tmp_path, "file", "output", "broken", "none", "none/below")
+    assert Home(lambda: FileDB(None)).there(asked, {output}) == [file, broken]

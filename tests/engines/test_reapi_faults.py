@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from gg.core.ids import ThunkId
-from gg.core.thunk import Reduction
+from gg.core.ids import SandboxPath, ThunkId
+from gg.core.thunk import Reduction, Thunk
+from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.engine import Failure
 from gg.engines.reapi import messages as m
 from gg.engines.reapi.cluster import ClusterConfig, cluster_of, parse_url
 from gg.engines.reapi.execution import ActionCancelled, Execution
 from gg.errors import AccessError, GGError, NoRoom, SetupError, Unreachable, UsageError
 from gg.schedule.events import Fault
+from gg.workspace.later import Late, Later
 from gg.workspace.settings import Settings
 from tests.conformance.engine_suite import Answers, EngineSuite
+from tests.conformance.test_reapi_engine import Persistent
 from tests.servers.ports import free_ports
 from tests.servers.reapi_cluster import ReapiCluster
 from tests.support.reapi_subject import ReapiSubject
@@ -52,6 +56,14 @@ def _made(subject: ReapiSubject, thunk: ThunkId) -> bytes:
     return EngineSuite.output(subject, _ask(subject, thunk))
 
 
+def _answer(engine: LambdaEngine, subject: ReapiSubject, thunk: ThunkId) -> bytes:
+    """What it makes, submitted once more with what it turned out to need."""
+    try:
+        return EngineSuite.output(subject, Persistent(engine, subject.graph).of(thunk))
+    finally:
+        engine.close()
+
+
 # What was known is not run
 
 
@@ -80,6 +92,30 @@ def test_a_failure_is_not_known_to_others(cluster: ReapiCluster, subject: ReapiS
         assert (failure.fault, failure.status, failure.stdout, failure.stderr) == (Fault.TOOL, 3, b"said", b"error\n")
     assert cluster.ran == 2
     assert not cluster.results
+
+
+class _Asked(Later):
+    """Notes of which paths it is asked when they came."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda name: 1, lambda path: (), b"/")
+        self.paths: list[bytes] = []
+
+    def late(
+        self, name: ThunkId, thunk: Thunk, path: SandboxPath, directories: Callable[[], Set[bytes]]
+    ) -> Late | None:
+        self.paths.append(path)
+        return None
+
+
+def test_nobody_asks_when_a_file_came_that_is_not_there(subject: ReapiSubject) -> None:
+    """A compile looks for hundreds of headers in vain."""
+    (subject.where / "w" / "here").mkdir()
+    later = _Asked()
+    script = "for n in 1 2 3 4 5; do test -e none/$n; test -e here/$n; done; test -d here; echo done > out"
+    assert _answer(subject.engine(later=later), subject, subject.shell("out", script)) == b"done\n"
+    assert later.paths
+    assert all(os.path.lexists(path) for path in later.paths)
 
 
 # Files

@@ -18,6 +18,7 @@ from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
 from gg.workspace.granted import Granted
+from gg.workspace.later import Later
 from tests.conformance.engine_suite import PATIENCE, Subject
 from tests.support.thunks import Graph
 
@@ -36,7 +37,7 @@ class ReapiSubject(Subject):
         self.shell_files = tuple(declared(path) for path in _closure(PROGRAMS))
         self._seconds = f"1000.{os.getpid()}{id(self)}"  # marks the processes of one test
 
-    def engine(self, slots: int = 2) -> LambdaEngine:
+    def engine(self, slots: int = 2, later: Later | None = None) -> LambdaEngine:
         return reapi_engine(
             self.cluster,
             store=self.store,
@@ -44,6 +45,7 @@ class ReapiSubject(Subject):
             files=lambda: self.files,
             slots=slots,
             granted=Granted(os.fsencode(self.where / "w")),
+            later=later,
         )
 
     def shell(self, name: str, script: str, *arguments: str | bytes, files: tuple[File, ...] = ()) -> ThunkId:

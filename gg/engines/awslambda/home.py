@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
@@ -56,7 +56,7 @@ class Home:
         """The directories here that any worker has looked for."""
         return tuple(self._directories)
 
-    def look(self, paths: Iterable[SandboxPath], known: set[bytes], told: set[bytes], tool: bytes = b"") -> FoundPaths:
+    def look(self, paths: Iterable[SandboxPath], known: Set[bytes], told: Set[bytes], tool: bytes = b"") -> FoundPaths:
         """Which of `paths` are here. `known`: what the thunk declares; `told`: directories that the worker was told of;
         `tool`: the program of the thunk, as it is on this machine.
         """
@@ -64,10 +64,8 @@ class Home:
         needs: list[tuple[SandboxPath, Placeholder]] = []
         directories: list[SandboxPath] = []
         kept: list[SandboxPath] = []
-        for path in paths:
+        for path in self.there(paths, known):
             here = self._real_path(path)
-            if path in known or not self._there(here):
-                continue
             if os.path.isdir(here):
                 self._directories[path] = None
                 if path not in told:
@@ -81,6 +79,10 @@ class Home:
                 elif (file := self._file(path, here)) is not None:
                     files.append(file)
         return FoundPaths(tuple(files), tuple(needs), tuple(directories), tuple(kept))
+
+    def there(self, paths: Iterable[SandboxPath], known: Set[bytes]) -> list[SandboxPath]:
+        """Those that are here, and not `known`. A compile looks for hundreds that are not."""
+        return [path for path in paths if path not in known and self._there(self._real_path(path))]
 
     def _file(self, path: SandboxPath, here: bytes) -> File | None:
         try:

@@ -116,7 +116,8 @@ class Replies:
         """The thunk looked for files that are here and undeclared: it runs again with them, without files that came later."""
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
         tool = self._real_path(start.thunk.program)
-        wanted = [SandboxPath(p) for p in missing if not self._is_late(SandboxPath(p), start, works=works)]
+        there = self._home.there(map(SandboxPath, missing), known)
+        wanted = [path for path in there if not self._is_late(path, start, works=works)]
         found = self._home.look(wanted, known, told, tool)
         if found.kept:
             name = os.fsdecode(self._real_path(found.kept[0]))

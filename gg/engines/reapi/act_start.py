@@ -16,6 +16,7 @@ from blake3 import blake3
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Entry, File, Thunk
 from gg.errors import FormatError
+from gg.formats.elf import Dynamic
 from gg.light.named import NamedTuple
 from gg.run import pathmap, processor
 from gg.run.elsewhere import Lacking
@@ -49,9 +50,11 @@ class ProgramStart(NamedTuple):
 class _Shipped(Libraries):
     """Directories that are in the action, and not on this disk."""
 
-    def __init__(self, place: Callable[[File], str]) -> None:
+    def __init__(self, place: Callable[[File], str], dynamics: dict[bytes, Dynamic | None]) -> None:
+        """`dynamics`: what was read of files, by their blobs."""
         super().__init__("", place)
         self.files: dict[bytes, File] = {}
+        self._dynamics = dynamics
 
     def directory(self, program: SandboxPath, interpreter: bytes, entries: Entries, path: bytes = b"") -> bytes:
         found = sorted(self.closure(program, interpreter, entries, path).items())
@@ -62,11 +65,12 @@ class _Shipped(Libraries):
 
 
 class Starter:
-    """`place`: where a file's bytes are on this machine. `relative`: the root is not `/`."""
+    """`place`: where a file's bytes are on this machine. `relative`: the root is not `/`. From any thread."""
 
     def __init__(self, place: Callable[[File], bytes], *, relative: bool) -> None:
         self._place = place
         self._relative = relative
+        self._dynamics: dict[bytes, Dynamic | None] = {}
 
     def start(self, thunk: Thunk, entries: Mapping[SandboxPath, Entry]) -> ProgramStart:
         """Lacking; FormatError for what cannot be started; OSError."""
@@ -94,7 +98,7 @@ class Starter:
         loader: bytes,
         entries: Mapping[SandboxPath, Entry],
     ) -> ProgramStart:
-        shipped = _Shipped(lambda file: os.fsdecode(self._place(file)))
+        shipped = _Shipped(lambda file: os.fsdecode(self._place(file)), self._dynamics)
         library_path = dict(thunk.env).get(b"LD_LIBRARY_PATH", b"")
         libraries = shipped.directory(path, loader, entries, library_path)
         if not self._relative:
