@@ -2,9 +2,9 @@
 
     python -m benchmarks.virtual.week [--people N] [--builds N] [--days N] [--units N] [--seed S] [--json FILE] [--markdown FILE]
 
-Two projects: FFmpeg as it was recorded (`ffmpeg.graph`), and a graph of Chromium's shape with `--units` compiles. `team.py` says
-what is built, `places.py` how each place answers; the scheduler is gg's own. Prices of Lambda are those of `gg-force --estimate`,
-those of machines are in `machines.toml`; both tables are dated. Waiting is from gg-force's start to its end.
+Three projects: mosh and FFmpeg as they were recorded (`*.graph`), and a graph of Chromium's shape with `--units` compiles.
+`team.py` says what is built, `places.py` how each place answers; the scheduler is gg's own. Prices of Lambda are those of
+`gg-force --estimate`, those of machines are in `machines.toml`; both tables are dated. Waiting is from gg-force's start to its end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from benchmarks.virtual.team_run import Clock, Place, TeamRun
 from gg.cost import models
 from gg.cost.prices import HOME, prices
 
-FFMPEG = Path(__file__).with_name("ffmpeg.graph")
+GRAPHS = [Path(__file__).with_name(f"{name}.graph") for name in ("mosh", "ffmpeg")]
 MACHINES = Path(__file__).with_name("machines.toml")
 TYPE = "c7i.24xlarge"
 WEEK_H, OFFICE_H = 7 * 24, 5 * 11
@@ -285,9 +285,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args(argv)
     habits = team.Habits(*[getattr(options, name) for name in team.Habits._fields])
-    recorded = decode(zlib.decompress(FFMPEG.read_bytes()))
+    recorded = [decode(zlib.decompress(graph.read_bytes())) for graph in GRAPHS]
     projects = [
-        team.Project(recorded.name, recorded.graph().nodes),
+        *[team.Project(each.name, each.graph().nodes) for each in recorded],
         team.Project(f"{options.units:,} units of Chromium's shape", scheduler.build(options.units * 11 // 10)),
     ]
     result: dict[str, Any] = {

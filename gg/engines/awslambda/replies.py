@@ -5,8 +5,8 @@ with what is here.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence, Set
+from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 from gg.core.ids import BlobId, SandboxPath
@@ -117,7 +117,8 @@ class Replies:
         known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
         tool = self._real_path(start.thunk.program)
         there = self._home.there(map(SandboxPath, missing), known)
-        wanted = [path for path in there if not self._is_late(path, start, works=works)]
+        declared = cache(partial(self._groups.directories, start.thunk))  # thousands, for a compile of C++
+        wanted = [path for path in there if not self._is_late(path, start, declared, works=works)]
         found = self._home.look(wanted, known, told, tool)
         if found.kept:
             name = os.fsdecode(self._real_path(found.kept[0]))
@@ -131,11 +132,13 @@ class Replies:
         extra = (*start.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 
-    def _is_late(self, path: SandboxPath, start: Submission, *, works: bool) -> bool:
-        """Whether a file is not shown to a thunk, which then works or fails without it."""
+    def _is_late(
+        self, path: SandboxPath, start: Submission, declared: Callable[[], Set[bytes]], *, works: bool
+    ) -> bool:
+        """Whether a file is not shown to a thunk, which then works or fails without it. `declared`: the thunk's directories."""
         if self._later is None:
             return False
-        late = self._later.late(start.id, start.thunk, path, partial(self._groups.directories, start.thunk))
+        late = self._later.late(start.id, start.thunk, path, declared)
         if late is not None and late.changed:
             name = os.fsdecode(self._real_path(path))
             raise InputChanged(name, hint="record again, or declare that the command reads it")
