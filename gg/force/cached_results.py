@@ -1,7 +1,7 @@
-"""The cached results of a force, found without scheduler or engines: mostly all that it needs.
+"""The cached results of a force, found without scheduler or engines. Often they are everything that the force needs.
 
 A thunk has a cached result when all that it reads has one, and a reduction is recorded under its resolved id, with its blobs in the
-store. What is less plain is left to the driver: a thunk that became another, placeholders that were read undeclared,
+store. The driver looks into less plain cases: a thunk that became another, placeholders that were read undeclared,
 inputs narrowed to what was read.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gg.store.base import Store
 
 _BATCH = 256
-_AT_ONCE = 4 << 20  # bytes of blobs: their check costs time, in which those before them are placed
+_AT_ONCE = 4 << 20  # bytes of blobs: checking a batch takes time, and meanwhile the batch before is placed
 
 
 class CachedResult(NamedTuple):
@@ -39,10 +39,10 @@ class CachedResult(NamedTuple):
 
 
 class CachedResults:
-    """The thunks at and below `roots`, as far as the store has them, `encoded`; `find` then fills `values`.
+    """Loads the thunks at and below `roots`, as far as the store has them, into `encoded`; `find` then fills `values`.
 
-    `holds` tells whether a file that was read undeclared is there with those bytes. Without it, none is. `is_late`: whether it
-    may have come since the thunk was recorded, and so is not for it.
+    `holds` tells whether a file that was read undeclared is there with those bytes; by default no file is. `is_late` tells
+    whether such a file may have come after the thunk was recorded: then the thunk must not read it.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class CachedResults:
         return len(self._outlines)
 
     def find(self) -> Iterator[list[CachedResult]]:
-        """What is known, batch by batch, dependencies first."""
+        """The cached results, batch by batch, dependencies first."""
         waits = {name: len(outline.dependencies) for name, outline in self._outlines.items()}
         users: dict[ThunkId, list[ThunkId]] = {}
         for name, outline in self._outlines.items():
@@ -102,7 +102,7 @@ class CachedResults:
             yield plain
 
     def _plain(self, found: Sequence[tuple[ThunkId, Reduction]]) -> list[CachedResult]:
-        """Those that hold: what was read undeclared is as it was, and the blobs are there."""
+        """The results that hold: every file that was read undeclared is as it was, and the blobs are there."""
         wanted = {made.blob for _, reduction in found for made in reduction.outputs if made}
         paths = self._store.paths(list(wanted))
         absent = wanted - paths.keys()
@@ -127,7 +127,7 @@ class CachedResults:
 
 
 def _by_size(found: Sequence[tuple[ThunkId, Reduction]]) -> Iterator[list[tuple[ThunkId, Reduction]]]:
-    """Cut where the outputs come to `_AT_ONCE` bytes."""
+    """Batches, each ended when its outputs come to `_AT_ONCE` bytes."""
     some: list[tuple[ThunkId, Reduction]] = []
     size = 0
     for each in found:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Composition:
-    """What forces in one workspace: the workspace's store with the team's behind it, and engines. Close it when done.
+    """All that forcing in one workspace takes: the workspace's store with the team's behind it, and engines. Close it when done.
 
-    `near`: the workspace's store, where the caller has it open; closing that one stays the caller's business. `ledger`: that of the
-    recording which this is a part of.
+    `near`: the workspace's store, if the caller has it open; the caller closes it. `ledger`: the ledger of the recording,
+    if this force is a part of one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Composition:
             raise
 
     def spent(self) -> dict[str, Any]:
-        """What `RunFinished` says of what was spent, by field; nothing when nothing was."""
+        """The fields of `RunFinished` that say what was spent; empty when nothing was."""
         if self.bill is None or not any(self.bill.usage):
             return {}
         cost = self.bill.cost
@@ -71,7 +71,7 @@ def _may_spend(settings: Settings) -> bool:
 
 
 def _bill(store: Store) -> Bill | None:
-    """For what the team's store is asked from here, and for what engines are to add."""
+    """The bill for requests to the team's store, to which engines add what they spend."""
     remote = remote_of(store)
     if remote is None or remote.where.scheme != "s3":  # other services have no price table here
         return None

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class LookupResult(Enum):
-    """What a lookup found. GREW: it must first be known what some undeclared inputs of an earlier run are by now."""
+    """What a lookup found. GREW: an earlier run read placeholders undeclared; their values must be known before we can tell."""
 
     HIT = "hit"
     MISS = "miss"
@@ -75,9 +75,9 @@ class Cone:
     # The graph
 
     def load(self, ids: Iterable[ThunkId]) -> list[ThunkId]:
-        """Thunks of these ids and of all below them into memory; the new ones, dependencies first.
+        """Load the thunks of these ids, and all below them. The answer is the newly loaded ones, dependencies first.
 
-        Those below that have a value already are left out, and what is below them.
+        A thunk below that has a value already is left out, and so is what is below it.
         """
         order: list[ThunkId] = []
         wanted = [i for i in dict.fromkeys(ids) if i not in self.thunks]
@@ -100,7 +100,7 @@ class Cone:
         return order
 
     def resolve(self, name: ThunkId) -> Resolved:
-        """The thunk with every output of another replaced by the blob that it is."""
+        """The thunk with every output of another thunk replaced by its blob."""
         known = self._resolved.get(name)
         if known:
             return known
@@ -110,7 +110,7 @@ class Cone:
         return resolved
 
     def grow(self, name: ThunkId, entries: Sequence[OutputOf]) -> tuple[ThunkId, ...]:
-        """`name` turned out to read these outputs of other thunks too; the thunks it now waits for besides."""
+        """Add inputs: `name` turned out to read these outputs of other thunks. The answer is the thunks that it now waits for."""
         known = {e.path: e for e in self.grown.get(name, ())}
         known.update({e.path: e for e in entries})
         self.grown[name] = tuple(known.values())
@@ -123,11 +123,11 @@ class Cone:
         return [*found, self.became[name]] if name in self.became else found
 
     def forget_resolved(self) -> None:
-        """Outputs are made again and may come out otherwise."""
+        """Forget what thunks were resolved to: outputs are made again and may come out otherwise."""
         self._resolved.clear()
 
     def before(self, name: ThunkId) -> dict[SandboxPath, Made]:
-        """What the outputs of a thunk were, as far as that is known, of those that it was to change in place."""
+        """For each output that the thunk changes in place: what was there before, as far as that is known."""
         thunk = self.thunks[name]
         paths = {output.path for output in thunk.outputs}
         found: dict[SandboxPath, Made] = {}
@@ -143,7 +143,7 @@ class Cone:
     # Results
 
     def lookup(self, names: Sequence[ThunkId]) -> list[tuple[ThunkId, LookupResult, tuple[ThunkId, ...]]]:
-        """Whether a result is known for each thunk, all of whose inputs are; with the other thunks that matter to it."""
+        """Whether each of these thunks, whose inputs are known, has a known result; and the other thunks that this depends on."""
         candidates = self._candidates(names)
         answers: list[tuple[ThunkId, LookupResult, tuple[ThunkId, ...]]] = []
         for name in names:
@@ -182,7 +182,7 @@ class Cone:
         return {name: found[each.id] for name, each in resolved.items() if each.id in found}
 
     def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:
-        """Files that an earlier run read undeclared and that are placeholders now: to be forced before we can tell."""
+        """Files that an earlier run read undeclared and that are placeholders now: they must be forced before we can tell."""
         have = {e.path for e in self.grown.get(name, ())}
         found: list[OutputOf] = []
         for path, _ in reduction.extra_inputs:
@@ -218,7 +218,7 @@ class Cone:
         return self._later.late(name, thunk, path, partial(self._groups.directories, thunk)) is not None
 
     def remember(self, name: ThunkId, reduction: Reduction) -> ThunkId | None:
-        """Remember a reduction; the thunk that a dynamic one turned into, if it did."""
+        """Remember a reduction. The answer is the thunk that a dynamic thunk turned into, if it did."""
         self.reductions[name] = reduction
         self.values[name] = reduction.outputs
         if not self.thunks[name].dynamic:
@@ -231,7 +231,7 @@ class Cone:
         return other
 
     def follow(self, name: ThunkId) -> Values:
-        """The value of a thunk that became others: what their outputs are, for each output that stands for one."""
+        """The value of a thunk that became others: each output that stands for another thunk's output is replaced by that one's."""
         own = self.values[name]
         known = {i: p for i, p in self._placeholders_of(own).items() if p.thunk in self.values}
         self.values[name] = tuple(
@@ -255,13 +255,13 @@ class Cone:
         return lost
 
     def forget(self, names: Sequence[ThunkId]) -> None:
-        """What is known of these leads to bytes that are nowhere: their results are none."""
+        """Delete the reductions of these thunks, whose bytes are nowhere any more."""
         self._store.delete([Key(Kind.REDUCTION, self.resolve(name).id) for name in names])
         self.forget_resolved()
 
     def record(self, ran: Sequence[tuple[Resolved, Reduction, bytes]]) -> None:
-        """Write reductions, with their encodings where these are known, under what the attempts were given, whatever those
-        thunks' inputs are by now.
+        """Write reductions under the resolved thunks that the attempts were given, whatever those thunks' inputs are by now.
+        The thunks' encodings go with them where they are known.
         """
         if ran and (staying := self._staying):
             here = [each for each in ran if staying.made(each[0].thunk, each[1])]

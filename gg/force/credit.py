@@ -1,4 +1,4 @@
-"""For whom each thunk has run: for the first root above it of which that is asked."""
+"""For which root each thunk has run: for the first root above it that is asked about."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ class Credit:
 
     def __init__(self, cone: Cone) -> None:
         self._cone = cone
-        self._uncounted: set[ThunkId] = set()  # have run, and nobody was told for whom
+        self._uncounted: set[ThunkId] = set()  # have run, and were counted for no root yet
         self._counted: set[ThunkId] = set()
 
     def ran(self, name: ThunkId) -> None:
         self._uncounted.add(name)
 
     def uncounted(self, names: Iterable[ThunkId]) -> int:
-        """How many of these have run, and for nobody yet."""
+        """How many of these have run and were counted for no root yet."""
         return sum([name in self._uncounted for name in names])
 
     def below(self, root: ThunkId) -> int:
-        """How many thunks at and below `root` have run, those not counted that were counted for others before."""
+        """How many thunks at and below `root` have run. Each is counted once: not again if it was counted for another root."""
         count = 0
         stack = [root]
         while stack:

@@ -1,8 +1,8 @@
 """Thunks are forced as they are asked for: at any time, by any thread, each answered as soon as it is settled.
 
 One driver serves all. What is asked for while it runs joins what runs, and nobody waits for what another has asked for.
-When nothing is left to do, the thread rests until somebody asks again. Whether the driver has taken a thunk in before it came
-to an end is told by a ticket: what came too late is begun with next.
+When nothing is left to do, the thread rests until somebody asks again. Each request gets a ticket, which tells whether the
+driver took the thunk in before its run ended. If it did not, the next run begins with that thunk.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ class NotDone(GGError):
 
 
 class Settler(Protocol[T_contra]):
-    """What settles thunks: when it has, it takes who waits (`Demand.take`) and answers."""
+    """Settles thunks. For each one that it has settled, it takes those who wait (`Demand.take`) and answers them."""
 
     def run(self, roots: Sequence[ThunkId]) -> Outcome | None:
-        """Force these, and what is wanted meanwhile. None: all was known, nothing was wanted meanwhile."""
+        """Force these, and what is wanted meanwhile. None if all results were known and nothing was wanted meanwhile."""
         ...
 
     def want(self, root: ThunkId) -> int:
-        """One more for a `run` that is under way; a ticket."""
+        """Add a thunk to a `run` that is under way. The answer is a ticket for `has_joined`."""
         ...
 
     def has_joined(self, ticket: int) -> bool: ...
     def stop(self) -> None: ...
     def fail(self, one: T_contra, error: GGError) -> None:
-        """Answer one of those who wait: it will not be done."""
+        """Tell one of those who wait that the thunk will not be done."""
         ...
 
 
@@ -60,7 +60,7 @@ class Demand(Generic[T]):
         self._started = False
 
     def ask(self, root: ThunkId, one: T) -> bool:
-        """Have it forced; whoever settles it takes `one`. False when this is closed."""
+        """Have `root` forced for `one`, who is answered when it is settled. False when this is closed."""
         with self._condition:
             if self._closed:
                 return False
@@ -83,7 +83,7 @@ class Demand(Generic[T]):
             return self._waiting.pop(root, [])
 
     def close(self) -> None:
-        """Stop what runs; who still waits is answered by an error."""
+        """Stop what runs. Those who still wait are answered by an error."""
         with self._condition:
             self._closed = True
             if self._busy:
@@ -112,7 +112,7 @@ class Demand(Generic[T]):
             return self._busy
 
     def _run(self, roots: list[ThunkId]) -> None:
-        """Nobody waits for ever: an error, a bug's too, is the answer for all who wait."""
+        """Run once. Nobody waits for ever: any error, that of a bug too, is the answer for all who wait."""
         try:
             outcome = self._settler.run(roots)
         except GGError as error:
@@ -123,7 +123,7 @@ class Demand(Generic[T]):
             self._rest(outcome)
 
     def _rest(self, outcome: Outcome | None) -> None:
-        """Answer for what was taken in and is not settled: the run ended early. What came too late goes on."""
+        """Answer those whose thunk was taken in but not settled, because the run ended early. Later requests go on."""
         with self._condition:
             self._new = [(name, ticket) for name, ticket in self._new if not self._settler.has_joined(ticket)]
             late = {name for name, _ in self._new}

@@ -3,8 +3,8 @@
     driver = Driver(store, engines, observer)
     outcome = driver.force(roots, finished=place)
 
-What is known of the thunks is in `gg.force.cone`; when to run what is the scheduler's; only this shell has them act, and only it
-has reductions written.
+`gg.force.cone` holds what is known of the thunks. The scheduler decides when to run what. This shell alone carries out its
+commands, and it alone has reductions written.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 FINAL = frozenset({Fault.TOOL, Fault.CHANGED})
-"""To try again changes nothing: the call must be recorded anew."""
+"""Faults that no further attempt can mend: the call must be recorded anew."""
 _LOOK_S = 0.05
 
 
@@ -103,11 +103,11 @@ class Driver:
         broke: TakeBroken | None = None,
         given_up: GivenUp | None = None,
     ) -> Outcome:
-        """Evaluate the cones of `roots`; `finished` is called in this thread for thunks as they are done, `broke` for those
-        that cannot be, before that is told, and `given_up` afterwards for all that will not be.
+        """Evaluate `roots` and all below. In this thread, `finished` is called with thunks as they are done, `broke` with thunks
+        that cannot be done, before that is reported, and `given_up` afterwards with all that will not be done.
 
-        Also for roots that an earlier call has settled, for another placeholder may stand for them now. `known`: values
-        of thunks that are not to be evaluated unless they are roots, or the store has lost them. `encoded`: thunks that were
+        `finished` is also called for roots that an earlier call has settled: another placeholder may stand for them now. `known`:
+        values of thunks that need no evaluation unless they are roots or the store has lost them. `encoded`: thunks that were
         read from the store just now.
         """
         self._cone.read = encoded or {}
@@ -129,7 +129,7 @@ class Driver:
         return run.outcome(run.done, interrupted=self._stop, over_budget=self._over_budget)
 
     def want(self, root: ThunkId) -> int:
-        """Force this one too, while `force` runs; from any thread. A ticket, which `has_joined` tells about after the end."""
+        """Force this one too, while `force` runs; from any thread. The answer is a ticket for `has_joined`, after the end."""
         return self._mail.want(root)
 
     def has_joined(self, ticket: int) -> bool:
@@ -148,8 +148,8 @@ class Driver:
         self._mail.stop()
 
     def end(self, error: GGError) -> None:
-        """Start nothing more, and have `force` raise `error`. What runs is paid for and let end, unless nothing that it brings
-        could be kept. From the driver's own thread.
+        """Start nothing more, and have `force` raise `error`. Attempts that run are paid for, so they may end, unless their results
+        could not be kept. From the driver's own thread.
         """
         if self._setup is None:
             self._setup = error
@@ -159,7 +159,7 @@ class Driver:
             self._ending.append(events.Stop(self._mail.now(), finish=finish))
 
     def lose(self, names: Sequence[ThunkId]) -> None:
-        """Bytes that these made were to be there, and are not: they run again. From `finished` alone."""
+        """Run these again: bytes that they made are not where they should be. From `finished` alone."""
         self._cone.forget(names)
         self._settled.difference_update(names)
         self._run.lose(len(names), self._credit.uncounted(names))
@@ -171,7 +171,7 @@ class Driver:
         return self._cone.thunks[name]
 
     def ran_below(self, root: ThunkId) -> int:
-        """How many thunks have run for `root`, and for none that was asked of before."""
+        """How many thunks have run for `root`, without those that were counted for another root before."""
         return self._credit.below(root)
 
     # The loop
@@ -223,7 +223,7 @@ class Driver:
             pending = tuple(more)
 
     def _obey(self, command: commands.Command) -> list[events.Event]:
-        """Do what the scheduler says; what is to be told to it."""
+        """Carry out one command of the scheduler's. The answer is the events that it is told at once."""
         match command:
             case commands.Lookup():
                 return self._looked(partial(self._lookups.lookup, command.ids))
@@ -250,7 +250,7 @@ class Driver:
             return []
 
     def _submit(self, command: commands.Start) -> list[events.Event]:
-        """Begin attempts; when there is no money left for some, what runs is let end."""
+        """Begin attempts. When the budget is too small for some, attempts that run may end and no more are begun."""
         refused = self._in_hand.submit(command)
         if not refused:
             return []
@@ -337,7 +337,7 @@ class Driver:
         self._step(events.Faulted(now, attempt, failure.fault))
 
     def _lose(self, name: ThunkId, attempt: AttemptId, now: float) -> events.Event | None:
-        """Force again what the store has lost of the inputs of a thunk; how that attempt ended. None if it has lost none."""
+        """Force again the inputs of a thunk that the store has lost. The answer is how the attempt ended; None if none is lost."""
         cut = self._cut.get(name, set())
         self._add(cut)
         lost = self._cone.lost(name)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Evaluation:
-    """What a forcer has, and what is made of it (`make`). `bill`: where what engines spend goes."""
+    """What a forcer has; `make` makes a driver and engines of it. `bill`: where engines put what they spend."""
 
     def __init__(
         self,
@@ -108,7 +108,7 @@ class Evaluation:
         )
 
     def _staying(self) -> Staying | None:
-        """What may not leave this machine, where anything does."""
+        """What may not leave this machine; None if nothing leaves it anyway."""
         store, settings = self._store, self._settings
         at_home = {*settings.engine, settings.fallback} <= {"local", "never"}
         if at_home and not settings.store:  # most builds: they need not load what shares

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 class Forcer:
     """Forces in one workspace with one set of engines, as often as asked. Close it when done.
 
-    What the engines spend goes on `bill`. `ledger`: that of the recording which this is a part of. `placed`: how many files
-    were put in place. `lost`: what recorded calls were to make that the store has lost.
+    What the engines spend goes on `bill`. `ledger`: the ledger of the recording, if this force is a part of one. `placed`: how
+    many files were put in place. `lost`: outputs of recorded calls whose thunks the store has lost.
     """
 
     def __init__(
@@ -82,8 +82,8 @@ class Forcer:
         self._older = Older(workspace.dot)
         self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, Stamps(workspace.dot))
         self._under_way: list[ResultFiles] = []
-        self._lacking: list[ThunkId] = []  # known, and their bytes cannot be had
-        self._missed = False  # by somebody who does not drop the status
+        self._lacking: list[ThunkId] = []  # their results are known, but the bytes cannot be had
+        self._missed = False  # for a caller that does not drop the status
 
     def files(self) -> FileDB:
         """The digest memory, opened when first needed: a force in which all is known never reads a source."""
@@ -112,10 +112,10 @@ class Forcer:
     def serve(
         self, roots: Sequence[ThunkId], elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]], hearing: Hearing
     ) -> Outcome | None:
-        """Evaluate and place `roots`, and what is wanted meanwhile (`want`); `hearing` is told of each thunk by itself.
+        """Evaluate and place `roots`, and what is wanted meanwhile (`want`). `hearing` is told of each thunk by itself.
 
-        `elsewhere`: where placeholders were found, which others add to. What cannot be placed does not end it. None: all
-        was known.
+        `elsewhere`: where placeholders were found; other threads add to it. A file that cannot be placed does not end the run.
+        None if all results were known.
         """
         self._ledger.load()
         self._elsewhere = elsewhere
@@ -142,7 +142,7 @@ class Forcer:
         return Ended(outcome, len(ahead.values), outcome.interrupted, dropped=not self._missed)
 
     def _owed(self, targets: Targets) -> list[ThunkId]:
-        """What the ledger owes. What has no placeholder, and the store has lost, cannot be had any more (`lost`)."""
+        """The thunks that the ledger owes. One with no placeholder that the store has lost cannot be had any more (`lost`)."""
         owed = self._ledger.owed()
         standing = {known.thunk for known in targets.placeholders.values()}
         orphans = [Key(Kind.THUNK, name) for name in owed if name not in standing]
@@ -154,11 +154,11 @@ class Forcer:
         return [name for name in owed if name not in lost]
 
     def evaluate(self, roots: Iterable[ThunkId], finished: TakeSettled) -> Outcome:
-        """Evaluate thunks, and place nothing; `finished` is called for those that are done."""
+        """Evaluate thunks, and place nothing. `finished` is called with those that are done."""
         return self._evaluator().force(roots, finished)
 
     def want(self, root: ThunkId) -> int:
-        """One more for an `evaluate` or `serve` that runs in another thread. A ticket: after its end `has_joined` tells of it."""
+        """Add a root to an `evaluate` or `serve` in another thread. The answer is a ticket for `has_joined`, after the end."""
         return self._box().want(root)
 
     def has_joined(self, ticket: int) -> bool:
@@ -174,12 +174,12 @@ class Forcer:
             return self._mail
 
     def ran_below(self, root: ThunkId) -> int:
-        """How many thunks have run for this one, which is done, and for none before it. From the driver's thread."""
+        """How many thunks have run for `root`, which is done, and were not counted for another. From the driver's thread."""
         return self._driver.ran_below(root) if self._driver else 0
 
     @property
     def names_elsewhere(self) -> Sequence[bytes]:
-        """Files that were put in the places of placeholders which had further names, not below the workspace's root."""
+        """Files that took the places of placeholders with further names, which are outside of the workspace's root."""
         return self._placer.elsewhere
 
     def stop(self) -> None:
@@ -199,7 +199,7 @@ class Forcer:
         self._store.flush()
 
     def _force_known(self, roots: Iterable[ThunkId]) -> CachedResults:
-        """Place what needs nothing but to be placed."""
+        """Place the results that need nothing but to be placed."""
         known, self._lacking = CachedResults(self._store, roots, self._is_there, self._may_be_late), []
         self._observe(seen.Started(total=len(known)))
         try:
@@ -224,7 +224,7 @@ class Forcer:
             return False
 
     def _may_be_late(self, name: ThunkId, path: bytes) -> bool:
-        """Whether the driver has to judge it, which knows the thunk (`gg.workspace.later`)."""
+        """Whether `path` may have come after the thunk was recorded; `gg.workspace.later` then decides, in the driver."""
         since, path = self._ledger.since(name), self._real_path(path)
         while since and path != b"/":
             try:
@@ -237,7 +237,7 @@ class Forcer:
         return False
 
     def _take(self, batch: Sequence[CachedResult]) -> list[ResultFiles]:
-        """What to place of what was known, as far as its bytes can be had: the rest is as good as unknown."""
+        """The files to place for cached results. A result whose bytes cannot be had counts as unknown."""
         results: list[ResultFiles] = []
         for each in batch:
             try:
@@ -297,7 +297,7 @@ class Forcer:
             self._driver.lose(lost)
 
     def _cannot_place(self, names: Sequence[ThunkId], error: GGError) -> None:
-        """It ends a force; who is served is told, and others go on."""
+        """Deal with files that could not be placed: a force ends. When readers are served, theirs are told and the others go on."""
         if self._hearing:
             self._hearing.unplaced(names, error)
             return
@@ -306,15 +306,15 @@ class Forcer:
         self._driver.end(error)
 
     def _begin(self, results: list[ResultFiles]) -> None:
-        """Begin to put all in their places. What goes with a placeholder's file comes before it: once that is real,
-        nobody would look for more.
+        """Begin to put all files in their places. What goes beside a placeholder's file is placed before that file: once the
+        placeholder is gone, no later force would look for the rest.
         """
         self._under_way = results
         self._texts = self._rules.written()
         self._placer.begin([item for result in results for item in result.items])
 
     def _end(self) -> None:
-        """Tell of what was begun with, when it is in its place."""
+        """Wait until the files that were begun with are in their places, and report them."""
         results, self._under_way = self._under_way, []
         kept = iter(self._placer.end())
         while self._texts:
@@ -338,7 +338,7 @@ class Forcer:
             self._hearing.placed([name for name, _, _ in came])
 
     def _broke(self, broken: Sequence[Broken]) -> None:
-        """Thunks will have no value: their placeholders go."""
+        """Remove the placeholders of thunks that will have no value."""
         try:
             names = self._undone.take(broken, self._elsewhere)
             self._missed = self._missed or not all(self._ledger.is_excused(name) for name in names)
@@ -349,7 +349,7 @@ class Forcer:
 
 
 def _check(workspace: Workspace, settings: Settings) -> None:
-    """Whether there can be a force here, before anything is made for it."""
+    """Raises what forbids a force here, before anything is made for it."""
     workspace.need_writable()
     workspace.remove_scratch()
     if settings.engine != ("local",):

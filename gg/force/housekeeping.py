@@ -1,4 +1,4 @@
-"""Keeping a store small: what a workspace needs stays, and what is remembered of directories that are gone goes."""
+"""Keeps a store small: what a workspace needs stays, and records of directories that are gone are removed."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from gg.core.ids import ThunkId
     from gg.store.collection import CollectionReport
 
-_LATER_S = 30 * 86400.0  # what is on a disk that is not there now may come back
+_LATER_S = 30 * 86400.0  # a disk that is not mounted now may come back
 
 
 class CollectionResult(NamedTuple):
-    """What a collection came to: of the store, how many placeholders there are, and the directories that were forgotten."""
+    """What a collection did: the store's report, how many placeholders there are, and the directories that were forgotten."""
 
     report: CollectionReport
     placeholders: int
@@ -37,7 +37,7 @@ class CollectionResult(NamedTuple):
 def tidy(
     workspaces: Iterable[Workspace], home: str, store: str, *, max_age_s: float, max_bytes: int | None, dry_run: bool
 ) -> CollectionResult:
-    """Collect the store that these workspaces use, those of the state home `home` if it is not empty."""
+    """Collect the store that these workspaces use. `home`: the state home, whose records of gone directories go; may be empty."""
     gone = [records for records, root in roots.every(home) if _is_gone(root, records)] if home else []
     here = [each for each in workspaces if each.dot not in gone]
     wanted, count = _wanted(here)
@@ -58,7 +58,7 @@ def tidy(
 
 
 def _wanted(workspaces: Iterable[Workspace]) -> tuple[set[ThunkId], int]:
-    """The thunks of all placeholders and of all calls that were not told of yet; and how many placeholders there are."""
+    """The thunks of all placeholders and of all calls that gg-force still owes; and how many placeholders there are."""
     searches = [each.search() for each in workspaces]
     ledgers = [Ledger(each.dot) for each in workspaces]
     found = [known.thunk for search in searches for known in search.found().values()]

@@ -1,4 +1,4 @@
-"""The attempts that engines have been given: what each is to know, what it was resolved to, and what it may cost."""
+"""The attempts that engines have been given: what each engine is told, the resolved thunk, and what it may cost."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class InHand:
-    """Begins attempts and ends them. `extra`: what earlier attempts found a thunk to need besides."""
+    """Begins attempts and ends them. `extra`: further inputs that earlier attempts found a thunk to need."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class InHand:
         return len(self._given)
 
     def submit(self, command: commands.Start) -> list[AttemptId]:
-        """Begin attempts that go together; those that there is no money left for."""
+        """Begin attempts that go together. The answer is those for which the budget is too small."""
         starts: list[Submission] = []
         refused: list[AttemptId] = []
         for each in (command, *command.more):
@@ -63,7 +63,7 @@ class InHand:
         return refused
 
     def _begin(self, command: commands.Start) -> Submission | None:
-        """What an engine is to be given, in the books; None when there is no money left for it."""
+        """What an engine is given for an attempt, which is counted from now on; None when the budget is too small for it."""
         assert isinstance(command.id, bytes)
         name = ThunkId(command.id)
         given = self._cone.resolve(name)
@@ -89,7 +89,7 @@ class InHand:
         )
 
     def end(self, answers: Sequence[Answer]) -> list[tuple[ThunkId, Resolved]]:
-        """These were answered: each one's thunk, and as it was resolved."""
+        """Count these attempts as ended. The answer is each one's thunk, by its name and as it was resolved."""
         if self._budget is not None:
             for answer in answers:
                 self._budget.end(answer.attempt)

@@ -1,4 +1,4 @@
-"""Asks whether results are known, unless another process is at work on them right now: that one is waited for."""
+"""Asks whether results are known. If another process is running the thunk right now, waits for that process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from gg.force.staying import Staying
     from gg.force.thunk_locks import ThunkLocks
 
-_OTHERS_S = 600.0  # for so long another process may run a thunk, then it is run here too
+_OTHERS_S = 600.0  # how long another process is waited for; then the thunk runs here too
 
 
 class Lookups:
-    """`add` takes thunks into the graph, with all below them; `waits` is called when the first one is left to another process.
+    """`add` takes thunks into the graph, with all below them. `waits` is called when the first one is left to another process.
 
-    `elsewhere`: thunks that another process runs, and until when that is waited for.
+    `elsewhere`: thunks that another process runs, and until when it is waited for.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Lookups:
         self.elsewhere: dict[ThunkId, float] = {}
 
     def lookup(self, ids: Sequence[events.NodeId], now: float) -> list[events.Event]:
-        """What is known of these. What another process runs right now is looked for later."""
+        """What is known of these thunks. Those that another process runs right now are looked up later (`again`)."""
         names = [ThunkId(i) for i in ids if isinstance(i, bytes)]
         free = [name for name in names if self._is_free(name)]
         if len(free) < len(names):
@@ -51,14 +51,14 @@ class Lookups:
         return self._look(free, now) if free else []
 
     def again(self, now: float) -> list[events.Event]:
-        """What is known of those that another process runs no more, or for too long."""
+        """What is known of those thunks that another process has stopped running, or has run for too long."""
         names = [name for name, until in self.elsewhere.items() if now > until or self._is_free(name)]
         for name in names:
             del self.elsewhere[name]
         return self._look(names, now) if names else []
 
     def release(self, id: ThunkId) -> None:
-        """It has run: others may have it."""
+        """The thunk has run: other processes may take its lock."""
         if self._locks:
             self._locks.release(id)
 
@@ -97,7 +97,7 @@ class Lookups:
         return result
 
     def _expect(self, names: Sequence[ThunkId]) -> None:
-        """Engines may soon be given these."""
+        """Tell the engines that they may soon be given these."""
         thunks = [self._cone.resolve(name).thunk for name in names]
         if self._staying:
             thunks = [thunk for thunk in thunks if not self._staying.why(thunk)]

@@ -1,5 +1,5 @@
-"""What comes to the driver from other threads: answers, what was sent, engines that come and go, what is wanted besides, and to
-stop.
+"""The messages that other threads send to the driver: answers, attempts sent, engines that come and go, further roots, and
+the request to stop.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class AttemptsSent(NamedTuple):
 
 
 class RootWanted(NamedTuple):
-    """What is to be forced besides."""
+    """A further root to force."""
 
     ticket: int
     root: ThunkId
 
 
 class Changed(NamedTuple):
-    """An engine takes another number of attempts at once; None: it is gone. `caps`: its capabilities, if they are others."""
+    """An engine now takes `slots` attempts at once; None if it is gone. `caps`: its capabilities, if they have changed."""
 
     engine: str
     slots: int | None
@@ -44,13 +44,13 @@ MailboxMessage = Answer | AttemptsSent | RootWanted | Changed | None
 
 
 class Mailbox:
-    """Anybody puts, one takes, by its clock: `now`."""
+    """Any thread puts messages in; the driver takes them out, and reads the clock `now`."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[MailboxMessage] = queue.SimpleQueue()
         self._tickets = itertools.count()
         self.now = Awake().now
-        self.joined: set[int] = set()  # the tickets of what was wanted and is part of the run by now
+        self.joined: set[int] = set()  # the tickets of the roots that are part of the run by now
 
     def answer(self, answer: Answer) -> None:
         self._queue.put(answer)
@@ -72,10 +72,9 @@ class Mailbox:
         self._queue.put(None)
 
     def take(self, timeout: float | None) -> list[MailboxMessage]:
-        """All that has come, but not more than is well dealt with together; nothing when nothing comes within `timeout`, or a
-        second.
+        """The messages that have come, up to a number; none when nothing comes within `timeout`, or a second.
 
-        Answers are dealt with many at a time, for each costs a transaction otherwise.
+        Answers are taken many at a time: one by one, each would cost a transaction.
         """
         try:
             came = [self._queue.get(timeout=LOOK_S if timeout is None else min(timeout, LOOK_S))]

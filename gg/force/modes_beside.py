@@ -1,4 +1,4 @@
-"""What permissions a file gets that a tool made beside its outputs, where no placeholder stood for it."""
+"""The permissions of a file that a tool made beside its outputs, where no placeholder stood for it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _OWNER, _GROUP, _MASK, _OTHERS = 0x01, 0x04, 0x10, 0x20
 
 
 def mode_beside(path: bytes, umask: int, *, executable: bool) -> int:
-    """Those of a file that is there, for tools open what they write; of a new one, those that the directory's access list
-    leaves of what a tool asks for, or else the umask.
+    """The mode for such a file. A file that is there keeps its mode, for tools open what they write. A new one gets what tools
+    ask for, less what the directory's access list takes away, or else the umask.
     """
     with suppress(OSError):
         mode = os.lstat(path).st_mode
@@ -27,7 +27,7 @@ def mode_beside(path: bytes, umask: int, *, executable: bool) -> int:
 
 
 def _by_access_list(directory: bytes) -> int | None:
-    """The most that its access list gives to a new file; None where it has none for those."""
+    """The most that the directory's default access list gives to a new file; None if it has no such list."""
     try:
         entries = os.getxattr(directory, _DEFAULT_ACL)[_VERSION:]
     except OSError:

@@ -1,4 +1,4 @@
-"""One call of `Driver.force`: who is told, and what it has come to so far."""
+"""One call of `Driver.force`: who is told, and its counts so far."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ class ForceRun:
         self.done: Summary | None = None
         self.wake: float | None = None  # when the scheduler wants to be asked again
         self.failures: dict[ThunkId, Failure] = {}
-        self.became: set[ThunkId] = set()  # by running, another thunk
+        self.became: set[ThunkId] = set()  # thunks that became another one by running
         self.skipped = 0
         self._ran = self._cached = 0
 
     def settle(self, name: ThunkId, ran: bool) -> bool:
-        """Count a thunk that has its value; whether it had to run for that."""
+        """Count a thunk that has its value. The answer is whether it had to run for that."""
         self.failures.pop(name, None)
         ran = ran or name in self.became
         self._ran, self._cached = self._ran + ran, self._cached + (not ran)
         return ran
 
     def lose(self, count: int, ran: int) -> None:
-        """So many that were counted, of which `ran` had run, are to be made again."""
+        """Take back `count` thunks that were counted, `ran` of them as run: they are made again."""
         self._ran, self._cached = self._ran - ran, self._cached - (count - ran)
 
     def tell(self, settled: Sequence[Settled]) -> None:

@@ -1,4 +1,4 @@
-"""How a force ended, and what is told of it on the way: the types that the driver shares with those who use it."""
+"""How a force ended, and what it reports on the way: the types that the driver shares with those who use it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Settled(NamedTuple):
 
     @property
     def paths(self) -> Mapping[BlobId, bytes]:
-        """Where the bytes of what it made are known to be: nowhere, yet."""
+        """Files that are known to hold the outputs' bytes: none yet."""
         return {}
 
 
 class Broken(NamedTuple):
-    """A thunk that has no value for good: its command failed, or (`failure` is None) that of one that it needs.
+    """A thunk that will never have a value: its command failed or, if `failure` is None, that of a thunk that it needs.
 
-    `before`: what was at the paths of its outputs before, where its command was to change files in place.
+    `before`: what was at the paths of its outputs before, for files that its command was to change in place.
     """
 
     name: ThunkId
@@ -51,28 +51,28 @@ TakeBroken = Callable[[Sequence[Broken]], None]
 
 
 GivenUp = Callable[[Sequence[tuple[ThunkId, ThunkId]]], None]
-"""Told of thunks that will have no value, each with the one at or below it that failed."""
+"""Called with thunks that will have no value, each with the one at or below it that failed."""
 
 
 class Hearing(Protocol):
     """Who is told, in the driver's thread, what becomes of each thunk."""
 
     def placed(self, names: Sequence[ThunkId]) -> None:
-        """They are done, and their files are in their places."""
+        """These are done, and their files are in their places."""
         ...
 
     def given_up(self, names: Sequence[tuple[ThunkId, ThunkId]]) -> None: ...
 
     def unplaced(self, names: Sequence[ThunkId], error: GGError) -> None:
-        """They are done, and their files could not be put in their places."""
+        """These are done, but their files could not be put in their places."""
         ...
 
 
 @slotted(frozen=False)
 class Outcome:
-    """How a force ended. `failures` are the user's and the machine's; `skipped` needed one that failed.
+    """How a force ended. `failures`: of commands and of the machine; `skipped`: how many thunks needed one that failed.
 
-    `ran` and `cached` add up to the thunks that have a value now; one that became another did so by running, or not.
+    `ran` and `cached` add up to the thunks that have a value now. A thunk that became another counts as run if it ran itself.
     """
 
     summary: Summary
@@ -101,13 +101,13 @@ class Outcome:
 
     @property
     def only_tools_failed(self) -> bool:
-        """Whether the force came to its end, and what failed did so by itself."""
+        """Whether the force came to its end, and all failures are those of commands."""
         failed = all(failure.fault is Fault.TOOL for failure in self.failures.values())
         return failed and not self.interrupted and not self.over_budget
 
 
 class Spending(Protocol):
-    """What may be spent (`gg.cost.budget`). An attempt that may begin is counted until it ends."""
+    """The budget (`gg.cost.budget`). An attempt that it lets begin is counted until it ends."""
 
     def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool: ...
     def end(self, attempt: int) -> None: ...

@@ -1,7 +1,8 @@
-"""Putting what was made in the place of its placeholder, so that the tree is an ordinary one afterwards.
+"""Puts files in the places of their placeholders, so that the tree is an ordinary one afterwards.
 
-A file appears whole or not at all. It keeps the placeholder's times, for make compares those, and its mode, with what
-the tool itself decided about execution. `toolchain-wrappers/place/` does it, a program that goes on beside us, and says how.
+A file appears whole or not at all. It keeps the placeholder's times, for make compares those, and its mode, but for the
+permission to execute, which the tool decides. gg-place, a program that runs beside this process, does the work
+(`toolchain-wrappers/place/`).
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ class Kept(NamedTuple):
 class Item(NamedTuple):
     """A file to put at `path`. `source` holds its bytes.
 
-    `over` a placeholder: only where that one stands, whose times and mode it keeps; with None for `made` the command
-    left the file out, and the placeholder goes. Else `kept` says which times and mode it is to have. `expected` says
-    that the placeholder was made executable; one that is otherwise was changed since (chmod, install -m), and stays so.
+    `over`: the placeholder that the file replaces. The file is put only where that one stands, and keeps its times and
+    mode; with None for `made` the command left the file out, and the placeholder is removed. Without `over`, `kept` gives
+    the file's times and mode. `expected`: the placeholder was made executable. If it no longer is, somebody has changed
+    its mode since (chmod, install -m), and the file keeps that.
     """
 
     path: bytes
@@ -61,11 +63,11 @@ class Item(NamedTuple):
 
 
 class Placer:
-    """Puts files in place. `tmp`: where they are named while they are written, if that is on their mount. Not for several
+    """Puts files in place. `tmp`: where a file has its name while it is written, if that is on the same mount. Not for several
     threads; close it when done.
 
-    Below `top`, a placeholder's other names (`ln a b`) become names of the real file too. `elsewhere`: paths of those that
-    had further names, which are placeholders still.
+    Below `top`, a placeholder's other names (`ln a b`) become names of the real file too. `elsewhere`: paths of files whose
+    placeholders had names outside of `top`; those are placeholders still.
     """
 
     def __init__(self, tmp: str, top: str) -> None:
@@ -76,12 +78,12 @@ class Placer:
         self.elsewhere: list[bytes] = []
 
     def put(self, items: Sequence[Item]) -> list[Kept | None]:
-        """Put the files; what each has taken over, None where its placeholder is not. StoreError ends it midway."""
+        """Put the files. The answer is what each has taken over, None where its placeholder was gone. StoreError ends it midway."""
         self.begin(items)
         return self.end()
 
     def begin(self, items: Sequence[Item]) -> None:
-        """Begin to put the files: `end`, which is to come before the next `begin`, says what came of them."""
+        """Begin to put the files. `end` tells what became of them, and must be called before the next `begin`."""
         assert not self._under_way
         if not items:
             return
@@ -94,7 +96,7 @@ class Placer:
             raise self._lost() from error
 
     def end(self) -> list[Kept | None]:
-        """As `put`, of the files that were begun with."""
+        """Wait for the files of `begin`; the answer is that of `put`."""
         items, self._under_way = self._under_way, ()
         if not items:
             return []
@@ -127,7 +129,9 @@ class Placer:
 
 
 def _cannot(path: bytes, error: int) -> StoreError:
-    """Also of a disk that is full: it is the tree's, and what is under way may be kept all the same (`Driver.end`)."""
+    """The error for a file that cannot be written. A full disk too is a StoreError here: only the tree's disk is full, and
+    results of running attempts may still be kept (`Driver.end`).
+    """
     return StoreError(
         f"cannot write {os.fsdecode(path)}: {os.strerror(error)}",
         hint="what was forced is kept in the store: mend this and run gg-force again",

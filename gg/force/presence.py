@@ -18,7 +18,7 @@ class Presence:
         self._up: dict[str, EngineCaps] = {}
 
     def changed(self, change: Changed, now: float) -> events.Event | None:
-        """An engine has come, gone, or takes more or fewer attempts: what the scheduler is to be told, if anything."""
+        """An engine has come, gone, or takes another number of attempts. The answer is the event for the scheduler, if any."""
         name, slots = change.engine, change.slots
         if slots is None:
             return events.EngineDown(now, name) if self._up.pop(name, None) is not None else None

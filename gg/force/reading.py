@@ -1,11 +1,11 @@
 """Forces what a build reads while it is recorded: each reader is answered as soon as its own files are real.
 
 All readers are served by one driver (`gg.force.demand`), so what two of them need is made once, and nobody waits for another's.
-Everyone who asks is answered: where this breaks, which is a bug, by a failure, and `broken` then holds the exception.
+Everyone who asks is answered. If this code breaks, the answer is a failure, and `broken` holds the exception.
 
-A file that could not be made is gone, as after a command that has failed, and its reader is told to look again. Only one
-that is still a placeholder is a failure of the reader's. What tools print is shown where gg-infer itself prints, as in a
-plain build, and not where the reader does.
+A file that could not be made is removed, as after a command that has failed, and its reader is told to look again. The
+reader itself fails only if its file is still a placeholder. What tools print is shown where gg-infer prints, as in a
+plain build, and not where the reader prints.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Compose = Callable[[Callable[["BuildEvent"], None]], "Composition"]
 
 
 class _Reader:
-    """One who waits for files."""
+    """A program that waits for files."""
 
     def __init__(self, name: bytes, placeholders: Mapping[bytes, Placeholder], then: Then) -> None:
         self.name = name
@@ -43,13 +43,13 @@ class _Reader:
         self.paths = list(placeholders)
         self.then: Then | None = then
         self.left: set[ThunkId] = set()
-        self.late = 0  # how often files were put in their places without its own
+        self.late = 0  # how often its thunk's files were put in their places, but not its own file
         self.thunks = 0
         self.since = time.monotonic()
 
 
 class Reading:
-    """Of one recording. `compose(observe)` makes what forces, when the first reader comes."""
+    """The reading in one recording. `compose(observe)` makes what forces, when the first reader comes."""
 
     def __init__(self, compose: Compose) -> None:
         self.broken: Exception | None = None
@@ -57,12 +57,12 @@ class Reading:
         self.forced: set[bytes] = set()
         self._compose = compose
         self._composition: Composition | None = None
-        self._early: list[ThunkId] = []  # wanted while what forces was being made
+        self._early: list[ThunkId] = []  # wanted while the forcer was being made
         self._tickets: dict[int, int] = {}
         self._elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]] = {}
         self._failures: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._made: Demand[_Reader] | None = None  # most builds read nothing
+        self._made: Demand[_Reader] | None = None  # made late: most builds read nothing
 
     def force(self, paths: Sequence[bytes], then: Then, reader: bytes = b"") -> None:
         """Force the placeholders among `paths`, then call `then`, from any thread. `reader`: the program that waits."""
@@ -96,7 +96,7 @@ class Reading:
             return self._made
 
     def now(self, paths: Sequence[bytes]) -> None:
-        """Force and wait; OSError when it fails, for a model treats it like a file it cannot read."""
+        """Force and wait. OSError when that fails: a model treats it like a file that it cannot read."""
         done: list[ReaderAnswer] = []
         over = threading.Event()
 
@@ -119,7 +119,7 @@ class Reading:
         if self._composition is not None:
             self._composition.close()
 
-    # What the demand has done, in its thread
+    # What the demand calls, in its thread
 
     def run(self, roots: Sequence[ThunkId]) -> Outcome | None:
         try:
@@ -156,13 +156,13 @@ class Reading:
     def fail(self, one: _Reader, error: GGError) -> None:
         self._answer(one, error)
 
-    # What the forcer tells
+    # What the forcer calls
 
     def placed(self, names: Sequence[ThunkId]) -> None:
-        """These thunks are done, and their files in their places.
+        """These thunks are done, and their files are in their places.
 
-        A reader may have come for a copy of the placeholder (`cp a b; echo >>b`) when the places were known already: then its
-        own file is not among them, and it is asked for once more.
+        A reader of a copy of the placeholder (`cp a b; echo >>b`) may have come after the places were collected. Then its own
+        file is not among them, and the thunk is asked for once more.
         """
         self.forced.update(names)
         for name in names:
@@ -176,8 +176,8 @@ class Reading:
                     self._answer(one)
 
     def _is_left(self, one: _Reader, name: ThunkId) -> bool:
-        """Whether a file that it waits for still is a placeholder of this thunk, which is done. Not for ever: others may copy
-        such a placeholder there again and again.
+        """Whether a file that the reader waits for is still a placeholder of this thunk, which is done. After some rounds the
+        answer is no: others may copy such a placeholder there again and again.
         """
         from gg.workspace.workspace import read_placeholder
 
@@ -189,7 +189,7 @@ class Reading:
         return False
 
     def given_up(self, names: Sequence[tuple[ThunkId, ThunkId]]) -> None:
-        """These thunks, each with the one that failed, will not be done."""
+        """These thunks will not be done. Each comes with the one that failed."""
         for name, cause in names:
             for one in self._demand.take(name):
                 self._answer(one, status=self._failures.get(cause.hex(), 75))
@@ -207,7 +207,7 @@ class Reading:
             self._failures[event.id] = event.status or 75
 
     def _answer(self, one: _Reader, error: GGError | None = None, status: int = 0) -> None:
-        """Answer a reader, once."""
+        """Answer a reader, unless it has its answer already."""
         with self._lock:
             then, one.then = one.then, None
         if then is None:

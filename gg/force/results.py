@@ -1,5 +1,5 @@
-"""What to put in place of a thunk that has its value: the files of its placeholders, and what goes beside them. And how a
-force in a workspace ended.
+"""The files to put in place for a thunk that has its value: those of its placeholders, and those that go beside them. Also
+how a force in a workspace ended.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ _AS_BEFORE = Kept()
 class ResultFiles(NamedTuple):
     """A thunk that has its value, and what to put in the places of its placeholders.
 
-    `superseded`: another thunk's placeholder is where its own was, as after `gcc -c x.c && strip x.o`. Its output goes
-    nowhere, but what it printed and what it wrote besides is wanted.
+    `superseded`: another thunk's placeholder has replaced its own, as after `gcc -c x.c && strip x.o`. Its output goes
+    nowhere, but its messages and the other files that it wrote are wanted.
     """
 
     value: CachedResult | Settled
@@ -43,7 +43,7 @@ class ResultFiles(NamedTuple):
 
 
 class Results:
-    """Of one workspace, whose root with a slash is `prefix`. `real_path`: maps a path inside a thunk to the real path here."""
+    """Results in one workspace, whose root with a slash is `prefix`. `real_path` maps a thunk's path to the real path here."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Results:
         self._granted: Granted | None = None
 
     def of(self, value: CachedResult | Settled, found: Iterable[tuple[bytes, Placeholder]]) -> ResultFiles:
-        """`found`: its placeholders that were found. MissingObject if the bytes of an output cannot be had."""
+        """The files of `value`. `found`: its placeholders that were found. MissingObject if an output's bytes cannot be had."""
         name, outputs = value.name, value.outputs
         where = {(path, known.index): None for path, known in found}
         superseding = b""
@@ -87,8 +87,8 @@ class Results:
         return ResultFiles(value, [*beside, *items], not items and like != b"")
 
     def _beside(self, value: CachedResult | Settled, placeholder: bytes) -> list[Item]:
-        """Optional outputs, files nobody declared, and the compiler's own dependency file; as new as `placeholder`, and with
-        the permissions that the call's umask leaves, whatever has become of the placeholder's.
+        """Optional outputs, files that nobody declared, and the compiler's own dependency file. They get the times of
+        `placeholder` and the permissions that the call's umask leaves, even if the placeholder's own were changed.
         """
         name, outputs, values = value.name, value.outputs, value.values
         items: list[Item] = []
@@ -138,12 +138,12 @@ class Results:
 
 
 class Ended(NamedTuple):
-    """How a force ended. `outcome`: of what had to be evaluated; `known`: how many thunks did not have to."""
+    """How a force ended. `outcome`: that of the evaluation, if there was one; `known`: how many thunks had cached results."""
 
     outcome: Outcome | None
     known: int
     interrupted: bool
-    dropped: bool = False  # whoever called what has failed would not have minded
+    dropped: bool = False  # whoever made the calls that failed ignores their status
 
     @property
     def status(self) -> int:
@@ -155,7 +155,7 @@ class Ended(NamedTuple):
         return self.outcome.status
 
     def counts(self) -> dict[str, object]:
-        """What `RunFinished` says of it, by field."""
+        """The counts as fields of `RunFinished`."""
         if self.outcome is None:
             return {"cached": self.known, "interrupted": self.interrupted}
         summary = self.outcome.summary

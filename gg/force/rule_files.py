@@ -1,4 +1,4 @@
-"""Dependency files: the compiler's own take the places of those that were written for make when a call was recorded."""
+"""Dependency files: those that the compiler makes replace those that were written for make when the call was recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RuleFiles:
-    """Of one workspace. `renaming`: what their names are inside of thunks, where that is not what they are here."""
+    """The dependency files of one workspace. `renaming`: the names of files inside of thunks, where they differ from those here."""
 
     def __init__(self, workspace: Workspace, store: Store, renaming: Renaming | None) -> None:
         self._workspace = workspace
@@ -26,12 +26,12 @@ class RuleFiles:
         self._renaming = renaming
         self._written: list[bytes] = []
         self._serial = count()
-        self._read_already: dict[bytes, BlobId] = {}  # by the output that each is about
+        self._read_already: dict[bytes, BlobId] = {}  # rules whose file is gone, by the output that each is about
 
     def items(self, name: ThunkId, made: Made, first: bytes) -> list[Item]:
-        """What is to be placed where the thunk's file is now. `first`: the thunk's first output.
+        """What to place where the thunk's dependency file is now. `first`: the thunk's first output.
 
-        Nothing if somebody has removed it or put another one there; ninja does, and is told by `tell_ninja`.
+        Nothing if somebody has removed the file or put another there. Ninja removes it; `tell_ninja` corrects ninja's log.
         """
         from gg.record.depfiles.softfiles import SoftFiles
 
@@ -47,12 +47,12 @@ class RuleFiles:
         return [self._item(path, made, kept_of(path, 0o7777))]
 
     def written(self) -> list[bytes]:
-        """Files that were written for the items so far and are no blobs: for the caller to remove, once they are placed."""
+        """Files that were written for the items so far and are no blobs. The caller removes them once the items are placed."""
         written, self._written = self._written, []
         return written
 
     def tell_ninja(self) -> None:
-        """What the compiler said of dependencies goes where ninja keeps what it read before."""
+        """Put the compiler's dependencies into ninja's log, in place of those that ninja has read."""
         if not self._read_already:
             return
         from gg.formats import ninja_log as ninja
@@ -67,7 +67,7 @@ class RuleFiles:
         self._read_already.clear()
 
     def _item(self, path: bytes, made: Made, kept: Kept) -> Item:
-        """A make rule; make looks for what it names where that is on this machine."""
+        """A make rule, with the names that its files have on this machine."""
         if self._renaming is None:
             return Item(path, blob_path(self._store, made.blob), made, None, kept)
         text = self._rule(made.blob)
@@ -79,7 +79,7 @@ class RuleFiles:
 
     @staticmethod
     def _write_over(path: bytes, text: bytes) -> None:
-        """All names of a file with several get the text. One write, to the old end at least; its times stay."""
+        """Write into the file itself, so that all its names show the text. One write, as long as the old text; its times stay."""
         fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             there = os.fstat(fd)
@@ -96,7 +96,7 @@ class RuleFiles:
 
 
 def blob_path(store: Store, blob: BlobId) -> bytes:
-    """Where its file is; MissingObject."""
+    """The path of the blob's file. MissingObject if there is none."""
     path = store.path(blob)
     if path is None:
         raise MissingObject(f"the blob {blob.hex} is in no store", hint="run gg-force again to make it anew")
@@ -104,7 +104,7 @@ def blob_path(store: Store, blob: BlobId) -> bytes:
 
 
 def kept_of(path: bytes, mask: int) -> Kept:
-    """The mode, as far as the mask goes, and the times of what is there, for what takes its place."""
+    """The times and the mode, cut by `mask`, of the file that is there, for the file that takes its place."""
     try:
         info = os.stat(path)
     except OSError:  # gone since it was looked at

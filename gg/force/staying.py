@@ -1,9 +1,9 @@
-"""What stays on this machine, although it runs elsewhere or is shared: whatever reads files that are nobody else's business.
+"""Which thunks and results must stay on this machine, because they read files that are nobody else's business.
 
 A source may name any file that its user can read (`.incbin`, `#include`, `@file`, a linker script). gg records that as any
-input; but what is neither the workspace's, the toolchain's, the system's nor granted goes into no request, and what was made
-of it into no team's store. Nor does what is made of that: `kept`, a file of 32 bytes a blob beside the workspace's records,
-names what such commands have made, in this run or an earlier one.
+input. But a file that is neither the workspace's, the toolchain's, the system's nor granted goes into no request, and no
+result made of it goes into a team's store. The same holds for what is made of such a result: `kept`, a file of 32 bytes a
+blob beside the workspace's records, names what such commands have made, in this run or an earlier one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BY_HAND = BY_HAND + b"/"
 
 
 class Staying:
-    """Of one workspace. For one thread."""
+    """The judge for one workspace. For one thread."""
 
     def __init__(
         self,
@@ -37,8 +37,8 @@ class Staying:
         report: Callable[[str], None],
         path: str,
     ) -> None:
-        """`real_path`: maps a path inside a thunk to the real path on this machine. `here`: puts records into this machine's
-        store alone. `report(text)` is told once of each file. `path`: the file of blobs.
+        """`real_path` maps a path inside a thunk to the real path on this machine. `here` puts records into this machine's
+        store alone. `report(text)` is called once for each file. `path`: the file of blobs.
         """
         self.here = here
         self._granted = granted
@@ -51,11 +51,11 @@ class Staying:
         self._told: set[bytes] = set()
 
     def why(self, thunk: Thunk, extra: Iterable[File] = ()) -> bytes:
-        """A file for which a resolved thunk stays here, as it is called on this machine; empty if it may go."""
+        """The path on this machine of a file that keeps a resolved thunk here; empty if the thunk may leave."""
         tool = self._real_path(thunk.program)
         entries = (
             () if thunk.closed else thunk.entries
-        )  # those of its own are texts of its derivation, not this machine's files
+        )  # a closed thunk's own entries are texts of its derivation, not files of this machine
         own = [e for e in (*entries, *extra) if isinstance(e, File)]
         return self._kept(own, tool) or self._of_groups(thunk.groups, tool)
 
@@ -76,7 +76,7 @@ class Staying:
         return self._granted.first_kept(named, tool)
 
     def made(self, thunk: Thunk, reduction: Reduction) -> bool:
-        """Whether a result stays here; then what it holds does too, from now on."""
+        """Whether a result must stay here. If so, its blobs stay here too from now on."""
         why = self.why(thunk, [File(path, blob) for path, blob in reduction.extra_inputs])
         if not why:
             return False

@@ -1,4 +1,4 @@
-"""What the driver tells those who look on (`gg.observe.build_events`), and how often."""
+"""What the driver tells its observers (`gg.observe.build_events`), and how often."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Telling:
         return wording.command_line(thunk.argv, directory)
 
     def trouble(self, thunk: Thunk, failure: Failure) -> None:
-        """An attempt failed in a way that is dealt with."""
+        """Report that an attempt failed and will be made up for."""
         if failure.fault not in (Fault.TOOL, Fault.CHANGED, Fault.CANCELLED) and failure.setup is None:
             self.observe(seen.Note(f"{self.label(thunk)}: {failure.message} ({failure.fault.value})"))
 
@@ -93,7 +93,7 @@ class Telling:
         self.observe(seen.Note(f"{command.engine} {what}"))
 
     def progress(self, scheduler: Scheduler, now: float, known: int) -> None:
-        """How far it is, if that was not told just now. `known`: thunks that the scheduler was not told of."""
+        """Report how far the run is, unless that was reported just now. `known`: thunks that the scheduler was not told of."""
         if now < self._next:
             return
         self._next = now + _PROGRESS_S

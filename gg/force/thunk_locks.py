@@ -1,7 +1,7 @@
-"""Who runs a thunk when several processes force at once: the one that has the thunk's byte of a file locked.
+"""Decides which process runs a thunk when several force at once: the one that has locked the thunk's byte of a file.
 
-The kernel gives a lock up when its holder ends, however it ends (open file description locks, fcntl(2)). Others look for the
-result when the lock is free. Whoever holds one has all that the thunk reads, and waits for no other lock: none waits in a circle.
+The kernel releases a lock when its holder ends, however it ends (open file description locks, fcntl(2)). The others look for
+the result when the lock is free. A holder has all that its thunk reads and waits for no other lock, so there is no deadlock.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class ThunkLocks:
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
-            self._fd = -1  # nobody is kept out: what is run twice comes out the same
+            self._fd = -1  # without a lock nobody is kept out: a thunk that runs twice comes out the same
         self._held: set[ThunkId] = set()
 
     def take(self, thunk: ThunkId) -> bool:
-        """Whether it is ours to run; False while another process has it."""
+        """Whether this process may run the thunk; False while another process has the lock."""
         if thunk in self._held or self._fd < 0:
             return True
         try:

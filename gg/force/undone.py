@@ -1,9 +1,9 @@
-"""What becomes of the outputs of thunks that have no value: as if the command had failed when it was called.
+"""Removes the outputs of thunks that have no value, as if the command had failed when it was called.
 
-A placeholder goes, as compilers remove what they had begun to write; so do those of what needs it, which would not have
-been begun. Were they to stay, make would take them for done, and no other flag, mended source or compiler would ever
-have them made. What gg-create-thunk has made stays, for no build makes it again. A file that was to be changed in place is
-again what it was before.
+Its placeholder is removed, as compilers remove a file that they had begun to write. The placeholders of thunks that need it
+are removed too: those commands would not have been started. If they stayed, make would take them for done, and no other
+flag, mended source or compiler would ever have them made. Placeholders of gg-create-thunk stay, for no build makes them
+again. A file that was to be changed in place is again what it was before.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _BATCH = 256
 
 
 class Undone:
-    """Takes placeholders away. `real_path` maps a path inside a thunk to the real path on this machine."""
+    """Removes placeholders. `real_path` maps a path inside a thunk to the real path on this machine."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class Undone:
     def take(
         self, broken: Sequence[Broken], elsewhere: Mapping[ThunkId, Sequence[tuple[bytes, Placeholder]]]
     ) -> list[ThunkId]:
-        """Take away what stands for these, and for all recorded calls that need them; those thunks.
+        """Remove the placeholders of these thunks and of all recorded calls that need them. The answer is all these thunks.
 
-        `elsewhere`: placeholders that were found, wherever they are by now. A kill in between leaves some of them, and the
-        calls in the ledger: the next force meets the failure again.
+        `elsewhere`: placeholders that were found, wherever they are by now. If gg is killed halfway, some placeholders are
+        left, and so are the calls in the ledger: the next force meets the failure again.
         """
         failed = [each.name for each in broken if each.failure and not each.thunk.by_name]
         if failed:
@@ -75,7 +75,7 @@ class Undone:
         return names
 
     def _users(self, bad: set[ThunkId]) -> Iterator[Broken]:
-        """The recorded calls, of those nobody was told of, that need what is broken; in their order."""
+        """Those recorded calls that the ledger owes and that need a broken thunk, in their order."""
         owed = [name for name in self._ledger.owed() if name not in bad]
         for start in range(0, len(owed), _BATCH):
             keys = [Key(Kind.THUNK, name) for name in owed[start : start + _BATCH]]
@@ -86,7 +86,7 @@ class Undone:
                     yield Broken(name, decode_thunk(found[key]), None, {})
 
     def _items(self, broken: Broken, elsewhere: Iterable[tuple[bytes, Placeholder]]) -> list[Item]:
-        """What is to be placed over its placeholders: over those of thunks that nobody records again, nothing."""
+        """What to place over the thunk's placeholders. Nothing for a thunk of gg-create-thunk: nobody records it again."""
         if broken.thunk.by_name:
             return []
         where = dict(elsewhere)
@@ -106,14 +106,14 @@ class Undone:
         return found
 
     def _put_back(self, broken: Broken, index: int, path: bytes) -> bool:
-        """Put back what stood at an output, where the command leaves it as it is, or was not begun."""
+        """Put back the file that stood at an output, if the command leaves it as it is when it fails, or was not started."""
         output = broken.thunk.outputs[index].path
         if output in broken.before or (broken.failure and output not in broken.failure.leaves):
             return False
         return self._older.put_back(path, Placeholder(broken.name, index))
 
     def _remove_rules(self, thunks: Sequence[ThunkId]) -> None:
-        """Remove the dependency files that were written for make when these were recorded, where they still are."""
+        """Remove the dependency files that were written for make when these were recorded, if they are still there."""
         from gg.record.depfiles.softfiles import SoftFiles
 
         for soft in SoftFiles(self._store).of(thunks).values():

@@ -1,7 +1,7 @@
-"""What tools have printed, shown once for each recorded call, in the order in which the calls were made.
+"""Shows what tools have printed, once for each recorded call, in the order in which the calls were made.
 
-Thunks are done in another order than they were recorded in. So what comes early waits until all calls before it are
-settled, or the force is over. Failures do not wait, and are told elsewhere.
+Thunks are done in another order than they were recorded in. So words that come early wait until all calls before theirs are
+settled, or the force is over. Failures do not wait, and are shown elsewhere.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Words:
-    """Of one force. What was told is struck out of `ledger`."""
+    """The words in one force. Calls whose words were shown are struck out of `ledger`."""
 
     def __init__(
         self, ledger: Ledger, observe: Callable[[seen.BuildEvent], None], calls: Sequence[ThunkId] = ()
@@ -34,8 +34,8 @@ class Words:
         self._settled: dict[ThunkId, seen.Diagnostics | None] = {}
 
     def settle(self, came: Iterable[tuple[ThunkId, seen.Diagnostics | None, bool]]) -> None:
-        """Thunks are settled: with what they have printed, and whether a file of theirs was placed. Of those that the ledger
-        has never heard of, it is the file that has their words shown.
+        """Thunks are settled. Each comes with what it has printed, and whether a file of its was placed. For a thunk that the
+        ledger does not know, its words are shown if a file was placed.
         """
         silent: list[ThunkId] = []
         for name, words, placed in came:
@@ -58,7 +58,7 @@ class Words:
             self._ledger.told(told)
 
     def _say(self, name: ThunkId) -> list[ThunkId]:
-        """Show what a call has printed; its thunk, if it had words and this was the last call of it."""
+        """Show what a call has printed. The answer is its thunk, if it had words and this was its last call."""
         words = self._settled[name]
         if words is None:
             return []
@@ -67,7 +67,7 @@ class Words:
         return [] if self._left[name] else [name]
 
     def end(self) -> None:
-        """The force is over: what waits for calls that were not settled waits no more."""
+        """The force is over: show the words that still wait for calls that were not settled."""
         told = [name for name in self._calls[self._next :] if name in self._settled for name in self._say(name)]
         self._next = len(self._calls)
         if told:
@@ -75,9 +75,9 @@ class Words:
 
 
 class Showing:
-    """What tools have printed, as it fits the place where it is shown, with the paths of this machine.
+    """What tools have printed, with the paths of this machine, and with colours only where the place can show them.
 
-    `terminal`: that place is one. `failures`: a line for each thunk that has failed.
+    `terminal`: the words are shown on a terminal. `failures`: a line for each thunk that has failed.
     """
 
     def __init__(self, sink: Callable[[seen.BuildEvent], None], ledger: Ledger, renaming: Renaming | None) -> None:
@@ -102,7 +102,7 @@ class Showing:
         self._sink(event)
 
     def fitting(self, words: bytes, name: ThunkId) -> bytes:
-        """What a thunk's command has printed."""
+        """What a thunk's command has printed, made fit for the place."""
         if b"\x1b" not in words:
             return words
         from gg.core.colour import By, ColourForm, shown, terminal_look

@@ -1,9 +1,9 @@
 """Runs thunks on a host that is not the one they were recorded on, with nothing of that host but its kernel.
 
-All that a command sees comes from a cache of blobs, by the path map with the flag ALIEN: what is not declared does not
-exist, whatever this host has there, and is reported, so that the coordinator can look whether it exists at home. Programs,
-the thunk's own and those that they start, run under the dynamic loader and the libraries that were shipped with them
-(`gg.run.loading`). No privilege is needed: no namespaces, no chroot, no ptrace.
+Everything that a command sees comes from a cache of blobs, by the path map with the flag ALIEN. An undeclared path does not
+exist for it, whatever this host has there, and is reported, so that the coordinator can look whether it exists at home.
+The thunk's program, and the programs that it starts, run under the dynamic loader and the libraries that were shipped with
+them (`gg.run.loading`). No privilege is needed: no namespaces, no chroot, no ptrace.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_SAID = 32 << 20  # bytes: a reply has room for six million
 
 
 class Static(Exception):
-    """Programs that no preloaded library can see into were to be run; nothing was. `paths`: which, for people."""
+    """The command would run programs that no preloaded library can see into, so nothing was run. `paths`: the programs."""
 
     def __init__(self, paths: Sequence[bytes]) -> None:
         super().__init__(", ".join(os.fsdecode(p) for p in paths))
@@ -39,7 +39,7 @@ class Static(Exception):
 
 
 class Lacking(Exception):
-    """The command cannot be started without these paths, which are not declared."""
+    """The command cannot be started without these undeclared paths."""
 
     def __init__(self, *paths: SandboxPath) -> None:
         super().__init__(", ".join(os.fsdecode(p) for p in paths))
@@ -70,7 +70,7 @@ class Elsewhere(Runner):
         after: Callable[[], None] = lambda: None,
     ) -> None:
         """`libraries`: a directory for links. `memory`: bytes of data that each process may have, 0 for no limit. `after` is
-        called when a command is over, before anything that it left is looked at.
+        called when a command is over, before anything looks at what it left.
         """
         super().__init__(scratch, groups)
         self._slot.memory = memory
@@ -84,7 +84,7 @@ class Elsewhere(Runner):
         self._lacking: frozenset[SandboxPath] = frozenset()
 
     def _find_warden(self) -> bytes:
-        return b""  # the worker, which has it not, ends all that there is itself
+        return b""  # without gg-warden the worker itself ends every process
 
     def run(self, job: Job) -> RunResult:
         """Run to the end. Static, Lacking, OSError when the host refuses something, Killed after `cancel`."""
@@ -99,7 +99,7 @@ class Elsewhere(Runner):
         return self._settled(job.thunk, ran, self._overlay)
 
     def doubt(self) -> None:
-        """A command ran that may have changed whatever it likes."""
+        """Trust nothing that stays in this slot: a command ran that may have changed anything."""
         self._libraries.doubt()
 
     def libraries(self) -> set[bytes]:
@@ -107,7 +107,7 @@ class Elsewhere(Runner):
         return self._libraries.made()
 
     def scratch(self) -> dict[str, Callable[[], set[bytes]]]:
-        """Directories that stay from one command to the next, and what stays in each."""
+        """The directories that stay from one command to the next, each with a function that tells what stays in it."""
         kept = {os.path.basename(os.fsencode(each)) for each in (self._overlay, self._gone, self._tmp)}
         return {
             self._scratch: lambda: (
@@ -165,7 +165,7 @@ class Elsewhere(Runner):
         libraries: bytes,
         library_path: bytes,
     ) -> tuple[bytes, ...]:
-        """How programs start that the command itself starts. Those that want other libraries have records of their own."""
+        """The records by which programs start that the command starts. Programs that need other libraries get their own."""
         programs = tuple(e for e in own if isinstance(e, File) and e.executable)
         key = (thunk.groups, programs, loader, libraries, library_path)
         known = self._records.get(key)
@@ -204,12 +204,12 @@ class Elsewhere(Runner):
         return known
 
     def _directory(self, cwd: bytes) -> bytes:
-        """In the overlay always: what this host has at that path is nobody's business."""
+        """The directory to start in. It is always in the overlay: what this host has at that path must not matter."""
         return self._in_overlay(cwd)
 
 
 def _is_plain(path: str) -> bool:
-    """Whether it is a file that has no other name: what is written to it is written nowhere else."""
+    """Whether the path is a regular file with no other name, so that writing to it changes nothing else."""
     with suppress(OSError):
         info = os.lstat(path)
         return stat.S_ISREG(info.st_mode) and info.st_nlink == 1

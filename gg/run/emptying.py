@@ -1,4 +1,4 @@
-"""Removes what a hostile command has made: directories nobody may enter, a million deep, names that are no text.
+"""Removes what a hostile command may have made: directories that nobody may enter, a million levels, names that are no text.
 
 Nothing that is a link is followed. A directory in a directory is moved to the top before it is emptied, so depth costs
 neither memory nor descriptors, and no path is ever long.
@@ -16,7 +16,7 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def empty(directory: int, kept: Collection[bytes] = ()) -> None:
-    """Remove all in a directory, given by its descriptor, but the names in `kept`. OSError for what stays all the same."""
+    """Remove all in a directory, given by its descriptor, but the names in `kept`. OSError if something cannot be removed."""
     number = 0
     while names := [name for name in _names(directory) if name not in kept]:
         for name in names:
@@ -27,7 +27,7 @@ def empty(directory: int, kept: Collection[bytes] = ()) -> None:
 
 
 def remove(directory: str | bytes) -> None:
-    """Remove a directory and all that is in it. OSError for what stays all the same."""
+    """Remove a directory and all that is in it. OSError if something cannot be removed."""
     with suppress(FileNotFoundError):
         os.chmod(directory, 0o700)
         fd = os.open(directory, _OPEN)
@@ -43,7 +43,7 @@ def _names(directory: int) -> list[bytes]:
 
 
 def _take_apart(top: int, name: bytes, number: int) -> int:
-    """Remove a directory in `top` whose own directories come to `top` under new names; the last number of such a name."""
+    """Remove a directory in `top`, after moving its own directories to `top` under new, numbered names. Returns the last number."""
     with suppress(FileNotFoundError):
         try:
             os.rmdir(name, dir_fd=top)

@@ -1,12 +1,12 @@
-"""Ends whatever a command has left running, however it tried to get away.
+"""Ends every process that a command has left running, however it tried to get away.
 
 This process must be a subreaper (`prctl(PR_SET_CHILD_SUBREAPER)`) with no child that is to stay. Then each process that a
-command began, also one that has a session of its own or whose parents are gone, descends from this process, and when the
-kernel says that there is no child there is none of them. Only children are signalled: until one is reaped nobody else has
-its number. As a child dies its children become ours.
+command began, also one that has a session of its own or whose parents are gone, descends from this process; when the
+kernel says that this process has no child, none is left. Only children are signalled: until a child is reaped nobody else
+has its number. When a child dies, its children become ours.
 
-Who forks faster than that is met where `everybody` may be killed: one call of `kill(-1)` reaches all at once, for the
-kernel lets nobody fork while it goes through them.
+A program that forks faster than that is stopped where `everybody` may be killed: one call of `kill(-1)` reaches all at once,
+for the kernel lets nobody fork while it goes through them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NONE, _ALIVE, _MORE = "none", "those that are alive", "more, of which some may 
 
 
 def end_descendants(*, everybody: bool, seconds: float = 5.0) -> bool:
-    """Whether no descendant is left. `everybody`: no process of this user is to stay but this one, and it is not root."""
+    """End all descendants. True if none is left. `everybody`: all other processes of this user may go, who is not root."""
     deadline = 0.0
     while (left := _reap()) is not _NONE:
         now = time.monotonic()
@@ -40,7 +40,7 @@ def end_descendants(*, everybody: bool, seconds: float = 5.0) -> bool:
 
 
 def _reap() -> str:
-    """Take note of those that are dead, but not for ever, for those that fork die all the time; what there is besides."""
+    """Reap dead children, but not for ever: where processes fork they die all the time. The answer tells who is left."""
     try:
         for _ in range(_AT_ONCE):
             if not os.waitpid(-1, os.WNOHANG)[0]:
@@ -57,7 +57,7 @@ def _kill_children() -> None:
 
 
 def _children() -> list[int]:
-    """Each thread has its own."""
+    """The children of this process, gathered from all its threads."""
     found: list[int] = []
     for thread in os.listdir("/proc/self/task"):
         with suppress(OSError), open(f"/proc/self/task/{thread}/children", "rb") as file:

@@ -1,4 +1,4 @@
-"""Input groups expanded to what they hold, each group loaded and encoded once."""
+"""Input groups expanded to their entries, each group loaded and encoded once."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Groups:
         self._paths: dict[tuple[GroupId, ...], tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]] = {}
 
     def known(self, id: GroupId) -> bool:
-        """Whether this group, and so all below it, is in memory."""
+        """Whether this group is in memory, and with it all groups below."""
         return id in self._nodes
 
     def load(self, ids: Iterable[GroupId]) -> None:
-        """Have these groups and all below them in memory. From any thread."""
+        """Load these groups and all below them into memory. From any thread."""
         with self._lock:
             loaded: dict[GroupId, ExpandedGroup] = {}
             self._load(ids, loaded)
@@ -113,7 +113,7 @@ class Groups:
         return found
 
     def directories(self, thunk: Thunk) -> set[SandboxPath]:
-        """Every directory that a thunk declares, or in which it declares something, and those above."""
+        """Every directory that a thunk declares or in which it declares something, and the directories above."""
         found: set[SandboxPath] = set()
         for entry in all_entries(thunk, self.below(thunk.groups)):
             path = entry.path if isinstance(entry, Directory) else SandboxPath(os.path.dirname(entry.path))
@@ -129,7 +129,7 @@ class Groups:
         return tuple(sorted([*shared, *sorted(own)]))  # two runs in order: merged in one pass
 
     def _shared(self, ids: tuple[GroupId, ...]) -> tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]:
-        """The sorted paths of all files in these groups, kept for a while: a thunk's are asked for again and again."""
+        """The sorted paths of all files in these groups. Kept for a while, because they are asked for again and again."""
         known = self._paths.get(ids)
         if known is None:
             there = frozenset([e.path for node in self.below(ids) for e in node.entries if isinstance(e, File)])

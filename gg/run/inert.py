@@ -1,16 +1,16 @@
-"""What of a compile's words reaches no byte of its result, and how that is proved for one compile and another.
+"""Which words of a compile reach no byte of its result, and how that is proved for a pair of compiles.
 
-A package of nix's is compiled with its own store path in two places that are there for other purposes: `-frandom-seed`, from
-which GCC makes names that must differ between files, and NIX_LDFLAGS, which nix's wrapper of the compiler gives to links
-alone. When the package is edited both change, and nearly all results stay as they are.
+When nix compiles a package, the package's own store path is in two places: in `-frandom-seed`, from which GCC makes names
+that must differ between files, and in NIX_LDFLAGS, which nix's wrapper of the compiler passes to links alone. When the
+package is edited both change, though nearly all results stay as they are.
 
-Two compiles that differ in nothing but these have one shape (`narrow`). One then has the other's result if
+Two compiles that differ in nothing but these have one shape (`narrow`). The result of one is taken for the other if
 
-  - the driver, asked by `-###` what it would start, says the same for both, seeds aside: what a wrapper reads and does not
-    pass on is inert. What it would start must be programs of the machine's, not scripts that read the variables again;
+  - the driver, asked by `-###` what it would start, says the same for both, seeds aside: variables that a wrapper reads and
+    does not pass on are inert. It must start programs of the machine's, not scripts that read the variables again;
   - nothing in that command line puts the seed, or a digest of it, where it cannot be seen: debug information, LTO, coverage,
     plugins, recorded switches;
-  - the result has neither the seed nor a name made of it, in what was printed as little as in the files.
+  - neither the seed nor a name made of it is in the result, neither in its files nor in what was printed.
 """
 
 from __future__ import annotations
@@ -41,26 +41,26 @@ def is_seeded(thunk: Thunk) -> bool:
 
 
 def without(thunk: Thunk) -> tuple[list[bytes], list[tuple[bytes, bytes]]]:
-    """argv and environment of such a compile without what may differ: variables of wrappers, and seeds."""
+    """argv and environment of such a compile without the words that may differ: variables of wrappers, and seeds."""
     argv = [_plain(word) for word in thunk.argv]
     return argv, [(name, value) for name, value in thunk.env if not name.startswith(_WRAPPERS)]
 
 
 class Inert:
-    """Proofs of one run: each pair of environments is asked about once for each set of words."""
+    """The proofs of one run. The driver is asked once about each pair of environments and set of words."""
 
     def __init__(self) -> None:
         self._told: dict[tuple[object, ...], bytes | None] = {}
 
     def may_share(self, thunk: Thunk, old: Thunk) -> bool:
-        """Whether two thunks of one shape are the same command, or start the same but for seeds that cannot hide."""
+        """Whether two thunks of one shape are the same command, or start the same programs apart from seeds that cannot hide."""
         if thunk.argv == old.argv and thunk.env == old.env:
             return True
         said = self._started(thunk)
         return said is not None and said == self._started(old) and not any(map(HIDES.search, _commands(said)))
 
     def _started(self, thunk: Thunk) -> bytes | None:
-        """What the driver would start, seeds aside; None if it cannot be told."""
+        """The commands that the driver would start, without seeds; None if it does not tell."""
         named = {_last(each.path) for each in (*thunk.outputs, *thunk.entries)}
         words = tuple(word.rpartition(b".")[2] if _last(word) in named else word for word in thunk.argv)
         key = (thunk.program, thunk.cwd, words, thunk.env)
@@ -98,7 +98,7 @@ def _asked(thunk: Thunk) -> bytes | None:
 
 
 def _temporary(line: bytes) -> bytes:
-    """A line without the name of a temporary file, which is another each time."""
+    """The line without the name of a temporary file, which is a new one each time."""
     return _TEMPORARY.sub(b"/ccXXXXXX.", line)
 
 

@@ -1,10 +1,10 @@
-"""Whether a link comes out the same though a shared library that it reads has changed: when its interface has not.
+"""Whether a link comes out the same though a shared library that it reads has changed: it does if the interface has not.
 
-What a linker takes from a library is `gg.formats.shared_library`. Here is decided of which commands that is the whole of what
-they take: links by a compiler driver with one of four linkers, whose every option is known not to look further. All others
-are in doubt, and run: link time optimisation, static links, linker scripts, maps, traces, symbols of another file, sources
-among the inputs, response files. Of libraries, those count that the link names or finds in the build's own directories: what
-the tools themselves load, the compiler's plugin say, does more than it says in its interface.
+`gg.formats.shared_library` says what a linker takes from a library. This module decides which commands take no more than
+that: links by a compiler driver with one of four linkers, with options that are all known not to look further. All other
+links are in doubt, and run: link time optimisation, static links, linker scripts, maps, traces, symbols of another file,
+sources among the inputs, response files. Only libraries count that the link names or finds in the build's own directories.
+Libraries that the tools themselves load, such as the compiler's plugin, do more than their interface says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gg.store.base import Key, Kind, Store, blob_key
 _DRIVER = "gcc/"
 _SYSTEM = (b"/usr/", b"/lib", b"/bin/", b"/sbin/", b"/opt/", b"/nix/store/", b"/gnu/store/")
 _LINKERS = {b"bfd": False, b"gold": False, b"lld": False, b"mold": True}
-"""By what -fuse-ld calls them, and whether they write the lengths of functions into a program."""
+"""The linkers, by their names for -fuse-ld, and whether each writes the lengths of functions into a program."""
 
 _FILE = regex(rb"[^-@].*\.(o|lo|a|so(\.[\w.]+)?)")
 _OPTION = regex(
@@ -61,7 +61,7 @@ class Interfaces:
         self._fit: dict[tuple[object, ...], bool] = {}
 
     def same(self, thunk: Thunk, old: File, new: File, files: Mapping[SandboxPath, File]) -> bool:
-        """Whether `thunk`, a link, makes the same of `new` as of `old`. `files`: all that it declares."""
+        """Whether the link `thunk` comes out the same with `new` as with `old`. `files`: all files that it declares."""
         if old.executable != new.executable or b".so" not in bytes(new.path) or bytes(new.path).startswith(_SYSTEM):
             return False
         if new not in thunk.entries:  # of a group: a tool's
@@ -94,7 +94,7 @@ class Interfaces:
         return found
 
     def _looks_no_further(self, thunk: Thunk) -> bool:
-        """Whether no input of the link's own makes it look at more: no bytecode, and no script but a list of libraries."""
+        """Whether no input makes the link look further: none is bytecode, or a script that is more than a list of libraries."""
         key = tuple(e.blob for e in thunk.entries if isinstance(e, File))
         fit = self._fit.get(key)
         if fit is None:
@@ -117,7 +117,7 @@ class Interfaces:
 
 
 def linker_of(thunk: Thunk, files: Mapping[SandboxPath, File]) -> bool | None:
-    """Whether the linker of this link writes lengths of functions; None where it is in doubt what it takes."""
+    """Whether the linker of this link writes lengths of functions; None if it is in doubt what the link takes."""
     if thunk.work is not Work.LINK or not thunk.model.startswith(_DRIVER) or not _all_known(thunk.argv[1:]):
         return None
     firm = [output for output in thunk.outputs if not output.soft]
@@ -133,7 +133,7 @@ def linker_of(thunk: Thunk, files: Mapping[SandboxPath, File]) -> bool | None:
 
 
 def _all_known(words: Iterable[bytes]) -> bool:
-    """Whether all of a driver's arguments are known to have it look at no more of a library than its interface."""
+    """Whether each of a driver's arguments is known to let it look at no more than the interface of a library."""
     rest = iter(words)
     linker_words: list[bytes] = []
     for word in rest:
@@ -162,8 +162,8 @@ def _all_linkers_known(words: Iterable[bytes]) -> bool:
 
 
 def _may_be_script(thunk: Thunk, path: bytes) -> bool:
-    """Whether the linker may take a text for a script: one that is named, but by an option that takes names of symbols from it,
-    or that has a library's name, by which -l finds it.
+    """Whether the linker may read a text file as a script: the command names it, other than by an option that takes names of
+    symbols from it, or it has a library's name, by which -l finds it.
     """
     name = path.rpartition(b"/")[2]
     pieces = [piece for word in thunk.argv for piece in word.split(b",") if piece.endswith(name)]

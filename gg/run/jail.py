@@ -1,14 +1,14 @@
 """Runs one thunk in a root directory that holds its declared inputs and nothing else (`toolchain-wrappers/jail/jail.c`).
 
-Small files are copied into the root and large ones, of which toolchains consist, are bound; what may be changed, by
-standing beside an output or in the working directory, is always copied. The root stays when the command has ended. What
-is in it then and was not put there has been written; a copy counts as changed unless its inode has not been touched since
-the root was made, or it still has the declared bytes.
+Small files are copied into the root, and large ones, of which toolchains consist, are bound. Files beside an output or in
+the working directory may be changed, so they are always copied. The root stays when the command has ended. A file that is
+in it then and was not put there has been written. A copy counts as changed unless its inode has not been touched since the
+root was made, or it still has the declared bytes.
 
 The path map is loaded inside too, with the flag WATCH: it changes nothing, and tells which declared files were read and
 which paths were asked for in vain, so that the engine can look whether they exist outside. Programs that are linked
-statically cannot load it. For them the root alone decides: nothing undeclared is ever read, but nobody is told that it was
-missed, and `RunResult.reads` is None, so that all that was declared counts as read.
+statically cannot load it. For them the root alone decides: nothing undeclared is ever read, but a missing path is not
+reported, and `RunResult.reads` is None, so that every declared file counts as read.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gg.run.report import ReportFile, link_inside
 from gg.run.start import Programs, through_links
 
 _BIND_SIZE = 256 * 1024
-"""Bytes from which on a file is bound: a bind costs about what copying as much does, and is not undone by a write."""
+"""Files of this many bytes or more are bound: a bind costs about as much as copying them."""
 
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 _REFUSED, _WRONG = 124, 125
@@ -40,7 +40,7 @@ _MADE_LAST = b"/dev/stderr"
 
 
 class JailRefused(GGError):
-    """The host does not allow user namespaces, so nothing was run. Exit status 69, as for a thing that is not there."""
+    """The host does not allow user namespaces, so nothing was run. Exit status 69: something needed is not available."""
 
     exit_code = 69
 
@@ -66,7 +66,7 @@ class _Jail:
         self._library = os.fsencode(native.pathmap_library())
         self._copied: dict[bytes, File] = {}
         self._links: dict[bytes, Symlink] = {}
-        self._fixed: set[bytes] = set()  # what is mounted: it cannot have changed
+        self._fixed: set[bytes] = set()  # what is mounted read-only: it cannot have changed
         self._mapped: set[SandboxPath] = set()
         self._entries = self._all_entries(groups)
         self._watch: pathmap.MapFile | None = None
@@ -105,7 +105,7 @@ class _Jail:
             else:
                 self._links[entry.path] = entry
                 links.append((b"link", entry.target, entry.path))
-        operations += links  # last: nothing is ever made through a link
+        operations += links  # last, so that nothing is made through a link
         operations += [(b"dir", os.path.dirname(output.path)) for output in thunk.outputs]
         operations += self._surroundings()
         operations += [(b"dir", thunk.cwd), (b"proc",), (b"dev",), (b"cwd", thunk.cwd)]
@@ -115,7 +115,7 @@ class _Jail:
         return self._spec
 
     def _places(self) -> dict[SandboxPath, bytes]:
-        """Where files are that are not at their own path."""
+        """For each file that is not at its own path: where its bytes are."""
         places: dict[SandboxPath, bytes] = {}
         for entry in self._entries.values():
             if isinstance(entry, File):
@@ -140,7 +140,7 @@ class _Jail:
         return any(path.startswith(place.rstrip(b"/") + b"/") for place in places)
 
     def _surroundings(self) -> Iterator[tuple[bytes, ...]]:
-        """What every command gets: a place for temporary files, and what the path map needs."""
+        """What every command gets: a directory for temporary files, and the files that the path map needs."""
         self._write_map()
         self._report.make()
         for path in (self._tmp, self._map, self._report.path):
@@ -205,7 +205,7 @@ class _Jail:
         )
 
     def _trouble(self, done: Exit, told: bytes) -> RunResult:
-        """gg-jail's own words. A declared file that is gone since it was recorded is for the engine to bring back."""
+        """The result when gg-jail itself failed: declared files that have vanished, so that the engine brings them back."""
         message = os.fsdecode(told.removeprefix(b"gg-jail: ").strip())
         if done.status == _REFUSED:
             raise JailRefused(
@@ -265,7 +265,7 @@ def _changed(path: bytes, st: os.stat_result, file: File, born: int) -> bool:
 
 
 def _walk(top: bytes, skipped: set[bytes]) -> Iterator[tuple[bytes, os.stat_result]]:
-    """Every regular file and link below `top`, but for what is at and below `skipped`."""
+    """Every regular file and link below `top`, without those at and below `skipped`."""
     stack = [top]
     while stack:
         with os.scandir(stack.pop()) as entries:
@@ -279,7 +279,7 @@ def _walk(top: bytes, skipped: set[bytes]) -> Iterator[tuple[bytes, os.stat_resu
 
 
 def _outermost(paths: tuple[bytes, ...]) -> list[bytes]:
-    """Without those that are inside others."""
+    """The directories that are not inside others of the list."""
     found: list[bytes] = []
     for path in sorted(set(paths)):
         if not found or not path.startswith(found[-1].rstrip(b"/") + b"/"):
@@ -291,7 +291,7 @@ def _remove_tree(path: bytes) -> None:
     """Remove what the last command left, directories without permissions included."""
     if not os.path.lexists(path):
         return
-    import shutil  # takes longer to load than a run without a jail
+    import shutil  # loaded here: loading it takes longer than a run without a jail
 
     with suppress(PermissionError):
         shutil.rmtree(path)

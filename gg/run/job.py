@@ -24,10 +24,10 @@ class Job:
     `place(file)`: where the bytes of one of the thunk's own files are, or None for its own path. `moved`: the same for
     files of its groups that are not at their own path. `extra`: files and directories that are let in beside those declared,
     because an earlier try asked for them. `passed`: what a dynamic thunk may use to make further thunks (gg itself and the
-    store), with `env` to tell it where that is; none is part of the thunk's identity. `hidden`: paths that are not there for it,
-    whatever is on the disk. `libraries`: what the dynamic loader
-    needs to start those. The path map takes note of libraries by itself; a jail must have them from the start.
-    `misses`: what is neither declared nor there is reported too.
+    store); `env` tells the command where that is. Neither is part of the thunk's identity. `libraries`: what the dynamic loader
+    needs to start the programs in `passed`. (The path map notes libraries by itself; a jail must have them from the start.)
+    `hidden`: paths that do not exist for the command, whatever is on the disk. `misses`: a path that is neither declared nor
+    there is reported too.
     """
 
     thunk: Thunk
@@ -47,11 +47,12 @@ class Job:
 class RunResult:
     """How a command ended. `status` is as a shell gives it: 128 + N for signal N.
 
-    `written`: files in the overlay, real path to (path in the overlay, executable). `removed`: declared files that it
-    removed. `reads`: declared files that were opened; None when that could not be observed. `undeclared`: files that exist and
-    were asked for; `directories`: those that were asked for undeclared, or listed. `missing`: paths
-    that were asked for and are not in the sandbox. `mapped`: declared files whose bytes were read elsewhere than at their
-    own path. `static`: programs that would have escaped the path map and so were not run: the command must run in a jail.
+    `written`: files in the overlay, real path to (path in the overlay, executable). `removed`: declared files that the command
+    removed. `reads`: declared files that were opened; None when that could not be observed. `undeclared`: undeclared files
+    that exist and were asked for; `directories`: undeclared ones that were asked for, and declared ones that were listed.
+    `missing`: paths that were asked for and are not in the sandbox. `mapped`: declared files whose bytes were read elsewhere
+    than at their own path. `static`: programs that would have escaped the path map, so they were not run: the command must run
+    in a jail.
     """
 
     status: int

@@ -1,9 +1,9 @@
 """Shared libraries for programs that run on a host which is not the one they were recorded on.
 
-There the kernel's own loader and libraries are somebody else's, so each program is started by the loader that was shipped
-with it, and told of one directory of links in which each library has the name that it is asked for by. Which library a
-name means is settled here, in the loader's own way (ld.so(8)): DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the directories that
-it knows. The cache in /etc is not shipped: in its stead any declared library of that name and kind counts.
+The loader and libraries of that host are not the program's. So each program is started by the loader that was shipped with
+it, and is given one directory of links, in which each library has the name by which it is asked for. This module settles
+which library a name means, as the loader does (ld.so(8)): DT_RPATH, LD_LIBRARY_PATH, DT_RUNPATH, the loader's own
+directories. The cache in /etc is not shipped: in its stead any declared library of that name and kind counts.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Libraries:
         self._dynamics: dict[bytes, Dynamic | None] = {}
         self._made: dict[
             str, tuple[int, int] | None
-        ] = {}  # when its names last changed, if that can tell the next change
+        ] = {}  # the directory's change time, if the next change is sure to show in it
         self._doubted: dict[str, tuple[int, int] | None] = {}
         self._names: dict[str, dict[bytes, bytes]] = {}  # the links that a directory is to have
-        self.lacking: set[SandboxPath] = set()  # where libraries were looked for that are not declared
+        self.lacking: set[SandboxPath] = set()  # undeclared paths at which libraries were looked for
 
     def directory(self, program: SandboxPath, interpreter: bytes, entries: Entries, path: bytes = b"") -> bytes:
         """The directory for `program`, whose loader is `interpreter`. `path` is its LD_LIBRARY_PATH."""
@@ -58,7 +58,7 @@ class Libraries:
         return os.fsencode(directory)
 
     def have(self, directories: Iterable[str]) -> None:
-        """Directories that `directory` named, each with just its links."""
+        """Make the directories that `directory` has named, each with exactly its links."""
         for directory in directories:
             if directory not in self._made:
                 names = self._names[directory]
@@ -68,7 +68,7 @@ class Libraries:
                 self._made[directory] = None
 
     def doubt(self) -> None:
-        """A command ran that may have changed the links: only those stay that are as they were, or what they were."""
+        """A command ran that may have changed the links: keep only directories that are as they were."""
         for directory, was in list(self._made.items()):
             now = time.time_ns()
             seen = _stamp(directory)
@@ -85,7 +85,7 @@ class Libraries:
     def closure(
         self, program: SandboxPath, interpreter: bytes, entries: Entries, path: bytes = b""
     ) -> dict[bytes, File]:
-        """What each name means in that program: first what it needs itself, then what a plugin of it might."""
+        """The library that each name means in that program: those that it needs itself, then those that its plugins might need."""
         root = self.dynamic(program, entries)
         if root is None:
             return {}
@@ -96,7 +96,7 @@ class Libraries:
         return search.all(program)
 
     def dynamic(self, path: SandboxPath, entries: Entries) -> Dynamic | None:
-        """What the dynamic loader would read of a declared file."""
+        """The dynamic part of a declared file, as the loader would read it."""
         file = entries.get(through_links(path, entries))
         if not isinstance(file, File):
             return None
@@ -173,7 +173,7 @@ class _Search:
         return dynamic is not None and not dynamic.is_static_executable and dynamic.fits(self._root)
 
     def _named(self) -> dict[bytes, list[SandboxPath]]:
-        """Every declared library that such a program can load, by the names of its files; the usual places first."""
+        """Every declared library that such a program can load, by file name; those in the usual directories first."""
         if self._by_name is None:
             self._by_name = {}
             for path in sorted((p for p in self._entries if _is_library(p)), key=self._order):
@@ -211,7 +211,7 @@ def _is_library(path: bytes) -> bool:
 
 
 def _merged(loader: bytes) -> Iterator[bytes]:
-    """The loader's directory, and the same with or without /usr: the one is often a link to the other."""
+    """The loader's directory, and the same directory with or without /usr: often one is a link to the other."""
     directory = os.path.dirname(loader)
     yield directory.removeprefix(b"/usr") if directory.startswith(b"/usr/") else b"/usr" + directory
 

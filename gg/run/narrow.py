@@ -1,21 +1,21 @@
-"""Finding a reduction by what a command really read.
+"""Finds a reduction by what a command really read.
 
 A thunk declares a superset of what it may read, so an edit of a header that it includes under an `#if` gives it a new
 id though its result cannot differ. For each *shape* (the thunk without the bytes of its inputs) the store keeps the
 last few thunks that ran. A new thunk takes the reduction of an old one when
 
   - both declare the same paths,
-  - every file that the old one opened has the same bytes in the new one, and
-  - so has every program and shared library, for those are loaded by the system and not seen being opened.
+    - every file that the old one opened has the same bytes in the new one, and
+    - every program and shared library has the same bytes, for the system loads these and nobody sees them being opened.
 
-A shared library that a link reads may also have changed as long as its interface has not (`gg.run.interface_cutoff`).
+  The first condition is why opened files are enough: in its sandbox a command sees declared paths only, so a path that the
+  old command looked for and did not find was not declared then, is not declared now, and will not be found either.
 
-Words of a compile that reach no byte of it are no part of its shape; `inert` proves that they do not, case by case.
+  A shared library that a link reads may also have changed, as long as its interface has not (`gg.run.interface_cutoff`).
 
-A thunk that has none so may have that of its twin in another directory (`placeless`).
+  Words of a compile that reach no byte of its result are no part of its shape; `inert` proves that they do not, case by case.
 
-The first makes the second enough: in its sandbox a command sees declared paths only, so what the old command looked
-for and did not find was not declared then, is not declared now, and will not be found either.
+  A thunk for which no reduction is found in this way may take that of its twin in another directory (`placeless`).
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ def shape(thunk: Thunk) -> bytes:
 
 
 class Narrow:
-    """Finds in a store, and remembers there what has run. Each shape is looked up once."""
+    """Finds reductions in a store, and remembers there what has run. Each shape is looked up once."""
 
     def __init__(self, store: Store, groups: Groups, root: bytes = b"") -> None:
-        """`root`: the workspace; without it none is found by its twins in others."""
+        """`root`: the workspace. Without it no thunk is found by its twin in another workspace."""
         self._placeless = Placeless(groups, root)
         self._twins: dict[ThunkId, tuple[Key, bytes] | None] = {}  # of thunks that were looked up
         self._store = store
@@ -103,8 +103,8 @@ class Narrow:
     def remember(
         self, ran: Mapping[ThunkId, tuple[Thunk, bytes]], came_to: Mapping[ThunkId, Reduction] | None = None
     ) -> dict[Key, bytes]:
-        """The records to put, so that `find` meets these resolved thunks (here with their encodings): the thunks, and
-        the lists of their shapes, and, where it is known what they `came_to`, the names that they share with their twins.
+        """The records to put so that `find` meets these resolved thunks, given with their encodings: the thunks, the lists of
+        their shapes and, for those in `came_to`, whose results are known, the names that they share with their twins.
         """
         self._look({name: thunk for name, (thunk, _) in ran.items()})
         items: dict[Key, bytes] = {}
@@ -116,7 +116,7 @@ class Narrow:
         return items | self._shared(came_to or {})
 
     def _shared(self, came_to: Mapping[ThunkId, Reduction]) -> dict[Key, bytes]:
-        """The names of those that have twins, and a result that says nothing of this directory."""
+        """The shared names of the thunks that may have twins and whose result does not show this directory."""
         may = [(twins[0], name) for name in came_to if (twins := self._twins.pop(name, None)) is not None]
         blobs = [made.blob for _, name in may for made in came_to[name].outputs if made is not None]
         paths = self._store.paths(blobs) if blobs else {}
@@ -142,7 +142,7 @@ class Narrow:
             changed = self._changed(thunk, old) if old is not None else None
             if changed and thunk.work is Work.LINK:
                 changed = self._beyond_interfaces(thunk, changed)
-            # What the command line names is read, as is what is loaded: the reduction would only say so.
+            # Files that the command line names are read, and so are files that are loaded: the reduction would only say so.
             if changed is not None and not any(_is_loaded(file) or _last(file.path) in named for file in changed):
                 assert old is not None
                 changes[Key(Kind.REDUCTION, each)] = changed
@@ -157,7 +157,7 @@ class Narrow:
         return None
 
     def _is_free_of(self, thunk: Thunk, old: Thunk, reduction: Reduction) -> bool:
-        """Whether the result has nothing of the words in which the two commands differ, if they do."""
+        """Whether the result shows none of the words in which the two commands differ."""
         if thunk.argv == old.argv and thunk.env == old.env:
             return True
         made = [*(m for m in reduction.outputs if m is not None), *(m for _, m in reduction.extra_outputs)]
@@ -169,7 +169,7 @@ class Narrow:
         return not inert.shows_seed(old, texts) and self._inert.may_share(thunk, old)
 
     def _beyond_interfaces(self, thunk: Thunk, changed: Sequence[File]) -> list[File]:
-        """Of the files that have changed, those of which a link may read more than has stayed the same."""
+        """Those of the changed files of which a link may read more than the interface that has stayed the same."""
         if not any(b".so" in bytes(file.path) for file in changed):
             return list(changed)
         if self._interfaces is None:
@@ -195,7 +195,7 @@ class Narrow:
 
 
 def _own_changed(thunk: Thunk, old: Thunk) -> list[File] | None:
-    """As `_changed`, of two with the same groups, which then need not be looked into; None when it is not so plain."""
+    """As `_changed`, for two thunks with the same groups, which need no look then; None when that is not enough to tell."""
     new_entries, old_entries = ({e.path: e for e in each.entries} for each in (thunk, old))
     if new_entries.keys() != old_entries.keys():
         return None

@@ -1,7 +1,7 @@
-"""What a closed thunk leaves: each of its outputs as an archive, and nothing of all else that it wrote.
+"""What is kept of a closed thunk's work: each of its outputs as an archive, and nothing else that it wrote.
 
-Its output may be a file, a link or a tree. What it wrote beside its outputs in the directory of theirs would be another
-package's: that fails the build, as it does where nobody may write there. What it wrote elsewhere is lost with its sandbox.
+An output may be a file, a link or a tree. A file that the thunk wrote beside its outputs, in their directory, would belong to
+another package: that fails the build, as it does where nobody may write there. What it wrote elsewhere goes with its sandbox.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from gg.run.job import RunResult
 
 
 def settle(thunk: Thunk, ran: RunResult, root: str, scratch: str, groups: Groups) -> RunResult:
-    """`ran` with what it has made as archives in `scratch`, or as a failure. `root` holds what it wrote, by absolute paths.
+    """`ran` with its outputs as archives in `scratch`, or as a failure. `root` holds what it wrote, by absolute paths.
 
-    What it looked for in vain is not told: it is not there for such a thunk, whatever this machine has.
+    Paths that it looked for in vain are not reported: for such a thunk they do not exist, whatever this machine has.
     """
     written, wrong = ({}, b"") if ran.status else _packed(thunk, ran, os.fsencode(root), os.fsencode(scratch), groups)
     said = ran.stdout
@@ -43,7 +43,7 @@ def settle(thunk: Thunk, ran: RunResult, root: str, scratch: str, groups: Groups
 def _packed(
     thunk: Thunk, ran: RunResult, root: bytes, scratch: bytes, groups: Groups
 ) -> tuple[dict[SandboxPath, tuple[str, bool]], bytes]:
-    """Archives by output, and what is wrong, if anything."""
+    """The archives by output, and a text if something is wrong."""
     beside = next(_beside(thunk, ran, root, groups), None)
     if beside is not None:
         return {}, b"wrote to '" + beside + b"', which is no output of it"
@@ -65,7 +65,7 @@ def _packed(
 
 
 def _beside(thunk: Thunk, ran: RunResult, root: bytes, groups: Groups) -> Iterator[bytes]:
-    """What it has in the directories of its outputs that is neither one of these nor declared."""
+    """The paths in the directories of its outputs that are neither outputs nor declared."""
     own = {output.path for output in thunk.outputs}
     for directory in dict.fromkeys(os.path.dirname(path) for path in own):
         above = directory + b"/"
@@ -85,7 +85,7 @@ def _names(directory: bytes) -> list[bytes]:
 
 
 def _let_read(top: bytes) -> None:
-    """Whoever packs it may read it all, whatever modes the command has left: of those an archive has but one bit."""
+    """Make everything below `top` readable for packing, whatever modes the command has left: an archive keeps one bit of them."""
     waiting = [top]
     while waiting:
         path = waiting.pop()

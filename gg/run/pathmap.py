@@ -68,7 +68,7 @@ TERMINAL = 16
 _MAGIC = b"GGMAP\0\0\1"
 _HEAD = struct.Struct("<8sIIIIII")
 _MARKS_AT = 288
-_READ = bytes(mark & 1 for mark in range(256))  # what each mark says of having been read
+_READ = bytes(mark & 1 for mark in range(256))  # of each mark, the bit that says the file was read
 
 
 def record(entry: Entry, target: bytes = b"") -> bytes:
@@ -91,7 +91,7 @@ def passed(path: bytes) -> bytes:
 
 
 def loader(path: bytes, libraries: bytes) -> bytes:
-    """A record for programs that ask for the interpreter `path`, or for the one program there: see kind I."""
+    """A record for programs that ask for the interpreter `path`, or for the one program at `path`: see kind I."""
     return b"I" + path + b"\0" + libraries + b"\0"
 
 

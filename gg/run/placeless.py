@@ -1,17 +1,17 @@
-"""Whose result does not say where the workspace is, so that another checkout of the same tree has it as well.
+"""Which results do not show where the workspace is, so that another checkout of the same tree can take them.
 
-A compile without debug information that is told relative names alone knows its own directory, and has no use for it. Two
-commands are *twins* if they are the same but for the workspace's path, in the places that say where they run: directory, PWD,
-paths of inputs and outputs. One then has the other's result if
+A compile without debug information that is given only relative names knows its own directory, but makes no use of it. Two
+commands are *twins* if they are the same apart from the workspace's path, in the places that say where they run: directory,
+PWD, paths of inputs and outputs. The result of one is taken for the other if
 
   - no argument and no variable names the workspace, and no option is there by which a directory could get into the result
     where it cannot be seen: debug information (which may be compressed), LTO, coverage, options past the driver, response files;
   - the program is the machine's own and no script, for that could read PWD;
-  - of the workspace it read and wrote what it had declared, and nothing else;
-  - the result has neither the workspace's path nor debug information, in what was printed as little as in the files. An
-    assembler's source, or an object, may bring that along.
+  - of the workspace it read and wrote only what it had declared;
+    - neither the workspace's path nor debug information is in the result, neither in its files nor in what was printed. (An
+      assembler's source, or an object, may bring them along.)
 
-The last is looked at when the command has run, where the workspace is known; only then is it put down.
+  The last condition is checked when the command has run, while the workspace is known; only then is the result noted for twins.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from gg.run.inert import HIDES
 
 _WORKS = (Work.COMPILE, Work.ASSEMBLE, Work.PREPROCESS, Work.LINK, Work.ARCHIVE, Work.EDIT)
 _MODELS = ("gcc/", "as/", "ld/", "ar/", "ranlib/", "strip/", "objcopy/")
-_OPTIONS = regex(  # one argument: by these something may get past us
+_OPTIONS = regex(  # one argument: with these the directory may get into the result unseen
     rb"@|-Wa,|-Wp,|-X|--?g(?:dwarf|stabs|en-debug)|-a|-wrapper|-fmodules?|-ftime|-specs|--config|-T$|-fuse-ld=/|-(?:save|dump)"
 )
 _PRECOMPILED = (b".gch", b".pch", b".pcm")
@@ -40,7 +40,7 @@ _HERE = b"@"  # for the workspace; all other paths begin with a slash
 
 
 class Placeless:
-    """Of the thunks of the workspace at `root`. Each group is looked through once, and each program."""
+    """Names the thunks of the workspace at `root`. Each group and each program is looked through once."""
 
     def __init__(self, groups: Groups, root: bytes) -> None:
         self._groups = groups
@@ -65,7 +65,7 @@ class Placeless:
         return blake3(b"\0".join(parts)).digest()
 
     def is_shown(self, reduction: Reduction, paths: Mapping[BlobId, bytes]) -> bool:
-        """Whether a result says where the workspace is, or may. `paths`: the files that have its bytes."""
+        """Whether a result shows, or may show, where the workspace is. `paths`: the files with its bytes."""
         if reduction.extra_outputs or any(self._is_here(path) for path, _ in reduction.extra_inputs):
             return True
         made = [each.blob for each in reduction.outputs if each is not None]
@@ -124,7 +124,7 @@ class Placeless:
                 raise AssertionError("of a resolved thunk")
 
     def _group(self, id: GroupId) -> bytes:
-        """What a group holds. Those that it holds come first, without recursion."""
+        """The entries of a group. The groups below are looked through first, without recursion."""
         stack = [id]
         while stack:
             top = stack[-1]

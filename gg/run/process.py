@@ -1,4 +1,4 @@
-"""Starting one command and waiting for it, with its output kept and its use of the machine measured."""
+"""Starts one command and waits for it, keeps its output and measures its use of the machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gg.core.thunk import Usage
 from gg.light.slotted import slotted
 
 _BUSY_PAUSES = (0.001, 0.01, 0.1, 1.0)
-"""Seconds. A program that was written a moment ago is busy while a child that another thread has just forked holds it
-open for writing, which ends as soon as that child executes something."""
+"""Seconds. A program that was written a moment ago is "busy" while a child that another thread has just forked holds it open
+for writing. That ends as soon as the child executes something."""
 
 
 @slotted()
@@ -34,7 +34,7 @@ class Exit:
 
 _NOT_EXECUTED = 127
 _MOST_SAID = 1 << 30  # bytes of output, or of error output
-_SMALL = 128 << 20  # bytes: the peak of a process that is not told apart from its commands'
+_SMALL = 128 << 20  # bytes: up to this a command's peak is not told apart from that of the process that started it
 
 
 class Killed(Exception):
@@ -46,9 +46,9 @@ class TooMuch(Exception):
 
 
 class Slot:
-    """Runs one command at a time; its output goes to two anonymous files, which are its alone, as what it opens for input is.
+    """Runs one command at a time. Its output goes to two anonymous files, which it shares with no other command.
 
-    `begin` starts a job, which may be several commands; `kill` ends that job, `cancel` all there will ever be.
+    `begin` starts a job, which may be several commands; `kill` ends that job, `cancel` also all later ones.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class Slot:
         self._trouble = -1
         self.memory = 0  # bytes of data that each process may have; 0 for no limit
         self.most_said = _MOST_SAID
-        self.after: Callable[[], None] = lambda: None  # called when a command is over, before what it left is looked at
+        self.after: Callable[[], None] = lambda: None  # called after a command, before anything looks at what it left
 
     def begin(self) -> None:
-        """Another job: what was killed before does not concern it."""
+        """Start another job. Kills of earlier jobs do not concern it."""
         with self._lock:
             self._killed = False
 
@@ -77,9 +77,9 @@ class Slot:
         together: bool = False,
         warden: bytes = b"",
     ) -> Exit:
-        """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed,
-        TooMuch. `together`: what it prints as errors is part of its output. `warden`: gg-warden, to have no process left of
-        it; without one those of its group end.
+        """Run to the end in a process group of its own. OSError when it cannot be started, Killed when it was killed, TooMuch
+        when it writes too much. `together`: its standard error goes into its output. `warden`: gg-warden, which ends every
+        process that the command leaves; without it only those of its group end.
         """
         self._warden = warden
         streams = [os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)]
@@ -156,7 +156,7 @@ class Slot:
         raise AssertionError
 
     def _told_by_warden(self) -> int:
-        """Where the warden says why a command could not be executed; -1 without one."""
+        """The descriptor on which the warden says why a command could not be executed; -1 without a warden."""
         if self._warden and self._trouble < 0:
             self._trouble = os.memfd_create("trouble", os.MFD_CLOEXEC)
         return self._trouble if self._warden else -1
@@ -202,16 +202,16 @@ class Slot:
 
 
 def _own_peak(peak: int) -> int:
-    """The peak of memory of a command that ended with `peak` bytes; 0, not known, if that may be this process's own.
+    """The peak of memory of a command that ended with `peak` bytes; 0 (not known) if that may be this process's own.
 
-    The kernel keeps a process's peak over execve, and the child of a vfork shares its parent's memory until then: no command
+    The kernel keeps a process's peak over execve, and the child of a vfork shares its parent's memory until then. So no command
     seems to have taken less than the process that started it. Up to `_SMALL` bytes that is near enough to plan by.
     """
     return 0 if _SMALL < peak <= _peak_here() else peak
 
 
 def _peak_here() -> int:
-    """Bytes that this process has had at the most, without what it seems to have had before its own execve."""
+    """The most bytes that this process has had, without the peak that it seems to have had before its own execve."""
     try:
         with open("/proc/self/status", "rb") as file:
             return int(file.read().partition(b"VmHWM:")[2].split(maxsplit=1)[0]) * 1024

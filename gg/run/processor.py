@@ -1,6 +1,6 @@
-"""Starts a compiler that is to compile for another machine's processor, the one that `native` meant when it was recorded.
+"""Starts a compiler so that it compiles for the processor that `native` meant when the call was recorded.
 
-The recorder puts into GG_ELSEWHERE how (`gg.models.driver.this_cpu`).
+GG_ELSEWHERE, from the recorder, says how (`gg.models.driver.this_cpu`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CHOICES = (b"-march=", b"-mtune=", b"-mcpu=")
 
 
 def needs_home(thunk: Thunk) -> bool:
-    """Whether it is compiled for the processor of the machine that runs it, whichever that is."""
+    """Whether the thunk compiles for the processor of whatever machine runs it."""
     names = {name for name, _ in thunk.env}
     return b"GG_NATIVE" in names and VARIABLE not in names
 

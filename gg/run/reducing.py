@@ -1,6 +1,6 @@
-"""What a command came to: the reduction of one that ended well, and whose fault it is when one has not.
+"""The outcome of a command: its reduction if it succeeded, or else whose fault the failure is.
 
-Both are the same wherever it ran; what differs between hosts is asked of them.
+Both are made here for every host; what differs between hosts is passed in.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _NO_SPACE = b"No space left on device"
 
 
 def left_as_they_were(thunk: Thunk, ran: RunResult) -> tuple[File, ...]:
-    """Inputs that the command was to change in place and left as they were (`ranlib`, of what has an index)."""
+    """Inputs that the command was to change in place and left as they were, as `ranlib` leaves an archive with an index."""
     left = {output.path for output in thunk.outputs} - ran.written.keys() - set(ran.removed)
     return tuple([e for e in thunk.entries if isinstance(e, File) and e.path in left])
 
@@ -31,7 +31,7 @@ def left_as_they_were(thunk: Thunk, ran: RunResult) -> tuple[File, ...]:
 def reduction_of(
     thunk: Thunk, ran: RunResult, made: Mapping[SandboxPath, Made], extra: Collection[File], engine: str
 ) -> Reduction:
-    """Of a command that ended well. `made`: what it has written. `extra`: files that were let in beside those declared."""
+    """The reduction of a command that succeeded. `made`: what it wrote. `extra`: files let in beside those declared."""
     outputs = {file.path: Made(file.blob, file.executable) for file in left_as_they_were(thunk, ran)} | dict(made)
     declared = {output.path for output in thunk.outputs}
     undeclared = {file.path for file in extra}
@@ -57,8 +57,8 @@ class Blame(Enum):
 
 
 def blame(ran: RunResult, memory_ran_out: Callable[[RunResult], bool], is_full: Callable[[], bool]) -> Blame:
-    """Whose fault it is. A compiler driver reports as its own failure that what it ran was killed, or that there was no
-    room for what it wrote, or no memory; whether that is so the host knows.
+    """Whose fault a failure is. When the program that a compiler driver runs is killed, or lacks room or memory, the driver
+    reports a failure of its own; `memory_ran_out` and `is_full`, from the host, tell the difference.
     """
     said = shown(ran.stderr, ColourForm.PLAIN)
     if _NO_SPACE in said and is_full():

@@ -1,4 +1,4 @@
-"""What the path map reported of one command, and where a link that a command made leads."""
+"""What the path map reported about one command, and where a link that the command made leads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _LINE = regex(rb"(?<=\0)[UMSD]/[^\0]*")
 
 @slotted()
 class Reported:
-    """Paths: `undeclared` were asked for and are there, `directories` only as such, `missing` are not; `static` are programs
-    that nobody sees into.
+    """Paths. `undeclared` were asked for and exist; `directories` too, but were only looked at as directories; `missing` were
+    asked for and do not exist; `static` are programs that nobody can see into.
     """
 
     undeclared: tuple[SandboxPath, ...] = ()
@@ -38,7 +38,7 @@ class ReportFile:
             os.unlink(self.path)
 
     def make(self) -> None:
-        """Have it there, empty: in a jail it is a file that is bound."""
+        """Make it, empty: a jail binds it, so it must exist."""
         with open(self.path, "wb"):
             pass
 
@@ -56,7 +56,7 @@ def reported_in(text: bytes) -> Reported:
 
 
 def read_scratch(path: bytes | str, most: int) -> bytes:
-    """At most so many bytes of a file in a scratch directory; nothing of what is no file of its own, or not there."""
+    """At most `most` bytes of a file in a scratch directory; none if it is not there, or is no regular file of its own."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -67,10 +67,10 @@ def read_scratch(path: bytes | str, most: int) -> bytes:
 
 
 def link_inside(root: bytes, path: bytes) -> bytes | None:
-    """The regular file that a link at `path` leads to below `root`, its target taken as the command saw it.
+    """The regular file below `root` that a link at `path` leads to, its target read as the command saw it.
 
-    None for one that leads to anything else: a link as such is no output, and what is outside is not the command's. Nor is
-    what is reached through a directory that is a link itself: the kernel would take that out of `root`.
+    None if it leads to anything else: a link as such is no output, and a file outside is not the command's. None too if the
+    way goes through a directory that is a link itself: the kernel would follow that out of `root`.
     """
     for turn in range(_LINKS):
         try:
@@ -88,5 +88,5 @@ def link_inside(root: bytes, path: bytes) -> bytes | None:
 
 
 def _plain(root: bytes, path: bytes) -> bytes:
-    """The directory of `path` below `root`, no link on the way from there taken."""
+    """The directory of `path` below `root`, reached without following a link."""
     return os.path.realpath(root) + os.path.dirname(path[len(root) :]).rstrip(b"/")

@@ -35,8 +35,8 @@ Shown = File | Symlink | Directory
 
 
 class _Prepared(NamedTuple):
-    """A job as the path map has it: `own` entries with the `targets` where their bytes are (empty: their own path), those of its
-    groups, how it is started, and whether it `asked` for colours.
+    """A job prepared for the path map: its `own` entries with the `targets` where their bytes are (empty: their own path), the
+    entries of its groups, how it is started, and whether it `asked` for colours.
     """
 
     nodes: Sequence[ExpandedGroup]
@@ -69,7 +69,7 @@ class Runner:
         self._flags = 0
 
     def _find_warden(self) -> bytes:
-        """gg-warden, which has no process left of a command; empty for who sees to that himself."""
+        """The path of gg-warden, which ends every process that a command leaves; empty in a runner that does so itself."""
         return os.fsencode(native.warden())
 
     def run(self, job: Job) -> RunResult:
@@ -82,7 +82,7 @@ class Runner:
         return self._settled(job.thunk, self._run_jailed(job), os.path.join(self._scratch, "root"))
 
     def _settled(self, thunk: Thunk, ran: RunResult, root: str) -> RunResult:
-        """What it came to; `root` holds what it wrote."""
+        """The result of a run. `root` holds what it wrote."""
         if not thunk.closed:
             return ran
         from gg.run.output_trees import settle
@@ -96,7 +96,7 @@ class Runner:
         self._list_plainly(job.thunk, ran.written)
         ran.stdout, ran.stderr = self._said(ran.stdout), self._said(ran.stderr)
         if ran.status and LOADER_FAILED in ran.stderr:
-            # The dynamic loader looks for libraries before anything of ours is there to see it: learn them outside.
+            # The dynamic loader looks for libraries before the path map can see it: find them out here.
             self._clear()
             seen = self._run_mapped(job)
             if seen is not None:
@@ -107,14 +107,14 @@ class Runner:
         self._slot.cancel()
 
     def begin(self) -> None:
-        """Before the runs of another attempt: `kill` meant the last one."""
+        """Start another attempt. A `kill` before this meant the last one."""
         self._slot.begin()
 
     def kill(self) -> None:
         self._slot.kill()
 
     def leave(self) -> None:
-        """Do no more here; the scratch directory stays for another one."""
+        """Stop using this runner; the scratch directory stays for another one."""
         self._slot.close()
 
     def close(self) -> None:
@@ -207,14 +207,14 @@ class Runner:
         )
 
     def _command(self, thunk: Thunk, own: Sequence[Shown], places: Mapping[SandboxPath, bytes]) -> ExecArguments:
-        """How to start it here. `own`: the entries that are its own, `places`: where the bytes of those are."""
+        """How to start the thunk here. `own`: its own entries; `places`: where their bytes are."""
         links = {e.path: e for e in own if isinstance(e, Symlink)}
         for node in self._groups.below(thunk.groups):
             links.update([(e.path, e) for e in node.entries if isinstance(e, Symlink)])
         return self._programs.command(thunk, places, links)
 
     def _directory(self, cwd: bytes) -> bytes:
-        """Where to start. One that is not there for real is in the overlay; the path map calls it by its own name."""
+        """The directory to start in. One that is not there for real is in the overlay, and the path map gives it its own name."""
         return cwd if os.path.isdir(cwd) else self._in_overlay(cwd)
 
     def _in_overlay(self, cwd: bytes) -> bytes:
@@ -223,11 +223,11 @@ class Runner:
         return place
 
     def _said(self, text: bytes) -> bytes:
-        """What it has printed, with its temporary files where a plain command's are."""
+        """Printed text, with the paths of temporary files as a plain command would print them."""
         return text.replace(os.fsencode(self._tmp), _PLAIN_TMP) if text else text
 
     def _list_plainly(self, thunk: Thunk, written: Mapping[SandboxPath, tuple[str, bool]]) -> None:
-        """The same in what a link writes about itself: maps, and rules for make."""
+        """Correct those paths in the files in which a link describes itself: maps, and rules for make."""
         for output in thunk.outputs[1:] if thunk.work is Work.LINK else ():
             if output.path in written:
                 with open(os.open(written[output.path][0], os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC), "r+b") as file:
@@ -253,14 +253,14 @@ class Runner:
                 yield SandboxPath(path[prefix:]), (os.fsdecode(place), bool(os.stat(place).st_mode & 0o100))
 
     def _clear(self) -> None:
-        """Remove what the last job left, its directories too: they would be there for the next, and are not declared."""
+        """Remove what the last job left, its directories too: the next job would see them undeclared."""
         for directory in (self._overlay, self._gone, self._listings, self._tmp):
             empty_tree(directory)
         self._report.clear()
 
 
 def _walk(top: str, keep_prefix: bool = False) -> Iterator[bytes]:
-    """Every file below `top`, as a path below it (with a leading slash) or as it is."""
+    """Every file below `top`, as a path below it with a leading slash, or with `keep_prefix` as a whole path."""
     base = os.fsencode(top)
     if not stat.S_ISDIR(os.lstat(base).st_mode):
         raise NotADirectoryError(

@@ -1,8 +1,8 @@
 """How a program is started: by the dynamic loader, by an interpreter, or by the kernel alone.
 
 The path map is a preloaded library, so it sees what a program does only if the dynamic loader starts that program. A
-script is no program of its own: the kernel would be given the place where its bytes are kept, and tell the interpreter
-that name, so the interpreter is started here in its stead, as execve(2) says.
+script's bytes may be kept elsewhere than at its path, and the kernel would tell the interpreter the wrong name. So its
+interpreter is started here, as execve(2) would start it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Program:
 
 @slotted()
 class ExecArguments:
-    """What to give to the kernel. `mapped`: the path map works in it. `needs`: what must be there, in the sandbox's names:
-    the thunk's program, the interpreters of scripts, the dynamic loader. `records` and `env`: for the path map, where
-    the loader is not the host's own.
+    """What to give to the kernel. `mapped`: the path map works in the program. `needs`: files that must be there, by their
+    names in the sandbox: the thunk's program, the interpreters of scripts, the dynamic loader. `records` and `env`: for
+    the path map, if the loader is not the host's own.
     """
 
     program: bytes
@@ -48,7 +48,7 @@ class ExecArguments:
     env: Mapping[bytes, bytes] = field(default_factory=dict)
 
     def lacking(self, entries: Mapping[SandboxPath, Entry]) -> tuple[SandboxPath, ...]:
-        """What of `needs` is not declared, links on the way followed."""
+        """The paths of `needs` that are not declared, after following links."""
         return tuple(path for need in self.needs if (path := through_links(need, entries)) not in entries)
 
 
@@ -61,8 +61,8 @@ class Programs:
     def command(
         self, thunk: Thunk, places: Mapping[SandboxPath, bytes], links: Mapping[SandboxPath, Symlink]
     ) -> ExecArguments:
-        """How to start `thunk`; OSError if it cannot be. `places`: where files are that are not at their own path. `links`: those
-        that are declared, which may lead elsewhere by now.
+        """How to start `thunk`; OSError if it cannot be started. `places`: where the bytes of files are that are not at their own
+        path. `links`: the declared links, which may lead elsewhere on the disk by now.
         """
         path = thunk.program
         argv = thunk.argv
@@ -117,7 +117,7 @@ def _look(path: bytes) -> Program:
         dynamic = read_dynamic_file(path, lambda _, offset, size: os.pread(fd, size, offset))
     finally:
         os.close(fd)
-    # What is no ELF file at all cannot be executed either, and says so when it is tried.
+    # A file that is not ELF cannot be executed either; the attempt to do so says it.
     if dynamic is None:
         return Program(True)
     return Program(bool(dynamic.interpreter) and dynamic.bits == 64, loader=dynamic.interpreter)
