@@ -1,8 +1,8 @@
 """A clock that stands still while this process does not run: its machine slept, or it was stopped (Ctrl-Z, SIGSTOP).
 
-After such a time every timer is due at once, while what came meanwhile still lies in sockets that nobody has read. A program
-that looked at its timers first would give up attempts that have been answered, and pay for them twice. On this clock the time
-has not passed, and another second is left for what has come to be read.
+After such a time every timer is due at once, while answers that came meanwhile still lie unread in sockets. A program that
+looked at its timers first would give up attempts that have been answered, and pay for them twice. On this clock the time has
+not passed, and another second is left to read what has come.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 LOOK_S = 1.0
-"""Who waits looks at the clock at least so often, so that a longer gap tells that nothing ran."""
+"""Seconds. Whoever waits looks at the clock at least this often, so a longer gap means that the process did not run."""
 _STOPPED_S = 3.0
 _READING_S = 1.0
 

@@ -1,4 +1,4 @@
-"""Where gg's own commands are: beside the one that runs, or where this Python's packages put their commands.
+"""Where gg's own commands are: beside the running one, or where this Python's packages put their commands.
 
 A package of nix's has its commands in a directory of its own, away from Python.
 """

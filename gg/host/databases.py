@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 SMALL = 4 << 20  # bytes of log
 
-_left: list[sqlite3.Connection] | None = None  # not to be closed by being forgotten
+_left: list[sqlite3.Connection] | None = None  # kept here so that they are not closed when they are forgotten
 
 
 def end_soon() -> None:
-    """This process ends by `os._exit` when it has closed its stores."""
+    """Declare that this process ends by `os._exit` when it has closed its stores."""
     global _left
     _left = _left or []
 
@@ -45,7 +45,7 @@ def close(db: sqlite3.Connection, path: bytes) -> None:
         _left.append(db)
         return
     db.close()
-    while _left:  # some may be of the same database, whose last user it is that copies the log
+    while _left:  # the last user of a database copies the log, so all users must close
         _left.pop().close()
 
 

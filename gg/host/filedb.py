@@ -1,8 +1,8 @@
 """The digest memory: what each file of the workspace and the system was found to hold, by its stat signature.
 
 A digest is remembered with the signature of the file it was computed of, and believed while that signature stands.
-When that is sound is told at the head of `gg.host.files`: what was found in a file that had been changed less than
-50 ms before is good for this once and not remembered, so an edit in the same tick of the kernel's clock is not missed.
+The head of `gg.host.files` tells when that is sound: the digest of a file that was changed less than 50 ms before is used
+this once and not remembered, so an edit in the same tick of the kernel's clock is not missed.
 
 The memory outlives the process in `files.db`, a SQLite file of its own, because it is a cache: damaged, or of another
 version, it is thrown away and made again, and nothing else is touched by that; when it cannot be written, the next
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 _VERSION = 1
 _BUSY_S = 5.0
-_MANY = 50_000  # files in a common memory: time to forget those that are gone
+_MANY = 50_000  # files in a common memory, above which those that are gone are forgotten
 # `known` is a packed signature and a digest; `source` is a digest and the lexer's name.
 _SCHEMA = f"""
 BEGIN;
@@ -62,17 +62,17 @@ class FileInfo(NamedTuple):
 
 
 class Common(NamedTuple):
-    """A second memory, in `directory`, which all workspaces of a user have in common, of what lies under `prefixes`."""
+    """A second memory, in `directory`, shared by all workspaces of a user, for files under `prefixes`."""
 
     directory: bytes
     prefixes: tuple[bytes, ...]
 
 
 class FileDB:
-    """The memory kept in `directory` (a workspace's records), or None for one that ends with the process. It follows
+    """The memory kept in `directory` (a workspace's records); None for a memory that ends with the process. It follows
     symbolic links.
 
-    What it does not know yet and `common` does it takes over from there.
+    A digest that it does not know yet it takes over from `common`, if that has it.
 
     Methods that name a file raise OSError if it cannot be read or is none (a directory, a pipe), and StoreError if it
     changes again and again while it is read.
@@ -118,21 +118,21 @@ class FileDB:
         return data, info
 
     def remembered(self, path: bytes) -> FileInfo | None:
-        """What is remembered of a file that was asked for in this run, without a look at it."""
+        """What is remembered of a file that was asked for in this run. The file is not looked at."""
         return self._known.get(path)
 
     def note(self, path: bytes, info: FileInfo) -> None:
         """Remember a file that gg itself has just put at `path`, with the signature that it has there.
 
-        Only if its modification time was set to the past before it got its name (as when a file takes over its
-        placeholder's): whoever has written to it since has moved that time, and the signature tells. Any other file
-        is hashed when next asked for.
+        It is remembered only if its modification time was set to the past before it got its name (as when a file takes over
+        its placeholder's time). Whoever writes to it later moves that time, and the signature shows it. Any other file is
+        hashed when next asked for.
         """
         if time_settled(info.signature.mtime_ns, time.time_ns()):
             self._learn(path, info, settled=True)
 
     def get_lexed(self, path: bytes, kind: str) -> bytes | None:
-        """What was lexed of the bytes that the file holds now, of this file or another, in this run or an earlier one.
+        """The lexer's result for the bytes that the file holds now, from this file or another, this run or an earlier one.
 
         None if the file is not remembered, without reading it: whoever asks will read it next.
         """
@@ -151,9 +151,9 @@ class FileDB:
         return lexed
 
     def set_lexed(self, path: bytes, kind: str, data: bytes) -> None:
-        """Keep what was lexed of the bytes that `read(path)` gave last, under the name and version of the lexer.
+        """Keep a lexer's result for the bytes that `read(path)` gave last. `kind`: the lexer's name and version.
 
-        Nothing is kept for a path that was not read: what it held when it was lexed is then not known for sure.
+        Nothing is kept for a path that was not read: nobody knows for sure which bytes were lexed.
         """
         info = self._read.get(path)
         if info is not None:
@@ -185,14 +185,14 @@ class FileDB:
             )
 
     def _flush_common(self) -> None:
-        """As `flush`, where there is no directory yet, and nobody who tidies up."""
+        """As `flush`, for the common memory: it may have no directory yet, and nobody else tidies it."""
         if self._database is not None and (self._new_files or self._new_lexed):
             with suppress(OSError):
                 os.makedirs(os.path.dirname(self._database), mode=0o700, exist_ok=True)
             self.prune() if len(self._rows or ()) > _MANY else self.flush()
 
     def prune(self) -> int:
-        """Forget files that are gone, and what was lexed of contents that no file has; the answer is how many."""
+        """Forget files that are gone, and lexers' results for contents that no file has. The answer is how many files."""
         self.flush()
         rows = self._load("SELECT path, known FROM file")
         gone = [path for path in rows if not os.path.exists(path)]
@@ -216,7 +216,7 @@ class FileDB:
     def _recall(self, path: bytes) -> FileInfo | None:
         if self._rows is None:
             self._rows = self._load("SELECT path, known FROM file")
-        # Made into an object only when asked for: of what an earlier run has seen, this one may need little.
+        # Made into an object only when asked for: this run may need little of what an earlier one has seen.
         known = self._rows.pop(path, None)
         if known is None and (common := self._common_of(path)):
             return self._take_over(path, common)
@@ -227,11 +227,11 @@ class FileDB:
         return info
 
     def _common_of(self, path: bytes) -> FileDB | None:
-        """The common memory, if it has to do with this path."""
+        """The common memory, if this path is one of its."""
         return self._common if path.startswith(self._prefixes) else None
 
     def _take_over(self, path: bytes, common: FileDB) -> FileInfo | None:
-        """What the common memory knows. It is as good as our own: the signature tells whether it still holds."""
+        """Take over what the common memory knows. It is as reliable as our own: the signature tells whether it still holds."""
         info = common._recall(path)
         if info is not None:
             with self._lock:
@@ -262,7 +262,7 @@ class FileDB:
         self._run(lambda db: in_one_transaction(db, write))
 
     def _run(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
-        """What `action` gives, or None without a usable database. A damaged one is made anew, once."""
+        """The result of `action`, or None if there is no usable database. A damaged one is made anew, once."""
         import sqlite3
 
         if self._database is None:
@@ -314,7 +314,7 @@ def _remove(path: bytes) -> None:
 
 
 def _must_be_readable(path: bytes) -> None:
-    """OSError for what is no regular file, before opening it can wait for ever. /dev/null is an empty file."""
+    """OSError if the path is no regular file: to open a pipe might wait for ever. /dev/null counts as an empty file."""
     st = os.stat(path)
     if not stat.S_ISREG(st.st_mode) and not (stat.S_ISCHR(st.st_mode) and st.st_rdev == _NULL_DEVICE):
         number = errno.EISDIR if stat.S_ISDIR(st.st_mode) else errno.EINVAL

@@ -77,7 +77,7 @@ def settled(signature: Signature, now_ns: int) -> bool:
 
 
 def hash_fd(fd: int) -> BlobId:
-    """Digest and size of what `fd` gives, from where it stands to the end."""
+    """Digest and size of the bytes from the position of `fd` to the end."""
     data = os.read(fd, _CHUNK)
     if len(data) < _CHUNK:
         # One more read tells the end of the file from a short read.
@@ -95,7 +95,7 @@ def hash_fd(fd: int) -> BlobId:
 
 
 def read_fd(fd: int, size: int) -> bytes:
-    """All the bytes of `fd` from where it stands; `size` is what to expect."""
+    """All bytes from the position of `fd`. `size`: how many to expect."""
     parts = [os.read(fd, size + 1)]
     while parts[-1]:
         parts.append(os.read(fd, _CHUNK))
@@ -125,7 +125,7 @@ def copy_fd(source: int, target: int, size: int) -> None:
 
 
 def aside(directory: bytes) -> bytes:
-    """A new name in `directory` for a file that is being written. The head marks it as what a crash may leave."""
+    """A new name in `directory` for a file that is being written. Its beginning marks it as a file that a crash may leave."""
     return b"%s/.gg-%d-%d-%s" % (directory, os.getpid(), next(_serial), os.urandom(4).hex().encode())
 
 
@@ -176,7 +176,7 @@ _NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def trouble(action: str, path: bytes, error: OSError) -> StoreError:
-    """What to tell a person about an OSError."""
+    """The error for a person that says what an OSError means."""
     hint = ""
     if error.errno in _NO_SPACE:
         return NoRoom(f"cannot {action} {os.fsdecode(path)}: {error.strerror}", hint=FREE_SOME)

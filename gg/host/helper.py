@@ -1,6 +1,6 @@
-"""A program of ours at work beside us, with pipes to its standard input and from its standard output.
+"""Runs one of gg's native programs beside this process, with pipes to its standard input and from its standard output.
 
-Without `subprocess`, which takes longer to load than these programs run.
+It does without `subprocess`, which takes longer to load than these programs run.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Helper:
             os.close(answers)
 
     def write(self, data: bytes) -> None:
-        """OSError when it is no more."""
+        """Send bytes to the program. OSError when it has ended."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._to, view) :]
 
     def read(self, size: int) -> bytes:
-        """So many bytes; fewer only at its end."""
+        """Receive `size` bytes; fewer only if the program has ended."""
         parts: list[bytes] = []
         while size > 0 and (part := os.read(self._from, size)):
             parts.append(part)
@@ -49,7 +49,7 @@ class Helper:
         return b"".join(parts)
 
     def close(self) -> int:
-        """Let it end; its exit status, negative for a signal. 0 where SIGCHLD is ignored: then nobody is told."""
+        """Let the program end, and return its exit status, negative for a signal; 0 if SIGCHLD is ignored: then nobody knows."""
         os.close(self._to)
         os.close(self._from)
         try:

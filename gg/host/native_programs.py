@@ -40,7 +40,7 @@ def pathmap_library() -> str:
 
 
 def tracer() -> str:
-    """The program that runs a command and tells what it touched. ToolMissing if it was not built."""
+    """The program that runs a command and reports what it touched. ToolMissing if it was not built."""
     return _find("gg-trace")
 
 
@@ -50,7 +50,7 @@ def jail() -> str:
 
 
 def warden() -> str:
-    """The program that runs one command and has no process left of it. ToolMissing if it was not built."""
+    """The program that runs one command and ends every process that it leaves. ToolMissing if it was not built."""
     return _find("gg-warden")
 
 

@@ -1,6 +1,6 @@
-"""Finds the placeholders below a directory, by a program of its own, while the caller goes on.
+"""Finds the placeholders below a directory, in a separate program, while the caller goes on.
 
-`toolchain-wrappers/find/find.c` says how, and in which form it answers.
+`toolchain-wrappers/find/find.c` describes the search and the form of its answer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ _FOUND = struct.Struct("<32sI")
 
 
 class Search:
-    """Begins at once. `.gg`, `.git`, symbolic links and the directories `without` are not entered.
-
-    Those are absolute paths that begin with the directory's own.
+    """A search, which begins at once. It does not enter `.gg`, `.git`, symbolic links and the directories `without`,
+    which are absolute paths below the directory.
     """
 
     def __init__(self, directory: str, without: Sequence[str] = ()) -> None:
@@ -28,7 +27,7 @@ class Search:
         self._helper = Helper(native.finder(), *map(os.fsencode, (directory, *without)))
 
     def found(self) -> dict[bytes, Placeholder]:
-        """Every placeholder, by its path, which begins with the directory's own. To be asked once."""
+        """Every placeholder, by its path, which begins with the directory's own. Call it once."""
         data = self._helper.read_all()
         status = self._helper.close()
         if status or len(data) < 4:

@@ -1,4 +1,4 @@
-"""Where a process writes files aside: a directory of its own below `tmp/`, in a quiet part of the disk.
+"""The place where a process begins new files: a directory of its own below `tmp/`, in a quiet part of the disk.
 
 ext4 makes a file's inode near its directory, and there it passes over the inodes that were freed in the last minutes one by
 one, to keep them for a while. After a `make clean` of two thousand objects that is 0.3 ms of the kernel's time for each new
@@ -46,7 +46,7 @@ class Scratch:
             own = b"%s/n%d-%d" % (self._tmp, os.getpid(), next(_serial))
             try:
                 os.mkdir(own)
-            except OSError:  # of another process of this number, a read-only or full disk: whoever writes will tell
+            except OSError:  # of another process, or a read-only or full disk: the next write reports it
                 break
             tried.append((_seconds(own), own))
         if not tried:
@@ -58,7 +58,7 @@ class Scratch:
         return best
 
     def close(self) -> None:
-        """Remove it. What is still in it belongs to a thread that was left behind, and stays for the next tidying."""
+        """Remove the directory. Files still in it belong to a thread that was left behind, and stay for the next tidying."""
         with self._lock:
             made, self._made = self._made, b""
         if made and made != self._tmp:
@@ -71,7 +71,7 @@ def _remove(directory: bytes) -> None:
 
 
 def _seconds(directory: bytes) -> float:
-    """What it costs to begin a file there now."""
+    """The seconds that it takes to make a file there now."""
     probe = directory + b"/probe"
     start = time.thread_time()
     with suppress(OSError):
@@ -83,7 +83,7 @@ def _seconds(directory: bytes) -> float:
 
 
 def left(tmp: bytes) -> list[bytes]:
-    """The directories that processes have below `tmp`, or had when they were killed."""
+    """The directories below `tmp` of processes that run or were killed."""
     with suppress(OSError), os.scandir(tmp) as entries:
         return [e.path for e in entries if e.name.startswith(b"n") and e.is_dir(follow_symlinks=False)]
     return []
@@ -96,7 +96,7 @@ def remove_left(tmp: bytes) -> None:
 
 
 def _spread(directory: bytes) -> None:
-    """Ask the file system to put what directories are made in this one apart. Few know how."""
+    """Ask the file system to spread the directories that are made in this one over the disk. Few file systems can."""
     with suppress(OSError):
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

@@ -1,4 +1,4 @@
-"""The attempts under way: begun, sent, answered, cancelled. Each has a time at which it is looked at again."""
+"""Keeps the attempts under way: begun, sent, answered, cancelled. Each has a time at which it is looked at again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Attempts:
         self.under_way: dict[AttemptId, Attempt] = {}
 
     def begin(self, node: Node, engine: EngineState, batch: Batch | None = None, hedge: bool = False) -> Start:
-        """An attempt, in the books; of a batch, whose others share its slot."""
+        """Begin an attempt and count it. `batch`: the attempts that share its slot."""
         self._last += 1
         policy, now = self._course.policy, self._course.now
         memory = memory_on(node, engine)
@@ -57,7 +57,7 @@ class Attempts:
         return Start(attempt.id, node.id, engine.name, limit, memory, hedge)
 
     def share(self, batch: Batch) -> None:
-        """The members are answered together, so each may take what all of them may."""
+        """Give each member the time limit of all members together, for they are answered together."""
         if len(batch.members) == 1:
             batch.members[0].batch = None
         limits = [member.limit for member in batch.members if member.limit is not None]
@@ -68,7 +68,7 @@ class Attempts:
             self._limit(member)
 
     def _limit(self, attempt: Attempt) -> None:
-        """When to look at a new attempt: while it waits to be sent it has as long as any attempt may take."""
+        """Set when to look at a new attempt. While it waits to be sent it has as long as any attempt may take."""
         caps, limit, policy = attempt.engine.caps, attempt.limit, self._course.policy
         if limit is not None:
             longest = max(limit, caps.max_seconds or limit) if caps.announces else limit
@@ -76,7 +76,7 @@ class Attempts:
         self.review_later(attempt, hedge_after(policy, late_of(attempt)))
 
     def sent(self, event: Sent) -> None:
-        """The clocks of these start."""
+        """The engine has sent these attempts; their time limits start now."""
         policy, now = self._course.policy, self._course.now
         for id in event.attempts:
             attempt = self.under_way.get(id)
@@ -128,29 +128,29 @@ class Attempts:
         self._timers.add(attempt.give_up, Due.REVIEW, attempt)
 
     def cancel_all_of(self, node: Node) -> None:
-        """Nobody waits for what a node's attempts come to."""
+        """Cancel all attempts of a node, for nobody waits for them any more."""
         for attempt in node.attempts:
             attempt.live = False
             self.cancel(attempt)
         node.attempts = ()
 
     def lag(self, attempt: Attempt, seconds: float) -> float:
-        """What passed besides its work; nothing to speak of when it was answered before it was announced."""
+        """The seconds of an answered attempt that were not its work; 0 if the answer came before it was announced as sent."""
         return max(0.0, self._course.now - attempt.since - seconds) if attempt.since < math.inf else 0.0
 
 
 def memory_on(node: Node, engine: EngineState) -> int:
-    """What an attempt is given there: all of a machine after a worker has died of it, so that nothing runs beside it."""
+    """The memory for an attempt of `node` there. After a worker has died of it: a whole machine, so that nothing runs beside it."""
     if node.trouble is not None and node.trouble.deaths and engine.caps.memory_total is not None:
         return engine.caps.memory_total
     return memory_for(engine.caps, node.work, node.memory)
 
 
 def late(node: Node, engine: EngineState) -> float:
-    """Seconds that 95 % of its like stay below there."""
+    """The seconds that 95 % of nodes like this one stay below on that engine."""
     return node.seconds * engine.spread(node.kind).quantile()
 
 
 def late_of(attempt: Attempt) -> float:
-    """The same of an attempt, with those that are answered together with it."""
+    """The same for an attempt, summed over those that are answered together with it."""
     return late(attempt.node, attempt.engine) if attempt.batch is None else attempt.batch.late

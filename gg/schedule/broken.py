@@ -24,7 +24,7 @@ class Failures:
         self._tally = tally
 
     def fail(self, node: Node, fault: Fault, attempt: AttemptId | None = None) -> None:
-        """A node without attempts under way has failed: all that wait for it are skipped, and the run may end."""
+        """A node has failed, with no attempt under way. All nodes that wait for it are skipped, and the run may end."""
         course = self._course
         self._nodes.move(node, FAILED)
         course.out.append(Failed(node.id, fault, attempt))
@@ -39,7 +39,7 @@ class Failures:
         self._skip_users(node, cause)
 
     def _skip_users(self, node: Node, cause: NodeId) -> None:
-        """All that wait for a node that will not be done are skipped, and all that wait for those."""
+        """Skip all nodes that wait, directly or through others, for a node that will not be done."""
         stack = [node]
         while stack:
             broken = stack.pop()
@@ -51,7 +51,7 @@ class Failures:
                     stack.append(user)
 
     def drop(self, node: Node) -> None:
-        """It was wanted, and is given up unsettled."""
+        """Give up a wanted node before it is settled."""
         node.follow = None
         self._nodes.move(node, IDLE)
         self._tally.dropped += 1

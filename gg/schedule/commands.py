@@ -11,7 +11,7 @@ from gg.schedule.events import AttemptId, EngineName, Fault, NodeId
 
 
 class Lookup(NamedTuple):
-    """All that these nodes need is done: is a reduction known under what they now are? Answer Hit, Miss, or Became."""
+    """All that these nodes need is done: is a reduction known for them as they are now? The answer is Hit, Miss or Became."""
 
     ids: tuple[NodeId, ...]
 

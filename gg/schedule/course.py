@@ -24,5 +24,5 @@ class Course:
 
     @property
     def over(self) -> bool:
-        """Nothing new is to be started now."""
+        """Whether nothing new may be started now."""
         return self.halted or self.stopped

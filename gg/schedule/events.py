@@ -1,4 +1,4 @@
-"""What goes into the scheduler; `commands.py` has what comes out of it.
+"""The events that go into the scheduler; the commands that come out are in `commands.py`.
 
 The scheduler is a function of events: `step(event) -> list[Command]`. It has no clock: `now` is in every event, in
 seconds of any monotonic clock, and a `WakeAt` asks for a `Tick` at such a time. Nodes and engines are named by the
@@ -7,9 +7,9 @@ driver; attempts are numbered by the scheduler. Memory and sizes are bytes, time
 Who says what:
 
     the driver   Add Want Hit Miss Lost Grew Became Stop Tick EngineUp EngineChanged EngineDown
-    an engine    Ran or Faulted, exactly one for each Start and for each in its `more` (Grew and Became are what the driver
-                 makes of a Ran or a Faulted whose reply shows an undeclared placeholder, or an output that is again a
-                 thunk); before it Sent, if its EngineCaps say so
+    an engine    Ran or Faulted, exactly one for each Start and for each in its `more`; before it Sent, if its EngineCaps
+                 say so. (The driver makes Grew or Became of a reply that shows an undeclared placeholder, or an output
+                 that is again a thunk.)
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class EngineCaps(NamedTuple):
     `independent`: its attempts run on different hosts, so a second one may be faster than a first that drags.
     `reserve`: takes only nodes that name it in `NodeSpec.engines`, and those that fall back (`Policy.fallback`).
     `announces`: it says when an attempt was really sent (`Sent`); until then none is late.
-    `leaving`: it is about to go: what runs there may end, nothing more is given to it.
+    `leaving`: it is about to go: its attempts may end, but it is given no more.
     `batch`: how many short attempts it takes in one go, one after the other in one place; `call`: seconds that it costs
     this machine to have something run there, whatever is in it.
     """

@@ -1,10 +1,10 @@
 """The scheduler's view of an engine: how many attempts it may be given now, and whether it can be trusted.
 
-Four limits, the smallest counts. *Slots* are what the engine says it has. The *window* loses one with each attempt that the
-engine throttles, and gains a quarter with each success: so an engine that refuses a tenth by chance stays as wide as it
-is. When it refuses many of those that were under way together, it is given nothing for a while, and then no more than it has
-taken. What is overdue does not count in the window, for a few attempts that hang would fill it. The *ramp* is a token bucket
-for going wider than ever before: an environment that exists may be used again at once. The *breaker* opens after many
+There are four limits, of which the smallest counts. The engine says how many *slots* it has. The *window* loses one with each
+attempt that the engine throttles, and gains a quarter with each success: so an engine that refuses a tenth by chance stays as
+wide as it is. When it refuses many of the attempts that were under way together, it is given none for a while, and then no
+more than it had taken. Overdue attempts do not count in the window, for a few that hang would fill it. The *ramp* is a token
+bucket for going wider than ever before: an environment that exists may be used again at once. The *breaker* opens after many
 faults in a row, lets one probe through when its cooldown has passed, closes at any success, and gives the engine up after
 several failed probes.
 
@@ -87,18 +87,18 @@ class EngineState:
         self.passed = 0  # attempts started past a node that waits for memory
         self.window = math.inf
         self.held_until = -math.inf
-        self.round = 0  # what was under way when the first of a round of attempts was refused
-        self.refused = 0  # of that round
-        self.last_of_round = self.latest = AttemptId(0)  # that was started
+        self.round = 0  # how many attempts were under way when the first of a round was refused
+        self.refused = 0  # attempts of that round
+        self.last_of_round = self.latest = AttemptId(0)  # the last attempt that was started
         self.throttles = 0  # rounds since the last success
         self.faults = 0  # since the last success
         self.breaker = Breaker.CLOSED
         self.failed_probes = 0
         self.probe: AttemptId | None = None
         self.probe_at = -math.inf
-        self.heard_at = -math.inf  # when an answer came last, or the first of what runs was started
-        self.listen_at = -math.inf  # when to look whether all that runs is overdue
-        self.quiet_until = -math.inf  # until then its silence was acted upon
+        self.heard_at = -math.inf  # when an answer came last, or when the first of the running attempts was started
+        self.listen_at = -math.inf  # when to look whether all running attempts are overdue
+        self.quiet_until = -math.inf  # until then its silence is not acted upon again
         self.silences = 0  # times that its silence was acted upon since it was heard
         self.warm = 0
         self.tokens = 0.0
@@ -124,7 +124,7 @@ class EngineState:
     # Room
 
     def room(self, now: float) -> int:
-        """How many attempts it may be given at this time."""
+        """How many attempts the engine may be given at this time."""
         if not self.up or now < self.held_until:
             return 0
         if self.breaker is not Breaker.CLOSED:
@@ -147,7 +147,7 @@ class EngineState:
         return min(float(ramp.burst), self.tokens + (now - self.tokens_at) * ramp.rate)
 
     def opens_at(self, now: float) -> float | None:
-        """The time at which it may have room again with no answer coming in; None if only an answer can help."""
+        """The time at which it may have room again without an answer; None if only an answer can help."""
         if not self.usable:
             return None
         if now < self.held_until:
@@ -200,18 +200,18 @@ class EngineState:
         self.silences = 0
 
     def wait_for_news(self, now: float) -> None:
-        """Its silence is acted upon now, and next time after twice as long."""
+        """Note that its silence is acted upon now; the next time after twice as long."""
         self.quiet_until = now + self.policy.silence * 2.0 ** min(self.silences, 10)
         self.silences += 1
 
     def probe_silence(self, now: float) -> None:
-        """Only a probe may be started until something is heard: the breaker opens, and the last probe counts no more."""
+        """Open the breaker, so that only a probe may be started until something is heard. The last probe counts no more."""
         self.breaker, self.probe, self.probe_at = Breaker.OPEN, None, now
 
     # Trust
 
     def worked(self) -> bool:
-        """It has run a command, whatever came of it. True if that closes the breaker."""
+        """The engine has run a command, successfully or not. True if that closes the breaker."""
         self.faults = self.throttles = 0
         self.proven = True
         if self.window < self.slots:
@@ -222,7 +222,7 @@ class EngineState:
         return closed
 
     def faulted(self, now: float, attempt: AttemptId) -> bool:
-        """It failed to run a command. True if the breaker opens, or gives up, now."""
+        """The engine failed to run a command. True if the breaker opens, or gives up, now."""
         self.faults += 1
         if self.breaker is Breaker.PROBING and self.probe == attempt:
             return self._probe_failed(now)
@@ -232,7 +232,7 @@ class EngineState:
         return False
 
     def throttled(self, now: float, attempt: AttemptId) -> bool:
-        """It refused an attempt. True if that was once too often, and the breaker opens or gives up."""
+        """The engine refused an attempt. True if the breaker opens, or gives up, because of that."""
         if self.breaker is Breaker.PROBING and self.probe == attempt:
             return self._probe_failed(now)
         if self.breaker is not Breaker.CLOSED:
@@ -272,7 +272,7 @@ class EngineState:
     # History
 
     def spread(self, kind: int) -> Spread:
-        """Of the nodes of one kind of work; `kind` is odd when their durations are remembered (`Node.kind`)."""
+        """The spread of durations for one kind of node (`Node.kind`; odd when their durations are remembered)."""
         spread = self.spreads.get(kind)
         if spread is None:
             spread = self.spreads[kind] = Spread(PRIOR_KNOWN if kind & 1 else PRIOR_UNKNOWN)
@@ -307,7 +307,7 @@ class Fleet:
         engine.come_up(now, slots, caps)
 
     def has_worked(self) -> bool:
-        """Whether any engine has ever run a command: what goes wrong is not the set-up then."""
+        """Whether any engine has ever run a command. If so, faults are not those of the set-up."""
         return any(engine.proven for engine in self.engines)
 
     def wide(self) -> int:

@@ -5,8 +5,8 @@ Ranks only rise while a node is open, so they are kept by raising: from a change
 farther than something changes. Nodes are taken by falling index. As dependencies have lower indices when they are
 added, each is then taken once; only edges that came later (Grew, Became) can make one be taken again.
 
-The graph has no cycle among nodes that are not done. Add checks what it is given, and an edge that comes later is
-checked when it comes, as is a done node that is to be forced again.
+The graph has no cycle among nodes that are not done. New nodes are checked when they are added, a later edge when it
+comes, and a done node when it must be forced again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Graph:
         return node
 
     def add(self, specs: Iterable[NodeSpec]) -> int:
-        """Add nodes that are new, in any order; how many. SchedulerError for an unknown dependency or a cycle."""
+        """Add those nodes that are new, in any order; returns how many. SchedulerError for an unknown dependency or a cycle."""
         fresh = {spec.id: spec for spec in specs if spec.id not in self.nodes}
         opened: set[NodeId] = set()
         for spec in fresh.values():
@@ -82,7 +82,7 @@ class Graph:
                 dep.users = [node]
 
     def link(self, node: Node, deps: Iterable[Node]) -> bool:
-        """Let `node` depend on these too, but for those it has. False, and nothing done, if that makes a cycle."""
+        """Let `node` depend on these too. False, with nothing changed, if that makes a cycle."""
         new = [dep for dep in dict.fromkeys(deps) if dep not in node.deps]
         if self.reaches(new, node):
             return False
@@ -90,7 +90,7 @@ class Graph:
         return True
 
     def reaches(self, starts: Iterable[Node], target: Node) -> bool:
-        """Whether `target` is among `starts` or below them, done nodes aside: these wait for nothing."""
+        """Whether `target` is among `starts` or below them. Done nodes are not searched: they wait for nothing."""
         stack = list(starts)
         if target in stack:
             return True
@@ -105,7 +105,7 @@ class Graph:
         return False
 
     def raise_ranks(self, starts: Iterable[Node]) -> list[Node]:
-        """Carry the ranks of `starts` down to what they depend on; the ready nodes whose rank has risen."""
+        """Carry the ranks of `starts` down to their dependencies. The answer is the ready nodes whose rank has risen."""
         pending = {node.index for node in starts}
         heap = [-index for index in pending]
         heapq.heapify(heap)

@@ -75,18 +75,18 @@ class Lineup:
             self.homeless_since = None
 
     def rise(self, starts: Iterable[Node]) -> None:
-        """Carry the ranks of these down to what they depend on."""
+        """Carry the ranks of these down to their dependencies."""
         for node in self._nodes.graph.raise_ranks(starts):
             if node.queue is not None:
                 self.queues.raised(node)
 
     def clear(self) -> None:
-        """Nothing ready is wanted any more."""
+        """Empty the queues: no ready node is wanted any more."""
         self.queues.take_all()
         self.homeless_since = None
 
     def evict_homeless(self) -> None:
-        """Fail those that no engine has come for; what a worker has died of may run on this machine from now on."""
+        """Fail homeless nodes whose patience is over. But a node that a worker has died of may run on this machine from now on."""
         queue, since = self.queues.homeless(), self.homeless_since
         if queue is None or since is None:
             return

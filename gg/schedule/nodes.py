@@ -1,7 +1,7 @@
 """The nodes and their states.
 
-`Nodes.move` is the only place where a state changes. What leaves a state's books in order (the open count, the work that is
-left, tickets) is done there, and a transition that the table does not know raises with the node's story.
+`Nodes.move` is the only place where a state changes. It keeps the counts right (open nodes, the work that is left, tickets),
+and a transition that the table does not know raises an error with the node's story.
 """
 
 from __future__ import annotations

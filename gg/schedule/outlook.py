@@ -1,4 +1,4 @@
-"""What comes next with no event coming in: when to wake the scheduler, and how long the rest may take."""
+"""What comes next if no event comes in: when to wake the scheduler, and how long the rest may take."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Outlook:
         self._armed = math.inf
 
     def arm(self) -> None:
-        """Ask for a Tick, where the one that was asked for is not early enough."""
+        """Ask for a Tick, unless one that comes early enough was asked for."""
         if self._armed > self._course.now and self._earliest() >= self._armed:
             return
         when = self._next_wake()
@@ -49,7 +49,7 @@ class Outlook:
             self._course.out.append(WakeAt(when))
 
     def _earliest(self) -> float:
-        """No later than the time at which something is to be done with no event coming in."""
+        """A time no later than `_next_wake`, found more cheaply."""
         heap, course = self._timers.heap, self._course
         when = heap[0].when if heap else math.inf
         if self._nodes.counts[READY] and not (course.halted or course.stopped):
@@ -60,7 +60,7 @@ class Outlook:
         return when
 
     def _next_wake(self) -> float | None:
-        """The time at which something is to be done with no event coming in; None when nothing waits for time."""
+        """The time at which something must be done if no event comes in; None when nothing waits for time."""
         under_way = self._attempts.under_way
         if not (self._nodes.open or under_way):
             return None

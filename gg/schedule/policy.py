@@ -20,21 +20,21 @@ MIB = 1 << 20
 
 @slotted(kw_only=True)
 class Policy:
-    """The settings of a scheduler. `fallback`: the engine for what others failed at; None for never.
+    """The settings of a scheduler. `fallback`: the engine for nodes that others failed at; None for none.
 
-    `max_attempts`: counted attempts a node. `max_lost_workers`: attempts of one node alone that may end with the worker
-    gone, as the node may be what kills them. Both grow, up to `most_attempts`, with the share of other nodes' attempts that
-    fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_deaths`: workers that may surely have
-    died of a node; after the first it runs alone on its machine, so that it is not blamed for what another one does.
+    `max_attempts`: counted attempts a node. `max_lost_workers`: how many attempts of one node alone may end with the worker
+    gone, for the node may be what kills workers. Both grow, up to `most_attempts`, with the share of other nodes' attempts
+    that fault: by luck alone, a node is given up no oftener than `ill_luck` says. `max_deaths`: how many workers may surely
+    die while they run a node; after the first death it runs alone on its machine, so that it is not blamed for another's.
     `max_free`: faults of a node that cost nothing, before they count. `patience`: how long a node waits for an engine that
-    is gone. `cancel_grace`: how long a cancelled attempt may hold its slot; also what is allowed beyond a deadline before
-    an attempt counts as lost. `hedge_blind`: what an attempt may take before it is a straggler while nothing is known of
-    how long its like take. `throttle_share`: what an engine may refuse of the attempts that it is given at once before nothing
-    is sent to it for `throttle_hold`. `max_hedges`: duplicates of a node at once, and half of what it may have until it is tried
-    again; each waits twice as long as the one before it. `silence`: how long an engine may say nothing, while all that runs
-    there is overdue, before that is told and acted upon; then twice as long, and so on. `width`: attempts at once, of all
-    engines together; None for what their slots allow. `batch_seconds`: how long attempts that share an invocation may take
-    in all.
+    is gone. `cancel_grace`: how long a cancelled attempt may hold its slot; also how long an attempt may go on beyond its
+    deadline before it counts as lost. `hedge_blind`: how long an attempt may run before it is a straggler if no durations of
+    similar nodes are known. `throttle_share`: which share of the attempts given at once an engine may refuse before it is
+    sent nothing for `throttle_hold`. `max_hedges`: duplicates of a node at once, and half of those it may have until it is
+    tried again; each waits twice as long as the one before it. `silence`: how long an engine may say nothing, while all that
+    runs there is overdue, before that is reported and acted upon; then twice as long, and so on. `width`: attempts at once,
+    on all engines together; None for as many as their slots allow. `batch_seconds`: how long attempts that share an
+    invocation may take in all.
     """
 
     keep_going: bool = False
@@ -85,8 +85,8 @@ class Next(Enum):
 
 @slotted()
 class Rule:
-    """How one fault is taken. `counts`: against the node's attempts. `blames`: held against the engine. `ends`: with a node
-    that has failed so, the run ends as make does; else it is that node's bad luck, and others go on.
+    """What one fault means. `counts`: it counts against the node's attempts. `blames`: it is held against the engine. `ends`:
+    when a node fails so, the run ends as make does; otherwise only that node is given up, and others go on.
     """
 
     next: Next
@@ -125,7 +125,7 @@ DEFAULT_SECONDS: Mapping[Work, float] = MappingProxyType(
         Work.OTHER: 1.0,
     }
 )
-"""Durations of what was never seen. Only their order matters much, and the first results correct them (`Spread`)."""
+"""Durations to assume for nodes that were never seen. Only their order matters much; the first results correct them (`Spread`)."""
 
 DEFAULT_MEMORY: Mapping[Work, int] = MappingProxyType(
     {
@@ -138,7 +138,7 @@ DEFAULT_MEMORY: Mapping[Work, int] = MappingProxyType(
         Work.OTHER: 256 * MIB,
     }
 )
-"""What is set aside of a shared memory for what was never seen."""
+"""The part of a shared memory that is set aside for a node that was never seen."""
 
 
 def expected_seconds(work: Work, remembered: float | None) -> float:
@@ -162,19 +162,20 @@ def backoff(base: float, cap: float, failures: int, seed: int) -> float:
     return full * (0.5 + 0.5 * jitter(seed * 64 + failures))
 
 
-_TOLD = 20  # attempts of others that tell how often an attempt faults
+_TOLD = 20  # how many attempts of others it takes to tell how often an attempt faults
 
 
 def share_of_others(faults: int, attempts: int, own: int) -> float:
-    """The share of attempts that fault, those of the node itself left out: `own` of them, which all did."""
+    """The share of attempts that fault, without the node's own `own` attempts, all of which faulted."""
     others = attempts - own
     return max(0, faults - own) / others if others >= _TOLD else 0.0
 
 
 def budget(policy: Policy, least: int, share: float) -> int:
-    """How many attempts of a node may fault when such a share of all do.
+    """How many attempts of a node may fault when this `share` of all attempts does.
 
-    So many in a row by luck alone have a chance of `ill_luck`. `least` where hardly any fault: there it is the node's doing.
+    That many faults in a row have a chance of `ill_luck` by luck alone. `least` if hardly any attempt faults: then the node is
+    the cause.
     """
     if share <= 0.0:
         return least
@@ -186,7 +187,7 @@ def budget(policy: Policy, least: int, share: float) -> int:
 
 
 def memory_for(caps: EngineCaps, work: Work, need: int) -> int:
-    """What an attempt is given: the smallest class that holds `need`, or its share of a shared memory, or 0."""
+    """The memory that an attempt is given: the smallest class that holds `need`, or its share of a shared memory, or 0."""
     if caps.memory_classes:
         return next((size for size in caps.memory_classes if size >= need), caps.memory_classes[-1])
     if caps.memory_total is not None:
@@ -209,7 +210,7 @@ def after_memory(caps: EngineCaps, given: int, need: int) -> tuple[int, bool]:
 
 
 def admits(caps: EngineCaps, work: Work, seconds: float, memory: int, input_size: int) -> bool:
-    """Whether an engine can run such a node at all. A shared memory admits everything: what is too big runs alone."""
+    """Whether an engine can run such a node at all. A shared memory admits everything: a node that is too big runs alone."""
     return (
         (caps.works is None or work in caps.works)
         and (caps.max_input is None or input_size <= caps.max_input)
@@ -268,9 +269,10 @@ def able(demand: NodeRequirements, engines: Sequence[C]) -> list[C]:
 def place(policy: Policy, demand: NodeRequirements, engines: Sequence[C]) -> tuple[C, ...]:
     """The engines that may take a node now, the best first.
 
-    First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that
-    faulted on it are left out as long as there are others, of which the fallback is the last. It also helps when no
-    other can, or when the circuit breakers of all others are open. What a worker has died of goes to other machines alone.
+    First attempts go to engines that are not in reserve. From `fallback_after` counted faults on, engines that faulted on the
+    node are left out as long as there are others; the fallback is the last of these. The fallback is also taken when no other
+    engine can run the node, or when the circuit breakers of all others are open. A node that a worker has died of goes only to
+    other machines.
     """
     usable = [e for e in able(demand, engines) if e.usable and not e.caps.leaving]
     if demand.deadly:
@@ -298,9 +300,9 @@ def by_expected_end(demand: NodeRequirements, engines: Sequence[C]) -> tuple[C, 
 def batch_size(policy: Policy, caps: EngineCaps, late: float, ready: int, width: int) -> int:
     """How many of `ready` nodes, each of which takes `late` seconds at most, are best run one after the other in one go.
 
-    Where `width` at once are fewer than wait, nodes would queue for slots anyway. Else, with all in batches of k, the last is
-    sent after ready/k calls and takes k times `late`: the sum is least where k is the root of ready * call / late. So none
-    shares an invocation while it costs more to wait for the others than it saves this machine.
+    If more nodes wait than the `width` lets run at once, they queue for slots anyway. Else, with all in batches of k, the last
+    batch is sent after ready/k calls and takes k times `late`. The sum is least where k is the root of ready * call / late. So
+    no node shares an invocation while waiting for the others costs more than it saves this machine.
     """
     most = min(caps.batch, ready, int(policy.batch_seconds / late))
     return max(1, min(most, max(ready // width, math.isqrt(int(ready * caps.call / late)))))
@@ -312,18 +314,18 @@ def batch_size(policy: Policy, caps: EngineCaps, late: float, ready: int, width:
 def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hedges: int = 0) -> float:
     """How long an attempt may run before it is a straggler; `quantile_seconds`: what 95 % of its like stay below.
 
-    `known`: its own duration is remembered, or some of its like were seen. To duplicate what takes its time is paid for,
-    so after `hedges` duplicates the wait has doubled as often.
+    `known`: its own duration is remembered, or nodes like it were seen. A duplicate of a node that is merely slow costs money,
+    so the wait doubles with each of the `hedges` duplicates that were made.
     """
     floor = policy.hedge_floor if known else policy.hedge_blind
     return max(floor, policy.hedge_multiple * quantile_seconds) * 2.0 ** min(hedges, 30)
 
 
 def deadline(policy: Policy, caps: EngineCaps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
-    """How long an attempt may run. None on one machine: there a command that hangs is the user's to see, as under make.
+    """How long an attempt may run. None on one machine: there the user sees a command that hangs, as under make.
 
-    Elsewhere it follows from history, doubles with each timeout, and is the engine's own limit for what was never seen: once
-    its like were, a first attempt is given up in the time that all of them take many times over.
+    Elsewhere it follows from history and doubles with each timeout. While nothing like the node was seen, it is the engine's
+    own limit. Later a first attempt is given up after many times the time that such nodes take.
     """
     if not caps.independent or not known:
         return caps.max_seconds
@@ -335,8 +337,8 @@ def deadline(policy: Policy, caps: EngineCaps, quantile_seconds: float, known: b
 
 
 def cut_window(policy: Policy, window: float, under_way: int, refused: int) -> float:
-    """The window after the engine has refused one more, so many by now of those that were under way together: one less; and
-    when it refuses many of them, no more than it has taken, or half of them.
+    """The window after the engine has refused one more attempt, by now `refused` of the `under_way` that were there together.
+    It is one less; if many were refused, no more than the engine had taken, or half of them.
     """
     many = refused > policy.throttle_share * under_way
     left = min(window, max(under_way - refused, under_way / 2.0)) if many else window - 1.0

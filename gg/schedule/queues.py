@@ -31,7 +31,7 @@ class ReadyQueues:
         return self.last_ticket
 
     def push(self, node: Node, engines: tuple[EngineState, ...], memory: int) -> None:
-        """Enter a node; `engines` in order of preference, `memory` to be set aside in a shared memory."""
+        """Enter a node. `engines`: in order of preference. `memory`: bytes to set aside where the memory is shared."""
         key = (engines, memory.bit_length())
         queue = self.by_class.get(key)
         if queue is None:
@@ -58,7 +58,7 @@ class ReadyQueues:
         return found
 
     def homeless(self) -> Queue | None:
-        """The queue of those that no engine serves now."""
+        """The queue of the nodes that no engine serves now."""
         return self.by_class.get(((), 0))
 
     def take_all(self) -> list[Node]:
@@ -106,7 +106,7 @@ class Timers:
         return bool(self.heap) and self.heap[0].when <= now
 
     def next(self, running: dict[AttemptId, Attempt]) -> Timer | None:
-        """The earliest entry that still means something."""
+        """The earliest timer that still matters."""
         heap = self.heap
         while heap:
             timer = heap[0]

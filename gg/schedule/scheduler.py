@@ -1,12 +1,13 @@
 """The scheduler: `step(event) -> list[Command]`, pure.
 
 No clock, no input or output, no threads, no randomness: the same events give the same commands. The driver feeds it
-what has happened and does what it says; the simulator does so under a virtual clock.
+events and carries out its commands; the simulator does so under a virtual clock.
 
-A node's way: a Want opens its cone; when all that it needs is done the driver looks up whether the reduction of what
-it has become is known (so equal results stop the work here); if not it is started when an engine has room. Its
-attempt ends in a value, or in a fault that `gg.schedule.policy.RULES` takes as the user's, the engine's or nobody's. The
-first value wins. What comes from an attempt that is not waited for any more only frees its slot.
+A node's way: a Want opens its cone, that is the node and all below it. When everything that the node needs is done, the
+driver looks up whether a reduction is known for the node as it is now (so equal results stop the work here). If not, the
+node is started when an engine has room. Its attempt ends in a value, or in a fault that `gg.schedule.policy.RULES` takes as
+the user's, the engine's or nobody's. The first value wins. The answer of an attempt that nobody waits for only frees its
+slot.
 
 A failure ends the run as make does unless told to keep going: nothing new is started, what runs is let finish, and the
 rest is dropped. A later Want begins anew. After Stop nothing is ever started again.
@@ -91,7 +92,7 @@ class Scheduler:
         starting = self._starting = Starting(course, nodes, fleet, lineup.queues, attempts)
         self._stragglers = Stragglers(course, fleet, lineup, attempts, verdicts, starting)
         self._outlook = Outlook(course, nodes, fleet, lineup, attempts, timers, tally)
-        self._announced = True  # Done was said since the last Want
+        self._announced = True  # Done was sent since the last Want
 
     @property
     def now(self) -> float:
@@ -103,7 +104,7 @@ class Scheduler:
         return self.steps((event,))
 
     def steps(self, events: Iterable[Event]) -> list[Command]:
-        """What to do after several events: the same outcome as one by one, with fewer and larger Lookups."""
+        """What to do after several events: as after one by one, but with fewer and larger Lookups."""
         course = self._course
         out = course.out = []
         for event in events:
@@ -228,7 +229,7 @@ class Scheduler:
         attempt.engine.spread(node.kind).observe(seconds / node.seconds)
 
     def _first_answer(self, attempt: Attempt) -> None:
-        """An attempt has told what its node is: the other one, if any, is not needed."""
+        """An attempt is the first to give its node a value: others of the node are not needed."""
         if attempt.hedge:
             self._tally.hedges_won += 1
         elif attempt.node.hedges:
@@ -239,14 +240,14 @@ class Scheduler:
         attempt = self._attempts.close(event.attempt)
         if attempt is None:
             return
-        if event.fault is not Fault.CANCELLED:  # no news of what runs there
+        if event.fault is not Fault.CANCELLED:  # a cancelled attempt says nothing about its engine
             attempt.engine.heard(self._course.now)
         self._verdicts.trust(attempt, event.fault)
         if attempt.live:
             self._verdicts.faulted(attempt, event.fault)
 
     def _answered(self, id: NodeId, attempt_id: AttemptId | None, seconds: float) -> Node | None:
-        """The node of a Grew or Became, if it is still of interest; its attempts are over."""
+        """The node of a Grew or Became, if somebody still waits for it. Its attempts are ended."""
         node = self._nodes.graph[id]
         if attempt_id is None:
             return node if node.state is LOOKUP else None
@@ -322,7 +323,7 @@ class Scheduler:
     # The end
 
     def _stop(self, event: Stop) -> None:
-        """Cancel all attempts, or let them end; what they still answer counts. All else that is wanted is dropped."""
+        """Cancel all attempts, or let them end; their answers still count. All other wanted nodes are dropped."""
         if not self._course.stopped:
             self._course.stopped = True
             self._announced = False
@@ -333,14 +334,14 @@ class Scheduler:
                     self._attempts.cancel(attempt)
 
     def _drop_open(self) -> None:
-        """Put back all that is wanted and not under way."""
+        """Drop every wanted node that is not under way."""
         for node in self._nodes.graph.order:
             if OPEN[node.state] and node.state is not RUNNING:
                 self._failures.drop(node)
         self._lineup.clear()
 
     def _conclude(self) -> None:
-        """Say Done, once, when nothing more will come of what is wanted."""
+        """Send Done, once, when no wanted node can go on any more."""
         course = self._course
         if course.stopped:
             over = not self._attempts.under_way

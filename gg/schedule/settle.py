@@ -1,4 +1,4 @@
-"""Wanting, and how a settled node settles others. Of engines nothing is known here.
+"""Wants nodes, and lets a settled node settle others. This module knows nothing of engines.
 
 Cones can be a hundred thousand deep, so nothing here recurses: every walk has its own stack.
 """
@@ -18,7 +18,7 @@ from gg.schedule.tally import Tally
 
 
 class Settling:
-    """Opens cones, and lets nodes go on as what they need is done. `asked`: nodes for the next Lookup."""
+    """Opens cones, and lets nodes go on when their dependencies are done. `asked`: nodes for the next Lookup."""
 
     __slots__ = ("_course", "_failures", "_lineup", "_nodes", "_tally", "asked")
 
@@ -33,7 +33,7 @@ class Settling:
     # Wanting
 
     def want(self, starts: Iterable[Node], rise: Iterable[Node], again: bool = False) -> None:
-        """Open what is not settled at and below `starts`; ranks go down from `rise`."""
+        """Open every unsettled node at and below `starts`, and carry the ranks of `rise` down."""
         fresh = []
         stack = list(starts)
         while stack:
@@ -51,7 +51,7 @@ class Settling:
                 self._await(node)
 
     def _await(self, node: Node) -> None:
-        """A waiting node goes on if all it needs is done, and is skipped if something it needs is broken."""
+        """Let a waiting node go on if all its dependencies are done, or skip it if one of them is broken."""
         if node.waiting == 0:
             self._ripen(node)
             return
@@ -61,7 +61,7 @@ class Settling:
                 return
 
     def wait_again(self, node: Node) -> None:
-        """A node that was further on waits for dependencies that are not done; those are wanted."""
+        """Put a node back to waiting for dependencies that are not done, and want those."""
         self._nodes.move(node, WAITING)
         self._want_deps(node)
 
@@ -71,7 +71,7 @@ class Settling:
             self._await(node)
 
     def follow(self, node: Node, other: Node) -> None:
-        """A node's value is another node's, which is not there yet."""
+        """Let a node wait for the value of `other`, which will be its own."""
         node.follow = other
         self._nodes.move(node, FOLLOWING)
         self.want([other], [node])
@@ -87,7 +87,7 @@ class Settling:
             self._lineup.enqueue(node)
 
     def flush_lookups(self) -> None:
-        """Ask for those that were found ripe in this step."""
+        """Send a Lookup for the nodes that became ready for it in this step."""
         ids = dict.fromkeys([node.id for node in self.asked if node.state is LOOKUP])
         self.asked.clear()
         if ids and not self._course.halted:
@@ -96,7 +96,7 @@ class Settling:
     # Settling
 
     def finish(self, node: Node, how: How, attempt: AttemptId | None = None) -> None:
-        """A node is done; so are those that follow it, and what waited only for it goes on."""
+        """A node is done. So are the nodes that follow it, and nodes that waited only for it go on."""
         stack = [(node, how, attempt)]
         while stack:
             node, how, attempt = stack.pop()
@@ -115,7 +115,7 @@ class Settling:
                     stack.append((user, How.BECAME, None))
 
     def lose(self, node: Node) -> None:
-        """A done node's blobs are gone: it is open once more, and what was about to read them waits for it."""
+        """A done node's blobs are gone: it is open once more, and nodes that were about to read them wait for it."""
         self._tally.lost_again += 1
         trouble = node.troubled()
         trouble.lost_outputs += 1

@@ -1,10 +1,10 @@
 """The same scheduler under a virtual clock, with engines that are only distributions.
 
-`simulate` answers before a run what it would take: how long, how much engine time, how wide. It is how a run of ten
-thousand workers is tested on two cores, and what an estimate is made of. Nothing in it is tuned to look good: an
-attempt takes the node's expected seconds times the engine's slowness and a random factor, and on top of that the
-latency, the fetching of its inputs, and a cold start when no warm environment is free. Random numbers come from one
-seeded generator, so a simulation is repeatable.
+`simulate` tells before a run what it would take: how long, how much engine time, how wide. Estimates are made with it, and
+with it a run of ten thousand workers is tested on two cores. Nothing in it is tuned to look good: an attempt takes the
+node's expected seconds times the engine's slowness and a random factor, and on top of that the latency, the fetching of its
+inputs, and a cold start when no warm environment is free. Random numbers come from one seeded generator, so a simulation is
+repeatable.
 
 Times are seconds, sizes are bytes, rates are a second.
 """
@@ -76,11 +76,11 @@ class EngineModel:
     `latency`: added to each attempt. `cold`: added when a new environment starts, and `cold_bytes` are fetched then.
     `bandwidth`: at which an attempt gets its inputs. `noise`: factor on each duration. `failures`, `losses`: shares of
     the attempts that end, somewhere on their way, in an INFRA fault or with the worker gone. `hangs`: share that ends at the
-    engine's own limit, in a TIMEOUT. `throttles`: share that is refused. `silent`: from when to when no answer comes; those
-    of that time come at its end. `stragglers`: share that takes `straggler_factor` times as long. `ramp`, `limit`: attempts
+    engine's own limit, in a TIMEOUT. `throttles`: share that is refused. `silent`: the time span in which no answer arrives;
+    its answers arrive at its end. `stragglers`: share that takes `straggler_factor` times as long. `ramp`, `limit`: attempts
     side by side beyond either are refused with THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling is
     answered at once. `serial`: seconds of the coordinator's own time for each attempt, one after the other. `whole`: bytes
-    of memory that come with one processor; attempts in a smaller memory class are slower by as much.
+    of memory that come with one processor; attempts in a smaller memory class are slower in proportion.
     """
 
     name: EngineName
@@ -110,8 +110,8 @@ class EngineUse:
     """What one engine did: attempts it ran, in how many calls, cold starts, attempts refused, seconds of attempts in all, peak
     width.
 
-    `inside`: seconds that attempts took there, by memory class: all but latency and the coordinator's time. What was
-    cancelled counts to the end that it would have had.
+    `inside`: seconds that attempts took there, by memory class: all but latency and the coordinator's time. A cancelled
+    attempt counts up to the end that it would have had.
     """
 
     attempts: int
@@ -141,7 +141,7 @@ class Simulation:
 
 
 class SimulatedEngine:
-    """One engine at work: draws what each attempt comes to, and remembers what it cost."""
+    """One engine at work: draws the outcome of each attempt, and remembers what it cost."""
 
     def __init__(self, model: EngineModel, rng: random.Random) -> None:
         self.model = model
@@ -217,7 +217,7 @@ class SimulatedEngine:
 
 @dataclass(slots=True)
 class _UnderWay:
-    """An attempt in its engine: when it began and ends, and whether it was accepted at all. `first` of those in its call."""
+    """An attempt in its engine: when it began and ends, and whether it was accepted. `first`: it is the first in its call."""
 
     engine: SimulatedEngine
     began: float
@@ -274,7 +274,7 @@ class Simulator:
         return Simulation(self.now, path, work, uses, self.summary, self.events)
 
     def _arrives(self, event: Event) -> bool:
-        """Let an answer leave its engine; False for that of an attempt which was answered by its cancellation."""
+        """Let an answer leave its engine. False if the attempt was answered already, when it was cancelled."""
         if not isinstance(event, Ran | Faulted):
             return True
         attempt = self._under_way.pop(event.attempt, None)
@@ -318,7 +318,7 @@ class Simulator:
             self._later(time, Miss(time, misses))
 
     def _start(self, command: Start) -> None:
-        """Those of one call are answered together; a fault of it is one of each."""
+        """Begin a call. Its attempts are answered together, and a fault of the call is a fault of each."""
         engine = self.engines[command.engine]
         starts = (command, *command.more)
         if not engine.accepts(self.now):
@@ -342,7 +342,7 @@ class Simulator:
             self._later(ends, done)
 
     def _sent(self, serial: float) -> float:
-        """When the coordinator has sent one more attempt."""
+        """The time at which the coordinator has sent one more attempt."""
         if not serial:
             return self.now
         self._busy_until = max(self.now, self._busy_until) + serial

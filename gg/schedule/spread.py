@@ -1,4 +1,4 @@
-"""How long attempts take, learnt from those that ended: beside what was expected, and beside their work."""
+"""How long attempts take, learnt from those that ended: in proportion to expectation (`Spread`), and beyond their work (`Lag`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Spread:
 
     @property
     def seen(self) -> bool:
-        """Whether there were more than a few real ones."""
+        """Whether it has seen more than a few real durations."""
         return self.count > self.prior + 2.0
 
     def quantile(self, z: float = 1.645) -> float:
@@ -37,8 +37,8 @@ class Spread:
 
 
 class Lag:
-    """What passes between an attempt's sending and its answer besides the work: the way, a cold start, and how far behind
-    a busy machine is with reading answers. Mean and mean deviation, as TCP has them for its timeout (Jacobson 1988).
+    """The time between an attempt's sending and its answer that is not work: the network, a cold start, and how far behind a
+    busy machine is with reading answers. Mean and mean deviation, as TCP has them for its timeout (Jacobson 1988).
     """
 
     __slots__ = ("deviation", "mean")
@@ -52,7 +52,7 @@ class Lag:
         self.deviation += 0.25 * (abs(off) - self.deviation)
 
     def bound(self) -> float:
-        """What few exceed."""
+        """A time that few attempts exceed."""
         return self.mean + 4.0 * self.deviation
 
 

@@ -4,8 +4,8 @@ It is a list schedule: as long as an engine has room, the ready node with the lo
 best engine that may take it and has room. A node too big for what is left of a shared memory is passed over by
 smaller ones, but only so often (`Policy.max_passed`): then the engine drains until it fits, so none starves.
 
-Where an engine takes several attempts in one go (`EngineCaps.batch`), nodes that are expected to be short go together; what was
-in trouble, what is a duplicate and what nobody knows the duration of goes alone.
+If an engine takes several attempts in one go (`EngineCaps.batch`), nodes that are expected to be short go together. A node
+goes alone if it had trouble, if it is a duplicate, or if nobody knows how long it takes.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Starting:
                 mask &= ~engine.bit
 
     def _choose(self, mask: int) -> tuple[Node, EngineState, bool] | None:
-        """The next node to start, where, and whether it passes over one that waits for that engine's memory."""
+        """The next node to start, its engine, and whether it passes over a node that waits for that engine's memory."""
         blocked = 0
         for entry, queue in self._queues.heads(mask):
             node = entry[3]
@@ -68,7 +68,7 @@ class Starting:
         return None
 
     def _start_some(self, node: Node, engine: EngineState) -> None:
-        """Start a node, and with it those that are to share its invocation."""
+        """Start a node, together with the nodes that share its invocation."""
         queue = node.queue
         together = self._together(node, engine)
         if together < 2 or queue is None:
@@ -93,7 +93,7 @@ class Starting:
         self._course.out.append(first._replace(more=tuple(more[1:])))
 
     def _together(self, node: Node, engine: EngineState) -> int:
-        """How many nodes are best started in one go, this one the first."""
+        """How many nodes are best started in one go, beginning with this one."""
         if engine.caps.batch < 2 or engine.breaker is not Breaker.CLOSED or not _may_share(node, engine):
             return 1
         policy, ready = self._course.policy, self._nodes.counts[READY]
@@ -102,6 +102,6 @@ class Starting:
 
 
 def _may_share(node: Node, engine: EngineState) -> bool:
-    """Whether its duration can be told, and nothing has gone wrong with it that it might be the cause of."""
+    """Whether the node's duration is known well enough, and it has not caused trouble."""
     trouble = node.trouble
     return (node.known or engine.spread(node.kind).seen) and (trouble is None or not trouble.harmed)

@@ -94,14 +94,14 @@ class Trouble:
         self.timeouts = 0
         self.lost_workers = 0
         self.deaths = 0  # workers that have died while they ran it
-        self.waited = False  # long enough for another machine than this one
+        self.waited = False  # has waited long enough for another machine than this one
         self.lost_outputs = 0
         self.faulted = 0  # bits of the engines that faulted on it
         self.barred = 0  # bits of the engines that cannot run it
 
     @property
     def harmed(self) -> bool:
-        """Whether anything came of it that it might do to others that run with it; to be throttled is no trouble."""
+        """Whether the node had trouble that it might cause to others that run with it. Throttling is none."""
         return bool(self.tries or self.free or self.bumps or self.barred or self.lost_outputs)
 
 
@@ -236,13 +236,13 @@ class Attempt:
 
     @property
     def slot(self) -> Attempt | Batch:
-        """What holds a slot of its engine: it, or those that share one with it."""
+        """What holds a slot of the engine: this attempt alone, or its batch."""
         return self.batch or self
 
 
 class Batch:
-    """Attempts that share an invocation, and so a slot: it is free when all have been answered. `late`: seconds that they take
-    at most, all of them, as far as was known when they were started.
+    """Attempts that share an invocation, and so a slot, which is free when all have been answered. `late`: the seconds that
+    all of them take at most, as far as was known when they were started.
     """
 
     __slots__ = ("_left", "_unblamed", "late", "members", "overdue")
@@ -255,18 +255,18 @@ class Batch:
         self._unblamed = True
 
     def closed(self) -> bool:
-        """One of them has been answered. True for the last."""
+        """One attempt has been answered. True if it was the last."""
         self._left = (len(self.members) if self._left < 0 else self._left) - 1
         return self._left == 0
 
     def blamed(self) -> bool:
-        """One of them is a fault of the engine. True for the first: what befalls an invocation is one fault."""
+        """One attempt's fault is held against the engine. True for the first: one invocation is one fault."""
         first, self._unblamed = self._unblamed, False
         return first
 
 
 class IllegalTransition(SchedulerError):
-    """A state that may not follow. `story` is what happened to the node, oldest first."""
+    """A transition that the table does not allow. `story` is what happened to the node, oldest first."""
 
     def __init__(self, node: Node, new: State, story: tuple[str, ...]) -> None:
         super().__init__(f"{node.id!r}: {node.state.name} to {new.name} after:\n  " + "\n  ".join(story))

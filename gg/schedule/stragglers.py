@@ -1,4 +1,4 @@
-"""Attempts that drag: duplicated where slots are left over, given up where they are overdue; and engines that are silent."""
+"""Attempts that drag: they are duplicated if slots are left over, and given up when overdue. Also engines that are silent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gg.schedule.verdicts import Verdicts
 
 
 class Stragglers:
-    """The attempts that were found dragging in this step (`found`)."""
+    """Looks after attempts that drag. `found`: those found in this step."""
 
     __slots__ = ("_attempts", "_course", "_fleet", "_lineup", "_starting", "_verdicts", "found")
 
@@ -50,7 +50,7 @@ class Stragglers:
             self._verdicts.forget(attempt, Fault.LOST)
 
     def hedge(self) -> None:
-        """Duplicate attempts that drag, where slots are left over now; otherwise look again later."""
+        """Duplicate attempts that drag, if slots are left over now; otherwise look again later."""
         found, self.found = self.found, []
         for attempt in found:
             if self._attempts.waited_for(attempt):
@@ -74,8 +74,8 @@ class Stragglers:
                 self._attempts.review_later(attempt, max(1.0, 0.25 * (course.now - attempt.started)))
 
     def _takes_too_long(self, attempt: Attempt) -> bool:
-        """Whether it takes many times as long as its like, though nobody knew how long it would take itself. If that is but
-        its way, the next attempt has as long as any.
+        """Whether an attempt of unknown duration takes many times as long as similar ones. It is then given up. In case the node
+        is simply slow, its next attempt may take as long as any.
         """
         node, engine, policy = attempt.node, attempt.engine, self._course.policy
         timeouts = node.trouble.timeouts if node.trouble else 0
@@ -87,25 +87,25 @@ class Stragglers:
     # Duplicates
 
     def _may_hedge(self, node: Node) -> bool:
-        """Whether its attempts side by side, and those that it has used up, leave one for a duplicate."""
+        """Whether the node may have another duplicate, by its attempts side by side and those that it has used up."""
         trouble = node.trouble
         used_up = trouble is not None and (bool(trouble.deaths) or self._verdicts.used_up(trouble))
         most = self._course.policy.max_hedges
         return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
 
     def _drags(self, node: Node) -> bool:
-        """Whether its last attempt takes long, by what is known now: at first all that is new seems to."""
+        """Whether the node's last attempt takes long, by what is known now: early in a run every unknown node seems slow."""
         return bool(node.attempts) and self._course.now - node.attempts[-1].since >= self._patience(node)
 
     def _patience(self, node: Node) -> float:
-        """What its last attempt may take before it drags."""
+        """How long the node's last attempt may run before it drags."""
         last, policy = node.attempts[-1], self._course.policy
         spread = last.engine.spread(node.kind)
         patience = hedge_after(policy, late_of(last), node.known or spread.seen, node.hedges)
         return patience + min(last.engine.lag.bound(), policy.hedge_blind)
 
     def _second(self, attempt: Attempt) -> EngineState | None:
-        """An engine with room for a duplicate, another than this one's if there is one."""
+        """An engine with room for a duplicate: another than the attempt's own, if there is one."""
         node, now, width = attempt.node, self._course.now, self._course.policy.width
         if width is not None and self._fleet.wide() >= width:
             return None
@@ -119,8 +119,8 @@ class Stragglers:
     # Silence
 
     def _may_ask(self, engine: EngineState, node: Node) -> bool:
-        """Whether a duplicate may go where nothing has come from for as long as it may take: one at a time, to hear whether
-        anything comes at all. More of them would be paid for beside answers that are on their way.
+        """Whether a duplicate may go to an engine that has been silent for as long as the node may take. One at a time may, to
+        find out whether any answer comes. More would be paid for though the first answers may be on their way.
         """
         now = self._course.now
         own = [attempt for attempt in node.attempts if attempt.engine is engine]
@@ -132,8 +132,8 @@ class Stragglers:
         return True
 
     def _listen(self, engine: EngineState) -> None:
-        """Tell and act when an engine says nothing while all that runs there is overdue: the fallback helps, and one attempt
-        is asked anew, in the place of the oldest if there is no other.
+        """Report and act when an engine is silent while all that runs there is overdue: the fallback takes over, and one attempt
+        is made anew, in the place of the oldest if there is no free slot.
         """
         now, silence = self._course.now, self._course.policy.silence
         quiet = now - engine.heard_at
@@ -154,14 +154,14 @@ class Stragglers:
         self._lineup.place_anew()
 
     def _give_place(self, oldest: Attempt) -> None:
-        """Go on without an attempt, and those that share its slot."""
+        """Go on without an attempt and those that share its slot."""
         members = [oldest] if oldest.batch is None else oldest.batch.members
         for attempt in [each for each in members if self._attempts.waited_for(each)]:
             self._verdicts.give_up(attempt, Fault.CANCELLED)
 
 
 def _let_pass(attempt: Attempt) -> None:
-    """Its slot does not count any more in what an engine that throttles is trusted with."""
+    """Let an overdue attempt's slot no longer count in the engine's window."""
     slot = attempt.slot
     attempt.engine.overdue += not slot.overdue
     slot.overdue = True

@@ -40,9 +40,9 @@ class Tally:
         self.retries: dict[Fault, int] = {}
         self.unchanged = self.hedges = self.hedges_won = self.hedges_lost = 0
         self.late = self.lost_again = self.trips = self.dropped = 0
-        self.answered = self.gone_wrong = 0  # attempts that tell how well engines work, and those that they failed at
+        self.answered = self.gone_wrong = 0  # attempts that test engines; those where the engine failed
         self.busy = 0.0
-        self.expected = self.actual = 0.0  # seconds, of the nodes that ran: how far expectations are off
+        self.expected = self.actual = 0.0  # seconds of the nodes that ran, to tell how far expectations are off
 
     def learn(self, expected: float, actual: float, changed: bool) -> None:
         self.expected += expected
@@ -61,7 +61,7 @@ class Tally:
         self.faults[fault] = self.faults.get(fault, 0) + 1
 
     def judged(self, *, blamed: bool) -> None:
-        """An attempt has run a command, or its engine has failed to."""
+        """Count an attempt that has run a command, or whose engine (`blamed`) has failed to."""
         self.answered += 1
         self.gone_wrong += blamed
 
@@ -69,7 +69,7 @@ class Tally:
         self.retries[fault] = self.retries.get(fault, 0) + 1
 
     def correction(self) -> float:
-        """Real seconds for each expected one; 1 as long as little is known."""
+        """Real seconds for each expected one; 1 while little is known."""
         return (self.actual + 10.0) / (self.expected + 10.0)
 
     def summary(self, counts: Sequence[int], engines: Iterable[EngineState], stopped: bool) -> Summary:

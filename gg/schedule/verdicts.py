@@ -18,11 +18,11 @@ from gg.schedule.tally import Tally
 
 MAX_BUMPS = 8
 _ANSWERED = (Fault.THROTTLED, Fault.INFRA, Fault.LOST)
-"""A duplicate that ended so is no reason to wait longer for the next."""
+"""Faults of a duplicate that are no reason to wait longer before the next."""
 
 
 class Verdicts:
-    """Judges engines and nodes by how attempts end. What is remembered is in `EngineState`, `Node.trouble` and `Tally`."""
+    """Judges engines and nodes by how attempts end. `EngineState`, `Node.trouble` and `Tally` hold what it remembers."""
 
     __slots__ = ("_attempts", "_course", "_failures", "_lineup", "_nodes", "_settling", "_tally", "_timers")
 
@@ -49,13 +49,13 @@ class Verdicts:
     # Engines
 
     def worked(self, engine: EngineState) -> None:
-        """An engine has run a command, whatever came of it."""
+        """An engine has run a command, successfully or not."""
         self._tally.judged(blamed=False)
         if engine.worked():
             self._lineup.place_anew()
 
     def trust(self, attempt: Attempt, fault: Fault) -> None:
-        """What a fault says about the engine."""
+        """Judge the engine by a fault."""
         engine, now = attempt.engine, self._course.now
         tripped = False
         if fault is Fault.THROTTLED:
@@ -95,7 +95,7 @@ class Verdicts:
             node.hedges -= 1
 
     def used_up(self, trouble: Trouble) -> bool:
-        """Whether a node has faulted too often for that to be bad luck, by how often others do."""
+        """Whether a node has faulted too often for bad luck, compared with others."""
         policy, tally = self._course.policy, self._tally
         if trouble.deaths >= policy.max_deaths:
             return True
@@ -124,7 +124,7 @@ class Verdicts:
             self._lineup.enqueue(node)
 
     def asked_in_vain(self, node: Node, attempt: AttemptId | None) -> None:
-        """A node asks for what it was given: run it again, but not for ever."""
+        """A node reports inputs missing that it was given: run it again, but not for ever."""
         trouble = node.troubled()
         trouble.free += 1
         if trouble.free > self._course.policy.max_free:
@@ -135,7 +135,7 @@ class Verdicts:
     # Attempts that are given up
 
     def forget(self, attempt: Attempt, fault: Fault) -> None:
-        """The engine owes an answer and does not give it: go on without."""
+        """Go on without an answer that the engine owes and does not give."""
         self._attempts.close(attempt.id)
         self.trust(attempt, fault)
         if attempt.live:
@@ -154,7 +154,7 @@ def _note(node: Node, attempt: Attempt, fault: Fault, policy: Policy) -> None:
     """Remember a fault with its node."""
     trouble = node.troubled()
     trouble.last = fault
-    shared = attempt.batch is not None and fault in (Fault.MEMORY, Fault.TOO_BIG)  # it may be another's doing
+    shared = attempt.batch is not None and fault in (Fault.MEMORY, Fault.TOO_BIG)  # perhaps by another of the batch
     free = shared or fault in (Fault.UNDECLARED, Fault.CANCELLED)
     trouble.free += free
     if free and trouble.free > policy.max_free:

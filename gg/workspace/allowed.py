@@ -1,4 +1,4 @@
-"""What this user has allowed in trees that may be a stranger's: settings of a `gg.toml`, and state in the tree.
+"""The answers of this user about trees that may be a stranger's: which settings of a `gg.toml` and which state are allowed.
 
 CONFIG/allowed, with CONFIG as `gg.workspace.settings.home` has it, has a line for each:
 
@@ -30,7 +30,7 @@ class Allowance(NamedTuple):
 
 
 def listed(home: str) -> list[Allowance]:
-    """All that was ever answered, the oldest first. Lines that are none are passed over, and so is a file of somebody else."""
+    """All answers, the oldest first. Malformed lines are passed over, and so is a file that belongs to somebody else."""
     path = _path(home)
     try:
         with open(path, "rb") as file:
@@ -54,7 +54,7 @@ def allow(home: str, allowance: Allowance) -> None:
 
 
 def remove(home: str, name: str) -> list[Allowance]:
-    """Forget what has the name or the path `name`; what that was. StoreError."""
+    """Forget the answers whose name or path is `name`, and return them. StoreError."""
     known = listed(home)
     gone = [each for each in known if name in (each.name, each.path, os.path.dirname(each.path))]
     if gone:

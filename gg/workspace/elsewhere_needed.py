@@ -13,9 +13,9 @@ _WHERE = ("engine", "fallback", "store", "functions", "regions", "workers", "que
 
 
 def need_place(held: Held, settings: Settings, given: set[str], needed: Collection[str] = ()) -> None:
-    """SetupError where the user has work done elsewhere, and the workspace says where that is: a guess would be another place.
+    """SetupError if the user wants work done elsewhere and only the workspace's file says where: a guess might be wrong.
 
-    `settings`: those that count. `given`: names of those that the user gave himself. `needed`: what nothing can be done without.
+    `settings`: those that count. `given`: names of those that the user gave. `needed`: settings without which nothing can be done.
     """
     elsewhere = settings.store or ELSEWHERE & {*settings.engine, settings.fallback} or settings.fallback == "never"
     about = [n for n in (*_WHERE, *needed) if n in held.said and n not in given and (elsewhere or n in needed)]

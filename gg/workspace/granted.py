@@ -1,15 +1,15 @@
-"""What may be touched here on the word of somebody else: a worker's reply, a result from the team's store.
+"""Which files may be read or written here because a worker's reply, or a result from the team's store, asks for it.
 
-Both are data. A reply may name any path as one that was looked for, and any path as one that was written; it gets the bytes
-of a file, or has one written, only where that gives away or changes nothing but the build:
+Both are data from elsewhere. A reply may say of any path that it was looked for, and of any path that it was written. It gets
+the bytes of a file, or has a file written, only where that gives away or changes nothing but the build:
 
   written   below the workspace, where no link leads out of it, and not what is git's, gg's or the settings'
   read      the same, and what belongs to the system: a file of root's that everybody may read, in directories that
             nobody but root can write to; and what lies beside the tool that is run, if that is not the user's own home;
             and what the user has granted by the setting `readable`
 
-A build's own sources may name any file too (`.incbin`, `#include`, `@file`, a linker script). The same rule says whether
-what a command reads, or what it makes of that, may leave this machine (`first_kept`).
+A build's own sources may name any file too (`.incbin`, `#include`, `@file`, a linker script). By the same rule a file that a
+command reads, and what the command makes of it, may leave this machine or not (`first_kept`).
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 _NOT_THE_BUILDS = frozenset(
     {".git", ".gg", ".hg", ".svn", ".bzr", ".jj", ".ssh", ".gnupg", ".aws", "gg.toml", "git~1", "gg~1"}
 )
-_STORES = (b"/nix/store/", b"/gnu/store/")  # whoever owns them: what is in there is for everybody, and never changed
+_STORES = (b"/nix/store/", b"/gnu/store/")  # whoever owns them: their files are for everybody, and never change
 _KERNELS = (b"/proc", b"/sys", b"/dev", b"/run")  # which tell of the machine and of who uses it
 
 
 class Granted:
-    """For the workspace at `root`, free of links. `home`: the user's, in which no directory counts as a tool's, or as the
-    system's. `readable`: files and directories that may be given away all the same.
+    """The rule for the workspace at `root`, a path free of links. `home`: the user's home, in which no directory counts as a
+    tool's or the system's. `readable`: files and directories that may be given away all the same.
     """
 
     def __init__(self, root: bytes, home: bytes = b"", readable: Sequence[bytes] = ()) -> None:
@@ -60,7 +60,7 @@ class Granted:
         )
 
     def first_kept(self, paths: Iterable[bytes], tool: bytes = b"") -> bytes:
-        """The first of `paths` that stays on this machine; empty if none does. What it found stands for its lifetime."""
+        """The first of `paths` that must stay on this machine; empty if none must. Answers are kept for this object's lifetime."""
         known = self._known
         for path in paths:
             may = known.get((path, tool))
@@ -77,7 +77,7 @@ class Granted:
         return _NOT_THE_BUILDS.isdisjoint([name if name.isalnum() else _meant(name) for name in names])
 
     def _is_the_tools(self, path: bytes, tool: bytes) -> bool:
-        """Below the directory that `bin/`, with the tool in it, is in: `/home/ann/opt/gcc/` for `/home/ann/opt/gcc/bin/gcc`."""
+        """Whether `path` is in the tool's installation: below `/home/ann/opt/gcc/` for `/home/ann/opt/gcc/bin/gcc`."""
         directory = os.path.dirname(os.path.realpath(tool)) if tool else b""
         if os.path.basename(directory) not in (b"bin", b"libexec"):
             return False
@@ -87,23 +87,23 @@ class Granted:
 
 
 def granted_in(root: str, settings: Settings) -> Granted:
-    """What may be touched in the workspace at `root`."""
+    """The rule for the workspace at `root`."""
     readable = [os.fsencode(os.path.expanduser(path)) for path in settings.readable]
     return Granted(os.fsencode(root), os.fsencode(os.path.expanduser("~")), readable)
 
 
 def _is_plain(path: bytes) -> bool:
-    """Absolute, and the same however it is read."""
+    """Whether a path is absolute and means the same however it is read."""
     return path.startswith(b"/") and b"\0" not in path and not {b"", b".", b".."} & set(path.split(b"/")[1:])
 
 
 def _is_odd(path: bytes) -> bool:
-    """Whether it has a character that no name of a build has, and that a terminal or a line of text would be misled by."""
+    """Whether a name has a character that no build uses, and that would mislead a terminal or a line of text."""
     return any(c < 0x20 or c == 0x7F for c in path)
 
 
 def _meant(name: bytes) -> str:
-    """What a file system that ignores case, marks without width, or dots and blanks at the end takes a name for."""
+    """The name as a file system takes it that ignores case, marks without width, or dots and blanks at the end."""
     text = name.decode("utf-8", "surrogateescape")
     if not text.isascii():
         import unicodedata

@@ -1,8 +1,8 @@
 """Which settings of a workspace count before this user has allowed them: those that change nothing outside of the tree.
 
-A tree may have come from a stranger, and building it runs its code with the user's rights. So a setting is harmless if it
-gives away nothing more: no data leaves this machine by it, nobody's results are believed, no money is spent, and no limit of
-the user's own is lifted. What is not in this list is not harmless, whatever it will be.
+A tree may have come from a stranger, and building it runs its code with the user's rights anyway. So a setting is harmless if
+it adds no danger: it sends no data away, has nobody's results believed, spends no money, and lifts no limit of the user's own.
+A setting that is not in this list is not harmless, new ones included.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ HARMLESS: Mapping[str, HarmlessRule] = {
     "real": _always,
     "retries": _always,
     "trace": _always,
-    # What runs here costs nothing; an engine that there is none of is an error anyway.
+    # To run things here costs nothing; an unknown engine is an error anyway.
     "engine": lambda before, after: not ELSEWHERE & set(after),
     "fallback": lambda before, after: after not in ELSEWHERE,
     "isolation": lambda before, after: after != "pathmap",
     "share": lambda before, after: not after,
     "budget": lambda before, after: not before or after <= before,
 }
-"""By setting: whether its value `after` is harmless where it was `before`."""
+"""For each setting, a function: is the value `after` harmless where it was `before`?"""
 
 ASKED = frozenset(
     {
@@ -57,15 +57,15 @@ ASKED = frozenset(
         "workers",
     }
 )
-"""Those that never are, named so that a test finds one that nobody has thought of. `store_size` is about all workspaces' store."""
+"""Settings that are never harmless. A test finds one that is in neither list. `store_size` affects all workspaces' store."""
 
 
 def is_harmless(name: str, before: object, after: object) -> bool:
-    """Whether a workspace may set `name` to `after` unasked. What changes nothing is harmless."""
+    """Whether a workspace may set `name` to `after` unasked. A value that changes nothing is harmless."""
     rule = HARMLESS.get(name)
     return before == after or (rule is not None and rule(before, after))
 
 
 def beyond_harmless(before: object, after: object, values: Mapping[str, object]) -> dict[str, object]:
-    """Those of `values`, by setting, that a workspace may not set unasked."""
+    """Those of `values` that a workspace may not set unasked, by setting."""
     return {n: value for n, value in values.items() if not is_harmless(n, getattr(before, n), getattr(after, n))}

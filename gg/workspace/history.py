@@ -10,13 +10,13 @@ from typing import cast
 
 from gg.workspace.workspace import Workspace
 
-_MOST_DAMAGED = 1000  # lines: what has more is no history
+_MOST_DAMAGED = 1000  # lines: a file with more is no history
 
 Record = Mapping[str, object]
 
 
 def append(workspace: Workspace, record: Record) -> None:
-    """Add one run. One write of one line: two runs at once do not mix. Where it cannot be written, it is left out."""
+    """Add one run, by one write of one line, so that two runs at once do not mix. If it cannot be written, it is left out."""
     data = (json.dumps(record) + "\n").encode()
     with suppress(OSError):  # a run does not fail because its story has no place
         fd = os.open(workspace.history, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
@@ -63,7 +63,7 @@ def calls(workspace: Workspace) -> Iterator[Record]:
 
 
 def reads(workspace: Workspace) -> Iterator[Record]:
-    """Which programs opened outputs that were not made yet, during the last recording: `reader` opened the file `read`."""
+    """The programs that opened unmade outputs during the last recording: `reader` opened the file `read`."""
     return (record for record in _lines(workspace) if "read" in record)
 
 

@@ -1,9 +1,9 @@
-"""State that is in a tree, in `.gg/NAME`: only where this user has put it, or has allowed it.
+"""State inside a tree, in `.gg/NAME`. It counts only if this user has put it there or has allowed it.
 
-A `.gg` may have come with a clone, or with the next pull. So NAME is drawn at random, and which NAME counts in which `.gg`, by
-its inode, is noted outside of the tree (`gg.workspace.allowed`): what somebody else has put into a tree is never taken for
-state. Where nothing can be noted, for there is no home to write to, the directory itself says when it was made, to the
-nanosecond: that is not known to who made it elsewhere.
+A `.gg` may have come with a clone, or with the next pull. So NAME is drawn at random, and a note outside of the tree
+(`gg.workspace.allowed`) says which NAME counts in the `.gg` with which inode. So files that somebody else has put into a tree
+are never taken for state. If there is no home to write the note to, the directory itself holds the nanosecond at which it was
+made, which nobody can know who made it elsewhere.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def find(root: str, home: str) -> str | None:
 
 
 def is_strange(root: str) -> bool:
-    """Whether there is state in the directory `root` that does not count. To be asked where `find` has found none."""
+    """Whether there is state in the directory `root` that does not count. Ask this where `find` has found none."""
     dot = os.path.join(root, DOT)
     if _inode(dot) is None:
         return os.path.islink(dot)
@@ -49,7 +49,7 @@ def is_strange(root: str) -> bool:
 
 
 def make(root: str, home: str) -> str:
-    """Put state into the directory `root`; where it is. StoreError."""
+    """Put state into the directory `root`, and return its path. StoreError."""
     dot = os.path.join(root, DOT)
     try:
         with suppress(FileExistsError):
@@ -71,7 +71,7 @@ def make(root: str, home: str) -> str:
 
 
 def allow(root: str, home: str) -> str:
-    """Have the state count that is in the directory `root`, whoever put it there; where it is. StoreError."""
+    """Let the state in the directory `root` count, whoever put it there, and return its path. StoreError."""
     dot = os.path.join(root, DOT)
     inode = _inode(dot)
     names = [name for name in _names(dot) if is_state(os.path.join(dot, name))] if inode is not None else []
@@ -96,14 +96,14 @@ def remove(path: str, home: str) -> None:
 
 
 def _names(dot: str) -> list[str]:
-    """Names in `.gg` that state may have; no link is one."""
+    """The names in `.gg` that may be state's. Links are left out."""
     with suppress(OSError), os.scandir(dot) as entries:
         return sorted(e.name for e in entries if _NAME.fullmatch(e.name) and e.is_dir(follow_symlinks=False))
     return []
 
 
 def _inode(dot: str) -> int | None:
-    """That of a directory; None for anything else, links included."""
+    """The inode of a directory; None for anything else, links included."""
     try:
         info = os.lstat(dot)
     except OSError:

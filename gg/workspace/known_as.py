@@ -20,7 +20,7 @@ def renaming(workspace: Workspace) -> Renaming | None:
 
 
 def recording(workspace: Workspace, known_as: str, logical: str = "") -> Renaming | None:
-    """The same for a session that records. `known_as` is the setting; its value is remembered.
+    """As `renaming`, for a session that records. `known_as` is the setting; its value is remembered.
 
     `logical`: the current directory as the shell calls it. UsageError for a name that something else has on this machine.
     """
@@ -70,7 +70,7 @@ def _remember(workspace: Workspace, names: Sequence[str]) -> None:
 
 
 def _alias(root: str, logical: str) -> list[bytes]:
-    """What the shell's name for the current directory calls the workspace, if that leads there by links."""
+    """The workspace's name as the shell's name for the current directory gives it, if that name leads here by links."""
     path = logical if os.path.isabs(logical) else root
     while path != os.path.dirname(path):
         if os.path.realpath(path) == root:

@@ -1,16 +1,16 @@
-"""What appeared in the tree after a command was recorded. The command must not see it, for plain make would have run it before.
+"""Files that appeared in the tree after a command was recorded. The command must not see them: under make it ran before they came.
 
 A plain command sees the tree as it is at that moment. When its thunk runs, later commands may have put files, links or directories
-where it looks: before a header on its search path, beside a library. What was declared has its bytes from then; what was not
-declared is judged by its times and by the ledger's:
+where it looks: before a header on its search path, beside a library. A declared file has its bytes from then. An undeclared one
+is judged by its times and by those in the ledger:
 
-  - what a recorded call makes is there from that call on, whenever it was forced;
-  - a link, or a file, is there from its change on (ctime: also a rename or a link into place sets it);
-  - a directory from its birth on. One that was moved into place tells no time, so one below the workspace in which nothing is
-    declared, though a search that leaves nothing out was recorded, counts as come later when it has changed since.
+  - an output of a recorded call is there from that call on, whenever it was forced;
+    - a link, or a file, is there from its change on (ctime, which a rename or a link into place sets too);
+    - a directory is there from its birth on. One that was moved into place shows no time. So a directory below the workspace in
+      which nothing is declared, though the recorded search leaves nothing out, counts as later if it has changed since.
 
-A model of ours declares all that a command can read, so what it has not declared was not there; a tool that the user has
-declared may read more. Of that, a file that was there and has other bytes by now cannot be had (`changed`).
+  gg's own models declare all that a command can read, so an undeclared file was not there. A tool that the user has declared
+  may read more. If such a file was there and has other bytes by now, its old bytes cannot be had (`changed`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _MOST_LISTED = 20_000
 
 
 class Late(NamedTuple):
-    """What hides `path`: itself or a directory above it. Not `sure`: it is shown to a command that fails without it."""
+    """What came late and hides a path: itself or a directory above. Not `sure`: a command that fails without it is shown it."""
 
     path: SandboxPath
     sure: bool
@@ -41,8 +41,8 @@ class Late(NamedTuple):
 class Later:
     """Judges paths of one workspace, whose directory is `root`. Any thread may ask.
 
-    `since`: when a thunk was last recorded, in ns, 0 if nobody knows. `made`: when the calls were recorded that make a file.
-    `real_path`: the path on this machine of what a thunk names.
+    `since`: when a thunk was last recorded, in ns, 0 if nobody knows. `made`: when the calls that make a file were recorded.
+    `real_path` maps a path inside a thunk to the real path on this machine.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Later:
     def late(
         self, name: ThunkId, thunk: Thunk, path: SandboxPath, directories: Callable[[], Set[bytes]]
     ) -> Late | None:
-        """Why the undeclared `path` is not for this thunk; None if it is. `directories`: those that the thunk declares, or in
+        """Why this thunk must not see the undeclared `path`; None if it may. `directories`: those that the thunk declares, or in
         which it declares something.
         """
         since = self._since(name)
@@ -73,7 +73,7 @@ class Later:
     def listed(
         self, name: ThunkId, thunk: Thunk, directory: SandboxPath, directories: Callable[[], Set[bytes]]
     ) -> list[Late]:
-        """All in a directory that is not for this thunk."""
+        """Everything in a directory that this thunk must not see."""
         found: list[Late] = []
         real, since = self._real_path(directory), self._since(name)
         try:
@@ -111,12 +111,12 @@ class _Walk:
         self._real_path = real_path
 
     def judge(self, path: SandboxPath) -> Late | None:
-        """Component by component, links followed, until one is late."""
+        """Look at each component of the path, following links, until one is late."""
         real = self._real_path(path)
         names = real.split(b"/")[1:]
         rest = [
             (part, len(names) - number) for number, part in enumerate(names, 1)
-        ]  # how many of the path's own follow
+        ]  # how many components of the path itself follow
         rest.reverse()
         at, links = b"", 0
         while rest:
@@ -144,7 +144,7 @@ class _Walk:
         return None
 
     def _late(self, path: bytes, info: os.stat_result) -> Late | None:
-        """Of one that is there; the path of the answer means nothing."""
+        """Judge one component that is there. The path in the answer means nothing."""
         if _ends(info.st_ctime_ns) < self._since_ns:
             return None
         if stat.S_ISDIR(info.st_mode):
@@ -160,13 +160,13 @@ class _Walk:
         return late and late._replace(sure=late.sure and info.st_mtime_ns > self._since_ns)
 
     def _by_time(self, time: int) -> Late | None:
-        """In the very tick of the recording nobody can tell: then it is as the model says, which had not seen it."""
+        """Judge by a time. In the tick of the recording itself nobody can tell; then the model, which saw no file, is right."""
         if time > self._since_ns:
             return _SURE
         return _UNSURE if self._complete else None
 
     def _late_file(self, path: bytes, info: os.stat_result) -> Late | None:
-        """For a tool that may read more than was declared. What gg has placed elsewhere, and was moved, is as old as its times."""
+        """Judge a file for a tool that may read more than was declared. One that gg placed and somebody moved is as old as its times."""
         if info.st_mtime_ns <= self._since_ns:
             return None
         return _SURE if _born(path) > self._since_ns else _CHANGED

@@ -1,18 +1,18 @@
 """The ledger of a workspace: each recorded call stands in it until somebody was told how it ended, and so do failed thunks.
 
-A call counts, whether or not its output is still wanted: a check that removes its object, an intermediate file that make
-deletes, an object that is written over. So `gg-force` evaluates what the ledger holds, besides what placeholders stand for.
+A call counts even if nobody wants its output any more: a check that removes its object, an intermediate file that make
+deletes, an object that is written over. So `gg-force` evaluates the calls in the ledger as well as the placeholders' thunks.
 
 recorded/TIME-PID         what one recording has recorded, in its order; its recorder holds it locked
 recorded/TIME-PID.told    the places in it (u32 each) of the calls whose end was told
 failed                    thunks that have failed when forced (32 bytes each); 32 zero bytes where a recording began
 
-`gg.workspace.recorded_calls` has the records of the first two; all is appended. A call of an earlier recording, one of whose
-outputs a later one has recorded anew, is dropped: whoever built again has had it done again.
+`gg.workspace.recorded_calls` describes the records of the first two; all files are only appended to. A call of an earlier
+recording is dropped if a later recording has recorded one of its outputs anew: whoever built again has had it done again.
 
-Failures *stand* until the next recording begins: until then each `gg-force` fails by them again. Recording runs a call
-that is known to have failed for real, so whoever made it is told at once, and its output is treated as the tool does. One
-that fails while it records, for somebody read what it makes, stands too, unless it is recorded again.
+Failures *stand* until the next recording begins: until then each `gg-force` fails with them again. A recording runs a call
+for real if it is known to have failed, so its caller is told at once, and the tool itself deals with the output. A failure
+during the recording (somebody read the output) stands too, unless the call is recorded again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gg.core.ids import DIGEST_SIZE, ThunkId
 from gg.workspace.recorded_calls import BY, EXCUSED, UNHEARD, Recording
 
 _BEGUN = bytes(DIGEST_SIZE)  # in `failed`
-_MANY = 1 << 20  # bytes of `failed`, then the older half is forgotten
+_MANY = 1 << 20  # bytes of `failed`; beyond that the older half is forgotten
 
 
 class Ledger:
@@ -56,10 +56,10 @@ class Ledger:
         self._loaded = False
         self._records = False
 
-    # Who records
+    # For those who record
 
     def begin(self) -> None:
-        """A recording begins: no failure stands any more."""
+        """Begin a recording: no failure stands any more."""
         with self._lock:
             self._records = True
             with suppress(OSError):
@@ -81,10 +81,10 @@ class Ledger:
         by: int = 0,
         excused: bool = False,
     ) -> None:
-        """A call was recorded, and is about to be told that it went well. OSError when it cannot be written down.
+        """Write down a call that was recorded, before it is told that it went well. OSError when that fails.
 
-        `heard`: somebody hears what it prints. `by`: who passes that on (`gg.core.colour.By`). `excused`: its caller goes on
-        as if nothing were, should it fail.
+        `heard`: somebody hears what it prints. `by`: who passes that on (`gg.core.colour.By`). `excused`: if it fails, its
+        caller goes on all the same.
         """
         with self._lock:
             own = self._own or self._open()
@@ -101,7 +101,7 @@ class Ledger:
             self._own_paths.append(paths)
 
     def has_failed(self, thunk: ThunkId) -> bool:
-        """Whether it has failed before, when it was forced; its call is recorded again."""
+        """Whether the thunk has failed before, when it was forced. Called when its call is recorded again."""
         if thunk not in self._failed:
             return False
         self._again.add(thunk)
@@ -115,10 +115,10 @@ class Ledger:
         self._own.open()
         return self._own
 
-    # Who forces
+    # For those who force
 
     def owes(self) -> bool:
-        """Whether anything may be in it."""
+        """Whether the ledger may hold anything."""
         try:
             with os.scandir(self._directory) as entries:
                 if next(entries, None) is not None:
@@ -134,7 +134,7 @@ class Ledger:
         return ids[_after_last(ids, _BEGUN) :]
 
     def load(self) -> None:
-        """Read what others have written, once."""
+        """Read the files of other recordings, once."""
         with self._lock:
             if self._loaded:
                 return
@@ -162,7 +162,7 @@ class Ledger:
         return sorted((name for name in names if name != own), reverse=True)
 
     def _load(self, file: str, later: set[bytes], *, earliest: bool) -> dict[ThunkId, list[tuple[Recording, int]]]:
-        """What a recording still owes. `later`: outputs of those after it, to which its own are added."""
+        """The calls that a recording still owes. `later`: the outputs of later recordings; its own are added to them."""
         recording = Recording(os.path.join(self._directory, file))
         owed: dict[ThunkId, list[tuple[Recording, int]]] = {}
         dropped: list[int] = []
@@ -192,7 +192,7 @@ class Ledger:
         return owed
 
     def recorded(self) -> list[ThunkId]:
-        """The thunk of each call in it, told of or not, in the order of recording, as far as their recordings are kept."""
+        """The thunk of each call, told of or not, in the order of recording, as far as the recordings are kept."""
         found: list[ThunkId] = []
         for name in reversed(self._others()):
             recording = Recording(os.path.join(self._directory, name))
@@ -201,12 +201,12 @@ class Ledger:
         return found
 
     def calls(self) -> list[ThunkId]:
-        """The thunk of each call that was not told of yet, in the order of recording, where somebody hears it."""
+        """The thunk of each call whose end was not told and which somebody hears, in the order of recording."""
         with self._lock:
             return [thunk for path, place, thunk in self._places() if (path, place) not in self._unheard]
 
     def owed(self) -> list[ThunkId]:
-        """The thunks of all calls that were not told of yet, in the order of recording, and failures that stand."""
+        """The thunks of all calls whose end was not told, in the order of recording, and the failures that stand."""
         with self._lock:
             return list(dict.fromkeys((*(thunk for _, _, thunk in self._places()), *self._standing)))
 
@@ -216,7 +216,7 @@ class Ledger:
         return places
 
     def times(self, thunk: ThunkId) -> int | None:
-        """How many calls of it were not told of yet and are heard; None for one that was never in the ledger."""
+        """How many calls of the thunk are heard and were not told their end; None for a thunk that was never in the ledger."""
         with self._lock:
             places = self._owed.get(thunk)
             if places and not self._unheard:
@@ -226,19 +226,19 @@ class Ledger:
             return 0 if thunk in self._known else None
 
     def by(self, thunk: ThunkId) -> int:
-        """Who passes on what a call of it prints, as the recording of the last one has it (`gg.core.colour.By`)."""
+        """Who passes on what a call of the thunk prints, as its last recording says (`gg.core.colour.By`)."""
         return self._by.get(thunk, 0)
 
     def since(self, thunk: ThunkId) -> int:
-        """When a call of it was last recorded, in nanoseconds; 0 if that is not known."""
+        """When a call of the thunk was last recorded, in nanoseconds; 0 if that is not known."""
         return self._last[thunk][0] if thunk in self._last else 0
 
     def umask(self, thunk: ThunkId) -> int | None:
-        """With which umask it was last called; None if that is not known."""
+        """The umask of the thunk's last call; None if that is not known."""
         return self._last[thunk][1] if thunk in self._last else None
 
     def made(self, path: bytes) -> Sequence[int]:
-        """When the calls were recorded that make this file, of those recordings of which something is owed."""
+        """When the calls that make this file were recorded, in recordings that still owe something."""
         with self._lock:
             names = [*self._others(), *([os.path.basename(self._own.path)] if self._own else ())]
             stamp = tuple(names), self._own.count if self._own else 0
@@ -266,7 +266,7 @@ class Ledger:
             return sorted(set(found))
 
     def told(self, thunks: Iterable[ThunkId]) -> None:
-        """What came of all calls of these thunks was told."""
+        """Note that the end of all calls of these thunks was told."""
         marks: dict[Recording, list[int]] = {}
         with self._lock:
             for thunk in thunks:
@@ -277,7 +277,7 @@ class Ledger:
                 recording.mark(places)
 
     def failed(self, thunks: Sequence[ThunkId]) -> None:
-        """These have failed. Those stand that are not excused, until a recording tells who called them."""
+        """Note that these have failed. The failures that are not excused stand until a recording tells the caller."""
         with self._lock:
             new = [thunk for thunk in thunks if thunk not in self._standing]
             self._failed.update(new)
@@ -289,7 +289,7 @@ class Ledger:
             self._append(new)
 
     def is_excused(self, thunk: ThunkId) -> bool:
-        """Whether the status of all calls of it is dropped by who called: its failure is told, and fails nothing else."""
+        """Whether the callers drop the status of all calls of the thunk. If so, its failure is shown and fails nothing else."""
         return self._excused.get(thunk, False)
 
     def excuses_any(self) -> bool:
@@ -299,10 +299,10 @@ class Ledger:
         self._excused[thunk] = excused and self._excused.get(thunk, True)
 
     def unmade(self, paths: Iterable[bytes]) -> None:
-        """These outputs will not be there: their commands have failed, or need what such a command would have made."""
+        """Note that these outputs will not be made: their commands have failed, or need an output of a command that has."""
         if self._records:
             self._unmade.update(paths)
-            if self._unmade:  # for the interposer, which asks of each file that is to be made only when this is there
+            if self._unmade:  # for the interposer: only if this exists does it ask about each file that a program makes
                 with suppress(OSError), open(self._unmade_path, "wb"):
                     pass
 
@@ -311,11 +311,11 @@ class Ledger:
         return bool(self._unmade)
 
     def is_unmade(self, path: bytes) -> bool:
-        """Whether a call of this recording, which was told that it went well, would have made `path` and has not."""
+        """Whether a call of this recording was told that it went well, but has failed to make `path`."""
         return path in self._unmade
 
     def mended(self, thunks: Iterable[ThunkId]) -> None:
-        """These have succeeded."""
+        """Note that these have succeeded."""
         if not self._failed:
             return
         with self._lock:
@@ -326,7 +326,7 @@ class Ledger:
                 self._rewrite([thunk for thunk in self._read_failed() if thunk not in gone])
 
     def forget(self) -> None:
-        """Take all calls for told, and no failure for standing."""
+        """Treat the end of all calls as told, and let no failure stand."""
         self.load()
         with self._lock:
             self.told(list(self._owed))

@@ -1,8 +1,7 @@
-"""Placeholders whose thunks no store has any more: after `rm -rf ~/.cache`, or in a tree from another machine. Or that somebody has
-made for outputs which their thunks have not.
+"""Removes placeholders that nobody can force: no store has their thunks any more, as after `rm -rf ~/.cache` or in a tree from
+another machine, or somebody has made them for outputs that their thunks do not have.
 
-Nobody can force them, and make takes them for files that it made. So the first recording in a tree removes them, and the build
-makes them again.
+Make takes them for files that it made. So the first recording in a tree removes them, and the build makes the files again.
 """
 
 from __future__ import annotations
@@ -61,5 +60,5 @@ def _unknown_there(workspace: Workspace, found: Mapping[bytes, Placeholder]) -> 
     try:
         with DirectoryStore(os.fsencode(workspace.store), read_only=True) as store:
             return _unknown(found, store)
-    except GGError:  # nobody can tell: they stay
+    except GGError:  # the store cannot tell, so they stay
         return {}

@@ -30,7 +30,7 @@ class Older:
         self._directory = os.path.join(os.fsencode(dot), b"older")
 
     def keep(self, path: bytes, of: Placeholder) -> None:
-        """`path` is about to be replaced by this placeholder. What cannot be kept is not."""
+        """Keep the file at `path`, which is about to be replaced by this placeholder. If that cannot be done, it is not kept."""
         try:
             info = os.lstat(path)
         except OSError:
@@ -59,11 +59,11 @@ class Older:
             os.link(path, kept)
 
     def of(self, placeholder: Placeholder) -> bytes:
-        """Where that would be which stood there before it."""
+        """The path of the file that stood in the placeholder's place before it, if one is kept."""
         return os.path.join(self._directory, b"%s-%d" % (placeholder.thunk.hex().encode(), placeholder.index))
 
     def put_back(self, path: bytes, placeholder: Placeholder) -> bool:
-        """Put it where the placeholder still stands, as it was. Whether it is there now."""
+        """Put the older file back where the placeholder still stands, as it was. True if it is there now."""
         kept = self.of(placeholder)
         if not os.path.lexists(kept) or os.path.islink(path) or read_placeholder(path) != placeholder:
             return False
@@ -81,7 +81,7 @@ class Older:
         return True
 
     def drop(self, thunks: Iterable[ThunkId]) -> None:
-        """These have ended well, or were told of: nothing of theirs is wanted."""
+        """Remove the older files of these thunks, which have succeeded or whose failure was told."""
         if not os.path.isdir(self._directory):
             return
         for thunk in thunks:
@@ -89,7 +89,7 @@ class Older:
                 try:
                     os.unlink(self.of(Placeholder(thunk, index)))
                 except OSError:
-                    if index:  # the first may be new where the second is not
+                    if index:  # an older file may have stood at the second output only
                         break
 
 

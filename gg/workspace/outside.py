@@ -39,7 +39,7 @@ class OutsidePaths:
         self._noted: set[bytes] = set()
 
     def note(self, path: bytes, device: int) -> None:
-        """A placeholder is about to be written to `path`, on that device. Does nothing where a search finds it."""
+        """Note that a placeholder is about to be written to `path`, on that device. Does nothing if a search would find it."""
         if (device == self._device and path.startswith(self._root)) or path in self._noted:
             return
         with _locked(self._path, create=True) as file:
@@ -50,7 +50,7 @@ class OutsidePaths:
 
 
 def look(dot: str) -> tuple[dict[bytes, Placeholder], list[bytes]]:
-    """The placeholders that stand where one was noted, and those paths that nobody can look at now."""
+    """The placeholders that stand at noted paths, and the noted paths that nobody can look at now."""
     found: dict[bytes, Placeholder] = {}
     lost: list[bytes] = []
     gone: list[bytes] = []
@@ -92,7 +92,7 @@ def _read(file: BinaryIO) -> dict[bytes, _Noted]:
 
 
 def _device_above(path: bytes) -> int:
-    """Of the nearest directory above that is there."""
+    """The device of the nearest directory above that exists."""
     while path != b"/":
         path = os.path.dirname(path)
         with suppress(OSError):
@@ -102,7 +102,7 @@ def _device_above(path: bytes) -> int:
 
 @contextmanager
 def _locked(path: str, *, create: bool) -> Iterator[BinaryIO | None]:
-    """The journal, open for nobody else; None if there is none."""
+    """The journal, open and locked against others; None if there is none."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o666)
     except FileNotFoundError:

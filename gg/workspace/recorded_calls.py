@@ -55,13 +55,13 @@ class Recording:
         self._fd = -1
 
     def open(self) -> None:
-        """Make it, and hold it as the recorder that writes it."""
+        """Make the file, and hold it as the recorder that writes it."""
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         fcntl.flock(self._fd, fcntl.LOCK_EX)
 
     def add(self, thunk: ThunkId, paths: bytes, flags: int, umask: int) -> tuple[int, int]:
-        """Its place and time. OSError when there is no room, and then nothing is added."""
+        """Add a call, and return its place and time. OSError when there is no room; then nothing is added."""
         if len(paths) > _LONGEST:
             raise OSError(7, "Argument list too long", self.path)
         self._write(thunk + _LENGTH.pack(len(paths) | flags, umask) + paths)
@@ -78,7 +78,7 @@ class Recording:
         self._size += written
 
     def read(self) -> list[RecordedCall]:
-        """Its calls. FileNotFoundError when nothing of it is owed any more."""
+        """The calls of the recording. FileNotFoundError when none is owed any more."""
         with open(self.path, "rb") as file:
             data, changed = file.read(), os.fstat(file.fileno()).st_mtime_ns
         calls: list[RecordedCall] = []
@@ -111,13 +111,13 @@ class Recording:
         return told
 
     def mark(self, places: Sequence[int]) -> None:
-        """These were told of."""
+        """Note that the end of these calls was told."""
         with open(self.path + ".told", "ab", buffering=0) as file:
             file.write(array("I", places).tobytes())
         self.told += len(places)
 
     def close(self) -> None:
-        """Let go of it. It is removed once all in it was told and nobody writes to it."""
+        """Let go of the file. It is removed once the end of all its calls was told and nobody writes to it."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -131,9 +131,9 @@ class Recording:
 
 
 def _written_at(fd: int) -> int:
-    """When the file was changed, just now: all that is changed later has a later time, or the same where the kernel's clock
-    only moves by ticks.
+    """The change time of the file, which was changed just now. Files that are changed later have a later time, or the same
+    one where the kernel's clock moves by ticks.
     """
     time_ns = os.fstat(fd).st_ctime_ns
-    # Where it is ahead of the ticks, what is changed from now on has this time or a later one (Linux 6.13).
+    # If this time is ahead of the ticks (Linux 6.13), files changed from now on have it or a later one.
     return time_ns - (time_ns > time.clock_gettime_ns(_COARSE_CLOCK))

@@ -28,7 +28,7 @@ _MOST = 1 << 16  # bytes: a path and three numbers
 
 
 class Root(NamedTuple):
-    """The directory of a workspace, as it was when its records were last found. `born` in nanoseconds; 0: not told."""
+    """The directory of a workspace, as it was when its records were last found. `born` in nanoseconds; 0: not known."""
 
     path: str
     device: int
@@ -49,14 +49,15 @@ def find(home: str, path: str) -> str | None:
     root = read(records) if records else None
     if records is None or root is None or not _is(root, path):
         return None
-    if not _is_there(root):  # moved; else it is mounted at both places
+    if not _is_there(root):  # it was moved; otherwise it is mounted at both places
         with suppress(OSError):
             _write(home, records, path, info)
     return records
 
 
 def register(home: str, path: str) -> str:
-    """The records of the workspace at `path`, made if there are none, or noted anew if it is another directory by now. OSError."""
+    """The records of the workspace at `path`. They are made if there are none, and noted anew if the directory is another one.
+    OSError."""
     records = find(home, path) or _make(home, path)
     info, root = os.stat(path), read(records)
     if root is None or (root.path == path and (root.device, root.inode) != (info.st_dev, info.st_ino)):
@@ -65,9 +66,9 @@ def register(home: str, path: str) -> str:
 
 
 def is_made_anew(records: str, path: str, *, closely: bool) -> bool:
-    """Whether the directory `path` is another one than when its records were noted: it was removed, and made again.
+    """Whether the directory `path` was removed and made again since its records were noted.
 
-    `closely`: by its time of birth too, for numbers are given again at once; that loads ctypes.
+    `closely`: compare the time of birth too, for numbers are given again at once; that loads ctypes.
     """
     root = read(records)
     if root is None or root.path != path:
@@ -106,7 +107,7 @@ def every(home: str) -> Iterator[tuple[str, Root]]:
 
 
 def read(records: str) -> Root | None:
-    """What is noted of the directory; None if nothing is, or nothing that can be read."""
+    """What is noted of the directory; None if there is nothing that can be read."""
     try:
         fd = os.open(os.path.join(records, "root"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         with open(fd, "rb", buffering=0) as file:
@@ -118,7 +119,7 @@ def read(records: str) -> Root | None:
 
 
 def is_noted(records: str) -> bool:
-    """Whether a directory says of itself when it was made: it is the one that wrote so, no copy of it."""
+    """Whether a directory holds the time at which it was made itself, so that it is no copy."""
     root = read(records)
     return root is not None and _is(root, records)
 

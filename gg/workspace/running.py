@@ -20,8 +20,8 @@ _MOST = 1 << 20  # bytes of one file
 
 @contextmanager
 def announced(workspace: Workspace, what: str, words: Sequence[str]) -> Iterator[None]:
-    """Let others see that this process runs there, for as long as the `with` lasts. Where the file cannot be made nothing is
-    said: a build does not fail for want of it.
+    """Let others see that this process runs there, for as long as the `with` lasts. If the file cannot be made, nothing is
+    announced: a build does not fail because of that.
     """
     directory = _directory(workspace)
     path, fd = os.path.join(directory, f"{what}-{os.getpid()}"), -1

@@ -53,7 +53,7 @@ class RunRecord(NamedTuple):
 
     @property
     def forced_meanwhile(self) -> int:
-        """Thunks that were forced while it recorded, for who read what was not made yet."""
+        """How many thunks were forced while it recorded, for programs that read unmade outputs."""
         return int(_number(self.table("forced").get("thunks")))
 
 
@@ -62,7 +62,7 @@ def _number(value: object) -> float:
 
 
 def workspaces(*, every: bool) -> list[Workspace]:
-    """The one that this directory is in (NotAWorkspace), or all that this user has, but those with state of their own elsewhere."""
+    """The workspace that this directory is in (NotAWorkspace), or `every` one of this user that has no state of its own elsewhere."""
     if not every:
         return [Workspace.need()]
     found: dict[str, Workspace] = {}
@@ -89,12 +89,12 @@ def _of(place: Workspace) -> Iterator[RunRecord]:
 
 
 def named(places: Iterable[Workspace], name: str) -> RunRecord | None:
-    """The run with this name, or whose name alone begins so; None where that is none, or several."""
+    """The run with this name, or the only one whose name begins so; None if there is none, or several."""
     found = [run for run in runs(places) if run.name.startswith(name)]
     return found[0] if len({run.name for run in found}) == 1 else None
 
 
 def is_name(text: str) -> bool:
-    """Whether a word may name a run: four to eight hex digits, and no file."""
+    """Whether a word may name a run: it is four to eight hex digits, and there is no such file."""
     digits = set("0123456789abcdef")
     return 4 <= len(text) <= 8 and set(text) <= digits and not os.path.lexists(text)

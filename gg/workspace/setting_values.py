@@ -1,4 +1,4 @@
-"""Makes a setting's value from the text in a file, the environment or the command line. Loaded when there is such a text."""
+"""Makes a setting's value from text in a file, the environment or the command line. Loaded when there is such text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FIXED_PATH = regex(rb"(/[A-Za-z0-9_+~-][A-Za-z0-9._+~-]*)+")
 
 
 def with_hosts(engines: object, place: str) -> dict[str, object]:
-    """`remote=HOST,HOST` and `reapi=URL` among engines: the engines, and where those are. UsageError."""
+    """Take `remote=HOST,HOST` and `reapi=URL` among engines apart: the engines, and where they are. UsageError."""
     assert isinstance(engines, tuple)
     names: list[str] = []
     hosts: list[str] = []
@@ -40,7 +40,7 @@ def with_hosts(engines: object, place: str) -> dict[str, object]:
 
 
 def refuse_keys(values: Mapping[str, object], place: str) -> None:
-    """UsageError for a worker's key in a file that travels with the tree."""
+    """UsageError if a worker's key is in a file that travels with the tree."""
     texts = [values.get(name) for name in ("engine", "workers")]
     words = [word for text in texts for word in (text if isinstance(text, list) else [text]) if isinstance(word, str)]
     if any("/" in word for word in words if not word.strip().startswith("reapi=")):

@@ -13,7 +13,7 @@ from gg.workspace.engine_names import ENGINES
 
 _ISOLATIONS = ("pathmap", "namespace")
 MOST_OF_A_PATH = 460
-"""Bytes of the path of a directory that holds state: SQLite opens no path of more than 512."""
+"""The most bytes for the path of a directory that holds state: SQLite opens no path of more than 512."""
 
 
 @slotted(kw_only=True)
@@ -57,10 +57,10 @@ class Settings:
 
 
 class Held(NamedTuple):
-    """What the workspace's `gg.toml` at `path` says and does not count, for this user has not allowed it.
+    """Settings in the workspace's `gg.toml` at `path` that do not count, for this user has not allowed them.
 
-    `said`: names and values as they are in the file, `[tool]` tables under `tool`. `settings`: what holds if it did count.
-    `owner`: the user who put the file where nothing of it counts; else None.
+    `said`: names and values as they are in the file, `[tool]` tables under `tool`. `settings`: all settings as they would be
+    if these counted. `owner`: if nothing of the file counts, the user who put it there; else None.
     """
 
     path: str
@@ -80,7 +80,7 @@ _RECORDINGS = frozenset(
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
 
 TRACED = ("configure", "cmake", "meson")
-"""What `--trace` alone is about."""
+"""The settings that matter to `--trace` alone."""
 
 
 def gg_dir() -> str:
@@ -94,7 +94,7 @@ def recorder_socket() -> str:
 
 
 def outside_environment() -> dict[str, str]:
-    """The environment that this process was given, without what a recording that it is part of has put there."""
+    """The environment that this process was given, without the variables that a recording around it has put there."""
     env = given_environment()
     shims = env.get("GG_SHIMS")
     if shims and "PATH" in env:
@@ -108,7 +108,7 @@ def is_interposed() -> bool:
 
 
 def go_outside() -> None:
-    """Have the environment of a process that no recording knows of."""
+    """Take on the environment of a process outside of any recording."""
     env = outside_environment()
     os.environ.clear()
     os.environ.update(env)
@@ -117,7 +117,7 @@ def go_outside() -> None:
 def given_environment() -> dict[str, str]:
     """The environment that this process was given, for the command that is recorded.
 
-    Where the locale is C, Python sets LC_CTYPE as it starts (PEP 538): that is taken out again.
+    In the C locale Python sets LC_CTYPE when it starts (PEP 538); that is taken out again.
     """
     env = dict(os.environ)
     if env.get("LC_CTYPE") in _COERCED:
@@ -132,7 +132,7 @@ def given_environment() -> dict[str, str]:
 
 
 def withheld(env: Mapping[str, str]) -> list[str]:
-    """The variables that a recorded build is not given: secrets that gg needs and it does not, but those that `GG_PASS` names."""
+    """The variables that a recorded build is not given: secrets that only gg needs, except those that `GG_PASS` names."""
     if not any(name.startswith(("AWS_", "GG_KEY", "GG_REAPI_HEADERS")) for name in env):
         return []
     from gg.core.secrets import secrets_in
@@ -162,7 +162,7 @@ def aws_variables() -> dict[str, str]:
 
 
 def terminal_variables() -> dict[str, str]:
-    """What the environment says of the terminal."""
+    """The variables that describe the terminal."""
     names = ("TERM", "COLORTERM", "GCC_URLS", "TERM_URLS")
     return {name: os.environ[name] for name in names if name in os.environ}
 
@@ -180,15 +180,15 @@ def without_settings(home: str) -> dict[str, str]:
 
 
 def cache_home() -> str:
-    """Where gg keeps what can be had again, the state of workspaces included: the first of `state_homes` that can be written.
+    """Where gg keeps what can be made again, the state of workspaces included: the first of `state_homes` that can be written.
 
-    A path at which nothing can be made where there is none.
+    If none can, a path at which nothing can be made.
     """
     return next((path for path in state_homes() if _usable(path)), "/dev/null/gg")
 
 
 def state_homes() -> tuple[str, ...]:
-    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; below TMPDIR for a user without a home that can be written to."""
+    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; below TMPDIR for a user without a writable home."""
     spare = os.path.join(_absolute("TMPDIR") or "/tmp", f"gg-{os.geteuid()}")
     cache = _absolute("XDG_CACHE_HOME") or (os.path.join(top, ".cache") if (top := user_home()) else "")
     return (os.path.join(cache, "gg"), spare) if cache else (spare,)
@@ -216,12 +216,12 @@ def _usable(path: str) -> bool:
     if path == state_homes()[-1] and (
         not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o77
     ):
-        return False  # where everybody may write, somebody else may have made it
+        return False  # in a directory where everybody may write, somebody else may have made it
     return os.access(path, os.W_OK | os.X_OK)
 
 
 def _can_be_made(path: str) -> bool:
-    """Not in a home directory that does not exist: it is named so that nothing is kept there (/homeless-shelter)."""
+    """Whether a path can be made. Not in a home that does not exist: it was set so that nothing is kept (/homeless-shelter)."""
     top = user_home()
     if os.path.lexists(path) or (top and path.startswith(top.rstrip("/") + "/") and not os.path.isdir(top)):
         return False
@@ -237,7 +237,7 @@ def home() -> str:
 
 
 def kept_home() -> str:
-    """`home`, where what the user has answered can be kept there; else empty."""
+    """`home`, if the user's answers can be kept there; else empty."""
     path = home()
     usable = os.access(path, os.W_OK | os.X_OK) if os.path.isdir(path) else os.path.isabs(path) and _can_be_made(path)
     return path if usable else ""
@@ -257,22 +257,22 @@ def load(workspace_root: str | None, **flags: object) -> Settings:
 
 
 def held(workspace_root: str | None) -> Held | None:
-    """What the workspace's settings file says beyond what is harmless, where this user has not allowed it."""
+    """The settings in the workspace's file that are not harmless and that this user has not allowed; None if there are none."""
     return _of_files(workspace_root)[1]
 
 
 def given(flags: Mapping[str, object]) -> set[str]:
-    """The settings that the command line or the environment has."""
+    """The names of the settings that the command line or the environment gives."""
     return {k for k, v in _ENVIRONMENT.items() if os.environ.get(v)} | {k for k, v in flags.items() if v is not None}
 
 
 def allowed_here() -> tuple[str, ...]:
-    """`GG_TRUST`: digests of what is allowed, or `all`, for machines on which nobody is asked (CI)."""
+    """`GG_TRUST`: digests of the settings that are allowed, or `all`, for machines on which nobody can be asked (CI)."""
     return tuple(os.environ.get("GG_TRUST", "").replace(",", " ").split())
 
 
 def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
-    """The settings of the user's own file and of the workspace's, and what of the workspace's does not count."""
+    """The settings of the user's own file and the workspace's, and those of the workspace's that do not count."""
     own = os.path.join(home(), "gg.toml")
     settings = _merge(Settings(), _file(own)[0], own)
     place, owner = _nearest(workspace_root) if workspace_root else (None, None)
@@ -288,7 +288,7 @@ def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
     except UsageError:
         if owner is None:
             raise
-        return settings, None  # whoever it belongs to must not be able to stop others by a mistake
+        return settings, None  # a mistake in somebody's file must not stop others
     said = {
         **(beyond_harmless(settings, whole, values) if owner is None else values),
         **({"tool": tables} if tables else {}),
@@ -301,7 +301,7 @@ def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
 
 
 def _digest(said: Mapping[str, object]) -> str:
-    """Of what a file says, however it is written."""
+    """The digest of the settings in a file, however they are written."""
     import json
 
     from blake3 import blake3
@@ -376,7 +376,7 @@ def _merge(settings: Settings, values: Mapping[str, object], place: str) -> Sett
 
 
 def _check(settings: Settings, changed: Mapping[str, object], place: str) -> None:
-    """UsageError for a value that cannot be, even if nothing will need it."""
+    """UsageError for an impossible value, even if nothing will need it."""
     if settings.isolation not in _ISOLATIONS:
         raise UsageError(f"{place}: isolation is {settings.isolation!r}", hint=f"one of {', '.join(_ISOLATIONS)}")
     if settings.jobs < 0 or settings.retries < 1:

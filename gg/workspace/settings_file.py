@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gg.errors import UsageError
 
 _TABLES = ("tool",)
-_MOST = 64 << 10  # bytes; `a.a.a…` takes the square of its length
+_MOST = 64 << 10  # bytes; parsing `a.a.a…` takes the square of its length
 
 
 def read(path: str, defaults: Mapping[str, object]) -> tuple[Mapping[str, object], Mapping[str, object]]:
@@ -66,7 +66,7 @@ def _unknown(name: str, place: str, known: Mapping[str, object], *, table: bool)
 
 
 def _parsed(path: str) -> Mapping[str, object]:
-    """What is in a settings file. UsageError for one that cannot be: it is named by a tree that may be a stranger's."""
+    """The contents of a settings file. UsageError if it cannot be one: a tree that may be a stranger's names it."""
     try:
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             info = os.fstat(file.fileno())

@@ -1,7 +1,7 @@
-"""The targets that a make makes by hand (`touch $@`) behind commands that were deferred: `$(MAKE) -C sub && touch stamp`.
+"""The stamps that a recipe makes by hand (`touch $@`) behind commands that were deferred: `$(MAKE) -C sub && touch stamp`.
 
-Should one of these commands fail after all, plain make would not have come so far, so the target goes: it would stand as made
-for ever; or is again what it was before the command was called. Among the records are
+If one of these commands fails after all, plain make would not have come so far. So the stamp is removed, for it would count as
+made for ever, or it is again what it was before the command was called. The records are
 
 stamps           a record for each call: 32 bytes for its thunk, u16 for the length of the path, and the target's path
 stamped/<hash>   the file that stood there when such a call was first recorded by the last recording
@@ -22,7 +22,7 @@ from gg.core.ids import DIGEST_SIZE, ThunkId
 _LENGTH = struct.Struct("<H")
 _HEAD = DIGEST_SIZE + _LENGTH.size
 _MOST = 1 << 20  # bytes of a file that is kept
-_MANY = 4 << 20  # bytes of the file, then the older half is forgotten
+_MANY = 4 << 20  # bytes of the file; beyond that the older half is forgotten
 
 
 class Stamps:
@@ -35,7 +35,7 @@ class Stamps:
         self._kept: set[bytes] = set()
 
     def note(self, thunk: ThunkId, paths: Sequence[bytes]) -> None:
-        """A call of `thunk` is being deferred, behind which these will be made by hand."""
+        """Note that a call of `thunk` is being deferred, and that the recipe will make these files by hand behind it."""
         new = [path for path in paths if (thunk, path) not in self._noted and len(path) < 1 << 16]
         if not new:
             return
@@ -50,7 +50,7 @@ class Stamps:
             file.write(b"".join(thunk + _LENGTH.pack(len(path)) + path for path in new))
 
     def remove(self, thunks: Iterable[ThunkId], since: Callable[[ThunkId], int]) -> None:
-        """These have failed. `since`: when one was called, in nanoseconds."""
+        """Undo the stamps behind these thunks, which have failed. `since` tells when one was called, in nanoseconds."""
         wanted = set(thunks)
         for thunk, path in self._read() if wanted else ():
             if thunk in wanted:
@@ -64,7 +64,7 @@ class Stamps:
         return os.path.join(os.fsencode(self._before), str(blake3(path).hexdigest()).encode())
 
     def _keep(self, path: bytes) -> None:
-        """Keep what stands there: what is made by hand is written into, so a copy."""
+        """Keep the file that stands there, by a copy: `touch` and redirections change the file itself."""
         kept = self._kept_at(path)
         with suppress(OSError):
             os.unlink(kept)

@@ -20,7 +20,7 @@ _OWN = re.compile(
     r"|answers|blobs|builds|calls|failed|gate|grown|known-as|ledger|lock|outside|recall|recorded|root|running|shims|tmp|version|wheels"
     r"|\.gitignore|CACHEDIR\.TAG"
 )
-_ASIDE = re.compile(r"\.?(?:[0-9]+|new|gg-.*)")  # what a file that is being written has behind its name
+_ASIDE = re.compile(r"\.?(?:[0-9]+|new|gg-.*)")  # the suffix of a file that is being written
 
 
 def is_own(name: str) -> bool:
@@ -30,7 +30,7 @@ def is_own(name: str) -> bool:
 
 
 def is_state(path: str) -> bool:
-    """Whether a directory holds state of gg's, or nothing yet: it is marked so, or has nothing else in it."""
+    """Whether a directory holds gg's state, or nothing yet: it is marked as such, or has nothing else in it."""
     try:
         names = os.listdir(path)
     except OSError:
@@ -49,7 +49,7 @@ def _is_marked(path: str) -> bool:
 
 
 def make_private(path: str) -> None:
-    """Have the directory, and have it closed to all others. OSError."""
+    """Make the directory, if need be, and close it to all others. OSError."""
     with suppress(FileExistsError):
         os.makedirs(path, mode=0o700)
     info = os.stat(path)
@@ -58,7 +58,7 @@ def make_private(path: str) -> None:
 
 
 def begin(path: str, *, in_tree: bool) -> None:
-    """Have the directory, closed to others and marked as what it is; `in_tree`: git is to leave it alone. OSError."""
+    """Make the directory, if need be, close it to others and mark it as gg's. `in_tree`: git must ignore it. OSError."""
     make_private(path)
     if in_tree:
         _write_once(os.path.join(path, ".gitignore"), "*\n")
@@ -71,7 +71,7 @@ def _write_once(path: str, text: str) -> None:
 
 
 def need_plain(path: str) -> None:
-    """StoreError where something in the directory leads somewhere else."""
+    """StoreError if something in the directory leads out of it."""
     for directory in (path, os.path.join(path, "blobs")):
         with suppress(FileNotFoundError), os.scandir(directory) as entries:
             links = [entry.path for entry in entries if entry.is_symlink() and is_own(entry.name) | (directory != path)]
@@ -83,7 +83,7 @@ def need_plain(path: str) -> None:
 
 
 def remove_own(path: str) -> None:
-    """Remove what is gg's, and the directory if nothing else is in it. OSError."""
+    """Remove gg's files, and the directory if nothing else is in it. OSError."""
     import shutil
 
     for name in filter(is_own, os.listdir(path)):

@@ -1,4 +1,4 @@
-"""What a person asks to have forced: names of files, or everything."""
+"""What a person wants forced: files by name, or everything."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Targets:
     """Placeholders by absolute path, and the files named that are real already.
 
     `everything`: all that is recorded in the workspace, so calls whose output nobody has kept are evaluated too.
-    `out_of_reach`: files that have placeholders of theirs where none can be forced. `lost`: what recorded calls were to make
-    that the store has lost.
+    `out_of_reach`: paths at which placeholders are, or may be, but cannot be forced. `lost`: outputs of recorded calls whose
+    thunks the store has lost.
     """
 
     __slots__ = ("everything", "lost", "out_of_reach", "placeholders", "real")
@@ -33,7 +33,7 @@ class Targets:
 
     @classmethod
     def named(cls, names: Sequence[str], cwd: str) -> Targets:
-        """Files and directories (all placeholders below); UnknownTarget for what is not there."""
+        """These files, and all placeholders below these directories. UnknownTarget for a name that does not exist."""
         targets = cls()
         for name in names:
             path = _resolved(os.fsencode(os.path.join(cwd, name)))
@@ -54,7 +54,7 @@ class Targets:
 
     @classmethod
     def at(cls, paths: Sequence[bytes]) -> Targets:
-        """The placeholders among these files, and below these directories; what is none, or not there, needs nothing."""
+        """The placeholders among these files and below these directories. Other files, and missing ones, need nothing."""
         targets = cls()
         for path in map(_resolved, paths):
             known = read_placeholder(path)
@@ -66,7 +66,7 @@ class Targets:
 
     @classmethod
     def all(cls, workspace: Workspace, search: Search | None = None) -> Targets:
-        """All that a build left, below the root and elsewhere. `search`: one that has begun."""
+        """All placeholders that a build left, below the root and elsewhere. `search`: a search that has begun."""
         outside, lost = workspace.noted_outside()
         targets = cls({**(search or workspace.search()).found(), **outside}, everything=True)
         targets.out_of_reach += lost
@@ -74,5 +74,5 @@ class Targets:
 
 
 def _resolved(path: bytes) -> bytes:
-    """Without links; below another process's root, which a resolved name would leave, as it is."""
+    """The path without links. A path below another process's root stays as it is: a resolved one would leave that root."""
     return path if path.startswith(b"/proc/") else os.path.realpath(path)

@@ -17,8 +17,8 @@ shims/             symbolic links to the shim, one for each tool name seen on PA
 history.jsonl      a line for each gg-infer and gg-force that has ended
 builds/            a file for each that runs (`gg.workspace.running`)
 
-Who wants it otherwise has records and store together in one directory: `GG_DIR`, or one in `.gg/` at the top of the tree, if he
-has put it there (`gg init --in-tree`; `gg.workspace.in_tree`).
+A user can have records and store together in one directory instead: `GG_DIR`, or one in `.gg/` at the top of the tree
+(`gg init --in-tree`; `gg.workspace.in_tree`).
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ DOT = ".gg"
 class Workspace:
     """A workspace. `root`, its directory, is absolute and free of symbolic links.
 
-    `dot`: the directory of its records; never assume that it is in the tree. `store`: of the directory store, which other
-    workspaces use too. `home`: the state home, empty where records and store are in a directory of their own. `common`: of
-    what is known of the system's files and tools.
+    `dot`: the directory of its records; never assume that it is in the tree. `store`: the directory of the store, which other
+    workspaces use too. `home`: the state home, empty if records and store are in a directory of their own. `common`: the
+    directory of what is known of the system's files and tools.
     """
 
     root: str
@@ -91,7 +91,7 @@ class Workspace:
 
     @classmethod
     def find(cls, start: str = ".") -> Workspace | None:
-        """The nearest workspace at or above `start`; the one that `GG_DIR` names goes before."""
+        """The nearest workspace at or above `start`; but if `GG_DIR` names one, that one."""
         named, here = config.gg_dir(), os.path.realpath(start)
         if named:
             from gg.workspace.state_directory import is_state, need_plain
@@ -134,7 +134,7 @@ class Workspace:
     def create(cls, start: str = ".", tell: Callable[[str], None] = lambda text: None) -> Workspace:
         """The workspace at or above `start`, made at `start` when there is none. StoreError when it cannot be made.
 
-        `tell(text)` is called where its state has to be at an unusual place.
+        `tell(text)` is called if its state has to be at an unusual place.
         """
         found = cls.find(start)
         if found is None or config.gg_dir():
@@ -145,11 +145,11 @@ class Workspace:
         return found
 
     def _renew(self) -> None:
-        """Have nothing told of calls that were recorded in another directory, which was at this path before."""
+        """Forget the calls that were recorded in another directory, which was at this path before."""
         from gg.workspace.ledger import Ledger
 
         ledger = Ledger(self.dot)
-        with suppress(OSError):  # whoever writes next will tell
+        with suppress(OSError):  # the next write will report it
             if roots.is_made_anew(self.dot, self.root, closely=ledger.owes()):
                 ledger.forget()
                 roots.renew(self.home, self.dot, self.root)
@@ -187,7 +187,7 @@ class Workspace:
         return cls.at(root, in_tree.make(root, config.kept_home()))
 
     def make(self) -> None:
-        """Have the directory of records and what is in it, closed to others; StoreError when it cannot be made."""
+        """Make the directory of records and its contents, closed to others. StoreError when it cannot be made."""
         top = self.home or self.dot
         try:
             if not _is_ready(top):
@@ -206,7 +206,7 @@ class Workspace:
         self.remove_scratch()
 
     def remove_scratch(self) -> None:
-        """Remove what processes that are no more have left in `tmp`; names there carry a process's number."""
+        """Remove what ended processes have left in `tmp`; names there carry a process's number."""
         for name in os.listdir(self.tmp):
             number = re.match(r"(?:[a-z]+|\.gg-)(\d+)", name)
             if number and not os.path.exists(f"/proc/{number[1]}"):
@@ -224,7 +224,7 @@ class Workspace:
             )
 
     def remove(self) -> None:
-        """Remove the records, and the store where no other workspace uses it. OSError."""
+        """Remove the records, and the store if no other workspace uses it. OSError."""
         if self.home:
             roots.forget(self.home, self.dot)
         elif os.path.basename(os.path.dirname(self.dot)) == DOT:
@@ -241,13 +241,13 @@ class Workspace:
         return search(self.root, self.dot)
 
     def placeholders(self) -> dict[bytes, Placeholder]:
-        """Every placeholder below the root, by its absolute path; state, `.git` and symbolic links are not entered. Those
-        that a build left elsewhere too.
+        """Every placeholder below the root, by its absolute path, and those that a build left elsewhere. State, `.git` and
+        symbolic links are not entered.
         """
         return {**self.search().found(), **self.noted_outside()[0]}
 
     def noted_outside(self) -> tuple[dict[bytes, Placeholder], list[bytes]]:
-        """Placeholders that a search of the tree may miss, and paths of such that nobody can look at now."""
+        """The noted placeholders that a search of the tree may miss, and noted paths that nobody can look at now."""
         if not os.path.exists(os.path.join(self.dot, "outside")):
             return {}, []
         from gg.workspace.outside import look
@@ -256,7 +256,7 @@ class Workspace:
 
 
 def search(directory: str, dot: str = "") -> Search:
-    """Begins to look for the placeholders below `directory`. State of gg's is not entered, nor is `dot`."""
+    """Begins to look for the placeholders below `directory`. Neither gg's state nor `dot` is entered."""
     from gg.host.placeholders import Search
 
     places = {dot, config.gg_dir(), *config.state_homes()}
@@ -265,7 +265,7 @@ def search(directory: str, dot: str = "") -> Search:
 
 
 def _named(dot: str, root: str) -> Workspace:
-    """The workspace with its state in `dot`, as GG_DIR has it, for somebody who works in `root`."""
+    """The workspace with its state in `dot`, the value of GG_DIR, for a user who works in `root`."""
     from gg.workspace.state_directory import is_state, make_private, need_plain
 
     if len(os.fsencode(dot)) > config.MOST_OF_A_PATH:
@@ -290,7 +290,7 @@ def _named(dot: str, root: str) -> Workspace:
 
 
 def _root_of(dot: str, here: str) -> str:
-    """The directory of the workspace whose state is in `dot`; `here` where nothing tells."""
+    """The directory of the workspace whose state is in `dot`; `here` if nothing says which."""
     known = roots.read(dot)
     if known is not None and os.path.isdir(known.path):
         return known.path
@@ -298,7 +298,7 @@ def _root_of(dot: str, here: str) -> str:
 
 
 def _inside(root: str) -> str | None:
-    """The state that this user has in the tree at `root`; SQLite must be able to open it."""
+    """The path of this user's state in the tree at `root`; None if there is none, or its path is too long for SQLite."""
     from gg.workspace import in_tree
     from gg.workspace.state_directory import need_plain
 
@@ -319,7 +319,7 @@ def _tell_of_strange(root: str, tell: Callable[[str], None]) -> None:
 
 
 def _last_used(workspace: Workspace) -> float:
-    """When the last run ended: a directory may have records in two homes, made with HOME and without."""
+    """When the last run ended, to choose between records in two homes, made with HOME set and without."""
     try:
         return os.stat(workspace.history).st_mtime
     except OSError:
@@ -327,7 +327,7 @@ def _last_used(workspace: Workspace) -> float:
 
 
 def _swallows(path: str) -> bool:
-    """Whether a directory is no workspace for what is below: the root, a home, where everybody may write."""
+    """Whether a directory is too wide to be the workspace of what is below: the root, a home, one where everybody may write."""
     if path in ("/", os.path.realpath(config.user_home() or "/")):
         return True
     try:
@@ -346,7 +346,7 @@ def _is_ready(top: str) -> bool:
 
 
 def _remove_near(note: str) -> None:
-    """Remove what a gg-place that was killed may have left beside a path. `note` is the file in which it said where."""
+    """Remove the file that a killed gg-place may have left beside a path. `note`: the file in which it wrote where."""
     with suppress(OSError), open(note, "rb") as file:
         name = os.fsencode(os.path.basename(note).removesuffix(".in"))
         os.unlink(os.path.join(file.read(), b".gg-" + name))
