@@ -1,7 +1,7 @@
-"""A limit on what a run may spend: no attempt starts that would go beyond it, as far as can be foreseen.
+"""A limit on what a run may spend: an attempt does not start if it would probably go beyond the limit.
 
-Running attempts count with their expected price, so that a thousand attempts do not start on the last cent. Running attempts
-may end: Lambda bills them whether or not anybody listens, and their results are worth having.
+Running attempts count with their expected price, so that a thousand attempts do not start on the last cent. At the limit,
+running attempts may end: Lambda bills them whether or not anybody listens, and their results are worth having.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from gg.schedule.policy import expected_seconds
 
 
 class Budget:
-    """`limit` in dollars, of what comes on `bill`. For one thread."""
+    """A budget of `limit` dollars for what comes on `bill`. For one thread."""
 
     def __init__(self, limit: float, bill: Bill) -> None:
         self.limit = limit
@@ -22,7 +22,7 @@ class Budget:
         self._expected = 0.0
 
     def begin(self, attempt: int, engine: str, work: Work, seconds: float | None, memory: int) -> bool:
-        """Whether this attempt may start; then it is counted until it ends. `seconds`: what it took before."""
+        """Whether this attempt may start. If so, it is counted until it ends. `seconds`: how long the thunk took before."""
         tariff = self._bill.tariffs.get(engine)
         if tariff is None:
             return True
@@ -34,5 +34,5 @@ class Budget:
         return True
 
     def end(self, attempt: int) -> None:
-        """It has been answered, and is on the bill."""
+        """Stop counting an attempt: it has been answered, and is on the bill."""
         self._expected -= self._under_way.pop(attempt, 0.0)

@@ -21,7 +21,7 @@ _ENOUGH = 3  # durations from which a guess is made
 
 
 class Guess(NamedTuple):
-    """How many thunks of a kind were never seen, and what each is taken to last. `learnt`: the median of those seen."""
+    """How many thunks of a kind were never seen, and how long each is assumed to take. `learnt`: it is the median of those seen."""
 
     thunks: int
     seconds: float
@@ -29,9 +29,9 @@ class Guess(NamedTuple):
 
 
 class WeightedGraph(NamedTuple):
-    """What is to be forced. `guessed` by kind of work. `cold_bytes`: tools and headers that an environment fetches before
-    its first thunk; `to_send`: those that are not in the store yet, `first` of them before anything can run. All as they
-    are, not packed.
+    """The graph to force. `guessed`: by kind of work. `cold_bytes`: bytes of tools and headers that an environment fetches
+    before its first thunk; `to_send`: bytes that are not in the store yet, `first` of them needed before anything can run.
+    All bytes are counted unpacked.
     """
 
     nodes: tuple[NodeSpec, ...]
@@ -43,8 +43,8 @@ class WeightedGraph(NamedTuple):
 
 
 class Resources(NamedTuple):
-    """Where it would run: Lambda's prices and functions there, and this machine. `more`: further regions with functions like
-    those of the first, at their own prices.
+    """Where the graph would run: on Lambda, with its prices and functions, and on this machine. `more`: further regions with
+    functions like those of the first, at their own prices.
     """
 
     prices: Prices
@@ -58,7 +58,7 @@ class Resources(NamedTuple):
 
 class Row(NamedTuple):
     """One engine at one width. `seconds`: the median of `runs`, which were `fastest` to `slowest`; `path`: the longest
-    chain on this machine's durations, `sending`: what of `seconds` goes by before anything can run.
+    chain on this machine's durations, `sending`: the part of `seconds` before anything can run.
     """
 
     engine: str
@@ -77,8 +77,8 @@ class Row(NamedTuple):
 
 
 def known_or_guessed(nodes: Sequence[NodeSpec]) -> tuple[tuple[NodeSpec, ...], dict[str, Guess]]:
-    """The nodes with a duration each, and how the lacking ones were filled in: by the median of their kind, if a few of it
-    are known, else by the scheduler's own expectation.
+    """The nodes, each with a duration, and the guesses for unknown ones: the median of the kind, if a few durations of it are
+    known, else the scheduler's own expectation.
     """
     known: dict[Work, list[float]] = {}
     lacking: dict[Work, int] = {}
@@ -97,7 +97,7 @@ def known_or_guessed(nodes: Sequence[NodeSpec]) -> tuple[tuple[NodeSpec, ...], d
 
 
 def rows(graph: WeightedGraph, engines: Iterable[str], widths: Sequence[int], resources: Resources) -> list[Row]:
-    """A row for each engine and width; this machine has but one, its processors."""
+    """A row for each engine and width. This machine has only one width, its processors."""
     found: list[Row] = []
     for engine in engines:
         if engine == "local":
@@ -115,7 +115,7 @@ def rows(graph: WeightedGraph, engines: Iterable[str], widths: Sequence[int], re
 def _row(
     graph: WeightedGraph, engine: str, engines: Sequence[EngineModel], width: int, resources: Resources, sending: float
 ) -> Row:
-    """`engines`: one, or one for each region, which the width is for together, as in a force."""
+    """One row. `engines`: one, or one for each region; as in a force, the width is for all of them together."""
     policy = Policy(width=width) if len(engines) > 1 else None
     count = max(1, min(_MOST_RUNS, _NODES // max(1, len(graph.nodes))))
     runs = sorted(

@@ -1,8 +1,8 @@
 """What a run has spent: counted as answers come, priced when asked.
 
 Lambda says in each answer what it bills for (`X-Amz-Log-Type: Tail`, the REPORT line): the milliseconds, initialisation
-included, and the memory. Failed invocations are billed and say so too. One that was never heard of, or that was left
-running, is counted with the time that passed here.
+included, and the memory. Failed invocations are billed and report that too. An invocation that was never answered, or that
+was left running, is counted with the time that passed here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Billed(NamedTuple):
 
 
 def billed(log: str) -> Billed | None:
-    """What the end of an invocation's log, in base64, says of it. None if there is no report in it."""
+    """What Lambda bills for an invocation, by the end of its log in base64. None if there is no report in it."""
     end = log[-_TAIL:]
     try:
         found = _BILLED.search(b64decode(end[len(end) % 4 :]))
@@ -37,8 +37,8 @@ def billed(log: str) -> Billed | None:
 
 
 class BilledUsage(NamedTuple):
-    """Sums. `mb_ms`: memory in MB by billed milliseconds; `disk_mb_ms`: of /tmp above what is free. `unheard`: invocations
-    whose time was taken here. `put`, `get`: S3 requests as they are priced. `out`: bytes from AWS to here.
+    """Sums. `mb_ms`: memory in MB times billed milliseconds; `disk_mb_ms`: the same for /tmp above the free size. `unheard`:
+    invocations whose time was taken here. `put`, `get`: S3 requests as they are priced. `out`: bytes from AWS to here.
     """
 
     invocations: int = 0
@@ -93,7 +93,7 @@ class Meter:
         """One invocation: Lambda's `report`, or else how many `seconds` passed here; `size`: bytes of the answer."""
         took, memory = report or (int(seconds * 1000) + 1, memory_mb)
         disk = max(0, disk_mb - FREE_DISK_MB) * took
-        with self._lock:  # once for each attempt, so by hand
+        with self._lock:  # singly, since this runs once for each attempt
             sums = self._sums
             sums[0] += 1
             sums[1] += took
@@ -103,7 +103,7 @@ class Meter:
             sums[7] += size
 
     def stored(self, *, put: int = 0, get: int = 0, out: int = 0) -> None:
-        """Requests to S3, of a worker or from here."""
+        """Count requests to S3, made by a worker or from here."""
         with self._lock:
             self._sums = list(BilledUsage(*self._sums).plus(BilledUsage(put=put, get=get, out=out)))
 
@@ -129,7 +129,7 @@ class Tariff(NamedTuple):
 
 
 Traffic = Callable[[], tuple[Mapping[str, int], int]]
-"""Requests to S3 by kind, so far, and the bytes that they have brought here."""
+"""A function: the requests to S3 by kind, so far, and the bytes that they have brought here."""
 
 
 class Bill:
@@ -145,7 +145,7 @@ class Bill:
         return self._meters.setdefault((prices.region, architecture), Meter(prices, architecture))
 
     def follow(self, region: Callable[[], str], traffic: Traffic) -> None:
-        """Count what a store is asked from here. `region` is asked when there is something to price."""
+        """Count the requests that a store gets from here. `region` is called when there is something to price."""
         self._stores.append((region, traffic))
 
     @property

@@ -1,6 +1,6 @@
-"""The engines as an estimate takes them: distributions, each with its source. `ASSUMED` is the one table of them all.
+"""The engines in an estimate: distributions, each with its source. `ASSUMED` is the one table of them all.
 
-Nothing here was measured on AWS by us. Times are seconds, sizes are bytes, rates are a second.
+We have measured none of these figures on AWS ourselves. Times are seconds, sizes are bytes, rates are a second.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What AWS charges, as published: the dated table in `prices.toml`, for one region.
 
-Lambda bills an invocation's memory for its milliseconds, initialisation included; a request; and what of /tmp is above
+Lambda bills an invocation's memory for its milliseconds, initialisation included; each request; and the part of /tmp above
 512 MB. S3 bills requests by kind. Transfer to this machine is billed, transfer to AWS is not.
 """
 
@@ -19,7 +19,7 @@ _PARTS = {"lambda": ("x86_64", "arm64", "disk", "requests"), "s3": ("put", "get"
 
 
 class Prices(NamedTuple):
-    """Dollars, each for one: a GB-second, a request, a GB-month, a GB. `assumed`: what was taken from `HOME`'s prices."""
+    """Dollars, each for one: a GB-second, a request, a GB-month, a GB. `assumed`: the figures taken from `HOME`'s prices."""
 
     region: str
     dated: str
@@ -34,13 +34,13 @@ class Prices(NamedTuple):
     assumed: tuple[str, ...] = ()
 
     def second(self, architecture: str, memory_mb: int, disk_mb: int = FREE_DISK_MB) -> float:
-        """A second of a function of this size."""
+        """Dollars for one second of a function of this size."""
         gb = self.arm64 if architecture == "arm64" else self.x86_64
         return (gb * memory_mb + self.disk * max(0, disk_mb - FREE_DISK_MB)) / 1024
 
 
 def prices(region: str) -> Prices:
-    """The prices of a region; of `HOME` where the table does not know them."""
+    """The prices of a region; those of `HOME` where the table has none."""
     table = _table()
     home, own = table["region"][HOME], table["region"].get(region, {})
     found: dict[str, float] = {}

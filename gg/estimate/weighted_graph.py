@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -> tuple[WeightedGraph, Resources]:
-    """All that an estimate of forcing `targets` needs to know."""
+    """Everything that an estimate of forcing `targets` needs: the graph, and where it would run."""
     store = DirectoryStore(os.fsencode(workspace.store))
     try:
         graph = _graph(workspace, settings, store, targets)
@@ -40,7 +40,7 @@ def what_and_where(workspace: Workspace, settings: Settings, targets: Targets) -
 
 
 def _graph(workspace: Workspace, settings: Settings, store: Store, targets: Targets) -> WeightedGraph:
-    """What forcing `targets` has to run, as far as this workspace knows; of the team's store only what it remembers."""
+    """The thunks that forcing `targets` has to run, as far as this workspace knows: the team's store itself is not asked."""
     roots = list(dict.fromkeys(known.thunk for known in targets.placeholders.values()))
     known = CachedResults(store, roots)
     for _ in known.find():
@@ -82,7 +82,7 @@ def _spec(name: ThunkId, cone: Cone, durations: Durations) -> NodeSpec:
 
 
 class Sizes:
-    """Bytes of what thunks have in groups: tools and headers."""
+    """The bytes of the files that thunks have in groups: tools and headers."""
 
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
@@ -102,7 +102,7 @@ class Sizes:
 
 
 def _unsent(workspace: Workspace, settings: Settings, wanted: Sizes) -> dict[BlobId, int]:
-    """The sizes of files that the team's store is not remembered to hold; of all when there is none yet."""
+    """The sizes of files that the team's store does not hold, as far as is remembered; of all files if there is no store yet."""
     keys = {blob_key(blob): blob for blob in wanted.files}
     if settings.store:
         from gg.share.command_store import open_remote

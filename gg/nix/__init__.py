@@ -1,1 +1,1 @@
-"""What gg does for users of nix: archives, derivations, and running these."""
+"""What gg does for users of nix: it reads archives and derivations, and runs derivations."""

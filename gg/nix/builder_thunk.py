@@ -1,8 +1,8 @@
-"""Derivations as thunks: the builder as its command, the closure of its inputs as all that there is.
+"""Derivations as thunks: the builder is the command, and it sees the closure of its inputs and nothing else.
 
-A thunk is made when what the derivation needs is in nix's store. It has a group of inputs for each store path, which other
-derivations share. The files stay where they are: they are read there, or sent from there. `/bin/sh` is the bash of the closure.
-What nix tells the builder of its machine is the same everywhere, so that a team's builders have equal thunks.
+A thunk is made when everything that the derivation needs is in nix's store. It has a group of inputs for each store path, which
+other derivations share. The files stay where they are: they are read there, or sent from there. `/bin/sh` is the bash of the
+closure. The builder's environment says the same about every machine, so that a team's builders have equal thunks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIRECTORIES = (b"/tmp", b"/nix/store", os.fsencode(BUILD))
 
 
 class BuilderThunks:
-    """Makes thunks in `store`. `files` remembers what the files of nix's store hold. `cores`: what builders are told."""
+    """Makes thunks in `store`. `files` remembers the digests of nix's files. `cores`: the number that builders are told."""
 
     def __init__(self, store: Store, files: FileDB, cores: int) -> None:
         self._store = store
@@ -33,7 +33,7 @@ class BuilderThunks:
         self._groups: dict[str, GroupId] = {}
 
     def make(self, derivation: Derivation, closure: Sequence[str]) -> tuple[ThunkId, tuple[str, ...]]:
-        """The thunk, which is in the store then, and its outputs' paths. `closure`: store paths, all of them there."""
+        """Make the thunk and store it. Returns its id and its outputs' paths. `closure`: store paths, all of which are there."""
         env, files = environment(derivation, build=BUILD, cores=self._cores)
         entries: dict[bytes, Entry] = {path: Directory(SandboxPath(path)) for path in _DIRECTORIES}
         texts = {f"{BUILD}/{name}": text for name, text in files.items()}
@@ -75,7 +75,7 @@ class BuilderThunks:
         return known
 
     def _below(self, path: bytes) -> Iterator[File | Symlink | Directory]:
-        """What is at `path` and below it; directories only where they are empty."""
+        """The entries at and below `path`; only empty directories are listed."""
         name = SandboxPath(path)
         if os.path.islink(path):
             yield Symlink(name, os.readlink(path))

@@ -1,4 +1,4 @@
-"""Derivations as nix keeps them: what a `.drv` file says, and what a builder is told of it.
+"""Derivations as nix keeps them: what a `.drv` file says, and what a builder learns of it.
 
 The file is an ATerm: `Derive([outputs],[inputs],[sources],system,builder,[args],[env])`. Strings have `\\n`, `\\r`, `\\t` and
 a backslash before any other character.
@@ -23,7 +23,7 @@ _MEANS = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivationOutput:
-    """`path` is empty where it depends on what is built; `hash` is set where it was fixed beforehand."""
+    """One output. `path` is empty if it depends on what is built; `hash` is set if it was fixed beforehand."""
 
     path: str
     method: str
@@ -32,7 +32,7 @@ class DerivationOutput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derivation:
-    """`inputs`: derivations, each with those of its outputs that are wanted; `sources`: store paths."""
+    """A derivation. `inputs`: derivations, each with its outputs that are wanted; `sources`: store paths."""
 
     outputs: Mapping[str, DerivationOutput]
     inputs: Mapping[str, tuple[str, ...]]
@@ -44,23 +44,23 @@ class Derivation:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether what it makes is known by a hash, so that it may use the network."""
+        """Whether the hash of its output is known beforehand, so that it may use the network."""
         return any(output.hash for output in self.outputs.values())
 
     @property
     def is_floating(self) -> bool:
-        """Whether the paths of its outputs are not known before it was built."""
+        """Whether the paths of its outputs are known only after it was built."""
         return any(not output.path for output in self.outputs.values())
 
 
 def read(path: str) -> Derivation:
-    """The derivation in a file. FormatError when it is none."""
+    """The derivation in a file. FormatError if the file is none."""
     with open(path, "rb") as file:
         return parse(file.read())
 
 
 def parse(text: bytes) -> Derivation:
-    """The derivation that an ATerm says. FormatError when it says none."""
+    """The derivation in an ATerm. FormatError if the text is none."""
     tokens = _tokens(text)
     try:
         if next(tokens) != ("name", "Derive") or next(tokens) != ("mark", "("):

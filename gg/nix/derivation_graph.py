@@ -1,9 +1,9 @@
 """`gg nix force`: the derivations that nix would build, each as a thunk, forced wherever thunks run.
 
-nix says what is to be built and what can be fetched, and fetches that. A derivation is begun when all that it needs is in
-the store. What comes of it is an archive an output; it is given to nix with its references, as a builder's output is, and
-nix's own digest of it is compared with that of the archive. What gg cannot do as nix does, nix builds here: above all what has
-a fixed output, for it may use the network.
+nix says what must be built and what can be fetched, and fetches the latter. A derivation is begun when everything that it needs
+is in the store. Its result is an archive for each output. nix gets the archive with its references, as it gets a builder's
+output, and nix's own digest is compared with that of the archive. Derivations that gg cannot build as nix does are built by nix,
+here: above all those with a fixed output, which may use the network.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from gg.sdk.values import Result, Thunk, ThunkFailed
 _LISTED = re.compile(r"(?:will be (built|fetched)[^\n]*:\n((?:  /[^\n]*\n)+))")
 _LOGS = "/nix/var/log/nix/drvs"
 _PIECE = 1 << 20
-_UNLIKE = 75  # the status of trouble that is no builder's
+_UNLIKE = 75  # the status for trouble that is not a builder's
 
 
 class Makes(Protocol):
-    """What makes a derivation's thunk: see `gg.nix.builder_thunk`."""
+    """Makes a derivation's thunk: see `gg.nix.builder_thunk`."""
 
     def make(self, derivation: Derivation, closure: Sequence[str]) -> tuple[ThunkId, tuple[str, ...]]: ...
 
@@ -50,7 +50,7 @@ class Future(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FailedBuilder:
-    """A builder that failed. `why` is nix's sentence; `log` all that it has printed."""
+    """A builder that failed. `why` is nix's sentence; `log` is everything that the builder has printed."""
 
     path: str
     why: str
@@ -59,7 +59,7 @@ class FailedBuilder:
 
 @dataclass(slots=True)
 class DerivationCounts:
-    """What a force came to: numbers of derivations."""
+    """The outcome of a force, in numbers of derivations."""
 
     ran: int = 0
     cached: int = 0
@@ -74,14 +74,14 @@ class DerivationCounts:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`build`: derivations, `fetch`: store paths."""
+    """What nix would do. `build`: derivations; `fetch`: store paths."""
 
     build: Mapping[str, Derivation]
     fetch: tuple[str, ...]
 
 
 def plan(paths: Sequence[str]) -> Plan:
-    """What nix would do to have the outputs of these derivations."""
+    """Ask nix what it would do to get the outputs of these derivations."""
     told = _nix("--realise", "--dry-run", *paths).stderr
     listed: dict[str, list[str]] = {"built": [], "fetched": []}
     for what, lines in _LISTED.findall(told):
@@ -90,7 +90,7 @@ def plan(paths: Sequence[str]) -> Plan:
 
 
 class DerivationForce:
-    """One run. `submit` gives a thunk's future; `tell` is given what people are to see."""
+    """One run. `submit` runs a thunk and gives its future; `tell` shows text to people."""
 
     def __init__(
         self, makes: Makes, submit: Callable[[Thunk], Future], tell: Callable[[bytes], None], *, keep_going: bool
@@ -103,7 +103,7 @@ class DerivationForce:
         self.tally = DerivationCounts()
 
     def run(self, todo: Plan) -> None:
-        """Have all of it built and in nix's store, or told in `tally` why not."""
+        """Build everything and put it into nix's store. `tally` counts what was built and what failed."""
         if todo.fetch:
             _nix("--realise", *todo.fetch)
         waiting = dict(todo.build)
@@ -152,7 +152,7 @@ class DerivationForce:
             self._came.put((path, None, error))
 
     def _end(self, path: str, derivation: Derivation, result: Result | None, error: BaseException | None) -> bool:
-        """Whether its outputs are in the store now."""
+        """End one derivation. True if its outputs are in nix's store now."""
         try:
             if error is not None:
                 raise error
@@ -175,7 +175,7 @@ class DerivationForce:
         _keep_log(failed.path, failed.log)
 
     def _take(self, path: str, derivation: Derivation, result: Result) -> None:
-        """Give it to nix, and tell what the builder said."""
+        """Give the result to nix, and show what the builder printed."""
         if result.cached:
             self.tally.cached += 1
         else:
@@ -209,7 +209,7 @@ def _copy(archive: str, write: nar.Write) -> None:
 
 
 def _check(tree: PathToImport) -> None:
-    """What nix has found the path to hold is what was made."""
+    """GGError if nix's store holds other bytes at the path than those that were built."""
     hashed = hashlib.sha256()
     tree.dump(hashed.update)
     (kept,) = query("--hash", tree.path)
@@ -230,7 +230,7 @@ def _why(path: str, failed: ThunkFailed) -> str:
 
 
 def _keep_log(path: str, log: bytes) -> None:
-    """Where `nix log` finds it, if that may be written."""
+    """Write the log where `nix log` finds it, if that is writable."""
     name = os.path.basename(path)
     with suppress(OSError):
         os.makedirs(f"{_LOGS}/{name[:2]}", exist_ok=True)
@@ -239,7 +239,7 @@ def _keep_log(path: str, log: bytes) -> None:
 
 
 def _nix(*words: str) -> subprocess.CompletedProcess[str]:
-    """`nix-store WORDS`; GGError with its words when it fails."""
+    """Run `nix-store` with these words. GGError with its message when it fails."""
     done = subprocess.run(["nix-store", *words], capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         raise GGError(f"nix-store {words[0]} failed: {done.stderr.strip()}")

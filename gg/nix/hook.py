@@ -1,12 +1,12 @@
 """`gg nix hook`: nix's build hook. Plain `nix-build` of unchanged derivations, their makes recorded and forced by gg.
 
-nix starts the hook, gives it its settings, and asks for each derivation whether it is willing (`try`). It says `# accept`,
-`# decline` (nix builds that one itself) or `# postpone` (ask again later). Accepted, it is told the inputs and the outputs
-that are wanted, prints the builder's log to descriptor 4, and has the outputs in the store when it ends with 0. Status 100
-says that the builder failed, which is no reason to try again.
+nix starts the hook, gives it nix's settings, and asks for each derivation whether the hook is willing (`try`). The hook says
+`# accept`, `# decline` (nix builds that one itself) or `# postpone` (ask again later). After `# accept` nix names the inputs and
+the outputs that are wanted; the hook prints the builder's log to descriptor 4, and when it ends with 0 the outputs are in the
+store. Status 100 says that the builder failed, which is no reason to try again.
 
-What it cannot do as nix does, it declines: outputs that are fixed or not known beforehand, structured attributes, checks of
-outputs, graphs of references, builds outside of the sandbox.
+The hook declines derivations that it cannot build as nix does: outputs that are fixed or not known beforehand, structured
+attributes, checks of outputs, graphs of references, builds outside of the sandbox.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SYSTEMS = {"x86_64": "x86_64-linux", "aarch64": "aarch64-linux"}
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """One question of nix's. `willing`: whether nix has room to build it itself."""
+    """One question from nix. `willing`: nix itself has room to build the derivation."""
 
     willing: bool
     system: str
@@ -49,7 +49,7 @@ class Offer:
 
 @dataclass(slots=True)
 class HookConnection:
-    """The side of nix: numbers of eight bytes, strings with their length, padded."""
+    """The connection to nix: numbers of eight bytes, strings with their length, padded."""
 
     stream: BinaryIO
     settings: dict[str, str] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class HookConnection:
 
 
 def why_not(derivation: Derivation, features: Iterable[str]) -> str:
-    """Why nix is to build a derivation itself; empty if gg can. `features`: what it requires of a system."""
+    """Why nix must build a derivation itself; empty if gg can. `features`: those that the derivation requires of a system."""
     if derivation.system != _SYSTEMS.get(os.uname().machine, ""):
         return f"it is for {derivation.system}"
     if derivation.builder.startswith("builtin:"):
@@ -104,9 +104,9 @@ def why_not(derivation: Derivation, features: Iterable[str]) -> str:
 
 
 def serve(stream: BinaryIO, say: Callable[[str], None], state: str, infer: str) -> int:
-    """Answer nix until it is done; the exit status.
+    """Answer nix until it is done, and return the exit status.
 
-    `state`: the directory in which gg's state for all builds is. `infer`: gg-infer, a program in the store.
+    `state`: the directory for gg's state of all builds. `infer`: the path of gg-infer, in nix's store.
     """
     nix = HookConnection(stream)
     nix.read_settings()
@@ -146,7 +146,7 @@ class DerivationBuild:
     say: Callable[[str], None]
 
     def run(self, cores: int) -> int:
-        """Build it and have its outputs in the store; the hook's exit status."""
+        """Build the derivation, put its outputs into the store, and return the hook's exit status."""
         closure = closed(self.inputs)
         os.makedirs(self.state, exist_ok=True)
         top = tempfile.mkdtemp(prefix="build-", dir=self.state)
@@ -202,7 +202,7 @@ class DerivationBuild:
         return 0 if add(trees, self.path, held=list(references)) else _OURS
 
     def _tell(self, text: str) -> None:
-        """Have nix show it: of a hook's words it shows just those that are messages in its own form."""
+        """Have nix show a text. Of a hook's output nix shows only messages in its own format."""
         self.say("@nix " + json.dumps({"action": "msg", "level": 0, "msg": text}))
 
     def _references(self, closure: Sequence[str], top: str, path: str) -> list[str]:
@@ -220,7 +220,7 @@ def _store_path(file: str) -> str:
 
 
 def _sandbox_paths(settings: Mapping[str, str]) -> list[tuple[str, str]]:
-    """What nix itself shows every builder, as `sandbox-paths` says: PATH or INSIDE=OUTSIDE, `?` behind it if it may lack."""
+    """The paths that nix shows to every builder, by `sandbox-paths`: PATH or INSIDE=OUTSIDE, `?` behind one that may be missing."""
     found = []
     words = f"{settings.get('sandbox-paths', '')} {settings.get('extra-sandbox-paths', '')}".split()
     for word in words:
@@ -236,7 +236,7 @@ def _cores(settings: Mapping[str, str]) -> int:
 
 
 def _width(settings: Mapping[str, str]) -> int:
-    """How many builders may run at once, whoever started them: as many as nix would start, or one a processor."""
+    """How many builders may run at once on this machine: as many as nix would start, or one a processor."""
     return int(settings.get("max-jobs", "0") or 0) or len(os.sched_getaffinity(0))
 
 

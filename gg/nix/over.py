@@ -1,8 +1,8 @@
 """Puts gg over the build tools that a builder may call: each make, ninja and the like of its closure.
 
-Over such a program's file a small script is shown, in the builder's own mount namespace; nothing in the store is touched. It
-has the tool recorded and forced. Within the recording the tool itself runs, under the name that it was called by, so that
-`$(MAKE)` and what is printed are the same.
+A small script is mounted over such a program's file, in the builder's own mount namespace; nothing in the store is touched. The
+script has the tool recorded and forced. Within the recording the tool itself runs, under the name that it was called by, so that
+`$(MAKE)` and printed texts are the same.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 TOOLS = ("make", "gmake", "remake", "bmake", "ninja", "samu")
 ROOM = "/nix/.gg"
-"""Where in the builder's view things of gg's are: where no build looks, and a listing of `/` is as it is without."""
+"""The directory for gg's files in the builder's view. No build looks there, and it does not show in a listing of `/`."""
 
 _SCRIPT = """\
 #!{bash}
@@ -45,7 +45,7 @@ def shell(builder: str, closure: Iterable[str]) -> str:
 
 
 def binds(closure: Sequence[str], bash: str, infer: str, settings: dict[str, str], into: str) -> list[tuple[str, str]]:
-    """What to show of gg: pairs of a path outside and one inside. The script is written below `into`."""
+    """The files of gg to show to the builder: pairs of a path outside and one inside. The script is written below `into`."""
     found = tools(closure)
     if not found:
         return []

@@ -1,7 +1,7 @@
-"""Processors shared by all hooks of a machine: as many builders run at once as there are processors for, whoever started them.
+"""Processors shared by all hooks of a machine, so that no more builders run at once than there are processors for.
 
-A token is a byte of a file that is locked while a builder uses it. The kernel gives up the locks of who is killed. The first
-builder always gets what it asks for, as far as there is any.
+A token is a byte of a file that is locked while a builder uses it. The kernel releases the locks of a process that is killed. The
+first builder always gets the tokens that it asks for, as far as there are so many.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_TURN = 1 << 20  # the byte that is locked by who asks
+_TURN = 1 << 20  # the byte that a process locks while it asks
 
 
 class ProcessorTokens:
@@ -25,9 +25,9 @@ class ProcessorTokens:
 
     @contextmanager
     def take(self, wanted: int) -> Iterator[int]:
-        """Hold up to `wanted` tokens, and all of them or none unless that is more than there are; how many there are, 0 if none.
+        """Hold `wanted` tokens, or all of them if there are not so many. Yields the number held, 0 if they are not free.
 
-        One asks at a time, so two cannot each hold half of what both want.
+        One process asks at a time, so two cannot each hold half of what both want.
         """
         wanted = max(1, min(wanted, self._width))
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
@@ -53,7 +53,7 @@ def _lock(file: int, at: int) -> bool:
 
 @contextmanager
 def own_directory(parent: str, name: str) -> Iterator[str]:
-    """A directory for what is called `name`, of nobody else's while it is used: the first of NAME-1, NAME-2, … that is free."""
+    """A directory that nobody else uses meanwhile: the first of NAME-1, NAME-2, … that is free."""
     plain = re.sub(r"[^\w.+-]", "_", name)[:100]
     os.makedirs(parent, exist_ok=True)
     for number in itertools.count(1):

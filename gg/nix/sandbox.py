@@ -1,7 +1,7 @@
 """Runs one derivation's builder as nix's own sandbox does: it sees the closure of its inputs, `/build`, and nothing else.
 
-bubblewrap makes the namespaces. The builder is user 1000 in them, has no network, and what it writes to `/nix/store` goes to
-a directory from which its outputs are taken; all else that it writes there is lost, as it is with nix.
+bubblewrap makes the namespaces. In them the builder is user 1000 and has no network. Files that it writes to `/nix/store` go to
+a directory from which its outputs are taken; all other files there are lost, as they are with nix.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ ETC = {"passwd": _PASSWD, "group": _GROUP, "hosts": _HOSTS}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxMounts:
-    """What is shown beside the closure. `binds`: pairs of a path outside and one inside, read-only; `writable`: the same, to
-    be written."""
+    """Mounts in addition to the closure. `binds`: pairs of a path outside and one inside, read-only; `writable`: the same, but
+    writable."""
 
     closure: Sequence[str]
     binds: Sequence[tuple[str, str]] = field(default=())
@@ -41,7 +41,7 @@ class SandboxMounts:
 
 
 def bubblewrap() -> str:
-    """The program that makes the sandbox; ToolMissing where there is none."""
+    """The program that makes the sandbox. ToolMissing if there is none."""
     found = shutil.which("bwrap")
     if found is None:
         raise ToolMissing(
@@ -51,9 +51,9 @@ def bubblewrap() -> str:
 
 
 def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, log: int, seconds: float | None) -> int:
-    """Run the builder in the directory `top`; its exit status, negative for a signal. Outputs are then below `store(top)`.
+    """Run the builder in the directory `top`. Returns its exit status, negative for a signal. Outputs are then below `store(top)`.
 
-    What it prints goes to the descriptor `log`. subprocess.TimeoutExpired after `seconds`.
+    The builder prints to the descriptor `log`. subprocess.TimeoutExpired after `seconds`.
     """
     env, files = environment(derivation, build=BUILD, cores=cores)
     for name, mode in (("store", 0o1775), ("build", 0o700), ("etc", 0o755)):  # nix's own modes
@@ -70,7 +70,7 @@ def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, lo
 
 
 def store(top: str) -> str:
-    """Where what a builder has written to /nix/store is."""
+    """The directory that holds what a builder has written to /nix/store."""
     return f"{top}/store"
 
 

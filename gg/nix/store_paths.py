@@ -1,4 +1,4 @@
-"""Paths of nix's store: what they need, and how new ones get there."""
+"""Paths of nix's store: queries about them, and the import of new ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _EXPORT = 0x4558494E
 
 @dataclass(frozen=True, slots=True)
 class PathToImport:
-    """A path that is to be in the store. `dump` writes its archive."""
+    """A path to import into the store. `dump` writes its archive."""
 
     path: str
     dump: Callable[[nar.Write], object]
@@ -23,7 +23,7 @@ class PathToImport:
 
 
 def query(*words: str) -> list[str]:
-    """What `nix-store --query` answers. GGError with its words when it does not."""
+    """The lines that `nix-store --query` prints. GGError with its message when it fails."""
     done = subprocess.run(["nix-store", "--query", *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise GGError(f"nix-store --query {words[0]} failed: {done.stderr.strip()}")
@@ -36,7 +36,7 @@ def closed(paths: Sequence[str]) -> list[str]:
 
 
 def add(trees: Sequence[PathToImport], deriver: str, held: Sequence[str] = ()) -> bool:
-    """Have nix import them; whether it did. `held`: paths whose locks nix itself holds for us."""
+    """Have nix import these paths. True if it did. `held`: paths whose locks nix already holds for us."""
     env = {**given_environment(), "NIX_HELD_LOCKS": " ".join(held)}
     env["NIX_CONFIG"] = env.get("NIX_CONFIG", "") + "\nbuild-hook =\nrequire-sigs = false\n"
     if not held:
@@ -52,7 +52,7 @@ def add(trees: Sequence[PathToImport], deriver: str, held: Sequence[str] = ()) -
 
 
 def _by_reference(trees: Mapping[str, PathToImport]) -> list[PathToImport]:
-    """Those that others refer to first."""
+    """The paths in an order in which each comes after those that it refers to."""
     ordered: dict[str, PathToImport] = {}
 
     def visit(path: str, above: tuple[str, ...]) -> None:

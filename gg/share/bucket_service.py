@@ -1,15 +1,15 @@
-"""What the team's store asks of a service that keeps objects: eight operations, and five facts.
+"""The interface of a service that keeps the team's objects: eight operations, and five facts.
 
-Another service is one module that fulfils `BucketService` and one line in `gg.share.services`. Packs, the log, signatures and the
-catalog lie above this interface, so they are the same in every service.
+Another service is one module that implements `BucketService` and one line in `gg.share.services`. Packs, the log, signatures and
+the catalog are above this interface, so they are the same in every service.
 
-The rules for who fulfils it:
+The rules for an implementation:
 
 - Names are below the store's prefix. An object appears whole or not at all, to every reader.
-- An operation is repeated inside for as long as its trouble may pass, and requests are paced there.
-- It ends with its result, or with SetupError (set-up is wrong), Unreachable (nobody has ever answered), TransientStoreError
-  (the trouble did not pass after all tries) or StoreError.
-- All methods run in one event loop. What comes back is compared with its name by the caller, never here.
+- It repeats an operation for as long as the trouble may pass, and paces requests.
+- An operation ends with its result, or with SetupError (set-up is wrong), Unreachable (nobody has ever answered),
+  TransientStoreError (the trouble did not pass after all tries) or StoreError.
+- All methods run in one event loop. The caller compares bytes with their name; an implementation never does.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class BucketService(Protocol):
 
     where: StoreUri
     region: str
-    """Where the service keeps the objects, for prices; empty if that has no price table."""
+    """The region of the objects, for prices; empty if there is no price table for it."""
     calls: dict[str, int]
     """Requests made so far by kind: GET, HEAD, PUT, POST, LIST, DELETE."""
     received: int
     """Bytes of objects that were read so far."""
     server_time: float | None
-    """What the service's clock said, in seconds since the epoch, when it last listed; None if it did not tell."""
+    """The service's time, in seconds since the epoch, when it last listed; None if it did not tell."""
 
     def owner(self) -> str:
         """The account that each request says it must belong to; empty where the service knows of none."""
@@ -64,10 +64,10 @@ class BucketService(Protocol):
         ...
 
     async def put(self, name: str, body: bytes | Sequence[bytes], *, unique: bool = True) -> float | None:
-        """Write an object whole; when its life ends in seconds since the epoch, if the service tells.
+        """Write an object whole. The answer is when its life ends, in seconds since the epoch, if the service tells.
 
-        `unique`: the name says what is in the object, so one that is there already is left as it is, if it has these bytes as
-        far as the service tells.
+        `unique`: the name is a digest of the bytes. An object that is there already is left as it is, if it has these bytes
+        as far as the service tells.
         """
         ...
 

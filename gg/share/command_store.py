@@ -31,10 +31,10 @@ def open_store(
     report: ReportTrouble = lambda text: None,
     near: Store | None = None,
 ) -> Store:
-    """The store of `workspace`, in front of the team's store that `settings.store` names. `report(text)` is told of trouble with
-    the latter.
+    """The store of `workspace`, in front of the team's store that `settings.store` names. `report(text)` is called for trouble
+    with the team's store.
 
-    `near`: the workspace's store, where the caller has it open already; closing the result leaves that one open.
+    `near`: the workspace's store, if the caller has it open already; closing the result leaves that one open.
     """
     settings = _with_store(workspace, settings)
     borrowed = near is not None
@@ -53,7 +53,7 @@ def open_store(
                 hint="they need a store in S3: s3://BUCKET/PREFIX?region=R",
             )
     except BaseException as error:
-        if isinstance(error, SetupError) and not needed:  # what the store needs is not installed
+        if isinstance(error, SetupError) and not needed:  # the library that the store needs is not installed
             report(f"going on without the shared store: {error.what}")
             return near
         if not borrowed:
@@ -122,7 +122,7 @@ def check(settings: config.Settings) -> None:
 
 
 def _with_store(workspace: Workspace, settings: config.Settings) -> config.Settings:
-    """For the lambda engine, where nothing else is said: the store that its functions were deployed with."""
+    """The settings, with a default for the lambda engine: the store that its functions were deployed with."""
     if settings.store or "lambda" not in (*settings.engine, settings.fallback):
         return settings
     from gg.deploy.found import remembered
@@ -150,7 +150,7 @@ def open_remote(workspace: Workspace, settings: config.Settings) -> Remote:
 
 
 def _name(where: StoreUri) -> str:
-    """What the store at `where` is called among the records."""
+    """The name under which the records keep what is remembered of the store at `where`."""
     from blake3 import blake3
 
     return blake3(f"{where}\0{where.region}\0{where.endpoint}".encode()).hexdigest(length=8)

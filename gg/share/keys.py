@@ -1,9 +1,9 @@
-"""Whose results are believed: Ed25519 keys, the user's own and the trusted ones.
+"""The keys that decide whose results are believed: Ed25519 keys, the user's own and the trusted ones.
 
 A public key is written `NAME:BASE64`, 32 bytes; a secret one `NAME:BASE64` too, in a file that only its owner may read. The
-name is for people and means nothing: what is trusted are the 32 bytes. Files:
+name is for people and means nothing: the 32 bytes are trusted. Files:
 
-  CONFIG/keys/NAME.secret    one's own; the one that signs is the one called `default`, or the only one
+  CONFIG/keys/NAME.secret    the user's own keys; the one called `default`, or the only one, signs
   CONFIG/trusted             public keys, a line each; a `#` begins a comment
 
 with CONFIG as `gg.workspace.settings.home` has it. Keys in `trusted = [...]` of a workspace's gg.toml count too, and
@@ -62,7 +62,7 @@ class SecretKey(NamedTuple):
 
 
 class Keyring(NamedTuple):
-    """The key to sign with, if there is one, and the keys that are trusted; one's own is."""
+    """The key to sign with, if there is one, and the trusted keys, among which it is."""
 
     own: SecretKey | None = None
     trusted: frozenset[bytes] = frozenset()
@@ -91,7 +91,7 @@ def parse_public(text: str) -> PublicKey:
 
 
 def parse_secret(text: str) -> SecretKey:
-    """As `parse_public`, of a secret key; the text is not repeated in an error."""
+    """As `parse_public`, for a secret key. Errors do not repeat the text."""
     return SecretKey(*_parse(text, "secret"))
 
 
@@ -128,7 +128,7 @@ def new(home: str, name: str) -> SecretKey:
 
 
 def secrets(home: str) -> list[SecretKey]:
-    """One's own keys, by name."""
+    """The user's own keys, by name."""
     directory = os.path.join(home, "keys")
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".secret"))
@@ -140,7 +140,7 @@ def secrets(home: str) -> list[SecretKey]:
 
 
 def own(home: str, given: str = "") -> SecretKey | None:
-    """The key to sign with. `given` is the text of one (`GG_KEY`), and goes before."""
+    """The key to sign with. `given` is the text of one (`GG_KEY`), and takes precedence."""
     if given:
         return parse_secret(given)
     keys = secrets(home)
@@ -148,7 +148,7 @@ def own(home: str, given: str = "") -> SecretKey | None:
 
 
 def trusted(home: str) -> list[PublicKey]:
-    """The keys that this user trusts. FormatError names a line that is none."""
+    """The keys that this user trusts. FormatError names a line that is no key."""
     path = _trusted_path(home)
     try:
         with open(path, encoding="utf-8") as file:
@@ -183,7 +183,7 @@ def trust(home: str, key: PublicKey) -> bool:
 
 
 def distrust(home: str, name: str) -> int:
-    """Trust no key of that name, or those 32 bytes, any more; how many there were."""
+    """Stop trusting keys of that name, or with those 32 bytes. The answer is how many there were."""
     keys = trusted(home)
     kept = [key for key in keys if name not in (key.name, str(key))]
     if len(kept) != len(keys):

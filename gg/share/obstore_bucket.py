@@ -1,7 +1,7 @@
 """Buckets of Google (`gs://`) and containers of Azure (`az://`), through the library `obstore`.
 
 obstore repeats requests and reads the usual configuration: GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_ACCOUNT_NAME and
-AZURE_STORAGE_ACCOUNT_KEY, or what the machine is given where it runs. Its errors have few classes, so
+AZURE_STORAGE_ACCOUNT_KEY, or the credentials that the cloud gives to its machines. Its errors have few classes, so
 an error without a class of its own counts as trouble that may pass.
 """
 
@@ -29,7 +29,7 @@ _RETRY = {
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=5), "base": 2},
 }
-_RENEWING = ".renewing"  # ends the name of a copy that stands for a moment
+_RENEWING = ".renewing"  # the suffix of a temporary copy
 _WIDTH = 32  # requests under way at once
 _KEYS = {
     "gs": "see GOOGLE_APPLICATION_CREDENTIALS, or: gcloud auth application-default login",
@@ -38,7 +38,7 @@ _KEYS = {
 
 
 class ObstoreBucket:
-    """The objects of one store, in whatever `inside` reaches. See `gg.share.bucket_service`."""
+    """The objects of one store, reached through `inside`. See `gg.share.bucket_service`."""
 
     region = ""
     server_time: float | None = None
@@ -99,7 +99,7 @@ class ObstoreBucket:
         return None
 
     async def touch(self, name: str) -> bool:
-        """By way of another name: not every service lets an object be copied onto itself."""
+        """Copy the object to another name and back: not every service lets an object be copied onto itself."""
         there = await self._copy(name, name + _RENEWING) and await self._copy(name + _RENEWING, name)
         if there:
             await self._delete(name + _RENEWING)
@@ -131,7 +131,7 @@ class ObstoreBucket:
             await _unless_absent(obstore.delete_async(self._inside, name), None)
 
     async def _put_new(self, name: str, data: bytes) -> bool:
-        """Whether the object was written: not if there is one already."""
+        """Write the object unless there is one already. False if there is."""
         async with self._asking("PUT", "write"):
             try:
                 await obstore.put_async(self._inside, name, data, mode="create", use_multipart=False)
@@ -184,7 +184,7 @@ class ObstoreBucket:
 
 
 async def _unless_absent(asked: Awaitable[T], otherwise: T) -> T:
-    """What is asked for; `otherwise` if the object is not there."""
+    """The result of `asked`; `otherwise` if the object is not there."""
     try:
         return await asked
     except FileNotFoundError:

@@ -1,12 +1,12 @@
-"""What is said on the socket of a store (`gg.share.socket_store`): questions and answers, each some frames and END.
+"""The protocol on the socket of a store (`gg.share.socket_store`): questions and answers, each some frames and END.
 
-A frame is a head of 42 bytes, operation, kind of object, key and length, and so many bytes. A question is frames of one operation:
+A frame is a head of 42 bytes (operation, kind of object, key, length) and as many bytes. A question is frames of one operation:
 
   GET, HAS, DELETE   a frame a key, without bytes      answered by OBJECT for each that is there, with its bytes for GET
   PUT                a frame an object, with its bytes
   KEYS               one frame, of the kind            answered by OBJECT for each, its bytes being size and last use
 
-An answer may be ERROR with a text instead. Who reads makes nothing before he knows its length.
+An answer may be ERROR with a text instead. A reader allocates nothing before it has checked the length.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class StoreOp(IntEnum):
 
 
 class StoreFrame(NamedTuple):
-    """`key` means nothing in KEYS (but its kind), ERROR and END."""
+    """One frame. In KEYS only the key's kind has a meaning; in ERROR and END the key has none."""
 
     op: StoreOp
     key: Key
@@ -49,18 +49,18 @@ class StoreFrame(NamedTuple):
 
 
 def plain(op: StoreOp, data: bytes = b"", kind: Kind = Kind.BLOB) -> StoreFrame:
-    """One that is about no object."""
+    """A frame that is about no object."""
     return StoreFrame(op, Key(kind, _NO_KEY), data)
 
 
 def write(stream: BinaryIO, frame: StoreFrame) -> None:
-    """OSError when nobody listens any more."""
+    """Write one frame. OSError when nobody listens any more."""
     stream.write(_HEAD.pack(frame.op, frame.key.kind, frame.key.digest, len(frame.data)))
     stream.write(frame.data)
 
 
 def read(stream: BinaryIO, room: int = MOST_BYTES) -> StoreFrame:
-    """The next one, with at most `room` bytes. EOFError at the end, FormatError for what is none."""
+    """The next frame, with at most `room` bytes. EOFError at the end, FormatError for anything that is no frame."""
     op, kind, digest, size = _HEAD.unpack(_exactly(stream, _HEAD.size))
     if size > room:
         raise FormatError("a store's frame is larger than any")

@@ -15,7 +15,7 @@ from gg.store.base import Store
 
 
 class StoreServer(socketserver.ThreadingUnixStreamServer):
-    """`store` at the socket `path`, which is made anew with the permissions `mode`. UsageError when it cannot be."""
+    """Serves `store` at the socket `path`, which is made anew with the permissions `mode`. UsageError when that fails."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -33,7 +33,7 @@ class StoreServer(socketserver.ThreadingUnixStreamServer):
 
 
 def _make_room(path: str) -> None:
-    """Take away the socket that an earlier server has left; UsageError for anything else at `path`."""
+    """Remove the socket that an earlier server has left. UsageError if something else is at `path`."""
     with suppress(FileNotFoundError):
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             raise UsageError(f"{path} is there, and no socket", hint="name another path")
@@ -46,7 +46,7 @@ class _Client(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         store = cast("StoreServer", self.server).store
         reading, writing = cast("BinaryIO", self.rfile), cast("BinaryIO", self.wfile)
-        with suppress(OSError, EOFError, FormatError):  # who says nonsense is told nothing more
+        with suppress(OSError, EOFError, FormatError):  # nonsense gets no answer
             while True:
                 question = _question(reading)
                 try:
@@ -59,7 +59,7 @@ class _Client(socketserver.StreamRequestHandler):
 
 
 def _question(stream: BinaryIO) -> list[StoreFrame]:
-    """All frames up to END. EOFError, FormatError."""
+    """Read one question: all frames up to END. EOFError, FormatError."""
     found: list[StoreFrame] = []
     room = MOST_BYTES
     while (frame := read(stream, room)).op is not StoreOp.END:

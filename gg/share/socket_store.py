@@ -1,7 +1,7 @@
 """A store on this machine that is reached by a Unix socket: `unix:/run/gg/store`. `gg.share.socket_server` serves it.
 
-For builds that see nothing else of the machine, as in nix's sandbox. Whoever may write to the socket is believed: records have no
-signatures there.
+It is for builds that see nothing else of the machine, as in nix's sandbox. Whoever may write to the socket is believed: records
+have no signatures there.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class SocketStore(WithoutFiles):
         return found
 
     def _ask(self, frames: Sequence[StoreFrame]) -> list[StoreFrame]:
-        """The answer. StoreError when there is none."""
+        """Ask, and return the answer. StoreError when there is none."""
         with self._lock:
             try:
                 stream = self._stream = self._stream or _connected(self._path)

@@ -1,12 +1,12 @@
-"""The workspace's own store in front of a team's: what others have forced is found, what is forced here is shared.
+"""The workspace's own store in front of a team's: results of others are found, and results made here are shared.
 
-Everything is put into the local store first and at once. Results (reductions, and what finds them again: aliases, thunks,
-groups) are shared in the background, their blobs before them, so that a record that others can see never leads to nothing.
-What only the team's store has is fetched in the background as soon as it is known to be wanted, and kept.
+Everything is put into the local store first and at once. Results (reductions, and the aliases, thunks and groups by which they
+are found again) are shared in the background, their blobs before them, so that a record that others can see never leads to
+nothing. Objects that only the team's store has are fetched in the background as soon as somebody wants them, and kept.
 
-A build never fails because the team's store has trouble: gg tells of it once, and leaves that store alone from then on. A wrong
-set-up is another matter (SetupError): the user asked for a store that cannot be had. Deleting deletes here only, and this
-process does not look over there for what it deleted; a team's store forgets by age alone.
+A build never fails because the team's store has trouble: gg reports that once, and leaves that store alone from then on. A wrong
+set-up is an error (SetupError): the user asked for a store that cannot be had. Deleting deletes in the local store only, and
+this process does not look in the team's store for objects that it deleted; a team's store forgets by age alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PREFETCH = 32 << 20
 
 
 class Tiered:
-    """`near` in front of `far`. `share`: whether results go to `far`. `report(text)` is told of trouble, once a kind."""
+    """`near` in front of `far`. `share`: whether results go to `far`. `report(text)` is called for trouble, once a kind."""
 
     def __init__(
         self,
@@ -45,8 +45,8 @@ class Tiered:
         needed: bool = True,
         unshared: Unshared | None = None,
     ) -> None:
-        """`borrowed`: somebody else closes `near`. `needed`: nothing can be done without `far`, so that who is not let in there,
-        or does not reach it, is to know; else it is done without. `unshared`: where to note what is still to be shared.
+        """`borrowed`: somebody else closes `near`. `needed`: nothing can be done without `far`, so it is an error if `far` cannot
+        be reached or lets nobody in; otherwise gg does without. `unshared`: notes of what must still be shared.
         """
         self.near = near
         self.far = far
@@ -83,7 +83,7 @@ class Tiered:
         return found
 
     def has(self, keys: Sequence[Key]) -> set[Key]:
-        """When this returns, blobs that only the far store has are being fetched: the caller will want them."""
+        """Also begins to fetch the blobs that only the far store has, for the caller will want them."""
         found = self.near.has(keys)
         absent = self._absent(keys, found)
         if absent:
@@ -118,7 +118,7 @@ class Tiered:
         return written
 
     def keys(self, kind: Kind) -> Iterator[Stored]:
-        """Those of the near store."""
+        """The objects of the near store."""
         return self.near.keys(kind)
 
     # Writing
@@ -149,7 +149,7 @@ class Tiered:
                 self._with.pop(key, None)
 
     def flush(self) -> None:
-        """Until everything is shared, or cannot be."""
+        """Wait until everything is shared, or cannot be."""
         self.near.flush()
         self._begin_sharing()
         all_sent = True
@@ -246,7 +246,7 @@ class Tiered:
                 self._sending.append(self._pool().submit(self._send, records, list(beside)))
 
     def _offer_left(self, unshared: Unshared) -> None:
-        """What earlier runs have forced and could not share, as far as it is still here."""
+        """Offer the results that earlier runs could not share, as far as they are still here."""
         for keys in unshared.left():
             beside = [key for key in keys if key.kind in CONTENT_ADDRESSED]
             names = [key for key in keys if key.kind not in CONTENT_ADDRESSED]
@@ -257,7 +257,7 @@ class Tiered:
                 beside = []
 
     def _send(self, records: dict[Key, bytes], beside: list[Key]) -> bool:
-        """Whether it has gone well; it is told if not."""
+        """Share records and what they lead to. False, with a report, if that fails."""
         try:
             return self._ask(lambda: self._send_all(records, beside), False)
         except GGError as error:
@@ -266,7 +266,7 @@ class Tiered:
             return False
 
     def _send_all(self, records: dict[Key, bytes], beside: list[Key]) -> bool:
-        """What the records lead to, then they themselves."""
+        """Send what the records lead to, then the records themselves."""
         wanted = dict.fromkeys(key for key in beside if key.kind is not Kind.BLOB)
         for record, data in records.items():
             wanted.update(dict.fromkeys(references(record, data)))
@@ -287,7 +287,7 @@ class Tiered:
         return True
 
     def _add_groups(self, wanted: dict[Key, None]) -> None:
-        """The groups of the thunks among `wanted`, and all below them: who narrows by these thunks needs them."""
+        """Add the groups of the thunks among `wanted`, and all below them: others need them to narrow by these thunks."""
         frontier = [key for key in wanted if key.kind in (Kind.THUNK, Kind.GROUP)]
         while frontier:
             below: dict[Key, None] = {}

@@ -1,8 +1,8 @@
-"""What was forced and has not been shared yet. It is noted before it is stored, so that a run that is killed, or does not reach
-the team's store, leaves it to the next one to offer.
+"""Notes of results that have not been shared yet. A result is noted before it is stored: if the run is killed, or does not reach
+the team's store, the next run offers it.
 
 Each process notes the keys in a file of its own, locked as long as the process lives, in a directory among the workspace's
-records. Whoever finds a file that nobody holds takes it over. A file goes when all that it names is shared.
+records. A process that finds a file that nobody holds takes it over. A file is removed when all that it names is shared.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ class Unshared:
         self._fd = -1
 
     def note(self, keys: Iterable[Key]) -> None:
-        """These are about to be stored, and then shared. What cannot be noted is shared by this process or never."""
+        """Note results that are about to be stored, and then shared. If they cannot be noted, only this process can share them."""
         with suppress(OSError):
             if self._fd < 0:
                 self._begin()
             os.write(self._fd, b"".join([bytes([key.kind]) + key.digest for key in keys]))
 
     def shared(self) -> None:
-        """All that was noted by this process is shared."""
+        """Everything that this process has noted is shared: remove the notes."""
         if self._fd >= 0:
             self._end(self._path, self._fd)
             self._fd = -1
 
     def left(self) -> Iterator[list[Key]]:
-        """What processes that are no more have left, a file at a time; one whose keys were taken without trouble is removed."""
+        """The keys that ended processes have left, a file at a time. A file is removed if its keys were taken without an error."""
         for name in _names(self._directory):
             path = os.path.join(self._directory, name)
             try:
@@ -66,7 +66,7 @@ class Unshared:
                     self._end(path, fd)
 
     def close(self) -> None:
-        """Leave what is noted to the next process."""
+        """Leave the notes to the next process."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -104,6 +104,6 @@ def _names(directory: bytes) -> list[bytes]:
 
 
 def _keys(data: bytes) -> list[Key]:
-    """As they were noted; the last one may have been cut."""
+    """The keys in a file of notes, whose last one may have been cut."""
     whole = [data[start : start + _SIZE] for start in range(0, len(data) - _SIZE + 1, _SIZE)]
     return list(dict.fromkeys(Key(_KINDS[each[0]], each[1:]) for each in whole if each[0] in _KINDS))

@@ -99,7 +99,7 @@ class Store(Protocol):
 
     @property
     def fetched_results(self) -> int:
-        """How many reductions it did not have itself and found in another store."""
+        """How many reductions this store lacked and found in another one."""
         ...
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
@@ -143,11 +143,11 @@ class Store(Protocol):
         ...
 
     def paths(self, blobs: Sequence[BlobId]) -> dict[BlobId, bytes]:
-        """As `path`, of many: those that are here at once. `has` may know of more, and `path` may be able to get them."""
+        """As `path`, for many: the blobs that are here at once. `has` may know of more, and `path` may be able to get them."""
         ...
 
     def flush(self) -> None:
-        """Write down what is held back for speed. Never needed for the safety of objects, only for bookkeeping."""
+        """Write down bookkeeping that is held back for speed. Objects are safe without it."""
         ...
 
     def tidy(self) -> int:

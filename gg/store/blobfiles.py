@@ -61,7 +61,7 @@ class BlobFiles:
         self._added = 0  # bytes
 
     def get(self, digest: bytes) -> bytes | None:
-        """The blob's bytes; None if it is missing or damaged."""
+        """The blob's bytes; None if the blob is missing or damaged."""
         path = self.verified.file(digest)
         fd = open_blob(path)
         if fd is None:
@@ -140,7 +140,7 @@ class BlobFiles:
                 raise trouble("remove", self.verified.file(name), error) from error
 
     def drop_unused(self, digests: Sequence[bytes], before: float) -> set[bytes]:
-        """Delete blobs, but for those that were put (`_use`) or read at `before` or later: the answer."""
+        """Delete blobs, except those that were put (`_use`) or read at `before` or later. The answer is the deleted ones."""
         used: set[bytes] = set()
         with self._gate(fcntl.LOCK_EX):
             for digest in digests:
@@ -165,9 +165,9 @@ class BlobFiles:
             os.close(fd)
 
     def _use(self, name: bytes, known: VerifiedBlob) -> bool:
-        """Whether a blob that somebody puts again is there, and for the next hour at least: its access time says so.
+        """Whether a blob that is put again is there. If so, its access time is renewed, so that it stays for an hour at least.
 
-        To set that changes the signature; nobody has written to it if its modification time is ours still.
+        Setting the access time changes the signature. If the modification time is still ours, nobody has written to the file.
         """
         try:
             if os.stat(known.path).st_atime >= time.time() - FRESH_S:
@@ -177,15 +177,15 @@ class BlobFiles:
                 found = Signature.of(os.stat(known.path))
         except FileNotFoundError:
             return False
-        except OSError:  # not to be written: it is read-only, or another user's
+        except OSError:  # the file cannot be changed: it is read-only, or another user's
             return True
         if found.size == known.signature.size and found.ino == known.signature.ino:
             self.verified.learn(name, known.path, found)
         return True
 
     def keys(self) -> Iterator[Stored]:
-        """All blobs; the size counts an executable copy, last use is the file's access time (see `relatime`). What else lies
-        there is nobody's of ours.
+        """All blobs. The size counts an executable copy; last use is the file's access time (see `relatime`). Other files in the
+        directory are not the store's.
         """
         for fan in _listed(self._blobs):
             if not fan.is_dir(follow_symlinks=False):
@@ -223,7 +223,7 @@ class BlobFiles:
     # Writing
 
     def _store(self, name: bytes, fill: Callable[[int], bool], mode: int = 0o444) -> bool:
-        """Make the file of that name from what `fill` writes; none if `fill` says False, and that is the answer."""
+        """Make the file of that name from what `fill` writes. False, and no file, if `fill` returns False."""
         temporary = aside(self._scratch.path())
         try:
             fd = create(temporary, mode)
@@ -336,10 +336,10 @@ class _Changed(Exception):
 
 
 def _wait_for_writers(path: bytes) -> None:
-    """Until nobody has the file open for writing, for it could not be executed till then (ETXTBSY).
+    """Wait until nobody has the file open for writing: till then it cannot be executed (ETXTBSY).
 
-    We have closed it. But a child that another thread forked meanwhile holds a copy of the descriptor until it executes
-    something. A read lease is given only on a file without writers (fcntl(2)); where there are no leases we do not wait.
+    This process has closed it. But a child that another thread forked meanwhile holds a copy of the descriptor until it
+    executes something. The kernel gives a read lease only on a file without writers (fcntl(2)); without leases we do not wait.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -358,7 +358,7 @@ def _wait_for_writers(path: bytes) -> None:
 
 
 def _copy_known(source: int, target: int, signature: Signature) -> bool:
-    """Copy a file that was verified; False if it is not, or no longer, the one that was."""
+    """Copy a verified file; False if it is not the file that was verified, or was changed meanwhile."""
     os.lseek(source, 0, os.SEEK_SET)
     copy_fd(source, target, signature.size)
     return Signature.of(os.fstat(source)) == signature

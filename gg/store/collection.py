@@ -1,18 +1,18 @@
 """Collection: drops objects that nobody needs, the longest unused first, until the store is young and small enough.
 
-*Needed* is what can be reached from the roots. The caller names them: the thunks of the placeholders in all workspaces, the
-reductions found for these, whatever else it wants kept. `references` says what an object leads to; the default one knows
-thunks (their groups, input blobs and the thunks they depend on), groups and reductions (their blobs). What is reached is never
-dropped, whatever its age and size. An object is as young as the youngest that leads to it, so what is dropped leaves nothing
-behind that leads to it: whoever finds a thunk in the store may rely on all that it names.
+An object is *needed* if it can be reached from the roots. The caller names the roots: the thunks of the placeholders in all
+workspaces, the reductions found for these, whatever else it wants kept. `references` says what an object leads to; the default
+one knows thunks (their groups, input blobs and the thunks they depend on), groups and reductions (their blobs). A needed object
+is never dropped, whatever its age and size. An object counts as being as young as the youngest object that leads to it, so
+nothing is left behind that leads to a dropped object: whoever finds a thunk in the store may rely on all that it names.
 
-Builds go on meanwhile. Whoever has put, got or asked for an object relies on it to the end of his session; the store notes that
-as a use, at least once in `FRESH_S` seconds (`gg.store.metadata`). So what was used within `grace_s` before the oldest
-session that is still open is spared, with all that it leads to. What is used between our look and our hand is told by the
-store, which drops only what is still unused (`drop_unused`); what that leads to is spared then too. New objects may name an old
-blob: they are read before each batch of blobs goes.
+Builds go on meanwhile. A session relies to its end on each object that it has put, got or asked for; the store notes that as a
+use, at least once in `FRESH_S` seconds (`gg.store.metadata`). So objects that were used within `grace_s` before the oldest open
+session began are spared, with all that they lead to. An object may be used after the collection has looked at it: the store
+drops only objects that are still unused (`drop_unused`), and what the others lead to is spared too. New objects may name an
+old blob: they are read before each batch of blobs is dropped.
 
-Whoever leads goes before what it leads to, and blobs last, so a collection that is killed leaves nothing that leads nowhere.
+An object is dropped before those that it leads to, and blobs last, so a killed collection leaves nothing that leads nowhere.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ class Collectable(Protocol):
         ...
 
     def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
-        """Delete objects, but for those that were used at `before` (seconds since the epoch) or later: the answer."""
+        """Delete objects, except those used at `before` (seconds since the epoch) or later. The answer is the deleted ones."""
         ...
 
     def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
-        """The objects, blobs aside, that were put since `mark` was given; and the mark of now. A mark below 0: no objects."""
+        """The present mark, and the objects, blobs aside, that were put since `mark`; none for a mark below 0."""
         ...
 
     def opened(self) -> float:
-        """When the oldest session that uses the store began, in seconds since the epoch; infinity when there is none else."""
+        """When the oldest other session that uses the store began, in seconds since the epoch; infinity when there is none."""
         ...
 
 
@@ -75,7 +75,7 @@ class CollectionReport:
 
 
 def references(key: Key, data: bytes) -> list[Key]:
-    """What an object leads to. What cannot be decoded leads nowhere: it is damaged, or made by a newer gg."""
+    """The objects that an object leads to. One that cannot be decoded leads nowhere: it is damaged, or made by a newer gg."""
     try:
         match key.kind:
             case Kind.THUNK:
@@ -110,7 +110,7 @@ def collect(
     dry_run: bool = False,
     now: float | None = None,
 ) -> CollectionReport:
-    """Drop what `roots` do not need: all that was last used more than `max_age_s` seconds ago, then the oldest until
+    """Drop objects that `roots` do not need: all that were last used more than `max_age_s` seconds ago, then the oldest until
     the whole store takes at most `max_bytes` (each None: no such limit). See the head of this module.
     """
     now = time.time() if now is None else now
@@ -137,7 +137,7 @@ def collect(
 def reach(
     store: Collectable, roots: Iterable[Key], references: FindReferences = references
 ) -> tuple[set[Key], tuple[Key, ...]]:
-    """All that the roots lead to, themselves included, and those of it (blobs aside) that the store does not hold."""
+    """All that the roots lead to, themselves included; and those objects among them, blobs aside, that the store does not hold."""
     return _Graph(store, references).reach(roots)
 
 
@@ -171,7 +171,7 @@ class _Graph:
         return reached, tuple(missing)
 
     def age(self) -> None:
-        """Let each object have been used when the last one that leads to it was."""
+        """Make each object as young as the youngest object that leads to it."""
         for key in self.ordered(self.stored):
             used = self.stored[key].used
             for target in self._targets.get(key, ()):
@@ -206,7 +206,7 @@ def _last_use(one: Stored) -> float:
 def _condemned(
     loose: list[Stored], size: int, now: float, max_age_s: float | None, max_bytes: int | None, before: float
 ) -> set[Key]:
-    """What has to go, of objects that are not needed, oldest first; of those of one age all or none."""
+    """The unneeded objects that must go, chosen oldest first; of objects of one age all or none."""
     condemned: set[Key] = set()
     last = None
     for one in sorted(loose, key=_last_use):
@@ -221,7 +221,7 @@ def _condemned(
 
 
 def _drop(store: Collectable, graph: _Graph, condemned: set[Key], before: float, mark: int) -> set[Key]:
-    """Drop what is condemned and still unused; the answer is what went."""
+    """Drop the condemned objects that are still unused. The answer is those that were dropped."""
     order = graph.ordered(condemned)
     dropped: set[Key] = set()
     for blobs in (False, True):

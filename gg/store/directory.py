@@ -8,9 +8,9 @@
   blobs/ab/…   blobs (`gg.store.blobfiles`)
   tmp/         files that are being written
 
-Several processes use one store at a time. Any of them may be killed at any moment: what `put` returned from is there,
-and what it did not is whole or absent; `tmp/` may hold a leftover, which `tidy` removes. A directory that cannot be
-written is a store that only reads. It lives on a local file system: SQLite's log needs memory shared between its users.
+Several processes use one store at a time. Any of them may be killed at any moment: if `put` had returned, its objects are
+there, and if not, each of them is whole or absent. `tmp/` may hold a leftover, which `tidy` removes. A directory that cannot
+be written is a store that only reads. A store must be on a local file system: SQLite's log needs memory shared between users.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from gg.store.blobfiles import BlobFiles
 from gg.store.metadata import Metadata
 
 VERSION = 1
-# A write that was begun longer ago than this is given up for dead, when others may be writing.
+# When others may be writing, a write that began longer ago than this counts as dead.
 _STALE_S = 24 * 3600.0
 _RANGE = struct.Struct("hhqqi4x")  # struct flock of fcntl(2)
 
@@ -75,7 +75,7 @@ class DirectoryStore:
         return found
 
     def peek(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        """Of objects that are no blobs: see `gg.store.collection.Collectable`."""
+        """See `gg.store.collection.Collectable`. Not for blobs."""
         return self._metadata.get(keys, peek=True)
 
     def drop_unused(self, keys: Sequence[Key], before: float) -> set[Key]:
@@ -102,7 +102,7 @@ class DirectoryStore:
         for key in blobs:
             self._blobs.put(key.digest, items[key])
         if others:
-            # After the blobs, so that whoever finds a reduction finds what it names.
+            # After the blobs, so that whoever finds a reduction also finds the blobs that it names.
             self._metadata.put({key: items[key] for key in others})
 
     def has(self, keys: Sequence[Key]) -> set[Key]:
@@ -181,13 +181,13 @@ class DirectoryStore:
 
 
 def _tell_opening(lock: int) -> None:
-    """Lock the byte whose place is the time, for as long as the descriptor is open: so a collection learns who began when."""
+    """Lock the byte whose position is the time, while the descriptor is open: so a collection learns when each session began."""
     with suppress(OSError):  # a file system without such locks
         fcntl.fcntl(lock, fcntl.F_OFD_SETLK, _RANGE.pack(fcntl.F_RDLCK, os.SEEK_SET, int(time.time()), 1, 0))
 
 
 def _oldest(lock: int) -> float:
-    """The earliest time of which somebody else holds the byte; infinity when nobody does."""
+    """The earliest time whose byte somebody else has locked; infinity when nobody has."""
     oldest, end = math.inf, int(time.time()) + 86400
     while end > 0:
         try:

@@ -1,7 +1,7 @@
 """How long thunks took and how much memory they used, remembered for the next build's priorities.
 
-Keyed by what a thunk makes, not by its id: an edited source has a new id and is likely to take as long as before. All of
-it is one record in the store, about 20 bytes a thunk.
+The key is what a thunk makes, not its id: with an edited source a thunk has a new id, but probably takes as long as before.
+All durations are one record in the store, about 20 bytes a thunk.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Durations:
         return LastUsage(found[0] / 1000, found[1] * _MEMORY_UNIT) if found else None
 
     def ran(self, thunk: Thunk, usage: Usage) -> None:
-        """Remember what an attempt took; how much memory before, if that is not known of this one."""
+        """Remember what an attempt took. If its memory is not known, the value from before stays."""
         before = None if usage.memory else self.of(thunk)
         memory = before.memory if before else usage.memory
         self._changed[_name(thunk)] = [usage.wall_ns // 1_000_000, memory // _MEMORY_UNIT]
 
     def flush(self) -> None:
-        """Add what is new to what the store holds by now; another process's figures for other thunks stay."""
+        """Add the new figures to those that the store holds by now; another process's figures for other thunks stay."""
         if self._changed:
             self._table = self._load() | self._changed
             self._store.put({_KEY: msgpack.packb([1, self._table])})

@@ -1,7 +1,8 @@
-"""How much a store has grown since its last collection, without a look at its objects.
+"""How much a store has grown since its last collection, told without looking at its objects.
 
-The file `grown` has a number of bytes on each line: first what the last collection left, then what each session has added. The
-sum is an estimate: objects that were dropped in another way stay counted, and a line added while the file is rewritten is lost.
+The file `grown` has a number of bytes on each line: first those that the last collection left, then those that each session
+added. The sum is an estimate: objects that were dropped in another way stay counted, and a line that is added while the file
+is rewritten is lost.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from contextlib import suppress
 
 
 def note(directory: bytes, size: int) -> None:
-    """A session has added so many bytes of blobs."""
+    """Note that a session has added `size` bytes of blobs."""
     with suppress(OSError):  # a full disk: nobody needs it
         fd = os.open(directory + b"/grown", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
@@ -21,7 +22,7 @@ def note(directory: bytes, size: int) -> None:
 
 
 def start_again(directory: bytes, size: int) -> None:
-    """A collection has left so many bytes."""
+    """Note that a collection has left `size` bytes."""
     aside = directory + b"/tmp/.gg-%d-grown" % os.getpid()
     with suppress(OSError):
         with open(aside, "wb") as file:
@@ -30,7 +31,7 @@ def start_again(directory: bytes, size: int) -> None:
 
 
 def is_over(directory: bytes, limit: int) -> bool:
-    """Whether it holds more than `limit` bytes, and has grown by a twentieth of that since it was collected."""
+    """Whether the store holds more than `limit` bytes, and has grown by a twentieth of that since its last collection."""
     try:
         with open(directory + b"/grown", "rb", buffering=0) as file:
             sizes = list(map(int, file.read().split()))

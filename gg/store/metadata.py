@@ -9,8 +9,8 @@ Write-ahead log, `synchronous=NORMAL`: a commit is one `write` to the log (about
 nothing that was committed. A power cut may lose the last commits and never mixes or halves them, for SQLite
 checksums the log and syncs it before it is copied into the database. A batch is one transaction: nobody sees half.
 
-Bytes that went bad in the file itself: what is content-addressed is checked by its digest whenever it is read, a
-record by 8 bytes of a digest over key and data at its end. What does not match is as good as missing. A database
+Bytes may go bad in the file itself. So a content-addressed object is checked by its digest whenever it is read, and a
+record by 8 bytes of a digest over key and data at its end. An object that does not match counts as missing. A database
 that SQLite cannot walk is a FormatError that says what to remove.
 """
 
@@ -36,18 +36,18 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS object (key BLOB PRIMARY KEY, data BLOB NOT NULL, used INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS verified (name BLOB PRIMARY KEY, boot BLOB NOT NULL, signature BLOB NOT NULL) WITHOUT ROWID;
 """
-# Writes nothing for an object that is there already and was used within an hour.
+# Writes nothing if the object is there already and was used within an hour.
 _PUT = """
 INSERT INTO object VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET data = excluded.data, used = excluded.used
 WHERE data IS NOT excluded.data OR used < excluded.used - 3600
 """
-_MARK = b"\xff"  # the key of what is no object
+_MARK = b"\xff"  # the key of the rows that are no objects
 _PUT_MARK = "INSERT OR REPLACE INTO object VALUES (?, '', ?)"
 _GET = "SELECT key, data, used FROM object WHERE key IN (%s)"
 _RECALL = "SELECT name, signature FROM verified WHERE boot = ? AND name IN (%s)"
 _PREFIXES = [bytes([kind]) for kind in Kind]
 _BUSY_S = 60.0
-FRESH_S = 3600  # who uses an object that was not used for so long notes that he does
+FRESH_S = 3600  # seconds; a use is noted if the last one was noted longer ago
 _MANY = 500
 _CHECK_SIZE = 8
 
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 
 def boot_id() -> bytes:
-    """Names the time since this machine was started; a random name where the kernel does not tell."""
+    """The kernel's name for the time since this machine was started; a random name if it gives none."""
     try:
         with open("/proc/sys/kernel/random/boot_id", "rb") as file:
             return file.read().strip()
@@ -75,7 +75,7 @@ class Metadata:
         self._verified: dict[bytes, Signature | None] = {}
 
     def get(self, keys: Sequence[Key], *, peek: bool = False) -> dict[Key, bytes]:
-        """What is there, and for the next hour at least. With `peek` that is no use of it."""
+        """The objects that are there; they stay for the next hour at least. With `peek` the question does not count as a use."""
         stale: list[Key] = []
         before = int(time.time()) - FRESH_S
         found: dict[Key, bytes] = {}
@@ -93,7 +93,7 @@ class Metadata:
         return found
 
     def _use(self, keys: Sequence[Key]) -> set[Key]:
-        """Note the use of objects; the answer is those that have been dropped meanwhile. Where it cannot be noted, none."""
+        """Note the use of objects. The answer is those that were dropped meanwhile; none if the use cannot be noted."""
         here: set[bytes] = set()
 
         def write(db: sqlite3.Connection) -> None:
@@ -102,7 +102,7 @@ class Metadata:
 
         try:
             self._change(write)
-        except StoreError:  # a full disk, say: it can be read all the same
+        except StoreError:  # a full disk, for example: the store can still be read
             return set()
         here.update(
             name for (name,) in self._rows("SELECT key FROM object WHERE key IN (%s)", [_name(k) for k in keys])
@@ -139,7 +139,7 @@ class Metadata:
         return used
 
     def news(self, mark: int) -> tuple[int, dict[Key, bytes]]:
-        """See `gg.store.collection.Collectable`. A mark is the number of a row that stays, so new ones have higher numbers."""
+        """See `gg.store.collection.Collectable`. A mark is the number of a row that stays, so new rows have higher numbers."""
         if self._read_only:
             return 0, {}
         if mark < 0:
@@ -189,13 +189,13 @@ class Metadata:
             try:
                 self.flush()
             except GGError:
-                pass  # only bookkeeping is held back: without it blobs are hashed once more
+                pass  # only bookkeeping is lost: blobs are hashed once more
             db, self._db = self._db, None
             if db is not None:
                 close(db, self._path)
 
     def _rows(self, query: str, names: Sequence[bytes], *before: object) -> list[Any]:
-        """The rows that `query` finds for the names, `before` being what it is told before those."""
+        """The rows that `query` finds for the names. `before`: the query's parameters in front of the names."""
         found: list[Any] = []
         for start in range(0, len(names), _MANY):
             part = names[start : start + _MANY]
@@ -208,7 +208,7 @@ class Metadata:
         self._run(lambda db: in_one_transaction(db, write))
 
     def _run(self, action: Callable[[sqlite3.Connection], T]) -> T | None:
-        """What `action` gives on the connection; None if this store only reads and there is no database."""
+        """The result of `action` on the connection; None if this store only reads and there is no database."""
         import sqlite3
 
         with self._lock:
@@ -229,7 +229,7 @@ class Metadata:
 
             if not os.path.exists(self._path):
                 return None
-            # Without a log there is nobody writing, and SQLite need not make the index file beside it.
+            # Without a log nobody is writing, and SQLite need not make the index file beside it.
             log = self._path + b"-wal"
             mode = "?mode=ro" if os.path.exists(log) and os.path.getsize(log) else "?immutable=1"
             location = "file:" + quote(self._path) + mode

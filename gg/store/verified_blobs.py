@@ -16,7 +16,7 @@ from gg.light.named import NamedTuple
 from gg.store.metadata import Metadata
 
 EXECUTABLE = b"x"
-"""ends the name of a blob's executable variant; a name is a blob's digest otherwise."""
+"""The suffix of an executable variant's name. Without it the name is the blob's digest."""
 
 
 class VerifiedBlob(NamedTuple):
@@ -40,9 +40,9 @@ class VerifiedBlobs:
         return b"%s/%s/%s%s" % (self._directory, digits[:2], digits, b".x" if len(name) > DIGEST_SIZE else b"")
 
     def get(self, name: bytes) -> VerifiedBlob | None:
-        """The file of that name, its bytes known to be right; None if it is missing or damaged.
+        """The file of that name, if its bytes are known to be right; None if it is missing or damaged.
 
-        One `stat` for a file that was verified before: the local engine asks this of each input of each thunk.
+        It takes one `stat` for a file that was verified before: the local engine asks for each input of each thunk.
         """
         known = self._known.get(name)
         path = self.file(name) if known is None else known.path
@@ -59,7 +59,7 @@ class VerifiedBlobs:
         return self._verify(name, path)
 
     def prefetch(self, names: list[bytes]) -> None:
-        """Ask for what was verified earlier in one query, ahead of many questions."""
+        """Load with one query what is remembered of these names, before many calls of `get`."""
         names = [name for name in names if name not in self._known]
         if len(names) > 1:
             recalled = self._notes.recall(names)
@@ -68,14 +68,14 @@ class VerifiedBlobs:
                 self._known[name] = None if signature is None else VerifiedBlob(self.file(name), signature)
 
     def recalled(self, name: bytes) -> VerifiedBlob | None:
-        """What was verified of that name, if anything was; the file may have changed since."""
+        """What was verified under that name, if anything; the file may have changed since."""
         if name not in self._known:
             signature = self._notes.recall([name]).get(name)
             self._known[name] = None if signature is None else VerifiedBlob(self.file(name), signature)
         return self._known[name]
 
     def learn(self, name: bytes, path: bytes, signature: Signature) -> VerifiedBlob:
-        """The file with this signature has the right bytes."""
+        """Note that the file with this signature has the right bytes."""
         known = self._known[name] = VerifiedBlob(path, signature)
         self._notes.remember(name, signature)
         return known

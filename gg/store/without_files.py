@@ -1,4 +1,4 @@
-"""What a store has to say of files that it does not have: its objects are somewhere else than on this disk."""
+"""The answers about files of a store that has none: its objects are not on this disk."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Admission:
     def __init__(self, cpus: int, memory: int) -> None:
         self.cpus = cpus
         self.memory = memory
-        self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # whose turn is next comes first
+        self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # the owner whose turn is next comes first
         self._running: dict[Hashable, _Task] = {}
         self._shares: dict[Hashable, _Share] = {}
         self._least = 0.0  # what the owner had had whose task started last
@@ -88,7 +88,7 @@ class Admission:
         self._forget_idle(now)
 
     def remove(self, id: Hashable) -> bool:
-        """Forget a task that waits; False if it does not."""
+        """Forget a task that waits. False if it does not wait."""
         for owner, tasks in list(self._waiting.items()):
             for task in tasks:
                 if task.id == id:

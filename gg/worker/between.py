@@ -1,13 +1,13 @@
-"""What lies between two commands on one worker: nothing of the first is there for the second.
+"""Cleans up between two commands on one worker, so that the second finds nothing of the first.
 
-Both are of one user, as the worker itself is, and may be hostile: a path map shows a command its inputs and is no wall. On
-Lambda there is no root, there are no namespaces, and no filter for system calls. What that leaves, and all of this rests on:
+Both run as one user, as the worker itself does, and may be hostile: a path map shows a command its inputs and is no wall. On
+Lambda there is no root, there are no namespaces, and no filter for system calls. Everything here rests on three facts:
 
   - A process cannot look into one that is not dumpable (`gg.worker.hidden`), and cannot leave its tree.
-  - When all others are dead nobody is there to undo what is done now. So first all processes end, then all else is put back.
-  - A file's ctime cannot be set. What was not changed since it was seen to be right is right (`gg.worker.disk_cache`).
+  - When all other processes are dead, nobody can undo what is done now. So first all processes end, then the rest is put back.
+  - A file's ctime cannot be set. A file that was right and was not changed since is right (`gg.worker.disk_cache`).
 
-What cannot be put back ends the environment (`Spoilt`), and with it the request of whoever did that.
+  If something cannot be put back, the environment ends (`Spoilt`), and with it the request that caused it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gg.worker.kernel_keys import Keys
 from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable, shared
 
-_EXTENSIONS = "/opt/extensions"  # of which Lambda has begun processes before this one
+_EXTENSIONS = "/opt/extensions"  # programs here were started by Lambda before this process
 
 
 class Spoilt(Exception):
@@ -30,11 +30,11 @@ class Spoilt(Exception):
 
 
 class Between:
-    """Of one worker. Made before the first command."""
+    """The cleaner of one worker. Make it before the first command."""
 
     def __init__(self, directory: str, *, alone: bool) -> None:
-        """`directory` is the worker's own. `alone`: nobody else of this user is, or will be, at work on this host, so that
-        processes, directories for all and shared memory may be cleared of everything.
+        """`directory` is the worker's own. `alone`: no other process of this user works, or will work, on this host, so all
+        processes, shared directories and shared memory of the user may be cleared.
         """
         hidden.hide()
         self._alone = alone and os.getuid() != 0
@@ -43,19 +43,19 @@ class Between:
         self._places = list(shared(directory)) if self._alone else []
         if self._alone and not os.path.isdir(_EXTENSIONS):
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(-1, signal.SIGKILL)  # Lambda starts a process that has ended again, and what it left may live
+                os.kill(-1, signal.SIGKILL)  # Lambda starts an ended process again; its children may still live
 
     def keep(self, *places: Writable) -> None:
-        """Restore these too, from now on."""
+        """Restore these directories too, from now on."""
         self._places += places
 
     def end(self) -> None:
-        """Have no process left of what ran; nothing that it has written may be looked at before. Spoilt."""
+        """End every process of the command. Nothing that it wrote may be looked at before. Spoilt."""
         if not end_descendants(everybody=self._alone):
             raise Spoilt("processes that cannot be ended")
 
     def restore(self) -> None:
-        """Have all as it was. Spoilt."""
+        """Put everything back as it was. Spoilt."""
         self.end()
         if not self._limits.restored():
             raise Spoilt("limits that cannot be raised again")

@@ -1,17 +1,17 @@
-"""A worker's objects on disk: files named by digest, the least recently used removed when they come to too much.
+"""A worker's objects on disk: files named by digest. The least recently used are removed when there are too many bytes.
 
-A file is written aside, and renamed once its bytes have been hashed and found right: what is in the cache was verified.
-Nothing is believed of an earlier process: the directory is emptied at the start. For one thread, but for `put`.
+A file is written aside, and renamed once its bytes have been hashed and found right, so everything in the cache was verified.
+Files of an earlier process are not believed: the directory is emptied at the start. For one thread, except `put`.
 
-Commands run as the user who owns these files, and may change them. So after each (`doubt`) an object counts only if inode,
-ctime and size are those that it had when it was known to be right, else it goes, whatever was changed: bytes, mode, times, or what
-else the file system lets one note on a file. A ctime that the next change might share says nothing (`gg.core.ticks`): then it is
-hashed anew.
+Commands run as the user who owns these files, and may change them. So after each command (`doubt`) an object counts only if
+inode, ctime and size are those that it had when it was known to be right. Otherwise it is removed, whatever was changed: bytes,
+mode, times, or anything else that can be noted on a file. A ctime that the next change might share proves nothing
+(`gg.core.ticks`): then the file is hashed anew.
 
 An executable is a file of its own, `HEX.x`: a mode belongs to the file, and an assembler's input must not look like a
 program because another thunk executes the same bytes.
 
-What is in a `LayerObjects` is here from the start: it is used where it stands, counts nothing, and is never removed.
+Objects of a `LayerObjects` are here from the start: they are used where they are, do not count, and are never removed.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from gg.light.named import NamedTuple
 from gg.store.base import Key, Kind
 from gg.worker.layer_objects import LayerObjects
 
-_SHARE = 0.8  # of what the file system has, for all objects together
+_SHARE = 0.8  # of the file system's room, for all objects together
 
 
 class Cache:
-    """Objects by key. `limit` in bytes; 0 for most of what the file system has now. `layer`: what is here besides."""
+    """Objects by key. `limit` in bytes; 0 for most of the file system's present room. `layer`: further objects."""
 
     def __init__(self, directory: str, limit: int = 0, layer: LayerObjects | None = None) -> None:
         shutil.rmtree(directory, ignore_errors=True)
@@ -51,17 +51,17 @@ class Cache:
         self._sizes: OrderedDict[str, int] = OrderedDict()  # by file name, the least recently used first
         self._total = 0
         self._aside = 0
-        self._sound: dict[str, _Seen] = {}  # what is right since the last command, and as what
-        self._doubted: dict[str, _Seen] = {}  # what was right before it
-        self._foreign: set[str] = set()  # another coordinator's
+        self._sound: dict[str, _Seen] = {}  # files checked since the last command, with their signatures
+        self._doubted: dict[str, _Seen] = {}  # files that were right before the last command
+        self._foreign: set[str] = set()  # files of another coordinator
         self.evicted = 0
 
     def place(self, file: File) -> str:
-        """Where the bytes of a declared file are or will be. Always the same for a file."""
+        """The path where the bytes of a declared file are or will be. It is always the same for a file."""
         return self._at(f"{file.blob.digest.hex()}.x" if file.executable else file.blob.digest.hex())
 
     def have(self, key: Key, executable: bool = False) -> bool:
-        """Whether it is here; if so it counts as used now."""
+        """Whether the object is here. If so, it counts as used now."""
         name = _name(key) + ".x" if executable else _name(key)
         if name in self._sizes and self._right(name):
             self._sizes.move_to_end(name)
@@ -69,27 +69,27 @@ class Cache:
         return self._layer.find(name) is not None
 
     def doubt(self) -> None:
-        """A command ran that may have changed any of this."""
+        """Check every file anew from now on: a command ran that may have changed any of them."""
         self._doubted.update(self._sound)
         self._sound = {}
 
     def names(self) -> Collection[bytes]:
-        """What belongs into the directory, and is no directory itself or the like."""
+        """The names of the regular files that belong into the directory."""
         return {os.fsencode(name) for name in list(self._sizes) if _is_file(f"{self._directory}/{name}")}
 
     def disown(self) -> None:
-        """All that is here is another coordinator's from now on, but for what is put again."""
+        """Another coordinator asks now: mark all files here as foreign. A file that is put again is no longer foreign."""
         self._foreign = set(self._sizes)
 
     def remove_foreign(self, needed: Iterable[Key]) -> None:
-        """Remove what is another coordinator's, but for what is `needed`: who names a digest has seen the bytes."""
+        """Remove the foreign files, except those `needed`: whoever names a digest has seen the bytes."""
         kept = {_name(key) for key in needed}
         for name in [each for each in self._foreign if each.removesuffix(".x") not in kept]:
             self._drop(name)
         self._foreign = set()
 
     def _right(self, name: str) -> bool:
-        """Whether the file is as it was when it was known to have the right bytes; else it goes."""
+        """Whether the file is as it was when it was known to have the right bytes. If not, it is removed."""
         known = self._sound.get(name)
         if known and known.settled:
             return True
@@ -111,11 +111,11 @@ class Cache:
             return file.read()
 
     def put(self, key: Key, data: bytes) -> None:
-        """Keep an object; FormatError if these are not its bytes. From any thread."""
+        """Keep an object. FormatError if these are not its bytes. From any thread."""
         self.put_parts(key, (data,))
 
     def put_parts(self, key: Key, parts: Iterable[bytes]) -> None:
-        """Keep an object that comes in parts; FormatError if these are not its bytes. From any thread."""
+        """Keep an object that comes in parts. FormatError if these are not its bytes. From any thread."""
         name = _name(key)
         if self._layer.find(name) or self._layer.find(name + ".x"):
             return
@@ -137,7 +137,7 @@ class Cache:
         self._note(name, size)
 
     def ready(self, key: Key, executable: bool, both: bool = False) -> bool:
-        """Whether an object is here, made of its other form if need be, which is kept only if `both` are wanted."""
+        """Whether an object is here in this form, made of its other form if need be. That one is kept only if `both` are wanted."""
         if self.have(key, executable):
             return True
         plain, program = _name(key), _name(key) + ".x"
@@ -158,7 +158,7 @@ class Cache:
         return True
 
     def trim(self, needed: Iterable[Key], room: int = 0) -> None:
-        """Remove what was not used for longest until `room` more bytes are within the limit; never what is `needed`."""
+        """Remove the objects unused for longest until `room` more bytes fit. Those `needed` are never removed."""
         most = self.limit - room
         if self._total <= most:
             return
@@ -172,7 +172,7 @@ class Cache:
 
     @property
     def layered(self) -> bool:
-        """Whether something is here from the start."""
+        """Whether a layer has objects here from the start."""
         return self._layer.there
 
     @property
@@ -210,7 +210,7 @@ class Cache:
 
 
 class _Seen(NamedTuple):
-    """What changes when a file is changed. `settled`: in whatever moment that is."""
+    """A file's signature, which changes with the file. `settled`: any change from now on is sure to change it."""
 
     inode: int
     ctime_ns: int
@@ -231,7 +231,7 @@ def _is_file(path: str) -> bool:
 
 
 def _has_its_bytes(path: str, name: str) -> bool:
-    """Whether a file has the bytes that its name tells, and the mode."""
+    """Whether a file has the bytes and the mode that its name says."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         info = os.fstat(fd)
@@ -246,7 +246,7 @@ def _name(key: Key) -> str:
 
 
 def _write_aside(path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
-    """How many bytes were written, and their digest."""
+    """Write a new file. Returns the number of bytes and their digest."""
     hasher, size = blake3(), 0
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o444)
     try:
@@ -262,6 +262,6 @@ def _write_aside(path: str, parts: Iterable[bytes]) -> tuple[int, bytes]:
 
 
 def room(directory: str) -> int:
-    """Bytes of objects that the file system has room for."""
+    """How many bytes of objects the file system has room for."""
     found = os.statvfs(directory)
     return int(found.f_bavail * found.f_frsize * _SHARE)

@@ -1,7 +1,7 @@
-"""Objects from S3, for a worker: packs and blobs by ranged, concurrent, signed requests of the standard library alone.
+"""Fetches objects from S3 for a worker: packs and blobs, by ranged, concurrent, signed requests of the standard library alone.
 
-Of a pack whose index is not known yet, the tail is read, or all of it if it is small. What is wanted of it is then fetched in
-ranges, several at once; if that is most of it, all of it is, and kept. What is in no pack stands by itself.
+If a pack's index is not known yet, its tail is read, or the whole pack if it is small. The wanted members are then fetched in
+ranges, several at once; if they are most of the pack, the whole pack is fetched and kept. Other objects stand by themselves.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from gg.worker.disk_cache import Cache
 T = TypeVar("T")
 
 _AT_ONCE = 8
-_UNPACKING = threading.Semaphore(2)  # a processor or two is there, and memory for a few blocks
+_UNPACKING = threading.Semaphore(2)  # there are a processor or two, and memory for a few blocks
 _BATCH = 8 << 20
 _SMALL_PACK = 2 << 20
-_MOST = 0.6  # share of a pack from which on all of it is fetched
+_MOST = 0.6  # if more than this share of a pack is wanted, all of it is fetched
 _SPAN = 4 << 20
-_LARGE = 8 << 20  # bytes of a member from which on it is written as it comes, a range at a time
+_LARGE = 8 << 20  # bytes; a larger member is written as it comes, a range at a time
 _LARGE_SPAN = 16 << 20
 _TRIES = 4
 _PAUSE_S = 0.1
 _TIMEOUT_S = 30.0
 _PART = 1 << 20
-_MOST_OBJECT = 1 << 30  # bytes: of what a request names only the digest, somebody else may have put any number
+_MOST_OBJECT = 1 << 30  # bytes; a request names only the digest, and somebody else may have put an object of any size
 
 
 class S3:
@@ -57,11 +57,11 @@ class S3:
         self.requests = self.puts = 0
 
     def connect(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> Objects:
-        """What one request of the coordinator names."""
+        """The source of objects for one request of a coordinator."""
         return Objects(self, place, packs)
 
     def each(self, work: Callable[[T], None], items: Collection[T]) -> None:
-        """Do `work` for all, several at once; the first exception, when all are over."""
+        """Do `work` for all, several at once. Raises the first exception when all are over."""
         futures: list[Future[None]] = [self._pool.submit(work, item) for item in items]
         errors = [error for future in futures if (error := future.exception()) is not None]
         if errors:
@@ -85,7 +85,7 @@ class S3:
             if span is not None and status == 200:
                 data = data[span[0] : span[1]]
             return data
-        if status in (403, 404, 416):  # 403 is what S3 says of a missing object to whoever may not list
+        if status in (403, 404, 416):  # S3 answers 403 for a missing object if the asker may not list
             return None
         raise OSError(f"S3 answers {status} for {name}")
 
@@ -99,7 +99,7 @@ class S3:
             raise OSError(f"S3 answers {status} when {name} is put")
 
     def _has_bytes(self, place: BucketLocation, name: str, data: bytes) -> bool:
-        """Whether the object that is there has these bytes and no more: somebody may have put others under this name."""
+        """Whether the object that is there has exactly these bytes: somebody may have put others under this name."""
         for start in range(0, len(data) + 1, _LARGE_SPAN):
             part = data[start : start + _LARGE_SPAN]
             if (self.get(place, name, (start, start + _LARGE_SPAN)) or b"") != part:
@@ -125,7 +125,7 @@ class S3:
     def _once(
         self, place: BucketLocation, method: str, name: str, headers: dict[str, str], body: bytes, most: int
     ) -> tuple[int, bytes]:
-        """Status and body, of which no more than `most` bytes and one are read."""
+        """Status and body. Of the body at most one byte more than `most` is read."""
         url, path = self._where(place, name)
         connection = self._connection(url)
         sent = {"Host": urlsplit(url).netloc, **headers}
@@ -140,7 +140,7 @@ class S3:
         answer = connection.getresponse()
         data = answer.read(most + 1)
         if len(data) > most:
-            self._drop()  # what is left of it is nobody's
+            self._drop()  # the rest of the body is not wanted
         return answer.status, data
 
     def _where(self, place: BucketLocation, name: str) -> tuple[str, str]:
@@ -183,7 +183,7 @@ class S3:
 
 
 class Objects:
-    """The source of one request."""
+    """The source of objects for one request."""
 
     def __init__(self, s3: S3, place: BucketLocation, packs: tuple[PackReference, ...]) -> None:
         self._s3 = s3
@@ -200,7 +200,7 @@ class Objects:
         return self._s3.puts - self._begun[1]
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put those of `keys` that can be had into the cache, and what comes with them. OSError."""
+        """Put the objects of `keys` that can be had into the cache, with those that come along. OSError."""
         wanted = set(keys)
         left = self._open_all(wanted, cache)
         parts: list[Callable[[], None]] = []
@@ -215,8 +215,8 @@ class Objects:
         self._s3.each(lambda key: self._fetch_alone(key, cache), alone)
 
     def _open_all(self, wanted: set[Key], cache: Cache) -> set[Key]:
-        """Know what is in the packs; what of `wanted` is not here yet. Where a layer has the toolchain, the small packs,
-        which are taken whole, have all that is left more often than not: then nobody asks for the others' indexes."""
+        """Read the packs' indexes, and return the keys of `wanted` that are not here yet. Small packs come first and are fetched
+        whole. Where a layer has the toolchain, they mostly hold all the rest, and then the other indexes are not read."""
         unknown = [pack for pack in self._packs if self._s3.index(pack.digest) is None]
         small = [pack for pack in unknown if pack.size <= _SMALL_PACK] if cache.layered else []
         self._s3.each(lambda pack: self._open(pack, cache), small)
@@ -227,7 +227,7 @@ class Objects:
         return left
 
     def _open(self, pack: PackReference, cache: Cache) -> None:
-        """Know what is in a pack; a small one is taken whole. One that is gone or damaged is left out."""
+        """Read a pack's index; a small pack is fetched whole. One that is gone or damaged is left out."""
         name = pack_name(pack.digest)
         whole = pack.size <= _SMALL_PACK
         span = None if whole else (pack.size - pack.tail, pack.size)
@@ -244,7 +244,7 @@ class Objects:
 
     @staticmethod
     def _chosen(pack: PackReference, index: Index, wanted: set[Key], cache: Cache) -> list[Key]:
-        """All of a pack if most of it is wanted and there is room for it."""
+        """The members to fetch: those wanted, or the whole pack if most of it is wanted and there is room."""
         size = sum(block.length for block in index.blocks_of(wanted))
         whole = size >= _MOST * pack.size and _size(index) <= cache.room
         return [key for key in index.members if not cache.have(key)] if whole else list(wanted)
@@ -252,7 +252,7 @@ class Objects:
     def _parts(
         self, pack: PackReference, index: Index, keys: Collection[Key], cache: Cache
     ) -> Iterator[Callable[[], None]]:
-        """What is to be done for these members, the large ones first."""
+        """The jobs that fetch these members, large members first."""
         small = [key for key in keys if index.members[key].size < _LARGE]
         for key in sorted(set(keys) - set(small), key=lambda k: -index.members[k].size):
             yield partial(self._fetch_large, pack, index, key, cache)
@@ -260,14 +260,14 @@ class Objects:
             yield partial(self._fetch_range, pack, index, span, found, cache)
 
     def _fetch_large(self, pack: PackReference, index: Index, key: Key, cache: Cache) -> None:
-        """One member, without ever having it in memory. One that is damaged is left out."""
+        """Fetch one member without holding it in memory. A damaged one is left out."""
         try:
             cache.put_parts(key, self._opened(pack, index, key))
         except FormatError:
             pass
 
     def _opened(self, pack: PackReference, index: Index, key: Key) -> Iterator[bytes]:
-        """A member's bytes, a block at a time; FormatError where one is damaged or gone."""
+        """A member's bytes, a block at a time. FormatError if a block is damaged or gone."""
         member = index.members[key]
         for start, end in index.spans([key], most=_LARGE_SPAN):
             data = self._s3.get(self._place, pack_name(pack.digest), (start, end)) or b""
@@ -291,7 +291,7 @@ class Objects:
         if data is not None:
             try:
                 cache.put(key, data)
-            except FormatError:  # damaged: as good as not there
+            except FormatError:  # damaged: it counts as missing
                 pass
 
     @staticmethod
@@ -313,12 +313,12 @@ def _size(index: Index) -> int:
 
 
 def _ranges(index: Index, keys: Collection[Key]) -> list[tuple[tuple[int, int], Collection[Key]]]:
-    """What to fetch, and the members to take out of it."""
+    """The ranges to fetch, each with the members to take out of it."""
     spans = index.spans(keys, most=_SPAN)
     if len(spans) == 1:
         return [(spans[0], keys)]
     by_span: list[list[Key]] = [[] for _ in spans]
-    for key in keys:  # a member that goes over the end of a range is fetched by itself, with all its blocks
+    for key in keys:  # a member that crosses the end of a range is fetched by itself
         blocks = index.blocks_of([key])
         for span, found in zip(spans, by_span, strict=True):
             if blocks and span[0] <= blocks[0].start < span[1]:
@@ -331,7 +331,7 @@ def _ranges(index: Index, keys: Collection[Key]) -> list[tuple[tuple[int, int], 
 
 
 def _batches(index: Index, keys: Collection[Key]) -> Iterator[list[Key]]:
-    """Members in the order of the stream, so many at a time that their blocks are few megabytes: memory is dear here."""
+    """Members in the order of the stream, in batches of a few megabytes of blocks: memory is scarce here."""
     batch: list[Key] = []
     size = 0
     for key in sorted(keys, key=lambda k: index.members[k].start):

@@ -1,7 +1,7 @@
-"""What Lambda calls: an event that is a request in base64, and a reply the same way.
+"""The function that Lambda calls: the event is a request in base64, and so is the reply.
 
-Lambda hands over JSON and wants JSON, so bytes travel as one string. What the module makes when it is imported is made
-while the environment starts, which has a whole processor whatever the function's memory.
+Lambda hands over JSON and wants JSON, so bytes travel as one string. Objects are made when the module is imported, because a
+starting environment has a whole processor, whatever the function's memory.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gg.worker.serve import Worker
 _RESERVE = 192 << 20  # bytes of the function's memory for the interpreter and the runtime
 _MARGIN_S = 1.5  # to answer before the platform ends the environment
 
-_taken = take(CREDENTIALS)  # the role's: no command finds them
+_taken = take(CREDENTIALS)  # the role's credentials; taken, so that no command finds them
 _credentials = Credentials(*[_taken[name] for name in CREDENTIALS[:3]])
 _s3 = S3(lambda: _credentials, os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "")
 _memory = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "0")) << 20
@@ -27,7 +27,7 @@ _worker = Worker("/tmp/gg", _s3.connect, memory=max(0, _memory - _RESERVE), laye
 
 
 class Context(Protocol):
-    """What of Lambda's context object is used."""
+    """The part of Lambda's context object that is used."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 

@@ -1,7 +1,7 @@
-"""Keeps a worker to itself. What it runs is of the same user, so only the kernel's own rules stand between them.
+"""Hides a worker from its commands. They run as the same user, so only the kernel's own rules protect the worker.
 
-After `hide` nobody of that user reads this process's memory, environment or descriptors: it is not dumpable, so its files
-in /proc are root's. What a command leaves running, whatever it did to get away, becomes a child of this process.
+After `hide` no process of that user can read this process's memory, environment or descriptors: it is not dumpable, so its
+files in /proc are root's. Every process that a command leaves, whatever it did to get away, becomes a child of this process.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
 
 
 def hide() -> None:
-    """Close this process off, and have what descends from it stay below it. OSError where the kernel does not do that."""
+    """Close this process off, and keep its descendants below it. OSError if the kernel cannot do that."""
     libc = ctypes.CDLL(None, use_errno=True)
     for option, value in ((_SET_DUMPABLE, 0), (_SET_CHILD_SUBREAPER, 1)):
         if libc.prctl(option, value, 0, 0, 0):
             raise OSError(ctypes.get_errno(), "prctl")
-    libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # refused on Lambda, where no program gives anybody more rights
+    libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)  # refused on Lambda, but there no program gives more rights anyway
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with suppress(AttributeError, ValueError):  # POSIX message queues outlive who made them, and nobody can list them
+    with suppress(AttributeError, ValueError):  # POSIX message queues outlive their makers, and nobody can list them
         resource.setrlimit(resource.RLIMIT_MSGQUEUE, (0, 0))
 
 
 def take(names: Collection[str] = CREDENTIALS) -> dict[str, str]:
-    """The values of these variables, which are in the environment no more; /proc/PID/environ has nothing of them either."""
+    """Take these variables out of the environment and /proc/PID/environ, and return their values."""
     taken = {name: os.environ.pop(name, "") for name in names}
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     start, end = int(fields[_ENV_START]), int(fields[_ENV_END])

@@ -1,7 +1,7 @@
-"""Who a worker is to those who connect to it: a certificate of its own making, and a token.
+"""A worker's identity for those who connect to it: a certificate of its own making, and a token.
 
 Both are made once and kept in a directory that only the worker's user can read. The *key* that a user pastes holds the
-certificate's SHA-256 and the token: it says whom to believe, and is what lets one in.
+certificate's SHA-256, by which the user knows the worker, and the token, by which the worker lets the user in.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Identity(NamedTuple):
 
 
 def load_identity(directory: str, *, renew: bool = False) -> Identity:
-    """The identity that is kept in `directory`, made if there is none or it is to be another. StoreError, SetupError."""
+    """The identity kept in `directory`. A new one is made if there is none, or with `renew`. StoreError, SetupError."""
     certificate, private, token = (
         os.path.join(directory, name) for name in ("certificate.pem", "private.pem", "token")
     )
@@ -68,7 +68,7 @@ def _make(certificate: str, private: str, token: str) -> None:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))  # clocks differ, and nobody looks: the pin is what counts
+        .not_valid_before(now - datetime.timedelta(days=1))  # clocks differ; nobody checks this, only the pin counts
         .not_valid_after(now + datetime.timedelta(days=365 * _YEARS))
         .sign(key, hashes.SHA256())
     )

@@ -9,7 +9,7 @@ _REMOVE = 0  # IPC_RMID
 
 
 def remove_all() -> None:
-    """Remove all that this user may remove. Not where others of this user are at work."""
+    """Remove all that this user may remove. Not for hosts where other processes of this user work."""
     for kind in ("shm", "sem", "msg"):
         with suppress(OSError), open(f"/proc/sysvipc/{kind}", "rb") as file:
             lines = file.read().splitlines()[1:]

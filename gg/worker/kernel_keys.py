@@ -1,4 +1,4 @@
-"""The kernel's keys, which outlive the processes that added them, for whoever of this user looks for them."""
+"""The kernel's keys, which outlive the processes that added them and can be read by any process of the user."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _NONE = frozenset({errno.ENOSYS, errno.EPERM, errno.ENOKEY, errno.EKEYREVOKED, e
 
 
 class Keys:
-    """Of this user. Made before the first command, it gives this process a session of its own."""
+    """The keys of this user. Make it before the first command: it gives this process a session of its own."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._there = self._libc.syscall(_CALL, _JOIN, None) >= 0
 
     def cleared(self) -> bool:
-        """Whether there is no key in any ring, now that they have been emptied."""
+        """Empty all rings. True if no key is left in any of them."""
         if not self._there:
             return True
         rings = [*_RINGS]

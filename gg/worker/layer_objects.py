@@ -1,7 +1,7 @@
 """Objects that came with the environment: files in a directory that nobody can write to, named as in the worker's cache.
 
-They are used where they stand, so what is wanted of them needs neither a request nor room. Their bytes are hashed when they
-are first asked for, and never again: nobody pays for what is not used, and what is damaged is as good as not there.
+They are used where they are, so they need neither requests nor room. An object's bytes are hashed when it is first asked for,
+and never again, so unused objects cost nothing. A damaged object counts as missing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class LayerObjects:
         self.damaged = 0
 
     def find(self, name: str) -> str | None:
-        """Where this object stands; None if it is not here, for a name always the same answer."""
+        """The path of this object; None if it is not here. The answer for a name is always the same."""
         place = self._sound.get(name)
         if place is None and self._unseen:
             with self._lock:

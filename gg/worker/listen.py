@@ -1,8 +1,8 @@
 """A worker that coordinators connect to: TLS with a certificate that they know, a token, and frames (`gg.wire.frames`).
 
-Nothing is done for a connection before its token was found right. What a coordinator has asked for ends with its
-connection. Objects that are not here are asked of the coordinator whose request needs them, and outputs that are too big
-for a reply go back the same way.
+Nothing is done for a connection before its token was found right. A coordinator's requests end with its connection. The worker
+asks the coordinator whose request needs them for objects that are not here, and sends outputs back to it that are too big for
+a reply.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ T = TypeVar("T")
 _HELLO_S = 10.0
 _STRANGERS = 64  # connections that have not shown a token yet
 _ANSWER_S = 120.0  # how long a coordinator may take to send an object on
-_PARTS = 64  # of objects, that have come and are not on disk yet
+_PARTS = 64  # parts of objects that have come and are not on disk yet
 _TAKEN = frozenset({FrameKind.RUN, FrameKind.CANCEL, FrameKind.OBJECT, FrameKind.BYE, FrameKind.BEAT})
 _MOST_WAITING = 100_000  # requests of one coordinator
 
 
 class Listener:
-    """Serves coordinators. In one event loop. `say(text)` is told who comes and goes."""
+    """Serves coordinators in one event loop. `say(text)` reports who comes and goes."""
 
     def __init__(self, slots: Slots, token: bytes, welcome: Welcome, say: Callable[[str], None]) -> None:
         self._slots = slots
@@ -43,13 +43,13 @@ class Listener:
         self._leaving = False
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
-        """Listen; the port. OSError."""
+        """Start to listen, and return the port. OSError."""
         self._server = await asyncio.start_server(self._connected, host or None, port, ssl=context, limit=1 << 20)
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
     async def leave(self, seconds: float) -> None:
-        """Take nothing more, let what runs end for so long, give back the rest, and close."""
+        """Take no more requests, let the running ones end for `seconds`, give back the rest, and close."""
         self._leaving = True
         if self._server is not None:
             self._server.close()
@@ -66,14 +66,14 @@ class Listener:
             if name is not None:
                 await self._serve(reader, writer, name)
         except (OSError, EOFError, FormatError, TimeoutError):
-            pass  # it has gone, or speaks something else
+            pass  # the client has gone, or speaks another protocol
         except asyncio.CancelledError:
             pass  # the loop ends
         finally:
             writer.close()
 
     async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
-        """Who this is; None for whoever may not come in."""
+        """Check the token of a new connection. Returns the coordinator's name, or None if it may not come in."""
         if self._strangers >= _STRANGERS:
             return None
         self._strangers += 1
@@ -102,7 +102,7 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         connection = _Connection(self._slots, reader, writer)
         self._connections.add(connection)
-        if name:  # who only asks what there is gives none
+        if name:  # a client that only asks what there is gives no name
             self._say(f"{name} ({_peer(writer)}) has come")
         beating = asyncio.get_running_loop().create_task(connection.beat())
         try:
@@ -140,7 +140,7 @@ class _Connection:
     # In the loop
 
     async def serve(self) -> None:
-        """Do what it asks for, until it goes."""
+        """Serve the coordinator's requests until it goes."""
         while True:
             frame = await self._read()
             match frame.kind:
@@ -172,7 +172,7 @@ class _Connection:
         try:
             memory = decode_request(request).limits.memory
         except FormatError:
-            memory = 0  # whoever handles it says what is wrong
+            memory = 0  # whoever handles the request reports the error
 
         def started() -> None:
             self._loop.call_soon_threadsafe(self.send_soon, FrameKind.STARTED, number)
@@ -188,7 +188,7 @@ class _Connection:
         self.send_soon(FrameKind.BACK if reply is None else FrameKind.REPLY, number, reply or b"")
 
     def send_soon(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
-        """From the loop."""
+        """Send a message soon. Call it in the loop."""
         if not self._over:
             task = self._loop.create_task(self._send_quietly(kind, number, data))
             self._sending.add(task)
@@ -198,7 +198,7 @@ class _Connection:
         try:
             await self.send(kind, number, data)
         except OSError:
-            pass  # who reads will notice
+            pass  # the reader will notice
 
     async def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         for frame in frames.encode_frames(kind, number, data):
@@ -215,7 +215,7 @@ class _Connection:
         await self._writer.drain()
 
     async def flush(self) -> None:
-        """Have all sent that was to be sent, if it takes what is sent."""
+        """Wait until everything is sent, if the coordinator still takes it."""
         if self._sending:
             await asyncio.wait(list(self._sending), timeout=_HELLO_S)
 
@@ -228,7 +228,7 @@ class _Connection:
         self._writer.close()
 
     def end(self) -> None:
-        """It has gone: whoever waits for it is told."""
+        """The coordinator has gone: answer everything that waits for it with an error."""
         self._over = True
         for question in self._questions.values():
             while question.full():
@@ -247,7 +247,7 @@ class _Connection:
             raise OSError("the coordinator does not answer") from error
 
     async def ask(self, need: bytes) -> int:
-        """Put a question; its number."""
+        """Send a question, and return its number."""
         self._last_question += 1
         number = self._last_question
         self._questions[number] = asyncio.Queue(_PARTS)
@@ -257,7 +257,7 @@ class _Connection:
         return number
 
     async def part(self, number: int) -> bytes:
-        """The next part of what answers a question."""
+        """The next part of the answer to a question."""
         found = await self._questions[number].get()
         if found is None:
             raise OSError("the coordinator has gone")
@@ -265,7 +265,7 @@ class _Connection:
 
     async def forget(self, number: int) -> None:
         question = self._questions.pop(number, None)
-        while question is not None and not question.empty():  # whoever waits to put something there goes on
+        while question is not None and not question.empty():  # so that a sender that waits for room goes on
             question.get_nowait()
 
 
@@ -277,7 +277,7 @@ class _Coordinator:
         self._number = number
 
     def lend(self, need: bytes) -> Iterator[bytes]:
-        """Pass a question on, and what answers it. OSError."""
+        """Pass a question on to the coordinator, and pass the parts of its answer back. OSError."""
         call = self._connection.call
         left = len(frames.decode_need(need))
         number = call(self._connection.ask(need), _ANSWER_S)
@@ -290,5 +290,5 @@ class _Coordinator:
             call(self._connection.forget(number), _ANSWER_S)
 
     def put_part(self, output: bytes, *, last: bool) -> None:
-        """Pass a part of an output on. OSError."""
+        """Pass a part of an output on to the coordinator. OSError."""
         self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, output, last=last), _ANSWER_S)

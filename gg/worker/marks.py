@@ -1,5 +1,5 @@
-"""What can be written on a file or a directory besides bytes, mode and times: extended attributes, and the file system's flags
-(`chattr`), by which one command could tell the next one something, or hinder it.
+"""The marks on a file or directory other than bytes, mode and times: extended attributes, and the file system's flags
+(`chattr`). One command could use them to tell the next one something, or to hinder it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from gg.light.named import NamedTuple
 
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602  # FS_IOC_GETFLAGS, FS_IOC_SETFLAGS
-_OWN = 0x628380CF  # those that an owner may set: s u c S d A D T C P x F
+_OWN = 0x628380CF  # the flags that an owner may set: s u c S d A D T C P x F
 _KERNELS = ("security.", "system.nfs", "system.cifs")
 
 
@@ -21,12 +21,12 @@ class Marks(NamedTuple):
 
 
 def marks(fd: int) -> Marks:
-    """Those that are on it."""
+    """The marks on a file."""
     return Marks(tuple(sorted(name for name in _attributes(fd) if not name.startswith(_KERNELS))), _flags(fd) & _OWN)
 
 
 def unmark(fd: int, was: Marks) -> bool:
-    """Whether it has the marks that it had, those that are new taken off."""
+    """Take new marks off. True if the file then has the marks that it had."""
     for name in marks(fd).attributes:
         if name not in was.attributes:
             os.removexattr(fd, name)
@@ -44,7 +44,7 @@ def _attributes(fd: int) -> list[str]:
 
 
 def _flags(fd: int) -> int:
-    """0 where the file system has none."""
+    """The file system's flags; 0 if it has none."""
     try:
         return int(struct.unpack("=Ixxxx", fcntl.ioctl(fd, _GET_FLAGS, bytes(8)))[0])
     except OSError:

@@ -1,7 +1,7 @@
-"""Is this machine about to be taken away? What a spot instance is told by its metadata service (IMDSv2).
+"""Tells whether this machine is about to be taken away: a spot instance's metadata service (IMDSv2) says so.
 
 Two minutes before an interruption, as far as AWS can, `spot/instance-action` says what will be done; a recommendation to
-rebalance comes earlier, if at all. Elsewhere than on EC2 nobody answers, and nobody is asked again.
+rebalance comes earlier, if at all. Elsewhere than on EC2 no service answers, and it is not asked again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Notices:
         self._until = 0.0
 
     def there(self) -> bool:
-        """Whether there is such a service at all."""
+        """Whether there is such a service."""
         try:
             return bool(self._have_token())
         except (OSError, http.client.HTTPException):
             return False
 
     def look(self) -> str:
-        """Why this machine is to be left, for people; empty if nothing was said. Trouble says nothing."""
+        """Why work should leave this machine, for people; empty if there is no notice, or the service does not answer."""
         try:
             action = self._get(_ACTION)
             if action is not None:
@@ -49,7 +49,7 @@ class Notices:
             return ""
 
     def _get(self, path: str) -> bytes | None:
-        """None for what is not there."""
+        """The text at `path`; None if there is none."""
         for _ in range(2):
             status, body = self._ask("GET", path, {"X-aws-ec2-metadata-token": self._have_token()})
             if status == 200:

@@ -1,4 +1,4 @@
-"""Having what a task reads: from the cache, from the request itself, else from where the request says."""
+"""Brings the objects that a task reads: from the cache, from the request itself, else from the place that the request names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gg.worker.disk_cache import Cache
 
 
 class ObjectSource(Protocol):
-    """Where objects come from that are not here, and where big outputs go."""
+    """The source of objects that are not here, and the destination of big outputs."""
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put those of `keys` that can be had into the cache, and what comes with them. Trouble is an OSError."""
+        """Put the objects of `keys` that can be had into the cache, with those that come along. OSError for trouble."""
         ...
 
     def put_file(self, key: Key, path: str) -> None:
@@ -26,12 +26,12 @@ class ObjectSource(Protocol):
 
     @property
     def requests(self) -> int:
-        """How many requests were made for it."""
+        """How many requests it has made."""
         ...
 
     @property
     def puts(self) -> int:
-        """How many of those put an object."""
+        """How many of its requests put an object."""
         ...
 
 
@@ -48,7 +48,7 @@ class Nowhere:
 
 
 class Absent(Exception):
-    """Objects that are in no place that is known."""
+    """Objects that are in no known place."""
 
     def __init__(self, keys: Collection[Key]) -> None:
         super().__init__(f"{len(keys)} of its inputs are nowhere to be found")
@@ -76,14 +76,14 @@ class InputFetcher:
         self.here = 0
 
     def put(self, objects: Sequence[tuple[int, bytes]]) -> None:
-        """What came with the request. Its digests are computed, so it is what it is."""
+        """Keep the objects that came with the request. Their digests are computed here, so their names are right."""
         from blake3 import blake3
 
         for kind, data in objects:
             self._cache.put(Key(Kind(kind), blake3(data).digest()), data)
 
     def bring(self, ids: tuple[GroupId, ...], own: Collection[File], source: ObjectSource) -> Collection[Key]:
-        """Have the groups, all files in them and the task's own; the keys of all. Absent for what cannot be had."""
+        """Bring the groups, all files in them, and the task's own files; returns all keys. Absent for objects that are nowhere."""
         files = (*own, *self._grouped(ids, source))
         wanted = {(blob_key(f.blob), f.executable) for f in files}
         both = {key for key, executable in wanted if executable and (key, False) in wanted}
@@ -113,7 +113,7 @@ class InputFetcher:
         return known
 
     def _bring_groups(self, ids: Sequence[GroupId], source: ObjectSource) -> None:
-        """A level of the graph at a time; in practice all of them come in one pack with the first."""
+        """Bring one level of the graph at a time. In practice all levels come in one pack with the first."""
         seen: set[GroupId] = set()
         wanted = list(dict.fromkeys(ids))
         while wanted:

@@ -1,10 +1,10 @@
-"""Takes the network from this process and all that descend from it, for good: a seccomp filter, in classic BPF.
+"""Takes the network from this process and its descendants, for good: a seccomp filter, in classic BPF.
 
-No thunk has a network by contract: in a jail there is none. A slot of a worker needs none itself, since the worker's front brings
-it all that it lacks; so what it runs reaches neither the instance's metadata service nor any other port. Sockets of the same
-machine with a name in a file system (AF_UNIX) are left. What outlives every process and has no place in a file system is taken
-too: System V's shared memory, semaphores and queues, POSIX's queues, the kernel's keys. Other slots run beside this one, so nobody
-could tell whose such a thing is; and no compiler needs one. AWS Lambda lets nobody install a filter.
+By contract no thunk has a network: in a jail there is none. A slot of a worker needs none itself, since the worker's front brings
+everything that it lacks. So a command in a slot reaches neither the instance's metadata service nor any other port. Sockets of the
+same machine with a name in a file system (AF_UNIX) are still allowed. The filter also forbids what outlives every process and has
+no place in a file system: System V's shared memory, semaphores and queues, POSIX's queues, the kernel's keys. Other slots run
+beside this one, so nobody could tell whose such an object is; and no compiler needs one. AWS Lambda lets nobody install a filter.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # BPF_LD|W|ABS, JMP|
 _NUMBER, _ARCH, _DOMAIN = 0, 4, 16  # in struct seccomp_data
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _UNIX = 1
-_IO_URING_SETUP = 425  # makes sockets that no filter sees
-_X32 = 0x40000000  # numbers of x86-64's calls for pointers of 32 bits
+_IO_URING_SETUP = 425  # io_uring makes sockets that no filter sees
+_X32 = 0x40000000  # marks x86-64's system calls with 32-bit pointers
 
 
 class _Machine(NamedTuple):
-    """`outliving`: the calls of System V's shared memory, semaphores and queues, of POSIX's queues, and of keys."""
+    """A processor's system calls. `outliving`: those for System V's shared memory, semaphores, queues, POSIX's queues, keys."""
 
     audit: int
     socket: int
@@ -40,9 +40,7 @@ _MACHINES = {
 
 
 def go_offline() -> bool:
-    """Whether there is no way out of this machine any more, for the thread that calls and whoever it begins. False where the
-    kernel takes no filter.
-    """
+    """Install the filter for the calling thread and everything that it starts. False if the kernel takes no filter."""
     machine = _MACHINES.get(platform.machine())
     if machine is None or not no_new_privileges():
         return False
@@ -54,12 +52,12 @@ def go_offline() -> bool:
 
 
 def no_new_privileges() -> bool:
-    """Whether no program gives this thread, and whoever it begins, any right that it has not: what a filter asks for."""
+    """Have no program give this thread and its children more rights; filters require that. False if the kernel refuses."""
     return not ctypes.CDLL(None).prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _program(machine: _Machine) -> bytes:
-    """An array of `struct sock_filter`. Calls by other conventions, for which numbers mean something else, are none."""
+    """The filter, an array of `struct sock_filter`. It refuses calls by other conventions, in which numbers mean something else."""
     return b"".join(
         [
             _op(_LOAD, _ARCH),

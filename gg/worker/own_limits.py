@@ -1,4 +1,4 @@
-"""What other processes of the same user may change of this one: its limits, its priority, its processors."""
+"""The properties of this process that others of the same user may change: its limits, its priority, its processors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LIMITS = tuple(sorted({value for name, value in vars(resource).items() if name.
 _IO_PRIORITY = {"x86_64": (251, 252), "aarch64": (30, 31)}.get(platform.machine())  # ioprio_set, ioprio_get
 _OF_A_PROCESS = 1
 _TRIES, _PAUSE_S = 4, 0.05
-_FILES = ("oom_score_adj", "coredump_filter", "autogroup")  # in /proc/self; what this process starts has the same
+_FILES = ("oom_score_adj", "coredump_filter", "autogroup")  # in /proc/self; children inherit them
 
 
 class _Thread(NamedTuple):
@@ -27,7 +27,7 @@ class _Thread(NamedTuple):
 
 
 class OwnLimits:
-    """As it was when this was made. Threads that begin later count as the one that makes it."""
+    """Remembers the properties at the moment it is made. Later threads should have those of the thread that makes it."""
 
     def __init__(self) -> None:
         self._libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +38,7 @@ class OwnLimits:
         }
 
     def restored(self) -> bool:
-        """Whether all is as it was, put back where need be. What was lowered for good cannot be."""
+        """Put the properties back. True if all are as they were; False if one was lowered for good."""
         for each, was in zip(_LIMITS, self._limits, strict=True):
             if resource.getrlimit(each) != was:
                 with suppress(OSError, ValueError):
@@ -61,7 +61,7 @@ class OwnLimits:
                 if _IO_PRIORITY:
                     self._libc.syscall(_IO_PRIORITY[0], _OF_A_PROCESS, thread, was.io)
             return self._of(thread) == was
-        except ProcessLookupError:  # it is over
+        except ProcessLookupError:  # the thread is over
             return True
 
     def _of(self, thread: int) -> _Thread:
@@ -75,10 +75,10 @@ class OwnLimits:
 
 
 def _word(path: str) -> str:
-    """What is in the file, as it may be written there. Nothing is in autogroup's where this process is in none."""
+    """The value in the file, in the form in which it can be written. autogroup's is empty if the process is in none."""
     with suppress(OSError):
         text = Path(path).read_text().split()
-        return ("0x" if path.endswith("filter") else "") + text[-1] if text else ""  # autogroup's is the last
+        return ("0x" if path.endswith("filter") else "") + text[-1] if text else ""  # autogroup's value is the last
     return ""
 
 
@@ -88,5 +88,5 @@ def _is_written(path: str, word: str) -> bool:
             Path(path).write_text(word)
         if _word(path) == word:
             return True
-        time.sleep(_PAUSE_S)  # a group's priority may be set every tenth of a second
+        time.sleep(_PAUSE_S)  # the kernel lets a group's priority be set every tenth of a second
     return False

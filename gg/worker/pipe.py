@@ -1,6 +1,6 @@
 """A worker over a pipe: `python -m gg.worker.pipe DIRECTORY [--alone]` reads requests from its standard input and answers on
-its standard output, each with its length in front, four bytes in network order. There is no store: all is in the requests.
-`--alone`: no other process of this user is to live on this host.
+its standard output, each with its length in front, four bytes in network order. There is no store: requests hold all objects.
+`--alone`: no other process of this user may live on this host.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _LENGTH = struct.Struct("!I")
 
 
 def serve(directory: str, requests: BinaryIO, replies: BinaryIO, *, alone: bool = False) -> None:
-    """Until the input ends, or Spoilt."""
+    """Serve until the input ends, or Spoilt."""
     worker = Worker(directory, alone=alone)
     while head := requests.read(_LENGTH.size):
         data = worker.handle(requests.read(*_LENGTH.unpack(head)))

@@ -92,7 +92,7 @@ class QueueWorker:
         self._tasks = [self._loop.create_task(work) for work in (self._hear(), self._beat())]
 
     async def leave(self, seconds: float) -> None:
-        """Take nothing more, let what runs end for so long, give back the rest, and have all of that said."""
+        """Take no more jobs, let the running ones end for `seconds`, give back the rest, and send all answers."""
         self._leaving = True
         self._tasks[0].cancel()
         self._look_again()
@@ -197,7 +197,7 @@ class QueueWorker:
             source.outbox.finish_with(message.handle)
             return
         known = self._taken.get(job.id)
-        if known is not None:  # it was delivered twice; the newer handle is the one that counts
+        if known is not None:  # the job was delivered twice; the newer handle counts
             known.handle = message.handle
             return
         self._taken[job.id] = taken = _Taken(message, job, source)
@@ -250,7 +250,7 @@ class QueueWorker:
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
-        """Keep the jobs that are here from others, and say to who waits that they are at work."""
+        """Keep the jobs here hidden from others, and tell the coordinators that they are being done."""
         while True:
             await asyncio.sleep(_BEAT_S)
             kept: dict[str, list[str]] = {}

@@ -1,5 +1,5 @@
-"""What slots lack, from the bucket that their requests name: one cache on disk for all slots, and the credentials on this side
-alone, where no command finds them.
+"""Gives slots the objects that they lack, from the bucket that their requests name. There is one cache on disk for all slots,
+and only this side has the credentials, where no command finds them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _KINDS = {int(kind): kind for kind in Kind}
 
 
 class SharedObjects:
-    """The objects of this machine's slots. `cache` bytes, 0 for most of what there is room for."""
+    """The objects of this machine's slots, up to `cache` bytes; 0 for most of the room there is."""
 
     def __init__(
         self, directory: str, credentials: Callable[[], Credentials], endpoint: str = "", cache: int = 0
@@ -32,7 +32,7 @@ class SharedObjects:
         self._s3 = S3(credentials, endpoint)
 
     def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> S3Relay:
-        """For one request."""
+        """The relay for one request."""
         return S3Relay(self, self._s3.connect(place, packs))
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class SharedObjects:
 
 
 class S3Relay:
-    """For one slot at a time."""
+    """The relay to S3, for one slot at a time."""
 
     def __init__(self, bucket: SharedObjects, objects: Objects) -> None:
         self._bucket = bucket
@@ -48,7 +48,7 @@ class S3Relay:
         self._writing: dict[bytes, str] = {}
 
     def lend(self, need: bytes) -> Iterator[bytes]:
-        """The parts of the objects that are asked for. OSError."""
+        """The parts of the objects that a question asks for. OSError."""
         keys = [Key(_KINDS[kind], digest) if kind in _KINDS else None for kind, digest in frames.decode_need(need)]
         cache = self._bucket.cache
         with self._bucket.lock:

@@ -3,11 +3,11 @@
     worker = Worker("/tmp/gg", connect)
     reply = worker.handle(request)
 
-Everything that can go wrong with a request is in its reply; what escapes as an exception is a fault of the worker itself,
-and `Spoilt` says that its process must end. Requests are handled one after the other, as Lambda gives them to one environment.
+Everything that can go wrong with a request is told in its reply. An exception is a fault of the worker itself, and `Spoilt`
+says that its process must end. Requests are handled one after the other, as Lambda gives them to one environment.
 
-Between two tasks nothing of the first is left (`gg.worker.between`). Who asks is told apart too: when another coordinator
-does, what this worker has of the former one goes, but for what the new one names by its digest.
+Between two tasks nothing of the first is left (`gg.worker.between`). Coordinators are kept apart too: when another one asks,
+the worker removes the objects of the former one, except those that the new one names by their digests.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ from gg.worker.objects import Absent, GroupObjects, InputFetcher, Nowhere, Objec
 from gg.worker.writable import Writable
 
 _COMPRESS_FROM = 512  # bytes
-_OWN = (b"objects", b"run", b"libraries")  # what is in a worker's directory
+_OWN = (b"objects", b"run", b"libraries")  # the entries of a worker's directory
 
 Connect = Callable[[BucketLocation, tuple[PackReference, ...]], ObjectSource]
 StopEvent = threading.Event
@@ -78,7 +78,7 @@ _CANCELLED = Refused(Fault.CANCELLED, "cancelled")
 
 @dataclass(slots=True)
 class _Books:
-    """What one request has come to so far."""
+    """What is known of one request so far: times, outputs, room."""
 
     begun: int = field(default_factory=time.monotonic_ns)
     spans: list[Span] = field(default_factory=list)
@@ -100,7 +100,7 @@ class _Books:
 
 
 class Worker:
-    """One environment, and this process's only purpose. `connect` gives the source for what a request names.
+    """One environment, and this process's only purpose. `connect` gives the source of the objects that a request names.
 
     `memory`: bytes that commands may use. `layer`: a directory of objects that came with it. `alone`: see `Between`.
     """
@@ -131,12 +131,12 @@ class Worker:
             Writable(libraries, lambda: self._runner.libraries()),
             *[Writable(path, keeps) for path, keeps in self._runner.scratch().items()],
         )
-        self._between.restore()  # what an earlier process has left
+        self._between.restore()  # removes what an earlier process has left
         self._name = os.urandom(8).hex()
         self._requests = 0
 
     def _begin(self, coordinator: bytes) -> None:
-        """Serve this one, and know nothing of any other."""
+        """Begin to serve this coordinator, with nothing known of any other."""
         self._coordinator = coordinator
         self._groups = PlacedGroups(GroupObjects(self._cache), self._cache.place)
         self._inputs = InputFetcher(self._cache, self._groups)
@@ -154,8 +154,8 @@ class Worker:
         source: ObjectSource | None = None,
         stop: StopEvent | None = None,
     ) -> bytes:
-        """The reply to one request. `seconds`: how long there is until the platform ends this environment. `source`: where
-        objects are that the request needs, if the request itself does not say. `stop`: set before `cancel` is called.
+        """The reply to one request. `seconds`: the time until the platform ends this environment. `source`: where the request's
+        objects are, if the request itself does not say. `stop`: set before `cancel` is called.
         """
         self._stop = stop
         try:
@@ -178,7 +178,7 @@ class Worker:
         return encode_reply(Reply(who, results, tuple(books.spans), use, codec, objects), data)
 
     def cancel(self) -> None:
-        """End the command of the request that is being handled, and those of its later tasks. From another thread."""
+        """End the running command of the current request, and skip its later tasks. From another thread."""
         self._runner.kill()
 
     def close(self) -> None:
@@ -248,7 +248,7 @@ class Worker:
             self._forget()
 
     def _forget(self) -> None:
-        """Have nothing left of a command that ran. Spoilt."""
+        """Remove everything that a command has left. Spoilt."""
         self._between.restore()
         try:
             self._runner.doubt()
@@ -285,11 +285,11 @@ class Worker:
     def _keep(
         self, ran: RunResult, thunk: Thunk, limits: Limits, source: _Counted, books: _Books
     ) -> dict[SandboxPath, Made]:
-        """Put what was written where the coordinator finds it: into the reply, or into the store."""
+        """Put the outputs where the coordinator finds them: into the reply, or into the store."""
         made: dict[SandboxPath, Made] = {}
         seen: set[BlobId] = set()
         for path, (place, executable) in ran.written.items():
-            if os.stat(place).st_size > self._cache.limit:  # it has holes: nobody wrote all of it
+            if os.stat(place).st_size > self._cache.limit:  # a sparse file: nobody wrote so many bytes
                 raise TooMuch(f"its output {os.fsdecode(path)} has more bytes than there is room for")
             blob = hash_file(place)
             made[path] = Made(blob, executable)
@@ -306,13 +306,13 @@ class Worker:
                 raise OSError(f"{place} changed while it was read")
             books.outputs.append(data)
             books.room -= blob.size
-            self._cache.put(blob_key(blob), data)  # a link may come here next
+            self._cache.put(blob_key(blob), data)  # the next task may be a link of it
         else:
             source.put_file(blob_key(blob), place)
 
 
 class _Counted:
-    """A source, and how much came from it."""
+    """A source that counts what comes from it."""
 
     def __init__(self, source: ObjectSource) -> None:
         self._source = source

@@ -1,7 +1,7 @@
 """A worker as a service: it listens, or reads a queue, until it is told to leave or has had nothing to do for long enough.
 
-SIGTERM and SIGINT have it leave: it takes nothing more, lets what runs end for a while, and gives back the rest. A second one
-ends it at once. On a spot instance the notice of an interruption, or a recommendation to rebalance, is as good as SIGTERM.
+On SIGTERM or SIGINT it leaves: it takes no more requests, lets the running ones end for a while, and gives back the rest. A second
+signal ends it at once. On a spot instance the notice of an interruption, or a recommendation to rebalance, counts as SIGTERM.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LOOK_S = 1.0
 
 class WorkerOptions(NamedTuple):
     """`host`, `port`: where to listen; port 0 for any. `queue`: a queue's name or URL to read instead; `region`: where it is.
-    `idle`: seconds without work after which it ends, 0 for never. `grace`: how long what runs may take when it is to leave.
-    `metadata`: the address of the metadata service to ask for notices. `exposed`: also where this kernel cannot keep what runs
+    `idle`: seconds without work after which it ends, 0 for never. `grace`: how long running requests may take when it leaves.
+    `metadata`: the address of the metadata service to ask for notices. `exposed`: serve even if this kernel cannot keep commands
     from the network.
     """
 
@@ -46,7 +46,7 @@ class WorkerOptions(NamedTuple):
 
 
 class Taker(Protocol):
-    """What takes work."""
+    """A part that takes work: it listens, or reads a queue."""
 
     async def leave(self, seconds: float) -> None: ...
 
@@ -55,8 +55,8 @@ Say = Callable[[str], None]
 
 
 def run(options: WorkerOptions, identity: Identity | None, ready: Callable[[int], None], say: Say) -> None:
-    """Serve until the end; `ready(port)` is called once it listens. UsageError when it cannot listen there; SetupError where the
-    kernel has not what keeps thunks in.
+    """Serve until the end. `ready(port)` is called once it listens. UsageError when it cannot listen there; SetupError if the
+    kernel cannot wall thunks in.
 
     With an `identity` it listens, without one it reads the queue.
     """
@@ -134,7 +134,7 @@ async def _reading(options: WorkerOptions, slots: Slots, say: Say) -> Taker:
 
 
 async def _watch(options: WorkerOptions, told: asyncio.Event, say: Say) -> None:
-    """Leave when the machine is about to be taken away."""
+    """Have the worker leave when the machine is about to be taken away."""
     if not options.metadata:
         return
     loop, notices = asyncio.get_running_loop(), Notices(options.metadata)
@@ -149,7 +149,7 @@ async def _watch(options: WorkerOptions, told: asyncio.Event, say: Say) -> None:
 
 
 def _told_to_leave() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT."""
+    """An event that the first SIGTERM or SIGINT sets."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -1,4 +1,4 @@
-"""A slot's process as seen from the worker that has it: requests go in, what it asks for is passed on, replies come out."""
+"""The worker's side of a slot's process: it sends requests in, passes the slot's questions on, and takes replies."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _CANCEL_S = (
 
 
 class SlotDied(Exception):
-    """The process is gone, and its command is why."""
+    """The slot's process has died, because of its command."""
 
 
 class Relay(Protocol):
-    """Who has what a slot lacks."""
+    """Has the objects that a slot lacks, and takes its outputs."""
 
     def lend(self, need: bytes) -> Iterator[bytes]:
-        """The parts of objects, as `gg.wire.frames.encode_object` makes them, for a question. OSError."""
+        """Answer a question with the parts of objects, as `gg.wire.frames.encode_object` makes them. OSError."""
         ...
 
     def put_part(self, output: bytes, *, last: bool) -> None:
-        """Take a part of an output, as `encode_output` makes it. OSError."""
+        """Take a part of an output, encoded by `encode_output`. OSError."""
         ...
 
 
@@ -49,11 +49,11 @@ class SlotFront:
         self._process: subprocess.Popen[bytes] | None = None
         self._sending = threading.Lock()
         self._number = 0
-        self._handling = 0  # the request's number, until it is answered
+        self._handling = 0  # the number of the request that is not answered yet
         self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY})
 
     def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
-        """The reply. SlotDied; OSError when it cannot be started, or trouble of the relay."""
+        """Handle a request, and return the reply. SlotDied; OSError when the slot cannot be started, or the relay has trouble."""
         process = self._process or self._start()
         self._number += 1
         self._handling = self._number
@@ -66,13 +66,13 @@ class SlotFront:
             self._end()
             raise SlotDied from None
         except BaseException:
-            self._end()  # it may wait for what will never come
+            self._end()  # the slot may wait for an object that will never come
             raise
         finally:
             self._handling = 0
 
     def cancel(self) -> None:
-        """Have it end the request that it handles; it answers all the same, or is ended itself. From any thread."""
+        """End the current request. The slot answers it all the same, or is ended itself. From any thread."""
         if number := self._handling:
             watch = threading.Timer(_CANCEL_S, self._kill_if_handling, (number,))
             watch.daemon = True
@@ -90,7 +90,7 @@ class SlotFront:
 
     @property
     def pid(self) -> int:
-        """0 when there is none."""
+        """The number of the slot's process; 0 when there is none."""
         return self._process.pid if self._process else 0
 
     def _serve(self, process: subprocess.Popen[bytes], relay: Relay) -> bytes:
@@ -113,7 +113,7 @@ class SlotFront:
         try:
             return read_frame(process.stdout, _TAKEN)
         except FormatError:
-            return None  # a command has got hold of the stream: as good as dead
+            return None  # a command has got hold of the stream: the slot counts as dead
 
     def _send(self, encoded: list[bytes]) -> None:
         process = self._process
@@ -139,14 +139,14 @@ class SlotFront:
         return process
 
     def _end(self) -> None:
-        """Have the process gone, and all that it has left."""
+        """End the process, and every process that it has left."""
         process, self._process = self._process, None
         if process is None:
             return
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(OSError):
-            process.stdin.close()  # it ends what runs, and then itself
+            process.stdin.close()  # the slot ends its command, and then itself
         try:
             process.wait(_END_S)
         except subprocess.TimeoutExpired:
@@ -156,8 +156,8 @@ class SlotFront:
 
 
 def end_strays(keep: set[int], seconds: float = _END_S) -> None:
-    """End the children of this process that are not to be kept: what a slot that died has left running. This process must be
-    a subreaper.
+    """End the children of this process that are not in `keep`: processes that a dead slot has left. This process must be a
+    subreaper.
     """
     end = time.monotonic() + seconds
     while (strays := _children() - keep) and time.monotonic() < end:

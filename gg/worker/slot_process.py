@@ -1,10 +1,10 @@
 """One slot of a worker, as a process: `python -m gg.worker.slot_process DIRECTORY MEMORY CACHE [--exposed]`.
 
 It takes requests one after the other on its standard input and answers on its standard output, in frames as between a
-coordinator and a worker (`gg.wire.frames`): RUN, CANCEL and OBJECT come, WELCOME (once, when it is ready), NEED, OUTPUT and
-REPLY go. So a command can at most end the slot that runs it, and it is known which one it was. When its input ends, all that
-runs is ended. Before anything else it puts up its walls (`gg.worker.walls`); where it cannot, it ends without a word, unless what
-it runs may be `--exposed`.
+coordinator and a worker (`gg.wire.frames`): RUN, CANCEL and OBJECT come in; WELCOME (once, when it is ready), NEED, OUTPUT and
+REPLY go out. So a command can at most end the slot that runs it, and the worker knows which command it was. When the input ends,
+the running command is ended. The slot first puts up its walls (`gg.worker.walls`). If it cannot, it ends without a word, unless
+its commands may be `--exposed`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FilePart = tuple[int, bytes | None, bool]
 
 
 def read_frame(stream: IO[bytes], taken: frozenset[FrameKind]) -> Frame | None:
-    """The next frame; None at the end. FormatError."""
+    """The next frame, or None at the end. FormatError."""
     head = stream.read(frames.HEAD.size)
     if len(head) < frames.HEAD.size:
         return None
@@ -44,7 +44,7 @@ def read_frame(stream: IO[bytes], taken: frozenset[FrameKind]) -> Frame | None:
 
 
 class SlotServer:
-    """Serves whoever is at the other end of the two streams."""
+    """Serves the process at the other end of the two streams."""
 
     def __init__(self, worker: Worker, requests: BinaryIO, replies: BinaryIO) -> None:
         self._worker = worker
@@ -59,7 +59,7 @@ class SlotServer:
         self._parts: queue.Queue[FilePart] = queue.Queue(_PARTS)
 
     def serve(self) -> None:
-        """Until the input ends, which ends the process."""
+        """Serve until the input ends; then the process ends."""
         threading.Thread(target=self._hear, daemon=True).start()
         self.send(FrameKind.WELCOME, 0, b"")
         while True:
@@ -72,7 +72,7 @@ class SlotServer:
             self.send(FrameKind.REPLY, number, reply)
 
     def send(self, kind: FrameKind, number: int, data: bytes, *, last: bool | None = None) -> None:
-        """A message, or, where it is told whether it is the last, a frame of one."""
+        """Send a message or, if `last` is given, one frame of a message."""
         whole = (
             frames.encode_frames(kind, number, data) if last is None else [frames.one(kind, number, data, last=last)]
         )
@@ -104,7 +104,7 @@ class SlotServer:
         elif frame.number == self._question:
             self._parts.put(frames.decode_object(frame.data))
 
-    # For the source
+    # For `_Front`
 
     def ask(self, keys: Sequence[Key]) -> None:
         self._question += 1
@@ -117,7 +117,7 @@ class SlotServer:
             raise OSError("objects that were asked for do not come") from None
 
     def forget(self) -> None:
-        """No part of the last question is wanted any more."""
+        """Drop further parts of the last answer: nobody wants them any more."""
         self._question += 1
         while not self._parts.empty():
             self._parts.get()
@@ -127,7 +127,7 @@ class SlotServer:
 
 
 class _Front:
-    """Where objects come from that are not here, and big outputs go."""
+    """The worker's front, as the source of missing objects and the destination of big outputs."""
 
     requests = puts = 0  # of S3
 
@@ -135,7 +135,7 @@ class _Front:
         self._slot = slot
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put those of `keys` that it has into the cache. OSError."""
+        """Put the objects of `keys` that the front has into the cache. OSError."""
         for at in range(0, len(keys), _AT_ONCE):
             some = keys[at : at + _AT_ONCE]
             self._slot.ask(some)
@@ -150,7 +150,7 @@ class _Front:
         if first[0] is not None:
             parts = self._parts(index, first)
             cache.put_parts(key, parts)
-            for _ in parts:  # it was there
+            for _ in parts:  # an object that is here already
                 pass
 
     def _parts(self, index: int, part: tuple[bytes | None, bool]) -> Iterator[bytes]:
@@ -180,12 +180,12 @@ class _Front:
 
 
 def main(directory: str, memory: int, cache: int, *, exposed: bool) -> None:
-    """Serve on the standard streams, which nothing else gets to write to."""
+    """Serve on the standard streams. Nothing else can write to them."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(2, 1)
-    if NO_FILTER in put_up(directory) and not exposed:  # before there is a second thread
+    if NO_FILTER in put_up(directory) and not exposed:  # before a second thread exists
         sys.exit(SetupError.exit_code)
     SlotServer(Worker(directory, memory=memory, cache=cache), requests, replies).serve()
 

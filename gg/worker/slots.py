@@ -3,8 +3,8 @@
     slots = Slots("/var/cache/gg", cpus=8, memory=16 << 30)
     slots.submit(SlotRequest(connection, 7, request, memory, relay, started, done))
 
-Each work is answered once, by `done`: with a reply, or with None when it is given back because the machine leaves or its
-owner has gone. `done` and `started` are called from the threads of the slots, and must not wait.
+Each request is answered once, by `done`: with a reply, or with None if it is given back because the machine leaves or the
+request's owner has gone. `done` and `started` are called from the threads of the slots, and must not wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gg.worker.admission import Admission
 from gg.worker.disk_cache import room
 from gg.worker.slot_front import Relay, SlotDied, SlotFront, end_strays
 
-_DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say what it needs
+_DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say how much it needs
 _END_S = 10.0
 
 
@@ -43,7 +43,7 @@ class SlotRequest(NamedTuple):
 
 
 class Handler(Protocol):
-    """What a slot needs of its process."""
+    """The part of `SlotFront` that is used here."""
 
     @property
     def pid(self) -> int: ...
@@ -61,8 +61,8 @@ _Id = tuple[Hashable, int]
 
 
 class Slots:
-    """`cpus` requests at once in `memory` bytes; `cache` bytes of objects, 0 for most of what the file system has. `exposed`:
-    also where this kernel cannot wall slots in. `make`: who handles them in one slot, which has a directory of its own.
+    """Runs `cpus` requests at once in `memory` bytes, with `cache` bytes of objects, 0 for most of the file system's room.
+    `exposed`: even if this kernel cannot wall slots in. `make`: makes the handler of one slot, which has its own directory.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Slots:
         self._busy_until = time.monotonic()
 
     def submit(self, work: SlotRequest) -> None:
-        """Have it run when there is room for it."""
+        """Run a request when there is room for it."""
         id = (work.owner, work.number)
         with self._change:
             refused = self._leaving or id in self._work
@@ -109,11 +109,11 @@ class Slots:
             work.done(None)
 
     def cancel(self, owner: Hashable, number: int) -> None:
-        """End it; it is answered all the same."""
+        """End a request. It is answered all the same."""
         self._end([(owner, number)])
 
     def drop(self, owner: Hashable) -> None:
-        """End all that an owner has here, and wait until nothing of it runs any more."""
+        """End all requests of an owner, and wait until none of them runs any more."""
         with self._change:
             ids = [id for id in self._work if id[0] == owner]
         self._end(ids)
@@ -121,7 +121,7 @@ class Slots:
             self._change.wait_for(lambda: not any(id in self._work for id in ids), _END_S)
 
     def leave(self, seconds: float) -> None:
-        """Take nothing more, give back what waits, let what runs end within `seconds`, and give back the rest."""
+        """Take no more requests, give back those that wait, let the running ones end within `seconds`, and give back the rest."""
         with self._change:
             self._leaving = True
             waiting = [id for id in self._work if id not in self._running]
@@ -145,7 +145,7 @@ class Slots:
         return len(self._work)
 
     def close(self) -> None:
-        """End all that runs; what has no answer is given back."""
+        """End all running requests. Those without an answer are given back."""
         self.leave(0.0)
         with self._change:
             self._closed = True
@@ -196,7 +196,7 @@ class Slots:
             end_strays({each.pid for each in self._handlers})
             died = Refused(Fault.DIED, "it has killed the worker's process that ran it")
             return encode_reply(Reply(WorkerInfo(gg.__version__), (died,)), work.request)
-        except Exception as error:  # what is no request, or a fault of the worker: whoever asked must hear of it
+        except Exception as error:  # malformed bytes, or a fault of the worker: the owner must hear of it
             refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
             return encode_reply(Reply(WorkerInfo(gg.__version__), (refused,)), work.request)
 
@@ -210,7 +210,7 @@ class Slots:
         work.done(None if stop.is_set() else reply)
 
     def _end(self, ids: list[_Id]) -> None:
-        """Have these over: those that wait are given back here, those that run are killed and give back by themselves."""
+        """End these requests. Waiting ones are given back here; running ones are killed, and their threads give them back."""
         given_back: list[SlotRequest] = []
         with self._change:
             for id in ids:

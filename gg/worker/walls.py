@@ -1,11 +1,11 @@
-"""The walls of a slot: no way out of this machine, none to what runs in other slots, and nowhere to leave anything.
+"""The walls of a slot: a command can neither leave this machine, nor reach other slots, nor leave anything behind.
 
-A worker outside of Lambda serves several people at once, and all commands are of one user. So each slot's process puts up two
-walls around itself and all that it will run, for good: a filter of system calls (`gg.worker.offline`), and Landlock (Linux 5.19),
-with which nothing is written outside of the slot's own directory, nothing is read but the system's files, and no process of
-another slot is traced. Since Linux 6.12 none is signalled either, and no abstract socket of another one is reached.
+A worker outside of Lambda serves several people at once, and all commands run as one user. So each slot's process puts up two
+walls around itself and all that it will run, for good: a filter of system calls (`gg.worker.offline`), and Landlock (Linux 5.19).
+With Landlock a command writes only in the slot's own directory, reads only there and the system's files, and cannot trace
+processes of other slots. Since Linux 6.12 it cannot signal them or reach their abstract sockets either.
 
-Landlock says nothing about what does not open a file: modes, times and attributes of files of the same user can be changed.
+Landlock only restricts opening files: modes, times and attributes of files of the same user can still be changed.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ NO_LANDLOCK = "no Landlock"
 _CREATE, _ADD, _RESTRICT = 444, 445, 446  # on every machine
 _CAPABILITIES = 0x20080522  # version 3 of their form
 _VERSION, _BELOW = 1, 1  # LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH
-_LEAST_ABI, _TRUNCATE_ABI, _DEVICES_ABI, _SCOPE_ABI = 2, 3, 5, 6  # before the first nothing can be renamed
+_LEAST_ABI, _TRUNCATE_ABI, _DEVICES_ABI, _SCOPE_ABI = 2, 3, 5, 6  # before version 2 no file can be renamed
 _EXECUTE, _WRITE, _READ, _LIST = 1 << 0, 1 << 1, 1 << 2, 1 << 3
-_ALL = (1 << 14) - 1  # also those that make, remove and move
+_ALL = (1 << 14) - 1  # all rights, also to make, remove and move files
 _TRUNCATE, _DEVICES = 1 << 14, 1 << 15
 _SCOPES = 3  # abstract sockets, signals
 
@@ -52,8 +52,8 @@ _DEVICE_FILES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
 def put_up(directory: str) -> list[str]:
-    """Wall in this thread and whoever it begins, with `directory` to write to; what this kernel has not of that. Who is root is
-    root no more, but for whose files are whose.
+    """Wall in this thread and everything that it starts, with `directory` to write to. Returns the walls that this kernel lacks.
+    Root loses its capabilities, except those that concern the ownership of files.
     """
     _drop_capabilities()
     lacking = [] if go_offline() else [NO_FILTER]
@@ -61,8 +61,8 @@ def put_up(directory: str) -> list[str]:
 
 
 def check(directory: str, *, exposed: bool) -> list[str]:
-    """What a worker has to tell before it takes work: whether slots in `directory` will have their walls is tried. SetupError
-    where what they run would have the network, unless it may be `exposed`.
+    """Try whether slots in `directory` will have their walls. Returns what a worker must report before it takes work.
+    SetupError if commands would have the network, unless they may be `exposed`.
     """
     words = [sys.executable, "-P", "-m", "gg.worker.walls", directory]
     tried = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -83,7 +83,7 @@ def check(directory: str, *, exposed: bool) -> list[str]:
 
 
 def _drop_capabilities() -> None:
-    """For good, since no program gives any back (`no_new_privileges`)."""
+    """Drop capabilities for good: no program gives any back (`no_new_privileges`)."""
     ctypes.CDLL(None).capset(struct.pack("Ii", _CAPABILITIES, 0), bytes(24))
 
 
@@ -117,7 +117,7 @@ def _allow(libc: ctypes.CDLL, ruleset: int, paths: Iterable[str], rights: int) -
 
 
 def _python() -> set[str]:
-    """Where this interpreter, its modules and gg are."""
+    """The directories of this interpreter, its modules and gg."""
     places = {sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, os.path.dirname(gg.__file__)}
     return {each for each in places if os.path.isdir(each)} - {"/"}
 

@@ -1,7 +1,7 @@
 """Directories that commands can write to, put back after each of them.
 
-A directory is looked into only if its time of change says that something was made, removed or changed in it, and may be
-passed over only if that time can tell (`gg.core.ticks`).
+A directory is passed over if its change time shows that nothing was made, removed or changed in it, and if that time is
+reliable (`gg.core.ticks`). Otherwise it is looked into.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Writable:
-    """One directory, in which after `restored` there are the names that `keeps` gives, and nothing else.
+    """One directory. After `restored` it has no other names than those that `keeps` gives.
 
-    `keeps` tells names that may be there. The descriptor stays open, so whatever is put at `path` is not taken for it.
+    The descriptor stays open, so a directory that somebody else puts at `path` is not taken for this one.
     """
 
     def __init__(self, path: str, keeps: Callable[[], Collection[bytes]] = tuple) -> None:
@@ -37,10 +37,10 @@ class Writable:
         self._left = os.fstat(self._fd).st_ctime_ns
 
     def restored(self) -> bool:
-        """Whether it still is where it was, with nothing in it but what is kept. OSError for what cannot be removed."""
+        """Put the directory back. False if it is not where it was, or cannot be put back. OSError if a file cannot be removed."""
         now = time.time_ns()
         info = os.fstat(self._fd)
-        if info.st_ctime_ns == self._clean:  # which a change of its own name would change too
+        if info.st_ctime_ns == self._clean:  # renaming the directory would change it too
             return True
         there = os.stat(self.path, follow_symlinks=False)
         if (there.st_dev, there.st_ino) != (info.st_dev, info.st_ino):
@@ -51,7 +51,7 @@ class Writable:
             return False
         empty(self._fd, self._keeps())
         if self._left != info.st_ctime_ns:
-            os.utime(self._fd)  # what a command may have set them to
+            os.utime(self._fd)  # undoes times that a command may have set
         self._left = os.fstat(self._fd).st_ctime_ns
         self._clean = self._left if time_settled(self._left, now) else 0
         return True
@@ -61,8 +61,8 @@ class Writable:
 
 
 def shared(own: str) -> Iterator[Writable]:
-    """The directories that everybody's things are put into, and the tops of file systems, as far as this user may write
-    there, without `own`. What is in those that are not made for passing things keeps its place.
+    """The directories for everybody (/tmp and the like) and the tops of file systems, if this user may write there, without
+    `own`. In the latter, files that are there already stay.
     """
     seen: set[tuple[int, int]] = set()
     above, name = os.path.split(os.path.abspath(own))

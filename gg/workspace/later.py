@@ -166,7 +166,7 @@ class _Walk:
         return _UNSURE if self._complete else None
 
     def _late_file(self, path: bytes, info: os.stat_result) -> Late | None:
-        """Judge a file for a tool that may read more than was declared. One that gg placed and somebody moved is as old as its times."""
+        """Judge a file for a tool that may read more than was declared. One that gg placed and somebody moved has true times."""
         if info.st_mtime_ns <= self._since_ns:
             return None
         return _SURE if _born(path) > self._since_ns else _CHANGED

@@ -62,7 +62,7 @@ def _number(value: object) -> float:
 
 
 def workspaces(*, every: bool) -> list[Workspace]:
-    """The workspace that this directory is in (NotAWorkspace), or `every` one of this user that has no state of its own elsewhere."""
+    """This directory's workspace (NotAWorkspace), or `every` one of this user, other than those with state of their own."""
     if not every:
         return [Workspace.need()]
     found: dict[str, Workspace] = {}

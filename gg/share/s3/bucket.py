@@ -1,4 +1,4 @@
-"""A bucket of S3: the operations of `gg.share.bucket_service`, each retried, paced, and its errors made clear."""
+"""A bucket of S3: the operations of `gg.share.bucket_service`, retried and paced, with clear errors."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class S3Bucket:
         return body if len(body) == span[1] - span[0] else None
 
     async def whole(self, name: str, *, most: int) -> bytes | None:
-        """An object of a size that nobody can be believed about, in parts, as large as the server says that it is; None if it
-        is not there, or has more than `most` bytes.
+        """An object of unknown size, read in parts, as large as the server says that it is. None if it is not there, or has more
+        than `most` bytes.
         """
         reply = await self._read(name, {"Range": f"bytes=0-{PART - 1}"}, MOST_BODY)
         if reply is None:
@@ -108,10 +108,10 @@ class S3Bucket:
         return None if None in parts else b"".join([reply.body, *[part for part in parts if part is not None]])
 
     async def put(self, name: str, body: bytes | Sequence[bytes], *, unique: bool = True) -> float | None:
-        """Write an object whole; when its lifecycle ends in seconds since the epoch, if the bucket tells.
+        """Write an object whole. The answer is when its life ends, in seconds since the epoch, if the bucket tells.
 
-        `unique`: its name says what is in it, so one that is there already, and has these bytes as far as the server tells, is
-        left as it is.
+        `unique`: the name is a digest of the bytes. An object that is there already, and has these bytes as far as the server
+        tells, is left as it is.
         """
         headers = {"If-None-Match": "*"} if unique else {}
         reply = await self._ask("PUT", name, headers=headers, body=body, calm=(412,))
@@ -136,7 +136,7 @@ class S3Bucket:
         return "-" in tag or tag == digest.hexdigest()
 
     async def _read(self, name: str, headers: Mapping[str, str], most: int) -> Response | None:
-        """The answer, which may be that there is no such range; None if this object is not there or cannot be had."""
+        """The response, which may say that there is no such range; None if this object is not there or cannot be read."""
         try:
             reply = await self._ask("GET", name, headers=headers, calm=(404, 416), most=most, lone=True)
         except _Unsound:
@@ -249,8 +249,8 @@ class S3Bucket:
         most: int = MOST_BODY,
         lone: bool = False,
     ) -> Response:
-        """One request, again as long as its trouble may pass. A status in `calm` is an answer like any other; a success
-        ends with `ends`, or was cut short. `lone`: what is wrong with this object alone is `_Unsound`."""
+        """Make one request, repeated for as long as the trouble may pass. A status in `calm` is no error. The text of a success
+        ends with `ends`, or it was cut short. `lone`: a refusal that concerns this object alone raises `_Unsound`."""
         failures, path = 0, self._base + ("" if name is None else "/" + quote_path(self.where.name(name)))
         while True:
             try:
@@ -277,7 +277,7 @@ class S3Bucket:
             await asyncio.sleep(pause(failures))
 
     def _refusal(self, reply: Response, whole: bool, method: str) -> GGError:
-        """What an answer that is no success means; one that is not `whole` is none of S3's."""
+        """The error that a failed response means. A response that is not `whole` did not come from S3."""
         asked = self._asked(method)
         found = errors.from_reply(reply, asked) if whole else errors.not_s3(asked)
         if reply.status == 403 and (owner := self.owner()) and isinstance(found, SetupError):
@@ -285,8 +285,8 @@ class S3Bucket:
         return found
 
     def _is_its_own(self, reply: Response) -> bool:
-        """Whether a refusal is about this object alone: it is archived, or encrypted with somebody's key, or closed to us
-        while others are not. Anybody who writes to the bucket can put such objects there.
+        """Whether a refusal concerns this object alone: it is archived, encrypted with somebody's key, or closed to us while
+        others are not. Anybody who writes to the bucket can put such objects there.
         """
         code = errors.code_of(reply)
         own = code in ("InvalidObjectState", "InvalidRequest") or code.startswith("KMS.")
@@ -315,12 +315,12 @@ class S3Bucket:
         return reply
 
     def owner(self) -> str:
-        """The account that the bucket must belong to: one that is named, else, at Amazon's, that of our own key."""
+        """The account that the bucket must belong to: the one that the URI names, else, at Amazon, the account of our key."""
         key = self._keys.current() if self._amazon and not self.where.owner else None
         return self.where.owner or (key.account if key else "")
 
     def _count_retry(self, found: GGError, failures: int, last: int) -> None:
-        """Raise what was found, unless it is worth another try."""
+        """Count a failed try, and raise its error unless another try is worth while."""
         if not isinstance(found, errors.Passing):
             raise found
         if found.throttled:
@@ -343,17 +343,17 @@ class S3Bucket:
 
 
 class _Unsound(Exception):
-    """An object that cannot be had, though the bucket is well."""
+    """An object that cannot be read, though the bucket is well."""
 
 
 def _whole_size(reply: Response) -> int:
-    """Of the object that an answer has the first bytes of."""
+    """The size of the whole object, from a response with its first bytes."""
     total = reply.headers.get("content-range", "").rpartition("/")[2]
     return int(total) if reply.status == 206 and total.isascii() and total.isdigit() else len(reply.body)
 
 
 def _kind(method: str, query: str) -> str:
-    """The method, but for requests that S3 prices otherwise: listing like putting, deleting not at all."""
+    """The kind of a request by which S3 prices it: its method, but listing costs what putting costs, and deleting nothing."""
     if method == "GET" and "list-type=" in query:
         return "LIST"
     return "DELETE" if query == "delete=" else method
@@ -365,7 +365,7 @@ def _tag(text: bytes, name: str) -> str:
 
 
 def _contents(listing: bytes) -> list[tuple[str, int]]:
-    """The names of objects and their sizes; what has no such size, or no such name, is no object of ours."""
+    """The names and sizes of the objects in a listing. An entry without a valid name or size is left out."""
     found: list[tuple[str, int]] = []
     for part in listing.split(b"<Contents>")[1:]:
         entry = part.partition(b"</Contents>")[0]

@@ -1,8 +1,8 @@
 """What this machine remembers of the remote store: an SQLite database that can be thrown away.
 
-It is filled from the log. What it says may be wrong: a lifecycle rule took an object away, somebody has lied. The read that
-finds so forgets that place here and goes to another one, if there is any; else the object is sent again when it is next
-wanted. Damaged or of another version, the catalog is thrown away and read anew from the log.
+It is filled from the log. It may be wrong: a lifecycle rule took an object away, somebody has lied. A read that finds this out
+has the catalog forget that place, and goes to another one if there is any; if not, the object is sent again when it is next
+wanted. If the catalog is damaged or of another version, it is thrown away and read anew from the log.
 
 An object has a *life*, from when it was put until the bucket's lifecycle rule may remove it. It counts as there for the
 first nine tenths, so that nothing that a build relies on goes away under it; in the second half of its life whoever wants
@@ -68,8 +68,8 @@ size = excluded.size RETURNING id
 
 
 class ObjectLocation(NamedTuple):
-    """Where a remote object is said to be. `pack`: the pack's digest, empty for an object of its own; `size` is the whole
-    pack's (or the object's own), `tail` the bytes at the pack's end that hold its index. `number`: what this catalog has it by.
+    """Where a remote object should be. `pack`: the pack's digest, empty for an object of its own. `size`: that of the whole pack,
+    or of the object of its own. `tail`: the bytes at the pack's end that hold its index. `number`: its number in this catalog.
     """
 
     pack: bytes
@@ -102,13 +102,13 @@ class Catalog:
     # The log
 
     def synced(self) -> None:
-        """All that the log had now was taken in."""
+        """Note that everything in the log was taken in just now."""
         self._synced = self._clock()
         with self._lock, self._db:
             self._db.execute("INSERT OR REPLACE INTO synced VALUES (0, ?)", (self._synced,))
 
     def is_as_of(self, seconds: float) -> bool:
-        """Whether the log was taken in less than so many seconds ago, by whichever process of this machine."""
+        """Whether any process of this machine took the log in less than `seconds` ago."""
         return self._synced is not None and 0 <= self._clock() - self._synced < seconds
 
     def keep(self, name: str, data: bytes) -> None:
@@ -117,11 +117,11 @@ class Catalog:
             self._db.execute("INSERT OR REPLACE INTO loose VALUES (?, ?)", (name, data))
 
     def kept(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The bytes of those of these entries that were kept."""
+        """The bytes of these entries, as far as they were kept."""
         return dict(self._select("SELECT name, data FROM loose WHERE name IN", names))
 
     def keep_only(self, names: Collection[str]) -> None:
-        """Entries of other names were bundled."""
+        """Forget the bytes of all other entries, which were bundled."""
         with self._lock, self._db:
             gone = [row for row in self._db.execute("SELECT name FROM loose").fetchall() if row[0] not in names]
             self._db.executemany("DELETE FROM loose WHERE name = ?", gone)
@@ -129,10 +129,10 @@ class Catalog:
     # Filling
 
     def apply(self, entries: Iterable[tuple[Sequence[str], Signed]], trusted: Collection[bytes] = ()) -> int:
-        """Take in entries of the log, with the names under which they were read; how many had a signature that is wrong.
+        """Take in entries of the log, with the names under which they were read. The answer is how many had a wrong signature.
 
-        `trusted`: the keys whose owners may say that something is gone. What others say to be there is tried when it is read,
-        after what these say.
+        `trusted`: the keys whose owners may say that something is gone. Places from other signers are used too, but only after
+        those from trusted ones, and each read checks them.
         """
         wrong = 0
         with self._lock, self._db:
@@ -154,7 +154,7 @@ class Catalog:
             try:
                 members = decode_index(note.contents, note.size).members
             except FormatError:
-                continue  # whoever wrote this entry: what it says is in the pack cannot be read
+                continue  # the index cannot be read, whoever wrote this entry
             said = blake3(b"%d %s" % (note.size, note.contents)).digest(length=16)
             (pack,) = self._db.execute(_PUT_PACK, (note.digest, said, note.size, note.contents)).fetchone()
             rows = [(_name(key), pack, m.size, stamp, trusted, born, note.expires) for key, m in members.items()]
@@ -172,7 +172,7 @@ class Catalog:
             self._db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(name,) for name in names])
 
     def seen(self, names: Sequence[str]) -> set[str]:
-        """Those of `names` that were taken in."""
+        """The `names` that were taken in."""
         return {name for (name,) in self._select("SELECT name FROM seen WHERE name IN", names)}
 
     def last_seen(self) -> str:
@@ -184,15 +184,15 @@ class Catalog:
     # Asking
 
     def has(self, keys: Collection[Key]) -> set[Key]:
-        """Those that are there, and will be for a while."""
+        """The objects that are there, and will be for a while."""
         now = self._clock()
         by_name = {_name(key): key for key in keys}
         rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
         return {by_name[name] for name, pack, born, expires in rows if pack != _GONE and _is_safe(born, expires, now)}
 
     def places(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
-        """Where objects are, objects near the end of their life included: they may still be there. Of several places of one
-        that which a trusted key names counts, then the latest; it is for whoever finds nothing there to `misplaced` it.
+        """Where objects are. Objects near the end of their life are included: they may still be there. Of several places, one that
+        a trusted key names counts first, then the latest. A caller who finds nothing there reports that by `misplaced`.
         """
         by_name = {_name(key): key for key in keys}
         query = (
@@ -211,7 +211,7 @@ class Catalog:
         }
 
     def stale(self, keys: Collection[Key]) -> set[Key]:
-        """Those that are there and in the second half of their life: to be renewed by who wants them."""
+        """The objects that are there and in the second half of their life: whoever wants them renews them."""
         now = self._clock()
         by_name = {_name(key): key for key in keys}
         rows = self._select("SELECT key, pack, born, expires FROM object WHERE key IN", list(by_name))
@@ -220,9 +220,9 @@ class Catalog:
         return {by_name[name] for name, *_ in there if name not in fresh}
 
     def fresh(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
-        """Where those are that are there and in the first half of their life.
+        """Where the objects are that are in the first half of their life.
 
-        Answered from memory when asked again: a coordinator asks it of each input of each thunk.
+        Repeated questions are answered from memory: a coordinator asks about each input of each thunk.
         """
         with self._lock:
             memo, now = self._memo, self._clock()
@@ -242,7 +242,7 @@ class Catalog:
         return None if row is None else Pack(*row)
 
     def records(self, keys: Collection[Key], trusted: Collection[bytes]) -> tuple[dict[Key, bytes], dict[Key, bytes]]:
-        """What trusted signers say of `keys`; and who, not trusted, says something of those of which they do not."""
+        """The records of trusted signers for `keys`; and, for each other key that has one, an untrusted signer."""
         by_name = {_name(key): key for key in keys}
         best: dict[Key, tuple[int, bytes | None]] = {}
         others: dict[Key, bytes] = {}
@@ -276,20 +276,20 @@ class Catalog:
     # Forgetting
 
     def forget(self, keys: Iterable[Key]) -> None:
-        """These are not there, or not sound."""
+        """Forget objects that are not there, or not sound."""
         with self._lock, self._db:
             self._memo.clear()
             self._db.executemany("DELETE FROM object WHERE key = ?", [(_name(key),) for key in keys])
 
     def misplaced(self, keys: Iterable[Key], place: ObjectLocation) -> None:
-        """These are not at that place, or not sound."""
+        """Forget that objects are at a place: they are not there, or not sound."""
         with self._lock, self._db:
             self._memo.clear()
             rows = [(_name(key), place.number) for key in keys]
             self._db.executemany("DELETE FROM object WHERE key = ? AND pack = ?", rows)
 
     def forget_pack(self, place: ObjectLocation) -> None:
-        """The pack is not there, or not whole, or not what was said, nor is what was in it."""
+        """Forget a pack and its members: it is not there, not whole, or not what the log said."""
         with self._lock, self._db:
             self._memo.clear()
             self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (place.pack,))
@@ -297,7 +297,7 @@ class Catalog:
             self._db.execute("DELETE FROM pack WHERE id = ?", (place.number,))
 
     def suspect(self, digest: bytes) -> None:
-        """The object of this name is damaged: the next `put` of it must replace it."""
+        """Note that the object of this name is damaged: the next `put` of it must replace it."""
         with self._lock, self._db:
             self._db.execute("INSERT OR IGNORE INTO suspect VALUES (?)", (digest,))
 

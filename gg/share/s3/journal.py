@@ -1,9 +1,9 @@
 """The log at work: reading what is new into the catalog, writing what was put, and bundling entries when they are many.
 
-Readers list the log from an hour before the last name that they know, for entries of several writers do not come in order;
-S3 refuses clocks that are off by more than 15 minutes. An entry that was bundled and deleted while it was about to be read
-is met again in the bundle. The bytes of entries that were written or read here are kept until they are in a bundle, so
-that bundling costs two requests and not one for each entry.
+Readers list the log from an hour before the last name that they know, for entries of several writers do not come in order.
+(S3 refuses clocks that are off by more than 15 minutes.) If an entry is bundled and deleted just before it is read, the reader
+finds it in the bundle. The bytes of entries that were written or read here are kept until they are in a bundle, so that
+bundling costs two requests and not one for each entry.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from gg.share.s3.catalog import Catalog
 
 _MARGIN_US = 3_600_000_000
 _AHEAD_US = 900_000_000  # S3 refuses clocks that are off by more
-_TAKEN_AT_ONCE = 256  # objects of the log, and bytes, that are held before they are in the catalog
+_TAKEN_AT_ONCE = 256  # objects of the log, and their bytes, that are held in memory at once
 _HELD = 2 * log.MOST_OBJECT
 _MANY = 48
 _LARGE_BUNDLE = 8 << 20
 _MOST_BUNDLE = 16 << 20
 _MOST_OPENED, _MOST_GROWTH = 16 << 20, 8
-"""bytes that are made of one object of the log: so many, and so many times its own."""
+"""Limits for unpacking one object of the log: this many bytes, and this many times its own size."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """What the log's reader has met. `wrong`: entries with a signature that does not fit; `damaged`: with other bytes, or with
-    another time than their name says, or than can be.
+    """What the log's reader has met. `wrong`: entries with a wrong signature. `damaged`: entries whose bytes or time are not
+    those of their name, or whose time is impossible.
     """
 
     read: int = 0
@@ -58,7 +58,7 @@ class Journal:
         self.counts = Counts()
 
     async def sync(self, *, older_s: float = 0.0) -> bool:
-        """Take in what others have written, unless that was done within `older_s` seconds; whether it was done."""
+        """Take in what others have written, unless that was done within `older_s` seconds. True if it was done now."""
         async with self._lock:
             if self._catalog.is_as_of(older_s):
                 return False
@@ -69,7 +69,7 @@ class Journal:
             return True
 
     async def publish(self, entry: log.LogEntry) -> None:
-        """Write one entry, with the time that it is; several, if it is large. It is in the catalog then too."""
+        """Write an entry, or several if it is large, with the present time, and take it into the catalog."""
         if entry.records and self._keyring.own is None:
             raise StoreError("there is no key to sign results with", hint="make one with: gg key new")
         for part in log.split(entry):
@@ -108,11 +108,13 @@ class Journal:
         return complete
 
     def _may_be_ours(self, one: ListedObject) -> bool:
-        """Not what names no time, or one that has not come: taken in, it would hide all that comes before that time."""
+        """Whether a listed object may be an entry. One without a time is not. Nor is one with a future time: once taken in, it
+        would hide every entry up to that time.
+        """
         return 0 < log.stamp_of(one.name) <= self._latest() and one.size <= log.MOST_OBJECT
 
     def _latest(self) -> int:
-        """The latest time, in microseconds, that an entry can have: by the server's clock, or ours if it tells none."""
+        """The latest time, in microseconds, that an entry can have, by the server's clock or else by ours."""
         there = self._bucket.server_time
         return int((self._clock() if there is None else there) * 1e6) + _AHEAD_US
 
@@ -122,7 +124,7 @@ class Journal:
             self._catalog.keep(name, data)
 
     async def _take(self, listed: list[ListedObject]) -> bool:
-        """Have all of these in the catalog, a few at a time; False if one was not there any more."""
+        """Take all of these into the catalog, a few at a time. False if one was not there any more."""
         complete, batch, size = True, list[ListedObject](), 0
         for one in listed:
             if batch and (len(batch) >= _TAKEN_AT_ONCE or size + one.size > _HELD):
@@ -143,12 +145,12 @@ class Journal:
             else:
                 self.counts.read += 1
                 self._keep(one.name, data)
-                for opened in self._opened(one.name, data):  # one by one: each is let go before the next is opened
+                for opened in self._opened(one.name, data):  # one at a time, to hold one in memory
                     self.counts.wrong += self._catalog.apply([opened], self._keyring.trusted)
         return complete
 
     def _opened(self, name: str, data: bytes) -> Iterator[tuple[list[str], log.Signed]]:
-        """What is in an object of the log. What cannot be decoded is of a newer version, or of nobody's: passed over."""
+        """The entries in an object of the log. One that cannot be decoded is of a newer version or no entry; it is passed over."""
         pairs = _entries(name, data)
         known = self._catalog.seen([inner for inner, _ in pairs])
         self._catalog.mark_seen([name])
@@ -172,7 +174,7 @@ class Journal:
     # Bundling
 
     async def _bundle(self) -> None:
-        """Put the loose entries into one object. Trouble is not ours to report: the log is whole with or without it."""
+        """Put the loose entries into one object. Trouble is not reported: the log is whole without the bundle."""
         names, self._loose = _first(self._loose), {}
         try:
             kept = self._catalog.kept(names)
@@ -211,7 +213,7 @@ def _first(sizes: Mapping[str, int]) -> list[str]:
 
 
 def _entries(name: str, data: bytes) -> list[tuple[str, bytes]]:
-    """What is in an object of the log; nothing where that cannot be told."""
+    """The entries in an object of the log, undecoded; none if it cannot be read."""
     try:
         return log.decode_bundle(data) if log.is_bundle(name) else [(name, data)]
     except FormatError:

@@ -1,7 +1,7 @@
-"""How many requests may be under way at once: more while all is well, half when the other side asks for fewer.
+"""Limits how many requests are under way at once: more while all is well, half when the other side asks for fewer.
 
-Additive increase, multiplicative decrease, as TCP does it. S3 answers SlowDown when a prefix is asked too much, and takes
-its time to spread the load; whoever goes on at the same pace keeps it from doing so.
+Additive increase, multiplicative decrease, as in TCP. S3 answers SlowDown when a prefix gets too many requests, and needs
+time to spread the load; a client that goes on at the same pace keeps it from doing so.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ class Adaptive:
         self._wake()
 
     def went_well(self) -> None:
-        """A request was served: one more may go for each round of them."""
+        """A request was served: the width grows by one for each round of requests."""
         self.width = min(self._most, self.width + 1.0 / self.width)
 
     def slow_down(self) -> None:
-        """The other side wants fewer: half as many. Answers of one burst count once."""
+        """The other side wants fewer requests: halve the width. Answers of one burst count once."""
         now = self._clock()
         self.slowed += 1
         if now >= self._calm:
@@ -66,5 +66,5 @@ class Adaptive:
 
 
 def pause(failures: int, *, first_s: float = 0.1, most_s: float = 5.0) -> float:
-    """Seconds to wait after so many failures: doubled each time, and spread at random so that clients come apart."""
+    """Seconds to wait after `failures` failures: doubled each time, and spread at random so that clients do not stay in step."""
     return float(min(most_s, first_s * 2.0 ** (failures - 1)) * (0.5 + random.random()))

@@ -1,8 +1,8 @@
 """The store's log: what was put, one *entry* for each batch, as objects whose names sort by time. Pure; version 1.
 
-An entry says which packs there are and what is in them, which objects stand alone, what is gone, and holds the records
-(reductions, aliases) themselves. Reading the log from where one stopped tells all that is new in a listing and a few gets,
-whatever it is; nothing is asked for key by key.
+An entry says which packs there are and what is in them, which objects stand alone, and what is gone; it holds the records
+(reductions, aliases) themselves. A reader who goes on from where it stopped learns everything new by a listing and a few gets,
+and asks for nothing key by key.
 
   entry    b"gg-log-1", then msgpack [public key, signature, body], both empty when unsigned
   body     one zstd frame of msgpack [stamp, packs, alone, gone, records]
@@ -11,9 +11,9 @@ whatever it is; nothing is asked for key by key.
   bundle   b"gg-logs1", then msgpack of [name, entry] pairs: entries as they were, so each keeps its own signature
   name     log/STAMP-DIGEST, 15 hexadecimal digits and 32 of the BLAKE3 digest of the bytes; `-b` after it for a bundle
 
-The signature is over magic and body. What is content-addressed needs none: it is compared with its key when it is read.
-Records are believed if the key is trusted; of several that are, the latest stamp counts. The stamp is signed too, so nobody
-can bring back an old record by giving it a new name.
+The signature covers magic and body. Content-addressed objects need none: they are compared with their keys when they are read.
+A record is believed if the signer's key is trusted; of several such records, the one with the latest stamp counts. The stamp is
+signed too, so nobody can bring back an old record by giving it a new name.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from gg.store.base import Key, Kind
 PREFIX = "log/"
 _ENTRY, _BUNDLE = b"gg-log-1", b"gg-logs1"
 MOST_RECORDS = 4 << 20
-"""bytes of records in one entry: whoever has more writes several entries."""
+"""Bytes of records in one entry; more records are written as several entries."""
 MOST_OBJECT = 24 << 20
-"""bytes of an entry or a bundle; a larger one is nobody's of ours."""
+"""The most bytes of an entry or a bundle. A larger object was not written by gg."""
 _MOST_BODY = 16 << 20
 _MOST_ITEMS = 1 << 16
 _PUBLIC, _SIGNATURE = 32, 64
@@ -130,7 +130,7 @@ def decode(data: bytes, check: Check, most: int = _MOST_BODY) -> Signed:
 
 
 def split(entry: LogEntry) -> list[LogEntry]:
-    """`entry`, or several that say the same, each small enough to be read; what has objects comes first."""
+    """`entry`, or several that say the same, each small enough to be read; those with objects come first."""
     parts: list[LogEntry] = []
     records: list[tuple[Key, bytes | None]] = []
     size = 0
@@ -146,17 +146,17 @@ def split(entry: LogEntry) -> list[LogEntry]:
 
 
 def entry_name(stamp: int, data: bytes) -> str:
-    """What an entry is called, below the store's prefix."""
+    """The name of an entry, below the store's prefix."""
     return f"{PREFIX}{stamp:015x}-{blake3(data).hexdigest(length=16)}"
 
 
 def stamp_name(stamp: int) -> str:
-    """What sorts before every entry of that time."""
+    """A name that sorts before every entry of that time."""
     return f"{PREFIX}{max(stamp, 0):015x}"
 
 
 def stamp_of(name: str) -> int:
-    """The time in a name, 0 if it is none of the log's."""
+    """The time in a name; 0 if it is no name of the log's."""
     digits = name.removeprefix(PREFIX).removesuffix("-b")
     if len(digits) != 48 or digits[15] != "-" or not _HEX.issuperset(digits[:15] + digits[16:]):
         return 0
@@ -168,7 +168,7 @@ def is_bundle(name: str) -> bool:
 
 
 def is_named(name: str, data: bytes) -> bool:
-    """Whether an object of the log has the bytes that its name says."""
+    """Whether an object of the log has the digest in its name."""
     return name.removesuffix("-b").rpartition("-")[2] == blake3(data).hexdigest(length=16)
 
 
@@ -177,7 +177,7 @@ def encode_bundle(entries: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 def decode_bundle(data: bytes) -> list[tuple[str, bytes]]:
-    """The entries in a bundle whose names are theirs; FormatError if it is none."""
+    """The entries in a bundle that have the digests in their names. FormatError if it is no bundle."""
     if not data.startswith(_BUNDLE) or len(data) > MOST_OBJECT:
         raise FormatError("a bundle of the store's log is damaged")
     reader = BoundedReader(data[len(_BUNDLE) :], "a bundle of the store's log")

@@ -39,9 +39,9 @@ SMALL_BLOCK = 256 << 10
 LARGE_BLOCK = 4 << 20
 LEVEL = 5
 MOST_MEMBERS = 1 << 16
-"""of one pack: a reader makes an object of each before it knows whose they are."""
+"""The most members of one pack. A reader makes an object of each before it knows who wrote the pack."""
 MOST_RAW = 8 << 20
-"""bytes of one block: a small block is closed when it has 256 KiB, its last member has less than 4 MiB."""
+"""The most bytes of one block. A block of small members is closed at 256 KiB, and its last member has less than 4 MiB."""
 _MOST_BLOCKS = 1 << 16
 _MOST_INDEX = 8 << 20
 
@@ -68,7 +68,7 @@ class Member(NamedTuple):
 
 
 class Index(NamedTuple):
-    """What is in a pack. `size` is that of the whole pack, `encoded` the index as it lies there, `starts` the blocks' raw ones."""
+    """The index of a pack. `size`: the whole pack's; `encoded`: the index's bytes; `starts`: where blocks begin, uncompressed."""
 
     members: dict[Key, Member]
     blocks: tuple[Block, ...]
@@ -82,7 +82,7 @@ class Index(NamedTuple):
         return len(self.encoded) + FOOTER_SIZE
 
     def blocks_of(self, keys: Collection[Key]) -> list[Block]:
-        """The blocks that hold these members (those that are here), in order."""
+        """The blocks that hold these members, in order. Keys that are not in the pack are passed over."""
         wanted: set[int] = set()
         for key in keys:
             member = self.members.get(key)
@@ -130,9 +130,9 @@ def blob_name(digest: bytes) -> str:
 
 
 class Writer:
-    """Writes one pack to `out`, from where that stands; add members, then `seal`.
+    """Writes one pack to `out`, from its present position: add members, then `seal`.
 
-    A member's bytes must match its key: the caller has checked it, and readers will.
+    A member's bytes must match its key. The caller has checked that, and readers will.
     """
 
     def __init__(self, out: BinaryIO, *, level: int = LEVEL) -> None:
@@ -151,7 +151,7 @@ class Writer:
 
     @property
     def size(self) -> int:
-        """Bytes written so far, what is pending counted raw."""
+        """Bytes written so far, and pending bytes uncompressed."""
         return self._position + self._pending_size
 
     def add(self, key: Key, data: bytes) -> None:
@@ -174,7 +174,7 @@ class Writer:
         self._members[key] = Member(start, size)
 
     def seal(self) -> Sealed:
-        """Write index and footer; the pack's name, and what is in it."""
+        """Write index and footer. The answer is the pack's name and index."""
         self._flush()
         encoded = self._encoded_index()
         start = self._position
@@ -231,7 +231,7 @@ class Writer:
 
 
 def read_tail(tail: bytes, size: int) -> Index | int:
-    """The index, from the last bytes of a pack of `size` bytes; a number when that many of the last bytes are needed."""
+    """The index, from the last bytes of a pack of `size` bytes; if `tail` is too short, the number of bytes that are needed."""
     if size < len(MAGIC) + FOOTER_SIZE or len(tail) < FOOTER_SIZE:
         raise FormatError("a pack is too short to be one")
     start, length, check = _FOOTER.unpack(tail[-FOOTER_SIZE:])
@@ -293,7 +293,7 @@ def _blocks(codecs: bytes, lengths: list[int], raw_lengths: list[int]) -> tuple[
 
 
 def extract(index: Index, keys: Collection[Key], fetched: Mapping[int, bytes]) -> dict[Key, bytes]:
-    """The members that are in what was fetched, and sound. `fetched`: ranges of the pack by where they start."""
+    """The sound members in the fetched bytes. `fetched`: ranges of the pack, by where they start."""
     return dict(extract_each(index, keys, fetched))
 
 

@@ -36,14 +36,14 @@ class ObjectToPack(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """A pack that is ready to be sent, as a file that stands anywhere."""
+    """A pack that is ready to be sent, in an open file, wherever its position is."""
 
     sealed: Sealed
     file: BinaryIO
 
 
 def plan(groups: Mapping[str, Iterable[ObjectToPack]]) -> list[list[ObjectToPack]]:
-    """What goes into one pack each. An object that is in two groups goes with the first."""
+    """The objects for each pack. An object that is in two groups goes with the first."""
     packs: list[list[ObjectToPack]] = []
     remains: list[ObjectToPack] = []
     done: set[Key] = set()
@@ -79,14 +79,14 @@ def _split(items: list[ObjectToPack]) -> list[list[ObjectToPack]]:
 
 
 class PackSource:
-    """Where bytes come from: `data` at hand, then `store`, then the items' files. All are compared with their keys."""
+    """The sources of bytes, in order: `data` in memory, `store`, the items' files. All bytes are compared with their keys."""
 
     def __init__(self, store: Store | None = None, data: Mapping[Key, bytes] | None = None) -> None:
         self._store = store
         self._data = data or {}
 
     def pack(self, items: Sequence[ObjectToPack]) -> Packed:
-        """One pack of all `items`. SourceChanged names files that have other bytes; MissingObject what is nowhere."""
+        """One pack of all `items`. SourceChanged names files with other bytes, MissingObject an object that has no source."""
         size = sum(item.size for item in items)
         file: BinaryIO = tempfile.TemporaryFile() if size > _IN_MEMORY else tempfile.SpooledTemporaryFile(_IN_MEMORY)  # type: ignore[assignment]  # noqa: SIM115
         try:

@@ -23,12 +23,12 @@ from gg.store.base import Key, matches
 
 _INDEXES = 64
 _PLACES = 3
-"""of one object that are tried: whoever writes to the bucket can name any number."""
+"""The most places that are tried for one object: anybody who writes to the bucket can name any number."""
 _MOST_ALONE = 1 << 30
 
 
 class Reader:
-    """Reads by what the catalog says. All methods run in one event loop."""
+    """Reads objects from the places that the catalog gives. All methods run in one event loop."""
 
     def __init__(self, bucket: BucketService, catalog: Catalog) -> None:
         self._bucket = bucket
@@ -65,7 +65,7 @@ class Reader:
         return {key: data for part in found for key, data in part.items()}
 
     def index(self, place: ObjectLocation) -> pack.Index | None:
-        """The index of a pack; None, and the pack is forgotten, if what the catalog has cannot be one."""
+        """The index of a pack. If the catalog's bytes are no index, None, and the pack is forgotten."""
         known = self._indexes.get(place.number)
         if known is None:
             row = self._catalog.pack(place.number)
@@ -82,14 +82,14 @@ class Reader:
         return known
 
     async def span(self, place: ObjectLocation, start: int, end: int) -> bytes | None:
-        """A range of a pack; None, and the pack is forgotten, if it is not there or is shorter."""
+        """A range of a pack. If the pack is not there or is shorter, None, and the pack is forgotten."""
         data = await self._bucket.get(pack_name(place.pack), (start, end))
         if data is None:
             self._catalog.forget_pack(place)
         return data
 
     def spoiled(self, place: ObjectLocation, keys: Collection[Key]) -> None:
-        """These members of a pack were read and were not sound."""
+        """Forget members of a pack that were read and were not sound."""
         self._catalog.suspect(place.pack)
         self._catalog.misplaced(keys, place)
 
@@ -98,7 +98,7 @@ class Reader:
         if index is None:
             return {}
         found: dict[Key, bytes] = {}
-        for _ in range(2):  # once more: what a proxy garbled may come whole
+        for _ in range(2):  # a second time: a proxy may have garbled the first
             left = [key for key in keys if key not in found]
             spans = index.spans(left)
             parts = await asyncio.gather(*[self.span(place, start, end) for start, end in spans])
@@ -151,8 +151,8 @@ class Reader:
     async def _parts(
         self, blob: BlobId, key: Key, place: ObjectLocation, index: pack.Index | None
     ) -> AsyncIterator[bytes]:
-        """The blob's bytes in order, the next few being fetched meanwhile. It ends where something is missing, and never
-        gives more than the blob has.
+        """The blob's bytes in order, while the next few are fetched. It ends where something is missing, and never gives more
+        bytes than the blob has.
         """
         jobs: list[Callable[[], Coroutine[None, None, bytes | None]]]
         if index is not None:

@@ -69,7 +69,7 @@ class Remote:
         return self._loop.run(started())
 
     def open(self) -> None:
-        """Have the bucket at hand; SetupError when the set-up is wrong."""
+        """Open the bucket. SetupError when the set-up is wrong."""
         with self._lock:
             if self._closed:
                 raise StoreError("the store is closed")
@@ -109,14 +109,14 @@ class Remote:
     # Reading; all from here on runs in the loop
 
     def is_current(self, asked: int) -> bool:
-        """Whether what is known of the log is new enough for a question of so many objects; needs no bucket.
+        """Whether the catalog is new enough for a question about `asked` objects. This needs no bucket.
 
-        Of a few it may be older: to ask for what others may have made of them takes as long as many a compile.
+        For a few objects it may be older: to ask the log what others have made takes as long as many a compile.
         """
         return self.catalog.is_as_of(_patience(asked))
 
     async def sync(self, asked: int = _MANY) -> None:
-        """Know what others have put, as of half a minute ago or less when many objects are asked for."""
+        """Bring the catalog up to date: to at most half a minute ago when many objects are asked for."""
         await self.journal.sync(older_s=_patience(asked))
 
     async def known(self, keys: Collection[Key]) -> set[Key]:
@@ -143,7 +143,7 @@ class Remote:
         records: Records = (),
         gone: Iterable[Key] = (),
     ) -> None:
-        """Have these objects there, then these records. Objects that are there already are not sent; old ones renewed."""
+        """Put these objects, then these records. Objects that are there already are not sent; old ones are renewed."""
         await self.journal.sync(older_s=float("inf"))
         entry = LogEntry(0, gone=tuple(gone), records=tuple(records))
         sent, claimed = await self._send(groups, source)
@@ -159,7 +159,7 @@ class Remote:
                     done.set_result(None)
 
     def learn(self, blobs: Iterable[BlobId]) -> None:
-        """Workers say that they have put these blobs. Told to others with the next entry."""
+        """Note blobs that workers say they have put. The next entry tells others."""
         now = self._clock()
         alone = {
             blob_key(blob): LooseObject(blob_key(blob), blob.size, int(now + self.where.expire_s)) for blob in blobs
@@ -172,7 +172,7 @@ class Remote:
     async def _send(
         self, groups: Mapping[str, Sequence[ObjectToPack]], source: PackSource
     ) -> tuple[list[PackNote], list[Key]]:
-        """Send what is missing, as packs; these, and the keys that nobody else sends meanwhile."""
+        """Send the missing objects as packs. The answer is the packs, and the keys that nobody else is sending meanwhile."""
         renewed = await self._renew([item.key for items in groups.values() for item in items])
         claimed: list[Key] = []
         loop = asyncio.get_running_loop()
@@ -203,7 +203,7 @@ class Remote:
         return [key for key in keys if key not in there]
 
     async def _renew(self, keys: Collection[Key]) -> list[PackNote]:
-        """Give what is old and wanted a new life: a copy onto itself, one request a pack and no bytes."""
+        """Give old objects that are wanted a new life: each pack is copied onto itself, by one request that sends no bytes."""
         places = self.catalog.places(self.catalog.stale(keys))
         notes: list[PackNote] = []
         expires = int(self._clock() + self.where.expire_s)

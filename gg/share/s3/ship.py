@@ -22,10 +22,10 @@ class Shipper:
         self._source = PackSource(store)
 
     def ensure(self, groups: Mapping[str, Sequence[ObjectToPack]]) -> dict[Key, ObjectLocation]:
-        """Have all of `groups` there, sending what is missing; where each object is.
+        """Send those objects of `groups` that are missing. The answer is where each object is.
 
-        The groups' names mean nothing; their order and that of their objects is kept. MissingObject for what is neither in
-        the store nor in its file, SourceChanged for a file with other bytes.
+        The groups' names mean nothing; their order and that of their objects is kept. MissingObject for an object that is
+        neither in the store nor in its file, SourceChanged for a file with other bytes.
         """
         keys = {item.key for items in groups.values() for item in items}
         places = self._remote.catalog.fresh(keys)
@@ -35,11 +35,11 @@ class Shipper:
         return places
 
     def places(self, keys: Collection[Key]) -> dict[Key, ObjectLocation]:
-        """Where those of `keys` are that are there, as far as is remembered: no request is made."""
+        """Where the objects of `keys` are, as far as is remembered: no request is made."""
         return self._remote.catalog.places(self._remote.catalog.has(keys))
 
     def learn(self, blobs: Iterable[BlobId]) -> None:
-        """Workers say that they have put these blobs alone."""
+        """Note blobs that workers say they have put as single objects."""
         found = list(blobs)
 
         async def work() -> None:
@@ -58,9 +58,9 @@ def affinity(file: File) -> str:
 
 
 def inputs(files: Iterable[File], root: bytes = b"") -> dict[str, list[ObjectToPack]]:
-    """Files as groups to send, each with the path where its bytes are found if the store has them not.
+    """Files as groups to send. Each file has the path of its bytes, in case the store lacks them.
 
-    Blobs of the workspace, below `root`, are in the store: their files may have been edited since.
+    Blobs of the workspace, below `root`, come from the store: their files may have been edited since.
     """
     groups: dict[str, list[ObjectToPack]] = {"toolchain": [], "system": [], "project": []}
     for file in files:

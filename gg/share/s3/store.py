@@ -27,7 +27,7 @@ _LARGE = 32 << 20
 
 
 class S3Store(WithoutFiles):
-    """The store that `remote` reaches. `report(text)` is told once of each key whose records are not trusted."""
+    """The store that `remote` reaches. `report(text)` is called once for each key whose records are not trusted."""
 
     def __init__(self, remote: Remote, *, report: Callable[[str], None] = lambda text: None) -> None:
         self.remote = remote
@@ -63,7 +63,7 @@ class S3Store(WithoutFiles):
         return found
 
     def delete(self, keys: Sequence[Key]) -> None:
-        """Members of packs are only said to be gone; the bucket's lifecycle takes the packs away."""
+        """Delete objects. Members of packs are only noted as gone; the bucket's lifecycle removes the packs."""
         check_put({}, self.caps)
         content, records = _apart(self.has(list(keys)))
         if not content and not records:
@@ -114,7 +114,7 @@ class S3Store(WithoutFiles):
         return written | self._fetch_small(batch)
 
     def flush(self) -> None:
-        """Tell others of what workers have put."""
+        """Publish the blobs that workers have put."""
         if self.remote.requests and self.caps.writable:
             self.remote.run(lambda: self.remote.put({}, PackSource()))
 
@@ -158,7 +158,7 @@ class S3Store(WithoutFiles):
 
 
 class _Missing(Exception):
-    """A blob is not there, or not whole."""
+    """A blob is missing or not whole."""
 
 
 def _untrusted(signer: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where a store is: `s3://bucket/prefix?region=R`, `gs://…`, `az://…`, as `GG_STORAGE_URI` and `store` in gg.toml have it."""
+"""The URI of a store: `s3://bucket/prefix?region=R`, `gs://…`, `az://…`, as in `GG_STORAGE_URI` and in `store` of gg.toml."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _SCHEMES = ("s3", "gs", "az")
 
 
 class StoreUri(NamedTuple):
-    """A place in a bucket. `prefix` is without slashes at its ends. `expire_s`: after how many seconds the bucket's own
-    lifecycle rule may take objects away. `writable`: whether anything is put there. `owner`: the account that
-    the bucket must belong to, where that is not the user's own. `scheme`: the service, as its URIs begin.
+    """A place in a bucket. `prefix` has no slashes at its ends. `expire_s`: after how many seconds the bucket's own lifecycle
+    rule may remove objects. `writable`: whether gg may put anything there. `owner`: the account that the bucket must belong
+    to, if that is not the user's own. `scheme`: the service.
     """
 
     bucket: str
@@ -43,7 +43,7 @@ class StoreUri(NamedTuple):
 
 
 def parse(text: str) -> StoreUri:
-    """The place that `text` names; UsageError for what is none."""
+    """The place that `text` names. UsageError if it names none."""
     if text.startswith(SOCKET):
         return _socket(text)
     try:
