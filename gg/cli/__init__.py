@@ -1,5 +1,5 @@
-"""The commands. From their first import on, cycles are looked for seldom: we make many objects that live to the end, and
-hardly a cycle. While modules are loaded it would be 70 times, 3 ms of 40.
+"""The commands. From their first import on the garbage collector looks for cycles seldom: gg makes many objects that live to the
+end, and hardly a cycle. While modules are loaded it would look 70 times, which takes 3 ms of 40.
 """
 
 import gc

@@ -1,4 +1,4 @@
-"""`gg builds`: the runs of gg-infer and gg-force, and those that are going on."""
+"""`gg builds`: the runs of gg-infer and gg-force, also those that are still going on."""
 
 from __future__ import annotations
 

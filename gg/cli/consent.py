@@ -1,4 +1,4 @@
-"""Settings of a workspace that this user has not allowed: shown and asked for on a terminal, else told in one line."""
+"""Settings of a workspace that this user has not allowed: shown and asked about on a terminal, else mentioned in one line."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from gg.workspace.elsewhere_needed import need_place
 
 
 def settle(root: str | None, flags: Mapping[str, object], needed: Collection[str] = ()) -> config.Settings:
-    """The settings that count, once the user was asked. SetupError where work would go elsewhere than the workspace says.
+    """The settings that count, after asking the user. SetupError if work would go elsewhere than the workspace says.
 
-    `needed`: settings that nothing can be done without.
+    `needed`: settings without which nothing can be done.
     """
     held = config.held(root)
     if held is not None:
@@ -33,7 +33,7 @@ def settle(root: str | None, flags: Mapping[str, object], needed: Collection[str
 
 
 def ask(held: config.Held) -> bool:
-    """Show what is held and ask whether it counts from now on. The answer is remembered."""
+    """Show the held settings and ask whether they count from now on. The answer is remembered."""
     sys.stderr.write("\n".join(("gg: " + _head(held), *shown(held), "Is this to count? [y/N] ")))
     sys.stderr.flush()
     yes = sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -50,7 +50,7 @@ def answer(held: config.Held, *, yes: bool) -> None:
 
 
 def shown(held: config.Held) -> Iterator[str]:
-    """What is held, a line each. Nothing in it reaches a terminal raw: who wrote it may be anybody."""
+    """The held settings, a line each. No text of theirs reaches a terminal raw: anybody may have written it."""
     for name, value in held.said.items():
         if name != "tool" or not isinstance(value, Mapping):
             yield f"    {name} = {_text(value)}"
@@ -72,7 +72,7 @@ def _head(held: config.Held) -> str:
 
 
 def _may_ask(held: config.Held) -> bool:
-    """Somebody is there who sees the question, and has not said no."""
+    """Whether somebody sees the question, and has not said no before."""
     asked = sys.stdin.isatty() and sys.stderr.isatty()
     return bool(asked and config.kept_home()) and not allowed.is_allowed(config.home(), "refused", held.digest)
 
@@ -82,7 +82,7 @@ def _tell(held: config.Held) -> None:
 
 
 def line(held: config.Held) -> str:
-    """That it does not count, in one line."""
+    """One line that says that the settings do not count."""
     name = _text(os.path.relpath(held.path))[1:-1]
     whose = f" of another user ({held.owner})" if held.owner is not None else ""
     names = ", ".join("[tool]" if name == "tool" else name for name in held.said)
@@ -90,7 +90,7 @@ def line(held: config.Held) -> str:
 
 
 def _check(held: config.Held) -> None:
-    """UsageError for a value that can be none, as if it counted already."""
+    """UsageError for an invalid value, as if the settings counted already."""
     if held.owner is None and (held.settings.store or held.settings.trusted):
         from gg.share.command_store import check
 

@@ -1,7 +1,7 @@
-"""`gg-create-thunk` without click: a thunk may call it hundreds of times, and to load click takes longer than its work.
+"""`gg-create-thunk` without click: a thunk may call it hundreds of times, and loading click takes longer than the work.
 
-`create_thunk.py` declares the options and their help. What is written here reads the plain forms of the same options; at
-anything else (help, an unknown option, a value that is missing) it gives up, and click says what there is to say.
+`create_thunk.py` declares the options and their help. This module reads the plain forms of the same options. At anything else
+(help, an unknown option, a missing value) it gives up, and click answers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NAMES |= {f"-{letter}": name for name, letter in (*_REPEATED.items(), *_ONCE.it
 
 @dataclass(slots=True)
 class CreateThunkArguments:
-    """What is asked for, by the options' names."""
+    """The request, by the options' names."""
 
     options: dict[str, list[str]] = field(default_factory=lambda: {name: [] for name in (*_REPEATED, *_ONCE)})
     arguments: tuple[str, ...] = ()
@@ -27,7 +27,7 @@ class CreateThunkArguments:
 
 
 def parse(arguments: Sequence[str]) -> CreateThunkArguments | None:
-    """The request; None for what only click can answer."""
+    """The request in these arguments; None if only click can answer."""
     request = CreateThunkArguments()
     rest = list(arguments)
     while rest and rest[0].startswith("-") and rest[0] != "-":
@@ -44,7 +44,7 @@ def parse(arguments: Sequence[str]) -> CreateThunkArguments | None:
 
 
 def create(request: CreateThunkArguments) -> str:
-    """Make the thunk; its reference."""
+    """Make the thunk, and return its reference."""
     from gg.errors import UsageError
     from gg.sdk.custom import Maker
 

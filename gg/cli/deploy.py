@@ -113,7 +113,7 @@ def _deploy_lambda(
 
 
 def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
-    """What --layer says. UsageError for what Lambda would not take."""
+    """The layer that --layer asks for. UsageError if Lambda would not take it."""
     from gg.deploy.layers import STAYS, Choice
 
     if text is None:
@@ -132,7 +132,7 @@ def _choice(text: str | None, package: Package, regions: list[str]) -> Choice:
 
 
 def sizes(text: str) -> tuple[int, ...]:
-    """Memory sizes, as an option has them."""
+    """Parse the memory sizes in an option's value."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -149,7 +149,7 @@ def _show_policies(wanted: Wanted) -> None:
 
 
 def _remember(regions: list[Wanted]) -> None:
-    """In the workspace, if there is one; elsewhere the functions are found by their names."""
+    """Note the deployments in the workspace, if there is one; elsewhere the functions are found by their names."""
     from gg.deploy.apply import made
     from gg.deploy.found import remember
 

@@ -1,4 +1,4 @@
-"""What `gg deploy`, `gg undeploy` and `gg spot` have in common: the store that is meant, and what they say."""
+"""The common parts of `gg deploy`, `gg undeploy` and `gg spot`: which store they mean, and how they report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEGEND = "+ made, ~ changed, = as it should be, - removed, ! not offered here"
 
 
 def store_place(text: str) -> StoreUri:
-    """The store that an option or a setting names; with nothing but defaults when none is named."""
+    """The store that an option or a setting names; if none is named, a place with defaults only."""
     from gg.cli.consent import settle
     from gg.share.s3.uri import StoreUri, parse
 
@@ -40,7 +40,7 @@ def say(done: Iterable[ResourceAction]) -> None:
 
 
 def only_for_lambda(*options: str) -> None:
-    """UsageError for options that were given and say nothing of spot workers."""
+    """UsageError for options that were given and mean nothing for spot workers."""
     from click.core import ParameterSource
 
     context = click.get_current_context()

@@ -45,7 +45,7 @@ def command(name: str, as_json: bool, inputs: bool, debug: bool) -> int:
 def find(store: Store, name: str, workspace: Workspace) -> tuple[ThunkId, int]:
     """The thunk that `name` stands for, with the output's index; UnknownTarget when there is none.
 
-    A file may be real by now, or be gone, as after a failure: the thunk is the last one that was to make it.
+    A file may be real by now, or gone, as after a failure. Its thunk is the last one that was to make it.
     """
     from gg.core.ids import ThunkId, parse_digest
     from gg.errors import FormatError, UnknownTarget
@@ -67,7 +67,7 @@ def find(store: Store, name: str, workspace: Workspace) -> tuple[ThunkId, int]:
 
 
 def _maker(store: Store, path: bytes, workspace: Workspace) -> tuple[ThunkId, int] | None:
-    """The thunk that was recorded last of those that make a file, whatever they call it."""
+    """Of the thunks that make a file, under whatever name, the one that was recorded last."""
     from gg.core.codec import decode_thunk
     from gg.core.ids import ThunkId
     from gg.store.base import Kind

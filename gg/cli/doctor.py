@@ -1,4 +1,4 @@
-"""`gg doctor`: whether this machine has what gg needs, and what to do where it has not."""
+"""`gg doctor`: whether this machine has what gg needs, and what to do if not."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def command(debug: bool) -> int:
 
 
 def _asked(check: Callable[[], Iterator[CheckResult]]) -> Iterator[CheckResult]:
-    """What a check finds; what keeps it from looking is a finding too."""
+    """The findings of a check. An error in the check is a finding too."""
     try:
         yield from check()
     except GGError as error:
@@ -73,7 +73,7 @@ def _compilers() -> Iterator[CheckResult]:
 
 
 def _preload() -> Iterator[CheckResult]:
-    """Static programs are out of a preloaded library's sight: name those that builds use most."""
+    """A preloaded library cannot see into static programs: name those that builds use most."""
     from gg.formats.elf import read_dynamic
 
     for name in ("make", "sh", "bash", "ninja", "cmake", "python3"):
@@ -92,7 +92,7 @@ def _preload() -> Iterator[CheckResult]:
 
 
 def _watch() -> Iterator[CheckResult]:
-    """What static programs read is seen through the kernel."""
+    """Whether the kernel can report what static programs read."""
     from gg.host import native_programs as native
 
     try:
@@ -107,7 +107,7 @@ def _watch() -> Iterator[CheckResult]:
 
 
 def _namespaces() -> Iterator[CheckResult]:
-    """Whether a program can be run in a jail: the shim, which is static and ends at once, has one to itself."""
+    """Whether a program can be run in a jail. The shim is tried, which is static and ends at once."""
     from gg.host import native_programs as native
 
     try:
@@ -148,7 +148,7 @@ def _workspace() -> Iterator[CheckResult]:
 
 
 def _home() -> Iterator[CheckResult]:
-    """Where the state of a new workspace would be."""
+    """The directory where the state of a new workspace would be."""
     from gg.workspace import settings as config
 
     usual, home = config.state_homes()[0], config.cache_home()

@@ -1,4 +1,4 @@
-"""What gg-force does, apart from its command line: kept free of click, which takes longer to load than all is known to force."""
+"""What gg-force does, apart from its command line. It does without click: loading that takes longer than forcing known results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WORDS = {"--engine": "engine", "--fallback": "fallback", "--store": "store"}
 
 
 def parse(arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]] | None:
-    """Targets and what to give to `force` besides; None for a line that has click's care to be read, or be refused."""
+    """The targets, and further arguments for `force`; None for a command line that click must read or refuse."""
     targets: list[str] = []
     flags: dict[str, Any] = {}
     words = iter(arguments)
@@ -62,8 +62,8 @@ def force(
     held: list[ThunkFailed] | None = None,
     **flags: object,
 ) -> int:
-    """Force `targets`, or all; the exit status. `flags` are settings, None where the command line has none. With `held`,
-    failures go there instead of being shown.
+    """Force `targets`, or all, and return the exit status. `flags` are settings, None if the command line gives none. With
+    `held`, failures go there instead of being shown.
     """
     _enter()
     workspace = _workspace(targets)
@@ -98,7 +98,7 @@ def force(
 def _told_of(
     workspace: Workspace, targets: Sequence[str], force: Callable[[], tuple[int, dict[str, Any]]]
 ) -> tuple[int, dict[str, Any]]:
-    """Do `force`, and let others see meanwhile that it runs here."""
+    """Call `force`, and let other commands see meanwhile that it runs here."""
     from gg.workspace.running import announced
 
     with announced(workspace, "force", targets):
@@ -122,7 +122,7 @@ def _enter() -> None:
         from gg.cli.inside import leave_recording
 
         leave_recording()
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # who ignores it is not told how his children end
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a process that ignores it does not learn how its children end
 
 
 def _has_work(workspace: Workspace, settings: config.Settings, wanted: Targets) -> bool:
@@ -141,7 +141,7 @@ def _tell_of_the_rest(wanted: Targets) -> None:
 
 
 def _checked(root: str, flags: Mapping[str, object]) -> config.Settings:
-    """The settings, with a store that can be used if any."""
+    """The settings. An error if they name a store that cannot be used."""
     settings = _settings(root, flags)
     if settings.store or settings.trusted:
         from gg.share.command_store import check
@@ -151,7 +151,7 @@ def _checked(root: str, flags: Mapping[str, object]) -> config.Settings:
 
 
 def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:
-    """The settings that count, once the user was asked for those of a workspace that do not yet."""
+    """The settings that count, after asking the user about the workspace's."""
     if config.held(root):
         from gg.cli.consent import settle
 
@@ -160,14 +160,14 @@ def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:
 
 
 def _owes_others(workspace: Workspace) -> bool:
-    """Whether an earlier run has forced what it could not share."""
+    """Whether an earlier run has results that it could not share."""
     from gg.share.unshared import is_owed
 
     return is_owed(workspace.dot)
 
 
 def _keep_small(store: bytes, size: int) -> None:
-    """Have the store collected if it is larger, by a process that goes on when this one has ended. 0: it may be of any size."""
+    """Have the store collected if it is larger than `size` bytes, by a process that outlives this one. 0: no limit."""
     from gg.store.growth import is_over
 
     if not size or not is_over(store, size):
@@ -182,7 +182,7 @@ def _keep_small(store: bytes, size: int) -> None:
 
 
 def _workspace(targets: Sequence[str]) -> Workspace:
-    """The workspace of the targets; a new one where nothing was recorded and there are placeholders, as in a copy of a tree."""
+    """The workspace of the targets. A new one if nothing was recorded but there are placeholders, as in a copy of a tree."""
     start = os.path.dirname(os.path.abspath(targets[0])) if targets else "."
     found = Workspace.find(start)
     if found is None:
@@ -240,9 +240,9 @@ def _force(
     *,
     terminal: bool,
 ) -> tuple[int, dict[str, Any]]:
-    """Force; the exit status, and what `RunFinished` says of it, with how many results were `fetched` from the team's store.
+    """Force. Returns the exit status and the fields of `RunFinished`, with `fetched`: how many results the team's store had.
 
-    `terminal`: what tools print is shown on one.
+    `terminal`: whether the tools' messages are shown on a terminal.
     """
     from gg.force.composition import Composition
     from gg.host.databases import end_soon
@@ -263,7 +263,7 @@ def _force(
 
 
 def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets) -> None:
-    """BudgetError when this is estimated to cost more than it may. Where several engines share the work, nobody can tell."""
+    """BudgetError if the estimated cost is above the budget. There is no estimate if several engines share the work."""
     from gg.cost.forecast import rows
     from gg.errors import BudgetError
     from gg.estimate.weighted_graph import what_and_where
@@ -290,7 +290,7 @@ def _stop_on_signals(stop: object) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         stop()
-        signal.signal(number, signal.SIG_DFL)  # a second one ends us at once
+        signal.signal(number, signal.SIG_DFL)  # a second signal ends this process at once
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, handle)

@@ -43,7 +43,7 @@ _COMMANDS = {
 
 
 class _Commands(click.Group):
-    """Finds a command's module when the command is asked for."""
+    """Imports a command's module when the command is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -76,7 +76,7 @@ def group() -> None:
 
 
 def call(command: click.Command, prog_name: str) -> int:
-    """Run one command; its exit status. UsageError for a wrong command line."""
+    """Run one command, and return its exit status. UsageError for a wrong command line."""
     try:
         status = command.main(prog_name=prog_name, standalone_mode=False)
     except click.exceptions.Abort:
@@ -88,7 +88,7 @@ def call(command: click.Command, prog_name: str) -> int:
 
 
 def _say_usage(error: click.ClickException, prog_name: str) -> None:
-    """A wrong command line in one line; click's own words when they are longer (the help of a bare `gg`)."""
+    """Report a wrong command line in one line, or in click's own words if they are longer (the help of a bare `gg`)."""
     message = error.format_message()
     if "\n" in message:
         error.show()

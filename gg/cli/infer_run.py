@@ -1,4 +1,4 @@
-"""What gg-infer does, apart from its command line: kept free of click, which takes longer to load than a small build to record."""
+"""What gg-infer does, apart from its command line. Without click, which takes longer to load than a small build to record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _Given(NamedTuple):
-    """What the user has said of tools, of names, and of what is to be written besides."""
+    """The user's wishes about tools, names, and further files to write."""
 
     declared: Declarations | None
     traced: Declarations | None
@@ -42,7 +42,7 @@ class _Given(NamedTuple):
 
 
 def _step_aside(arguments: Sequence[str]) -> None:
-    """Become the command where it cannot be recorded, or is recorded already by the gg-infer that this one runs in."""
+    """Become the command itself if it cannot be recorded, or if the gg-infer around this one records it already."""
     if config.recorder_socket():
         from gg.cli.inside import become, is_recorded, leave_recording
 
@@ -66,9 +66,9 @@ def infer(
     told: set[bytes] | None = None,
     **flags: object,
 ) -> int:
-    """Record the command `arguments`; its exit status, -N when signal N ended it. `flags` are settings, None for none given.
+    """Record the command `arguments`. Returns its exit status, -N when signal N ended it. `flags` are settings, None if not given.
 
-    Into `told` go the thunks that had failed before, and so ran at once.
+    The thunks that had failed before, and so ran at once, are added to `told`.
     """
     _step_aside(arguments)
     workspace = Workspace.create(tell=_say_nothing if quiet else _tell)
@@ -98,7 +98,7 @@ def infer(
 
 
 def _store(workspace: Workspace) -> Store:
-    """The workspace's, for a process that ends when it has closed it."""
+    """The workspace's store, for a process that ends when it has closed the store."""
     from gg.host.databases import end_soon
     from gg.store.directory import DirectoryStore
 
@@ -145,7 +145,7 @@ def _session(
 
 
 def _spent(reading: Reading) -> str:
-    """What was spent on what the build has read, in words; nothing when nothing was."""
+    """The cost of forcing what the build has read, in words; empty if there was none."""
     what = reading.spent()
     if not what:
         return ""
@@ -155,7 +155,7 @@ def _spent(reading: Reading) -> str:
 
 
 def _has_path() -> bool:
-    """Can the working directory be named by a path?"""
+    """Whether the working directory has a path."""
     try:
         os.stat(os.getcwd())
     except OSError:
@@ -164,8 +164,8 @@ def _has_path() -> bool:
 
 
 def _environment(workspace: Workspace, *, quiet: bool) -> dict[str, str]:
-    """What gg-infer was given, without secrets. A GG_DIR that is relative would name another directory in each that the
-    build works in.
+    """The environment that gg-infer was given, without secrets. A relative GG_DIR is made absolute, for the build works in many
+    directories.
     """
     given = dict(config.given_environment())
     withheld = config.withheld(given)
@@ -177,7 +177,7 @@ def _environment(workspace: Workspace, *, quiet: bool) -> dict[str, str]:
 
 
 def _remove_lost(workspace: Workspace, store: Store) -> None:
-    """When a tree is recorded in for the first time there may be placeholders that nobody can force: they must not stay."""
+    """Remove placeholders that nobody can force. There may be some when a tree is recorded in for the first time."""
     if os.path.exists(workspace.history):
         return
     from gg.workspace import lost
@@ -190,7 +190,7 @@ def _remove_lost(workspace: Workspace, store: Store) -> None:
 
 
 def _say_nothing(text: str) -> None:
-    """What `--quiet` makes of words that are no error."""
+    """Drops a text: with `--quiet` this takes the place of messages that are no errors."""
 
 
 def _tell(text: str) -> None:
@@ -206,7 +206,7 @@ def _serve(
     arguments: Sequence[str],
     started: float,
 ) -> int:
-    """Answer the command's tools until it ends; its exit status, -N when signal N ended it."""
+    """Answer the command's tools until it ends. Returns its exit status, -N when signal N ended it."""
     from gg.workspace.running import announced
 
     with announced(workspace, "infer", arguments):
@@ -232,7 +232,7 @@ def _compose(
     quiet: bool,
     observe: Callable[[BuildEvent], None],
 ) -> Composition:
-    """What forces what the build reads. What tools print is shown where this command prints."""
+    """The composition that forces files that the build reads. The tools' messages are shown where this command prints."""
     from gg.force.composition import Composition
     from gg.observe.meanwhile import Meanwhile
     from gg.observe.quiet import Quiet
@@ -277,7 +277,7 @@ def _database() -> CompilationDatabase:
 
 
 def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:
-    """How thunks call the workspace; UsageError for a name that cannot serve."""
+    """The name by which thunks call the workspace. UsageError for a name that cannot be used."""
     if not (known_as or os.path.exists(os.path.join(workspace.dot, "known-as"))):
         return None
     from gg.workspace import known_as as names
@@ -286,7 +286,7 @@ def _renaming(workspace: Workspace, known_as: str) -> Renaming | None:
 
 
 def _traced(settings: config.Settings) -> Declarations | None:
-    """The commands that are remembered whole, by their names; None when there are none."""
+    """The commands whose whole outcome is remembered, by their names; None if there are none."""
     if not settings.trace:
         return None
     from gg.models.declared.declared_tool import Declarations, Declared
@@ -295,11 +295,11 @@ def _traced(settings: config.Settings) -> Declarations | None:
 
 
 def _declared(root: str) -> Declarations | None:
-    """The tools that the settings files declare, None when there are none; UsageError for a table that is wrong."""
+    """The tools that the settings files declare; None if there are none. UsageError for a wrong table."""
     tables = config.tools(root)
     held = config.held(root)
     if held and held.owner is None and isinstance(wrong := held.said.get("tool"), dict):
-        _read_tables([(held.path, wrong)])  # told at once, whether or not it will count
+        _read_tables([(held.path, wrong)])  # reported at once, whether or not the table will count
     if not tables:
         return None
     from gg.models.declared.declared_tool import Declarations

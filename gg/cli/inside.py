@@ -1,7 +1,7 @@
-"""gg's own commands, called by a command that is being recorded.
+"""gg's own commands inside of a recording.
 
-`gg-infer` in the workspace of the recording has nothing to add to it: its command is recorded as any other. All other commands
-leave the recording: to them a placeholder is a placeholder, and the tools that they run are to run for real.
+`gg-infer` in the workspace that is being recorded has nothing to add: its command is recorded as any other. All other commands
+leave the recording: they must see placeholders as placeholders, and the tools that they run must run for real.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gg.workspace.workspace import Workspace
 
 
 def leave_recording() -> None:
-    """Be a process of no recording: the interposer is left behind by executing this command once more."""
+    """Leave the recording. If the interposer is loaded, this command is executed once more without it."""
     if not config.recorder_socket():
         return
     if config.is_interposed():
@@ -32,7 +32,7 @@ def leave_recording() -> None:
 
 
 def is_recorded() -> bool:
-    """Does a recorder answer us, and is it the one of the workspace here? Where there is no workspace it will do."""
+    """Whether a recorder answers, and records this workspace. If there is no workspace here, any recorder will do."""
     path = config.recorder_socket()
     if not path or not _answers(path):
         return False
@@ -41,7 +41,7 @@ def is_recorded() -> bool:
 
 
 def become(command: Sequence[str]) -> NoReturn:
-    """Be `command`, as if `gg-infer` had not been said. ToolMissing or NotExecutable when it cannot be run."""
+    """Execute `command`, as if there were no `gg-infer` before it. ToolMissing or NotExecutable when it cannot be run."""
     from gg.record.launching import inherited
 
     ignored = inherited.ignored_signals()
@@ -67,7 +67,7 @@ def _answers(path: str) -> bool:
     try:
         directory = os.open(
             os.path.dirname(path), os.O_PATH | os.O_DIRECTORY
-        )  # its whole path may be longer than an address
+        )  # the whole path may be too long for a socket's address
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(f"/proc/self/fd/{directory}/{os.path.basename(path)}")
         return True

@@ -1,5 +1,5 @@
-"""SIGINT while Python starts: the native program that a user has called has it blocked, so that no Ctrl-C meets a Python that is
-only being loaded. It is let in as soon as gg can answer it.
+"""SIGINT while Python starts. The native program that the user called blocks it, so that no Ctrl-C meets a Python that is still
+being loaded. gg lets it in as soon as it can answer it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ def held(by_who_started_us: bool) -> None:
 
 
 def let_in() -> None:
-    """KeyboardInterrupt if one has come meanwhile."""
+    """Unblock SIGINT. KeyboardInterrupt if one has come meanwhile."""
     if _held:
         from signal import SIG_UNBLOCK, SIGINT, pthread_sigmask
 
@@ -21,7 +21,7 @@ def let_in() -> None:
 
 
 def hold_again() -> None:
-    """Before this command is executed once more."""
+    """Block SIGINT again, before this command is executed once more."""
     if _held:
         from signal import SIG_BLOCK, SIGINT, pthread_sigmask
 

@@ -10,7 +10,7 @@ from gg.workspace import settings as config
 
 
 class _KeyCommand(click.Command):
-    """A command about keys: it says what it needs when it is run, not when it is asked for its help."""
+    """A command about keys. It complains about missing packages when it is run, but not when it is asked for its help."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

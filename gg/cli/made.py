@@ -1,4 +1,4 @@
-"""Which thunks the files are of that a command names: those that made the very bytes that are there."""
+"""Finds the thunks of files that a command names: those that made the very bytes that are there."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def workspace_of(name: str) -> Workspace:
 
 
 def made_by(store: Store, workspace: Workspace, name: str) -> tuple[bytes, ThunkId, int]:
-    """The file's path here, its thunk, and the number of the output; UnknownTarget when no thunk is known for it.
+    """The file's path here, its thunk, and the number of the output. UnknownTarget when no thunk is known for it.
 
-    Of several that were to make a file that is real by now it is the one that made it, else the latest.
+    If several thunks were to make a file that is real by now, the one whose bytes are there is meant, else the latest.
     """
     path = os.path.realpath(os.fsencode(name))
     if os.path.isdir(path):

@@ -1,8 +1,7 @@
 """The entry points, and how every error reaches a person: one clear line and a documented exit status.
 
 Only this package prints. The commands that are called most often, `gg-infer COMMAND`, `gg-force [TARGET...]` and
-`gg-create-thunk`, are run without click when it is not needed: to load it takes longer than all else that a small build
-needs.
+`gg-create-thunk`, run without click where possible: loading it takes longer than everything else in a small build.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from contextlib import suppress
 from gg.cli import interrupts
 from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
-# Of the first and second set of control characters, and of those that turn the direction of writing round.
+# Both sets of control characters, and the characters that change the direction of writing.
 _CONTROLS = {
     c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}"
     for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -25,12 +24,12 @@ _CONTROLS = {
 
 
 class _Shown(io.TextIOWrapper):
-    """What gg itself says. Names in it may be anybody's, so control characters are shown, not obeyed.
+    """The stream for gg's own messages. Names in them may come from anybody, so control characters are shown, not obeyed.
 
-    What tools print goes to the stream below, as bytes.
+    The tools' messages go to the stream below, as bytes.
     """
 
-    before: object = None  # the stream that this one has replaced, which closes the one below when it is forgotten
+    before: object = None  # the replaced stream, which would close the one below if it were forgotten
 
     def write(self, text: str) -> int:
         return super().write(text.translate(_CONTROLS))
@@ -46,7 +45,7 @@ def _show_controls() -> None:
 
 
 def run(action: Callable[[], int]) -> None:
-    """Do `action` and exit with its status, or with that of what went wrong."""
+    """Call `action` and exit with its status, or with the status of its error."""
     debug = "--debug" in sys.argv[1:]
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _hold_standard_descriptors()
@@ -92,8 +91,8 @@ def _is_nowhere() -> bool:
 
 
 def _hold_standard_descriptors() -> None:
-    """Descriptors 0 to 2 that we were started without: no file of ours may get such a number. The build is started without."""
-    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # not inheritable, as all that Python opens
+    """Occupy missing descriptors of 0 to 2, so that no file of gg's gets such a number. The build is started without them."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # not inheritable, as every file that Python opens
         pass
     os.close(fd)
     sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115
@@ -102,14 +101,14 @@ def _hold_standard_descriptors() -> None:
 
 
 def leave(status: int) -> None:
-    """End without taking the interpreter apart: a tenth of a short command's time. All that matters is closed by now.
+    """End without taking the interpreter apart, which would be a tenth of a short command's time. All that matters is closed.
 
-    A negative status is the signal that ended the command, by which we end too.
+    A negative status is the signal that ended the command; this process ends by the same signal.
     """
     try:
         if sys.stdout:  # None when we were started without one
             sys.stdout.flush()
-    except OSError as error:  # a full disk behind it; who closed a pipe knows
+    except OSError as error:  # a full disk; a closed pipe is no error
         status = status or (141 if isinstance(error, BrokenPipeError) else StoreError.exit_code)
         if status != 141:
             _say(f"gg: cannot write to standard output: {error.strerror}")
@@ -221,7 +220,7 @@ def collect() -> None:
 
 
 def nix_hook() -> None:
-    """`gg-nix-hook`, for nix names a program and no arguments."""
+    """`gg-nix-hook`. nix's setting names a program, without arguments."""
     sys.argv[1:1] = ["nix", "hook"]
     main()
 

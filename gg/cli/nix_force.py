@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gg.workspace.settings import Settings
 
 FAILED = 100
-"""The exit status when a builder failed, which is nix-build's own."""
+"""The exit status when a builder failed, the same as nix-build's."""
 
 
 def force(
@@ -34,9 +34,9 @@ def force(
     link: str,
     **flags: object,
 ) -> int:
-    """Build `targets`, derivations or attributes of `file`, and print their paths; the exit status.
+    """Build `targets`, derivations or attributes of `file`, and print their paths. Returns the exit status.
 
-    `given`: further words for nix-instantiate. `flags` are settings.
+    `given`: further arguments for nix-instantiate. `flags` are settings.
     """
     from gg.cli.consent import settle
 
@@ -63,7 +63,7 @@ def force(
 
 
 def _wanted(targets: Sequence[str], file: str, given: Sequence[str]) -> list[str]:
-    """What is wanted: DERIVATION for all of its outputs, or DERIVATION!OUTPUT. Attributes are evaluated by nix. UsageError."""
+    """The wanted outputs: DERIVATION for all of its outputs, or DERIVATION!OUTPUT. nix evaluates attributes. UsageError."""
     found = [os.path.realpath(target) for target in targets if target.endswith(".drv")]
     attributes = [target for target in targets if not target.endswith(".drv")]
     if found and not attributes:
@@ -118,7 +118,7 @@ def _tell(text: bytes) -> None:
 
 
 def _help(failed: Sequence[FailedBuilder], *, keep: bool) -> None:
-    """How to look into a build that failed; with `keep` it is run again here, and nix keeps its directory."""
+    """Print how to look into a failed build. With `keep` nix runs it again here, and keeps its directory."""
     for each in failed:
         words = ["nix-store", "--realise", "--keep-failed", each.path]
         if keep:

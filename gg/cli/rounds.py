@@ -1,11 +1,11 @@
-"""`gg-infer --force COMMAND`: record and force, and again, until COMMAND was told the truth of every call.
+"""`gg-infer --force COMMAND`: records and forces, again and again, until COMMAND was told the truth about every call.
 
-A recorded call is said to have gone well. Where it turns out that it fails, COMMAND has gone on from an untruth: recorded
-again, the call fails at once, and COMMAND takes the way that it takes without gg. That ends when a force finds no failure
-that COMMAND has not known; each round knows of more.
+A recorded call is told that it went well. If it fails when it is forced, COMMAND has gone on from an untruth. Recorded again, the
+call fails at once, and COMMAND does what it would do without gg. The rounds end when a force finds no failure that COMMAND did
+not know; each round knows of more failures.
 
-A make or the like may be started as often as one likes. Any other command may do what must not be done twice: it ends with
-the failure's status, and what to do is said.
+A make or the like may be started any number of times. Another command may do things that must not be done twice: for such a
+command gg ends with the failure's status, and says what to do.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gg.observe.wording import count
 if TYPE_CHECKING:
     from gg.observe.build_events import ThunkFailed
 
-_MOST = 10  # rounds; one more is rarely needed
+_MOST = 10  # rounds; more than two are rarely needed
 _MAKES = ("make", "gmake", "remake", "bmake", "ninja", "ninja-build", "samu", "scons", "waf")
 _BUILDS = {"cmake": "--build", "meson": "compile"}
 _BEFORE = ("env", "nice", "ionice", "time", "nohup", "stdbuf", "setarch")
@@ -40,9 +40,9 @@ def rounds(
 ) -> int:
     """The exit status that COMMAND would have had without gg.
 
-    `record`: run COMMAND, its status, negative for a signal; the thunks that it was told the truth of go into the set.
-    `force(held, keep_going)`: force all of it, where failures go to the list instead of being shown; its status. `failures`: the
-    thunks that it has found to fail.
+    `record` runs COMMAND and returns its status, negative for a signal; it adds the thunks about which COMMAND was told the truth
+    to the set. `force(held, keep_going)` forces everything and returns its status; failures go to the list instead of being shown.
+    `failures`: the thunks that the force has found to fail.
     """
     again = may_run_again(command)
     seen: set[bytes] = set()
@@ -53,7 +53,7 @@ def rounds(
         told: set[bytes] = set()
         status = record(told)
         _show([each for each in held if bytes.fromhex(each.id) not in told])
-        if new and not told and not status:  # by what it left behind, it takes all of it for made
+        if new and not told and not status:  # files of the last round make it believe that everything is made
             missed = forced
             _say(
                 f"{command[0]} did not call that again, for it finds made what it made afterwards: remove that, to build anew"
@@ -74,7 +74,7 @@ def rounds(
 
 
 def may_run_again(command: Sequence[str]) -> bool:
-    """Whether the command is one that builds what is not built yet, so that it can be run any number of times."""
+    """Whether the command only builds what is not built yet, so that it can be run any number of times."""
     words = [word for word in command if word not in _BEFORE]
     while len(words) > 1 and ("=" in words[0] or words[0].startswith("-")):
         del words[0]
@@ -94,7 +94,7 @@ def _say(text: str) -> None:
 
 
 def infer_and_force(arguments: Sequence[str], *, flags: dict[str, Any], **how: Any) -> int:
-    """As `gg-infer --force`. `flags`: settings for both; `how`: what else `infer` takes."""
+    """What `gg-infer --force` does. `flags`: settings for both parts; `how`: further arguments of `infer`."""
     from gg.cli.force_run import force
     from gg.cli.infer_run import infer
     from gg.workspace.ledger import Ledger

@@ -19,7 +19,7 @@ _PRICE = 0.05
 
 
 def _where(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that say which workers are meant."""
+    """Add the options that say which workers are meant."""
     for option in (
         click.option("--debug", is_flag=True, hidden=True),
         click.option("--arch", default="", help="This machine's: its compilers run there."),
@@ -84,7 +84,7 @@ def up(
     from gg.deploy.spot.fleet_plan import Launch, cpus_of, default_types, within
 
     session, plan = plan_of("", region, name, arch, None)
-    kinds = tuple(types.split(",")) if types else default_types(plan.architecture)
+    kinds = tuple(types.split(",")) if types else default_types(plan.common.architecture)
     for kind in kinds:
         cpus_of(kind)
     ec2 = _calls(session, "ec2", dry=dry_run)
@@ -143,7 +143,7 @@ def status(region: str | None, name: str, arch: str, debug: bool) -> int:
     url = queue_url(sqs, plan)
     if not url:
         raise SetupError(
-            f"there are no spot workers {name} in {plan.region}", hint="make what they need: gg deploy spot"
+            f"there are no spot workers {name} in {plan.common.region}", hint="make what they need: gg deploy spot"
         )
     machines = instances.living(ec2, plan)
     prices = instances.asked_prices(ec2, tuple({machine.type for machine in machines})) if machines else {}

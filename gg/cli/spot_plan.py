@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plan_of(
     store: str, region: str | None, name: str, arch: str, expire_days: int | None
 ) -> tuple[AwsSession, FleetPlan]:
-    """What workers by this name are in the account that is set up. UsageError, SetupError when that cannot be said."""
+    """The plan of the workers by this name in the user's account. UsageError, SetupError if there can be none."""
     from gg.aws.failures import need_extra
     from gg.aws.setup import AwsSession
     from gg.cli.deploying import store_place
@@ -29,7 +29,7 @@ def plan_of(
     from gg.deploy.runtimes import choose_architecture
     from gg.deploy.spot.fleet_plan import FleetPlan, checked_name
     from gg.deploy.spot.instance_package import runtime
-    from gg.deploy.wanted import EXPIRE_DAYS, checked
+    from gg.deploy.wanted import EXPIRE_DAYS, Wanted, checked
 
     need_extra("spot workers")
     if region and "," in region:
@@ -37,7 +37,7 @@ def plan_of(
     place = store_place(store)
     session = AwsSession(region or place.region or AwsSession().region())
     whose = apply.account(session)
-    plan = FleetPlan(
+    common = Wanted(
         whose,
         session.region(),
         place.bucket or f"gg-{whose.number}-{session.region()}",
@@ -48,8 +48,7 @@ def plan_of(
         expire_days=expire_days or int(place.expire_s // 86400) or EXPIRE_DAYS,
         owner=place.owner,
     )
-    checked(plan.store)
-    return session, plan
+    return session, FleetPlan(checked(common))
 
 
 def deploy_spot(store: str, region: str | None, name: str, arch: str, expire_days: int | None, *, dry_run: bool) -> int:
@@ -58,16 +57,18 @@ def deploy_spot(store: str, region: str | None, name: str, arch: str, expire_day
     from gg.deploy.spot.fleet_plan import DEFAULT_NAME
 
     session, plan = plan_of(store, region, name, arch, expire_days)
-    made = instance_package.build(plan.runtime, plan.architecture, os.path.join(config.cache_home(), "wheels"))
-    click.echo(f"account {plan.account.number}, store {plan.store.uri}" + ", DRY RUN" * dry_run)
-    click.echo(f"{plan.region}  ({LEGEND})")
+    made = instance_package.build(
+        plan.common.runtime, plan.common.architecture, os.path.join(config.cache_home(), "wheels")
+    )
+    click.echo(f"account {plan.common.account.number}, store {plan.common.uri}" + ", DRY RUN" * dry_run)
+    click.echo(f"{plan.common.region}  ({LEGEND})")
     say(lasting.deploy(lasting.FleetServices(session, plan, dry=dry_run), plan, made))
     if dry_run:
         _show(plan)
         return 0
     other = "" if name == DEFAULT_NAME else f" --name {name}"
     click.echo("Nothing runs yet, and nothing is paid but for what is stored. Use it:")
-    click.echo(f"  export GG_STORAGE_URI='{plan.store.uri}' GG_QUEUE={plan.queue}")
+    click.echo(f"  export GG_STORAGE_URI='{plan.common.uri}' GG_QUEUE={plan.queue}")
     click.echo(f"  gg spot up{other} --cpus 64")
     click.echo("  gg-force --engine spot")
     return 0
@@ -91,7 +92,7 @@ def undeploy_spot(store: str, region: str | None, name: str, arch: str, *, with_
 
     session, plan = plan_of(store, region, name, arch, None)
     services = lasting.FleetServices(session, plan, dry=dry_run)
-    click.echo(plan.region + "  (DRY RUN)" * dry_run)
+    click.echo(plan.common.region + "  (DRY RUN)" * dry_run)
     machines = instances.living(services.ec2, plan)
     if machines:
         instances.end(services.ec2, machines)

@@ -5,10 +5,10 @@ import sys
 
 
 def start() -> None:
-    """Be the command that `sys.argv` names. Its arguments are then as if Python had been started as that command."""
+    """Run the command that `sys.argv` names, with arguments as if Python had been started as that command."""
     script, name, signals, *words = sys.argv
     sys.argv = [os.path.join(os.path.dirname(script), name), *words]
-    try:  # the name by which ps and killall know us
+    try:  # the process's name in ps and killall
         with open("/proc/self/comm", "wb", buffering=0) as file:
             file.write(os.fsencode(name))
     except OSError:

@@ -1,4 +1,4 @@
-"""`gg stats`: what was recorded, run, known, saved, paid and failed, by day."""
+"""`gg stats`: how much was recorded, run, known, saved, paid and failed, by day."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @slotted(frozen=False)
 class Sums:
-    """Of some runs. `hits`: thunks whose results were known, of which `fetched` from the team's store. `busy`: seconds of commands
-    that ran, `saved`: of those whose results were known. `meanwhile`: thunks that were forced while a build was recorded.
+    """Sums over some runs. `hits`: thunks whose results were known, `fetched` of them from the team's store. `busy`: seconds of
+    commands that ran; `saved`: of commands whose results were known. `meanwhile`: thunks forced while a build was recorded.
     """
 
     recorded: int = 0
@@ -78,7 +78,7 @@ def command(every: bool, days: int, as_json: bool, debug: bool) -> int:
 
 
 def _by_day(found: Iterable[RunRecord]) -> dict[str, Sums]:
-    """The days on which something ran, the first one first, by this machine's clock."""
+    """The sums by day, in order of the days by this machine's clock. Days without a run are left out."""
     by_day: dict[str, Sums] = {}
     for run in found:
         by_day.setdefault(time.strftime("%Y-%m-%d", time.localtime(run.started)), Sums()).add(run)

@@ -1,4 +1,4 @@
-"""`gg trust`: which trees may say more than what is harmless."""
+"""`gg trust`: which trees may have settings that are not harmless."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`gg undeploy`: take out of an AWS account what `gg deploy` has put there."""
+"""`gg undeploy`: remove from an AWS account what `gg deploy` has put there."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _undeploy_lambda(
 
 
 def _deployed(place: StoreUri, region: str, name: str, role: str, arch: str) -> Wanted:
-    """What `gg deploy` made in the first region, as far as it has to be named to be removed."""
+    """What `gg deploy` made in the first region, with the names that are needed to remove it."""
     from gg.aws.setup import AwsSession
     from gg.deploy import apply
     from gg.deploy.runtimes import OFFERED, choose_architecture

@@ -1,4 +1,4 @@
-"""`gg verify TARGET...`: run again what made them, and say which thunks are not deterministic."""
+"""`gg verify TARGET...`: runs again what made the targets, and says which thunks are not deterministic."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _check(engines: Sequence[str]) -> None:
 
 
 def _roots(workspace: Workspace, targets: Sequence[str]) -> tuple[list[ThunkId], list[bytes]]:
-    """The thunks that make the targets, and the files among them that no thunk makes; UnknownTarget where nothing is known."""
+    """The thunks that make the targets, and the targets that no thunk makes. UnknownTarget if nothing is known of a target."""
     from gg.record.capture import TELLS_THE_TIME
     from gg.store.directory import DirectoryStore
     from gg.workspace import history
@@ -121,7 +121,7 @@ def _failed(event: ThunkFailed) -> None:
     sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")
 
 
-# What a person is told
+# The report
 
 
 def _print(report: VerificationReport) -> None:
@@ -154,7 +154,7 @@ def _by_output(report: VerificationReport) -> dict[tuple[str, str], list[Nondete
 
 
 def _depends(report: VerificationReport, findings: Sequence[NondeterministicOutput]) -> str:
-    """What the output seems to depend on, by the runs in which it came out otherwise."""
+    """What the output seems to depend on, judging by the runs in which it differed."""
     differing = {each.run for each in findings}
     still = [run for run in report.plan if not run.clock]
     if still and not differing.intersection(still):

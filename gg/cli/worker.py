@@ -93,7 +93,7 @@ def command(
 
 
 def _serve(options: WorkerOptions, new_key: bool) -> None:
-    """Take work until there is none any more, or a signal says so."""
+    """Take work until there has been none for long enough, or a signal comes."""
     from gg.worker import serving
     from gg.worker.identity import load_identity
     from gg.workspace import settings as config
@@ -136,7 +136,7 @@ def _memory() -> int:
 
 
 class _Lock:
-    """Two workers cannot have one directory. UsageError for the second."""
+    """The lock on a worker's directory. UsageError if another worker has it."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory

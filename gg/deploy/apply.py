@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def account(session: AwsSession) -> Account:
-    """Whose account these credentials belong to."""
+    """The account that these credentials belong to."""
     told = AwsService(session, "sts", dry=True).ask("get_caller_identity")
     return Account(told["Account"], told["Arn"].split(":")[1])
 
@@ -33,7 +33,7 @@ def concurrency(session: AwsSession) -> int:
 def deploy(
     session: AwsSession, wanted: Wanted, package: Package, *, dry: bool, with_bucket: bool = True, layer: Choice = STAYS
 ) -> Iterator[ResourceAction]:
-    """Have all of it, in an order in which each thing finds what it needs."""
+    """Make the whole deployment, in an order in which each thing finds what it needs."""
     if with_bucket:
         yield from bucket.deploy(AwsService(session, "s3", dry=dry, owner=wanted.bucket_owner), wanted)
     yield from role.deploy(AwsService(session, "iam", dry=dry), wanted)
@@ -49,7 +49,7 @@ def deploy(
 def undeploy(
     session: AwsSession, wanted: Wanted, *, dry: bool, contents: bool, with_bucket: bool = True
 ) -> Iterator[ResourceAction]:
-    """Remove all that is there; things that are not are passed over."""
+    """Remove everything of the deployment. Things that are not there are passed over."""
     service, logs = AwsService(session, "lambda", dry=dry), AwsService(session, "logs", dry=dry)
     yield from functions.remove(service, logs, wanted.name, wanted.architecture)
     yield from Layers(service, wanted).remove()
@@ -61,6 +61,6 @@ def undeploy(
 
 
 def made(wanted: Wanted) -> Deployment:
-    """What an engine needs to know of it."""
+    """What an engine needs to know of the deployment."""
     known = tuple(FoundFunction(wanted.function(memory), memory) for memory in wanted.memory)
     return Deployment(wanted.region, wanted.architecture, known, wanted.uri)

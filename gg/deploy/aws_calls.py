@@ -1,6 +1,6 @@
-"""Calls of boto's clients, their errors turned into gg's, and the record of what was found and done.
+"""Calls boto's clients, turns their errors into gg's, and records what was found and done.
 
-A dry run asks what is there and changes nothing.
+A dry run looks at what is there and changes nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOT_OFFERED = frozenset({"NotImplemented", "MethodNotAllowed"})
 
 
 class ResourceAction(NamedTuple):
-    """One thing of a deployment. `verb`: make, change, keep, remove, or lack for what the server does not offer."""
+    """One thing of a deployment. `verb`: make, change, keep, remove; or lack, if the server does not offer it."""
 
     verb: str
     what: str
@@ -58,7 +58,7 @@ class AwsService:
         return urlsplit(str(self._client.meta.endpoint_url)).scheme == "https"
 
     def ask(self, operation: str, *, seen: frozenset[str] = frozenset(), **arguments: Any) -> dict[str, Any]:
-        """Call and return the answer; Refusal for an error whose code is in `seen`, GGError for any other."""
+        """Call and return the answer. Refusal for an error whose code is in `seen`, GGError for any other."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -136,7 +136,7 @@ def settle(
     put: Callable[[], object],
     detail: str = "",
 ) -> ResourceAction:
-    """Have one setting as it is wanted: compare, and put it if it differs."""
+    """Make one setting as it is wanted: compare it, and put it if it differs."""
     try:
         if current() == wanted:
             return ResourceAction("keep", what, detail)

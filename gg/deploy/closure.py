@@ -1,4 +1,4 @@
-"""Which modules of gg the worker's function needs: its handler and all that is imported from there, found in their text."""
+"""Finds the modules of gg that the worker's function needs, in their text: its handler and all modules imported from there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gg.errors import StoreError
 
 
 def modules(entry: str) -> dict[str, str]:
-    """Path below the zip's root -> file, for `entry`, all it imports of gg, and their packages; StoreError without it."""
+    """Path below the zip's root -> file, for `entry`, all modules of gg that it imports, and their packages. StoreError."""
     found: dict[str, str] = {}
     pending = [entry]
     seen: set[str] = set()
@@ -34,7 +34,7 @@ def modules(entry: str) -> dict[str, str]:
 
 
 def _file(module: str) -> str | None:
-    """The source of a module of ours; None when it is an attribute of one, or not there."""
+    """The source of a module of gg; None if the name is an attribute of one, or is not there."""
     inside = module.split(".")[1:]
     for directory in gg.__path__:
         base = os.path.join(directory, *inside)
@@ -55,7 +55,7 @@ def _imported(path: str) -> Iterator[str]:
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """What is imported from gg anywhere in a module, but for what only annotations need."""
+    """The names that a module imports from gg anywhere, without those that only annotations need."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
             continue

@@ -26,7 +26,7 @@ class FoundFunction(NamedTuple):
 
 
 class Deployment(NamedTuple):
-    """Where a worker was put. `functions` by memory, the smallest first; `store` is the URI of what they may read and write."""
+    """A deployed worker. `functions` by memory, the smallest first; `store` is the URI of the store that they read and write."""
 
     region: str
     architecture: str
@@ -35,7 +35,7 @@ class Deployment(NamedTuple):
 
 
 def remember(dot: str, deployments: tuple[Deployment, ...]) -> None:
-    """Write them to the records of a workspace, `dot`; nothing there means that nothing is deployed."""
+    """Write the deployments to the records of a workspace, `dot`. An empty list means that nothing is deployed."""
     path = os.path.join(dot, _FILE)
     if not deployments:
         if os.path.exists(path):
@@ -52,8 +52,8 @@ def remember(dot: str, deployments: tuple[Deployment, ...]) -> None:
 
 
 def regions(wanted: Sequence[str], home: str, dot: str, architecture: str) -> list[str]:
-    """Where functions are looked for: the regions `wanted`; else where this workspace was deployed to, if the store's own region
-    `home` is among them.
+    """The regions in which to look for functions: `wanted`, or else the regions that this workspace was deployed to, if the
+    store's own region `home` is one of them.
     """
     if wanted:
         return list(dict.fromkeys(wanted))
@@ -62,7 +62,7 @@ def regions(wanted: Sequence[str], home: str, dot: str, architecture: str) -> li
 
 
 def remembered(dot: str) -> tuple[Deployment, ...]:
-    """What `remember` has written; nothing when it has not. FormatError for another's file."""
+    """The deployments that `remember` has written; none if it has not. FormatError for a file that it did not write."""
     path = os.path.join(dot, _FILE)
     try:
         with open(path, "rb") as file:

@@ -19,8 +19,8 @@ _EARLY = frozenset({"InvalidParameterValueException"})
 
 
 class Functions:
-    """What is to be done for each memory size. `layer`: the ARN of the version that they are to have of the deployment's
-    layer, or empty; layers of others are left. `clock` and `sleep` are for tests.
+    """Makes and updates the functions. `layer`: the ARN of the version of the deployment's layer that they should have, or empty;
+    layers of others are left. `clock` and `sleep` are for tests.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Functions:
         }
 
     def _layers(self, attached: list[str]) -> list[str]:
-        """The layers of a function that has these."""
+        """The layers that a function should have, if it has these now."""
         return [arn for arn in attached if not is_ours(arn, self._wanted)] + ([self._layer] if self._layer else [])
 
     def _create(self, name: str, memory: int) -> None:
@@ -121,7 +121,7 @@ class Functions:
         self._lambda.change("put_function_event_invoke_config", FunctionName=name, MaximumRetryAttempts=0)
 
     def _retried(self, operation: str, passing: frozenset[str], **arguments: Any) -> None:
-        """Call again while the answer is one that time mends."""
+        """Call again while the error is one that passes with time."""
         until = self._clock() + _SETTLE_S
         while True:
             try:
@@ -150,7 +150,7 @@ class Functions:
 def remove(
     service: AwsService, logs: AwsService, name: str, architecture: str, keep: tuple[str, ...] = ()
 ) -> Iterator[ResourceAction]:
-    """Remove every function of the deployment but those, whatever its memory size, and its log."""
+    """Remove every function of the deployment, of any memory size, and its log, except those in `keep`."""
     for function in listed(service, name, architecture):
         if function["FunctionName"] in keep:
             continue
@@ -180,5 +180,5 @@ def arns_of(configuration: dict[str, Any]) -> list[str]:
 
 
 def is_ours(arn: str, wanted: Wanted) -> bool:
-    """Whether it is a version of this deployment's own layer."""
+    """Whether an ARN is that of a version of this deployment's own layer."""
     return arn.startswith(f"{wanted.layer_arn}:")

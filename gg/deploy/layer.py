@@ -1,7 +1,7 @@
 """A Lambda layer that holds toolchains: its content, limits and zip. Each object is a file named by its digest. Pure.
 
-Workers find them below /opt/gg/objects (`gg.worker.layer_objects`). The layer's own name is by content: a digest of its objects'
-names, which are digests themselves, so that nothing needs to be read or packed to see that it is there already.
+Workers find the objects below /opt/gg/objects (`gg.worker.layer_objects`). The layer is marked by a digest of its objects' names,
+which are digests themselves. So nothing needs to be read or packed to see that a layer is there already.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST_TEXT = 256  # of a layer version's description
 
 
 class Layer(NamedTuple):
-    """What is to be in /opt. `told`: each tool as it was given, and what it adds to those before it, for people."""
+    """The content of /opt. `told`: each tool as it was given, and what it adds to those before it, for people."""
 
     told: tuple[str, ...]
     objects: Mapping[str, Object]
@@ -42,7 +42,7 @@ class Layer(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What the description of a version with this content begins with."""
+        """The beginning of the description of a version with this content."""
         return f"gg toolchain {self.digest}"
 
     @property
@@ -50,7 +50,7 @@ class Layer(NamedTuple):
         return f"{self.mark}: {', '.join(self.told)}"[:_MOST_TEXT]
 
     def zip(self) -> bytes:
-        """The same bytes for the same objects, wherever it is made with the same zlib."""
+        """The zip. Its bytes are the same for the same objects, wherever it is made with the same zlib."""
         out = io.BytesIO()
         with zipfile.ZipFile(out, "w") as archive:
             for name, each in sorted(self.objects.items()):
@@ -59,7 +59,7 @@ class Layer(NamedTuple):
 
 
 def plan(tools: Sequence[ToolObjects], function: int) -> Layer:
-    """One layer of them all, beside a function of so many bytes. UsageError for what Lambda does not take."""
+    """One layer with all these tools, for a function of `function` bytes. UsageError if Lambda would not take it."""
     objects: dict[str, Object] = {}
     for tool in tools:
         objects |= tool.objects
@@ -84,7 +84,7 @@ def _told(tools: Sequence[ToolObjects]) -> tuple[str, ...]:
 
 
 def check_way(zipped: int, region: str, bucket_region: str) -> None:
-    """UsageError for a zip that is too large for a request, and cannot go by the bucket because that is elsewhere."""
+    """UsageError for a zip that is too large for a request and cannot go through the bucket, which is in another region."""
     if zipped > MOST_DIRECT and region != bucket_region:
         raise UsageError(
             f"the layer's zip has {megabytes(zipped)}; above {megabytes(MOST_DIRECT)} Lambda takes it from a bucket in its "
@@ -94,7 +94,7 @@ def check_way(zipped: int, region: str, bucket_region: str) -> None:
 
 
 def _advice(tools: Sequence[ToolObjects], over: int) -> str:
-    """What to leave out: the tool that is enough and brings least, else what each has for itself."""
+    """Says what to leave out: the smallest tool that is large enough, or else how much each tool brings."""
     if len(tools) == 1:
         return f"leave --layer away: {tools[0].name} travels with the builds then"
     own = [(_own(tool, tools), tool.name) for tool in tools]
@@ -105,7 +105,7 @@ def _advice(tools: Sequence[ToolObjects], over: int) -> str:
 
 
 def _own(tool: ToolObjects, tools: Sequence[ToolObjects]) -> int:
-    """Bytes that no other one has."""
+    """Bytes of a tool's objects that no other tool has."""
     others = set[str]().union(*(other.objects for other in tools if other is not tool))
     return _added(tool, others)
 

@@ -15,7 +15,7 @@ from gg.deploy.wanted import Wanted
 
 
 class Choice(NamedTuple):
-    """A layer to have, and its zip; or none; or what is there `stays`, for nobody has said anything."""
+    """The wanted layer and its zip; or none; or `stays`: the user has said nothing, so the present layer stays."""
 
     layer: Layer | None = None
     zipped: Callable[[], bytes] = bytes
@@ -26,7 +26,7 @@ STAYS = Choice(stays=True)
 
 
 class Layers:
-    """The layer of one deployment in one region. `bucket` is where large zips go by; None where it is in another region."""
+    """The layer of one deployment in one region. Large zips go through `bucket`; None if that is in another region."""
 
     def __init__(self, service: AwsService, wanted: Wanted, bucket: AwsService | None = None) -> None:
         self._lambda = service
@@ -34,7 +34,7 @@ class Layers:
         self._bucket = bucket
 
     def settle(self, choice: Choice) -> Generator[ResourceAction, None, str]:
-        """The version that functions are to have, by its ARN; empty for none."""
+        """Make the chosen layer. Returns the ARN of the version that functions should have; empty for none."""
         what = f"layer {self._wanted.layer}"
         if choice.stays:
             arn = self._attached()
@@ -46,7 +46,7 @@ class Layers:
         return (yield from self._have(choice.layer, choice.zipped, what))
 
     def _have(self, layer: Layer, zipped: Callable[[], bytes], what: str) -> Generator[ResourceAction, None, str]:
-        """Have a version with this content; `zipped` is asked when there is none."""
+        """Publish a version with this content, unless there is one. `zipped` is called only if there is none."""
         told = f"{', '.join(layer.told)}: {megabytes(layer.size)}"
         for version in self._versions():
             there = str(version.get("Description", "")).startswith(layer.mark)
@@ -59,7 +59,7 @@ class Layers:
         return str(made.get("LayerVersionArn", self._wanted.layer_arn))
 
     def remove(self, keep: str = "") -> Iterator[ResourceAction]:
-        """Remove all versions but this one and those that functions of others have."""
+        """Remove all versions except `keep` and those that functions of others have."""
         versions = [each for each in self._versions() if each["LayerVersionArn"] != keep]
         used = self._used_by_others() if versions else {}
         for version in versions:
@@ -71,7 +71,7 @@ class Layers:
             yield ResourceAction("remove", what)
 
     def _attached(self) -> str:
-        """The version that the deployment's functions have; empty when they have none."""
+        """The version that the deployment's functions have; empty if they have none."""
         functions = listed(self._lambda, self._wanted.name, self._wanted.architecture)
         arns = {arn for each in functions for arn in arns_of(each) if is_ours(arn, self._wanted)}
         return max(arns, key=_number, default="")
@@ -88,7 +88,7 @@ class Layers:
             Content={"ZipFile": data} if direct else {"S3Bucket": bucket, "S3Key": name},
             CompatibleArchitectures=[self._wanted.architecture],
         )
-        if self._bucket and not direct:  # Lambda has a copy
+        if self._bucket and not direct:  # Lambda has its own copy
             self._bucket.change("delete_object", Bucket=bucket, Key=name)
         return made
 
@@ -96,7 +96,7 @@ class Layers:
         return self._lambda.pages("list_layer_versions", "LayerVersions", LayerName=self._wanted.layer)
 
     def _used_by_others(self) -> dict[str, str]:
-        """Versions that functions have which are not of this deployment, and one of these functions each."""
+        """Versions that functions of other deployments have, each with the name of one such function."""
         ours: Collection[str] = {
             each["FunctionName"] for each in listed(self._lambda, self._wanted.name, self._wanted.architecture)
         }

@@ -1,7 +1,7 @@
 """The bucket: encrypted, closed to the public, reached over TLS alone, and emptied of what is old.
 
-A bucket that gg has made carries a tag, and its settings are gg's. One that was there before keeps its own, but for one rule
-of expiry, which is limited to gg's prefix.
+A bucket that gg has made carries a tag, and gg controls its settings. A bucket that was there before keeps its settings; gg adds
+one rule of expiry, limited to gg's prefix.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _ENCRYPTION = {"Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm":
 
 
 def deploy(s3: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
-    """Have the bucket and its settings."""
+    """Make the bucket and its settings."""
     name = wanted.bucket
     there = _there(s3, wanted)
     ours = not there or _tags(s3, name).get(_TAG) == wanted.name
     if not there:
-        if wanted.region == "us-east-1":  # the one region that must not be named
+        if wanted.region == "us-east-1":  # in requests, this one region must not be named
             s3.change("create_bucket", Bucket=name)
         else:
             place = {"LocationConstraint": wanted.region}
@@ -44,7 +44,7 @@ def deploy(s3: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
 
 
 def remove(s3: AwsService, wanted: Wanted, *, contents: bool) -> Iterator[ResourceAction]:
-    """Remove gg's objects, and the bucket if gg made it; nothing of that unless `contents`."""
+    """Remove gg's objects, and the bucket if gg made it; but nothing unless `contents`."""
     name = wanted.bucket
     if not _there(s3, wanted):
         return
@@ -126,7 +126,7 @@ def _settings(s3: AwsService, wanted: Wanted, *, new: bool) -> Iterator[Resource
 
 
 def _expiry(s3: AwsService, wanted: Wanted, *, new: bool) -> ResourceAction:
-    """Our rule beside those that are there."""
+    """Add gg's rule to the rules that are there."""
     found = None if new else s3.find("get_bucket_lifecycle_configuration", Bucket=wanted.bucket)
     rule = policy.lifecycle(wanted)
     rules = (found or {}).get("Rules", [])
@@ -142,7 +142,7 @@ def _expiry(s3: AwsService, wanted: Wanted, *, new: bool) -> ResourceAction:
 
 
 def _plain(document: object) -> object:
-    """A policy as every server gives it back: a list of one is the one, and lists are in order."""
+    """A policy in a form that compares equal on every server: a list of one is its element, and lists are sorted."""
     if isinstance(document, dict):
         return {key: _plain(value) for key, value in document.items()}
     if isinstance(document, list):

@@ -1,4 +1,4 @@
-"""The function's zip: the worker, its packages and the path map; the same bytes for the same parts, wherever it is made.
+"""The function's zip: the worker, its packages and the path map. The same parts give the same bytes, wherever it is made.
 
 Entries are in order, with one date and plain permissions (a file that others may not read is not readable in Lambda), and
 compressed by one setting. Where the function's Python is this one, compiled modules go along: Lambda cannot write them, and
@@ -35,7 +35,7 @@ for line in sys.stdin:
 
 
 class Package(NamedTuple):
-    """A zip, and what tells it from others."""
+    """A zip, and the digest that tells it from others."""
 
     data: bytes
     files: int
@@ -63,8 +63,8 @@ def parts(
     packages: Sequence[str] = PACKAGES,
     root: str = "/var/task",
 ) -> list[ZipMember]:
-    """What modules `entries` of gg need, for this runtime: gg's modules, wheels of `packages`, the path map. `root`: where the zip
-    will be unpacked.
+    """The parts that the modules `entries` of gg need in this runtime: gg's modules, wheels of `packages`, the path map. `root`:
+    where the zip will be unpacked.
     """
     found = _modules(entries, root, compiled=runtime.python == sys.version_info[:2])
     found += [part for wheel in fetch(runtime, architecture, cache, packages) for part in unpack(wheel)]
@@ -84,7 +84,7 @@ def _modules(entries: Sequence[str], root: str, *, compiled: bool) -> list[ZipMe
 
 
 def _compiled(sources: dict[str, str], root: str) -> list[ZipMember]:
-    """Compiled modules that Python takes without looking at their source. In a process of its own, for equal bytes each time."""
+    """Modules compiled so that Python does not look at their source; by a separate process, so the bytes are always the same."""
     with tempfile.TemporaryDirectory(prefix="gg-package-") as directory:
         targets = {path: os.path.join(directory, f"{number}.pyc") for number, path in enumerate(sources)}
         lines = "".join(f"{sources[path]}\t{target}\t{root}/{path}\n" for path, target in targets.items())
@@ -116,9 +116,9 @@ def _zip(parts: Iterable[ZipMember]) -> bytes:
 
 
 def entry(path: str, executable: bool) -> zipfile.ZipInfo:
-    """The entry of a file whose zip has the same bytes each time, readable by all."""
+    """A zip entry with the same bytes each time, readable by all."""
     info = zipfile.ZipInfo(path, _DATE)
-    info.create_system = 3  # Unix, whatever made it
+    info.create_system = 3  # Unix, on whatever system it is made
     info.external_attr = (0o100755 if executable else 0o100644) << 16
     info.compress_type = zipfile.ZIP_DEFLATED
     return info

@@ -1,9 +1,9 @@
 """Who may do what, as IAM's documents. Pure; a golden test holds that no action and no resource is a mere wildcard.
 
 The worker reads packs and blobs, adds blobs, and writes its own log. It can neither read nor write the results of thunks, which
-the coordinator alone signs: a worker that was taken over cannot tell lies about other thunks.
+only the coordinator signs: a worker that was taken over cannot lie about other thunks.
 
-Without the right to list a bucket S3 answers 403, not 404, for an object that is not there; the worker takes both alike.
+Without the right to list a bucket S3 answers 403, not 404, for an object that is not there; the worker treats both alike.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def worker(wanted: Wanted) -> Document:
 
 
 def transport(wanted: Wanted) -> Document:
-    """The bucket's own: nobody reads or writes objects but over TLS."""
+    """The bucket's own policy: objects are read and written only over TLS."""
     bucket = f"arn:{wanted.account.partition}:s3:::{wanted.bucket}"
     return document(
         {
@@ -56,7 +56,7 @@ def transport(wanted: Wanted) -> Document:
 
 
 def lifecycle(wanted: Wanted) -> Document:
-    """The bucket's rule for gg's prefix: what is old goes, and so do uploads that were not finished."""
+    """The bucket's rule for gg's prefix: old objects and unfinished uploads are removed."""
     return {
         "ID": f"gg-{wanted.prefix}",
         "Status": "Enabled",

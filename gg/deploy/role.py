@@ -1,4 +1,4 @@
-"""A role that workers run under, with the rights that it is to have and no others."""
+"""The role that workers run under, with exactly the rights that it should have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _POLICY = "gg-worker"
 
 
 class RolePlan(NamedTuple):
-    """A role that gg makes. `deployment`: what it belongs to. `detail`: its rights, for people."""
+    """A role that gg makes. `deployment`: the one it belongs to. `detail`: its rights, for people."""
 
     name: str
     deployment: str
@@ -28,7 +28,7 @@ class RolePlan(NamedTuple):
 
 
 def deploy(iam: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
-    """Have the functions' role and its rights; a role that was given is taken as it is."""
+    """Make the functions' role with its rights. A role that the user gave is taken as it is."""
     if wanted.role:
         yield ResourceAction("keep", f"role {wanted.role}", "as given; it needs the rights that --dry-run prints")
         return
@@ -53,7 +53,7 @@ def remove(iam: AwsService, wanted: Wanted) -> Iterator[ResourceAction]:
 
 
 def have(iam: AwsService, plan: RolePlan) -> Iterator[ResourceAction]:
-    """Have a role and its rights."""
+    """Make a role with its rights."""
     name, trust = plan.name, json.dumps(plan.trust)
     found = iam.find("get_role", RoleName=name)
     if found is None:
@@ -92,7 +92,7 @@ def _rights(iam: AwsService, plan: RolePlan) -> ResourceAction:
 
 
 def _document(given: object) -> Document:
-    """A policy as IAM gives it: boto decodes it, but not every server's."""
+    """A policy in an answer of IAM's: boto has decoded it, or not, depending on the server."""
     if isinstance(given, str):
         parsed: Document = json_from(unquote(given).encode(), "policy of a role")
         return parsed

@@ -34,7 +34,7 @@ _MANYLINUX = (17, 24, 26, 27, 28, 31, 34)
 
 
 def choose(name: str, python: tuple[int, int]) -> Runtime:
-    """The runtime of that name; without a name that of this `python`, or the newest. UsageError for one not offered."""
+    """The runtime of that name; without a name the one for this `python`, or the newest. UsageError for an unknown name."""
     if name:
         found = [runtime for runtime in OFFERED if runtime.name == name]
         if not found:
@@ -47,7 +47,7 @@ def choose(name: str, python: tuple[int, int]) -> Runtime:
 
 
 def choose_architecture(wanted: str, machine: str) -> str:
-    """Lambda's name for the architecture. UsageError for another one than this machine's."""
+    """Lambda's name for the architecture. UsageError if it is not this machine's."""
     here = ARCHITECTURES.get(machine)
     if here is None:
         raise UsageError(f"Lambda has no {machine} machines", hint="record on x86_64 or aarch64, or force locally")

@@ -1,7 +1,7 @@
-"""Small sources and calls of a tool. Recording them tells which files a compiler, or a tool like it, consists of. Pure.
+"""Small sources and calls of a tool. Recording them shows which files a compiler, or a tool like it, consists of. Pure.
 
-A layer is to hold just what thunks will name: so the recorder itself is asked, with calls as a build makes them, rather than
-a second opinion of what a toolchain is. Headers are named by a condition: what a target lacks is passed over.
+A layer should hold exactly what thunks will name. So the recorder itself is asked, with calls such as a build makes; a second
+description of a toolchain might differ. Sources include headers under a condition, so headers that a target lacks are passed over.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CXX += (
 )
 _CXX += " thread tuple type_traits typeinfo unordered_map unordered_set utility valarray variant vector"
 
-# What each binary utility is given; `{}` is a file that does not matter. Those that print run for real, wherever they are.
+# The arguments for each binary utility; `{}` is any file. Utilities that print are missing: they always run for real.
 _UTILITIES = {
     **dict.fromkeys(("ar", "gcc-ar", "llvm-ar"), ("rcs", "made.a", "{}.o")),
     **dict.fromkeys(("as",), ("-o", "made.o", "{}.s")),
@@ -37,7 +37,7 @@ _EMPTY = "empty"
 
 
 class Sample(NamedTuple):
-    """Files to write, by name, and commands to record in their directory. `compiles`: it is a compiler's."""
+    """Files to write, by name, and commands to record in their directory. `compiles`: the sample is for a compiler."""
 
     files: dict[str, str]
     commands: tuple[tuple[str, ...], ...]
@@ -45,7 +45,7 @@ class Sample(NamedTuple):
 
 
 def sample(command: tuple[str, ...]) -> Sample:
-    """For a tool and the options that it is always given: `("gcc", "-m32")`. UsageError for what no thunk runs."""
+    """The sample for a tool with its constant options: `("gcc", "-m32")`. UsageError for a tool that no thunk runs."""
     base = command[0].rpartition("/")[2]
     tool = tool_name(base.encode())
     if tool in COMPILERS and tool not in ("cpp", "clang-cpp"):
@@ -63,7 +63,7 @@ def sample(command: tuple[str, ...]) -> Sample:
 def _compiler(command: tuple[str, ...], is_cxx: bool) -> Sample:
     files = {"sample.c": _source(f"{name}.h" for name in _C.split())}
     commands = [(*command, "-c", "sample.c", "-o", "sample.o")]
-    if is_cxx:  # which compiles C as C++, and is rarely given it
+    if is_cxx:  # a C++ driver compiles C as C++, and rarely gets any
         files = {"sample.cc": _source(_CXX.split())}
         commands = [(*command, "-c", "sample.cc", "-o", "sample.o")]
     return Sample(files, (*commands, (*command, "sample.o", "-lm", "-o", "sample")), compiles=True)

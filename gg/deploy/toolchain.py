@@ -1,4 +1,4 @@
-"""The files of a compiler, as objects that thunks name. A sample is recorded here to learn them."""
+"""The files of a compiler, as objects that thunks name. They are learnt by recording a sample."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gg.workspace.settings import without_settings
 
 _INFER = "from gg.cli.main import infer; infer()"
 _TIMEOUT_S = 300
-# Many a build runs its tools so, whatever the user's language is: their messages' catalogs are inputs then or not.
+# Many builds run their tools in these languages, whatever the user's is. The language decides which catalogs are inputs.
 _PLAINLY = "unset LANG LANGUAGE LC_CTYPE LC_MESSAGES LC_COLLATE LC_NUMERIC LC_TIME; export LC_ALL=C"
 
 
@@ -37,7 +37,7 @@ class Object(NamedTuple):
     executable: bool = False
 
     def read(self, name: str) -> bytes:
-        """The bytes. StoreError when the file has others than it had when it was recorded."""
+        """The bytes. StoreError if the file has changed since it was recorded."""
         data = self.data if not self.path else read_file(self.path)[0]
         if BlobId.of(data).digest.hex() != name.partition(".")[0]:
             raise StoreError(f"{os.fsdecode(self.path)} has changed meanwhile", hint="gg deploy lambda can be repeated")
@@ -45,14 +45,14 @@ class Object(NamedTuple):
 
 
 class ToolObjects(NamedTuple):
-    """A compiler, or another tool, as the user named it; `objects` by their names in a worker's cache."""
+    """A compiler, or another tool, as the user named it. `objects`: by their names in a worker's cache."""
 
     name: str
     objects: dict[str, Object]
 
 
 def tools(given: str) -> tuple[ToolObjects, ...]:
-    """Those of a list such as `gcc,g++ -m32,/opt/cross/bin/arm-none-eabi-gcc`. GGError for one that cannot be had."""
+    """The tools of a list such as `gcc,g++ -m32,/opt/cross/bin/arm-none-eabi-gcc`. GGError for one that cannot be recorded."""
     commands = [_command(part) for part in given.split(",") if part.strip()]
     if not commands:
         raise UsageError("no compiler is named", hint="--layer gcc,g++; --layer none takes the layer off")
@@ -71,13 +71,13 @@ def _command(text: str) -> tuple[str, ...]:
 
 
 def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
-    """All that the thunks of a sample name, but for its own sources."""
+    """The objects that the thunks of a sample name, without its own sources."""
     with tempfile.TemporaryDirectory(prefix="gg-sample-") as directory:
         root, state = (os.path.join(os.path.realpath(directory), name) for name in ("sample", "state"))
         os.mkdir(root)
         for name, text in wanted.files.items():
             path = os.path.join(root, name)
-            if name.endswith(".o"):  # any ELF file: what strip and its like might refuse is not recorded
+            if name.endswith(".o"):  # any ELF file: a call that strip might refuse would not be recorded
                 shutil.copyfile(native.shim(), path)
             else:
                 with open(path, "w", encoding="utf-8") as file:
@@ -91,7 +91,7 @@ def _recorded(command: tuple[str, ...], wanted: Sample) -> dict[str, Object]:
 
 
 def _record(root: str, state: str, wanted: Sample) -> str:
-    """Record the sample's commands, in the user's language and in none; the end of what was said, for want of thunks."""
+    """Record the sample's commands, in the user's language and in none. Returns the last output, to explain missing thunks."""
     lines = [shlex.join(command) for command in wanted.commands]
     script = "\n".join([*lines, _PLAINLY, *lines])
     env = {**without_settings(state), "GG_DIR": state}
@@ -119,7 +119,7 @@ def _objects(store: Store, thunks: list[Thunk], wanted: Sample, root: bytes) -> 
 
 
 def _groups(store: Store, thunk: Thunk, wanted: Sample) -> Iterator[tuple[str, bytes, Group]]:
-    """The groups of a thunk and those below. Of a utility its own only: plugins, 100 MB of LLVM's, are seldom wanted."""
+    """The groups of a thunk and those below. For a utility only its own: LLVM's plugins, 100 MB, are seldom wanted."""
     ids: list[GroupId] = list(thunk.groups)
     for each in ids:  # grows while it is walked
         data = store.get([Key(Kind.GROUP, each)])[Key(Kind.GROUP, each)]
@@ -130,7 +130,7 @@ def _groups(store: Store, thunk: Thunk, wanted: Sample) -> Iterator[tuple[str, b
 
 
 def _files(store: Store, entries: tuple[Entry, ...], root: bytes) -> Iterator[tuple[str, Object]]:
-    """Files outside of the sample, each where it stands."""
+    """Files outside of the sample, each with its path."""
     for entry in entries:
         if isinstance(entry, File) and not entry.path.startswith(root):
             name = entry.blob.digest.hex() + (".x" if entry.executable else "")

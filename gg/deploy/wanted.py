@@ -1,6 +1,6 @@
-"""What a deployment is: names, sizes and places, all told beforehand, and what it costs. Pure.
+"""The plan of a deployment: names, sizes and places, all known beforehand, and what it costs. Pure.
 
-Names follow a rule, so that a checkout that knows nothing but the account finds the functions: `NAME-ARCH-MEMORY`.
+Names follow a rule, `NAME-ARCH-MEMORY`, so that a checkout that knows only the account finds the functions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOG_GB = 0.50  # dollars, us-east-1, aws.amazon.com/cloudwatch/pricing
 
 
 class Account(NamedTuple):
-    """Whose account, and in which partition of AWS its ARNs are."""
+    """An account, and the partition of AWS that its ARNs are in."""
 
     number: str
     partition: str = "aws"
@@ -68,7 +68,7 @@ class Wanted(NamedTuple):
 
     @property
     def role_name(self) -> str:
-        """The name of the role that is made: one a region, since it names the region's log groups."""
+        """The name of the role that gg makes: one a region, since the role names the region's log groups."""
         return f"{self.name}-{self.region}"
 
     @property
@@ -82,7 +82,7 @@ class Wanted(NamedTuple):
 
     @property
     def layer_arn(self) -> str:
-        """The layer's, without a version."""
+        """The layer's ARN, without a version."""
         return f"arn:{self.account.partition}:lambda:{self.region}:{self.account.number}:layer:{self.layer}"
 
     @property
@@ -101,7 +101,7 @@ def log_group(function: str) -> str:
 
 
 def checked(wanted: Wanted) -> Wanted:
-    """The same; UsageError for what AWS would refuse later."""
+    """The same plan. UsageError if AWS would refuse a part of it later."""
     if not _NAME.fullmatch(wanted.name):
         raise UsageError(f"{wanted.name!r} is no name for functions", hint="letters, digits and hyphens, at most 40")
     if not _BUCKET.fullmatch(wanted.bucket):
@@ -123,7 +123,7 @@ def checked(wanted: Wanted) -> Wanted:
 
 
 def costs(wanted: Wanted) -> list[str]:
-    """What will be paid for, a line each."""
+    """What the deployment will cost, a line each."""
     paid, arch, disk = prices(wanted.region), wanted.architecture, wanted.disk_mb
     hours = ", ".join(
         f"{1000 * 3600 * paid.second(arch, memory, disk):.2f} for 1,000 x {memory} MB" for memory in wanted.memory

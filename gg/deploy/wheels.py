@@ -1,7 +1,7 @@
 """The few compiled packages that the worker needs, as wheels for the function's Python, architecture and C library.
 
 pip chooses and fetches them, from whatever index it is configured for; no compiler and no container is needed. The versions are
-those that are installed here, so worker and coordinator agree. They are kept, and asked for once.
+those that are installed here, so worker and coordinator agree. Wheels are kept, so pip is asked once.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gg.errors import StoreError, ToolMissing
 
 PACKAGES = ("blake3", "msgpack", "zstandard")
 _TIMEOUT_S = 300
-# What is in these wheels and the worker never imports: zstandard's second backend is half of it.
+# Files of these wheels that the worker never imports. zstandard's second backend is half of them.
 _LEFT_OUT = ("_cffi.", ".pyi", ".pyx", ".pxd", ".h", ".c", "py.typed")
 
 
@@ -33,7 +33,7 @@ class ZipMember(NamedTuple):
 
 
 def fetch(runtime: Runtime, architecture: str, cache: str, packages: Sequence[str] = PACKAGES) -> list[str]:
-    """The wheels' files in `cache`, fetched if they are not there. GGError when pip cannot get them."""
+    """The wheels in `cache`, fetched if they are not there. GGError when pip cannot get them."""
     pinned = [f"{name}=={_installed(name)}" for name in packages]
     directory = os.path.join(
         cache, f"{runtime.name}-{architecture}-" + "-".join(pin.replace("==", "-") for pin in pinned)
@@ -85,7 +85,7 @@ def _download(pinned: list[str], runtime: Runtime, architecture: str, directory:
 
 
 def unpack(wheel: str) -> list[ZipMember]:
-    """What of a wheel the function needs: the package and its licences."""
+    """The files of a wheel that the function needs: the package and its licences."""
     with zipfile.ZipFile(wheel) as archive:
         return [
             ZipMember(info.filename, archive.read(info))

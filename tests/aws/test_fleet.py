@@ -15,9 +15,9 @@ import pytest
 
 from gg.deploy.spot import instance_rights, instances
 from gg.deploy.spot.boot_script import MOST_BYTES, user_data
-from gg.deploy.spot.fleet_plan import FleetPlan, Launch, cpus_of, default_types, specifications, within
+from gg.deploy.spot.fleet_plan import DEFAULT_NAME, FleetPlan, Launch, cpus_of, default_types, specifications, within
 from gg.deploy.spot.instance_package import runtime
-from gg.deploy.wanted import Account
+from gg.deploy.wanted import Account, Wanted
 from gg.errors import UsageError
 from gg.workspace.settings import cache_home
 from tests.e2e.project import Project
@@ -27,7 +27,9 @@ from tests.servers.seaweed import REGION, Seaweed, seaweed
 from tests.servers.small_ec2 import Machines, machines
 
 _CACHE = cache_home()  # of this user, not of a test: wheels are downloaded once
-_PLAN = FleetPlan(Account("123456789012"), "eu-west-1", "team", "builds", "x86_64", runtime((3, 11)))
+_PLAN = FleetPlan(
+    Wanted(Account("123456789012"), "eu-west-1", "team", "builds", "x86_64", runtime((3, 11)), name=DEFAULT_NAME)
+)
 _TYPE = "c7a.large"
 
 

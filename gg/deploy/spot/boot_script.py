@@ -1,10 +1,10 @@
-"""What a machine does when it starts, as a script for its user data, and the unit that its worker runs as. Pure.
+"""The script in a machine's user data, which runs when it starts, and the systemd unit of its worker. Pure.
 
 Amazon Linux 2023 brings bash, curl, systemd and AWS's command line; Python comes from its own repositories. What differs from
 launch to launch stands in the machine's tags, which its metadata service shows, so that one launch template serves all.
 
-A machine ends by itself in three ways, each without anybody's help: after so many minutes, when its worker has ended (it had
-nothing to do, or a notice came), and when it cannot start at all. Its launch template turns a shutdown into its end.
+A machine ends by itself in three cases: after a number of minutes, when its worker has ended (it had nothing to do, or a notice
+came), and when it cannot start at all. The launch template makes a shutdown terminate the machine.
 """
 
 from __future__ import annotations
@@ -72,11 +72,11 @@ SystemCallArchitectures=native
 
 
 def user_data(plan: FleetPlan, digest: str) -> str:
-    """The script. `digest`: SHA-256 of the parcel that the machine is to install, in hex."""
-    python = plan.runtime.name
-    unit = _UNIT.format(python=python, queue=plan.queue, region=plan.region)
+    """The script. `digest`: SHA-256 of the parcel that the machine installs, in hex."""
+    python = plan.common.runtime.name
+    unit = _UNIT.format(python=python, queue=plan.queue, region=plan.common.region)
     return _SCRIPT.format(
-        minutes_tag=MINUTES_TAG, idle_tag=IDLE_TAG, python=python, region=plan.region, bucket=plan.bucket,
+        minutes_tag=MINUTES_TAG, idle_tag=IDLE_TAG, python=python, region=plan.common.region, bucket=plan.common.bucket,
         key=parcel(plan, digest), digest=digest, unit=unit,
     )  # fmt: skip
 

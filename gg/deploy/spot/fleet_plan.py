@@ -1,4 +1,4 @@
-"""What spot workers are: names and places, told beforehand; machines, and what they may cost. Pure.
+"""The plan of spot workers: names and places, all known beforehand; machines, and what they may cost. Pure.
 
 Sizes and limits as AWS documents them: an instance type's name says its processors (docs.aws.amazon.com/ec2/latest/instancetypes);
 a fleet takes at most 300 launch specifications (docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html).
@@ -10,8 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from gg.deploy.runtimes import Runtime
-from gg.deploy.wanted import EXPIRE_DAYS, Account, Wanted
+from gg.deploy.wanted import Wanted
 from gg.errors import UsageError
 
 DEFAULT_NAME = "gg-spot"
@@ -27,17 +26,13 @@ _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,31}")
 
 
 class FleetPlan(NamedTuple):
-    """All that one region is to have. `prefix` is without slashes at its ends; `owner`: of a bucket that is another account's."""
+    """All that spot workers have in one region. `common`: what a deployment of functions has too, down to the store's bucket."""
 
-    account: Account
-    region: str
-    bucket: str
-    prefix: str
-    architecture: str
-    runtime: Runtime
-    name: str = DEFAULT_NAME
-    expire_days: int = EXPIRE_DAYS
-    owner: str = ""
+    common: Wanted
+
+    @property
+    def name(self) -> str:
+        return self.common.name
 
     @property
     def queue(self) -> str:
@@ -45,34 +40,27 @@ class FleetPlan(NamedTuple):
 
     @property
     def queue_arn(self) -> str:
-        return f"arn:{self.account.partition}:sqs:{self.region}:{self.account.number}:{self.queue}"
+        account = self.common.account
+        return f"arn:{account.partition}:sqs:{self.common.region}:{account.number}:{self.queue}"
 
     @property
     def role_name(self) -> str:
-        """Of the role and of the instance profile: one a region, since the role names the region's queue."""
-        return f"{self.name}-{self.region}"
+        """The name of the role and of the instance profile: one a region, since the role names the region's queue."""
+        return f"{self.name}-{self.common.region}"
 
     @property
     def template(self) -> str:
-        return f"{self.name}-{self.architecture}"
+        return f"{self.name}-{self.common.architecture}"
 
     @property
     def parcels(self) -> str:
-        """Where in the bucket is what machines install, without the bucket's name."""
-        return f"{self.prefix}/worker/"
-
-    @property
-    def store(self) -> Wanted:
-        """The same, as far as the bucket is concerned."""
-        return Wanted(
-            self.account, self.region, self.bucket, self.prefix, self.architecture, self.runtime,
-            name=self.name, expire_days=self.expire_days, owner=self.owner,
-        )  # fmt: skip
+        """The prefix, in the bucket, of the parcels that machines install."""
+        return f"{self.common.prefix}/worker/"
 
 
 class Launch(NamedTuple):
     """What to start. `cpus`: processors in all. `price`: the most that one may cost an hour, in dollars. `minutes`: after which a
-    machine ends whatever it does; `idle`: seconds without work after which it ends before.
+    machine ends in any case; `idle`: seconds without work after which it ends earlier.
     """
 
     cpus: int
@@ -88,7 +76,7 @@ class Launch(NamedTuple):
 
 
 def within(budget: float, launch: Launch) -> Launch:
-    """The same, ended early enough to cost no more than `budget` dollars. UsageError if that is not even ten minutes."""
+    """The launch, with an end early enough that it costs at most `budget` dollars. UsageError if that is under ten minutes."""
     minutes = int(60 * budget / (launch.cpus * launch.price))
     if minutes < min(10, launch.minutes):
         raise UsageError(
@@ -99,7 +87,7 @@ def within(budget: float, launch: Launch) -> Launch:
 
 
 def cpus_of(kind: str) -> int:
-    """How many processors a machine of this type has. UsageError for what is no type with processors in its name."""
+    """How many processors a machine of this type has. UsageError if the name does not tell."""
     found = _TYPE.fullmatch(kind)
     if found is None:
         raise UsageError(f"{kind!r} is no instance type that gg starts", hint="such as c7a.4xlarge or m6i.xlarge")
@@ -107,7 +95,7 @@ def cpus_of(kind: str) -> int:
 
 
 def default_types(architecture: str) -> tuple[str, ...]:
-    """Many, since who asks for many is given machines that are interrupted less, at lower prices."""
+    """Many types: the more types a request allows, the cheaper and the less often interrupted its machines are."""
     return tuple(f"{family}.{size}" for family in _FAMILIES[architecture] for size in _DEFAULT_SIZES)
 
 
@@ -118,7 +106,7 @@ def checked_name(name: str) -> str:
 
 
 def specifications(types: Iterable[str], subnets: Iterable[str]) -> list[dict[str, object]]:
-    """Each type in each zone, weighted by its processors; no more than a fleet takes."""
+    """Each type in each zone, weighted by its processors; at most as many as a fleet takes."""
     zones = list(subnets)
     each = [{"InstanceType": kind, "WeightedCapacity": float(cpus_of(kind))} for kind in types]
     return [{**one, "SubnetId": zone} for one in each for zone in zones][:MOST_SPECIFICATIONS]

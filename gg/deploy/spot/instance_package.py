@@ -1,7 +1,7 @@
-"""What a spot worker installs: `gg worker`, all of gg that it needs, and the packages below it, as one zip.
+"""The parcel that a spot worker installs: `gg worker`, the parts of gg and the packages that it needs, as one zip.
 
-It is made as the function's zip is. botocore finds a machine's own credentials; of its descriptions of three hundred services
-those of three are kept.
+It is made as the function's zip is. botocore is in it to find a machine's own credentials; of its descriptions of three hundred
+services three are kept.
 """
 
 from __future__ import annotations

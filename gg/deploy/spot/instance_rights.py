@@ -1,4 +1,4 @@
-"""What spot workers may do, as IAM's documents. Pure; a test holds that no action and no resource is a mere wildcard.
+"""The rights of spot workers, as IAM's documents. Pure; a test holds that no action and no resource is a mere wildcard.
 
 A worker hears of builds in its queue, takes jobs from their queues, answers to others of theirs, reads packs, blobs and its
 own program, and adds blobs. As with functions, it can neither read nor write the results of thunks. A thunk that runs there has
@@ -23,8 +23,9 @@ def trust(plan: FleetPlan) -> Document:
 
 
 def worker(plan: FleetPlan) -> Document:
-    partition, region, account = plan.account.partition, plan.region, plan.account.number
-    objects = f"arn:{partition}:s3:::{plan.bucket}/{plan.prefix}"
+    common = plan.common
+    partition, region, account = common.account.partition, common.region, common.account.number
+    objects = f"arn:{partition}:s3:::{common.bucket}/{common.prefix}"
     builds, replies = (f"arn:{partition}:sqs:{region}:{account}:{plan.queue}-{each}-*" for each in ("build", "replies"))
     hearing = ["GetQueueUrl", "ReceiveMessage", "DeleteMessage"]
     taking = ["ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"]

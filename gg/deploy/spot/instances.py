@@ -1,8 +1,8 @@
-"""Machines with spot workers: started, found, ended.
+"""Starts, finds and ends machines with spot workers.
 
-They are started by fleets of type `instant`: the answer says at once what was started and why the rest was not, and nothing in the
-account starts a machine later, when nobody asks any more. AWS chooses among types and zones those that are cheap and will last
-(price-capacity-optimized). Machines carry a tag, by which they are found; what they still need is in `boot_script`.
+Fleets of type `instant` start them: the answer says at once what was started and why the rest was not, and nothing in the account
+starts a machine later, when nobody wants it any more. AWS chooses types and zones that are cheap and will last
+(price-capacity-optimized). Machines carry a tag, by which they are found. `boot_script` sets them up.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Instance(NamedTuple):
 
 
 class LaunchAnswer(NamedTuple):
-    """What a launch has come to. `refusals`: why not more, with how often that was said."""
+    """The outcome of a launch. `refusals`: the reasons why no more was started, each with how often it was given."""
 
     machines: int
     cpus: int
@@ -50,7 +50,7 @@ class LaunchAnswer(NamedTuple):
 def living(
     ec2: AwsService, plan: FleetPlan, states: Sequence[str] = _LIVING, now: datetime | None = None
 ) -> list[Instance]:
-    """Machines that run, or begin to, the oldest first."""
+    """Machines that run or are starting, the oldest first."""
     filters = [
         {"Name": f"tag:{FLEET_TAG}", "Values": [plan.name]},
         {"Name": "instance-state-name", "Values": list(states)},
@@ -73,7 +73,7 @@ def living(
 def launch(
     ec2: AwsService, plan: FleetPlan, wanted: Launch, sleep: Callable[[float], None] = time.sleep
 ) -> LaunchAnswer:
-    """Start machines with so many processors more. A role that was just made is not known everywhere for some seconds."""
+    """Start machines with `wanted.cpus` more processors. A role that was just made is not known everywhere for some seconds."""
     for _ in range(_ROLE_TRIES):
         started = _launch(ec2, plan, wanted)
         if started.machines or not any(_NEW_ROLE in why for why in started.refusals):
@@ -108,7 +108,7 @@ def _launch(ec2: AwsService, plan: FleetPlan, wanted: Launch) -> LaunchAnswer:
 
 
 def _overrides(ec2: AwsService, wanted: Launch) -> list[dict[str, Any]]:
-    """Each type in each zone's default subnet. The price is that of one unit, which is a processor."""
+    """Each type in each zone's default subnet. The price is for one unit, which is a processor."""
     filters = [
         {"Name": "vpc-id", "Values": [default_network(ec2)]},
         {"Name": "default-for-az", "Values": ["true"]},
@@ -130,14 +130,14 @@ def _started(answer: dict[str, Any]) -> LaunchAnswer:
 
 
 def end(ec2: AwsService, machines: list[Instance]) -> None:
-    """End these at once; what they had begun is given to others by the queue."""
+    """End these machines at once. The queue gives the jobs that they had begun to others."""
     ids = [machine.id for machine in machines]
     for at in range(0, len(ids), _END_AT_ONCE):
         ec2.change("terminate_instances", InstanceIds=ids[at : at + _END_AT_ONCE])
 
 
 def wait_for_end(ec2: AwsService, plan: FleetPlan, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Until no machine is there any more: what they use can be removed only then. SetupError when that takes too long."""
+    """Wait until no machine is left: only then can what they use be removed. SetupError when that takes too long."""
     for _ in range(int(_END_S / _LOOK_S)):
         left = living(ec2, plan, (*_LIVING, "shutting-down", "stopping"))
         if not left:
@@ -147,7 +147,7 @@ def wait_for_end(ec2: AwsService, plan: FleetPlan, sleep: Callable[[float], None
 
 
 def asked_prices(ec2: AwsService, types: tuple[str, ...], now: datetime | None = None) -> dict[tuple[str, str], float]:
-    """What a machine costs an hour at the moment, in dollars, by type and zone, as far as EC2 says."""
+    """The present price of a machine, in dollars an hour, by type and zone, as far as EC2 tells."""
     found = ec2.pages(
         "describe_spot_price_history",
         "SpotPriceHistory",

@@ -1,6 +1,6 @@
-"""What spot workers need in an account and what lasts: bucket, parcel, queue, role, group, launch template. Made, and removed.
+"""Makes and removes the lasting things that spot workers need in an account: bucket, parcel, queue, role, group, launch template.
 
-Each is looked at first and left alone if it is as it should be. Nothing here costs while no machine runs, but for what is stored.
+Each is looked at first and left alone if it is as it should be. While no machine runs only stored bytes cost money.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class FleetServices:
         self.ec2 = AwsService(session, "ec2", dry=dry)
         self.iam = AwsService(session, "iam", dry=dry)
         self.sqs = AwsService(session, "sqs", dry=dry)
-        self.s3 = AwsService(session, "s3", dry=dry, owner=plan.store.bucket_owner)
+        self.s3 = AwsService(session, "s3", dry=dry, owner=plan.common.bucket_owner)
 
 
 def deploy(services: FleetServices, plan: FleetPlan, package: Package) -> Iterator[ResourceAction]:
-    """Have all of it, in an order in which each thing finds what it needs."""
-    yield from make_bucket.deploy(services.s3, plan.store)
+    """Make everything, in an order in which each thing finds what it needs."""
+    yield from make_bucket.deploy(services.s3, plan.common)
     yield _have_parcel(services.s3, plan, package)
     yield _have_queue(services.sqs, plan)
     yield from role.have(services.iam, _role(plan))
@@ -51,7 +51,7 @@ def deploy(services: FleetServices, plan: FleetPlan, package: Package) -> Iterat
 
 
 def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Iterator[ResourceAction]:
-    """Remove all that is there. Machines must have been ended before."""
+    """Remove everything that is there. Machines must have been ended before."""
     ec2, iam, sqs, s3 = services.ec2, services.iam, services.sqs, services.s3
     if _template(ec2, plan) is not None:
         ec2.change("delete_launch_template", LaunchTemplateName=plan.template)
@@ -74,15 +74,15 @@ def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Itera
         sqs.change("delete_queue", QueueUrl=each)
         yield ResourceAction("remove", f"queue {each.rpartition('/')[2]}")
     for key in [
-        item["Key"] for item in s3.pages("list_objects_v2", "Contents", Bucket=plan.bucket, Prefix=plan.parcels)
+        item["Key"] for item in s3.pages("list_objects_v2", "Contents", Bucket=plan.common.bucket, Prefix=plan.parcels)
     ]:
-        s3.change("delete_object", Bucket=plan.bucket, Key=key)
-        yield ResourceAction("remove", f"parcel s3://{plan.bucket}/{key}")
-    yield from make_bucket.remove(s3, plan.store, contents=contents)
+        s3.change("delete_object", Bucket=plan.common.bucket, Key=key)
+        yield ResourceAction("remove", f"parcel s3://{plan.common.bucket}/{key}")
+    yield from make_bucket.remove(s3, plan.common, contents=contents)
 
 
 def queue_url(sqs: AwsService, plan: FleetPlan) -> str:
-    """Empty when there is no such queue."""
+    """The queue's URL; empty if there is no such queue."""
     try:
         return str(sqs.ask("get_queue_url", seen=_NO_QUEUE, QueueName=plan.queue)["QueueUrl"])
     except Refusal:
@@ -98,11 +98,11 @@ def _have_parcel(s3: AwsService, plan: FleetPlan, package: Package) -> ResourceA
     key = parcel(plan, package.digest)
     what, detail = (
         f"parcel {package.digest[:12]}",
-        f"gg {__version__} for {plan.runtime.name}, {len(package.data) / 1e6:.1f} MB",
+        f"gg {__version__} for {plan.common.runtime.name}, {len(package.data) / 1e6:.1f} MB",
     )
-    if s3.find("head_object", Bucket=plan.bucket, Key=key) is not None:
+    if s3.find("head_object", Bucket=plan.common.bucket, Key=key) is not None:
         return ResourceAction("keep", what, detail)
-    s3.change("put_object", Bucket=plan.bucket, Key=key, Body=package.data)
+    s3.change("put_object", Bucket=plan.common.bucket, Key=key, Body=package.data)
     return ResourceAction("make", what, detail)
 
 
@@ -126,7 +126,7 @@ def _role(plan: FleetPlan) -> RolePlan:
         instance_rights.trust(plan),
         instance_rights.worker(plan),
         "What gg's spot workers may do",
-        f"take jobs, answer them; get packs and blobs, put blobs below {plan.bucket}/{plan.prefix}",
+        f"take jobs, answer them; get packs and blobs, put blobs below {plan.common.bucket}/{plan.common.prefix}",
     )
 
 
@@ -153,7 +153,7 @@ def _groups(ec2: AwsService, plan: FleetPlan) -> list[str]:
 
 
 def _have_group(ec2: AwsService, plan: FleetPlan) -> Generator[ResourceAction, None, str]:
-    """Nobody connects to a worker: a new group lets nothing in and all out."""
+    """Make the security group. Nobody connects to a worker: a new group lets nothing in and everything out."""
     what, detail = f"security group {plan.name}", "lets nobody in"
     found = _groups(ec2, plan)
     if found:
@@ -179,7 +179,7 @@ def default_network(ec2: AwsService) -> str:
 
 
 def _template(ec2: AwsService, plan: FleetPlan) -> dict[str, Any] | None:
-    """The newest version's data."""
+    """The data of the newest version."""
     try:
         found = ec2.ask(
             "describe_launch_template_versions",
@@ -211,9 +211,9 @@ def _have_template(ec2: AwsService, plan: FleetPlan, group: str, script: str) ->
 
 
 def template_data(plan: FleetPlan, group: str, script: str) -> dict[str, Any]:
-    """What every machine is started with: keys by version 2 of the metadata service alone, no hop further; its end at shutdown."""
+    """The settings of every machine: credentials only by version 2 of the metadata service, within one hop; shutdown ends it."""
     return {
-        "ImageId": f"resolve:ssm:{IMAGE.format(plan.architecture)}",
+        "ImageId": f"resolve:ssm:{IMAGE.format(plan.common.architecture)}",
         "IamInstanceProfile": {"Name": plan.role_name},
         "SecurityGroupIds": [group],
         "UserData": base64.b64encode(script.encode()).decode(),
