@@ -215,8 +215,8 @@ static uint64_t ns_of(struct timeval t)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_usec * 1000u;
 }
 
-/* Of execve; ETXTBSY passes by itself: who laid out the program has closed it, and somebody whom that process began meanwhile
-   holds it open until he starts a program of his own. */
+/* As execve. ETXTBSY passes by itself: the process that wrote the program has closed it, but a child that it forked meanwhile
+   holds it open until it starts a program of its own. */
 static int start(const char *program, char **argv, char **env)
 {
     const struct timespec pause = {.tv_nsec = 10000000};

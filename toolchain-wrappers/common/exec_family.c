@@ -45,7 +45,7 @@ static int is_preload(const struct gg_kept *k)
     return strcmp(k->name, "LD_PRELOAD=") == 0;
 }
 
-/* Is what `k` holds there, or need it be added? A list of libraries must hold ours. */
+/* Does the environment have what `k` holds? If not, it must be added. A list of libraries must hold ours. */
 static int has(const char *there, const struct gg_kept *k)
 {
     return k->value == NULL ||
@@ -120,7 +120,7 @@ GG_EXPORT int fexecve(int fd, char *const argv[], char *const envp[])
     return gg_exec(fd, "", argv, envp, AT_EMPTY_PATH);
 }
 
-/* A file that the kernel does not know how to execute is a script without its first line. */
+/* Execute a file. One that the kernel does not know how to execute is a script without a `#!` line. */
 static int exec_or_script(const char *path, char *const argv[], char *const envp[])
 {
     gg_exec(AT_FDCWD, path, argv, envp, 0);

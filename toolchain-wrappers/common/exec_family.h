@@ -1,4 +1,4 @@
-/* The many ways to execute a program, brought down to two, which each preloaded library provides. */
+/* The many functions that execute a program, reduced to two, which each preloaded library provides. */
 #ifndef GG_EXEC_FAMILY_H
 #define GG_EXEC_FAMILY_H
 
@@ -13,7 +13,7 @@ int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], i
 int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
-/* May `path` be what a search along PATH looks for? */
+/* Is `path` a file that a search along PATH would take? */
 int gg_can_execute(const char *path);
 
 /* Environment variables that must reach every process below us, even where a program gives its children an environment
@@ -30,7 +30,7 @@ void gg_remember(struct gg_kept kept[]);
 size_t gg_keep_pointers(char *const envp[], const struct gg_kept kept[]);
 size_t gg_keep_bytes(char *const envp[], const struct gg_kept kept[]);
 
-/* `envp` with what is missing put back: in `list` and `bytes`, or `envp` itself when nothing is missing. LD_PRELOAD is
+/* `envp` with the missing variables put back: in `list` and `bytes`, or `envp` itself when none is missing. LD_PRELOAD is
  * put in front of what the new environment preloads. */
 char *const *gg_keep(char *const envp[], const struct gg_kept kept[], char **list, char *bytes);
 

@@ -1,12 +1,12 @@
-/* Programs that make their system calls themselves, past the C library that they may load: told by their bytes. What Go's linker
- * made does so, and what has such calls in its own code. */
+/* Recognises, by their bytes, programs that make system calls themselves, past any C library that they load: those that Go's
+ * linker made, and those with such calls in their own code. */
 #ifndef GG_GO_H
 #define GG_GO_H
 
 #include <stddef.h>
 #include <string.h>
 
-#define GG_HEAD 8192 /* bytes from a program's beginning in which that shows */
+#define GG_HEAD 8192 /* bytes from a program's beginning that show it */
 
 /* Is there a note of Go's build id (name "Go", type 4) in the beginning of an ELF file? */
 static inline int gg_is_go(const void *bytes, size_t size)
@@ -20,7 +20,7 @@ static inline int gg_is_go(const void *bytes, size_t size)
 }
 
 #if defined(__x86_64__)
-/* The next `syscall`, 0f 05, by its second byte, which is the rarer one. */
+/* The next `syscall` instruction, 0f 05. The search is for the second byte, which is rarer. */
 static inline const unsigned char *gg_next_call(const unsigned char *at, const unsigned char *end)
 {
     for (at += at < end; at < end && (at = memchr(at, 5, (size_t)(end - at))) != NULL; at++)

@@ -1,4 +1,4 @@
-/* What the libraries that stand before the C library's functions have in common. */
+/* The common parts of the libraries that stand in front of the C library's functions. */
 #ifndef GG_INTERPOSE_H
 #define GG_INTERPOSE_H
 

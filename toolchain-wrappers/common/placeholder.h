@@ -28,7 +28,7 @@
 #define GG_PLACEHOLDER_FLAG "--gg-placeholder"
 
 /* What the recorder writes as a dependency file ends with GG_RULE_NEWLINES newlines or more, and its size is
- * GG_RULE_REST more than a multiple of GG_RULE_STEP: so one status tells of nearly all files that they are none.
+ * GG_RULE_REST more than a multiple of GG_RULE_STEP: so one stat rules out nearly all other files.
  * gg/record/depfiles/softfiles.py writes it. */
 #define GG_RULE_STEP 64
 #define GG_RULE_REST 41

@@ -20,7 +20,7 @@ enum gg_elf {
     GG_OTHER_SIZE /* of 32 bits: no library of ours can be loaded into it */
 };
 
-/* By number: whoever wraps the C library's functions must not call them. */
+/* By number: a library that wraps the C library's functions must not call them. */
 static inline long gg_read_at(int fd, void *to, size_t size, uint64_t at)
 {
     if (at > INT64_MAX)
@@ -32,7 +32,7 @@ static inline long gg_read_at(int fd, void *to, size_t size, uint64_t at)
 #endif
 }
 
-/* What is the ELF file `fd`, whose first `n` bytes are `head`? `loader` takes the path of its loader, cut to `size` - 1 bytes. */
+/* The kind of the ELF file `fd`, whose first `n` bytes are `head`. `loader` gets its loader's path, cut to `size` - 1 bytes. */
 static inline enum gg_elf gg_elf_loader(int fd, const void *head, size_t n, char *loader, size_t size)
 {
     Elf64_Ehdr e;
@@ -60,7 +60,7 @@ static inline enum gg_elf gg_elf_loader(int fd, const void *head, size_t n, char
     return GG_NO_LOADER;
 }
 
-/* The interpreter that a script names, NULL for what is no script; empty where it names none. `head` is the first `n` bytes of
+/* The interpreter that a script names: NULL if the file is no script, empty if it names none. `head` is the first `n` bytes of
  * the file and one more, and is written to. `argument`: the one that may follow, empty without; NULL if it does not matter. */
 static inline char *gg_script_interpreter(char *head, size_t n, char **argument)
 {

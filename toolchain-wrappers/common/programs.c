@@ -12,7 +12,7 @@
 /* Names between spaces. */
 #define MAKES " make gmake remake ninja ninja-build samu samurai "
 
-/* Archivers (tar and its like) are not here: no reader of an archive could force the placeholders in it. The shells' tests
+/* Archivers (tar and the like) are not in this list: no reader of an archive could force the placeholders in it. The shells' tests
  * ask only whether a file is empty, and no output of a modelled tool is. */
 static const struct {
     const char *names;
@@ -58,7 +58,7 @@ static int prints_size(const char *format)
     return 0;
 }
 
-/* Options that have a program tell, or go by, what is in a file or how long it is. Each takes one word of the command line. */
+/* Options that make a program print or use a file's content or size. Each function takes one word of the command line. */
 
 static int find_reads(const char *word)
 {
@@ -78,7 +78,7 @@ static int install_reads(const char *word)
                                              : strcspn(word, "C") < strcspn(word, "tmogS"));
 }
 
-/* Other machines cannot force; checksums and sizes are compared; totals are told. */
+/* Another machine cannot force; checksums and sizes are compared; totals are printed. */
 static int rsync_reads(const char *word)
 {
     if (word[0] != '-')
@@ -128,7 +128,7 @@ static ssize_t command_line(pid_t pid, char *line, size_t size)
     return n;
 }
 
-/* The name that a command line begins with, and in *at where its arguments go on from. Past a program that is many, and its
+/* The program's name in a command line; *at is set to where its arguments begin. Skips a program that is many programs, and its
  * options. */
 static const char *name_in(const char **at, const char *end)
 {

@@ -21,19 +21,19 @@ enum gg_sight {
  * many programs (busybox), its first operand does. */
 enum gg_sight gg_sight_of(pid_t pid);
 
-/* Is a program of this name one of those that are known to ask the C library for all that they do with files? */
+/* Is this the name of a program that is known to use the C library for everything that it does with files? */
 int gg_is_well_known(const char *name);
 
 /* Is the file behind `fd` outside of the directory `root`, or on another mount? */
 int gg_is_outside(const char *root, int fd);
 
-/* The same of a file or directory that has this name or is to have it, from the descriptor `dir`. */
+/* The same for a file or directory that has this name, or will have it, seen from the descriptor `dir`. */
 int gg_leads_out(const char *root, int dir, const char *path);
 
-/* Is this process an archiver, which notes the times of directories before it reads what is in them? */
+/* Is this process an archiver, which notes the times of directories before it reads the files in them? */
 int gg_packs(void);
 
-/* Is the process `pid` (0: this one) one that may read a dependency file as the recorder left it: make, or the like? */
+/* May the process `pid` (0: this one) read a dependency file as the recorder wrote it? Make and the like may. */
 int gg_reads_rules(pid_t pid);
 
 #endif

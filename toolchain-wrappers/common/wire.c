@@ -144,7 +144,7 @@ int gg_is_away(void)
     return root.stx_ino != inode || ((root.stx_mask & STATX_MNT_ID) && root.stx_mnt_id != mount);
 }
 
-/* Where the socket's directory cannot be reached, for another user or in a sandbox, the recorder is found by a name that is in
+/* If the socket's directory cannot be reached, by another user or in a sandbox, the recorder is found by a name that is in
  * no directory: the end of the path. */
 static int connect_anywhere(const char *path)
 {
@@ -207,7 +207,7 @@ static void *map_memory(size_t size)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-/* What standard output and error are: the recorder asks who reads them. Nothing but zeros for one that is closed. */
+/* Describe standard output and error: the recorder wants to know who reads them. All zeros for one that is closed. */
 static void put_streams(char *at)
 {
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++, at += 32) {

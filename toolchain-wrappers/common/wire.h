@@ -22,10 +22,10 @@ struct gg_reply {
     size_t memory_size;
 };
 
-/* GG_ROOM in the environment, which the interposer has kept: the root directory as the recorder has it. */
+/* The value of GG_ROOM, which the interposer has kept: the root directory of the recorder. */
 extern const char *gg_room;
 
-/* Is this process in another mount namespace than the recorder, or below another root? What it calls by a path may then be
+/* Is this process in another mount namespace than the recorder, or below another root? A path that it uses may then mean
  * another file. */
 int gg_is_away(void);
 

@@ -1,7 +1,7 @@
-/* gg-find DIRECTORY [WITHOUT...]: tells which placeholders are below. `gg/host/placeholders.py` starts it and goes on meanwhile.
+/* gg-find DIRECTORY [WITHOUT...]: lists the placeholders below. `gg/host/placeholders.py` starts it and goes on meanwhile.
  *
- * `.gg` and `.git` are not entered, nor are symbolic links and the directories WITHOUT, paths as we come to them. What cannot be read holds nothing to force: it is removed while
- * we look, or not ours. On standard output, little-endian:
+ * `.gg` and `.git` are not entered, nor are symbolic links and the directories WITHOUT, which are paths as we come to them.
+ * A directory that cannot be read holds nothing to force: it is being removed, or not ours. On standard output, little-endian:
  *
  *   u32  how many
  *   for each: 32 bytes, the thunk; u32, the output's index

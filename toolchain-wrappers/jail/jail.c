@@ -1,4 +1,4 @@
-/* gg-jail SPEC: run one command in a root directory that holds nothing but what SPEC says.
+/* gg-jail SPEC: runs one command in a root directory that holds only what SPEC says.
  *
  * SPEC is a file of operations, each a word and its arguments, each ended by NUL; they are done in order:
  *
@@ -104,7 +104,7 @@ static void enter_namespaces(void)
     gid_t group = getgid();
     char map[64];
     int kinds = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
-    /* Without a network if that is refused: some hosts limit their number. */
+    /* Try again without a new network namespace: some hosts limit their number. */
     if (unshare(kinds) != 0 && unshare(kinds & ~CLONE_NEWNET) != 0)
         fail(REFUSED, "gg-jail: namespaces are refused here");
     write_file("/proc/self/setgroups", "deny");
@@ -308,7 +308,7 @@ static _Noreturn void run(void)
     fail(errno == ENOENT ? 127 : 126, "gg-jail: %s", program);
 }
 
-/* Wait for `child`, and for whoever else has become ours; its exit status as a shell gives it. */
+/* Wait for `child`, and reap others that have become ours. Returns the exit status as a shell gives it. */
 static int wait_for(pid_t child)
 {
     int status;

@@ -1,4 +1,4 @@
-/* gg-lay: the builder of an exported derivation. Lays out files at their own paths, runs commands there, keeps what they make.
+/* gg-lay: the builder of an exported derivation. It lays out files at their own paths, runs commands there, keeps their outputs.
  *
  * What to do is in the file that the variable planPath names, a word and its arguments a line; in these a backslash, a tab and a
  * line break are \\, \t and \n, and arguments are separated by tabs. In this order:
@@ -47,7 +47,7 @@ static char *joined(const char *above, const char *name)
     return path;
 }
 
-/* Directories above a path, those that are missing. */
+/* Make the missing directories above a path. */
 static void make_above(const char *path)
 {
     char *copy = strdup(path);
@@ -91,7 +91,7 @@ static mode_t mode_of(const struct stat *st)
     return st->st_mode & S_IXUSR ? 0755 : 0644;
 }
 
-/* Links that could not be made, for a directory is in their place (the sandbox has a /bin): what is laid out below the target is
+/* Links that could not be made because a directory is in their place (the sandbox has a /bin). Files laid out below the target are
  * seen there by a link of its own. */
 static struct {
     char *path, *target;
@@ -163,7 +163,7 @@ static void lay_tree(const char *from, const char *to, int links)
                 fail("%s", place);
             link_instead(place);
         } else if (S_ISREG(st.st_mode) && !links && st.st_mode & S_IXUSR) {
-            chmod(place, 0755); /* laid out by a tree to which it was data */
+            chmod(place, 0755); /* to the tree that laid it out, it was data */
         }
         free(source);
         free(place);

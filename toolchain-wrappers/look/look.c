@@ -1,4 +1,4 @@
-/* Looks at many files in one call, for a recorder that asks of each call whether what it rests on still stands. Called by
+/* Looks at many files in one call: for each recorded call the recorder checks that its files are unchanged. Called by
  * `gg/record/many_looks.py` through ctypes.
  *
  * Paths are one text, each ended by NUL, with the places where they start. A signature is 44 bytes, as `gg.host.files`
@@ -25,7 +25,7 @@ static void pack(const struct stat *st, unsigned char to[PACKED])
     memcpy(to + sizeof wide, &mode, sizeof mode);
 }
 
-/* Of the paths in `which`, those whose signature is not the one in `known` go to `other`; how many that are. */
+/* Puts the paths of `which` whose signature differs from the one in `known` into `other`, and returns their number. */
 __attribute__((visibility("default"))) int gg_differ(const char *text, const uint64_t *starts,
                                                      const unsigned char *known, const uint32_t *which, int count,
                                                      int follow, uint32_t *other)
@@ -42,7 +42,7 @@ __attribute__((visibility("default"))) int gg_differ(const char *text, const uin
     return found;
 }
 
-/* The signatures of all `count` paths, links followed, go to `known`. */
+/* Puts the signatures of all `count` paths, links followed, into `known`. */
 __attribute__((visibility("default"))) void gg_look(const char *text, const uint64_t *starts, unsigned char *known,
                                                     int count)
 {
@@ -54,7 +54,7 @@ __attribute__((visibility("default"))) void gg_look(const char *text, const uint
     }
 }
 
-/* Whether one of the paths in `which` is there, a link that leads nowhere among them. */
+/* Whether one of the paths in `which` exists; a link that leads nowhere counts. */
 __attribute__((visibility("default"))) int gg_any(const char *text, const uint64_t *starts, const uint32_t *which,
                                                   int count)
 {
@@ -65,7 +65,7 @@ __attribute__((visibility("default"))) int gg_any(const char *text, const uint64
     return 0;
 }
 
-/* Whether a path leads where it led. `was` is its target, empty for what was no link, "//" for what was not there. */
+/* Whether a path leads where it led. `was`: its link's target, empty if it was no link, "//" if it was not there. */
 static int leads(const char *path, const char *was)
 {
     char target[PATH_MAX];

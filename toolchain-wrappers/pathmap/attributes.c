@@ -1,4 +1,4 @@
-/* What is changed of a file itself, in the overlay: mode, owner, times, size, extended attributes. */
+/* Changes to a file itself, made in the overlay: mode, owner, times, size, extended attributes. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 
@@ -6,7 +6,7 @@
 #include <sys/xattr.h>
 #include <utime.h>
 
-/* What is to be changed, in the overlay: 0; 1 for a directory that is not the thunk's own, whose mode, owner and times
+/* Bring the file to be changed to the overlay: 0; 1 for a directory that is not the thunk's own, whose mode, owner and times
  * are nobody's output; -1. */
 static int to_change(int dir, const char *path, enum gg_follow follow, struct gg_place *p)
 {

@@ -1,4 +1,4 @@
-/* Names that come, go and change: all of it in the overlay. attributes.c has what is changed of a file itself. */
+/* Makes, removes and renames files, all in the overlay. attributes.c changes a file itself. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 
@@ -35,7 +35,7 @@ static int make_directory(int dir, const char *path, mode_t mode)
         return -1;
     if (sys_mkdir(p.real, mode) == 0)
         return 0;
-    /* The overlay may hold empty directories of an earlier thunk, which were nothing to this one. */
+    /* The overlay may hold empty directories of an earlier thunk, which do not exist for this one. */
     return errno == EEXIST ? (int)syscall(SYS_fchmodat, AT_FDCWD, p.real, mode & 0755) : -1;
 }
 
@@ -96,7 +96,7 @@ static int exists(const struct gg_place *p)
     }
 }
 
-/* Children of a directory that moves change their names without being named: every path may be in the overlay now. */
+/* When a directory moves, its children change their names too: every path may be in the overlay now. */
 static void touch_everything(void)
 {
     for (uint64_t i = 0; i < 2048; i++)

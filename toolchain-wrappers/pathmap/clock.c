@@ -1,5 +1,5 @@
 /* The time of day, moved by GG_CLOCK seconds for a command that is repeated to see whether its outputs tell the time
- * (gg/compare/repeat.py). Without that variable it is the kernel's. A clock that only counts is never moved. */
+ * (gg/compare/repeat.py). Without that variable it is the kernel's time. A monotonic clock is never moved. */
 #include "pathmap.h"
 
 #include <stdlib.h>

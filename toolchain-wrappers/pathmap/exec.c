@@ -136,7 +136,7 @@ static int start_elf(struct start *s, enum gg_elf elf, const char *interpreter, 
                      char *const envp[])
 {
     struct gg_place loader;
-    if (elf != GG_HAS_LOADER) { /* it would see the real tree, and write to it */
+    if (elf != GG_HAS_LOADER) { /* such a program would see the real tree, and write to it */
         gg_report('S', p->hash, p->path);
         if (!(gg_the_map()->flags & GG_WATCH) && p->where != GG_OUTSIDE)
             return gg_refuse(EACCES);
@@ -250,7 +250,7 @@ GG_EXPORT int posix_spawn_file_actions_addopen(posix_spawn_file_actions_t *restr
     return next(actions, fd, p.real, flags & ~O_EXCL, mode);
 }
 
-/* system and popen start the shell past our functions: it is looked up here so that it is marked or reported. */
+/* system and popen start the shell past our functions, so the shell is looked up here, to be marked or reported. */
 GG_EXPORT int system(const char *command)
 {
     static int (*next)(const char *);
@@ -320,7 +320,7 @@ static void note_libraries(void)
     errno = saved;
 }
 
-/* The thunk's first process was not started through us; those that were have been looked up by the name they had. */
+/* The thunk's first process was not started through our functions; programs that were have been looked up by their names. */
 static void note_program(void)
 {
     char name[PATH_MAX];
@@ -350,7 +350,7 @@ GG_EXPORT void *dlopen(const char *name, int flags)
     return next(gg_the_map()->active ? place_of_library(name) : name, flags);
 }
 
-/* What dlopen brought in meanwhile. */
+/* Note the libraries that dlopen has loaded meanwhile. */
 __attribute__((destructor)) static void end(void)
 {
     if (gg_the_map()->active)

@@ -1,4 +1,4 @@
-/* The map file: loading it, the table of records, what is marked and reported. */
+/* The map file: loads it, keeps the table of records, marks records and writes reports. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 
@@ -267,7 +267,7 @@ void gg_report(char kind, uint64_t hash, const char *path)
     memcpy(line + 1, path, size + 1);
     int fd = sys_openat(AT_FDCWD, map.report, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0 || syscall(SYS_write, fd, line, size + 2) != (long)(size + 2))
-        die("the report cannot be written"); /* a read that goes untold would be a wrong result */
+        die("the report cannot be written"); /* an unreported read would make a wrong result */
     syscall(SYS_close, fd);
     errno = saved;
 }

@@ -1,4 +1,4 @@
-/* What a program asks about names: readlink, realpath, the working directory. stat.c has what it asks about files. */
+/* Answers questions about names: readlink, realpath, the working directory. stat.c answers those about files. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 

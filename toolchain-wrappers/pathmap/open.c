@@ -87,7 +87,7 @@ static int rewrite_declared(struct gg_place *p, int flags)
     return fd;
 }
 
-/* What stands at an undeclared path is as good as nothing when it is overwritten: an old output, or its placeholder.
+/* A file at an undeclared path counts as missing when it is overwritten: it is an old output, or its placeholder.
  */
 static int write_undeclared(struct gg_place *p, int flags, mode_t mode)
 {
@@ -173,7 +173,7 @@ GG_EXPORT int creat(const char *path, mode_t mode)
     return gg_open(AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, mode);
 }
 
-/* What fortified programs call. */
+/* The functions that fortified programs call. */
 GG_EXPORT int __open_2(const char *path, int flags)
 {
     return gg_open(AT_FDCWD, path, flags, 0);

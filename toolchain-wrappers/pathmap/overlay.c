@@ -1,4 +1,4 @@
-/* Where changes go. What a thunk makes is at SCRATCH/w + its path; what it removed is marked at SCRATCH/gone + its
+/* The overlay, where changes go. What a thunk makes is at SCRATCH/w + its path; what it removes is marked at SCRATCH/gone + its
  * path.
  *
  * A path's bit in the map's filter is set before anything of it appears there, so a reader that finds the bit clear
@@ -324,7 +324,7 @@ static int hides_names(const struct gg_place *place)
     return 0;
 }
 
-/* Names that were hidden or are declared absent go; those of the overlay come last, so a name made anew is there. */
+/* Leave out names that were hidden or are declared absent. Those of the overlay come last, so a name made anew is listed. */
 int gg_listed_directory(struct gg_place *place)
 {
     const struct gg_map *map = gg_the_map();

@@ -1,4 +1,4 @@
-/* The path map: what one thunk sees of the file system, inside the thunk's own processes.
+/* The path map: the file system as one thunk sees it. It runs inside the thunk's own processes.
  *
  * The format of the map, and what is promised of it, is the docstring of gg/run/pathmap.py. The parts:
  *
@@ -118,10 +118,10 @@ int gg_undeclared(const struct gg_place *place);
 void gg_missed(const struct gg_place *place);
 /* Flags WATCH and ALIEN: this path is about to be asked for. */
 void gg_watch(const struct gg_place *place);
-/* It is asked for, and GG_ABSENT. -1 with ENOENT. */
+/* The path is asked for, and GG_ABSENT. Returns -1 with ENOENT. */
 int gg_refuse_absent(const struct gg_place *place);
 
-/* Where the kernel finds what is at `path`, to be asked about its file system or attributes. 0, or -1 with errno. */
+/* The place where the kernel finds the file at `path`, for questions about its file system or attributes. 0, or -1 with errno. */
 int gg_asked(const char *path, enum gg_follow follow, struct gg_place *p);
 
 /* The same as the C library's, for the rest of the path map. */
@@ -129,7 +129,7 @@ int gg_open(int dir, const char *path, int flags, mode_t mode);
 int gg_stat(int dir, const char *path, struct stat *st, int flags);
 int gg_access(int dir, const char *path, int mode, int flags);
 
-/* What fstat is to say of a file that stands elsewhere: see stat.c. */
+/* Note what fstat must say about a file whose bytes are elsewhere: see stat.c. */
 void gg_opened(int fd, const struct gg_place *place);
 void gg_dress(const struct gg_place *place, struct stat *st);
 int gg_is_input(int fd);

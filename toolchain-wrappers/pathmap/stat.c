@@ -1,4 +1,4 @@
-/* What a program asks about files: stat, access. names.c has what it asks about names. */
+/* Answers questions about files: stat, access. names.c answers those about names. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 
@@ -8,7 +8,7 @@
 
 #define OPENED 1024
 
-/* Declared files that stand elsewhere, by descriptor. Two of equal content are one file there, and a compiler that
+/* Open declared files whose bytes are elsewhere, by descriptor. Two files of equal content are one file there, and a compiler that
  * tells files apart by inode would take them for one: so stat and fstat tell an inode made of the path. An entry
  * counts only while the descriptor has the inode it was opened with, so closing need not be watched. */
 static struct opened {
@@ -99,7 +99,7 @@ static int stat_undeclared(const struct gg_place *p, struct stat *st, int flags)
     return p->must_be_directory && !S_ISDIR(st->st_mode) ? gg_refuse(ENOTDIR) : 0;
 }
 
-/* Where `path` leads, noted as asked for. */
+/* The place that `path` leads to, which is marked as asked for. */
 static int ask_for(int dir, const char *path, int flags, struct gg_place *p)
 {
     if (gg_resolve(dir, path, flags & AT_SYMLINK_NOFOLLOW ? GG_NOFOLLOW : GG_FOLLOW, p) != 0)
@@ -279,7 +279,7 @@ GG_EXPORT int fstatat64(int dir, const char *restrict path, struct stat64 *restr
     return gg_stat(dir, path, (struct stat *)st, flags);
 }
 
-/* What programs linked before glibc 2.33 call. */
+/* The functions that programs linked before glibc 2.33 call. */
 int __xstat(int version, const char *path, struct stat *st);
 int __lxstat(int version, const char *path, struct stat *st);
 int __fxstat(int version, int fd, struct stat *st);

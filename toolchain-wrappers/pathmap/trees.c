@@ -1,6 +1,6 @@
-/* What the C library looks up by calls of its own, past our functions: walks of trees, patterns, file systems. Where our
- * functions can be put in their place, they are. Where not, the program cannot be kept to the map: that is reported as of one
- * that is linked statically, and the thunk runs in a jail, where the kernel shows what is declared. */
+/* Functions in which the C library makes system calls of its own, past ours: walks of trees, patterns, file systems. Where our
+ * functions can replace them, they do. Where not, the program cannot be kept to the map: it is reported like one that is linked
+ * statically, and the thunk runs in a jail, where the kernel shows only declared files. */
 #define _GNU_SOURCE
 #include "pathmap.h"
 
@@ -18,7 +18,7 @@
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 
-/* Is it left to the C library? If not, it is refused with ENOSYS. */
+/* Is the call left to the C library? If not, it is refused with ENOSYS. */
 static int is_kept(void)
 {
     const struct gg_map *map = gg_the_map();
@@ -32,7 +32,7 @@ static int is_kept(void)
     return 0;
 }
 
-/* Where the kernel finds what is at `path`, to be asked about its file system or attributes. 0, or -1 with errno. */
+/* The place where the kernel finds the file at `path`, for questions about its file system or attributes. 0, or -1 with errno. */
 int gg_asked(const char *path, enum gg_follow follow, struct gg_place *p)
 {
     struct stat st;
@@ -58,7 +58,7 @@ int gg_asked(const char *path, enum gg_follow follow, struct gg_place *p)
     if (next == NULL)    \
     next = (type)gg_next(name)
 
-/* libselinux, which cp, mkdir and the like load, asks for these two as it is loaded, whatever the program does. */
+/* libselinux, which cp, mkdir and the like load, asks for these two paths when it is loaded, whatever the program does. */
 static int of_selinux(const char *path)
 {
     return path != NULL && (strcmp(path, "/sys/fs/selinux") == 0 || strcmp(path, "/selinux") == 0);

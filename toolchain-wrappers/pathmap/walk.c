@@ -1,4 +1,4 @@
-/* From what a program calls a path to what it means.
+/* From the path that a program uses to the file that it means.
  *
  * The path is walked once, from the root, hashing as it goes. A declared link is followed by putting its target in
  * front of what is left; a link that this thunk made likewise. Nothing asks the kernel, but `..` below a directory
@@ -190,7 +190,7 @@ static int follow(struct walk *w, const char *target, size_t size)
     return 0;
 }
 
-/* What the overlay says of a path: 1 it is there, 0 it says nothing, -1 it hides what is below. */
+/* The overlay's answer about a path: 1 it is there, 0 the overlay knows nothing, -1 the overlay hides it and all below. */
 static int overlaid(struct gg_place *p, struct stat *st)
 {
     if (gg_in_scratch(p->overlay, "/w", p->path) != 0)
@@ -273,7 +273,7 @@ static int begin(struct walk *w, int dir, const char *path)
     return put_in_front(w, base, (size_t)n);
 }
 
-/* One component on, links followed unless it is the `last` and `how` says otherwise. 0, or -1 with errno. */
+/* Go one component forward. A link is followed unless it is the `last` component and `how` says otherwise. 0, or -1 with errno. */
 static int forward(struct walk *w, const char *name, size_t size, int last, enum gg_follow how)
 {
     struct gg_place *p = w->place;

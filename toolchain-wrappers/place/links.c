@@ -41,7 +41,7 @@ static void forget(struct linked *linked)
     close(linked->real);
 }
 
-/* Of the thunk that we were with, keep what has names left. */
+/* Of the thunk that was worked on, keep the placeholders that have names left. */
 static void settle(void)
 {
     struct stat st;

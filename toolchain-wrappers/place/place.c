@@ -1,5 +1,5 @@
-/* gg-place ASIDE TOP: puts made files where their placeholders stand. `gg/force/placing.py` starts it, tells it which on standard
- * input, and reads on standard output what came of them. A process and not a library, for it then works while Python does.
+/* gg-place ASIDE TOP: puts made files where their placeholders stand. `gg/force/placing.py` starts it, writes the items to its
+ * standard input, and reads the results from its standard output. It is a process so that it works while Python does.
  *
  *   directory.c  the directory that is worked in, and its times
  *   aside.c      how a file is written where nobody sees it, and gets its place in one step
@@ -180,7 +180,7 @@ static int serve(void)
     return failed ? -1 : 0;
 }
 
-/* It ends when its input does: whoever started it decides what a signal from the terminal means. */
+/* It ends when its input does, and ignores signals from the terminal: the process that started it decides what they mean. */
 int main(int argc, char **argv)
 {
     if (argc != 3)

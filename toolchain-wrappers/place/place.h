@@ -1,4 +1,4 @@
-/* gg-place: puts made files where their placeholders stand. See place.c for what it is asked and answers. */
+/* gg-place: puts made files where their placeholders stand. place.c describes requests and answers. */
 #ifndef GG_PLACE_H
 #define GG_PLACE_H
 
@@ -17,7 +17,7 @@ struct item {
     const char *path, *bytes;
 };
 
-/* What came of an item. status: 1 done, 0 the placeholder is not there, else a negative errno. */
+/* The result for an item. status: 1 done, 0 the placeholder is not there, else a negative errno. */
 struct answer {
     int32_t status;
     uint32_t mode;
@@ -48,10 +48,10 @@ void gg_leave(void);
 
 /* aside.c: files that are written where nobody sees them, and put in their places in one step. */
 
-/* `path` is what nobody else uses, in a directory where files may lie about meanwhile. */
+/* `path`: a name that nobody else uses, in a directory where files may be left meanwhile. */
 void gg_aside_begin(const char *path);
 
-/* Remove what is there to be used again. */
+/* Remove the file that is kept to be used again. */
 void gg_aside_drop(void);
 
 /* Remove all that is ours. */

@@ -1,6 +1,6 @@
-/* What is carried out of the workspace. A placeholder that is there is forced with the others only where gg looks for it: so
- * whoever may see placeholders gets the real file once it goes elsewhere, to another directory or mount, or into what is no
- * file.
+/* Files that are carried out of the workspace. gg does not look for placeholders there, so nobody would force them. So a program
+ * that may see placeholders gets the real file when it carries the file elsewhere: to another directory or mount, or into
+ * something that is no file.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -42,7 +42,7 @@ void gg_carry_to(int fd)
     errno = saved;
 }
 
-/* Force what is below a directory. */
+/* Force all placeholders below a directory. */
 static int force_below(int dir, const char *path)
 {
     int fd = gg_raw_open(dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), failed = 0;

@@ -7,7 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* Shortened or made longer, a placeholder is none. One that is emptied is nobody's to force. */
+/* A placeholder that is cut or lengthened is none any more, so it is forced first. One that is emptied need not be forced. */
 #define TRUNCATE(name, type)                                                                \
     GG_EXPORT int name(const char *path, type length)                                       \
     {                                                                                       \

@@ -1,4 +1,4 @@
-/* What of ours is in the environment of a program that is about to start: nearly always all of it (exec.c). Two kinds get less.
+/* gg's part of the environment of a program that is about to start. Nearly always it is complete (exec.c); two kinds get less.
  *
  * The dynamic loader, asked to list what it would load, as ldd does, would list this library too: it goes without.
  * And gg's own commands leave the recording that they were started in, by executing themselves once more with GG_OUTSIDE

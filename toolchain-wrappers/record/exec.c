@@ -195,8 +195,8 @@ static int start_with_less(struct start *s, int dir, const char *path, char *con
     return program.unreached ? start_unreached(s, path, argv, envp) : s->then(s, path, argv, envp);
 }
 
-/* May the shim install a filter of the kernel's without giving up that programs get more rights (seccomp(2))? Only root still
- * has its capabilities when it has been executed. */
+/* May the shim install a seccomp filter and still let programs gain rights (seccomp(2))? Only root keeps the capability for that
+ * when the shim is executed. */
 static int may_filter(void)
 {
     struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
@@ -205,8 +205,9 @@ static int may_filter(void)
            (data[0].effective & (1u << CAP_SYS_ADMIN)) != 0;
 }
 
-/* Nothing is preloaded into a program that gets another user's rights, nor into what it starts. The kernel watches it as it does
- * any other of that kind, or, where a filter would keep it from getting them, all that waits is made before and the recorder is told. */
+/* The loader preloads nothing into a program that gets another user's rights, nor into programs that it starts. The kernel
+ * watches it like other unreached programs. If a filter would keep it from getting the rights, all placeholders are forced before
+ * it starts, and the recorder is told. */
 static int start_privileged(struct start *s, const char *path, char *const argv[], char *const envp[])
 {
     struct gg_reply reply;
@@ -221,8 +222,8 @@ static int start_privileged(struct start *s, const char *path, char *const argv[
     return s->then(s, path, argv, envp);
 }
 
-/* In a sandbox that this process has entered there may be nothing of ours: what starts there runs plainly, so all that it might
- * read is made before. Where not even the recorder answers, that is told. */
+/* Is this process in a sandbox without gg's files? Programs that start there run plainly, so everything that they might read is
+ * forced before. If not even the recorder answers, a message says so. */
 static int is_bare(void)
 {
     return gg_session()->socket != NULL && gg_session()->shim != NULL && gg_is_away() &&

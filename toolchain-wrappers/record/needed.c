@@ -112,7 +112,7 @@ static const ElfW(Phdr) * segment(const struct image *image, uint32_t type, uint
 #define SMALL (32u << 10)
 #define CODE_MAX (1u << 20)
 
-/* Piece by piece, on the stack: fresh memory costs more than the reading. A piece begins with the end of the one before. */
+/* Read piece by piece, on the stack: fresh memory costs more than reading. A piece begins with the end of the one before. */
 static int calls_within(const struct image *image, uint64_t at, uint64_t size)
 {
     enum { BEFORE = 64, PIECE = 8192 };
@@ -132,8 +132,8 @@ static int calls_within(const struct image *image, uint64_t at, uint64_t size)
     return 0;
 }
 
-/* Are there system calls in a program's own code, such as open files? In a small one any counts: it may have a function for all.
- * Beyond some size there are always bytes that look so. */
+/* Does a program's own code have system calls that open files or ask for sizes? In a small program any system call counts, for it
+ * may have one function for all. In a large one there are always bytes that look like calls. */
 static int has_own_calls(const struct image *image)
 {
     const ElfW(Ehdr) *e = (const void *)image->bytes;
@@ -205,7 +205,7 @@ static const char *string_at(const struct image *image, uint64_t strings, uint64
     return NULL;
 }
 
-/* What is looked into for one program, each file once: libraries need each other in all directions. */
+/* The files that are looked into for one program, each once: libraries need each other in all directions. */
 struct search {
     const char *library_path;
     size_t count;
@@ -314,7 +314,7 @@ static const char *beside_ours(const char *list)
     return strncmp(name, "libgg-record.so:", 16) == 0 ? end + 1 : list;
 }
 
-/* What the loader is told to load besides: LD_PRELOAD, a list with colons or spaces between. */
+/* Force the libraries in LD_PRELOAD, a list with colons or spaces between. */
 static int force_preloaded(struct search *search, const char *list)
 {
     struct image here = {.origin = "."};

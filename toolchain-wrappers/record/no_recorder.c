@@ -1,5 +1,5 @@
-/* No recorder answers: gg-infer was killed, or has ended before this program. Then gg-force makes the file, started by the
- * shim, which this library is not loaded into.
+/* For when no recorder answers: gg-infer was killed, or has ended before this program. Then gg-force makes the file. The shim
+ * starts gg-force, for this library is not loaded into the shim.
  *
  * We are in somebody else's process, maybe one of its threads, maybe between vfork and exec. The shim is therefore no child
  * of this process but of one between, which nobody here is told of when it ends (its exit signal is none), and a waitpid

@@ -159,7 +159,7 @@ GG_EXPORT int __openat64_2(int dir, const char *path, int flags)
 }
 #endif
 
-/* A handle means an inode, and forcing gives the name another one. */
+/* A handle stands for an inode, and forcing gives the name another inode. So the file is forced first. */
 GG_EXPORT int name_to_handle_at(int dir, const char *path, struct file_handle *handle, int *mount, int flags)
 {
     typedef int (*function)(int, const char *, struct file_handle *, int *, int);

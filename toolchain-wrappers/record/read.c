@@ -1,6 +1,6 @@
-/* Force on read. After a successful open, one fstat tells that a file is not a placeholder: those have one size. Who may see
- * one all the same is said in programs.h: make install would force all that it moves, and `mv a.o b.o` after each compile is
- * common.
+/* Force on read. After a successful open, one fstat rules out most files, for all placeholders have the same size. programs.h
+ * says which programs may see placeholders: without such a rule make install would force everything that it moves, and so would
+ * the common `mv a.o b.o` after each compile.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -48,7 +48,7 @@ static int holds_placeholder(int fd)
         return gg_is_placeholder(bytes);
     if (errno != EBADF)
         return 0;
-    /* Opened for writing alone, and what is there will stay: an append. */
+    /* Opened only for writing, and the content stays: an append. */
     char link[40];
     snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
     int other = gg_raw_open(AT_FDCWD, link, O_RDONLY | O_CLOEXEC);
@@ -164,7 +164,7 @@ int gg_absolute(int dir, const char *path, char full[PATH_MAX])
     return 0;
 }
 
-/* Is `fd` still the file at `path`? While it was opened somebody else may have put the real one there. */
+/* Is `fd` still the file at `path`? Since it was opened somebody else may have put the real file there. */
 static int is_at(int fd, const char *path)
 {
     struct stat own, there;

@@ -15,9 +15,8 @@
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
  * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c), GG_DECLARED
- * patterns of further ones: of base names, or of paths if they hold a slash, GG_ROOT the workspace's directory. Under GG_BYPASS, which a tool that runs for
- * real is given, calls of tools are left alone; placeholders are forced all the
- * same.
+ * patterns of further ones: of base names, or of paths if they hold a slash, GG_ROOT the workspace's directory. Under
+ * GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the same.
  *
  * GG_ROOM is the recorder's root directory (wire.h).
  *
@@ -51,14 +50,14 @@ int gg_is_declared(const char *path);
 /* `path` made absolute from the descriptor `dir` or the working directory; not cleared of `.` and `..`. 0 or -1. */
 int gg_absolute(int dir, const char *path, char full[PATH_MAX]);
 
-/* Is this a file that is not to be made, by who would add to it? Its command has failed, which was said to have gone well. errno is
- * ENOENT then. */
+/* Would a program add to a file that must not be made? So it is if the file's command was told that it went well, but has failed.
+ * errno is ENOENT then. */
 int gg_not_to_be_made(int dir, const char *path);
 
 /* This program, which copies files unread, has opened the placeholder `fd`. */
 void gg_carry(int fd);
 
-/* It has opened `fd` for writing: where that is not a file of the workspace, what it carries is made real before it is read. */
+/* This program has opened `fd` for writing. If that is not a file of the workspace, the placeholders that it carries are forced. */
 void gg_carry_to(int fd);
 
 /* What this program may see of placeholders; below fakeroot, which notes inodes, those who copy see none. */
@@ -76,14 +75,14 @@ int gg_force_open(int fd);
  * this program may not see; it is -1 with errno EIO where one could not be forced, or ENOENT where its command has failed. */
 int gg_open_again(int *fd, int flags, int *tries);
 
-/* The same whatever this program may see, and where it cannot be done the descriptor is left as it is. */
+/* Force the placeholder at a descriptor, whatever this program may see. If that fails, the descriptor stays as it is. */
 void gg_force_held(int fd);
 
 /* If a placeholder is at `path`, have it forced, whatever this program may see. 0, or -1 with errno EIO or ENOENT; a path that cannot
  * be opened is no trouble here. */
 int gg_force_path(int dir, const char *path);
 
-/* From here on nobody sees what this process reads: have all that waits made, and tell the recorder. */
+/* From here on nobody sees what this process reads: force all placeholders, and tell the recorder. */
 void gg_before_unseen(void);
 
 /* Have the compiler write the dependency file at `path`, if the recorder wrote it and this program may not read that. */
@@ -92,16 +91,16 @@ void gg_make_exact(int dir, const char *path);
 /* Have the file at `path` made where no recorder answers: by gg-force. 0, or -1. */
 int gg_force_alone(const char *path);
 
-/* Does the program get less of ours than others (environment.c)? Then its environment is put into `list`, which has room for
+/* Does the program get less of gg's environment than others (environment.c)? Then its environment is put into `list`, with room for
  * the pointers of envp, and `bytes`, of gg_less_bytes. */
 int gg_gets_less(const char *path, char *const argv[], char *const envp[]);
 size_t gg_less_bytes(char *const envp[]);
 char *const *gg_less(char *const envp[], char **list, char *bytes);
 
-/* What decides how a program must be started: it needs the address sanitizer, which refuses to come second after a
- * preloaded library unless it is told not to mind; no library can be preloaded into it, for it is linked statically (a
- * script: its interpreter) or of another word size, or one would see nothing, as with Go's programs; it runs with another user's or group's rights, and is
- * reached by nobody. */
+/* What decides how a program must be started. `sanitized`: it needs the address sanitizer, which refuses to be loaded after a
+ * preloaded library unless it is told not to mind. `unreached`: no library can be preloaded into it, for it (or a script's
+ * interpreter) is linked statically or of another word size; or a library would see nothing, as with Go's programs.
+ * `privileged`: it runs with another user's or group's rights, and nothing reaches it. */
 struct gg_program {
     int sanitized, unreached, privileged;
 };

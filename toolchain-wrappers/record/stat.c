@@ -1,6 +1,6 @@
-/* Whoever asks for a file's status may go by its size, and read later, or never: git, npm, patchelf, diff, archivers. So what
- * they ask about is forced when they ask, but for those who are known to look at names and times alone (programs.h): make
- * wants to know a placeholder's time, and nothing else.
+/* A program that asks for a file's status may use the size, and read the file later or never: git, npm, patchelf, diff, archivers.
+ * So the file is forced when it asks. Programs that are known to use names and times only (programs.h) are exempt: make wants a
+ * placeholder's time, and nothing else.
  */
 #define _GNU_SOURCE
 #include "record.h"
@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* tar complains of a directory that changes while it packs what is in it, as one does where placeholders are replaced:
- * so they are before it looks at the directory. What fails does so once more when its own turn comes. */
+/* tar complains if a directory changes while it packs the files in it, as it does when placeholders are replaced. So they are
+ * replaced before tar looks at the directory. A failure is repeated when the file's own turn comes. */
 static void force_entries(int dir, const char *path)
 {
     int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -41,7 +41,7 @@ static int packs(void)
     return known;
 }
 
-/* Is the answer about a placeholder that has become real? Then ask again. -1: it could not be forced. */
+/* Was the answer about a placeholder, which is forced now? 1: ask again; -1: it could not be forced. */
 static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);

@@ -81,7 +81,7 @@ __attribute__((visibility("hidden"), used)) long gg_syscall(long number, long a,
     case SYS_io_uring_setup:
         gg_before_unseen();
         return gg_raw(number, a, b, c, d, e, f);
-    default: /* before we have been set up */
+    default: /* before this library is set up */
         return gg_raw(number, a, b, c, d, e, f);
     }
 }

@@ -44,7 +44,7 @@ static const char *beside(const char *tail, char *buffer, size_t size)
     return access(buffer, X_OK) == 0 ? buffer : NULL;
 }
 
-/* Take the entries for which `drop` says so off a list with colons between, in place. */
+/* Remove the entries for which `drop` is true from a list with colons between, in place. */
 static void thin_out(char *list, int (*drop)(char *entry))
 {
     char *to = list;
@@ -163,7 +163,8 @@ int gg_run_gg_force(char *const paths[])
     return gone < 0 || !WIFEXITED(status) ? 126 : WEXITSTATUS(status);
 }
 
-/* The tool's own output is not among them: it is made anew, and what stands there may be what could not be made. */
+/* Force the placeholders among the arguments, but not the tool's own output: it is made anew, and may be the very file that could
+ * not be made. */
 static void force_arguments(char *const argv[], const char *directory)
 {
     size_t room = 1, n = 0;

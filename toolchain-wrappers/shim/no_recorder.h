@@ -1,4 +1,4 @@
-/* Where no recorder answers: gg-infer was killed, or has ended before what its command started. Then tools run as if gg were
+/* For when no recorder answers: gg-infer was killed, or has ended before processes of its command. Then tools run as if gg were
  * not there, and gg-force makes the placeholders that somebody reads. */
 #ifndef GG_ALONE_H
 #define GG_ALONE_H

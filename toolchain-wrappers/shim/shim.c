@@ -145,7 +145,7 @@ static int have_forced(const char *socket_path, char *path, char *const argv[])
     return reply.kind == GG_READY ? 0 : -1;
 }
 
-/* Where the kernel does not watch: what the program is told to read is forced before it starts, and gg says so. */
+/* For when the kernel cannot watch: force the files that the arguments name before the program starts, and say so. */
 static void force_arguments(const char *socket_path, const char *path, char *const argv[])
 {
     struct gg_reply reply;
@@ -159,7 +159,7 @@ static void force_arguments(const char *socket_path, const char *path, char *con
     }
 }
 
-/* One of gg's own programs, which lie beside the shim: gg-trace sees nothing of what is watched. */
+/* Is this one of gg's own programs, which are beside the shim? gg-trace could not see the calls of watched programs. */
 static int is_ours(const char *path)
 {
     char self[4096];

@@ -1,7 +1,7 @@
 /* Statically linked programs, and all of Go's, make their system calls themselves. For these the kernel is asked to tell
  * (seccomp's user notification): a filter on the program and all that it starts stops the calls that open a file or
- * ask for its size; a process of ours, the watcher, looks whether they are about a placeholder, has it forced, and lets
- * the call go on, which then meets the real file. It is no sandbox: whatever the watcher cannot make out goes on.
+ * ask for its size. A process of ours, the watcher, looks whether a call is about a placeholder, has it forced, and lets
+ * the call go on, which then meets the real file. It is no sandbox: a call that the watcher cannot understand goes on.
  *
  * The watcher is nobody's child and in no one's process group, holds no descriptor but the filter's, and ends when the
  * last process under the filter has. A force is waited for in a process of its own, so that other calls go on; the
@@ -139,7 +139,7 @@ static int path_of(const struct seccomp_notif *asked, const struct call *c, char
     return path_in(asked, c->dir, c->path, full);
 }
 
-/* Does the call carry what it names out of the workspace? What another gg below us does in its own workspace is no concern of ours. */
+/* Does the call carry the file that it names out of the workspace? Another gg below us, in its own workspace, does not count. */
 static int leads_out(const struct seccomp_notif *asked, const struct call *c)
 {
     char from[2 * PATH_MAX], to[2 * PATH_MAX];
@@ -156,7 +156,7 @@ static uint64_t flags_of(const struct seccomp_notif *asked, const struct call *c
     return c->flags == NONE ? 0 : asked->data.args[(int)c->flags];
 }
 
-/* Will the call read what a placeholder stands for? Then the placeholder's own name is in `name`. */
+/* Does the call need the real file behind a placeholder? Then the placeholder's name is put into `name`. */
 static int must_be_real(const struct seccomp_notif *asked, const struct call *c, char name[PATH_MAX])
 {
     char full[2 * PATH_MAX], bytes[GG_PLACEHOLDER_SIZE], link[40];
@@ -217,7 +217,7 @@ static int force_alone(pid_t pid, const char *name)
     return gg_run_gg_force(paths) == 0 ? 0 : -EIO;
 }
 
-/* In a process of its own. 0, or the error that the call is to end with. */
+/* Force a file; runs in a process of its own. 0, or the error with which the call must end. */
 static int force(const char *socket_path, pid_t pid, const char *name)
 {
     char *argv[] = {(char *)"a static program", NULL};
@@ -256,7 +256,7 @@ static int force_below(const char *socket_path, pid_t pid, const char *directory
     return failed;
 }
 
-/* From here on nobody sees what the process reads: all that waits is made before, and the recorder is told. */
+/* From here on nobody sees what the process reads: force all placeholders first, and tell the recorder. */
 static void before_rings(const char *socket_path, pid_t pid)
 {
     char link[40], program[PATH_MAX], *argv[] = {program, NULL};
@@ -277,7 +277,7 @@ static void answer(int listener, const struct seccomp_notif *asked, int error)
     ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &reply); /* whoever asked may be gone */
 }
 
-/* In a process of its own: what the call must wait for. `name`: of the placeholder that it is about. As `force`. */
+/* Do what the call must wait for; runs in a process of its own. `name`: the placeholder's. Returns what `force` does. */
 static int prepare(const char *socket_path, const struct seccomp_notif *asked, const struct call *c, const char *name)
 {
     char top[PATH_MAX];
@@ -290,7 +290,7 @@ static int prepare(const char *socket_path, const struct seccomp_notif *asked, c
     return 0;
 }
 
-/* Is something to be done before the call? Then `name` says to what. */
+/* Must something be done before the call? Then `name` says to which file. */
 static int must_wait(const struct seccomp_notif *asked, const struct call *c, char name[2 * PATH_MAX])
 {
     if (c->what == RINGS)

@@ -1,4 +1,4 @@
-/* The system calls that a watched program is stopped at (watch.c), and where among their arguments is what must be known of them. */
+/* The system calls at which a watched program is stopped (watch.c), and the positions of their arguments that matter. */
 #ifndef GG_WATCHED_CALLS_H
 #define GG_WATCHED_CALLS_H
 
@@ -11,10 +11,10 @@
 enum what {
     OPENS,
     SIZES, /* tells a file's size */
-    CUTS,  /* shortens it or makes it longer: by how much is told where other calls have flags */
-    HIDES, /* may make it one that its owner cannot read: so the mode */
-    NAMES, /* gives it another name, which is told where other calls have flags, behind its directory if it has one */
-    RINGS  /* io_uring: what is asked for there, nobody is told of */
+    CUTS,  /* changes its length, which is given where other calls have flags */
+    HIDES, /* sets its mode, perhaps to one with which its owner cannot read it */
+    NAMES, /* gives it another name, which is given where other calls have flags, behind its directory if there is one */
+    RINGS /* sets up io_uring, through which calls go that nobody sees */
 };
 
 /* One system call: where among its arguments are the directory, the path and the flags. */

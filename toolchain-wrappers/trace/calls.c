@@ -1,5 +1,5 @@
-/* The system calls that look at paths or change them. Each is met when it is entered: what it will find is looked at by
- * the tracer itself, which is the state before for all that the traced processes have not changed. */
+/* The system calls that look at paths or change them. Each is met when it is entered. The tracer itself looks at the path: unless
+ * a traced process has changed it, the tracer sees the state from before the command. */
 #define _GNU_SOURCE
 #include "../common/program.h"
 #include "trace.h"
@@ -128,7 +128,7 @@ static const struct call calls[] = {
 
 #define COUNT (sizeof calls / sizeof *calls)
 
-/* Calls of another architecture (32 bits) are stopped at too, and reported as what cannot be observed. */
+/* The filter also stops calls of another architecture (32 bits); they are reported as what cannot be observed. */
 int gg_install_filter(void)
 {
     struct sock_filter filter[COUNT + 8];
@@ -205,7 +205,7 @@ static int path_of(pid_t pid, const uint64_t args[6], int at, int dir, char full
     return 0;
 }
 
-/* Links followed: by the name that was used, and by the one that it leads to. */
+/* Report a path whose links are followed: by the name that was used, and by the name that it leads to. */
 static void touch(char kind, const char *path)
 {
     char real[PATH_MAX];
@@ -214,7 +214,7 @@ static void touch(char kind, const char *path)
         gg_touch(kind, real);
 }
 
-/* Executed: with what the kernel opens by itself, the interpreter of a script and the dynamic loader. */
+/* Report an executed file, and the files that the kernel opens by itself: a script's interpreter and the dynamic loader. */
 static void saw_run(const char *path)
 {
     char head[512], name[PATH_MAX];

@@ -1,4 +1,4 @@
-/* What was touched: each kind of touch of each path once, for the first one tells what was there before the command. */
+/* Reports what was touched: each kind of touch of each path once. The first touch tells what was there before the command. */
 #define _GNU_SOURCE
 #include "trace.h"
 

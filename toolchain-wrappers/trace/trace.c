@@ -54,7 +54,7 @@ static void close_others(int *kept, size_t count)
 #endif
 }
 
-/* Take what is there of one stream, keep it in the file and write it on. 0: it has ended, or nobody takes it any more. */
+/* Read what one stream has, keep it in the file and write it on. 0: the stream has ended, or nobody takes the output any more. */
 static int take(int number, int from, int *file)
 {
     char bytes[65536];
@@ -161,8 +161,8 @@ static void go_on(pid_t pid, int status)
     ptrace(PTRACE_CONT, pid, 0, event != 0 ? 0 : (long)signal);
 }
 
-/* Wait for one that is followed, or look only (WNOHANG), and let it go on. The process that has ended, 0: none did, -1: none
- * is left. */
+/* Wait for one followed process, or only look (WNOHANG), and let it go on. Returns the process that has ended; 0 if none has,
+ * -1 if none is left. */
 static pid_t follow_one(int *status, int options)
 {
     pid_t pid = waitpid(-1, status, __WALL | options);
@@ -186,7 +186,7 @@ static int follow(pid_t first)
     }
 }
 
-/* Whether any that is followed is left a moment after the first has ended: what ends together ends one after the other. */
+/* Whether a followed process is left a moment after the first has ended: processes that end together end one after the other. */
 static int some_are_left(void)
 {
     int status;
@@ -223,7 +223,7 @@ static void end_as(int status)
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
-/* The command itself, held at the gate until it is followed; untouched where it is not to be. */
+/* Become the command, once it is followed; it waits at the gate until then. If it is not to be followed, it starts at once. */
 static _Noreturn void begin(char *argv[])
 {
     char go = 0;
@@ -235,8 +235,8 @@ static _Noreturn void begin(char *argv[])
     run(argv);
 }
 
-/* What the command has begun goes on in the background, and its calls must be answered for as long as it lives: one that
- * stops at a filter and has no tracer fails. Nothing of the caller's is held. */
+/* Processes of the command that go on in the background must be followed as long as they live: a call that stops at a filter
+ * fails without a tracer. No descriptor of the caller's is held meanwhile. */
 static _Noreturn void follow_the_rest(void)
 {
     static const int ignored[] = {SIGHUP, SIGTERM, SIGINT, SIGQUIT, SIGTSTP, SIGTTIN, SIGTTOU};

@@ -1,4 +1,4 @@
-/* gg-warden FD PROGRAM ARGV...: run one command, and have no process left of it.
+/* gg-warden FD PROGRAM ARGV...: runs one command, and ends every process that it leaves.
  *
  * The command has a process group of its own. When it has ended, whatever still runs of what it began is killed: also what
  * has a session or a group of its own, or whose parents are gone, for that has become ours (PR_SET_CHILD_SUBREAPER). SIGTERM,
@@ -84,7 +84,7 @@ static void end_all(void)
     }
 }
 
-/* A program that was written a moment ago is busy while somebody who has just forked holds it open for writing. */
+/* Execute the program. One that was written a moment ago is busy while a child that was just forked holds it open for writing. */
 static int execute(const char *program, char *argv[])
 {
     for (long wait_us = 1000;; wait_us *= 10) {
