@@ -13,8 +13,8 @@ enum what {
     SIZES, /* tells a file's size */
     CUTS,  /* changes its length, which is given where other calls have flags */
     HIDES, /* sets its mode, perhaps to one with which its owner cannot read it */
-    NAMES, /* gives it another name, which is given where other calls have flags, behind its directory if there is one */
-    RINGS /* sets up io_uring, through which calls go that nobody sees */
+    NAMES, /* gives it another name, which is where other calls have flags, after its directory if there is one */
+    RINGS  /* sets up io_uring, through which calls go that nobody sees */
 };
 
 /* One system call: where among its arguments are the directory, the path and the flags. */
