@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath, ThunkId
@@ -51,7 +51,7 @@ class Undeclared:
         self._files = files
         self._here = here
         self._later = later
-        self._known = partial(groups.directories, thunk)
+        self._known = cache(partial(groups.directories, thunk))
         self._directories = directories
 
     def look(self, ran: RunResult) -> bool:
