@@ -94,6 +94,15 @@ class Queues:
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             raise FormatError("what SQS has answered is damaged") from error
 
+    async def waiting(self, url: str) -> int:
+        """About how many messages nobody has taken."""
+        name = "ApproximateNumberOfMessages"
+        answer = await self._call("GetQueueAttributes", QueueUrl=url, AttributeNames=[name])
+        try:
+            return int(answer["Attributes"][name])
+        except (KeyError, ValueError, TypeError) as error:
+            raise FormatError("what SQS has answered is damaged") from error
+
     async def delete(self, url: str, handles: Sequence[str]) -> None:
         """These are dealt with."""
         for at in range(0, len(handles), _BATCH):

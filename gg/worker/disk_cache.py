@@ -73,6 +73,20 @@ class Cache:
         self._doubted.update(self._sound)
         self._sound = {}
 
+    def altered(self, keys: Iterable[Key]) -> bool:
+        """Whether one of these is no more as it was when it was known to be right: what has read it is worth nothing."""
+        for key in keys:
+            for name in (_name(key), _name(key) + ".x"):
+                known = self._sound.get(name)
+                if known is not None:
+                    try:
+                        info = os.lstat(f"{self._directory}/{name}")
+                    except OSError:
+                        return True
+                    if (info.st_ino, info.st_ctime_ns, info.st_size) != known[:3]:
+                        return True
+        return False
+
     def names(self) -> Collection[bytes]:
         """The names of the regular files that belong into the directory."""
         return {os.fsencode(name) for name in list(self._sizes) if _is_file(f"{self._directory}/{name}")}

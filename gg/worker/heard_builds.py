@@ -2,9 +2,9 @@
 
 Builds are heard of by their calls (`gg.wire.letters`), which come again while a build has work. Each has a queue of its own, so
 a build that has queued thousands keeps nobody waiting: a worker asks the queue of every build it has heard of, and its
-slots choose among the jobs that it has (`gg.worker.admission`). For that choice one job of each build waits here while
-several builds have some. More wait only if jobs are so short that a slot would else stand idle while they are asked for: what
-waits here is what an idle worker elsewhere does not have.
+slots choose among the jobs that it has (`gg.worker.admission`). For that choice a job or two of each build wait here while
+several builds have some. More wait only of a build whose jobs are so short that a slot would else stand idle, or be another
+build's, while they are asked for: what waits here is what an idle worker elsewhere does not have.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from gg.wire.letters import CALL_S, CallLetter
 
 SILENT_S = 4 * CALL_S  # after which a build without a call is over
-_AHEAD_S = 0.2  # of work that may wait here
+_AHEAD_S = 0.3  # of work that may wait here
 _MOST_AHEAD = 64
 _WEIGHT = 0.1  # of a job among all before it, in how long one takes
 
 
 class Build:
-    """One build. `held`: its jobs that are here and have no answer; `running`: those of them that were begun."""
+    """One build. `held`: its jobs that are here and have no answer; `running`: those of them that were begun. `seconds`: what one
+    takes, 0 if nobody knows.
+    """
 
-    __slots__ = ("call", "heard", "held", "name", "running", "weight")
+    __slots__ = ("call", "heard", "held", "name", "running", "seconds", "weight")
 
     def __init__(self, call: CallLetter, now: float) -> None:
         self.name = call.build
@@ -30,6 +32,11 @@ class Build:
         self.weight = call.weight
         self.heard = now
         self.held = self.running = 0
+        self.seconds = 0.0
+
+    def took(self, seconds: float) -> None:
+        """A job has run for so long."""
+        self.seconds += (seconds - self.seconds) * (_WEIGHT if self.seconds else 1.0)
 
 
 class Builds:
@@ -39,7 +46,6 @@ class Builds:
         self._cpus = cpus
         self._known: dict[str, Build] = {}
         self._over: dict[str, int] = {}  # builds that are, and their last calls
-        self._seconds = 0.0  # that a job takes
 
     def __iter__(self) -> Iterator[Build]:
         return iter(list(self._known.values()))
@@ -74,10 +80,6 @@ class Builds:
         """Those that nothing has been heard of for too long."""
         return [build for build in self if now - build.heard > SILENT_S]
 
-    def took(self, seconds: float) -> None:
-        """A job has run for so long."""
-        self._seconds += (seconds - self._seconds) * (_WEIGHT if self._seconds else 1.0)
-
     @property
     def full(self) -> bool:
         """Whether no slot is free, so that an idle worker elsewhere should have what there is."""
@@ -85,8 +87,8 @@ class Builds:
 
     def wanted(self, build: Build) -> int:
         """How many jobs of this build there is room for."""
-        busy = [each for each in self._known.values() if each.held or each is build]
-        ahead = min(_MOST_AHEAD, int(self._cpus * _AHEAD_S / max(self._seconds, 0.001))) if self._seconds else 0
-        wait = int(ahead * build.weight / sum([each.weight for each in busy]))
-        free = max(self._cpus - sum([each.held for each in busy]), 0)
-        return free + max(wait, len(busy) > 1) - (build.held - build.running)
+        held = [each.held for each in self._known.values()]
+        others = sum(held) > build.held
+        ahead = int(self._cpus * _AHEAD_S / max(build.seconds, 0.001) + 1e-6) if build.seconds else 0
+        wait = max(min(ahead, _MOST_AHEAD), min(self._cpus, 2) if others else 0)
+        return max(self._cpus - sum(held), 0) + wait - (build.held - build.running)

@@ -239,7 +239,7 @@ class QueueWorker:
         build.held -= 1
         if taken.since:
             build.running -= 1
-            self._builds.took(time.monotonic() - taken.since)
+            build.took(time.monotonic() - taken.since)
         self._look_again()
         self.served += reply is not None
         if reply is not None and len(reply) > MOST_REPLY:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -68,6 +68,7 @@ from gg.worker.layer_objects import LayerObjects
 from gg.worker.objects import Absent, GroupObjects, InputFetcher, Nowhere, ObjectSource
 from gg.worker.writable import Writable
 
+_LEAST_ROOM = 1 << 20  # bytes on disk with which a command is believed to have had enough
 _COMPRESS_FROM = 512  # bytes
 _OWN = (b"objects", b"run", b"libraries")  # the entries of a worker's directory
 
@@ -223,9 +224,18 @@ class Worker:
             self._inputs.put(decode_objects(objects))
             self._requests_objects = request.objects
         own = [e for e in (*thunk.entries, *task.extra) if isinstance(e, File)]
-        needed = self._inputs.bring(thunk.groups, own, source)
-        self._cache.remove_foreign(needed)
+        self._needed = self._inputs.bring(thunk.groups, own, source)
+        self._cache.remove_foreign(self._needed)
 
+    def _check_disk(self) -> None:
+        """OSError when what a command came to may be this machine's doing: its inputs were spoilt, or it had no room to write."""
+        if self._cache.altered(self._needed):
+            raise OSError("inputs were changed while it ran")
+        found = os.statvfs(self._directory)
+        if found.f_bavail * found.f_frsize < _LEAST_ROOM:
+            raise OSError("the disk is full")
+
+    _needed: Collection[Key] = ()
     _requests_objects: bytes = b""
     _stop: StopEvent | None = None
 
@@ -238,6 +248,7 @@ class Worker:
         try:
             with books.span("exec"), self._deadline(task.milliseconds, left):
                 ran = self._runner.run(job)
+            self._check_disk()
             if ran.status:
                 return self._failed(ran)
             with books.span("upload"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gg.core.thunk import Reduction
-from gg.engines.engine import Failure
+from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
@@ -131,6 +132,23 @@ def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
             assert time.monotonic() < end
             time.sleep(0.05)
         assert [sum(f"no {kind}" in said for said in worker.said) for kind in ("call", "job")] == [3, 3]
+    finally:
+        engine.close()
+
+
+def test_an_answer_that_is_lost_does_not_stop_the_clock(spot: SpotSubject) -> None:
+    """A worker has deleted the job, and nobody hears of it again: the attempt counts as sent, so that it can be late."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    sent = threading.Event()
+    try:
+        thunk = spot.concat("out", "x")
+        start = Submission(1, thunk, spot.graph.thunks[thunk], sent=lambda attempts: sent.set())
+        engine.submit(start, answers.take)
+        found = spot.loop.run(spot.queues.receive(spot.jobs(), 10, 20, 60))
+        assert not sent.wait(1)
+        spot.loop.run(spot.queues.delete(spot.jobs(), [message.handle for message in found]))
+        assert sent.wait(PATIENCE)
     finally:
         engine.close()
 

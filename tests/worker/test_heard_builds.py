@@ -45,22 +45,23 @@ def test_one_build_has_all_slots_and_nothing_waits() -> None:
 def test_short_jobs_wait_here_so_that_no_slot_is_idle() -> None:
     builds = Builds(4)
     build = heard(builds, "a")
-    builds.took(0.01)
+    build.took(0.01)
     build.held = build.running = 4
     assert builds.wanted(build) == 64
-    builds.took(100.0)
+    for _ in range(50):
+        build.took(2.0)
     assert builds.wanted(build) == 0
 
 
-def test_of_several_builds_one_job_each_waits() -> None:
-    """So that the slots have a choice, whatever the other one has queued."""
+def test_of_several_builds_some_jobs_each_wait() -> None:
+    """So that the slots have a choice, whatever the other one has queued; more of one whose jobs are short."""
     builds = Builds(4)
-    one, two = heard(builds, "a"), heard(builds, "b", 3.0)
+    one, two = heard(builds, "a"), heard(builds, "b")
     one.held = one.running = 4
     assert builds.wanted(one) == 0  # nobody else has anything here
-    assert builds.wanted(two) == 1
-    two.held = 1
+    assert builds.wanted(two) == 2
+    two.held = 2
     assert builds.wanted(two) == 0
-    assert builds.wanted(one) == 1
-    builds.took(0.01)
-    assert (builds.wanted(one), builds.wanted(two)) == (16, 47)
+    assert builds.wanted(one) == 2
+    two.took(0.1)
+    assert (builds.wanted(one), builds.wanted(two)) == (2, 10)

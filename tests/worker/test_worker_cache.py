@@ -40,6 +40,21 @@ def test_what_was_put_is_there(cache: Cache) -> None:
     assert os.stat(place).st_mode & 0o777 == 0o444
 
 
+def test_what_is_changed_while_a_command_reads_it_is_noticed(cache: Cache) -> None:
+    for data in (b"one", b"two"):
+        cache.put(key(data), data)
+    keys = [key(b"one"), key(b"two"), key(b"none")]
+    assert not cache.altered(keys)
+    place = Path(cache.place(file(b"two")))
+    time.sleep(0.02)  # a tick of the file system's clock
+    place.chmod(0o644)
+    place.write_bytes(b"2wo")
+    assert cache.altered(keys)
+    assert not cache.altered(keys[:1])
+    place.unlink()
+    assert cache.altered(keys)
+
+
 def test_wrong_bytes_are_refused(cache: Cache) -> None:
     with pytest.raises(FormatError):
         cache.put(key(b"data"), b"date")

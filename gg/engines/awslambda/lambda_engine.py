@@ -184,7 +184,7 @@ class LambdaEngine:
         while self._new and len(starts) < _SOME:
             item = self._new.popleft()
             if isinstance(item, _Handed):
-                for portion in portions(item.start):
+                for portion in portions(item.start, self._region.carries):
                     invocations.append(Invocation(portion, item.post))
                     starts += portion
             else:

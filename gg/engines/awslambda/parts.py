@@ -62,8 +62,8 @@ def own_size(start: Submission) -> int:
     return min(sum([size for size in sizes if size <= SMALL]), MOST)
 
 
-def portions(start: Submission) -> Iterator[list[Submission]]:
-    """An attempt and those that are to go with it, so many in each request as have room there."""
+def portions(start: Submission, most: int = MOST) -> Iterator[list[Submission]]:
+    """An attempt and those that are to go with it, so many in each request as have room there. `most`: bytes of inputs."""
     some: list[Submission] = []
     room = 0
     for each in (start, *start.more):
@@ -71,6 +71,6 @@ def portions(start: Submission) -> Iterator[list[Submission]]:
         if some and size > room:
             yield some
             some = []
-        room = (room if some else MOST) - size
+        room = (room if some else most) - size
         some.append(each)
     yield some

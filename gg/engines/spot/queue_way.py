@@ -44,6 +44,7 @@ _RECEIVERS = 2
 _FLUSH_S = 0.005
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
+_COUNT_S = 5.0
 _JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
 
@@ -53,12 +54,19 @@ _Tell = Callable[[int | None, EngineCaps | None], None]
 class _Asked:
     """A request that was sent."""
 
-    __slots__ = ("reply", "sent", "started")
+    __slots__ = ("reply", "sent", "since", "started")
 
     def __init__(self, sent: Callable[[], None]) -> None:
         self.reply: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
         self.sent = sent
+        self.since = time.monotonic()
         self.started = False
+
+    def start(self) -> None:
+        """Somebody has it, so its clock runs."""
+        if not self.started:
+            self.started = True
+            self.sent()
 
 
 class QueueWay:
@@ -167,7 +175,8 @@ class QueueWay:
             self._queues.create(f"{fleet[:40]}-replies-{self._run}", _REPLIES),
         )
         loop = asyncio.get_running_loop()
-        work = [self._send(self._queues), self._call(self._queues), self._listen_for_silence()]
+        work = [self._send(self._queues), self._call(self._queues), self._count_taken(self._queues)]
+        work += [self._listen_for_silence()]
         work += [self._receive(self._queues) for _ in range(_RECEIVERS)]
         self._tasks = [loop.create_task(each) for each in work]
 
@@ -207,6 +216,21 @@ class QueueWay:
                 pass
             await asyncio.sleep(_PAUSE_S)
 
+    async def _count_taken(self, queues: Queues) -> None:
+        """What is not in the queue any more somebody has taken, the oldest first: whose answer is lost is late from then on, and
+        asked for again.
+        """
+        while True:
+            await asyncio.sleep(_COUNT_S)
+            until = time.monotonic() - _COUNT_S
+            unheard = [each for each in self._asked.values() if not each.started and each.since <= until]
+            if unheard:
+                with suppress(GGError):
+                    later = sum(each.since > until for each in self._asked.values())
+                    left = max(await queues.waiting(self._jobs) - later, 0)
+                    for each in unheard[: max(len(unheard) - left, 0)]:
+                        each.start()
+
     async def _receive(self, queues: Queues) -> None:
         while True:
             try:
@@ -230,9 +254,7 @@ class QueueWay:
 
     def _answered(self, answer: AnswerLetter, waiting: _Asked) -> None:
         if answer.what == "started":
-            if not waiting.started:
-                waiting.started = True
-                waiting.sent()
+            waiting.start()
         elif answer.what == "back":
             self._end(
                 answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")

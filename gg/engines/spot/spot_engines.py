@@ -32,6 +32,7 @@ _MEMORY = 4 << 30  # bytes that an attempt may be expected to need
 _OVERHEAD_S = 0.2
 _MOST_S = 900.0
 _CALL_S = 0.0005
+_BATCH = 10
 
 
 class SpotEngine(LambdaEngine):
@@ -96,7 +97,7 @@ def split_weight(queue: str) -> tuple[str, float]:
 
 def spot_caps() -> EngineCaps:
     """What is known of workers behind a queue."""
-    return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, call=_CALL_S)
+    return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, batch=_BATCH, call=_CALL_S)
 
 
 def open_queues(session: AwsSession) -> Queues:
