@@ -258,7 +258,7 @@ class Chaos:
         events = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
         last: dict[str, Any] = next((event for event in events if event["event"] == "run-finished"), {})
         attempts = Counter(event["id"] for event in events if event["event"] == "thunk-started")
-        begun, ended, lost, used = 0, 0, 0.0, 0.0
+        begun, lost, done = 0, 0.0, list[float]()
         for member in self.members:
             running: dict[str, float] = {}
             for line in member.log.read_text().splitlines() if member.log.exists() else ():
@@ -273,17 +273,21 @@ class Chaos:
                     running[name] = float(when)
                 elif name in running:
                     seconds = float(when) - running.pop(name)
-                    ended += what == "end"
-                    used, lost = (used + seconds, lost) if what == "end" else (used, lost + seconds)
+                    if what == "end":
+                        done.append(seconds)
+                    else:
+                        lost += seconds
         total = self.thunks + self.thunks // JOINED + 1
-        beyond = max(ended - total, 0) / max(ended, 1) * used
+        done.sort(reverse=True)  # what was refused at once took no time
+        lost += sum(done[total:])
+        used = sum(done[:total])
         return {
             "ran": last.get("ran"),
             "retries": last.get("retries"),
             "most_attempts": max(attempts.values(), default=0),
             "attempts": sum(attempts.values()),
             "begun": begun,
-            "lost": round((lost + beyond) / max(used + lost, 0.001), 4),
+            "lost": round(lost / max(used + lost, 0.001), 4),
         }
 
 
@@ -303,7 +307,7 @@ def main() -> int:
         top = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
         bucket = stack.enter_context(seaweed())
         endpoint, _ = stack.enter_context(sqs(options.sqs))
-        _make_queue(endpoint)
+        make_queue(endpoint)
         members = []
         for number in range(WORKERS):
             members.append(Member(top, number, endpoint, bucket, stack.enter_context(metadata())))
@@ -335,7 +339,7 @@ def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _make_queue(endpoint: str) -> None:
+def make_queue(endpoint: str) -> None:
     import boto3
 
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "region_name": REGION}

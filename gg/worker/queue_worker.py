@@ -33,6 +33,7 @@ _MOST_RECEIVED = 2
 _HEAR_S = 0.5  # between two looks at calls, while there are some
 _WAIT_S = 2  # for a build's next job: a worker that dies meanwhile may be sent some
 _AGAIN_S = 0.25  # before one that could begin nothing asks again
+_NO_DISK_S = 1.0  # before one whose disk is full looks again
 _SEND_S = 30.0
 
 
@@ -159,6 +160,9 @@ class QueueWorker:
         build, trouble = source.build, 0
         while build in self._builds and not self._leaving:
             source.room.clear()
+            if not self._slots.has_disk:
+                await asyncio.sleep(_NO_DISK_S)
+                continue
             most, full = self._builds.wanted(build), self._builds.full
             if most <= 0:
                 await source.room.wait()

@@ -27,6 +27,7 @@ from gg.worker.slot_front import Relay, SlotDied, SlotFront, end_strays
 
 _DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say how much it needs
 _END_S = 10.0
+_LEAST_ROOM = 8 << 20
 
 
 class SlotRequest(NamedTuple):
@@ -140,6 +141,12 @@ class Slots:
         """How long there has been nothing to do."""
         with self._change:
             return 0.0 if self._work else time.monotonic() - self._busy_until
+
+    @property
+    def has_disk(self) -> bool:
+        """Whether there is room on disk to run anything: what has none would refuse one request after the other."""
+        found = os.statvfs(self._directory)
+        return found.f_bavail * found.f_frsize >= _LEAST_ROOM
 
     @property
     def under_way(self) -> int:

@@ -14,6 +14,7 @@ from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
+from gg.worker import slots
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
 from tests.servers.moto import Moto, moto
@@ -72,6 +73,20 @@ def test_the_third_time_is_the_last(spot: SpotSubject) -> None:
         result = answers.next().result
         assert isinstance(result, Failure)
         assert (result.fault, result.message) == (Fault.DIED, "2 workers have died of it")
+    finally:
+        engine.close()
+
+
+def test_a_worker_whose_disk_is_full_takes_nothing(spot: SpotSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would refuse one job after the other, faster than others run them."""
+    monkeypatch.setattr(slots, "_LEAST_ROOM", 1 << 62)
+    engine = spot.engine(1)
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        answers.no_more()
+        monkeypatch.undo()
+        assert isinstance(answers.next().result, Reduction)
     finally:
         engine.close()
 
