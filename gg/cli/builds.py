@@ -32,15 +32,15 @@ def command(every: bool, running: bool, most: int, as_json: bool, debug: bool) -
     """
     from gg.workspace.runs import runs, workspaces
 
-    places = workspaces(every=every)
+    shown = workspaces(every=every)
     if running:
         from gg.workspace.running import running as going_on
 
-        found = [{**each, "workspace": place.root} for place in places for each in going_on(place)]
+        found = [{**each, "workspace": workspace.root} for workspace in shown for each in going_on(workspace)]
         lines = [json.dumps(each) if as_json else _going_on(each, every) for each in found]
         nothing = "nothing is going on"
     else:
-        ended = runs(places)[:most]
+        ended = runs(shown)[:most]
         lines = [json.dumps({"name": r.name, "workspace": r.root, **r.record}) for r in ended]
         lines = lines if as_json else _table(ended, every)
         nothing = "nothing was recorded or forced yet"

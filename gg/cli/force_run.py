@@ -269,8 +269,8 @@ def _can_afford(workspace: Workspace, settings: config.Settings, wanted: Targets
     from gg.estimate.weighted_graph import what_and_where
     from gg.observe.wording import dollars
 
-    graph, place = what_and_where(workspace, settings, wanted)
-    (row,) = rows(graph, settings.engine, (settings.jobs or 1000,), place)
+    graph, resources = what_and_where(workspace, settings, wanted)
+    (row,) = rows(graph, settings.engine, (settings.jobs or 1000,), resources)
     if row.cost.total > settings.budget:
         raise BudgetError(
             f"this is estimated to cost {dollars(row.cost.total)}, more than the budget of {dollars(settings.budget)}",

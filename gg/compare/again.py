@@ -119,8 +119,8 @@ class Verifier:
         finally:
             repeats.close()
         order = {each.name: at for at, each in enumerate(settled)}
-        place = {self._label(each): order[each.name] for each in settled}
-        report.findings.sort(key=lambda each: (place[each.label], each.output, each.run))
+        order_of = {self._label(each): order[each.name] for each in settled}
+        report.findings.sort(key=lambda each: (order_of[each.label], each.output, each.run))
         return report
 
     def _force(self, roots: Sequence[ThunkId], report: VerificationReport) -> list[Settled]:

@@ -175,11 +175,11 @@ class Patched:
             return []
 
     def _holds(self, twin: Twin, path: SandboxPath, blob: BlobId) -> bool:
-        place = bytes(path)
-        if place.startswith(self._prefix):
-            place = os.fsencode(twin.tree) + b"/" + place[len(self._prefix) :]
+        real = bytes(path)
+        if real.startswith(self._prefix):
+            real = os.fsencode(twin.tree) + b"/" + real[len(self._prefix) :]
         try:
-            return hash_file(place) == blob
+            return hash_file(real) == blob
         except OSError:
             return False
 

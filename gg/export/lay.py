@@ -41,11 +41,11 @@ class Trees:
         name = _name(plain)
         tree = self._made.get(name)
         if tree is None:
-            place = os.path.join(self._directory, name)
-            sha256 = self._known.get(name) if os.path.isdir(place) else None
+            directory = os.path.join(self._directory, name)
+            sha256 = self._known.get(name) if os.path.isdir(directory) else None
             if sha256 is None:
-                self._lay(place, plain)
-                sha256 = nar.digest(os.fsencode(place)).hex()
+                self._lay(directory, plain)
+                sha256 = nar.digest(os.fsencode(directory)).hex()
             tree = self._made[name] = ArchivedTree(name, sha256)
         return tree
 
@@ -55,8 +55,8 @@ class Trees:
             if name not in self._made:
                 shutil.rmtree(os.path.join(self._directory, name))
 
-    def _lay(self, place: str, entries: Iterable[Entry]) -> None:
-        aside = place + ".new"
+    def _lay(self, directory: str, entries: Iterable[Entry]) -> None:
+        aside = directory + ".new"
         shutil.rmtree(aside, ignore_errors=True)
         os.makedirs(aside)
         for entry in entries:
@@ -69,8 +69,8 @@ class Trees:
                 os.symlink(entry.target, path)
             elif isinstance(entry, File):
                 self._file(entry.path, entry.blob, path, executable=entry.executable)
-        shutil.rmtree(place, ignore_errors=True)
-        os.rename(aside, place)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.rename(aside, directory)
 
     def _file(self, inside: bytes, blob: BlobId, path: str, *, executable: bool) -> None:
         """From the store, or for a file of the system from its own place if it has these bytes still."""

@@ -84,10 +84,10 @@ class Trace:
         if known is None:
             return
         self._rows[known.engine].discard(known.row)
-        place = {"pid": self._engines[known.engine], "tid": known.row}
+        track = {"pid": self._engines[known.engine], "tid": known.row}
         span = {"ts": known.at, "dur": max(0.0, round(self._now() - known.at, 1))}
         args = {"thunk": thunk, "how": how, **more}
-        self._event({"ph": "X", "name": _text(known.label), "cat": how, **place, **span, "args": args})
+        self._event({"ph": "X", "name": _text(known.label), "cat": how, **track, **span, "args": args})
 
     def _instant(self, kind: str, name: str) -> None:
         self._event({"ph": "i", "s": "p", "name": _text(name), "cat": kind, "pid": _GG, "tid": 0, "ts": self._now()})

@@ -60,13 +60,13 @@ class Session:
         """A file's bytes as they are now, as an input called `name` (the file's own name if empty)."""
         from gg.host.trees import hash_file
 
-        place = os.fsencode(path)
+        encoded = os.fsencode(path)
         try:
-            blob = hash_file(place)
-            executable = os.access(place, os.X_OK)
+            blob = hash_file(encoded)
+            executable = os.access(encoded, os.X_OK)
         except OSError as error:
-            raise UsageError(f"{os.fsdecode(place)}: {error.strerror}") from error
-        self._store.put_files({blob: place})
+            raise UsageError(f"{os.fsdecode(encoded)}: {error.strerror}") from error
+        self._store.put_files({blob: encoded})
         return Blob(blob, name or os.path.basename(os.fspath(path)), executable)
 
     # Thunks

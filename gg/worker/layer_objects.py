@@ -29,22 +29,22 @@ class LayerObjects:
 
     def find(self, name: str) -> str | None:
         """The path of this object; None if it is not here. The answer for a name is always the same."""
-        place = self._sound.get(name)
-        if place is None and self._unseen:
+        path = self._sound.get(name)
+        if path is None and self._unseen:
             with self._lock:
-                place = self._sound.get(name)
-                if place is None and name in self._unseen:
+                path = self._sound.get(name)
+                if path is None and name in self._unseen:
                     self._unseen.discard(name)
-                    place = self._look(name)
-        return place
+                    path = self._look(name)
+        return path
 
     def _look(self, name: str) -> str | None:
-        place = f"{self._directory}/{name}"
+        path = f"{self._directory}/{name}"
         try:
-            sound = hash_file(place).digest.hex() == name.partition(".")[0]
-            if sound and (not name.endswith(".x") or os.access(place, os.X_OK)):
-                self._sound[name] = place
-                return place
+            sound = hash_file(path).digest.hex() == name.partition(".")[0]
+            if sound and (not name.endswith(".x") or os.access(path, os.X_OK)):
+                self._sound[name] = path
+                return path
         except OSError:
             pass
         self.damaged += 1

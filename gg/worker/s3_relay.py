@@ -67,14 +67,14 @@ class S3Relay:
     def put_part(self, output: bytes, *, last: bool) -> None:
         """Write a part of a blob aside, and put it into the bucket once it is whole. OSError."""
         digest, part = frames.decode_output(output)
-        place = self._writing.setdefault(digest, os.path.join(self._bucket.tmp, f"out-{id(self):x}-{digest.hex()}"))
+        path = self._writing.setdefault(digest, os.path.join(self._bucket.tmp, f"out-{id(self):x}-{digest.hex()}"))
         try:
-            with open(place, "ab") as file:
+            with open(path, "ab") as file:
                 file.write(part)
-            if last and hash_file(place).digest == digest:
-                self._objects.put_file(Key(Kind.BLOB, digest), place)
+            if last and hash_file(path).digest == digest:
+                self._objects.put_file(Key(Kind.BLOB, digest), path)
         finally:
             if last:
                 del self._writing[digest]
                 with suppress(OSError):
-                    os.unlink(place)
+                    os.unlink(path)

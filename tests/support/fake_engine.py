@@ -8,7 +8,7 @@ It runs *fake commands*, which are functions of their declared inputs' bytes:
     become THUNK            writes a placeholder of that thunk (64 hexadecimal digits) to its first output
     hang                    does not end by itself
 
-`trouble(start)` may give a Failure in the command's stead, or `HANG`. All is done inside `submit`, but for what hangs, and
+`trouble(submission)` may give a Failure in the command's stead, or `HANG`. All is done inside `submit`, but for what hangs, and
 what finds no slot free.
 """
 
@@ -46,7 +46,7 @@ class FakeEngine:
         slots: int = 2,
         caps: EngineCaps | None = None,
         world: World | None = None,
-        trouble: Callable[[Submission], Failure | Hang | None] = lambda start: None,
+        trouble: Callable[[Submission], Failure | Hang | None] = lambda submission: None,
     ) -> None:
         self.name = name
         self.slots = slots
@@ -64,8 +64,8 @@ class FakeEngine:
     def follow(self, tell: Tell) -> None:
         self.tell = tell
 
-    def submit(self, start: Submission, post: Post) -> None:
-        self._waiting.append((start, post))
+    def submit(self, submission: Submission, post: Post) -> None:
+        self._waiting.append((submission, post))
         self._serve()
 
     def cancel(self, attempt: int) -> None:
@@ -89,28 +89,28 @@ class FakeEngine:
 
     def release(self, attempt: int) -> None:
         """Let one that hangs end as its command does."""
-        start, post = self._hanging.pop(attempt)
-        result = self._run(start)
+        submission, post = self._hanging.pop(attempt)
+        result = self._run(submission)
         assert not isinstance(result, Hang)
         post(Answer(attempt, result))
         self._serve()
 
     def _serve(self) -> None:
         while self._waiting and len(self._hanging) < self.slots:
-            start, post = self._waiting.popleft()
-            self.started.append(start)
-            result = self._trouble(start) or self._run(start)
+            submission, post = self._waiting.popleft()
+            self.started.append(submission)
+            result = self._trouble(submission) or self._run(submission)
             if isinstance(result, Hang):
-                if start.deadline is None:
-                    self._hanging[start.attempt] = (start, post)
+                if submission.deadline is None:
+                    self._hanging[submission.attempt] = (submission, post)
                     continue
                 result = Failure(Fault.TIMEOUT, "took too long")
-            post(Answer(start.attempt, result))
+            post(Answer(submission.attempt, result))
 
     # Commands
 
-    def _run(self, start: Submission) -> Result | Hang:
-        thunk = start.thunk
+    def _run(self, submission: Submission) -> Result | Hang:
+        thunk = submission.thunk
         inputs: dict[bytes, bytes] = {}
         for entry in sorted((e for e in thunk.entries if isinstance(e, File)), key=lambda e: e.path):
             data = self._store.get([blob_key(entry.blob)]).get(blob_key(entry.blob))
@@ -123,7 +123,7 @@ class FakeEngine:
             case b"say", (status, out, err):
                 return self._said(thunk, int(status), out, err)
             case b"read", (path,):
-                return self._read(start, path, inputs)
+                return self._read(submission, path, inputs)
             case b"become", (name,):
                 return self._made(thunk, PlaceholderWriter(b"/launcher").encode(bytes.fromhex(name.decode()), 0))
             case b"hang", ():
@@ -148,12 +148,14 @@ class FakeEngine:
     def _said(self, thunk: Thunk, status: int, out: bytes, err: bytes) -> Result:
         return Failure(Fault.TOOL, "failed", status, out, err) if status else self._made(thunk, out, out, err)
 
-    def _read(self, start: Submission, path: bytes, inputs: Mapping[bytes, bytes]) -> Result:
+    def _read(self, submission: Submission, path: bytes, inputs: Mapping[bytes, bytes]) -> Result:
         name = SandboxPath(path)
         if path in inputs:
-            return self._made(start.thunk, b"".join(inputs.values()))
+            return self._made(submission.thunk, b"".join(inputs.values()))
         found = self._world[path]
         if isinstance(found, Placeholder):
-            return Failure(Fault.UNDECLARED, "reads what is not made yet", needs=((name, found),), extra=start.extra)
+            return Failure(
+                Fault.UNDECLARED, "reads what is not made yet", needs=((name, found),), extra=submission.extra
+            )
         file = File(name, BlobId.of(found))
-        return self._made(start.thunk, b"".join([*inputs.values(), found]), extra=(file,))
+        return self._made(submission.thunk, b"".join([*inputs.values(), found]), extra=(file,))

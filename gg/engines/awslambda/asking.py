@@ -181,22 +181,23 @@ class Asking:
         refused = _not_here(handed)
         if refused:
             return refused
-        start, empty = self._slim(handed)
-        if start.id in self._waiting:  # as a straggler's duplicate, and it only waits for what this would wait for too
+        submission, empty = self._slim(handed)
+        # A straggler's duplicate; the other attempt only waits for what this one would wait for too.
+        if submission.id in self._waiting:
             return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")
-        self._waiting.add(start.id)
+        self._waiting.add(submission.id)
         try:
-            groups = start.thunk.groups
+            groups = submission.thunk.groups
             packs = await asyncio.shield(self._inputs.bundle(groups)) if groups else frozenset[PackReference]()
-            own = await self._inputs.own(start.thunk, start.extra, ahead)
+            own = await self._inputs.own(submission.thunk, submission.extra, ahead)
         finally:
-            self._waiting.discard(start.id)
-        return Part(handed, start, packs, own, empty)
+            self._waiting.discard(submission.id)
+        return Part(handed, submission, packs, own, empty)
 
     async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> InvocationReply | Failure:
         """One request with all of these; `sent` is called when it is on its way."""
         way = self._way
-        function = choose(way.functions, parts[0].start.memory)
+        function = choose(way.functions, parts[0].submission.memory)
         told = dict.fromkeys(self._home.directories)
         packs: dict[PackReference, None] = {}
         objects: dict[tuple[int, bytes], None] = {}
@@ -213,10 +214,10 @@ class Asking:
         codec, data = _packed(list(objects))
         request = encode_request(
             Request(
-                tasks=tuple([_task(part.start, function) for part in parts]),
+                tasks=tuple([_task(part.submission, function) for part in parts]),
                 packs=tuple(packs),
                 place=self._place,
-                limits=way.limits(parts[0].start.memory),
+                limits=way.limits(parts[0].submission.memory),
                 directories=tuple(told),
                 codec=codec,
                 objects=data,
@@ -224,37 +225,37 @@ class Asking:
                 coordinator=self._coordinator,
             )
         )
-        limits = [part.start.deadline or function.seconds for part in parts]
+        limits = [part.submission.deadline or function.seconds for part in parts]
         patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
         reply = await way.ask(function, request, parts, patience, sent)
         return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
 
-    def _slim(self, start: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
+    def _slim(self, submission: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
         """The thunk without the plugins that have nothing to do for it, and the plugins' directories, which are then empty."""
-        groups, empty = self._plugins.without(start.thunk)
-        if not empty or self._plugins.needed(start.thunk):
-            return start, ()
-        return start._replace(thunk=start.thunk._replace(groups=groups), encoded=b""), empty
+        groups, empty = self._plugins.without(submission.thunk)
+        if not empty or self._plugins.needed(submission.thunk):
+            return submission, ()
+        return submission._replace(thunk=submission.thunk._replace(groups=groups), encoded=b""), empty
 
 
-def _not_here(start: Submission) -> Failure | None:
+def _not_here(submission: Submission) -> Failure | None:
     """What cannot, or must not, run on another machine at all."""
-    if start.stays:
-        name = os.fsdecode(start.stays)
+    if submission.stays:
+        name = os.fsdecode(submission.stays)
         return Failure(
             Fault.TOO_BIG,
             f"reads {name}, which is not the build's own and so stays here (the setting `readable` grants it)",
         )
-    if start.thunk.dynamic:
+    if submission.thunk.dynamic:
         return Failure(Fault.TOO_BIG, "makes thunks, which needs this workspace")
-    if needs_home(start.thunk):
+    if needs_home(submission.thunk):
         return Failure(Fault.TOO_BIG, "is compiled for this machine's processor (-march=native)")
     return None
 
 
-def _task(start: Submission, function: DeployedFunction) -> Task:
-    seconds = min(start.deadline or function.seconds, function.seconds)
-    return Task(start.encoded or encode_thunk(start.thunk), start.extra, int(1000 * seconds))
+def _task(submission: Submission, function: DeployedFunction) -> Task:
+    seconds = min(submission.deadline or function.seconds, function.seconds)
+    return Task(submission.encoded or encode_thunk(submission.thunk), submission.extra, int(1000 * seconds))
 
 
 def _packed(objects: Sequence[tuple[int, bytes]]) -> tuple[int, bytes]:

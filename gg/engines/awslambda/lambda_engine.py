@@ -57,7 +57,7 @@ _HEDGE_WAIT_S = 0.05
 class _Handed(NamedTuple):
     """Attempts that were submitted together, and who is to be told."""
 
-    start: Submission
+    submission: Submission
     post: Post
 
 
@@ -138,8 +138,8 @@ class LambdaEngine:
         if unlike:
             self._hand_over(list(unlike.values()))
 
-    def submit(self, start: Submission, post: Post) -> None:
-        self._hand_over(_Handed(start, post))
+    def submit(self, submission: Submission, post: Post) -> None:
+        self._hand_over(_Handed(submission, post))
 
     def cancel(self, attempt: int) -> None:
         self._loop.loop().call_soon_threadsafe(self._cancel, attempt)
@@ -179,18 +179,18 @@ class LambdaEngine:
     def _take_new(self) -> None:
         """Begin some of what is new; the rest in the loop's next turn, so that the first are on their way by then."""
         self._woken = False
-        starts: list[Submission] = []
+        submissions: list[Submission] = []
         invocations: list[Invocation] = []
-        while self._new and len(starts) < _SOME:
+        while self._new and len(submissions) < _SOME:
             item = self._new.popleft()
             if isinstance(item, _Handed):
-                for portion in portions(item.start, self._region.carries):
+                for portion in portions(item.submission, self._region.carries):
                     invocations.append(Invocation(portion, item.post))
-                    starts += portion
+                    submissions += portion
             else:
                 self._inputs.expect([t._replace(groups=self._plugins.without(t).groups) for t in item])
-        ahead = self._inputs.read_ahead([start.thunk for start in starts])
-        self._asked_for.update([start.id for start in starts])
+        ahead = self._inputs.read_ahead([submission.thunk for submission in submissions])
+        self._asked_for.update([submission.id for submission in submissions])
         for invocation in invocations:
             self._invocations.update(dict.fromkeys(invocation.waiting, invocation))
             invocation.task = self._begin(self._run(invocation, ahead))
@@ -209,8 +209,8 @@ class LambdaEngine:
             self._take_new()  # it may be among those that nobody has looked at
         invocation = self._invocations.get(attempt)
         if invocation is not None:
-            start = next(each for each in invocation.starts if each.attempt == attempt)
-            self._answer(invocation, start, Failure(Fault.CANCELLED, "cancelled"))
+            submission = next(each for each in invocation.submissions if each.attempt == attempt)
+            self._answer(invocation, submission, Failure(Fault.CANCELLED, "cancelled"))
             if not invocation.waiting and invocation.task is not None:
                 invocation.task.cancel()
 
@@ -235,18 +235,18 @@ class LambdaEngine:
                 asyncio.get_running_loop().call_soon(self._settle)
             self._came.append((invocation, result))
         elif result is not None:
-            for start in invocation.starts:
-                self._answer(invocation, start, result)
+            for submission in invocation.submissions:
+                self._answer(invocation, submission, result)
 
     async def _ask(self, invocation: Invocation, ahead: Mapping[Key, bytes]) -> InvocationReply | Failure | None:
         """None: each has been answered already."""
-        taken = await self._room.take(sum([own_size(start) for start in invocation.starts]))
+        taken = await self._room.take(sum([own_size(submission) for submission in invocation.submissions]))
         try:
             parts: list[Part] = []
-            for start in invocation.starts:
-                part = await self._part(start, ahead)
+            for submission in invocation.submissions:
+                part = await self._part(submission, ahead)
                 if isinstance(part, Failure):
-                    self._answer(invocation, start, part)
+                    self._answer(invocation, submission, part)
                 else:
                     parts.append(part)
             parts = [part for part in parts if part.handed.attempt in invocation.waiting]
@@ -256,18 +256,18 @@ class LambdaEngine:
         finally:
             self._room.give(taken)
 
-    async def _part(self, start: Submission, ahead: Mapping[Key, bytes]) -> Part | Failure:
+    async def _part(self, submission: Submission, ahead: Mapping[Key, bytes]) -> Part | Failure:
         try:
-            if start.hedge and await self._is_late(start):
+            if submission.hedge and await self._is_late(submission):
                 return Failure(Fault.CANCELLED, "another attempt of it has been answered")
-            return await self._asking.part(start, ahead)
+            return await self._asking.part(submission, ahead)
         except Exception as error:
             return failure_of(error)
 
-    async def _is_late(self, start: Submission) -> bool:
+    async def _is_late(self, submission: Submission) -> bool:
         """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
         await asyncio.sleep(_HEDGE_WAIT_S)
-        return self._asked_for[start.id] < 2
+        return self._asked_for[submission.id] < 2
 
     def _was_sent(self, parts: Sequence[Part]) -> None:
         if not self._sent:
@@ -277,9 +277,9 @@ class LambdaEngine:
     def _announce(self) -> None:
         """Say what was sent and has no answer yet, many at once: the clocks of stragglers start here."""
         sent, self._sent = self._sent, []
-        waiting = [start for start in sent if start.attempt in self._invocations]
+        waiting = [submission for submission in sent if submission.attempt in self._invocations]
         if waiting and waiting[0].sent is not None and not self._closed:
-            waiting[0].sent([start.attempt for start in waiting])
+            waiting[0].sent([submission.attempt for submission in waiting])
 
     # Replies
 
@@ -299,39 +299,39 @@ class LambdaEngine:
                 self._store.put(items)
         except Exception as error:
             trouble = failure_of(error)
-        for invocation, start, result in judged:
+        for invocation, submission, result in judged:
             if isinstance(result, Failure) or trouble is None:
-                if isinstance(result, WorkerResult) and result.elsewhere and start.attempt in invocation.waiting:
-                    invocation.task = self._begin(self._complete(invocation, start, result))
+                if isinstance(result, WorkerResult) and result.elsewhere and submission.attempt in invocation.waiting:
+                    invocation.task = self._begin(self._complete(invocation, submission, result))
                 else:
-                    self._answer(invocation, start, result)
+                    self._answer(invocation, submission, result)
             else:
-                self._answer(invocation, start, trouble)
+                self._answer(invocation, submission, trouble)
 
-    def _answer(self, invocation: Invocation, start: Submission, result: PartResult) -> None:
+    def _answer(self, invocation: Invocation, submission: Submission, result: PartResult) -> None:
         """The one answer of an attempt; what comes later is nobody's."""
-        post = invocation.waiting.pop(start.attempt, None)
+        post = invocation.waiting.pop(submission.attempt, None)
         if post is None:
             return
-        del self._invocations[start.attempt]
-        self._asked_for[start.id] -= 1
+        del self._invocations[submission.attempt]
+        self._asked_for[submission.id] -= 1
         if not self._closed:
             if isinstance(result, Failure):
-                post(Answer(start.attempt, result))
+                post(Answer(submission.attempt, result))
             else:
-                post(Answer(start.attempt, result.reduction, result.encoded))
+                post(Answer(submission.attempt, result.reduction, result.encoded))
 
-    async def _complete(self, invocation: Invocation, start: Submission, made: WorkerResult) -> None:
+    async def _complete(self, invocation: Invocation, submission: Submission, made: WorkerResult) -> None:
         """Fetch the outputs that the worker has put into the store; others run meanwhile."""
         result: PartResult
         try:
-            absent = await self._bring(made.elsewhere, same_as_inputs(start))
+            absent = await self._bring(made.elsewhere, same_as_inputs(submission))
             result = Failure(Fault.INFRA, f"{len(absent)} of its outputs have not arrived") if absent else made
         except asyncio.CancelledError:
             result = Failure(Fault.CANCELLED, "cancelled")
         except Exception as error:
             result = failure_of(error)
-        self._answer(invocation, start, result)
+        self._answer(invocation, submission, result)
 
     async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
         """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""

@@ -19,7 +19,7 @@ class Part(NamedTuple):
     """An attempt as it is asked for. `handed`: as it was submitted, which is the same thunk unless it went without plugins."""
 
     handed: Submission
-    start: Submission
+    submission: Submission
     packs: frozenset[PackReference]
     own: Own
     empty: tuple[SandboxPath, ...] = ()
@@ -45,28 +45,28 @@ class WorkerResult(NamedTuple):
 class Invocation:
     """Attempts that go in one invocation. `waiting`: those that have not been answered, and who is to be told."""
 
-    __slots__ = ("starts", "task", "waiting")
+    __slots__ = ("submissions", "task", "waiting")
 
-    def __init__(self, starts: Sequence[Submission], post: Post) -> None:
-        self.starts = starts
-        self.waiting: dict[int, Post] = {start.attempt: post for start in starts}
+    def __init__(self, submissions: Sequence[Submission], post: Post) -> None:
+        self.submissions = submissions
+        self.waiting: dict[int, Post] = {submission.attempt: post for submission in submissions}
         self.task: asyncio.Task[None] | None = None
 
 
 PartResult = WorkerResult | Failure
 
 
-def own_size(start: Submission) -> int:
+def own_size(submission: Submission) -> int:
     """How much of its own a request holds, at most: large files go by the store."""
-    sizes = [e.blob.size for e in (*start.thunk.entries, *start.extra) if isinstance(e, File)]
+    sizes = [e.blob.size for e in (*submission.thunk.entries, *submission.extra) if isinstance(e, File)]
     return min(sum([size for size in sizes if size <= SMALL]), MOST)
 
 
-def portions(start: Submission, most: int = MOST) -> Iterator[list[Submission]]:
+def portions(submission: Submission, most: int = MOST) -> Iterator[list[Submission]]:
     """An attempt and those that are to go with it, so many in each request as have room there. `most`: bytes of inputs."""
     some: list[Submission] = []
     room = 0
-    for each in (start, *start.more):
+    for each in (submission, *submission.more):
         size = own_size(each) + len(each.encoded)
         if some and size > room:
             yield some

@@ -91,9 +91,9 @@ def _section_names(data: bytes) -> bytes | None:
     if header is None or not header.sections.start:
         return None
     at = header.sections.start + header.names * header.sections.step
-    place = struct.Struct(header.order + ("24xQQ" if header.bits == 64 else "16xII"))
-    if at + place.size > len(data):
+    layout = struct.Struct(header.order + ("24xQQ" if header.bits == 64 else "16xII"))
+    if at + layout.size > len(data):
         return None
-    offset, length = place.unpack_from(data, at)
+    offset, length = layout.unpack_from(data, at)
     names = data[offset : offset + length]
     return names if 0 < length == len(names) else None

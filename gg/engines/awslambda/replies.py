@@ -101,7 +101,7 @@ class Replies:
 
     def _judge(self, answer: TaskResult, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> PartResult:
         if answer.missing:
-            more = self._more(answer.missing, part.start, told, works=isinstance(answer, Succeeded))
+            more = self._more(answer.missing, part.submission, told, works=isinstance(answer, Succeeded))
             if more is not None:
                 return more
         match answer:
@@ -112,13 +112,15 @@ class Replies:
             case Refused():
                 return self._refused(answer)
 
-    def _more(self, missing: Sequence[bytes], start: Submission, told: set[bytes], *, works: bool) -> Failure | None:
+    def _more(
+        self, missing: Sequence[bytes], submission: Submission, told: set[bytes], *, works: bool
+    ) -> Failure | None:
         """The thunk looked for files that are here and undeclared: it runs again with them, without files that came later."""
-        known: set[bytes] = {f.path for f in start.extra} | {o.path for o in start.thunk.outputs}
-        tool = self._real_path(start.thunk.program)
+        known: set[bytes] = {f.path for f in submission.extra} | {o.path for o in submission.thunk.outputs}
+        tool = self._real_path(submission.thunk.program)
         there = self._home.there(map(SandboxPath, missing), known)
-        declared = cache(partial(self._groups.directories, start.thunk))  # thousands, for a compile of C++
-        wanted = [path for path in there if not self._is_late(path, start, declared, works=works)]
+        declared = cache(partial(self._groups.directories, submission.thunk))  # thousands, for a compile of C++
+        wanted = [path for path in there if not self._is_late(path, submission, declared, works=works)]
         found = self._home.look(wanted, known, told, tool)
         if found.kept:
             name = os.fsdecode(self._real_path(found.kept[0]))
@@ -129,16 +131,16 @@ class Replies:
             return None
         if self._renaming:  # by the path that the thunk knows nobody would find them
             self._store.put_files({f.blob: self._renaming.real_path(f.path) for f in found.files})
-        extra = (*start.extra, *found.files)
+        extra = (*submission.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
 
     def _is_late(
-        self, path: SandboxPath, start: Submission, declared: Callable[[], Set[bytes]], *, works: bool
+        self, path: SandboxPath, submission: Submission, declared: Callable[[], Set[bytes]], *, works: bool
     ) -> bool:
         """Whether a file is not shown to a thunk, which then works or fails without it. `declared`: the thunk's directories."""
         if self._later is None:
             return False
-        late = self._later.late(start.id, start.thunk, path, declared)
+        late = self._later.late(submission.id, submission.thunk, path, declared)
         if late is not None and late.changed:
             name = os.fsdecode(self._real_path(path))
             raise InputChanged(name, hint="record again, or declare that the command reads it")
@@ -152,7 +154,7 @@ class Replies:
         return Failure(answer.fault, answer.message)
 
     def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes]) -> PartResult:
-        thunk = part.start.thunk
+        thunk = part.submission.thunk
         reduction = decode_reduction(answer.reduction, self._groups.universe(thunk))
         if len(reduction.outputs) != len(thunk.outputs):
             return Failure(Fault.INFRA, "a damaged reply: of another thunk")
@@ -162,7 +164,7 @@ class Replies:
         made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
         here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}
         encoded = answer.reduction
-        if part.start is not part.handed:
+        if part.submission is not part.handed:
             encoded = b""  # its reads are counted over fewer inputs than the thunk declares
         elif reduction.engine != self._name:
             encoded = ran_on(encoded, self._name)
@@ -188,6 +190,6 @@ def _outputs(reply: Reply) -> dict[BlobId, bytes]:
     return {BlobId.of(data): data for data in decode_outputs(raw)}
 
 
-def same_as_inputs(start: Submission) -> set[BlobId]:
+def same_as_inputs(submission: Submission) -> set[BlobId]:
     """What an output may be without having been made: the file that it was to change in place."""
-    return {e.blob for e in start.thunk.entries if isinstance(e, File)}
+    return {e.blob for e in submission.thunk.entries if isinstance(e, File)}

@@ -96,12 +96,12 @@ class LocalEngine:
     def follow(self, tell: Tell) -> None:
         """This machine does not come and go."""
 
-    def submit(self, start: Submission, post: Post) -> None:
+    def submit(self, submission: Submission, post: Post) -> None:
         with self._lock:
-            self._waiting.add(start.attempt)
+            self._waiting.add(submission.attempt)
         if len(self._threads) < self.slots:
             self._add_thread()
-        self._queue.put((start, post))
+        self._queue.put((submission, post))
 
     def cancel(self, attempt: int) -> None:
         with self._lock:
@@ -137,11 +137,11 @@ class LocalEngine:
             item = self._queue.get()
             if item is None or self._closed:
                 return
-            start, post = item
+            submission, post = item
             result: Reduction | Failure
             try:
                 runner = runner or self._new_runner(number)
-                result = self._attempt(runner, start)
+                result = self._attempt(runner, submission)
             except Killed:
                 result = Failure(Fault.CANCELLED, "cancelled")
             except InputChanged as error:
@@ -160,7 +160,7 @@ class LocalEngine:
                 )
                 result = Failure(Fault.INFRA, str(ended), setup=ended)
             if not self._closed:
-                post(Answer(start.attempt, result))
+                post(Answer(submission.attempt, result))
 
     def _new_runner(self, number: int) -> Runner:
         runner = Runner(os.path.join(self._tmp, f"a{os.getpid()}-{id(self):x}-{number}"), self._groups)
@@ -171,32 +171,32 @@ class LocalEngine:
         runner.close()
         raise Killed
 
-    def _attempt(self, runner: Runner, start: Submission) -> Reduction | Failure:
+    def _attempt(self, runner: Runner, submission: Submission) -> Reduction | Failure:
         with self._lock:
-            self._waiting.discard(start.attempt)
-            if start.attempt in self._cancelled:
-                self._cancelled.discard(start.attempt)
+            self._waiting.discard(submission.attempt)
+            if submission.attempt in self._cancelled:
+                self._cancelled.discard(submission.attempt)
                 raise Killed
             runner.begin()
-            self._running[start.attempt] = runner
+            self._running[submission.attempt] = runner
         late = threading.Event()
         timer: threading.Timer | None = None
-        if start.deadline is not None:
-            timer = threading.Timer(start.deadline, self._expire, (runner, start.attempt, late))
+        if submission.deadline is not None:
+            timer = threading.Timer(submission.deadline, self._expire, (runner, submission.attempt, late))
             timer.daemon = True
             timer.start()
         try:
-            return self._run(runner, start)
+            return self._run(runner, submission)
         except Killed:
-            if late.is_set() and start.attempt not in self._cancelled:
-                return Failure(Fault.TIMEOUT, f"took longer than {start.deadline:.0f} s")
+            if late.is_set() and submission.attempt not in self._cancelled:
+                return Failure(Fault.TIMEOUT, f"took longer than {submission.deadline:.0f} s")
             raise
         finally:
             if timer:
                 timer.cancel()
             with self._lock:
-                del self._running[start.attempt]
-                self._cancelled.discard(start.attempt)
+                del self._running[submission.attempt]
+                self._cancelled.discard(submission.attempt)
 
     def _expire(self, runner: Runner, attempt: int, late: threading.Event) -> None:
         with self._lock:  # the runner may be at another attempt by now
@@ -204,22 +204,22 @@ class LocalEngine:
                 late.set()
                 runner.kill()
 
-    def _run(self, runner: Runner, start: Submission) -> Reduction | Failure:
-        asked = self._undeclared(start)
-        moved = self._inputs.renamed(start.thunk)
+    def _run(self, runner: Runner, submission: Submission) -> Reduction | Failure:
+        asked = self._undeclared(submission)
+        moved = self._inputs.renamed(submission.thunk)
         for _ in range(_TRIES):
             try:
-                ran = runner.run(self._job(start.thunk, moved, asked))
+                ran = runner.run(self._job(submission.thunk, moved, asked))
             except OSError:
-                gone = self._inputs.gone(start.thunk, moved)  # its program perhaps
+                gone = self._inputs.gone(submission.thunk, moved)  # its program perhaps
                 if not gone:
                     raise
                 moved.update({file.path: self._inputs.blob(file) for file in gone})
                 continue
             with self._lock:
-                if start.attempt in self._cancelled:
+                if submission.attempt in self._cancelled:
                     raise Killed
-            changed = self._inputs.changed(start.thunk, ran)
+            changed = self._inputs.changed(submission.thunk, ran)
             if changed:
                 for file in changed:
                     moved[file.path] = self._inputs.blob(file)
@@ -231,20 +231,20 @@ class LocalEngine:
             if again:
                 continue
             if ran.status:
-                if gone := self._inputs.gone(start.thunk, ran.mapped):
+                if gone := self._inputs.gone(submission.thunk, ran.mapped):
                     moved.update({file.path: self._inputs.blob(file) for file in gone})
                     continue
                 if asked.show_again():
                     continue
-                return self._failed_at(runner, start, moved, asked, ran)
-            return self._reduction(start.thunk, ran, asked.extra.values())
+                return self._failed_at(runner, submission, moved, asked, ran)
+            return self._reduction(submission.thunk, ran, asked.extra.values())
         return Failure(Fault.INFRA, "its inputs keep changing while it runs")
 
-    def _undeclared(self, start: Submission) -> Undeclared:
+    def _undeclared(self, submission: Submission) -> Undeclared:
         return Undeclared(
-            start.id,
-            start.thunk,
-            start.extra,
+            submission.id,
+            submission.thunk,
+            submission.extra,
             store=self._store,
             groups=self._groups,
             files=self._files,
@@ -283,24 +283,24 @@ class LocalEngine:
         return Failure(_FAULTS[why], why.value, ran.status, ran.stdout, ran.stderr)
 
     def _failed_at(
-        self, runner: Runner, start: Submission, moved: dict[SandboxPath, str], asked: Undeclared, ran: RunResult
+        self, runner: Runner, submission: Submission, moved: dict[SandboxPath, str], asked: Undeclared, ran: RunResult
     ) -> Failure:
         failure = self._failed(ran)
         if failure.fault is not Fault.TOOL:
             return failure
-        return replace(failure, leaves=self._left_alone(runner, start, moved, asked))
+        return replace(failure, leaves=self._left_alone(runner, submission, moved, asked))
 
     def _left_alone(
-        self, runner: Runner, start: Submission, moved: dict[SandboxPath, str], asked: Undeclared
+        self, runner: Runner, submission: Submission, moved: dict[SandboxPath, str], asked: Undeclared
     ) -> frozenset[SandboxPath]:
         """The older outputs that the command, which fails, leaves as they are: it fails once more, where it can see them."""
         if self._older is None:
             return frozenset()
-        kept = {o.path: self._older.of(Placeholder(start.id, i)) for i, o in enumerate(start.thunk.outputs)}
+        kept = {o.path: self._older.of(Placeholder(submission.id, i)) for i, o in enumerate(submission.thunk.outputs)}
         older = {path: os.fsdecode(place) for path, place in kept.items() if os.path.isfile(place)}
         if not older:
             return frozenset()
-        job = self._job(start.thunk, {**moved, **older}, asked)
+        job = self._job(submission.thunk, {**moved, **older}, asked)
         ran = runner.run(
             replace(job, extra=(*job.extra, *(File(path, hash_file(place)) for path, place in older.items())))
         )

@@ -174,29 +174,29 @@ class ClusterWay:
         return Reply(WorkerInfo(gg.__version__, self.functions[0].name), (result,))
 
     def _result(self, asked: _Asked) -> TaskResult:
-        start = asked.part.start
-        thunk, directories = start.thunk, dict.fromkeys(asked.part.empty)
+        submission = asked.part.submission
+        thunk, directories = submission.thunk, dict.fromkeys(asked.part.empty)
         if thunk.closed:
             return Refused(Fault.TOO_BIG, "is a whole build in a sandbox")
         for _ in range(_TURNS):
             plain = thunk.program in self._plain
-            action = self._maker.make(thunk, start.extra, tuple(directories), plain=plain)
+            action = self._maker.make(thunk, submission.extra, tuple(directories), plain=plain)
             result, cached = self._run(action, asked)
             try:
-                came = outcome_of(result, action, thunk, self._cas.read)
+                outcome = outcome_of(result, action, thunk, self._cas.read)
             except errors.ClusterFault as error:
                 if not cached or error.code != errors.NOT_FOUND:
                     raise
                 result, _ = self._run(action, asked, afresh=True)  # it knows the result, and has lost what it made
-                came = outcome_of(result, action, thunk, self._cas.read)
-            if came.ran.static and not action.plain:
+                outcome = outcome_of(result, action, thunk, self._cas.read)
+            if outcome.ran.static and not action.plain:
                 self._plain.add(thunk.program)
                 continue
-            missed = [path for path in came.ran.missing if path in asked.told and path not in directories]
+            missed = [path for path in outcome.ran.missing if path in asked.told and path not in directories]
             if missed:  # not told to all: an action is to be the same in every checkout
                 directories.update(dict.fromkeys(missed))
                 continue
-            answer, blobs = reply_of(came, thunk, start.extra, self._groups.universe(thunk), self.name)
+            answer, blobs = reply_of(outcome, thunk, submission.extra, self._groups.universe(thunk), self.name)
             if blobs:
                 self._store.put({blob_key(blob): data for blob, data in blobs.items()})
             return answer

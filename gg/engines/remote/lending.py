@@ -23,10 +23,10 @@ class Lending:
         self._granted: dict[Key, File | None] = {}
         self._known: set[tuple[GroupId, ...]] = set()
 
-    def grant(self, start: Submission) -> None:
+    def grant(self, submission: Submission) -> None:
         """All that the attempt declares."""
-        thunk = start.thunk
-        own = [e for e in (*thunk.entries, *start.extra) if isinstance(e, File)]
+        thunk = submission.thunk
+        own = [e for e in (*thunk.entries, *submission.extra) if isinstance(e, File)]
         self._granted.update((blob_key(file.blob), file) for file in own)
         if thunk.groups not in self._known:
             self._known.add(thunk.groups)

@@ -86,7 +86,7 @@ class Machine:
             await asyncio.sleep(_NOT_NOW_S)
             return Failure(Fault.THROTTLED, f"{self.host} is not there")
         for part in parts:
-            self._lending.grant(part.start)
+            self._lending.grant(part.submission)
         number, attempt = next(self._numbers), OutstandingAttempt(sent)
         link.asked[number] = attempt
         try:

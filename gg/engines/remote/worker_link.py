@@ -185,32 +185,32 @@ class Link:
 
     def _keep(self, asked: OutstandingAttempt, digest: bytes, part: bytes, last: bool) -> None:
         """Write a part of a blob aside, and put it into the store once it is whole and its bytes are right."""
-        place = asked.outputs.get(digest)
-        if place is None:
-            place = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")
+        path = asked.outputs.get(digest)
+        if path is None:
+            path = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")
         try:
-            with open(place, "ab") as file:
+            with open(path, "ab") as file:
                 file.write(part)
                 size = file.tell()
             if size > _MOST_OUTPUT:
                 raise FormatError("an output is bigger than any may be")
             if last:
                 del asked.outputs[digest]
-                blob = hash_file(place)
+                blob = hash_file(path)
                 if blob.digest == digest:
-                    self._store.put_files({blob: os.fsencode(place)}, consume=True)
+                    self._store.put_files({blob: os.fsencode(path)}, consume=True)
         except (OSError, GGError):
             asked.outputs.pop(digest, None)
             raise
         finally:
             if digest not in asked.outputs:
                 with suppress(OSError):
-                    os.unlink(place)
+                    os.unlink(path)
 
     def _drop_outputs(self, asked: OutstandingAttempt) -> None:
-        for place in asked.outputs.values():
+        for path in asked.outputs.values():
             with suppress(OSError):
-                os.unlink(place)
+                os.unlink(path)
 
 
 def _object(number: int, data: bytes) -> bytes:

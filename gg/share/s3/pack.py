@@ -321,10 +321,10 @@ def extract_each(index: Index, keys: Collection[Key], fetched: Mapping[int, byte
 
 def _opened(block: Block, spans: list[int], fetched: Mapping[int, bytes]) -> bytes | None:
     """A block's slice of the stream; None if it was not fetched or is damaged."""
-    place = bisect_right(spans, block.start) - 1
-    if place < 0:
+    index = bisect_right(spans, block.start) - 1
+    if index < 0:
         return None
-    start = spans[place]
+    start = spans[index]
     return open_block(block, fetched[start][block.start - start : block.start - start + block.length])
 
 
