@@ -27,6 +27,7 @@ from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope
 from gg.aws.sqs import Queues
 from gg.core.codec import outline_thunk
+from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference, decode_request
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
@@ -39,8 +40,15 @@ RAN: list[tuple[float, float, str]] = []
 class NoBucket:
     """Nothing is asked for."""
 
-    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> NoBucket:
+    server = exchange = None
+
+    def relay(
+        self, place: BucketLocation, packs: tuple[PackReference, ...], held: tuple[Holding, ...] = ()
+    ) -> NoBucket:
         return self
+
+    def close(self) -> None:
+        pass
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         return iter(())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--queue", metavar="NAME|URL", help="Take work from this queue of SQS; inputs and outputs go by the bucket."
+)
+@click.option(
+    "--exchange",
+    metavar="ADDRESS[:PORT]",
+    help="With --queue: serve what is kept here to the fleet's other workers at this address of this machine, and ask them.",
 )
 @click.option("--region", metavar="REGION", help="Where the queue is (default: as AWS is configured).")
 @click.option(
@@ -51,9 +56,21 @@ if TYPE_CHECKING:
 @click.option(
     "--new-key", is_flag=True, help="Make another certificate and key: nobody who has the old one gets in any more."
 )
-def command(
+def command(new_key: bool, **given: Any) -> None:
+    """Run thunks for other machines, on this one.
+
+    \b
+    gg worker --listen                      here; prints a line to paste there:
+    gg-force --engine remote=HOST/KEY       there, the first time; then --engine remote=HOST
+    """
+    _check_one_place(given["listen"], given["queue"], given["exchange"])
+    _serve(_options(**given), new_key)
+
+
+def _options(
     listen: str | None,
     queue: str | None,
+    exchange: str | None,
     region: str | None,
     jobs: int | None,
     memory: str | None,
@@ -62,21 +79,12 @@ def command(
     idle: float,
     grace: float,
     exposed: bool,
-    new_key: bool,
-) -> None:
-    """Run thunks for other machines, on this one.
-
-    \b
-    gg worker --listen                      here; prints a line to paste there:
-    gg-force --engine remote=HOST/KEY       there, the first time; then --engine remote=HOST
-    """
+) -> WorkerOptions:
     from gg.worker import serving
     from gg.workspace import settings as config
     from gg.workspace.setting_values import size
 
-    if (listen is None) == (queue is None):
-        raise UsageError("a worker takes work from one place", hint="gg worker --listen, or gg worker --queue NAME")
-    options = serving.WorkerOptions(
+    return serving.WorkerOptions(
         os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
         *_place(listen or ""),
         cpus=jobs or len(os.sched_getaffinity(0)),
@@ -88,8 +96,8 @@ def command(
         region=region or "",
         metadata=_metadata() if queue else "",
         exposed=exposed,
+        exchange=_exchange(exchange),
     )
-    _serve(options, new_key)
 
 
 def _serve(options: WorkerOptions, new_key: bool) -> None:
@@ -120,6 +128,38 @@ def _place(text: str) -> tuple[str, int]:
             f"{text!r} is no address to listen on", hint="--listen HOST:PORT, --listen PORT, or --listen alone"
         )
     return host, port
+
+
+def _check_one_place(listen: str | None, queue: str | None, exchange: str | None) -> None:
+    """UsageError."""
+    if (listen is None) == (queue is None):
+        raise UsageError("a worker takes work from one place", hint="gg worker --listen, or gg worker --queue NAME")
+    if exchange is not None and queue is None:
+        raise UsageError(
+            "--exchange is for workers that read a queue", hint="gg worker --queue NAME --exchange ADDRESS"
+        )
+
+
+def _exchange(text: str | None) -> tuple[str, int] | None:
+    """An address, and a port or 0 for any."""
+    import ipaddress
+
+    if text is None:
+        return None
+
+    host, _, port = text.rpartition(":") if text.endswith(tuple("0123456789")) and "]:" in text else (text, "", "")
+    if not host.startswith("[") and host.count(":") == 1:
+        host, _, port = host.partition(":")
+    try:
+        number = int(port or 0)
+        if 0 <= number < 1 << 16:
+            return str(ipaddress.ip_address(host.strip("[]"))), number
+    except ValueError:
+        pass
+    raise UsageError(
+        f"{text!r} is no address of this machine",
+        hint="an IP address, with a port or without: --exchange 10.0.0.5:7178",
+    )
 
 
 def _metadata() -> str:

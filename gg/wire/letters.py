@@ -1,13 +1,18 @@
 """What coordinators and workers write to each other through queues: JSON texts. Version 1.
 
   call     {"v": 1, "build": HEX, "call": NUMBER, "weight": NUMBER}
-  job      {"v": 1, "id": TEXT, "reply": URL of a queue, "request": base64 of a request (`gg.wire.request`)}
-  answer   {"v": 1, "id": TEXT, "worker": TEXT, "what": "reply", "data": base64 of a reply (`gg.wire.reply`)}
+  job      {"v": 1, "id": TEXT, "reply": URL of a queue, "request": base64 of a request (`gg.wire.request`),
+            "held": [[ADDRESS, TOKEN, base64 of digests], ...]}
+  answer   {"v": 1, "id": TEXT, "worker": TEXT, "what": "reply", "data": base64 of a reply (`gg.wire.reply`),
+            "held": [[ADDRESS, TOKEN, base64 of digests]]}
            {"v": 1, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
 
 A call lies in the queue that all workers of a fleet read, and none of them takes it away: it says that a build has work, in a
 queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. Jobs are in
 the builds' queues, which workers take from in turn.
+
+"held" may be missing. In an answer it names what the worker keeps of what it has made, for other workers to ask for
+(`gg.wire.peers`); in a job, who has which of the blobs that it reads.
 
 "started" says that a job has been running for a while, again and again; "back" that it was given back unfinished.
 """
@@ -18,9 +23,13 @@ import base64
 import binascii
 import json
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from gg.core.columns import split_digests
+from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
+from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, parse_peer
 
 MOST = 256 << 10  # bytes of a letter
 MOST_REQUEST = 180 << 10  # bytes of a request that fits into one
@@ -41,20 +50,22 @@ class CallLetter(NamedTuple):
 
 
 class JobLetter(NamedTuple):
-    """`reply`: the queue where the answer is waited for."""
+    """`reply`: the queue where the answer is waited for. `held`: who has what it reads."""
 
     id: str
     reply: str
     request: bytes
+    held: tuple[Holding, ...] = ()
 
 
 class AnswerLetter(NamedTuple):
-    """`what`: reply, started or back."""
+    """`what`: reply, started or back. `held`: what the worker keeps for others."""
 
     id: str
     worker: str
     what: str
     data: bytes = b""
+    held: tuple[Holding, ...] = ()
 
 
 def build_queue(jobs: str, build: str) -> str:
@@ -78,20 +89,21 @@ def decode_call(text: str) -> CallLetter:
 
 
 def encode_job(job: JobLetter) -> str:
-    return json.dumps({"v": 1, "id": job.id, "reply": job.reply, "request": base64.b64encode(job.request).decode()})
+    letter = {"v": 1, "id": job.id, "reply": job.reply, "request": base64.b64encode(job.request).decode()}
+    return json.dumps(letter | _held_columns(job.held))
 
 
 def decode_job(text: str) -> JobLetter:
     """FormatError."""
     found = _decoded(text)
-    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _octets(found, "request"))
+    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _octets(found, "request"), _held(found))
 
 
 def encode_answer(answer: AnswerLetter) -> str:
     letter = {"v": 1, "id": answer.id, "worker": answer.worker, "what": answer.what}
     if answer.what == "reply":
         letter["data"] = base64.b64encode(answer.data).decode()
-    return json.dumps(letter)
+    return json.dumps(letter | _held_columns(answer.held))
 
 
 def decode_answer(text: str) -> AnswerLetter:
@@ -100,9 +112,28 @@ def decode_answer(text: str) -> AnswerLetter:
     what = _text(found, "what")
     if what not in _WHAT:
         raise _damaged()
-    return AnswerLetter(
-        _text(found, "id"), _text(found, "worker"), what, _octets(found, "data") if what == "reply" else b""
-    )
+    data = _octets(found, "data") if what == "reply" else b""
+    return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found))
+
+
+def _held_columns(held: Sequence[Holding]) -> dict[str, list[list[str]]]:
+    columns = [[*each.peer, base64.b64encode(b"".join(each.digests)).decode()] for each in held]
+    return {"held": columns} if columns else {}
+
+
+def _held(found: dict[str, object]) -> tuple[Holding, ...]:
+    columns = found.get("held", [])
+    if not isinstance(columns, list) or len(columns) > MOST_PEERS:
+        raise _damaged()
+    held = []
+    for each in columns:
+        if not isinstance(each, list) or len(each) != 3 or not all(isinstance(text, str) for text in each):
+            raise _damaged()
+        joined = _octets({"digests": each[2]}, "digests")
+        held.append(Holding(parse_peer(each[0], each[1]), tuple(split_digests(joined, len(joined) // DIGEST_SIZE))))
+    if sum(len(each.digests) for each in held) > MOST_HELD:
+        raise _damaged()
+    return tuple(held)
 
 
 def _decoded(text: str) -> dict[str, object]:

@@ -33,7 +33,18 @@ from gg.core.ids import DIGEST_SIZE, BlobId, SandboxPath
 from gg.core.thunk import Usage
 from gg.light.named import NamedTuple
 from gg.schedule.events import Fault
-from gg.wire.request import LAST_KIND, MOST_VALUES, RAW, VERSION, ZSTD, WrongVersion, paths_of, refuse_other_version
+from gg.wire.compressed import decompress
+from gg.wire.request import (
+    LAST_KIND,
+    MOST_CARRIED,
+    MOST_VALUES,
+    RAW,
+    VERSION,
+    ZSTD,
+    WrongVersion,
+    paths_of,
+    refuse_other_version,
+)
 
 TAG = "gg-reply"
 _SEAL = 16
@@ -138,6 +149,12 @@ def decode_outputs(data: bytes) -> list[bytes]:
     outputs = [reader.octets() for _ in range(reader.array(0, MOST_VALUES))]
     reader.end()
     return outputs
+
+
+def outputs_of(reply: Reply) -> dict[BlobId, bytes]:
+    """The outputs that travel in a reply; FormatError."""
+    raw = reply.objects if reply.codec == RAW else decompress(reply.objects, MOST_CARRIED)
+    return {BlobId.of(data): data for data in decode_outputs(raw)}
 
 
 def encode_reply(reply: Reply, request: bytes) -> bytes:

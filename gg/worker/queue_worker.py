@@ -20,11 +20,12 @@ from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.errors import FormatError, GGError
 from gg.schedule.events import Fault
 from gg.wire.letters import MOST_REPLY, AnswerLetter, JobLetter, build_queue, decode_call, decode_job
-from gg.wire.reply import Refused, Reply, WorkerInfo, encode_reply
+from gg.wire.peers import MOST_HELD, Holding
+from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encode_reply, outputs_of
 from gg.wire.request import Request, decode_request
 from gg.worker.heard_builds import Build, Builds
 from gg.worker.job_answers import PAUSES_S, JobAnswers
-from gg.worker.s3_relay import SharedObjects
+from gg.worker.s3_relay import S3Relay, SharedObjects
 from gg.worker.slots import SlotRequest, Slots
 
 VISIBLE_AFTER_S = 60
@@ -106,6 +107,9 @@ class QueueWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, *asking, return_exceptions=True)
         await self._queues.close()
+        if exchange := self._bucket.exchange:
+            self._say(f"other workers gave {exchange.objects} objects, of {exchange.bytes} bytes")
+        await self._loop.run_in_executor(None, self._bucket.close)
 
     # Builds
 
@@ -216,15 +220,25 @@ class QueueWorker:
             self._loop.call_soon_threadsafe(self._started, taken)
 
         def done(reply: bytes | None) -> None:
-            self._loop.call_soon_threadsafe(self._done, taken.job.id, reply)
+            held = self._kept(taken.job, relay, reply) if reply is not None else ()
+            self._loop.call_soon_threadsafe(self._done, taken.job.id, reply, held)
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
-        relay = self._bucket.relay(request.place, request.packs)
+        relay = self._bucket.relay(request.place, request.packs, taken.job.held)
         number = next(self._numbers)
         self._slots.submit(
             SlotRequest(build.name, number, taken.job.request, memory, relay, started, done, build.weight)
         )
+
+    def _kept(self, job: JobLetter, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
+        """What of a reply's outputs is here for other workers. In the thread of a slot."""
+        if self._bucket.server is None:
+            return ()
+        digests = list(relay.put)
+        with suppress(FormatError):
+            digests += self._bucket.keep(outputs_of(decode_reply(reply, asked(job.request))).values())
+        return (Holding(self._bucket.server.peer, tuple(digests[:MOST_HELD])),) if digests else ()
 
     def _refused(self, fault: Fault, why: str, job: JobLetter, request: Request) -> bytes:
         results = tuple([Refused(fault, why)] * len(request.tasks))
@@ -235,7 +249,7 @@ class QueueWorker:
         taken.source.build.running += 1
         self._look_again()
 
-    def _done(self, id: str, reply: bytes | None) -> None:
+    def _done(self, id: str, reply: bytes | None, held: tuple[Holding, ...] = ()) -> None:
         taken = self._taken.pop(id, None)
         if taken is None:
             return
@@ -250,7 +264,7 @@ class QueueWorker:
             request = decode_request(taken.job.request)
             reply = self._refused(Fault.TOO_BIG, "what it printed is too big for a message", taken.job, request)
         what = "back" if reply is None else "reply"
-        source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, what, reply or b""))
+        source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, what, reply or b"", held))
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:

@@ -6,53 +6,86 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 
 from gg.aws.sign import Credentials
+from gg.core.ids import BlobId
 from gg.host.trees import hash_file
-from gg.store.base import Key, Kind
+from gg.store.base import Key, Kind, blob_key
 from gg.wire import frames
+from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
+from gg.worker.exchange import Exchange, ExchangeServer
 from gg.worker.fetching import S3, Objects
 
 _KINDS = {int(kind): kind for kind in Kind}
 
 
 class SharedObjects:
-    """The objects of this machine's slots, up to `cache` bytes; 0 for most of the room there is."""
+    """The objects of this machine's slots, up to `cache` bytes; 0 for most of the room there is. `serve_at`: the address and the
+    port at which other workers may ask for them; then others are asked, too. UsageError.
+    """
 
     def __init__(
-        self, directory: str, credentials: Callable[[], Credentials], endpoint: str = "", cache: int = 0
+        self,
+        directory: str,
+        credentials: Callable[[], Credentials],
+        endpoint: str = "",
+        cache: int = 0,
+        serve_at: tuple[str, int] | None = None,
     ) -> None:
         self.cache = Cache(os.path.join(directory, "bucket"), cache)
         self.lock = threading.Lock()
         self.tmp = directory
         self._s3 = S3(credentials, endpoint)
+        self.server = ExchangeServer(*serve_at, self.cache.opened) if serve_at else None
+        self.exchange = Exchange(self.server.peer) if self.server else None
 
-    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> S3Relay:
-        """The relay for one request."""
-        return S3Relay(self, self._s3.connect(place, packs))
+    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...], held: Sequence[Holding] = ()) -> S3Relay:
+        """For one request. `held`: which workers have what of it."""
+        return S3Relay(self, self._s3.connect(place, packs), held)
+
+    def keep(self, outputs: Iterable[bytes]) -> list[bytes]:
+        """Have these blobs for other workers, too; their digests."""
+        digests = []
+        for data in outputs:
+            blob = BlobId.of(data)
+            with suppress(OSError):
+                self.cache.put(blob_key(blob), data)
+                digests.append(blob.digest)
+        return digests
 
     def close(self) -> None:
+        if self.server and self.exchange:
+            self.server.close()
+            self.exchange.close()
         self._s3.close()
 
 
 class S3Relay:
-    """The relay to S3, for one slot at a time."""
+    """The relay to S3, for one slot at a time. `put`: digests of the blobs that were put there and are kept for other workers."""
 
-    def __init__(self, bucket: SharedObjects, objects: Objects) -> None:
+    def __init__(self, bucket: SharedObjects, objects: Objects, held: Sequence[Holding] = ()) -> None:
+        self.put: list[bytes] = []
         self._bucket = bucket
         self._objects = objects
+        self._held = held
         self._writing: dict[bytes, str] = {}
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         """The parts of the objects that a question asks for. OSError."""
         keys = [Key(_KINDS[kind], digest) if kind in _KINDS else None for kind, digest in frames.decode_need(need)]
         cache = self._bucket.cache
+        wanted = [key for key in keys if key is not None]
+        if self._held and self._bucket.exchange:
+            with self._bucket.lock:
+                lacking = [key for key in dict.fromkeys(wanted) if not cache.have(key)]
+            # Without the lock: the other may ask here meanwhile.
+            self._bucket.exchange.fetch(lacking, self._held, cache)
         with self._bucket.lock:
-            wanted = [key for key in keys if key is not None]
             cache.trim(wanted)
             lacking = [key for key in dict.fromkeys(wanted) if not cache.have(key)]
             if lacking:
@@ -73,8 +106,16 @@ class S3Relay:
                 file.write(part)
             if last and hash_file(path).digest == digest:
                 self._objects.put_file(Key(Kind.BLOB, digest), path)
+                self._keep(digest, path)
         finally:
             if last:
                 del self._writing[digest]
                 with suppress(OSError):
                     os.unlink(path)
+
+    def _keep(self, digest: bytes, path: str) -> None:
+        if self._bucket.exchange is None:
+            return
+        with suppress(OSError), open(path, "rb") as file:
+            self._bucket.cache.put_parts(Key(Kind.BLOB, digest), iter(partial(file.read, frames.PART), b""))
+            self.put.append(digest)

@@ -33,8 +33,8 @@ from gg.run.job import Job, RunResult
 from gg.run.process import Killed, TooMuch
 from gg.run.reducing import Blame, blame, reduction_of
 from gg.schedule.events import Fault
-from gg.share.s3.pack import decompress
 from gg.store.base import Key, blob_key
+from gg.wire.compressed import decompress
 from gg.wire.reply import (
     CacheUse,
     Refused,

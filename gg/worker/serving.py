@@ -28,7 +28,7 @@ class WorkerOptions(NamedTuple):
     """`host`, `port`: where to listen; port 0 for any. `queue`: a queue's name or URL to read instead; `region`: where it is.
     `idle`: seconds without work after which it ends, 0 for never. `grace`: how long running requests may take when it leaves.
     `metadata`: the address of the metadata service to ask for notices. `exposed`: serve even if this kernel cannot keep commands
-    from the network.
+    from the network. `exchange`: the address and the port at which other workers may ask for what this one keeps.
     """
 
     directory: str
@@ -43,6 +43,7 @@ class WorkerOptions(NamedTuple):
     region: str = ""
     metadata: str = ""
     exposed: bool = False
+    exchange: tuple[str, int] | None = None
 
 
 class Taker(Protocol):
@@ -125,7 +126,7 @@ async def _reading(options: WorkerOptions, slots: Slots, say: Say) -> Taker:
     )
     queues = Queues(Client(endpoint, Scope(region, "sqs"), session), asked)
     url = await queues.url(options.queue)
-    bucket = SharedObjects(options.directory, session.renew, session.s3_url(), options.cache)
+    bucket = SharedObjects(options.directory, session.renew, session.s3_url(), options.cache, options.exchange)
     name = f"{os.uname().nodename}-{os.urandom(4).hex()}"
     worker = QueueWorker(slots, queues, url, bucket, name, gg.__version__, say)
     worker.start()

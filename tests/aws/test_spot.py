@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,6 +92,37 @@ def test_the_same_bytes_through_queues(project: Project, cloud: Cloud) -> None:
     project.assert_tree(expected)
     assert {e["engine"] for e in forced.events if e["event"] == "thunk-done"} == {"spot"}
     assert cloud.of_runs() == []  # taken down when the run was over
+
+
+def test_workers_give_each_other_what_they_keep(project: Project, cloud: Cloud) -> None:
+    """Half of what a link reads was made by the other worker. Objects that travel in replies are small, others are not."""
+    units(project, 8)
+    for number in range(4):
+        text = project.path(f"unit{number}.c").read_text()
+        project.path(f"unit{number}.c").write_text(f"{text}const char large{number}[100000] = {{ {number + 1} }};\n")
+    expected, _ = project.plain("make")
+    project.infer("make")
+    with cloud.worker(0, "--jobs", "1", "--exchange", "127.0.0.1") as one:
+        with cloud.worker(1, "--jobs", "1", "--exchange", "127.0.0.1:0") as other:
+            project.forced("--engine", "spot", "--fallback", "never")
+            other.terminate()
+            said = other.communicate(timeout=SECONDS)[1]
+        one.terminate()
+        said += one.communicate(timeout=SECONDS)[1]
+    project.assert_tree(expected)
+    given = [int(count) for count in re.findall(rb"other workers gave (\d+) objects", said)]
+    assert len(given) == 2, said
+    assert sum(given) > 0, said
+
+
+@pytest.mark.parametrize("options", [("--exchange", "here"), ("--exchange", "203.0.113.7")])
+def test_where_nobody_can_be_served(cloud: Cloud, tmp_path: Path, options: tuple[str, ...]) -> None:
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "LC_ALL": "C", **cloud.env}
+    words: list[str | Path] = [SCRIPTS / "gg", "worker", "--queue", cloud.name, *options]
+    done = subprocess.run(words, env=env, capture_output=True, timeout=SECONDS, check=False)
+    assert done.returncode == 64, done
+    assert b"--exchange" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_an_interruption_is_noticed(project: Project, cloud: Cloud) -> None:

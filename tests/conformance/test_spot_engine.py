@@ -14,6 +14,7 @@ from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
+from gg.wire.peers import Holding, Peer
 from gg.worker import slots
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -199,10 +200,20 @@ def test_letters() -> None:
     from gg.errors import FormatError
 
     job = JobLetter("a-1", "http://queue", b"\0request")
+    held = (
+        Holding(Peer("10.0.0.5:7178", "t" * 32), (b"\1" * 32, b"\2" * 32)),
+        Holding(Peer("[fd00::5]:1", "u" * 16), ()),
+    )
     assert decode_job(encode_job(job)) == job
+    assert decode_job(encode_job(job._replace(held=held))) == job._replace(held=held)
+    made = AnswerLetter("a-1", "w", "reply", b"\xff", held[:1])
+    assert decode_answer(encode_answer(made)) == made
     for answer in (AnswerLetter("a-1", "w", "reply", b"\xff"), AnswerLetter("a-1", "w", "started")):
         assert decode_answer(encode_answer(answer)) == answer
     wrong = ["", "null", "{}", "[" * 5000, '{"v":1,"id":"","reply":"x","request":""}', '{"v":1,"id":"a"}']
+    start = '{"v":1,"id":"a","reply":"x","worker":"w","what":"started","request":"","held":'
+    wrong += [start + end for end in ("1}", "[1]}", '[["10.0.0.5:1"]]}', '[["10.0.0.5:1","tttttttttttttttt","AAAA"]]}')]
+    wrong += [start + '[["169.254.169.254:80","tttttttttttttttt",""]]}']
     wrong += ['{"v":1,"id":"a","worker":"w","what":"other"}', '{"v":1,"id":"a","worker":"w","what":"reply","data":"*"}']
     for text in wrong:
         for decode in (decode_job, decode_answer):

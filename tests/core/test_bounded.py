@@ -17,6 +17,7 @@ from gg.errors import FormatError
 from gg.share.s3 import bucket, log, pack
 from gg.share.s3.log import LogEntry
 from gg.store.base import Key, Kind
+from gg.wire import compressed
 
 MOST_MEMORY = 50 << 20
 MOST_SECONDS = 5.0  # 1 on a machine that does nothing else
@@ -124,7 +125,7 @@ def test_what_is_compressed_says_how_much_it_is() -> None:
     compressor = zstandard.ZstdCompressor().compressobj()
     unsized = compressor.compress(bytes(1 << 28)) + compressor.flush()
     with within_bounds():
-        pack.decompress(unsized, 1 << 30)
+        compressed.decompress(unsized, 1 << 30)
 
 
 def test_nothing_unpacks_what_http_calls_compressed() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gg.errors import FormatError
 from gg.share.s3 import pack
 from gg.store.base import Key, Kind
+from gg.wire import compressed
 
 
 def keyed(contents: list[bytes], kind: Kind = Kind.BLOB) -> dict[Key, bytes]:
@@ -120,7 +121,7 @@ def test_an_index_that_lies_is_refused() -> None:
     with pytest.raises(FormatError):
         pack.decode_index(b"nonsense", len(data))
     with pytest.raises(FormatError):
-        pack.decompress(sealed.contents.encoded, 3)
+        compressed.decompress(sealed.contents.encoded, 3)
 
 
 def test_a_member_of_another_size_is_told() -> None:

@@ -14,7 +14,7 @@ from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Reduction, Thunk, Usage
 from gg.schedule.events import Fault
-from gg.share.s3.pack import decompress
+from gg.wire.compressed import decompress
 from gg.wire.reply import Refused, Reply, Succeeded, TaskResult, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Task, decode_objects, decode_request
 from tests.servers.lambda_service.fast import Sleep

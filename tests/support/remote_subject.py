@@ -24,10 +24,10 @@ from gg.engines.remote.remote_engines import RemoteEngine
 from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.schedule.events import Fault
-from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, blob_key
 from gg.store.directory import DirectoryStore
 from gg.wire import frames
+from gg.wire.compressed import decompress
 from gg.wire.frames import Welcome
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Request, Task, decode_objects, decode_request

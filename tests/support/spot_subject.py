@@ -26,6 +26,7 @@ from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
 from gg.wire import frames
 from gg.wire.letters import build_queue, decode_call
+from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
@@ -40,8 +41,15 @@ REGION = "us-east-1"
 class NoBucket:
     """All inputs come with the request, and all outputs with the reply."""
 
-    def relay(self, place: BucketLocation, packs: tuple[PackReference, ...]) -> NoBucket:
+    server = exchange = None
+
+    def relay(
+        self, place: BucketLocation, packs: tuple[PackReference, ...], held: tuple[Holding, ...] = ()
+    ) -> NoBucket:
         return self
+
+    def close(self) -> None:
+        pass
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         for index, _ in enumerate(frames.decode_need(need)):

@@ -19,10 +19,8 @@ from gg.engines.engine import Failure, Submission
 from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
 from gg.run.expand import Groups
 from gg.schedule.events import Fault
-from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.reply import Refused, Reply, Succeeded, TaskResult, ToolFailed, decode_outputs
-from gg.wire.request import MOST_CARRIED, RAW
+from gg.wire.reply import Refused, Succeeded, TaskResult, ToolFailed, outputs_of
 from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ class Replies:
             self._meter.stored(put=puts, get=reply.cache.requests - puts)
         if len(reply.results) != len(came.parts):
             return [Failure(Fault.INFRA, "a reply with a wrong number of results")] * len(came.parts)
-        outputs = _outputs(reply)
+        outputs = outputs_of(reply)
         judged = [
             self._judged(answer, part, came.told, outputs)
             for answer, part in zip(reply.results, came.parts, strict=True)
@@ -183,11 +181,6 @@ def failure_of(error: Exception) -> Failure:
     if full := no_room(error):
         return Failure(Fault.INFRA, str(full), setup=full)
     return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
-
-
-def _outputs(reply: Reply) -> dict[BlobId, bytes]:
-    raw = reply.objects if reply.codec == RAW else decompress(reply.objects, MOST_CARRIED)
-    return {BlobId.of(data): data for data in decode_outputs(raw)}
 
 
 def same_as_inputs(submission: Submission) -> set[BlobId]:

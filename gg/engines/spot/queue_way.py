@@ -22,6 +22,7 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
+from gg.engines.spot.holders import Holders
 from gg.errors import FormatError, GGError, SetupError
 from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import (
@@ -40,6 +41,7 @@ from gg.wire.request import Limits, WrongVersion
 
 NAME = "spot"
 _DAY_S = 86400.0
+_MOST_BESIDE_HELD = 64 << 10  # bytes of a request beside which there is room for who has what
 _RECEIVERS = 2
 _FLUSH_S = 0.005
 _LOOK_S = 1.0
@@ -107,6 +109,7 @@ class QueueWay:
         self._outbox: list[tuple[str, str]] = []  # identities and letters
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
+        self._holders = Holders()
         self._tell: _Tell = lambda slots, caps: None
         self._heard = 0.0
         self._there = True
@@ -141,7 +144,8 @@ class QueueWay:
         self._asked[id] = waiting = _Asked(sent)
         if len(self._asked) == 1:
             self._heard = time.monotonic()  # nobody was asked before
-        self._outbox.append((id, encode_job(JobLetter(id, self._replies, request))))
+        held = self._holders.of(parts) if len(request) <= _MOST_BESIDE_HELD else ()
+        self._outbox.append((id, encode_job(JobLetter(id, self._replies, request, held))))
         self._to_send.set()
         self._work.set()
         try:
@@ -260,6 +264,7 @@ class QueueWay:
                 answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")
             )
         elif not waiting.reply.done():
+            self._holders.learn(answer.held)
             waiting.reply.set_result(answer.data)
 
     def _end(self, id: str, failure: Failure) -> None:

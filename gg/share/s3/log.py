@@ -27,8 +27,8 @@ from gg.core.bounded import BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
-from gg.share.s3.pack import decompress
 from gg.store.base import Key, Kind
+from gg.wire.compressed import decompress
 
 PREFIX = "log/"
 _ENTRY, _BUNDLE = b"gg-log-1", b"gg-logs1"

@@ -32,6 +32,7 @@ from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
 from gg.store.base import Key, Kind, matches
+from gg.wire.compressed import decompress
 
 MAGIC = b"gg-pack1"
 FOOTER_SIZE = 16
@@ -339,18 +340,6 @@ def open_block(block: Block, data: bytes) -> bytes | None:
     except FormatError:
         return None
     return raw if len(raw) == block.raw_length else None
-
-
-def decompress(data: bytes, most: int) -> bytes:
-    """What one zstd frame holds; FormatError if it is damaged or says that it holds more than `most` bytes."""
-    from zstandard import ZstdDecompressor, ZstdError, frame_content_size
-
-    try:
-        if not 0 <= frame_content_size(data) <= most:
-            raise FormatError("a compressed block is damaged")
-        return ZstdDecompressor().decompress(data)
-    except ZstdError as error:
-        raise FormatError("a compressed block is damaged") from error
 
 
 def _check(encoded: bytes) -> bytes:

@@ -1,0 +1,64 @@
+"""How workers of one fleet name each other: `http://HOST:PORT` and a token, which lets whoever has it read what that worker keeps.
+
+  GET /KIND/DIGEST     KIND as `gg.store.base.Kind` numbers it, DIGEST in hexadecimal; `Authorization: Bearer TOKEN`
+  200                  the object's bytes
+  404                  it is not there (any more)
+
+Nothing that comes is believed: who asks compares the bytes with the digest.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from gg.errors import FormatError
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
+_ADDRESS = re.compile(r"(\[[0-9a-f:]{2,39}\]|[0-9.]{7,15}):([0-9]{1,5})")
+MOST_PEERS = 256
+"""that one job names."""
+MOST_HELD = 2048
+"""digests that one job, or one answer, names."""
+
+
+class Peer(NamedTuple):
+    """A worker that others may ask. `address`: an IP address and a port; `token`: what it wants to see."""
+
+    address: str
+    token: str
+
+    @property
+    def host(self) -> str:
+        return self.address.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def is_here(self) -> bool:
+        """Whether only this machine has the address."""
+        return ipaddress.ip_address(self.host).is_loopback
+
+
+class Holding(NamedTuple):
+    """Digests of blobs that a worker has."""
+
+    peer: Peer
+    digests: tuple[bytes, ...]
+
+
+def parse_peer(address: str, token: str) -> Peer:
+    """FormatError for what no worker has: a name, a link-local address (the instance's metadata service has one), no token."""
+    found = _ADDRESS.fullmatch(address)
+    try:
+        host = ipaddress.ip_address(found[1].strip("[]")) if found else None
+    except ValueError:
+        host = None
+    if host is None or not found or host.is_link_local or host.is_multicast or host.is_unspecified:
+        raise FormatError(f"{address[:60]!r} is no worker's address")
+    if not 0 < int(found[2]) < 1 << 16 or not _TOKEN.fullmatch(token):
+        raise FormatError("a worker's port or token is damaged")
+    return Peer(address, token)
