@@ -123,6 +123,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gg-kills-") as top:
         project = at(Path(top).resolve())
         bad = play(project, kills=args.kills, units=args.units, seed=args.seed)
+        if still := at_work(project):
+            bad.append(f"still at work: {still}")
+        project.force("--quiet")
         bad += left_over(project)
     print(*bad, f"{args.kills} kills, {len(bad)} wrong", sep="\n")
     return 1 if bad else 0
@@ -134,6 +137,21 @@ def at(top: Path) -> Project:
     root.mkdir()
     env = {"PATH": os.environ["PATH"], "HOME": str(top), "XDG_CACHE_HOME": str(top / "cache"), "LC_ALL": "C"}
     return Project(root, env)
+
+
+def at_work(project: Project, seconds: float = 30.0) -> list[str]:
+    """Processes that the kills have left: a gg-force, say, that a shim began when its gg-infer was gone. They may take so long."""
+    mark = os.fsencode(f"XDG_CACHE_HOME={project.env['XDG_CACHE_HOME']}")
+    end = time.monotonic() + seconds
+    while True:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (process / "environ").read_bytes().split(b"\0"):
+                    found.append(os.readlink(process / "exe"))
+        if not found or time.monotonic() > end:
+            return found
+        time.sleep(0.1)
 
 
 def left_over(project: Project) -> list[str]:
