@@ -116,7 +116,7 @@ RUNS, ENDS = "runs", "ends"
 TRICKS: dict[str, str | Fault] = {
     "environments": RUNS,
     "memory": RUNS,
-    "poison": RUNS,
+    "poison": Fault.INFRA,
     "swap": RUNS,
     "replace": RUNS,
     "plant": RUNS,
@@ -133,7 +133,7 @@ TRICKS: dict[str, str | Fault] = {
     "outrun": RUNS,
     "multiply": RUNS,
     "listen": RUNS,
-    "poison-later": RUNS,
+    "poison-later": Fault.INFRA,
     "evade": Fault.TIMEOUT,
     "lead-out": RUNS,
     "overlay": ENDS,

@@ -161,7 +161,8 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
         assert ("gg gc" if full == "store" else "run gg-force again") in run.said
         assert len(run.said.splitlines()) == 2
         assert not [note for note in run.notes if "lambda" in note], "functions are well"
-        assert len(run.done) >= (5 if full == "store" else run.invocations), "what was answered is kept"
+        least = 5 if full == "store" else run.invocations - 1  # one may be asked for twice, where it seems to hang
+        assert len(run.done) >= least, "what was answered is kept"
         disk.make_room()
         here.functions.faults()
         again = Run(build, here, *disk.enter(project.root))
