@@ -127,7 +127,7 @@ def _key_of(path: str) -> Key | None:
 class Exchange:
     """Asks other workers. `own`: this one, which is not asked. For any thread."""
 
-    def __init__(self, own: Peer | None) -> None:
+    def __init__(self, own: Peer) -> None:
         self._own = own
         self._pool = ThreadPoolExecutor(_AT_ONCE, "exchange")
         self._local = threading.local()
@@ -148,7 +148,7 @@ class Exchange:
 
     def _may_ask(self, peer: Peer) -> bool:
         """Not this worker, nor, for whoever wrote the job says where it is, another service of this machine."""
-        return peer != self._own and (not peer.is_here or (self._own is not None and self._own.is_here))
+        return peer != self._own and (not peer.is_here or self._own.is_here)
 
     def _fetch_one(self, key: Key, peers: Sequence[Peer], cache: Cache) -> None:
         for peer in peers:
@@ -157,11 +157,8 @@ class Exchange:
             try:
                 if self._taken(peer, key, cache):
                     return
-            except (
-                FormatError,
-                OSError,
-                http.client.HTTPException,
-            ):  # other bytes, or none: the bucket has the right ones
+            except (FormatError, OSError, http.client.HTTPException):
+                # Other bytes, or none: the bucket has the right ones.
                 self._avoided[peer.address] = time.monotonic() + _AVOID_S
                 self._forget(peer)
 
