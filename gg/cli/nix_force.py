@@ -95,14 +95,17 @@ def _force(
         return DerivationCounts()
     from gg.host.filedb import FileDB
     from gg.nix.builder_thunk import BuilderThunks
+    from gg.nix.live_logs import LiveLogs
+    from gg.observe.sink import TextOutput
     from gg.sdk.service import Service
     from gg.store.directory import DirectoryStore
 
     store = DirectoryStore(os.fsencode(workspace.store))
     files = FileDB(os.fsencode(workspace.dot))
-    service = Service(workspace, store, settings)
+    logs = LiveLogs(TextOutput(sys.stderr.buffer).show)
+    service = Service(workspace, store, settings, logs.printed)
     try:
-        run = DerivationForce(BuilderThunks(store, files, cores), service.submit, _tell, keep_going=keep_going)
+        run = DerivationForce(BuilderThunks(store, files, cores), service.submit, logs, keep_going=keep_going)
         run.run(todo)
         return run.tally
     finally:
@@ -110,11 +113,6 @@ def _force(
         files.flush()
         files.close()
         store.close()
-
-
-def _tell(text: bytes) -> None:
-    sys.stderr.buffer.write(text)
-    sys.stderr.flush()
 
 
 def _help(failed: Sequence[FailedBuilder], *, keep: bool) -> None:

@@ -76,6 +76,11 @@ Tell = Callable[[str, int | None, EngineCaps | None], None]
 of that will be answered), and of its capabilities if they are others."""
 
 
+Printed = Callable[[ThunkId, int, bytes], None]
+"""Told, from any thread, of a piece of what a thunk's command prints while it runs: the number of bytes before it, and the piece.
+Another attempt begins again at 0."""
+
+
 class Engine(Protocol):
     """Exactly one Answer for each submit(), and each in its `more`; any thread may post."""
 

@@ -72,6 +72,7 @@ def _local(settings: Settings, supplies: Supplies) -> Sequence[LocalEngine]:
         renaming=supplies.renaming,
         later=supplies.later,
         older=supplies.older,
+        printed=supplies.printed,
     )
     return [engine]
 

@@ -10,6 +10,7 @@ from gg.light.slotted import slotted
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
+    from gg.engines.engine import Printed
     from gg.host.filedb import FileDB
     from gg.run.expand import Groups
     from gg.store.base import Store
@@ -24,7 +25,10 @@ def _say_nothing(text: str) -> None:
 
 @slotted(kw_only=True)
 class Supplies:
-    """What they spend goes on `bill`; `later` tells what a thunk may not see; `report(text)` is told of what is left out."""
+    """What they spend goes on `bill`; `later` tells what a thunk may not see; `report(text)` is told of what is left out.
+
+    `printed`: told what closed thunks' commands print here, while they run.
+    """
 
     store: Store
     groups: Groups
@@ -35,3 +39,4 @@ class Supplies:
     later: Later | None = None
     older: Older | None = None
     report: Callable[[str], None] = _say_nothing
+    printed: Printed | None = None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gg.cost.meter import Bill
+    from gg.engines.engine import Printed
     from gg.observe.build_events import BuildEvent
     from gg.store.base import Store
     from gg.workspace.ledger import Ledger
@@ -23,7 +24,7 @@ class Composition:
     """All that forcing in one workspace takes: the workspace's store with the team's behind it, and engines. Close it when done.
 
     `near`: the workspace's store, if the caller has it open; the caller closes it. `ledger`: the ledger of the recording,
-    if this force is a part of one.
+    if this force is a part of one. `printed`: told what closed thunks' commands print here, while they run.
     """
 
     def __init__(
@@ -33,12 +34,13 @@ class Composition:
         observe: Callable[[BuildEvent], None],
         near: Store | None = None,
         ledger: Ledger | None = None,
+        printed: Printed | None = None,
     ) -> None:
         self._borrowed = near
         self.store = open_store(workspace, settings, lambda text: observe(Note(text)), near)
         try:
             self.bill = _bill(self.store) if self.store is not near and _may_spend(settings) else None
-            self.forcer = Forcer(workspace, self.store, settings, observe, self.bill, ledger)
+            self.forcer = Forcer(workspace, self.store, settings, observe, self.bill, ledger, printed)
         except BaseException:
             self._close_store()
             raise

@@ -18,7 +18,7 @@ from gg.workspace.later import Later
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
-    from gg.engines.engine import Engine
+    from gg.engines.engine import Engine, Printed
     from gg.force.mailbox import Mailbox
     from gg.force.staying import Staying
     from gg.host.filedb import FileDB
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 
 class Evaluation:
-    """What a forcer has; `make` makes a driver and engines of it. `bill`: where engines put what they spend."""
+    """What a forcer has; `make` makes a driver and engines of it. `bill`: where engines put what they spend.
+    `printed`: see `gg.engines.supplies`."""
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class Evaluation:
         files: Callable[[], FileDB],
         observe: Callable[[seen.BuildEvent], None],
         bill: Bill | None,
+        printed: Printed | None = None,
     ) -> None:
         self._workspace = workspace
         self._store = store
@@ -54,6 +56,7 @@ class Evaluation:
         self._files = files
         self._observe = observe
         self._bill = bill
+        self._printed = printed
         self._groups = Groups(store)
         prefix = os.fsencode(workspace.root) + b"/"
         self._later = Later(ledger.since, ledger.made, prefix, self._real_path)
@@ -95,6 +98,7 @@ class Evaluation:
             later=self._later,
             older=self._older,
             report=lambda text: self._observe(seen.Note(text)),
+            printed=self._printed,
         )
 
     def _policy(self, engines: list[Engine]) -> Policy:

@@ -29,7 +29,7 @@ from gg.workspace.workspace import Workspace, read_placeholder
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.cost.meter import Bill
-    from gg.engines.engine import Engine
+    from gg.engines.engine import Engine, Printed
     from gg.force.driver import Driver
     from gg.force.mailbox import Mailbox
     from gg.force.outcome import Broken, Hearing, Outcome, Settled, TakeSettled
@@ -53,12 +53,13 @@ class Forcer:
         observe: Callable[[seen.BuildEvent], None],
         bill: Bill | None = None,
         ledger: Ledger | None = None,
+        printed: Printed | None = None,
     ) -> None:
         _check(workspace, settings)
         self._store = store
         self._workspace = workspace
         self._settings = settings
-        self._bill = bill
+        self._bill, self._printed = bill, printed
         self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
         self._renaming = _renaming(workspace)
@@ -271,6 +272,7 @@ class Forcer:
             self.files,
             self._observe,
             self._bill,
+            self._printed,
         )
         self._driver, self._engines = evaluation.make(self._box())
         if self._stopped:

@@ -26,6 +26,7 @@ from gg.errors import GGError
 from gg.formats import nar
 from gg.nix.derivation import Derivation, read
 from gg.nix.hook import ended, why_not
+from gg.nix.live_logs import LiveLogs
 from gg.nix.store_paths import PathToImport, add, closed, query
 from gg.sdk.values import Result, Thunk, ThunkFailed
 
@@ -90,14 +91,13 @@ def plan(paths: Sequence[str]) -> Plan:
 
 
 class DerivationForce:
-    """One run. `submit` runs a thunk and gives its future; `tell` shows text to people."""
+    """One run. `submit` runs a thunk and gives its future; `logs` shows people what happens."""
 
-    def __init__(
-        self, makes: Makes, submit: Callable[[Thunk], Future], tell: Callable[[bytes], None], *, keep_going: bool
-    ) -> None:
+    def __init__(self, makes: Makes, submit: Callable[[Thunk], Future], logs: LiveLogs, *, keep_going: bool) -> None:
         self._makes = makes
         self._submit = submit
-        self._tell = tell
+        self._logs = logs
+        self._thunks: dict[str, ThunkId] = {}
         self._keep_going = keep_going
         self._came: queue.SimpleQueue[tuple[str, Result | None, BaseException | None]] = queue.SimpleQueue()
         self.tally = DerivationCounts()
@@ -127,7 +127,7 @@ class DerivationForce:
     # One derivation
 
     def _begin(self, path: str, derivation: Derivation) -> int:
-        self._tell(f"building '{path}'...\n".encode())
+        self._logs.tell(f"building '{path}'...\n".encode())
         features = derivation.env.get("requiredSystemFeatures", "").split()
         if why_not(derivation, features):
             threading.Thread(target=self._by_nix, args=(path,), daemon=True).start()
@@ -135,6 +135,7 @@ class DerivationForce:
         inputs = [dep.outputs[name].path for dep, names in _inputs(derivation) for name in names]
         closure = closed([*derivation.sources, *inputs])
         thunk, outputs = self._makes.make(derivation, closure)
+        self._thunks[path] = thunk
         self._submit(Thunk(thunk, outputs)).add_done_callback(partial(self._done, path))
         return 1
 
@@ -170,8 +171,9 @@ class DerivationForce:
 
     def _failed(self, failed: FailedBuilder) -> None:
         self.tally.failed.append(failed)
-        self._tell(failed.log + b"\n" * (bool(failed.log) and not failed.log.endswith(b"\n")))
-        self._tell(failed.why.encode() + b"\n")
+        if thunk := self._thunks.get(failed.path):
+            self._logs.end(thunk, failed.log)
+        self._logs.tell(failed.why.encode() + b"\n")
         _keep_log(failed.path, failed.log)
 
     def _take(self, path: str, derivation: Derivation, result: Result) -> None:
@@ -180,7 +182,7 @@ class DerivationForce:
             self.tally.cached += 1
         else:
             self.tally.ran += 1
-            self._tell(result.stdout)
+            self._logs.end(self._thunks[path], result.stdout)
         _keep_log(path, result.stdout)
         own = [output.path for output in derivation.outputs.values()]
         inputs = [dep.outputs[name].path for dep, names in _inputs(derivation) for name in names]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import Directory, File, Thunk, Usage
 from gg.light.slotted import field, slotted
+
+if TYPE_CHECKING:
+    from gg.run.output_follower import Said
 
 
 class Isolation(Enum):
@@ -27,7 +31,7 @@ class Job:
     store); `env` tells the command where that is. Neither is part of the thunk's identity. `libraries`: what the dynamic loader
     needs to start the programs in `passed`. (The path map notes libraries by itself; a jail must have them from the start.)
     `hidden`: paths that do not exist for the command, whatever is on the disk. `misses`: a path that is neither declared nor
-    there is reported too.
+    there is reported too. `said`: told, from a thread, what the command prints as output while it runs.
     """
 
     thunk: Thunk
@@ -41,6 +45,7 @@ class Job:
     isolation: Isolation = Isolation.PATHMAP
     observe: bool = True
     misses: bool = False
+    said: Said | None = None
 
 
 @slotted(frozen=False, kw_only=True)

@@ -10,10 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import TYPE_CHECKING
 
 from gg.core.thunk import Usage
 from gg.light.slotted import slotted
+
+if TYPE_CHECKING:
+    from gg.run.output_follower import Said
 
 _BUSY_PAUSES = (0.001, 0.01, 0.1, 1.0)
 """Seconds. A program that was written a moment ago is "busy" while a child that another thread has just forked holds it open
@@ -60,6 +64,7 @@ class Slot:
         self._trouble = -1
         self.memory = 0  # bytes of data that each process may have; 0 for no limit
         self.most_said = _MOST_SAID
+        self.said: Said | None = None  # told what a command prints as output, while it runs
         self.after: Callable[[], None] = lambda: None  # called after a command, before anything looks at what it left
 
     def begin(self) -> None:
@@ -107,7 +112,8 @@ class Slot:
             self._pid = child.pid
             if self.memory:
                 _limit(child.pid, self.memory)
-        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        with self._followed(streams[1]):
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:  # until it is reaped nobody else can have its number
             self._pid = 0
             killed = self._killed or self._cancelled
@@ -125,6 +131,13 @@ class Slot:
         cpu = int((used.ru_utime + used.ru_stime) * 1e9)
         usage = Usage(wall, cpu, _own_peak(used.ru_maxrss * 1024))
         return Exit(code if code >= 0 else 128 - code, max(0, -code), out, err, usage, started)
+
+    def _followed(self, stdout: int) -> AbstractContextManager[None]:
+        if self.said is None:
+            return nullcontext()
+        from gg.run.output_follower import followed
+
+        return followed(stdout, self.said)
 
     def _start(
         self,

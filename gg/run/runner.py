@@ -75,6 +75,7 @@ class Runner:
     def run(self, job: Job) -> RunResult:
         """Run to the end. OSError when the host refuses something, JailRefused for a jail, Killed after `cancel`."""
         self._clear()
+        self._slot.said = job.said
         if job.isolation is Isolation.PATHMAP:
             ran = self._run_mapped(job)
             if ran is not None and not ran.static:

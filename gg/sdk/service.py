@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 from gg.core.colour import ColourForm, shown
 from gg.core.ids import BlobId, ThunkId
+from gg.engines.engine import Printed
 from gg.errors import GGError, MissingObject, UsageError
 from gg.force.composition import Composition
 from gg.force.demand import Demand, NotDone
@@ -28,9 +29,10 @@ _Asked = tuple[Thunk, "Future[Result]"]
 class Service:
     """Futures by thunk. `submit` and `close` may be called from any thread."""
 
-    def __init__(self, workspace: Workspace, near: Store, settings: Settings) -> None:
-        """`near`: the workspace's store, which stays open."""
-        self._composition = Composition(workspace, replace(settings, keep_going=True), self._see, near)
+    def __init__(self, workspace: Workspace, near: Store, settings: Settings, printed: Printed | None = None) -> None:
+        """`near`: the workspace's store, which stays open. `printed`: see `gg.engines.supplies`."""
+        settings = replace(settings, keep_going=True)
+        self._composition = Composition(workspace, settings, self._see, near, printed=printed)
         self._forcer = self._composition.forcer
         self._cached: set[str] = set()
         self._demand: Demand[_Asked] = Demand(self, "gg-session")

@@ -37,6 +37,7 @@ rec {
   waits = make "waits" [ ] ''
     echo begun; n=0; while [ ! -e /gate/open ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done
     [ -e /gate/open ] || exit 1; echo over; echo over > $out'';
+  slow = make "slow" [ ] "echo begun; sleep 600; echo over; echo over > $out";
   asked = make "asked" [ ] ''
     exec > $out; env | sort; id; pwd; ls -a / /etc /build /tmp; ls /dev | grep -vx core
     cat /etc/passwd /etc/group /etc/hosts; hostname; umask; stat -c '%A %u %g %n' / /build /tmp /nix/store /dev /etc'';

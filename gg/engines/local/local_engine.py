@@ -6,12 +6,13 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
-from gg.engines.engine import Answer, Failure, Post, Submission, Tell
+from gg.engines.engine import Answer, Failure, Post, Printed, Submission, Tell
 from gg.engines.local.declared_files import DeclaredFiles
 from gg.engines.machine import KernelKills, memory_total
 from gg.engines.undeclared import Undeclared
@@ -47,7 +48,8 @@ class LocalEngine:
     `tmp` is for scratch, best on the store's file system. `memory`: bytes for all attempts together, 0 for what the machine
     has. `dot`: the store that dynamic thunks make further thunks in; without it they cannot. `renaming`: how thunks call the
     workspace, if not by its own path. `later`: tells what came after a thunk was recorded; without it, all that is there is
-    for all. `older`: what stood at a thunk's outputs before.
+    for all. `older`: what stood at a thunk's outputs before. `printed`: told what closed thunks'
+    commands print while they run.
     """
 
     name = "local"
@@ -66,6 +68,7 @@ class LocalEngine:
         renaming: Renaming | None = None,
         later: Later | None = None,
         older: Older | None = None,
+        printed: Printed | None = None,
     ) -> None:
         self.slots = slots
         self.caps = EngineCaps(memory_total=memory or memory_total(), independent=False)
@@ -78,6 +81,7 @@ class LocalEngine:
         self._inputs = DeclaredFiles(store, files, groups, renaming)
         self._later = later
         self._older = older
+        self._printed = printed
         self._directories: dict[SandboxPath, Directory] = {}
         self._inside: Inside | None = None
         self._queue: queue.SimpleQueue[tuple[Submission, Post] | None] = queue.SimpleQueue()
@@ -209,7 +213,7 @@ class LocalEngine:
         moved = self._inputs.renamed(submission.thunk)
         for _ in range(_TRIES):
             try:
-                ran = runner.run(self._job(submission.thunk, moved, asked))
+                ran = runner.run(self._job(submission, moved, asked))
             except OSError:
                 gone = self._inputs.gone(submission.thunk, moved)  # its program perhaps
                 if not gone:
@@ -253,7 +257,8 @@ class LocalEngine:
             directories=self._directories,
         )
 
-    def _job(self, thunk: Thunk, moved: dict[SandboxPath, str], asked: Undeclared) -> Job:
+    def _job(self, submission: Submission, moved: dict[SandboxPath, str], asked: Undeclared) -> Job:
+        thunk = submission.thunk
         job = Job(
             thunk=thunk,
             place=self._inputs.place,
@@ -262,6 +267,7 @@ class LocalEngine:
             hidden=tuple(asked.hidden),
             isolation=self._isolation,
             misses=self._inputs.renaming is not None,
+            said=partial(self._printed, submission.id) if self._printed and thunk.closed else None,
         )
         if not thunk.dynamic or not self._dot:
             return job
@@ -300,7 +306,7 @@ class LocalEngine:
         older = {path: os.fsdecode(place) for path, place in kept.items() if os.path.isfile(place)}
         if not older:
             return frozenset()
-        job = self._job(submission.thunk, {**moved, **older}, asked)
+        job = self._job(submission, {**moved, **older}, asked)
         ran = runner.run(
             replace(job, extra=(*job.extra, *(File(path, hash_file(place)) for path, place in older.items())))
         )
