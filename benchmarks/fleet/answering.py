@@ -14,7 +14,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -27,34 +26,14 @@ from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope
 from gg.aws.sqs import Queues
 from gg.core.codec import outline_thunk
-from gg.wire.peers import Holding
-from gg.wire.request import BucketLocation, PackReference, decode_request
+from gg.wire.request import decode_request
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slot_front import Relay
 from gg.worker.slots import Slots
+from tests.support.no_bucket import NoBucket
 
 RAN: list[tuple[float, float, str]] = []
-
-
-class NoBucket:
-    """Nothing is asked for."""
-
-    server = exchange = None
-
-    def relay(
-        self, place: BucketLocation, packs: tuple[PackReference, ...], held: tuple[Holding, ...] = ()
-    ) -> NoBucket:
-        return self
-
-    def close(self) -> None:
-        pass
-
-    def lend(self, need: bytes) -> Iterator[bytes]:
-        return iter(())
-
-    def put_part(self, output: bytes, *, last: bool) -> None:
-        raise OSError("nothing is taken")
 
 
 class Answering:

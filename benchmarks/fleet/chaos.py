@@ -23,8 +23,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +291,23 @@ class Chaos:
         }
 
 
+@contextmanager
+def chaos_of(sqs_command: str, thunks: int) -> Iterator[Chaos]:
+    """Servers, a queue and the members, which have built once: toolchains are there."""
+    with ExitStack() as stack:
+        top = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
+        bucket = stack.enter_context(seaweed())
+        endpoint, _ = stack.enter_context(sqs(sqs_command))
+        make_queue(endpoint)
+        members = []
+        for number in range(WORKERS):
+            members.append(Member(top, number, endpoint, bucket, stack.enter_context(metadata())))
+            stack.callback(members[-1].end)
+        chaos = Chaos(top, endpoint, bucket, members, thunks)
+        chaos.round(0, (), 1, 1)
+        yield chaos
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.fleet.chaos")
     parser.add_argument("--sqs", required=True)
@@ -303,17 +320,7 @@ def main() -> int:
     options = parser.parse_args()
     least, most = map(float, options.every.split(","))
     rows: list[dict[str, Any]] = []
-    with ExitStack() as stack:
-        top = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
-        bucket = stack.enter_context(seaweed())
-        endpoint, _ = stack.enter_context(sqs(options.sqs))
-        make_queue(endpoint)
-        members = []
-        for number in range(WORKERS):
-            members.append(Member(top, number, endpoint, bucket, stack.enter_context(metadata())))
-            stack.callback(members[-1].end)
-        chaos = Chaos(top, endpoint, bucket, members, options.thunks)
-        chaos.round(0, (), 1, 1)  # toolchains come once
+    with chaos_of(options.sqs, options.thunks) as chaos:
         kinds = tuple(filter(None, options.kinds.split(",")))
         for seed in range(options.seed, options.seed + options.rounds):
             rows.append(chaos.round(seed, kinds, least, most))

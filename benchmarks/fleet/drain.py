@@ -12,17 +12,12 @@ import argparse
 import json
 import random
 import sys
-import tempfile
 import threading
 import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.fleet.chaos import WORKERS, Chaos, Member, make_queue
-from benchmarks.fleet.servers import sqs
-from tests.servers.metadata import metadata
-from tests.servers.seaweed import seaweed
+from benchmarks.fleet.chaos import WORKERS, Member, chaos_of
 
 
 def drained(member: Member) -> dict[str, Any]:
@@ -52,24 +47,14 @@ def main() -> int:
     parser.add_argument("--sqs", required=True)
     parser.add_argument("--rounds", type=int, default=4)
     options = parser.parse_args()
-    with ExitStack() as stack:
-        top = Path(stack.enter_context(tempfile.TemporaryDirectory())).resolve()
-        bucket = stack.enter_context(seaweed())
-        endpoint, _ = stack.enter_context(sqs(options.sqs))
-        make_queue(endpoint)
-        members = []
-        for number in range(WORKERS):
-            members.append(Member(top, number, endpoint, bucket, stack.enter_context(metadata())))
-            stack.callback(members[-1].end)
-        chaos = Chaos(top, endpoint, bucket, members, 96)
-        chaos.round(0, (), 1, 1)
+    with chaos_of(options.sqs, 96) as chaos:
         well = True
         for number in range(options.rounds):
             row: dict[str, Any] = {}
-            begun = members[number % WORKERS].log.read_text().count("begin")
+            member = chaos.members[number % WORKERS]
+            begun = member.log.read_text().count("begin")
             build = threading.Thread(target=lambda n=number, r=row: r.update(chaos.round(100 + n, (), 1, 1)))
             build.start()
-            member = members[number % WORKERS]
             while member.log.read_text().count("begin") < begun + 4:
                 time.sleep(0.1)
             found = drained(member)

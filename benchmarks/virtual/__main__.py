@@ -10,7 +10,6 @@ coordinator, its CPU seconds and its memory.
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import time
 import zlib
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks.machine import machine
 from benchmarks.scheduler import build, drive
+from benchmarks.virtual import report
 from benchmarks.virtual.graph import Recorded, decode
 from gg.cost.forecast import Resources, Row, rows
 from gg.cost.meter import Cost
@@ -151,8 +151,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="recorded builds under virtual time")
     parser.add_argument("--graph", type=Path, default=FFMPEG)
     parser.add_argument("--recording", type=float, default=0.0, help="seconds that recording it took")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    report.add_options(parser)
     options = parser.parse_args()
     build_ = decode(zlib.decompress(options.graph.read_bytes()))
     result = {
@@ -161,12 +160,7 @@ def main() -> None:
         "chromium": chromium(),
         "assumed": [row._asdict() for row in ASSUMED],
     }
-    text = markdown(result)
-    print(text)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(text)
+    report.put(result, markdown(result), options)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from benchmarks import scheduler
 from benchmarks.machine import machine
-from benchmarks.virtual import team
+from benchmarks.virtual import report, team
 from benchmarks.virtual.graph import decode
 from benchmarks.virtual.places import BOOT, Fleet, Functions, Pool, Terms
 from benchmarks.virtual.team_run import Clock, Place, TeamRun
@@ -281,8 +281,7 @@ def main(argv: list[str] | None = None) -> None:
         parser.add_argument(f"--{name}", type=type(value), default=value)
     parser.add_argument("--units", type=int, default=10_000, help="compiles of the graph of Chromium's shape")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
+    report.add_options(parser)
     options = parser.parse_args(argv)
     habits = team.Habits(*[getattr(options, name) for name in team.Habits._fields])
     recorded = [decode(zlib.decompress(graph.read_bytes())) for graph in GRAPHS]
@@ -298,12 +297,7 @@ def main(argv: list[str] | None = None) -> None:
         "rates": server_and_lambda(),
         "projects": {project.name: run_project(project, habits, options.seed) for project in projects},
     }
-    text = markdown(result)
-    print(text)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(text)
+    report.put(result, markdown(result), options)
 
 
 if __name__ == "__main__":

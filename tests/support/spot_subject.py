@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -24,39 +23,16 @@ from gg.engines.spot.spot_engines import SpotEngine, spot_caps
 from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
-from gg.wire import frames
 from gg.wire.letters import build_queue, decode_call
-from gg.wire.peers import Holding
-from gg.wire.request import BucketLocation, PackReference
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
 from tests.conformance.engine_suite import PretendedCommands
+from tests.support.no_bucket import NoBucket
 from tests.support.remote_subject import MEMORY, FakeHandler
 from tests.support.thunks import Graph
 
 REGION = "us-east-1"
-
-
-class NoBucket:
-    """All inputs come with the request, and all outputs with the reply."""
-
-    server = exchange = None
-
-    def relay(
-        self, place: BucketLocation, packs: tuple[PackReference, ...], held: tuple[Holding, ...] = ()
-    ) -> NoBucket:
-        return self
-
-    def close(self) -> None:
-        pass
-
-    def lend(self, need: bytes) -> Iterator[bytes]:
-        for index, _ in enumerate(frames.decode_need(need)):
-            yield frames.encode_object(index, None)
-
-    def put_part(self, output: bytes, *, last: bool) -> None:
-        raise OSError("there is no bucket")
 
 
 class ReadingWorker:
