@@ -41,17 +41,9 @@ class ExchangeServer:
 
     def __init__(self, host: str, port: int, find: Find) -> None:
         token = secrets.token_urlsafe(24)
-
-        class Answering(_Answering):
-            def found(self, key: Key) -> IO[bytes] | None:
-                return find(key)
-
-            def is_known(self, told: str) -> bool:
-                return hmac.compare_digest(told.encode(), f"Bearer {token}".encode())
-
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            self._server = _Server(family, (host, port), Answering)
+            self._server = _Server(family, (host, port), find, token)
             address = f"[{host}]" if ":" in host else host
             self.peer = parse_peer(f"{address}:{self._server.server_address[1]}", token)
         except (OSError, FormatError) as error:
@@ -71,9 +63,15 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, family: int, address: tuple[str, int], handler: type[_Answering]) -> None:
+    def __init__(self, family: int, address: tuple[str, int], find: Find, token: str) -> None:
         self.address_family = socket.AddressFamily(family)
-        super().__init__(address, handler)
+        self.find = find
+        self._expected = f"Bearer {token}".encode()
+        super().__init__(address, _Answering)
+
+    def is_known(self, told: str) -> bool:
+        """`told`: the header Authorization."""
+        return hmac.compare_digest(told.encode(), self._expected)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Who breaks off has nothing to be told."""
@@ -82,19 +80,14 @@ class _Server(http.server.ThreadingHTTPServer):
 class _Answering(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_S
-
-    def found(self, key: Key) -> IO[bytes] | None:
-        raise NotImplementedError
-
-    def is_known(self, told: str) -> bool:
-        raise NotImplementedError
+    server: _Server
 
     def do_GET(self) -> None:
-        if not self.is_known(self.headers.get("Authorization", "")):
+        if not self.server.is_known(self.headers.get("Authorization", "")):
             self._head(401, 0)
             return
         key = _key_of(self.path)
-        file = self.found(key) if key is not None else None
+        file = self.server.find(key) if key is not None else None
         if file is None:
             self._head(404, 0)
             return
