@@ -11,6 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from gg.cli.settled import settled
 from gg.workspace import history
 from gg.workspace import settings as config
 from gg.workspace.ledger import Ledger
@@ -68,7 +69,7 @@ def force(
     _enter()
     workspace = _workspace(targets)
     search = None if targets else workspace.search()
-    settings = _checked(workspace.root, flags)
+    settings = settled(workspace.root, flags)
     from gg.observe.account import CostAccount
     from gg.observe.choose import choose
     from gg.workspace.targets import Targets
@@ -138,25 +139,6 @@ def _tell_of_the_rest(wanted: Targets) -> None:
         raise _left(wanted.out_of_reach)
     if wanted.lost:
         raise _lost(wanted.lost)
-
-
-def _checked(root: str, flags: Mapping[str, object]) -> config.Settings:
-    """The settings. An error if they name a store that cannot be used."""
-    settings = _settings(root, flags)
-    if settings.store or settings.trusted:
-        from gg.share.command_store import check
-
-        check(settings)
-    return settings
-
-
-def _settings(root: str, flags: Mapping[str, object]) -> config.Settings:
-    """The settings that count, after asking the user about the workspace's."""
-    if config.held(root):
-        from gg.cli.consent import settle
-
-        return settle(root, flags)
-    return config.load(root, **flags)
 
 
 def _owes_others(workspace: Workspace) -> bool:

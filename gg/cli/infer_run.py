@@ -8,6 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
+from gg.cli.settled import settled
 from gg.light.named import NamedTuple
 from gg.light.slotted import replace
 from gg.workspace import settings as config
@@ -251,23 +252,8 @@ def _compose(
 
 
 def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, object]) -> config.Settings:
-    settings = _allowed(workspace.root, flags)
-    if trace and not settings.trace:
-        settings = replace(settings, trace=config.TRACED)
-    if settings.store or settings.trusted:
-        from gg.share.command_store import check
-
-        check(settings)
-    return settings
-
-
-def _allowed(root: str, flags: Mapping[str, object]) -> config.Settings:
-    """The settings that count, once the user was asked for those of a workspace that do not yet."""
-    if config.held(root):
-        from gg.cli.consent import settle
-
-        return settle(root, flags)
-    return config.load(root, **flags)
+    settings = settled(workspace.root, flags)
+    return replace(settings, trace=config.TRACED) if trace and not settings.trace else settings
 
 
 def _database() -> CompilationDatabase:

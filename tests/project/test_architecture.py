@@ -245,7 +245,7 @@ COMMANDS = {
     # gg-force, when there is nothing to do.
     "force": (
         ("gg-force",),
-        (32, 89),
+        (33, 89),
         (
             "click",
             "msgpack",
@@ -261,13 +261,13 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (88, 166),
+        (89, 166),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # gg-force, when a command is to run on this machine and nothing is shared.
     "force_one": (
         ("gg-force",),
-        (130, 215),
+        (131, 215),
         (
             "click",
             "gg.share.tiered",
