@@ -9,9 +9,26 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
+from gg.light.named import NamedTuple
 from gg.schedule.events import EngineCaps
 from gg.wire.reply import Reply
 from gg.wire.request import Limits
+
+TellChange = Callable[[int | None, EngineCaps | None], None]
+"""Told how many attempts are taken at once from now on (None: what is there is gone), and of capabilities if they are others."""
+
+
+class Question(NamedTuple):
+    """A request for one worker. `parts`: what `request` holds. `sent` is called when the request is on its way.
+
+    `patience`: seconds after which no reply will come.
+    """
+
+    function: DeployedFunction
+    request: bytes
+    parts: Sequence[Part]
+    patience: float
+    sent: Callable[[], None]
 
 
 class Way(Protocol):
@@ -39,21 +56,12 @@ class Way(Protocol):
         """Have what is needed to ask, if it is sure to be asked."""
         ...
 
-    async def ask(
-        self,
-        function: DeployedFunction,
-        request: bytes,
-        parts: Sequence[Part],
-        patience: float,
-        sent: Callable[[], None],
-    ) -> Reply | Failure:
-        """The reply to a request, which holds these parts; `sent` is called when it is on its way. When it is cancelled nobody
-        wants the reply any more. `patience`: seconds after which no reply will come.
-        """
+    async def ask(self, question: Question) -> Reply | Failure:
+        """The reply. When this is cancelled nobody wants the reply any more."""
         ...
 
-    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
-        """From now on `tell` of changes: of how many attempts it takes at once (None: it is gone), and of capabilities."""
+    def follow(self, tell: TellChange) -> None:
+        """From now on `tell` of changes."""
         ...
 
     async def close(self) -> None: ...

@@ -23,10 +23,11 @@ from gg.engines.awslambda.inputs import MOST, InputStager
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
 from gg.engines.awslambda.parts import InvocationReply, Part
 from gg.engines.engine import Failure, Submission
+from gg.engines.way import Question, TellChange, Way
 from gg.errors import AccessError
 from gg.light.slotted import replace
 from gg.run.processor import needs_home
-from gg.schedule.events import EngineCaps, Fault
+from gg.schedule.events import Fault
 from gg.wire.reply import Reply, asked
 from gg.wire.request import (
     MOST_CARRIED,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from gg.core.ids import ThunkId
     from gg.engines.awslambda.home import Home
     from gg.engines.awslambda.plugins import Plugins
-    from gg.engines.way import Way
     from gg.store.base import Key
 
 _MOST_REQUEST = 6 * 1000 * 1000  # Lambda's own limit is 6 MiB, and says so only after all of it was sent
@@ -101,19 +101,13 @@ class Region:
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory)
 
-    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
+    def follow(self, tell: TellChange) -> None:
         """Functions do not come and go."""
 
-    async def ask(
-        self,
-        function: DeployedFunction,
-        request: bytes,
-        parts: Sequence[Part],
-        patience: float,
-        sent: Callable[[], None],
-    ) -> Reply | Failure:
+    async def ask(self, question: Question) -> Reply | Failure:
         """One invocation. What it costs goes on the meter."""
-        body = b'"' + base64.b64encode(request) + b'"'
+        function = question.function
+        body = b'"' + base64.b64encode(question.request) + b'"'
         if len(body) > _MOST_REQUEST:
             return Failure(Fault.TOO_BIG, f"its request of {len(body)} bytes is too big")
         begun = time.monotonic()
@@ -123,10 +117,10 @@ class Region:
                 invocation_path(function.name),
                 headers=_TAIL,
                 body=body,
-                idle_s=patience,
+                idle_s=question.patience,
                 most=_MOST_REPLY,
                 repeat=True,
-                sent=sent,
+                sent=question.sent,
             )
         except NoAnswer as error:
             if maybe_ran(error):
@@ -139,7 +133,7 @@ class Region:
             report = billed(answer.headers.get("x-amz-log-result", ""))
             took = time.monotonic() - begun
             self.meter.invoked(function.memory_mb, function.disk_mb, took, report, len(answer.body))
-        found = from_answer(answer, self.asked, function.name, asked(request))
+        found = from_answer(answer, self.asked, function.name, asked(question.request))
         return self.failed(found) if isinstance(found, Failure) else found
 
     def failed(self, failure: Failure) -> Failure:
@@ -227,7 +221,7 @@ class Asking:
         )
         limits = [part.submission.deadline or function.seconds for part in parts]
         patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
-        reply = await way.ask(function, request, parts, patience, sent)
+        reply = await way.ask(Question(function, request, parts, patience, sent))
         return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
 
     def _slim(self, submission: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 
 from gg.aws.connection import Response
@@ -12,10 +11,10 @@ from gg.aws.trouble import Cause, NoAnswer
 from gg.core.jsontext import json_from
 from gg.engines.awslambda.deployed_functions import gone
 from gg.engines.engine import Failure
+from gg.engines.worker_reply import damaged, judged
 from gg.errors import FormatError, SetupError
 from gg.schedule.events import Fault
-from gg.wire.reply import Reply, decode_reply
-from gg.wire.request import WrongVersion
+from gg.wire.reply import Reply
 
 _OLD_WORKER = "the deployed functions are of another version of gg"
 _FIX = "bring them up to date with: gg deploy lambda"
@@ -64,12 +63,10 @@ def _from_worker(body: bytes, request: bytes) -> Reply | Failure:
         text = json_from(body, "reply") if body[:1] == b'"' else None
         if not isinstance(text, str):
             raise ValueError("no text")
-        return decode_reply(base64.b64decode(text, validate=True), request)
-    except WrongVersion as error:
-        setup = SetupError(_OLD_WORKER, hint=_FIX)
-        return Failure(Fault.INFRA, f"{_OLD_WORKER}: {error}", setup=setup)
-    except (ValueError, binascii.Error, FormatError) as error:
-        return Failure(Fault.INFRA, f"a damaged reply: {error}")
+        reply = base64.b64decode(text, validate=True)
+    except (ValueError, FormatError) as error:
+        return damaged(error)
+    return judged(reply, request, SetupError(_OLD_WORKER, hint=_FIX))
 
 
 def _was_full(log: str) -> bool:

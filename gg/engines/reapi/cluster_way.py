@@ -25,11 +25,12 @@ from gg.engines.reapi.execution import ActionCancelled, BlobsLacking, Execution
 from gg.engines.reapi.grpc_channel import Channel, Handle
 from gg.engines.reapi.hashed_blobs import HashedBlobs
 from gg.engines.reapi.messages import ActionResult
+from gg.engines.way import Question, TellChange
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
 from gg.run.elsewhere import Lacking
 from gg.run.expand import Groups
-from gg.schedule.events import EngineCaps, Fault
+from gg.schedule.events import Fault
 from gg.store.base import Key, Store, blob_key
 from gg.wire.reply import Refused, Reply, TaskResult, WorkerInfo
 from gg.wire.request import BucketLocation, Limits, PackReference, decode_request
@@ -110,27 +111,20 @@ class ClusterWay:
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory)
 
-    def follow(self, tell: Callable[[int | None, EngineCaps | None], None]) -> None:
+    def follow(self, tell: TellChange) -> None:
         """A cluster does not say how many workers it has."""
 
-    async def ask(
-        self,
-        function: DeployedFunction,
-        request: bytes,
-        parts: Sequence[Part],
-        patience: float,
-        sent: Callable[[], None],
-    ) -> Reply | Failure:
-        (part,) = parts
+    async def ask(self, question: Question) -> Reply | Failure:
+        (part,) = question.parts
         loop = asyncio.get_running_loop()
         handle = Handle()
-        asked = decode_request(request)
+        asked = decode_request(question.request)
         seconds = asked.tasks[0].milliseconds / 1000
 
         def started() -> None:
             if handle.cancelled:  # it is over, and `limit` with it
                 return
-            sent()
+            question.sent()
             if limit.when() is None:
                 limit.reschedule(loop.time() + seconds)
 

@@ -11,23 +11,23 @@ import asyncio
 import itertools
 import os
 import socket
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.inputs import MOST
-from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
 from gg.engines.remote.worker_link import Link, OutstandingAttempt, hang_up, knock
-from gg.errors import FormatError, SetupError
+from gg.engines.way import Question, TellChange
+from gg.engines.worker_reply import judged
+from gg.errors import SetupError
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import Store
 from gg.wire.frames import FrameKind, Welcome
-from gg.wire.reply import Reply, asked, decode_reply
-from gg.wire.request import Limits, WrongVersion
+from gg.wire.reply import Reply, asked
+from gg.wire.request import Limits
 
 DAY_S = 86400.0
 _OVERHEAD_S = 0.03
@@ -36,7 +36,6 @@ _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # what was under way is answered before it is told that the machine is gone
 _NOT_NOW_S = 0.2
-_Tell = Callable[[int | None, EngineCaps | None], None]
 
 
 class Machine:
@@ -57,7 +56,7 @@ class Machine:
         self._link: Link | None = None
         self._opening: asyncio.Task[None] | None = None  # soon there is a connection, or it is known that there is none
         self._waiting: asyncio.Task[None] | None = None  # for a worker that is gone
-        self._tell: _Tell = lambda slots, caps: None
+        self._tell: TellChange = lambda slots, caps: None
         self._numbers = itertools.count(1)
         self._closed = False
 
@@ -70,28 +69,21 @@ class Machine:
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory)
 
-    def follow(self, tell: _Tell) -> None:
+    def follow(self, tell: TellChange) -> None:
         self._tell = tell
 
-    async def ask(
-        self,
-        function: DeployedFunction,
-        request: bytes,
-        parts: Sequence[Part],
-        patience: float,
-        sent: Callable[[], None],
-    ) -> Reply | Failure:
+    async def ask(self, question: Question) -> Reply | Failure:
         link = self._link or await self._open()
         if link is None or link.left:
             await asyncio.sleep(_NOT_NOW_S)
             return Failure(Fault.THROTTLED, f"{self.host} is not there")
-        for part in parts:
+        for part in question.parts:
             self._lending.grant(part.submission)
-        number, attempt = next(self._numbers), OutstandingAttempt(sent)
+        number, attempt = next(self._numbers), OutstandingAttempt(question.sent)
         link.asked[number] = attempt
         try:
             with suppress(OSError):  # the end of the link answers all that was asked
-                await link.send(FrameKind.RUN, number, request)
+                await link.send(FrameKind.RUN, number, question.request)
             reply = await attempt.reply
         except _Broken as error:
             return error.failure
@@ -102,7 +94,8 @@ class Machine:
             link.asked.pop(number, None)
         if reply is None:
             return Failure(Fault.CANCELLED, f"{self.host} has given it back")
-        return self._judged(reply, request)
+        what = f"the worker on {self.host} is of another version of gg"
+        return judged(reply, asked(question.request), SetupError(what, hint="install the same one there"))
 
     async def close(self) -> None:
         self._closed = True
@@ -228,17 +221,6 @@ class Machine:
                     return
         finally:
             self._waiting = None
-
-    def _judged(self, reply: bytes, request: bytes) -> Reply | Failure:
-        try:
-            return decode_reply(reply, asked(request))
-        except WrongVersion as error:
-            wrong = SetupError(
-                f"the worker on {self.host} is of another version of gg", hint="install the same one there"
-            )
-            return Failure(Fault.INFRA, f"{wrong}: {error}", setup=wrong)
-        except FormatError as error:
-            return Failure(Fault.INFRA, f"a damaged reply: {error}")
 
 
 class _Broken(Exception):

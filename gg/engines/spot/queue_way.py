@@ -13,18 +13,19 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from gg.aws.failures import Passing
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
-from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
 from gg.engines.spot.holders import Holders
+from gg.engines.way import Question, TellChange
+from gg.engines.worker_reply import judged
 from gg.errors import FormatError, GGError, SetupError
-from gg.schedule.events import EngineCaps, Fault
+from gg.schedule.events import Fault
 from gg.wire.letters import (
     CALL_S,
     MOST_REQUEST,
@@ -36,8 +37,8 @@ from gg.wire.letters import (
     encode_call,
     encode_job,
 )
-from gg.wire.reply import Reply, asked, decode_reply
-from gg.wire.request import Limits, WrongVersion
+from gg.wire.reply import Reply, asked
+from gg.wire.request import Limits
 
 NAME = "spot"
 _DAY_S = 86400.0
@@ -49,8 +50,6 @@ _PAUSE_S = 1.0
 _COUNT_S = 5.0
 _JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
-
-_Tell = Callable[[int | None, EngineCaps | None], None]
 
 
 class _Asked:
@@ -110,7 +109,7 @@ class QueueWay:
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
         self._holders = Holders()
-        self._tell: _Tell = lambda slots, caps: None
+        self._tell: TellChange = lambda slots, caps: None
         self._heard = 0.0
         self._there = True
 
@@ -122,17 +121,11 @@ class QueueWay:
         with suppress(GGError):
             await self._have_ready()
 
-    def follow(self, tell: _Tell) -> None:
+    def follow(self, tell: TellChange) -> None:
         self._tell = tell
 
-    async def ask(
-        self,
-        function: DeployedFunction,
-        request: bytes,
-        parts: Sequence[Part],
-        patience: float,
-        sent: Callable[[], None],
-    ) -> Reply | Failure:
+    async def ask(self, question: Question) -> Reply | Failure:
+        request = question.request
         if len(request) > MOST_REQUEST:
             return Failure(Fault.TOO_BIG, f"its request of {len(request)} bytes is too big for a message")
         try:
@@ -141,10 +134,10 @@ class QueueWay:
             return Failure(Fault.INFRA, str(error))
         self._count += 1
         id = f"{self._run}-{self._count}"
-        self._asked[id] = waiting = _Asked(sent)
+        self._asked[id] = waiting = _Asked(question.sent)
         if len(self._asked) == 1:
             self._heard = time.monotonic()  # nobody was asked before
-        held = self._holders.of(parts) if len(request) <= _MOST_BESIDE_HELD else ()
+        held = self._holders.of(question.parts) if len(request) <= _MOST_BESIDE_HELD else ()
         self._outbox.append((id, encode_job(JobLetter(id, self._replies, request, held))))
         self._to_send.set()
         self._work.set()
@@ -152,7 +145,7 @@ class QueueWay:
             reply = await waiting.reply
         finally:
             del self._asked[id]
-        return reply if isinstance(reply, Failure) else self._judged(reply, request)
+        return reply if isinstance(reply, Failure) else judged(reply, asked(request), _old_workers())
 
     async def close(self) -> None:
         for task in [*self._tasks, *([self._ready] if self._ready else [])]:
@@ -291,11 +284,6 @@ class QueueWay:
                 await asyncio.sleep(0.1)  # they are answered first
                 self._tell(None, None)
 
-    def _judged(self, reply: bytes, request: bytes) -> Reply | Failure:
-        try:
-            return decode_reply(reply, asked(request))
-        except WrongVersion as error:
-            wrong = SetupError("the workers are of another version of gg", hint="install the same one there")
-            return Failure(Fault.INFRA, f"{wrong}: {error}", setup=wrong)
-        except FormatError as error:
-            return Failure(Fault.INFRA, f"a damaged reply: {error}")
+
+def _old_workers() -> SetupError:
+    return SetupError("the workers are of another version of gg", hint="install the same one there")

@@ -1,0 +1,23 @@
+"""What the bytes come to that a worker has replied: the same for every way there is to workers."""
+
+from __future__ import annotations
+
+from gg.engines.engine import Failure
+from gg.errors import FormatError, SetupError
+from gg.schedule.events import Fault
+from gg.wire.reply import Reply, decode_reply
+from gg.wire.request import WrongVersion
+
+
+def judged(reply: bytes, request: bytes, old: SetupError) -> Reply | Failure:
+    """`request`: what `gg.wire.reply.asked` gave for the request. `old`: the trouble if the worker is of another version of gg."""
+    try:
+        return decode_reply(reply, request)
+    except WrongVersion as error:
+        return Failure(Fault.INFRA, f"{old}: {error}", setup=old)
+    except FormatError as error:
+        return damaged(error)
+
+
+def damaged(error: Exception) -> Failure:
+    return Failure(Fault.INFRA, f"a damaged reply: {error}")
