@@ -13,6 +13,7 @@ from gg.compare.makers import leaves_as_it_is, makers
 from gg.compare.repeat import Again, Repeats, Repetition, differing, runs
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.reached import reached
 from gg.core.resolve import Values
 from gg.core.thunk import File, Made, OutputOf, Reduction, Usage
 from gg.engines.engine import Failure
@@ -142,7 +143,7 @@ class Verifier:
             if not more:
                 break
             self._composition.forcer.evaluate(more, finished)
-        return _reached(roots, done)
+        return _needed(roots, done)
 
     def _sources(self, settled: Iterable[Settled]) -> set[SandboxPath]:
         """The files of the workspace that these read as they were."""
@@ -238,7 +239,7 @@ class Verifier:
         return self._renaming.real_path(path) if self._renaming else path
 
 
-def _reached(roots: Sequence[ThunkId], done: Mapping[ThunkId, Settled]) -> list[Settled]:
+def _needed(roots: Sequence[ThunkId], done: Mapping[ThunkId, Settled]) -> list[Settled]:
     """What the roots are made of: what they depend on, and what made the very bytes that they read."""
     values = {name: each.values for name, each in done.items()}
     made = {
@@ -247,19 +248,15 @@ def _reached(roots: Sequence[ThunkId], done: Mapping[ThunkId, Settled]) -> list[
         for at, (output, value) in enumerate(zip(each.thunk.outputs, each.values, strict=True))
         if value and not leaves_as_it_is(each, at, values)
     }
-    reached: set[ThunkId] = set()
-    stack = list(roots)
-    while stack:
-        name = stack.pop()
-        if name in reached or name not in done:
-            continue
-        reached.add(name)
-        for entry in done[name].thunk.entries:
-            if isinstance(entry, OutputOf):
-                stack.append(entry.thunk)
-            elif isinstance(entry, File) and (entry.path, entry.blob) in made:
-                stack.append(made[entry.path, entry.blob])
-    return [each for name, each in done.items() if name in reached]
+
+    def below(name: ThunkId) -> list[ThunkId]:
+        entries = done[name].thunk.entries
+        read = [entry.thunk for entry in entries if isinstance(entry, OutputOf)]
+        read += [made[e.path, e.blob] for e in entries if isinstance(e, File) and (e.path, e.blob) in made]
+        return [each for each in read if each in done]
+
+    found = set(reached([root for root in roots if root in done], below))
+    return [each for name, each in done.items() if name in found]
 
 
 def verify(

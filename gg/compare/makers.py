@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.codec import decode_thunk
 from gg.core.ids import ThunkId
+from gg.core.reached import reached
 from gg.core.thunk import File, OutputOf
 from gg.force.cached_results import CachedResults
 from gg.store.base import Kind
@@ -68,14 +69,8 @@ def maker_of(
 def _changed(root: ThunkId, thunks: Mapping[ThunkId, Thunk], holds: Callable[[SandboxPath, BlobId], bool]) -> int:
     """How many of the files that a thunk and those below it list themselves are not there, or have other bytes."""
     files: set[tuple[SandboxPath, BlobId]] = set()
-    seen: set[ThunkId] = set()
-    stack = [root]
-    while stack:
-        name = stack.pop()
-        if name in thunks and name not in seen:
-            seen.add(name)
-            stack += thunks[name].dependencies()
-            files.update((entry.path, entry.blob) for entry in thunks[name].entries if isinstance(entry, File))
+    for name in reached([root], lambda name: [each for each in thunks[name].dependencies() if each in thunks]):
+        files.update((entry.path, entry.blob) for entry in thunks[name].entries if isinstance(entry, File))
     return sum(not holds(path, blob) for path, blob in files)
 
 

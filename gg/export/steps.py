@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, SandboxPath, ThunkId
+from gg.core.reached import reached
 from gg.core.thunk import Entry, File, OutputOf, Reduction, Thunk
 from gg.errors import GGError
 from gg.force.cached_results import CachedResults
@@ -167,14 +168,7 @@ def _made(done: Mapping[ThunkId, Settled]) -> _Made:
 
 
 def _below(name: ThunkId, done: Mapping[ThunkId, Settled]) -> set[ThunkId]:
-    seen: set[ThunkId] = set()
-    stack = [name]
-    while stack:
-        top = stack.pop()
-        if top not in seen and top in done:
-            seen.add(top)
-            stack += done[top].thunk.dependencies()
-    return seen
+    return set(reached([name], lambda each: [below for below in done[each].thunk.dependencies() if below in done]))
 
 
 def _in_order(steps: Mapping[ThunkId, Step], roots: Sequence[ThunkId]) -> dict[ThunkId, Step]:

@@ -194,10 +194,7 @@ class Elsewhere(Runner):
     def _below(self, groups: tuple[GroupId, ...]) -> dict[SandboxPath, Entry]:
         known = self._shared.get(groups)
         if known is None:
-            known = {}
-            for node in self._groups.below(groups):
-                for entry in node.entries:
-                    known.setdefault(entry.path, entry)
+            known = self._groups.entries(groups)
             if len(self._shared) > 256:
                 self._shared.clear()
             self._shared[groups] = known

@@ -100,6 +100,14 @@ class Groups:
                 stack.extend(nodes[top].groups)
         return tuple(seen)
 
+    def entries(self, ids: tuple[GroupId, ...]) -> dict[SandboxPath, Entry]:
+        """What these groups declare, by path; of several entries of one path the first."""
+        found: dict[SandboxPath, Entry] = {}
+        for node in self.below(ids):
+            for entry in node.entries:
+                found.setdefault(entry.path, entry)
+        return found
+
     def files(self, thunk: Thunk) -> dict[SandboxPath, File]:
         """Every declared file of a resolved thunk, by path."""
         found: dict[SandboxPath, File] = {}

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 from gg.core.colour import ColourForm, shown
 from gg.core.ids import BlobId, ThunkId
+from gg.core.reached import reached
 from gg.engines.engine import Printed
 from gg.errors import GGError, MissingObject, UsageError
 from gg.force.composition import Composition
@@ -110,11 +111,4 @@ class Service:
 
 def _cone(thunk: Thunk) -> Iterator[ThunkId]:
     """The ids of the thunk and of all that it needs, as far as this program has made them."""
-    seen_ids: set[ThunkId] = set()
-    stack = [thunk]
-    while stack:
-        top = stack.pop()
-        if top.id not in seen_ids:
-            seen_ids.add(top.id)
-            yield top.id
-            stack.extend(top.inputs)
+    return (each.id for each in reached([thunk], lambda each: each.inputs))

@@ -79,5 +79,6 @@ def _program(where: Path, name: str, *more: Path) -> Path:
 
 def _library(where: Path, name: str, *more: Path) -> Path:
     made = where / f"libgg-{name}.so"
-    cc(*_LIBRARY, "-o", made, SOURCES / "common" / "exec_family.c", *sorted((SOURCES / name).glob("*.c")), *more)
+    common = [SOURCES / "common" / each for each in ("exec_family.c", "next.c")]
+    cc(*_LIBRARY, "-o", made, *common, *sorted((SOURCES / name).glob("*.c")), *more)
     return made

@@ -19,4 +19,12 @@
         va_end(list);                                            \
     }
 
+void *gg_next(const char *name);
+
+/* The next library's function of the same name, looked up once; two threads would find the same. */
+#define NEXT(type, name) \
+    static type next;    \
+    if (next == NULL)    \
+    next = (type)gg_next(name)
+
 #endif

@@ -20,20 +20,7 @@
 #define SCRIPT_DEPTH 5
 #define SCRIPT_LINE 256
 
-/* The oldest version of the only recent symbol we need, so that the library also loads under an older C library than
- * it was built with. */
-#if defined(__GLIBC__) && defined(__x86_64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
-#elif defined(__GLIBC__) && defined(__aarch64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.17");
-#endif
-
 static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_MAP=", NULL}, {NULL, NULL}};
-
-void *gg_next(const char *name)
-{
-    return dlsym(RTLD_NEXT, name);
-}
 
 struct start { /* what to do once it is known what to execute */
     int (*then)(struct start *start, const char *real, char *const argv[], char *const envp[]);

@@ -135,6 +135,5 @@ void gg_dress(const struct gg_place *place, struct stat *st);
 int gg_is_input(int fd);
 
 /* The C library's own function of that name. */
-void *gg_next(const char *name);
 
 #endif

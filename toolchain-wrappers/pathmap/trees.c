@@ -53,11 +53,6 @@ int gg_asked(const char *path, enum gg_follow follow, struct gg_place *p)
     return S_ISDIR(st.st_mode) ? 0 : gg_undeclared(p);
 }
 
-#define NEXT(type, name) \
-    static type next;    \
-    if (next == NULL)    \
-    next = (type)gg_next(name)
-
 /* libselinux, which cp, mkdir and the like load, asks for these two paths when it is loaded, whatever the program does. */
 static int of_selinux(const char *path)
 {

@@ -10,7 +10,6 @@
 #include "../common/placeholder.h"
 #include "../common/wire.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -19,18 +18,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* An old version on purpose: see pathmap/exec.c. */
-#if defined(__GLIBC__) && defined(__x86_64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.2.5");
-#elif defined(__GLIBC__) && defined(__aarch64__)
-__asm__(".symver dlsym, dlsym@GLIBC_2.17");
-#endif
-
-void *gg_next(const char *name)
-{
-    return dlsym(RTLD_NEXT, name);
-}
 
 /* The kernel's own call: stat.c has the C library's, and asks us. */
 int gg_status(int dir, const char *path, struct stat *st)

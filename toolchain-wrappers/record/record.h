@@ -117,12 +117,4 @@ int gg_before_spawn(const posix_spawn_file_actions_t *actions, int *dir);
 struct stat;
 int gg_status(int dir, const char *path, struct stat *st);
 
-void *gg_next(const char *name);
-
-/* The next library's function of the same name, looked up once; two threads would find the same. */
-#define NEXT(type, name) \
-    static type next;    \
-    if (next == NULL)    \
-    next = (type)gg_next(name)
-
 #endif

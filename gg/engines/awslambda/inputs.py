@@ -7,14 +7,14 @@ of groups is worked out once. A thunk's own files ride in the request, unless th
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from gg.core.ids import GroupId
 from gg.core.thunk import File, Thunk
-from gg.errors import GGError, InputChanged, SetupError
+from gg.engines.system_file import read_system_file
+from gg.errors import GGError, SetupError
 from gg.light.named import NamedTuple
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
@@ -128,9 +128,7 @@ class InputStager:
         objects: list[tuple[int, bytes]] = []
         for key, file in files.items():
             data = found.get(key)
-            if data is None:
-                data = _from_place(file)
-            objects.append((int(Kind.BLOB), data))
+            objects.append((int(Kind.BLOB), data if data is not None else read_system_file(file, file.path)))
         return objects
 
     async def _send(self) -> None:
@@ -174,17 +172,3 @@ def no_store() -> SetupError:
         "the lambda engine needs a store",
         hint="set one up with: gg deploy lambda; or set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R",
     )
-
-
-def _from_place(file: File) -> bytes:
-    """A file of the system, which stands at its own path and not in the store. InputChanged when it has other bytes."""
-    from gg.core.ids import BlobId
-
-    try:
-        with open(file.path, "rb") as opened:
-            data = opened.read()
-    except OSError:
-        data = b""
-    if BlobId.of(data) != file.blob:
-        raise InputChanged(os.fsdecode(file.path))
-    return data

@@ -167,11 +167,7 @@ class ActionMaker:
     def _shared(self, groups: tuple[GroupId, ...]) -> dict[SandboxPath, Entry]:
         known = self._below.get(groups)
         if known is None:
-            known = {}
-            for node in self._groups.below(groups):
-                for entry in node.entries:
-                    known.setdefault(entry.path, entry)
-            self._below[groups] = known
+            known = self._below[groups] = self._groups.entries(groups)
         return known
 
     def _files(self, groups: tuple[GroupId, ...]) -> dict[Digest, Source]:

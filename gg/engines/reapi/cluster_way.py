@@ -6,17 +6,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import gg
-from gg.core.ids import BlobId, GroupId, SandboxPath
+from gg.core.ids import GroupId, SandboxPath
 from gg.core.thunk import File
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.awslambda.parts import Part
 from gg.engines.engine import Failure
+from gg.engines.nothing_between import NothingBetween
 from gg.engines.reapi import cluster_errors as errors
 from gg.engines.reapi.action import ActionMaker, MadeAction
 from gg.engines.reapi.action_result import outcome_of, reply_of
@@ -33,7 +34,7 @@ from gg.run.expand import Groups
 from gg.schedule.events import Fault
 from gg.store.base import Key, Store, blob_key
 from gg.wire.reply import Refused, Reply, TaskResult, WorkerInfo
-from gg.wire.request import BucketLocation, Limits, PackReference, decode_request
+from gg.wire.request import Limits, PackReference, decode_request
 
 NAME = "reapi"
 _DAY_S = 86400.0
@@ -42,27 +43,17 @@ _MEMORY = 4 << 30  # bytes that an attempt may be expected to need
 _ENDING_S = 10.0
 
 
-class Uploads:
-    """Takes the place of a store in between: what is shipped goes into the cluster's."""
-
-    place = BucketLocation()
+class Uploads(NothingBetween):
+    """What is shipped goes into the cluster's own store."""
 
     def __init__(self, cas: Cas, blobs: HashedBlobs, store: Store) -> None:
+        super().__init__(store)
         self._cas = cas
         self._blobs = blobs
-        self._store = store
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         self._cas.ensure(self._blobs.sources(files))
         return set()
-
-    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
-        return set(), set(keys)
-
-    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
-        """Those that have come: all are put into the store before an attempt is answered."""
-        here = self._store.has([blob_key(blob) for blob in blobs])
-        return {blob for blob in blobs if blob_key(blob) in here}
 
     def gone(self, keys: Sequence[Key]) -> None:
         self._cas.forget()

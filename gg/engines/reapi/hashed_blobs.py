@@ -9,6 +9,7 @@ from gg.core.ids import BlobId
 from gg.core.thunk import File
 from gg.engines.reapi.cas import Source, digest_of
 from gg.engines.reapi.messages import Digest
+from gg.engines.system_file import read_system_file
 from gg.errors import InputChanged
 from gg.store.base import Store, blob_key
 
@@ -36,15 +37,7 @@ class HashedBlobs:
         """From the store, or from where it stands. InputChanged."""
         key = blob_key(file.blob)
         data = self._store.get([key]).get(key)
-        if data is None:
-            try:
-                with open(self._real_path(file.path), "rb") as opened:
-                    data = opened.read()
-            except OSError:
-                data = b""
-            if BlobId.of(data) != file.blob:
-                raise InputChanged(os.fsdecode(file.path))
-        return data
+        return data if data is not None else read_system_file(file, self._real_path(file.path))
 
     def place(self, file: File) -> bytes:
         """Where its bytes are on this machine, to be looked at. InputChanged."""

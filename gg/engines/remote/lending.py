@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
-from gg.core.ids import BlobId, GroupId
+from gg.core.ids import GroupId
 from gg.core.thunk import File
 from gg.engines.engine import Submission
-from gg.errors import GGError
+from gg.engines.nothing_between import NothingBetween
+from gg.engines.system_file import read_system_file
+from gg.errors import GGError, InputChanged
 from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
-from gg.wire.request import BucketLocation, PackReference
+from gg.wire.request import PackReference
 
 
 class Lending:
@@ -49,36 +51,17 @@ class Lending:
 
     def _from_place(self, file: File | None) -> bytes | None:
         """A file of the system, which stands at its own path and not in the store."""
-        if file is None:
-            return None
         try:
-            with open(self._real_path(file.path), "rb") as opened:
-                data = opened.read()
-        except OSError:
+            return read_system_file(file, self._real_path(file.path)) if file is not None else None
+        except InputChanged:
             return None
-        return data if BlobId.of(data) == file.blob else None
 
 
-class Directly:
-    """Takes the place of a store in between (`StoreBetween` of the lambda engine): workers ask for what they lack, and send
-    outputs here before they answer.
-    """
-
-    place = BucketLocation()
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
+class Directly(NothingBetween):
+    """Workers ask this machine for what they lack, and send outputs here before they answer."""
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
         return set()
-
-    def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
-        return set(), set(keys)
-
-    def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
-        """Those that have come."""
-        here = self._store.has([blob_key(blob) for blob in blobs])
-        return {blob for blob in blobs if blob_key(blob) in here}
 
     def gone(self, keys: Sequence[Key]) -> None:
         """What a worker lacks it asks for by itself."""
