@@ -1,11 +1,11 @@
 """Which of the tasks that wait on a machine starts next. Pure: no threads, no clock.
 
 Processors and memory are both consumed: a task takes one processor and the memory that it is expected to need, so heavy
-links never pile up on one machine. Of those who ask the one starts who has had least of the processors' time for its weight;
-among equals they take turns. Time that an owner left unused is not owed to it: who has had nothing that waited begins where
-the others are (start-time fair queueing, Goyal, Vin and Cheng 1996). One owner's tasks start in the order in which they came.
-A task that is too big for the memory that is left is passed over by smaller ones, but only so often: then nothing starts until
-it fits. A task that is bigger than the machine runs alone.
+links never pile up on one machine. The next task is that of the owner who has had least of the processors' time for its weight;
+equal owners take turns. Nobody saves up time: an owner that comes back after a pause begins where the others are (start-time
+fair queueing, Goyal, Vin and Cheng 1996). One owner's tasks start in the order in which they came. Smaller tasks may overtake a
+task that is too big for the memory that is left, but only so often: then nothing starts until the big task fits. A task that is
+bigger than the machine runs alone.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ class Admission:
     def __init__(self, cpus: int, memory: int) -> None:
         self.cpus = cpus
         self.memory = memory
-        self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # the owner whose turn is next comes first
+        self._waiting: OrderedDict[Hashable, deque[_Task]] = OrderedDict()  # among equal owners the first one is next
         self._running: dict[Hashable, _Task] = {}
         self._shares: dict[Hashable, _Share] = {}
-        self._least = 0.0  # what the owner had had whose task started last
+        self._least = 0.0  # where an owner begins that comes back
         self._used = 0
         self._passed = 0
-        self._blocked: _Task | None = None  # the one that is passed over
+        self._blocked: _Task | None = None  # the task that smaller ones overtake
 
     def add(self, owner: Hashable, id: Hashable, memory: int, *, weight: float = 1.0, now: float = 0.0) -> None:
-        """A task has come that is expected to need so much memory. `now`: seconds of any clock that does not go back."""
+        """A task has come. `memory`: bytes that it is expected to need; `now`: seconds of any clock that does not go back."""
         share = self._shares.setdefault(owner, _Share())
         share.count(now)
         share.weight = weight
@@ -135,7 +135,7 @@ class Admission:
             self._passed += 1
 
     def _forget_idle(self, now: float) -> None:
-        """Of who has nothing here, and would begin where the others are, nothing needs to be kept."""
+        """Forget the owners that have no task here and would begin where the others are."""
         for owner, share in list(self._shares.items()):
             if not share.running and owner not in self._waiting and (share.had <= self._least or not self._running):
                 del self._shares[owner]

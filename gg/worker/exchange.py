@@ -1,7 +1,8 @@
-"""What workers of one fleet give each other past the bucket: each serves the blobs that it keeps, to whoever has its token.
+"""The exchange of blobs between workers of one fleet: each worker serves the blobs that it keeps to whoever has its token.
 
-The bucket stays where everything is: who does not answer, or has not what was asked for, or has other bytes, costs a moment, and
-the object is fetched from there. The token goes to coordinators with what was made here, and from them to workers that read it.
+The bucket has every object all the same. If a worker does not answer, or lacks the object, or sends other bytes, the worker that
+asks loses a moment, and fetches the object from the bucket. A coordinator gets the token together with a job's answer, and sends
+it with each job that reads the outputs.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from gg.worker.disk_cache import Cache
 _AT_ONCE = 8
 _CONNECT_S = 1.0
 _READ_S = 10.0
-_AVOID_S = 60.0  # one that did not answer
+_AVOID_S = 60.0  # for a worker that did not answer
 _PART = 1 << 20
 _MOST_OBJECT = 1 << 30
 _IDLE_S = 60.0
@@ -37,7 +38,7 @@ Find = Callable[[Key], IO[bytes] | None]
 
 
 class ExchangeServer:
-    """Serves objects on `host` and `port` (0: any) from now on; `find` opens the file of one that is here. UsageError."""
+    """Serves objects on `host` and `port` (0: any port). `find` opens an object's file, if the object is here. UsageError."""
 
     def __init__(self, host: str, port: int, find: Find) -> None:
         token = secrets.token_urlsafe(24)
@@ -74,7 +75,7 @@ class _Server(http.server.ThreadingHTTPServer):
         return hmac.compare_digest(told.encode(), self._expected)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Who breaks off has nothing to be told."""
+        """Say nothing: the client has broken off."""
 
 
 class _Answering(http.server.BaseHTTPRequestHandler):
@@ -105,7 +106,7 @@ class _Answering(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads that."""
+        """Say nothing: nobody reads this log."""
 
 
 def _key_of(path: str) -> Key | None:
@@ -118,7 +119,7 @@ def _key_of(path: str) -> Key | None:
 
 
 class Exchange:
-    """Asks other workers. `own`: this one, which is not asked. For any thread."""
+    """Asks other workers. `own`: this worker, which does not ask itself. For any thread."""
 
     def __init__(self, own: Peer) -> None:
         self._own = own
@@ -130,7 +131,7 @@ class Exchange:
         self.objects = self.bytes = 0
 
     def fetch(self, keys: Sequence[Key], held: Sequence[Holding], cache: Cache) -> None:
-        """Put those of `keys` into the cache that one of these workers has."""
+        """Fetch the objects of `keys` that one of these workers has, and put them into the cache."""
         where: dict[bytes, list[Peer]] = {}
         for each in held:
             if self._may_ask(each.peer):
@@ -140,7 +141,9 @@ class Exchange:
         list(self._pool.map(lambda key: self._fetch_one(key, where[key.digest], cache), wanted))
 
     def _may_ask(self, peer: Peer) -> bool:
-        """Not this worker, nor, for whoever wrote the job says where it is, another service of this machine."""
+        """Whether to connect to an address that came with a job. It may be any service's, so no service of this machine is asked,
+        unless this worker serves this machine alone.
+        """
         return peer != self._own and (not peer.is_here or self._own.is_here)
 
     def _fetch_one(self, key: Key, peers: Sequence[Peer], cache: Cache) -> None:
@@ -151,12 +154,12 @@ class Exchange:
                 if self._taken(peer, key, cache):
                     return
             except (FormatError, OSError, http.client.HTTPException):
-                # Other bytes, or none: the bucket has the right ones.
+                # The bucket has the right bytes.
                 self._avoided[peer.address] = time.monotonic() + _AVOID_S
                 self._forget(peer)
 
     def _taken(self, peer: Peer, key: Key, cache: Cache) -> bool:
-        """Whether this one has it; it is in the cache then. FormatError, OSError, HTTPException."""
+        """Fetch an object into the cache. False if this worker lacks the object. FormatError, OSError, HTTPException."""
         answer = self._asked(peer, key)
         if answer.status != 200:
             answer.read(_PART)
@@ -168,18 +171,18 @@ class Exchange:
             while part := answer.read(_PART):
                 size += len(part)
                 if size > _MOST_OBJECT:
-                    raise OSError("an object that is too large")
+                    raise OSError("the object is too large")
                 yield part
 
         cache.put_parts(key, parts())
-        if not answer.isclosed():  # it was here already
+        if not answer.isclosed():  # the object was here already
             self._forget(peer)
         with self._lock:
             self.objects, self.bytes = self.objects + 1, self.bytes + size
         return True
 
     def _asked(self, peer: Peer, key: Key) -> http.client.HTTPResponse:
-        """OSError, HTTPException. A connection that the other side has closed meanwhile is opened again, once."""
+        """Ask once more, by a new connection, if the other side has closed the old one. OSError, HTTPException."""
         kept = peer.address in self._connections()
         try:
             return self._ask(peer, key)

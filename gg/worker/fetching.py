@@ -1,7 +1,8 @@
 """Fetches objects from S3 for a worker: packs and blobs, by ranged, concurrent, signed requests of the standard library alone.
 
-If a pack's index is not known yet, its tail is read, or the whole pack if it is small. The wanted members are then fetched in
-ranges, several at once; if they are most of the pack, the whole pack is fetched and kept. Other objects stand by themselves.
+If a pack's index is not known yet, the worker reads the pack's tail, or the whole pack if it is small. Then it fetches the wanted
+members in ranges, several at once; if these are most of the pack, it fetches and keeps the whole pack. Objects that are in no pack
+are objects of the bucket.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from gg.worker.disk_cache import Cache
 T = TypeVar("T")
 
 _AT_ONCE = 8
-_UNPACKING = threading.Semaphore(2)  # there are a processor or two, and memory for a few blocks
+_UNPACKING = threading.Semaphore(2)  # a function has a processor or two, and memory for a few blocks
 _BATCH = 8 << 20
 _SMALL_PACK = 2 << 20
 _MOST = 0.6  # if more than this share of a pack is wanted, all of it is fetched
@@ -140,7 +141,7 @@ class S3:
         answer = connection.getresponse()
         data = answer.read(most + 1)
         if len(data) > most:
-            self._drop()  # the rest of the body is not wanted
+            self._drop()  # nobody wants the rest of the body
         return answer.status, data
 
     def _where(self, place: BucketLocation, name: str) -> tuple[str, str]:
@@ -200,7 +201,7 @@ class Objects:
         return self._s3.puts - self._begun[1]
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put the objects of `keys` that can be had into the cache, with those that come along. OSError."""
+        """Put the objects of `keys` that the store has into the cache, and all that their packs bring along. OSError."""
         wanted = set(keys)
         left = self._open_all(wanted, cache)
         parts: list[Callable[[], None]] = []

@@ -1,10 +1,10 @@
-"""The builds that a worker takes jobs from, and how many it asks for of each. Pure: no clock, no queues.
+"""The builds that a worker takes jobs from, and how many jobs it asks each of them for. Pure: no clock, no queues.
 
-Builds are heard of by their calls (`gg.wire.letters`), which come again while a build has work. Each has a queue of its own, so
-a build that has queued thousands keeps nobody waiting: a worker asks the queue of every build it has heard of, and its
-slots choose among the jobs that it has (`gg.worker.admission`). For that choice a job or two of each build wait here while
-several builds have some. More wait only of a build whose jobs are so short that a slot would else stand idle, or be another
-build's, while they are asked for: what waits here is what an idle worker elsewhere does not have.
+A build calls for workers, again and again while it has work (`gg.wire.letters`). Each build has a queue of its own, so a build that
+has queued thousands of jobs keeps nobody waiting: a worker asks the queues of all builds that it has heard of, and its slots
+choose among the jobs that have come (`gg.worker.admission`). So that they can choose, a job or two of each build wait here while
+several builds have jobs. More jobs wait here only if they are short: the slot would stand idle, or go to another build, while the
+worker asks for the next one. A job that waits here is kept from idle workers elsewhere.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from collections.abc import Iterator
 
 from gg.wire.letters import CALL_S, CallLetter
 
-SILENT_S = 4 * CALL_S  # after which a build without a call is over
-_AHEAD_S = 0.3  # of work that may wait here
+SILENT_S = 4 * CALL_S  # a build that has not called for so long is over
+_AHEAD_S = 0.3  # of a build's work may wait here
 _MOST_AHEAD = 64
-_WEIGHT = 0.1  # of a job among all before it, in how long one takes
+_WEIGHT = 0.1  # of the last job in the mean of how long a job takes
 
 
 class Build:
-    """One build. `held`: its jobs that are here and have no answer; `running`: those of them that were begun. `seconds`: what one
-    takes, 0 if nobody knows.
+    """One build. `held`: its jobs that are here and have no answer; `running`: the jobs among them that have begun. `seconds`: how
+    long a job takes, 0 if nobody knows.
     """
 
     __slots__ = ("call", "heard", "held", "name", "running", "seconds", "weight")
@@ -40,12 +40,12 @@ class Build:
 
 
 class Builds:
-    """Of one worker, with so many slots. Times are seconds of any clock."""
+    """The builds of one worker with `cpus` slots. Times are seconds of any clock."""
 
     def __init__(self, cpus: int) -> None:
         self._cpus = cpus
         self._known: dict[str, Build] = {}
-        self._over: dict[str, int] = {}  # builds that are, and their last calls
+        self._over: dict[str, int] = {}  # builds that are over, and the numbers of their last calls
 
     def __iter__(self) -> Iterator[Build]:
         return iter(list(self._known.values()))
@@ -54,7 +54,7 @@ class Builds:
         return self._known.get(build.name) is build
 
     def hear(self, call: CallLetter, now: float) -> Build | None:
-        """Take note of a call; the build, if it is a new one."""
+        """Take note of a call. Returns the build if it is a new one."""
         known = self._known.get(call.build)
         if known is None:
             if call.number <= self._over.get(call.build, -1):
@@ -66,27 +66,27 @@ class Builds:
         return None
 
     def is_old(self, call: CallLetter) -> bool:
-        """Whether nobody need hear it any more: there was a later one, or the build is over."""
+        """Whether no worker needs this call any more: a later one has come, or the build is over."""
         known = self._known.get(call.build)
         return call.number < known.call if known else call.number <= self._over.get(call.build, -1)
 
     def end(self, build: Build) -> None:
-        """It is over, unless there is a later call."""
+        """The build is over, unless it calls again."""
         if build in self:
             del self._known[build.name]
             self._over[build.name] = build.call
 
     def silent(self, now: float) -> list[Build]:
-        """Those that nothing has been heard of for too long."""
+        """The builds that have not called for too long."""
         return [build for build in self if now - build.heard > SILENT_S]
 
     @property
     def full(self) -> bool:
-        """Whether no slot is free, so that an idle worker elsewhere should have what there is."""
+        """Whether no slot is free: then an idle worker elsewhere should get the next job."""
         return sum([build.held for build in self._known.values()]) >= self._cpus
 
     def wanted(self, build: Build) -> int:
-        """How many jobs of this build there is room for."""
+        """How many more jobs of this build to ask for."""
         held = [each.held for each in self._known.values()]
         others = sum(held) > build.held
         ahead = int(self._cpus * _AHEAD_S / max(build.seconds, 0.001) + 1e-6) if build.seconds else 0

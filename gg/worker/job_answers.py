@@ -1,4 +1,4 @@
-"""What a worker has to say to one build: answers, many in a request, and then that their jobs are done with."""
+"""Sends a worker's answers to one build, many in a request. After an answer it deletes the answered job."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSES_S = (0.2, 1.0, 5.0, 15.0)
 
 
 class JobAnswers:
-    """In one event loop. `source`: URL of the queue from which the jobs come."""
+    """For one event loop. `source`: URL of the queue from which the jobs come."""
 
     def __init__(self, queues: Queues, source: str, say: Callable[[str], None]) -> None:
         self._queues = queues
@@ -31,12 +31,12 @@ class JobAnswers:
         self._changed.set()
 
     def finish_with(self, handle: str) -> None:
-        """A message is to be deleted, after all answers that were given before."""
+        """Delete a message, after all answers that were given before have been sent."""
         self._over.append(handle)
         self._changed.set()
 
     async def close(self, seconds: float) -> None:
-        """When all is said, or after so long."""
+        """Send what is left, for `seconds` at most, and stop."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._changed.is_set():
@@ -51,13 +51,13 @@ class JobAnswers:
             answers, over = self._answers, self._over
             self._answers, self._over = {}, []
             await asyncio.gather(*[self._send(url, bodies) for url, bodies in answers.items()])
-            with suppress(GGError):  # then somebody does them again, and nobody waits for that
+            with suppress(GGError):  # then another worker does these jobs again, for nobody
                 await self._queues.delete(self._source, over)
             if not self._answers and not self._over:
                 self._changed.clear()
 
     async def _send(self, url: str, bodies: list[str]) -> None:
-        """A queue that is gone was that of a coordinator who is."""
+        """Send answers to a coordinator's queue. If the queue is gone, so is the coordinator."""
         for pause in PAUSES_S:
             try:
                 refused = await self._queues.send(url, bodies)

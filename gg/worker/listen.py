@@ -1,8 +1,8 @@
 """A worker that coordinators connect to: TLS with a certificate that they know, a token, and frames (`gg.wire.frames`).
 
-Nothing is done for a connection before its token was found right. A coordinator's requests end with its connection. The worker
-asks the coordinator whose request needs them for objects that are not here, and sends outputs back to it that are too big for
-a reply.
+The worker does nothing for a connection that has not shown the right token. When a coordinator's connection ends, its requests
+end. If a request needs objects that are not here, the worker asks the coordinator of that request for them. Outputs that are too
+big for a reply go back to the coordinator.
 """
 
 from __future__ import annotations

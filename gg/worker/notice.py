@@ -1,7 +1,7 @@
 """Tells whether this machine is about to be taken away: a spot instance's metadata service (IMDSv2) says so.
 
-Two minutes before an interruption, as far as AWS can, `spot/instance-action` says what will be done; a recommendation to
-rebalance comes earlier, if at all. Elsewhere than on EC2 no service answers, and it is not asked again.
+Two minutes before an interruption, if AWS can, `spot/instance-action` says what AWS will do; a recommendation to rebalance comes
+earlier, if it comes at all. Elsewhere than on EC2 no service answers, and the worker does not ask again.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class ObjectSource(Protocol):
     """The source of objects that are not here, and the destination of big outputs."""
 
     def fetch(self, keys: Sequence[Key], cache: Cache) -> None:
-        """Put the objects of `keys` that can be had into the cache, with those that come along. OSError for trouble."""
+        """Put the objects of `keys` that it has into the cache, and others that come along. OSError for trouble."""
         ...
 
     def put_file(self, key: Key, path: str) -> None:

@@ -1,11 +1,12 @@
-"""A worker that takes jobs from queues of SQS, as many as its slots can begin, and answers to the queue that each job names.
+"""A worker that takes jobs from queues of SQS, as many as its slots can begin, and answers to the queue that a job names.
 
-What builds there are it hears from the calls in the queue that all workers read, which none of them takes away; each build
-has its jobs in a queue of its own, and `gg.worker.heard_builds` says how many are asked for of which.
+All workers read one queue, in which builds call for workers; no worker takes a call away. Each build has its jobs in a queue of its
+own, and `gg.worker.heard_builds` says how many jobs to ask each build for.
 
-A job stays in its queue, unseen by others, for as long as this worker says every few seconds that it is still at it; when the
-worker dies it is seen again, and another one takes it. It is deleted once its answer has been sent: it may be done twice, and
-is never lost. A job that comes for the third time has had two workers die of it: it runs no more, and that is its answer.
+A job stays in its queue. Other workers do not see the job while this worker says, every few seconds, that it still works on it.
+If the worker dies, the others see the job again, and one of them takes it. The worker deletes a job when it has sent the answer:
+so a job may be done twice, and none is lost. Two workers have died of a job that comes for the third time: such a job is not run,
+and its answer says why.
 """
 
 from __future__ import annotations
@@ -31,15 +32,15 @@ from gg.worker.slots import SlotRequest, Slots
 VISIBLE_AFTER_S = 60
 _BEAT_S = 10.0
 _MOST_RECEIVED = 2
-_HEAR_S = 0.5  # between two looks at calls, while there are some
-_WAIT_S = 2  # for a build's next job: a worker that dies meanwhile may be sent some
-_AGAIN_S = 0.25  # before one that could begin nothing asks again
-_NO_DISK_S = 1.0  # before one whose disk is full looks again
+_HEAR_S = 0.5  # between two looks for calls, while builds call
+_WAIT_S = 2  # for a build's next job; SQS may still send jobs to a worker that dies meanwhile
+_AGAIN_S = 0.25  # before a worker without a free slot asks again
+_NO_DISK_S = 1.0  # before a worker whose disk is full looks again
 _SEND_S = 30.0
 
 
 class _Source:
-    """A build, its queue, and what it is to be told."""
+    """A build, its queue, and the answers to it."""
 
     def __init__(self, build: Build, url: str, outbox: JobAnswers) -> None:
         self.build = build
@@ -50,7 +51,7 @@ class _Source:
 
 
 class _Taken:
-    """A job that was received and is not answered."""
+    """A job that has come and has no answer yet."""
 
     __slots__ = ("handle", "job", "since", "source")
 
@@ -58,11 +59,11 @@ class _Taken:
         self.handle = message.handle
         self.job = job
         self.source = source
-        self.since = 0.0  # when it was begun
+        self.since = 0.0  # when it began; 0.0 while it waits
 
 
 class QueueWorker:
-    """In one event loop. `url`: the queue that all workers read. `name`: this worker, to coordinators. `version`: of gg."""
+    """For one event loop. `url`: the queue that all workers read. `name`: this worker's, for coordinators. `version`: of gg."""
 
     def __init__(
         self,
@@ -101,7 +102,7 @@ class QueueWorker:
         asking = [source.task for source in self._sources.values() if source.task]
         await self._loop.run_in_executor(None, self._slots.leave, seconds)
         if asking:
-            await asyncio.wait(asking, timeout=2 * _WAIT_S)  # what they still bring is given back
+            await asyncio.wait(asking, timeout=2 * _WAIT_S)  # they give back what still comes
         await asyncio.gather(*[source.outbox.close(_SEND_S) for source in self._sources.values()])
         for task in [*self._tasks, *asking]:
             task.cancel()
@@ -114,7 +115,7 @@ class QueueWorker:
     # Builds
 
     async def _hear(self) -> None:
-        """Listen to the calls, which stay where they are."""
+        """Listen to the calls. They stay in their queue, for the other workers."""
         trouble = 0
         while not self._leaving:
             try:
@@ -130,7 +131,7 @@ class QueueWorker:
                 self._end(build)
 
     def _heard(self, message: Message) -> bool:
-        """Whether it is to stay."""
+        """Take note of a call. True if it must stay in the queue."""
         try:
             call = decode_call(message.body)
         except FormatError as error:
@@ -145,7 +146,7 @@ class QueueWorker:
         return not self._builds.is_old(call)
 
     def _end(self, build: Build) -> None:
-        """Its queue is gone, or it has not called for long: nobody waits for what it has here."""
+        """A build is over: its queue is gone, or it has not called for long. Nobody waits for its jobs here."""
         self._builds.end(build)
         source = self._sources.pop(build.name, None)
         if source is not None:
@@ -232,7 +233,7 @@ class QueueWorker:
         )
 
     def _kept(self, job: JobLetter, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
-        """What of a reply's outputs is here for other workers. In the thread of a slot."""
+        """Keep a reply's outputs for other workers. Returns which are kept. For the thread of a slot."""
         if self._bucket.server is None:
             return ()
         digests = list(relay.put)
@@ -268,7 +269,7 @@ class QueueWorker:
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
-        """Keep the jobs here hidden from others, and tell the coordinators that they are being done."""
+        """Keep the jobs that are here hidden from other workers, and tell the coordinators which jobs run."""
         while True:
             await asyncio.sleep(_BEAT_S)
             kept: dict[str, list[str]] = {}

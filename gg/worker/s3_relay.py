@@ -26,7 +26,7 @@ _KINDS = {int(kind): kind for kind in Kind}
 
 class SharedObjects:
     """The objects of this machine's slots, up to `cache` bytes; 0 for most of the room there is. `serve_at`: the address and the
-    port at which other workers may ask for them; then others are asked, too. UsageError.
+    port at which other workers may ask for the objects; then this worker asks others, too. UsageError.
     """
 
     def __init__(
@@ -45,11 +45,11 @@ class SharedObjects:
         self.exchange = Exchange(self.server.peer) if self.server else None
 
     def relay(self, place: BucketLocation, packs: tuple[PackReference, ...], held: Sequence[Holding] = ()) -> S3Relay:
-        """For one request. `held`: which workers have what of it."""
+        """The relay for one request. `held`: which workers have which of its inputs."""
         return S3Relay(self, self._s3.connect(place, packs), held)
 
     def keep(self, outputs: Iterable[bytes]) -> list[bytes]:
-        """Have these blobs for other workers, too; their digests."""
+        """Keep these blobs for other workers, too. Returns their digests."""
         digests = []
         for data in outputs:
             blob = BlobId.of(data)
@@ -66,7 +66,7 @@ class SharedObjects:
 
 
 class S3Relay:
-    """The relay to S3, for one slot at a time. `put`: digests of the blobs that were put there and are kept for other workers."""
+    """The relay to S3, for one slot at a time. `put`: digests of the blobs that it has put there and keeps for other workers."""
 
     def __init__(self, bucket: SharedObjects, objects: Objects, held: Sequence[Holding] = ()) -> None:
         self.put: list[bytes] = []
@@ -83,7 +83,7 @@ class S3Relay:
         if self._held and self._bucket.exchange:
             with self._bucket.lock:
                 lacking = [key for key in dict.fromkeys(wanted) if not cache.have(key)]
-            # Without the lock: the other may ask here meanwhile.
+            # Without the lock: the other worker may be asking this one.
             self._bucket.exchange.fetch(lacking, self._held, cache)
         with self._bucket.lock:
             cache.trim(wanted)

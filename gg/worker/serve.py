@@ -68,7 +68,7 @@ from gg.worker.layer_objects import LayerObjects
 from gg.worker.objects import Absent, GroupObjects, InputFetcher, Nowhere, ObjectSource
 from gg.worker.writable import Writable
 
-_LEAST_ROOM = 1 << 20  # bytes on disk with which a command is believed to have had enough
+_LEAST_ROOM = 1 << 20  # bytes: with so much room left, a full disk was not what made a command fail
 _COMPRESS_FROM = 512  # bytes
 _OWN = (b"objects", b"run", b"libraries")  # the entries of a worker's directory
 
@@ -79,7 +79,7 @@ _CANCELLED = Refused(Fault.CANCELLED, "cancelled")
 
 @dataclass(slots=True)
 class _Books:
-    """What is known of one request so far: times, outputs, room."""
+    """The books of one request: times, outputs, room."""
 
     begun: int = field(default_factory=time.monotonic_ns)
     spans: list[Span] = field(default_factory=list)
@@ -192,7 +192,7 @@ class Worker:
     ) -> TaskResult:
         left = None if seconds is None else seconds - books.elapsed()
         if left is not None and left <= 0.0:
-            return Refused(Fault.CANCELLED, "those before it took all the time there was")
+            return Refused(Fault.CANCELLED, "the thunks before it took all the time")
         if self._stopped():
             return _CANCELLED
         try:
@@ -228,7 +228,7 @@ class Worker:
         self._cache.remove_foreign(self._needed)
 
     def _check_disk(self) -> None:
-        """OSError when what a command came to may be this machine's doing: its inputs were spoilt, or it had no room to write."""
+        """OSError if this machine may be why a command ended as it did: its inputs were spoilt, or it had no room to write."""
         if self._cache.altered(self._needed):
             raise OSError("inputs were changed while it ran")
         found = os.statvfs(self._directory)

@@ -144,7 +144,7 @@ class Slots:
 
     @property
     def has_disk(self) -> bool:
-        """Whether there is room on disk to run anything: what has none would refuse one request after the other."""
+        """Whether the disk has room to run anything. Without room every request would fail."""
         found = os.statvfs(self._directory)
         return found.f_bavail * found.f_frsize >= _LEAST_ROOM
 
