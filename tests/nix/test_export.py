@@ -14,9 +14,9 @@ from tests.e2e.test_21_export import build
 from tests.nix import world
 
 
-def _built(directory: Path, *arguments: str) -> tuple[dict[str, Path], list[str]]:
+def _built(directory: Path, *arguments: str, by: tuple[str, ...] = ()) -> tuple[dict[str, Path], list[str]]:
     """The outputs by their derivations' names, and the names of the derivations that were built."""
-    done = world.run(["nix-build", "--no-out-link", str(directory), *arguments])
+    done = world.run([*by, "nix-build", "--no-out-link", str(directory), *arguments])
     assert done.returncode == 0, done.stderr
     built = [
         line.split("'")[1].removesuffix(".drv") for line in done.stderr.splitlines() if line.startswith("building")
@@ -45,6 +45,33 @@ def test_the_same_bytes_and_only_what_changed(project: Project, tmp_path: Path) 
     outputs, built = _built(tmp_path / "nix")
     assert built == ["b.o", "libmore.a", "prog", "tool", "tool"]
     assert (outputs["tool"] / "tool").read_bytes() == project.path("tool").read_bytes()
+
+
+@world.AS_ROOT
+def test_where_nix_builds_as_users_of_its_own(project: Project, tmp_path: Path) -> None:
+    """There the root of nix's sandbox cannot be written."""
+    build(project)
+    _export(project, "--batch", "0")
+    project.force()
+    outputs, built = _built(tmp_path / "nix", by=(str(world.BUILD_USERS),))
+    assert len(built) == 8
+    for name in ("prog", "tool"):
+        assert (outputs[name] / name).read_bytes() == project.path(name).read_bytes()
+
+
+def _stamps(top: Path) -> dict[Path, tuple[int, int]]:
+    return {path: ((found := path.lstat()).st_ino, found.st_mtime_ns) for path in top.rglob("*")}
+
+
+def test_where_the_sandbox_is_off(project: Project, tmp_path: Path) -> None:
+    """Commands would run at their own paths in the machine's own tree: nothing is run, and nothing written."""
+    build(project)
+    _export(project, "--batch", "0")
+    before = _stamps(project.root)
+    done = world.run(["nix-build", "--no-out-link", str(tmp_path / "nix"), "--option", "sandbox", "false"])
+    assert done.returncode != 0
+    assert "nix's sandbox is off" in done.stderr
+    assert _stamps(project.root) == before
 
 
 def test_short_steps_share_a_derivation(project: Project, tmp_path: Path) -> None:

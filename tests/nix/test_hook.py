@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import uuid
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,8 +28,10 @@ class Hooked:
         overlay = f"import {self.checkout}/nix/overlay.nix"
         (self.gg,) = world.build("-E", f"(import <nixpkgs> {{ overlays = [ ({overlay}) ]; }}).gg")
 
-    def build(self, name: str, *more: str, hook: bool, salt: str = "") -> subprocess.CompletedProcess[str]:
-        return world.run(self._command(name, *more, hook=hook, salt=salt), env=self._env())
+    def build(
+        self, name: str, *more: str, hook: bool, salt: str = "", by: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        return world.run([*by, *self._command(name, *more, hook=hook, salt=salt)], env=self._env())
 
     def begin(self, name: str, *more: str) -> subprocess.Popen[str]:
         """Begin to build with the hook; what nix says can be read while it does."""
@@ -151,6 +154,19 @@ def test_an_edited_package_runs_what_the_edit_needs(hooked: Hooked, tmp_path: Pa
     assert second.stdout != first.stdout
     assert sum(_ran(line) for line in hooked.thunks()) == 4 + 3 + 2
     assert _described(second.stdout.split()) == _without_hook(hooked, second.stdout.split(), *given)
+
+
+@world.AS_ROOT
+def test_where_nix_builds_as_users_of_its_own(hooked: Hooked) -> None:
+    """With the hook as without it, though the hook builds as nobody but root."""
+    by_hook = hooked.build("words", hook=True, by=[str(world.BUILD_USERS)])
+    assert by_hook.returncode == 0, by_hook.stderr
+    assert len(re.findall(r" on 'gg:", by_hook.stderr)) == 2
+    described = _described(by_hook.stdout.split())
+    assert world.run(["nix-store", "--delete", *by_hook.stdout.split()]).returncode == 0
+    plain = hooked.build("words", hook=False, by=[str(world.BUILD_USERS)])
+    assert plain.stdout == by_hook.stdout, plain.stderr
+    assert _described(plain.stdout.split()) == described
 
 
 def test_two_clients_at_once(hooked: Hooked) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sysconfig
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,19 @@ def test_an_edited_package_runs_what_the_edit_needs(socket: Path, tmp_path: Path
     assert _ran(socket) == 4 + 2
 
 
+@world.AS_ROOT
+def test_where_nix_builds_as_users_of_its_own(socket: Path) -> None:
+    """None of them can read what another has made; through the socket they share it. The link has its own run path each time."""
+    package = f'(words.overrideAttrs (old: {{ salt = "{uuid.uuid4().hex}"; }}))'
+    shown = ("--option", "extra-sandbox-paths", str(socket))
+    socket.parent.chmod(0o755)
+    socket.chmod(0o666)
+    for number, ran in (("1", 4), ("2", 4 + 1)):
+        by_gg = f'withGg {{ store = "{socket}"; }} ({package}.overrideAttrs (old: {{ again = "{number}"; }}))'
+        _build(by_gg, *shown, by=[str(world.BUILD_USERS)])
+        assert _ran(socket) == ran
+
+
 def _ran(socket: Path) -> int:
     """Commands that have run, and not been answered by another's result: what they were is kept with that."""
     store = SocketStore(str(socket))
@@ -98,10 +111,10 @@ def _ran(socket: Path) -> int:
         store.close()
 
 
-def _build(expression: str, *options: str) -> None:
+def _build(expression: str, *options: str, by: Sequence[str] = ()) -> None:
     overlay = f"import {world.checkout()}/nix/overlay.nix"
     text = f"with import <nixpkgs> {{ overlays = [ ({overlay}) ]; }}; {expression}"
-    world.build("-E", text, "--option", "sandbox", "true", *options)
+    world.build("-E", text, "--option", "sandbox", "true", *options, by=by)
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -30,6 +31,10 @@ HERE = Path(__file__).parent
 MINI = HERE / "mini"
 ROOT = HERE.parent.parent
 ENTER = HERE / "enter.sh"
+BUILD_USERS = HERE / "build-users.sh"
+"""Runs a command where nix builds as users of its own, as it does where there is a daemon. For root."""
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root builds as others")
+
 SECONDS = 1800.0
 WHEELS = ("blake3", "boto3", "click", "msgpack", "rich", "cryptography", "zstandard")
 """What gg needs of others, as `nix/package.nix` names it."""
@@ -85,9 +90,9 @@ def run(
     )  # fmt: skip
 
 
-def build(*arguments: str, env: Mapping[str, str] | None = None) -> list[str]:
-    """`nix-build` without a link; the paths that it prints. AssertionError with its log if it fails."""
-    done = run(["nix-build", "--no-out-link", *arguments], env=env)
+def build(*arguments: str, env: Mapping[str, str] | None = None, by: Sequence[str] = ()) -> list[str]:
+    """`nix-build` without a link; the paths that it prints. AssertionError with its log if it fails. `by`: what runs it."""
+    done = run([*by, "nix-build", "--no-out-link", *arguments], env=env)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 

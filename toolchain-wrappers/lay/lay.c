@@ -9,75 +9,20 @@
  *   R               run it
  *   O PATH NAME     PATH goes to NAME below $out, and must be there; with `o` it need not
  *
- * Whatever fails ends it; a command's own status is passed on. Runs as the only process of nix's sandbox, whose root it may write.
+ * Whatever fails ends it; a command's own status is passed on. Runs as the first process of nix's sandbox, and nowhere else: it
+ * writes over files.
  */
 #define _GNU_SOURCE
-#include <dirent.h>
+#include "lay.h"
+
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WRONG 125
 #define MANY 65536
-
-static _Noreturn void fail(const char *format, ...)
-{
-    int saved = errno;
-    va_list list;
-    va_start(list, format);
-    fputs("gg-lay: ", stderr);
-    vfprintf(stderr, format, list);
-    va_end(list);
-    fprintf(stderr, ": %s\n", strerror(saved));
-    exit(WRONG);
-}
-
-static char *joined(const char *above, const char *name)
-{
-    char *path = NULL;
-    if (asprintf(&path, "%s/%s", above, name) < 0)
-        fail("%s", name);
-    return path;
-}
-
-/* Make the missing directories above a path. */
-static void make_above(const char *path)
-{
-    char *copy = strdup(path);
-    for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        struct stat st;
-        if (mkdir(copy, 0777) != 0 && errno != EEXIST && stat(copy, &st) != 0)
-            fail("cannot make %s (is the sandbox on?)", copy);
-        *slash = '/';
-    }
-    free(copy);
-}
-
-static void copy_file(const char *from, const char *to, mode_t mode)
-{
-    int in = open(from, O_RDONLY | O_CLOEXEC);
-    int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    struct stat st;
-    if (in < 0 || out < 0 || fstat(in, &st) != 0)
-        fail("cannot copy %s to %s", from, to);
-    for (off_t left = st.st_size; left > 0;) {
-        ssize_t n = sendfile(out, in, NULL, (size_t)left);
-        if (n <= 0)
-            fail("cannot copy %s to %s", from, to);
-        left -= n;
-    }
-    if (fchmod(out, mode) != 0 || close(out) != 0)
-        fail("%s", to);
-    close(in);
-}
 
 /* A big library is only loaded, by the path that it is asked for: a link will do, and costs nothing. Programs look where they
  * are themselves, and headers that are links to one file may be taken for one. */
@@ -132,16 +77,11 @@ static void lay_link(const char *from, const char *to)
     }
 }
 
-static int is_wanted(const struct dirent *entry)
-{
-    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-}
-
 /* Links first: what is laid out afterwards may go through them. */
 static void lay_tree(const char *from, const char *to, int links)
 {
     struct dirent **entries;
-    int count = scandir(from, &entries, is_wanted, alphasort);
+    int count = scandir(from, &entries, is_listed, alphasort);
     if (count < 0)
         fail("%s", from);
     for (int i = 0; i < count; i++) {
@@ -151,7 +91,7 @@ static void lay_tree(const char *from, const char *to, int links)
             fail("%s", source);
         if (S_ISDIR(st.st_mode)) {
             if (!links && stat(place, &there) != 0 && mkdir(place, 0777) != 0)
-                fail("cannot make %s (is the sandbox on?)", place);
+                fail("cannot make %s", place);
             lay_tree(source, place, links);
         } else if (S_ISLNK(st.st_mode) && links) {
             make_above(place);
@@ -314,6 +254,10 @@ int main(void)
     if (file == NULL)
         fail("no plan");
     umask(022);
+    errno = EPERM;
+    if (getpid() != 1)
+        fail("nix's sandbox is off, and commands are to be run at their own paths (sandbox = true)");
+    need_own_root();
     char *line = NULL;
     size_t size = 0;
     for (ssize_t n; (n = getline(&line, &size, file)) > 0; line = NULL, size = 0) { /* words of a line are kept */
