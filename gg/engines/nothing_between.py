@@ -1,4 +1,4 @@
-"""For ways on which no store is between this machine and the workers (`StoreBetween` of the lambda engine)."""
+"""Takes the place of the store between this machine and its workers (`StoreBetween` of the lambda engine), where there is none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gg.wire.request import BucketLocation, PackReference
 
 
 class NothingBetween:
-    """What is the same for all of them. Outputs are in `store` before an attempt is answered."""
+    """What all such ways share. Outputs are in `store` before an attempt is answered."""
 
     place = BucketLocation()
 
@@ -21,6 +21,6 @@ class NothingBetween:
         return set(), set(keys)
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
-        """Those that have come."""
+        """The blobs that have come."""
         here = self._store.has([blob_key(blob) for blob in blobs])
         return {blob for blob in blobs if blob_key(blob) in here}

@@ -1,4 +1,4 @@
-"""How requests get to workers and replies come back: what differs between engines whose attempts run elsewhere."""
+"""The ways by which requests get to workers and replies come back: engines whose attempts run elsewhere differ in nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gg.wire.reply import Reply
 from gg.wire.request import Limits
 
 TellChange = Callable[[int | None, EngineCaps | None], None]
-"""Told how many attempts are taken at once from now on (None: what is there is gone), and of capabilities if they are others."""
+"""Called with how many attempts workers take at once from now on (None: they are gone), and their capabilities if these change."""
 
 
 class Question(NamedTuple):
@@ -32,7 +32,7 @@ class Question(NamedTuple):
 
 
 class Way(Protocol):
-    """For one event loop. `functions`: where a request may go, one a memory size. `meter`: what it costs is counted there."""
+    """For one event loop. `functions`: where a request may go, one a memory size. `meter` counts what requests cost."""
 
     @property
     def name(self) -> str: ...
@@ -45,23 +45,23 @@ class Way(Protocol):
 
     @property
     def carries(self) -> int:
-        """How many bytes of a thunk's own files go along with its request; what is beyond goes by the store between."""
+        """How many bytes of a thunk's own files a request takes along; the rest goes by the store between."""
         ...
 
     def limits(self, memory: int) -> Limits:
-        """What a request says of its reply. `memory`: bytes that its command is expected to need."""
+        """The limits that a request sets its reply. `memory`: bytes that its command is expected to need."""
         ...
 
     async def warm(self) -> None:
-        """Have what is needed to ask, if it is sure to be asked."""
+        """Open what `ask` will need, if it is sure to be called."""
         ...
 
     async def ask(self, question: Question) -> Reply | Failure:
-        """The reply. When this is cancelled nobody wants the reply any more."""
+        """The reply to a request. If this is cancelled, nobody wants the reply any more."""
         ...
 
     def follow(self, tell: TellChange) -> None:
-        """From now on `tell` of changes."""
+        """Call `tell` for each change from now on."""
         ...
 
     async def close(self) -> None: ...

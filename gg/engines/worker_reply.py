@@ -1,4 +1,4 @@
-"""What the bytes come to that a worker has replied: the same for every way there is to workers."""
+"""Reads the bytes of a worker's reply, whichever way they came."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The script in a machine's user data, which runs when it starts, and the systemd unit of its worker. Pure.
 
-Amazon Linux 2023 brings bash, curl, systemd and AWS's command line; Python comes from its own repositories. What differs from
-launch to launch stands in the machine's tags, which its metadata service shows, so that one launch template serves all.
+Amazon Linux 2023 brings bash, curl, systemd and AWS's command line; the script installs Python from its repositories. The machine's
+tags hold what differs from launch to launch, and its metadata service shows the tags. So one launch template serves all launches.
 
 A machine ends by itself in three cases: after a number of minutes, when its worker has ended (it had nothing to do, or a notice
 came), and when it cannot start at all. The launch template makes a shutdown terminate the machine.

@@ -1,4 +1,4 @@
-"""The plan of spot workers: names and places, all known beforehand; machines, and what they may cost. Pure.
+"""The plan of spot workers: names and places, which are all known beforehand, machines, and what these may cost. Pure.
 
 Sizes and limits as AWS documents them: an instance type's name says its processors (docs.aws.amazon.com/ec2/latest/instancetypes);
 a fleet takes at most 300 launch specifications (docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html).
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,31}")
 
 
 class FleetPlan(NamedTuple):
-    """All that spot workers have in one region. `common`: what a deployment of functions has too, down to the store's bucket."""
+    """The plan for one region. `common`: the parts that a deployment of functions has too, the store's bucket among them."""
 
     common: Wanted
 
@@ -59,8 +59,8 @@ class FleetPlan(NamedTuple):
 
 
 class Launch(NamedTuple):
-    """What to start. `cpus`: processors in all. `price`: the most that one may cost an hour, in dollars. `minutes`: after which a
-    machine ends in any case; `idle`: seconds without work after which it ends earlier.
+    """What to start. `cpus`: processors in all. `price`: the most that a processor may cost an hour, in dollars. A machine ends
+    after `minutes` in any case, and earlier after `idle` seconds without work.
     """
 
     cpus: int
@@ -71,12 +71,12 @@ class Launch(NamedTuple):
 
     @property
     def most(self) -> float:
-        """The most that it can cost, in dollars."""
+        """The most that the launch can cost, in dollars."""
         return self.cpus * self.price * self.minutes / 60
 
 
 def within(budget: float, launch: Launch) -> Launch:
-    """The launch, with an end early enough that it costs at most `budget` dollars. UsageError if that is under ten minutes."""
+    """The launch, ending so early that it costs at most `budget` dollars. UsageError if that is under ten minutes."""
     minutes = int(60 * budget / (launch.cpus * launch.price))
     if minutes < min(10, launch.minutes):
         raise UsageError(

@@ -1,7 +1,7 @@
 """The parcel that a spot worker installs: `gg worker`, the parts of gg and the packages that it needs, as one zip.
 
-It is made as the function's zip is. botocore is in it to find a machine's own credentials; of its descriptions of three hundred
-services three are kept.
+It is made as the function's zip is. botocore is in it, to find a machine's own credentials, with the descriptions of three services
+out of three hundred.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _OF_AMAZON_LINUX = ((3, 11), (3, 12), (3, 13))
 
 
 def runtime(python: tuple[int, int]) -> Runtime:
-    """This Python if Amazon Linux 2023 has it, else the newest that it has."""
+    """The runtime of this Python if Amazon Linux 2023 has it, else of the newest one there."""
     there = [each for each in OFFERED if each.python in _OF_AMAZON_LINUX]
     return next((each for each in there if each.python == python), there[0])
 
 
 def build(wanted: Runtime, architecture: str, cache: str) -> Package:
-    """The zip for machines with this Python. GGError when a part is missing."""
+    """The zip for machines with this Python. GGError if a part is missing."""
     parts = package.parts(wanted, architecture, cache, entries=ENTRIES, packages=PACKAGES, root="/opt/gg/worker")
     parts = [part for part in parts if _needed(part.path)]
     return package.zipped([*parts, ZipMember("start.py", _START)])

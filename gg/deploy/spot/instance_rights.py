@@ -1,8 +1,8 @@
 """The rights of spot workers, as IAM's documents. Pure; a test holds that no action and no resource is a mere wildcard.
 
-A worker hears of builds in its queue, takes jobs from their queues, answers to others of theirs, reads packs, blobs and its
-own program, and adds blobs. As with functions, it can neither read nor write the results of thunks. A thunk that runs there has
-no network, so no keys either.
+A worker hears of builds in its fleet's queue, takes jobs from a build's queue, answers into another one, reads packs, blobs and its
+own program, and adds blobs. Like a function, a worker can neither read nor write the results of thunks. A thunk that runs there
+has no network, so it gets no credentials either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gg.deploy.spot.fleet_plan import FleetPlan
 
 
 def trust(plan: FleetPlan) -> Document:
-    """Who may take the role: machines of this account."""
+    """The policy of who may take the role: machines of this account."""
     return document(
         {
             "Effect": "Allow",

@@ -1,8 +1,8 @@
 """Starts, finds and ends machines with spot workers.
 
-Fleets of type `instant` start them: the answer says at once what was started and why the rest was not, and nothing in the account
-starts a machine later, when nobody wants it any more. AWS chooses types and zones that are cheap and will last
-(price-capacity-optimized). Machines carry a tag, by which they are found. `boot_script` sets them up.
+Fleets of type `instant` start them: EC2 answers at once what it has started and why not more, and nothing in the account starts a
+machine later, when nobody wants it any more. AWS chooses types and zones that are cheap and will last
+(price-capacity-optimized). A tag marks machines as gg's. `boot_script` sets them up.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def living(
 def launch(
     ec2: AwsService, plan: FleetPlan, wanted: Launch, sleep: Callable[[float], None] = time.sleep
 ) -> LaunchAnswer:
-    """Start machines with `wanted.cpus` more processors. A role that was just made is not known everywhere for some seconds."""
+    """Start machines with `wanted.cpus` more processors. If the role was just made, try again until EC2 knows it."""
     for _ in range(_ROLE_TRIES):
         started = _launch(ec2, plan, wanted)
         if started.machines or not any(_NEW_ROLE in why for why in started.refusals):
@@ -137,7 +137,7 @@ def end(ec2: AwsService, machines: list[Instance]) -> None:
 
 
 def wait_for_end(ec2: AwsService, plan: FleetPlan, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until no machine is left: only then can what they use be removed. SetupError when that takes too long."""
+    """Wait until no machine is left: only then can one remove what they use. SetupError if that takes too long."""
     for _ in range(int(_END_S / _LOOK_S)):
         left = living(ec2, plan, (*_LIVING, "shutting-down", "stopping"))
         if not left:
@@ -147,7 +147,7 @@ def wait_for_end(ec2: AwsService, plan: FleetPlan, sleep: Callable[[float], None
 
 
 def asked_prices(ec2: AwsService, types: tuple[str, ...], now: datetime | None = None) -> dict[tuple[str, str], float]:
-    """The present price of a machine, in dollars an hour, by type and zone, as far as EC2 tells."""
+    """The present price of a machine, in dollars an hour, by type and zone. Leaves out what EC2 does not tell."""
     found = ec2.pages(
         "describe_spot_price_history",
         "SpotPriceHistory",

@@ -1,6 +1,6 @@
 """Makes and removes the lasting things that spot workers need in an account: bucket, parcel, queue, role, group, launch template.
 
-Each is looked at first and left alone if it is as it should be. While no machine runs only stored bytes cost money.
+gg looks at each thing first, and leaves it alone if it is as it should be. While no machine runs, only stored bytes cost money.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class FleetServices:
 
 
 def deploy(services: FleetServices, plan: FleetPlan, package: Package) -> Iterator[ResourceAction]:
-    """Make everything, in an order in which each thing finds what it needs."""
+    """Make everything, each thing after those that it needs."""
     yield from make_bucket.deploy(services.s3, plan.common)
     yield _have_parcel(services.s3, plan, package)
     yield _have_queue(services.sqs, plan)
@@ -51,7 +51,7 @@ def deploy(services: FleetServices, plan: FleetPlan, package: Package) -> Iterat
 
 
 def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Iterator[ResourceAction]:
-    """Remove everything that is there. Machines must have been ended before."""
+    """Remove everything that is there. No machine may run any more."""
     ec2, iam, sqs, s3 = services.ec2, services.iam, services.sqs, services.s3
     if _template(ec2, plan) is not None:
         ec2.change("delete_launch_template", LaunchTemplateName=plan.template)
@@ -90,7 +90,7 @@ def queue_url(sqs: AwsService, plan: FleetPlan) -> str:
 
 
 def run_queues(sqs: AwsService, plan: FleetPlan, kind: str = "") -> list[str]:
-    """URLs of the queues of runs: of those that go on, and of those that were killed. `kind`: build or replies."""
+    """URLs of the queues of runs, also of killed runs. `kind`: build or replies."""
     return [str(url) for url in sqs.pages("list_queues", "QueueUrls", QueueNamePrefix=f"{plan.queue}-{kind}")]
 
 
@@ -153,7 +153,7 @@ def _groups(ec2: AwsService, plan: FleetPlan) -> list[str]:
 
 
 def _have_group(ec2: AwsService, plan: FleetPlan) -> Generator[ResourceAction, None, str]:
-    """Make the security group. Nobody connects to a worker: a new group lets nothing in and everything out."""
+    """Make the security group. A new group lets everything out and nothing in, and nobody connects to a worker."""
     what, detail = f"security group {plan.name}", "lets nobody in"
     found = _groups(ec2, plan)
     if found:
@@ -211,7 +211,7 @@ def _have_template(ec2: AwsService, plan: FleetPlan, group: str, script: str) ->
 
 
 def template_data(plan: FleetPlan, group: str, script: str) -> dict[str, Any]:
-    """The settings of every machine: credentials only by version 2 of the metadata service, within one hop; shutdown ends it."""
+    """The settings of every machine: only version 2 of the metadata service, within one hop; a shutdown ends the machine."""
     return {
         "ImageId": f"resolve:ssm:{IMAGE.format(plan.common.architecture)}",
         "IamInstanceProfile": {"Name": plan.role_name},

@@ -1,1 +1,1 @@
-"""Clusters that speak the Remote Execution API: thunks are actions there, and blobs have their SHA-256 for a name."""
+"""Clusters that speak the Remote Execution API: a thunk is an action there, and a blob's name is its SHA-256."""

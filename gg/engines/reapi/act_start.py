@@ -1,8 +1,7 @@
-"""How gg-act is to start a thunk's program, and the programs that it starts, in a root that is `/` or is not.
+"""How gg-act starts a thunk's program, and the programs that the thunk starts.
 
-In a root that is `/` the kernel finds loader and libraries where they belong. In any other one programs are started by the
-loader that was shipped with them, and libraries are in directories of the action's own (`gg.run.elsewhere` does the same for a
-worker of gg).
+If the action's root is `/`, the kernel finds loader and libraries where they belong. In any other root the loader that was shipped
+starts the programs, and libraries are in directories of the action's own (`gg.run.elsewhere` does the same for a worker of gg).
 """
 
 from __future__ import annotations
@@ -24,9 +23,9 @@ from gg.run.loading import Entries, Libraries
 from gg.run.start import Programs, through_links
 
 ROOT = b"\1"
-"""What gg-act has the path of the action's root in place of."""
+"""gg-act puts the path of the action's root in the place of this."""
 INPUTS = b"/root"
-"""Where inputs are in a root that is not `/`."""
+"""The folder for inputs in a root that is not `/`."""
 SPECS = b"/gg-action/native.specs"
 _LIBRARIES = b"/gg-action/lib/"
 _SCRIPT_DEPTH = 5
@@ -34,8 +33,8 @@ _MOST_LOADERS = 60
 
 
 class ProgramStart(NamedTuple):
-    """`program` and `argv` are gg-act's words. `records` and `env` are for the path map; `libraries` are files to have in the root.
-    `lacking`: where the loader would look for libraries that are not declared.
+    """`program` and `argv`: what gg-act executes. `records` and `env` are for the path map; `libraries` are files for the root.
+    `lacking`: paths at which the loader would look for libraries that are not declared.
     """
 
     program: bytes
@@ -48,10 +47,10 @@ class ProgramStart(NamedTuple):
 
 
 class _Shipped(Libraries):
-    """Directories that are in the action, and not on this disk."""
+    """Directories of libraries that exist in the action alone, and not on this disk."""
 
     def __init__(self, place: Callable[[File], str], dynamics: dict[bytes, Dynamic | None]) -> None:
-        """`dynamics`: what was read of files, by their blobs."""
+        """`dynamics`: what is known of ELF files, by their blobs."""
         super().__init__("", place)
         self.files: dict[bytes, File] = {}
         self._dynamics = dynamics
@@ -65,7 +64,7 @@ class _Shipped(Libraries):
 
 
 class Starter:
-    """`place`: where a file's bytes are on this machine. `relative`: the root is not `/`. From any thread."""
+    """`place` gives the path of a file's bytes on this machine. `relative`: the root is not `/`. For any thread."""
 
     def __init__(self, place: Callable[[File], bytes], *, relative: bool) -> None:
         self._place = place
@@ -73,7 +72,7 @@ class Starter:
         self._dynamics: dict[bytes, Dynamic | None] = {}
 
     def start(self, thunk: Thunk, entries: Mapping[SandboxPath, Entry]) -> ProgramStart:
-        """Lacking; FormatError for what cannot be started; OSError."""
+        """How to start the thunk. Lacking, OSError; FormatError if it cannot be started."""
         programs = Programs()
         called, argv = thunk.program, arguments_of(thunk)[0]
         for _ in range(_SCRIPT_DEPTH):
@@ -127,7 +126,7 @@ class Starter:
     def _loaders(
         entries: Mapping[SandboxPath, Entry], shipped: _Shipped, loader: bytes, libraries: bytes, library_path: bytes
     ) -> tuple[bytes, ...]:
-        """How programs start that the command itself starts. Those that want other libraries have records of their own."""
+        """Records for programs that the command itself starts. A program that needs other libraries has a record of its own."""
         records = {loader: pathmap.loader(loader, libraries)}
         for path in [e.path for e in entries.values() if isinstance(e, File) and e.executable]:
             dynamic = shipped.dynamic(path, entries)
@@ -142,7 +141,7 @@ class Starter:
 
 
 def arguments_of(thunk: Thunk) -> tuple[tuple[bytes, ...], bytes]:
-    """The arguments as they are elsewhere (`gg.run.processor`), and what is in the file `SPECS` that they name, if they do."""
+    """The arguments for another machine (`gg.run.processor`), and the text of the file `SPECS`, if they name it."""
     if not any(name == processor.VARIABLE for name, _ in thunk.env):
         return thunk.argv, b""
     with tempfile.TemporaryDirectory() as directory:

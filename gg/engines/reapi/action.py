@@ -1,14 +1,14 @@
-"""An attempt as an action of a cluster: a command, an input root, and what gg's own part in it needs.
+"""Makes an action of a cluster from an attempt: a command, an input root, and what gg's own programs need.
 
 The action runs `gg-act` (`toolchain-wrappers/act/act.c`), which travels with it, as the path map does. So a worker needs nothing
-but a kernel, and what the command reads, misses and writes is known as on every other engine. In the root, beside the inputs:
+but a kernel, and gg learns what the command reads, misses and writes, as on every other engine. In the root, beside the inputs:
 
     gg-action/act, gg-action/pathmap.so, gg-action/spec    what runs the command
     gg-out/w, gg-out/gone, gg-out/report, gg-out/told      what it wrote, removed, asked for, and how it ended
 
-Where a cluster shows the input root as `/`, inputs are at their own paths. A program that no preloaded library can see into
-runs there as it is (`plain`): nothing undeclared exists, but what it reads, and what it writes besides its outputs, is not told.
-Elsewhere inputs are below `root/`, and the path map shows them at their own paths.
+If a cluster shows the input root as `/`, inputs are at their own paths. A program that no preloaded library can see into runs
+there as it is (`plain`): nothing undeclared exists for the program, but nobody learns what it reads, or writes besides its outputs.
+On other clusters inputs are below `root/`, and the path map shows them at their own paths.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 
 
 class MadeAction(NamedTuple):
-    """`blobs`: all that the cluster must have. `entries`: what the path map's marks are about, in their order. `asked`: see
-    `gg.core.colour.marked`. `plain`: it runs without the path map. `lacking`: where the loader looks for what is not declared.
+    """`blobs`: all that the cluster must have. `entries`: the inputs in the order of the path map's marks. `asked`: see
+    `gg.core.colour.marked`. `plain`: it runs without the path map. `lacking`: undeclared paths at which the loader looks.
     """
 
     digest: Digest
@@ -53,7 +53,7 @@ class MadeAction(NamedTuple):
 
 
 class ActionMaker:
-    """Makes actions for one cluster. From any thread."""
+    """Makes actions for one cluster. For any thread."""
 
     def __init__(self, cluster: ClusterConfig, groups: Groups, blobs: HashedBlobs, *, paths: bool = True) -> None:
         """`paths`: the cluster knows `output_paths`."""
@@ -73,7 +73,7 @@ class ActionMaker:
     def make(
         self, thunk: Thunk, extra: Sequence[File], directories: Sequence[SandboxPath], *, plain: bool = False
     ) -> MadeAction:
-        """Lacking, InputChanged; FormatError for what no action can be made of."""
+        """The action of a thunk. Lacking, InputChanged; FormatError if no action can be made of it."""
         own: list[File | Symlink | Directory] = [
             *extra,
             *map(Directory, directories),
@@ -130,7 +130,7 @@ class ActionMaker:
     def _spec(
         self, thunk: Thunk, own: Sequence[File | Symlink | Directory], started: ProgramStart, *, plain: bool
     ) -> bytes:
-        """What gg-act is told."""
+        """The file that tells gg-act what to do."""
         asked = asks(thunk)
         read = {e.path for e in own}
         records = [self._record(e) for e in own]

@@ -1,4 +1,4 @@
-"""What an action came to, as a worker of gg would tell it: the same `RunResult`, so the same rules say what it means."""
+"""Reads an action's result. It becomes a `RunResult`, as of a worker of gg, so the same rules say what it means."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class _Output(NamedTuple):
 
 
 class ActionOutcome(NamedTuple):
-    """How the command ended, and the bytes of what it wrote."""
+    """How the command ended, and the bytes that it wrote."""
 
     ran: RunResult
     written: dict[SandboxPath, tuple[bytes, bool]]
 
 
 def outcome_of(result: ActionResult, action: MadeAction, thunk: Thunk, read: ReadBlobs) -> ActionOutcome:
-    """What a result says; `read` gives blobs of the cluster. FormatError when it is none of ours."""
+    """The outcome that a result describes; `read` gives blobs of the cluster. FormatError if gg-act did not write the result."""
     files = {file.path: file for file in result.output_files}
     told_file = files.get(TOLD)
     if told_file is None or told_file.digest is None:
@@ -80,7 +80,7 @@ def outcome_of(result: ActionResult, action: MadeAction, thunk: Thunk, read: Rea
 def reply_of(
     came: ActionOutcome, thunk: Thunk, extra: Iterable[File], universe: tuple[SandboxPath, ...], engine: str
 ) -> tuple[TaskResult, dict[BlobId, bytes]]:
-    """What is answered, and the blobs that it names."""
+    """The answer for the attempt, and the blobs that it names."""
     ran = came.ran
     if ran.status:
         why = blame(ran, lambda ran: True, lambda: True)
@@ -96,7 +96,7 @@ def reply_of(
 
 
 class _Plainly:
-    """Names of temporary files, as a plain command's are."""
+    """Temporary files have the names that a plain command's have."""
 
     def __init__(self, tmp: bytes) -> None:
         self._tmp = tmp
@@ -105,7 +105,7 @@ class _Plainly:
         return text if self._tmp == b"/tmp" else text.replace(self._tmp, b"/tmp")
 
     def listed(self, written: tuple[bytes, bool]) -> tuple[bytes, bool]:
-        """The same in what a link writes about itself, as `Runner` has it."""
+        """What a link writes about itself, with the names of a plain command's files, as in `Runner`."""
         data, executable = written
         return (data if b"\0" in data else self.said(data)), executable
 
@@ -113,7 +113,7 @@ class _Plainly:
 def _outputs(
     result: ActionResult, action: MadeAction, thunk: Thunk, read: ReadBlobs
 ) -> tuple[dict[SandboxPath, _Output], tuple[SandboxPath, ...]]:
-    """What was written, by path, and which declared files were removed."""
+    """The files that the command wrote, by path, and the declared files that it removed."""
     if action.plain:
         declared = {os.fsdecode(o.path.lstrip(b"/")): o.path for o in thunk.outputs}
         return {
@@ -155,7 +155,7 @@ def _name(text: str) -> bytes:
 
 
 def _followed(path: bytes, found: Mapping[bytes, _Output | bytes]) -> _Output | None:
-    """The file that is at a path, a link's target taken as the command saw it; None if that is not one it wrote."""
+    """The file at a path. A link's target means what it meant to the command. None if the command did not write that file."""
     for _ in range(_MOST_LINKS):
         each = found.get(path)
         if not isinstance(each, bytes):
@@ -169,7 +169,7 @@ def _bytes(raw: bytes, digest: Digest | None, blobs: Mapping[Digest, bytes]) -> 
 
 
 def _trouble(result: ActionResult, read: ReadBlobs) -> str:
-    """Why there is nothing of gg-act's: what it said itself."""
+    """Why gg-act left no report, in its own words."""
     text = _bytes(result.stderr_raw, result.stderr_digest, read([result.stderr_digest]) if result.stderr_digest else {})
     line = text.strip().rpartition(b"\n")[2][:300].decode(errors="replace")
     return f"the action could not be run there, exit status {result.exit_code}: {line or 'nothing was said'}"

@@ -1,4 +1,4 @@
-"""What a cluster can do, and whether that is enough."""
+"""The capabilities of a cluster, and whether they are enough."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gg.engines.reapi.messages import (
 from gg.errors import GGError, SetupError
 from gg.light.named import NamedTuple
 
-_MOST_BATCH = (4 << 20) - (64 << 10)  # gRPC's own limit of a message, with room for what is around the blobs
+_MOST_BATCH = (4 << 20) - (64 << 10)  # gRPC's limit of a message, less room for what is around the blobs
 _ASK_S = 20.0
 _OUTPUT_PATHS = SemVer(2, 1)  # from this version on
 
@@ -34,7 +34,7 @@ class Able(NamedTuple):
 
 
 def ask_capabilities(channel: Channel) -> Able:
-    """What it can do. SetupError with what it lacks; AccessError, Unreachable."""
+    """The cluster's capabilities. SetupError if it lacks something that gg needs; AccessError, Unreachable."""
     cluster = channel.cluster
     try:
         told = channel.ask(
@@ -50,7 +50,7 @@ def ask_capabilities(channel: Channel) -> Able:
 
 
 def able_of(told: ServerCapabilities, cluster: ClusterConfig) -> Able:
-    """What is made use of. SetupError."""
+    """The capabilities that gg uses. SetupError if one is lacking."""
     cache = told.cache_capabilities or CacheCapabilities()
     execution = told.execution_capabilities or ExecutionCapabilities()
     low, high = told.low_api_version or SemVer(2), told.high_api_version or SemVer(2)

@@ -1,7 +1,7 @@
-"""The cluster's store of blobs: what it lacks is sent, what is wanted of it is read. From any thread.
+"""The cluster's store of blobs (CAS): gg sends the blobs that it lacks, and reads outputs from it. For any thread.
 
-A blob that two threads need is sent by one of them. What was once seen there is believed to stay until the cluster says otherwise
-(`forget`).
+If two threads need a blob there, one of them sends it. A blob that was seen there is believed to stay until the cluster says
+otherwise (`forget`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def digest_of(data: bytes) -> Digest:
 
 
 class Cas:
-    """One instance's."""
+    """The CAS of one instance."""
 
     def __init__(self, channel: Channel, able: Able) -> None:
         self._channel = channel
@@ -64,11 +64,11 @@ class Cas:
         self.sent_bytes = 0
 
     def forget(self) -> None:
-        """Something that was there is gone."""
+        """Believe nothing to be there any more: a blob that was there is gone."""
         self._there = set()
 
     def ensure(self, wanted: Mapping[Digest, Source]) -> None:
-        """Have these there. ClusterFault, AccessError, NoRoom, and what a source raises."""
+        """Send those of these blobs that are not there. ClusterFault, AccessError, NoRoom, and what a source raises."""
         left = {digest: source for digest, source in wanted.items() if digest.size_bytes}
         while left:
             with self._changed:
@@ -86,7 +86,7 @@ class Cas:
             left = {d: left[d] for d in others if d.hash not in self._there}
 
     def read(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
-        """The bytes of each. ClusterFault, with NOT_FOUND for what is not there."""
+        """The bytes of each. ClusterFault, with NOT_FOUND if one is not there."""
         found: dict[Digest, bytes] = {}
         small: list[Digest] = []
         size = 0
@@ -165,7 +165,7 @@ class Cas:
                 raise self._refused(each.status)
 
     def _write(self, digest: Digest, data: bytes) -> None:
-        """A large one, as a stream."""
+        """Send a large blob, as a stream."""
         zstd = self._able.zstd
         body = zstandard.compress(data, _LEVEL) if zstd else data
         kind = "compressed-blobs/zstd" if zstd else "blobs"
@@ -238,7 +238,7 @@ class Cas:
 
 
 def _expanded(data: bytes, digest: Digest) -> bytes:
-    """Not more than it should be; what is damaged comes out as nothing, which has another digest."""
+    """The bytes, one more than the digest's size at most. Of damaged data none are left, which have another digest."""
     try:
         with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
             return reader.read(digest.size_bytes + 1)

@@ -1,4 +1,4 @@
-"""Which cluster, and how it is to be spoken to: what the settings say, checked."""
+"""The settings of a cluster, checked: where it is, and how gg speaks to it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOTS = ("/", "relative")
 
 
 class ClusterConfig(NamedTuple):
-    """`address`: HOST:PORT. `relative`: its workers show the input root in a directory of theirs, not as `/`.
+    """`address`: HOST:PORT. `relative`: workers show the input root in a directory of theirs, not as `/`.
 
     `headers` go with each call. `ca`, `certificate`, `key`: PEM, empty for none.
     """
@@ -38,7 +38,7 @@ class ClusterConfig(NamedTuple):
 
 
 def cluster_of(settings: Settings, variable: Callable[[str], str] = config.variable) -> ClusterConfig:
-    """What the settings say; `variable` gives a variable of the environment. UsageError, AccessError."""
+    """The cluster that the settings name. `variable` gives a variable of the environment. UsageError, AccessError."""
     if not settings.reapi:
         raise UsageError("the reapi engine needs a cluster", hint=f"--engine reapi=URL, or reapi in gg.toml: {_HINT}")
     address, secure, instance = parse_url(settings.reapi)
@@ -98,7 +98,7 @@ def _pairs(name: str, texts: Sequence[str], between: str) -> tuple[tuple[str, st
 
 
 def _header(text: str, variable: Callable[[str], str]) -> tuple[str, str]:
-    """`NAME: VALUE`; in the value `$VARIABLE` is one of the environment, and `@FILE` all that is the file's text."""
+    """A header's name and value. In `NAME: VALUE` the value may have `$VARIABLE`s of the environment, or be the text of `@FILE`."""
     ((name, value),) = _pairs("reapi_headers", (text,), ":")
     words = value.split(" ")
     for index, word in enumerate(words):

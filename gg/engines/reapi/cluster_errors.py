@@ -1,4 +1,4 @@
-"""What a status of gRPC means: for an attempt, or for the whole run."""
+"""The meaning of a status of gRPC: for an attempt, or for the whole run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PASSING = frozenset({UNAVAILABLE, ABORTED, INTERNAL, UNKNOWN, DEADLINE_EXCEEDED}
 """Statuses after which the same call may succeed."""
 
 _FULL = ("OutOfSpaceException", "No space left on device")
-"""What is said of a full store where no status is: by buildbox-casd, and by who passes the system's own words on."""
+"""Words that mean a full store, from servers that have no status for it: buildbox-casd, and any that pass on the system's words."""
 
 _FAULTS = {
     CANCELLED: Fault.CANCELLED,
@@ -44,13 +44,13 @@ def code_of(error: Any) -> int:
 
 
 def said(text: str | None) -> str:
-    """What the other side says, for a line on a terminal."""
+    """The other side's message, fit for one line on a terminal."""
     plain = "".join([c if c.isprintable() else " " for c in text or ""]).strip()
     return plain[:_MOST_SAID] or "no reason given"
 
 
 def error_of(code: int, message: str | None, what: str, cluster: ClusterConfig) -> GGError:
-    """What to tell of a status. `what`: what was asked, as in `asked to run actions`. Set-up that is wrong ends the run."""
+    """The error that a status means. `what`: the request, as in `asked to run actions`. Wrong set-up ends the run."""
     why = f"{cluster}, {what}: {said(message)}"
     if code == UNAUTHENTICATED:
         return AccessError(f"not let in by {why}", hint="see to reapi_headers: the token may have expired")
@@ -62,7 +62,7 @@ def error_of(code: int, message: str | None, what: str, cluster: ClusterConfig) 
 
 
 def no_instance(message: str | None, cluster: ClusterConfig) -> GGError:
-    """There is no such instance."""
+    """The error if there is no such instance."""
     name = f"no instance {cluster.instance!r}" if cluster.instance else "no instance without a name"
     return SetupError(
         f"{cluster.address} has {name}: {said(message)}",
@@ -76,14 +76,14 @@ def is_full(code: int, message: str | None) -> bool:
 
 
 def full(message: str | None, cluster: ClusterConfig) -> GGError:
-    """The CAS takes no more."""
+    """The error if the CAS takes no more."""
     return NoRoom(
         f"the store of {cluster} is full: {said(message)}", hint="have its operator make room, or its limit higher"
     )
 
 
 def unreachable(message: str | None, cluster: ClusterConfig) -> GGError:
-    """Nobody has ever answered."""
+    """The error if nobody has ever answered."""
     text = said(message)
     if "handshake" in text.lower() or "ssl" in text.lower() or "certificate" in text.lower():
         return SetupError(

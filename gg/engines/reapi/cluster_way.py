@@ -1,6 +1,6 @@
-"""The way to a cluster: a request of gg becomes an action, what that came to a reply.
+"""The way to a cluster: makes an action of a request, and a reply of the action's result.
 
-`LambdaEngine` does the rest, as for all engines whose attempts run elsewhere. gRPC is waited for in threads, one an attempt.
+`LambdaEngine` does the rest, as for all engines whose attempts run elsewhere. A thread an attempt waits for gRPC.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ from gg.wire.request import Limits, PackReference, decode_request
 
 NAME = "reapi"
 _DAY_S = 86400.0
-_TURNS = 40  # of one attempt: each finds one more directory at least, or that a program must run plainly
+_TURNS = 40  # of one attempt: each turn finds one more directory at least, or that a program must run plainly
 _MEMORY = 4 << 30  # bytes that an attempt may be expected to need
 _ENDING_S = 10.0
 
 
 class Uploads(NothingBetween):
-    """What is shipped goes into the cluster's own store."""
+    """Inputs go into the cluster's own store."""
 
     def __init__(self, cas: Cas, blobs: HashedBlobs, store: Store) -> None:
         super().__init__(store)
@@ -60,7 +60,7 @@ class Uploads(NothingBetween):
 
 
 class _Asked(NamedTuple):
-    """One attempt. `told`: directories that are there."""
+    """One attempt. `told`: directories that exist here."""
 
     part: Part
     told: frozenset[SandboxPath]
@@ -69,7 +69,7 @@ class _Asked(NamedTuple):
 
 
 class ClusterWay:
-    """To one instance of one cluster."""
+    """The way to one instance of one cluster."""
 
     name = NAME
     carries = 0
@@ -97,13 +97,13 @@ class ClusterWay:
         self._plain: set[SandboxPath] = set()  # programs that start what no preloaded library can see into
 
     async def warm(self) -> None:
-        """It was asked for its capabilities already."""
+        """Do nothing: the channel is open, for gg has asked for the capabilities."""
 
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory)
 
     def follow(self, tell: TellChange) -> None:
-        """A cluster does not say how many workers it has."""
+        """Never call `tell`: a cluster does not say how many workers it has."""
 
     async def ask(self, question: Question) -> Reply | Failure:
         (part,) = question.parts
@@ -113,7 +113,7 @@ class ClusterWay:
         seconds = asked.tasks[0].milliseconds / 1000
 
         def started() -> None:
-            if handle.cancelled:  # it is over, and `limit` with it
+            if handle.cancelled:  # the attempt is over, and so is `limit`
                 return
             question.sent()
             if limit.when() is None:
@@ -172,23 +172,23 @@ class ClusterWay:
             except errors.ClusterFault as error:
                 if not cached or error.code != errors.NOT_FOUND:
                     raise
-                result, _ = self._run(action, asked, afresh=True)  # it knows the result, and has lost what it made
+                result, _ = self._run(action, asked, afresh=True)  # the cluster has lost the outputs
                 outcome = outcome_of(result, action, thunk, self._cas.read)
             if outcome.ran.static and not action.plain:
                 self._plain.add(thunk.program)
                 continue
             missed = [path for path in outcome.ran.missing if path in asked.told and path not in directories]
-            if missed:  # not told to all: an action is to be the same in every checkout
+            if missed:  # other actions are not told: an action is the same in every checkout
                 directories.update(dict.fromkeys(missed))
                 continue
             answer, blobs = reply_of(outcome, thunk, submission.extra, self._groups.universe(thunk), self.name)
             if blobs:
                 self._store.put({blob_key(blob): data for blob, data in blobs.items()})
             return answer
-        return Refused(Fault.INFRA, "asks for ever more")
+        return Refused(Fault.INFRA, "looks for ever more directories")
 
     def _run(self, action: MadeAction, asked: _Asked, *, afresh: bool = False) -> tuple[ActionResult, bool]:
-        """What it came to, and whether that was known."""
+        """The action's result, and whether the cluster knew it already."""
         known = None if afresh else self._execution.known(action.digest)
         if known is not None and known.exit_code == 0:
             return known, True
@@ -206,6 +206,6 @@ def _later(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:
 
 
 def _seen(future: asyncio.Future[Reply | Failure]) -> None:
-    """Nobody may want its exception any more."""
+    """Look at the exception: asyncio complains if nobody does."""
     if not future.cancelled():
         future.exception()

@@ -1,4 +1,4 @@
-"""Running an action: known results first, then a stream that is taken up again when it breaks."""
+"""Runs an action: looks for a known result first, then follows a stream, and takes it up again when it breaks."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class BlobsLacking(Exception):
 
 
 class ActionCancelled(Exception):
-    """It was ended from here."""
+    """This side has ended the action."""
 
 
 class Execution:
-    """Actions of one instance. From any thread."""
+    """Runs actions on one instance. For any thread."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._instance = channel.cluster.instance
 
     def known(self, action: Digest) -> ActionResult | None:
-        """What it came to before, here or for others. AccessError, ClusterFault."""
+        """The result of an earlier run, for anybody. None if the cluster knows none. AccessError, ClusterFault."""
         try:
             return self._channel.ask(
                 ACTION_CACHE + "GetActionResult",
@@ -66,7 +66,7 @@ class Execution:
     def run(
         self, action: Digest, handle: Handle, started: Callable[[], None], *, afresh: bool = False
     ) -> ExecuteResponse:
-        """Run it to its end. `started` is called when it runs there. BlobsLacking, ActionCancelled, AccessError, ClusterFault."""
+        """Run an action to its end. Calls `started` when it begins. BlobsLacking, ActionCancelled, AccessError, ClusterFault."""
         policy = ExecutionPolicy(self._channel.cluster.priority) if self._channel.cluster.priority else None
         watch = _Watch(started)
         request: object = ExecuteRequest(self._instance, afresh, action, policy)
@@ -135,17 +135,17 @@ class Execution:
         return errors.error_of(status.code, status.message, _RUN, self._channel.cluster)
 
     def _cancel(self, name: str) -> None:
-        """Have the cluster end it, if it can. Nobody waits for the answer any more."""
+        """Have the cluster end an action, if the cluster can. Nobody waits for the answer any more."""
         if not name:
             return
         try:
             self._channel.tell(OPERATIONS + "CancelOperation", CancelOperationRequest(name), _CANCEL_S)
         except grpc.RpcError:
-            return  # it runs to its end, for nobody
+            return  # the action runs to its end, for nobody
 
 
 class _Watch:
-    """What was heard of an operation."""
+    """What the cluster has said of an operation."""
 
     def __init__(self, started: Callable[[], None]) -> None:
         self.name = ""
@@ -165,7 +165,7 @@ class _Watch:
 
 
 def _is_missing(status: Status) -> bool:
-    """Whether blobs are what was lacking; also if the cluster does not say what it was."""
+    """Whether the cluster lacks blobs. True also if it does not say what it lacks."""
     kinds = [
         violation.type
         for each in status.details

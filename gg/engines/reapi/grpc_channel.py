@@ -1,4 +1,4 @@
-"""Calls to a cluster. gRPC carries bytes here: the messages are ours (`gg.engines.reapi.messages`)."""
+"""Calls to a cluster. gRPC carries bytes; `gg.engines.reapi.messages` codes the messages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OPTIONS = (
 
 
 class Handle:
-    """By which another thread ends what one thread waits for."""
+    """Lets one thread end what another thread waits for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -57,12 +57,12 @@ class Handle:
                 self._call.cancel()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, but not longer than until it is cancelled."""
+        """Wait for so long, or until this is cancelled."""
         self._ended.wait(seconds)
 
     @contextmanager
     def during(self, call: Any) -> Iterator[None]:
-        """`call` is what is waited for."""
+        """Meanwhile the thread waits for `call`: to cancel this is to cancel the call."""
         with self._lock:
             self._call = call
             if self.cancelled:
@@ -75,7 +75,7 @@ class Handle:
 
 
 class Channel:
-    """From any thread. `what` is said of each call for people: what it is that was asked."""
+    """A connection to one cluster, for any thread. `what`, for people: what a call asks the cluster for."""
 
     def __init__(self, cluster: ClusterConfig) -> None:
         self.cluster = cluster
@@ -84,14 +84,14 @@ class Channel:
         self._metadata = ((_METADATA, encode(tool)), *cluster.headers)
 
     def ask(self, method: str, request: object, answer: type[T], what: str, seconds: float = _CALL_S) -> T:
-        """One call, repeated where that may help. Its errors are those of `cluster_errors.error_of`."""
+        """One call, repeated if that may help. Raises the errors of `cluster_errors.error_of`."""
         call = self._channel.unary_unary(method, request_serializer=encode, response_deserializer=None)
         return self._repeated(
             lambda: self._answer(call(request, timeout=seconds, metadata=self._metadata), answer), what
         )
 
     def read(self, method: str, request: object, answer: type[T], what: str) -> list[T]:
-        """A call that is answered by several messages, all of them; repeated as `ask`."""
+        """A call with several messages for an answer: all of them. Repeats it as `ask` does."""
         call = self._channel.unary_stream(method, request_serializer=encode, response_deserializer=None)
 
         def once() -> list[T]:
@@ -100,14 +100,14 @@ class Channel:
         return self._repeated(once, what)
 
     def write(self, method: str, requests: Callable[[], Iterator[object]], answer: type[T], what: str) -> T:
-        """A call of several messages; `requests` gives them once more for each repetition."""
+        """A call of several messages; `requests` gives them anew for each repetition."""
         call = self._channel.stream_unary(method, request_serializer=encode, response_deserializer=None)
         return self._repeated(
             lambda: self._answer(call(requests(), timeout=10 * _CALL_S, metadata=self._metadata), answer), what
         )
 
     def follow(self, method: str, request: object, answer: type[T], handle: Handle) -> Iterator[T]:
-        """The messages that a call is answered by, as they come. grpc.RpcError."""
+        """The messages of a call's answer, as they come. grpc.RpcError."""
         call = self._channel.unary_stream(method, request_serializer=encode, response_deserializer=None)(
             request, metadata=self._metadata
         )
@@ -116,7 +116,7 @@ class Channel:
                 yield self._answer(data, answer)
 
     def tell(self, method: str, request: object, seconds: float) -> None:
-        """A call whose answer says nothing, once. grpc.RpcError."""
+        """Make a call once whose answer says nothing. grpc.RpcError."""
         call = self._channel.unary_unary(method, request_serializer=encode, response_deserializer=None)
         call(request, timeout=seconds, metadata=self._metadata)
 

@@ -1,4 +1,4 @@
-"""The files of thunks by their SHA-256, which is their name in a cluster."""
+"""Names the files of thunks by SHA-256, as a cluster does, and reads their bytes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gg.store.base import Store, blob_key
 
 
 class HashedBlobs:
-    """Each is hashed once a run. `real_path` maps a path inside a thunk to the real path on this machine. From any thread."""
+    """Hashes each file once a run. `real_path` maps a path inside a thunk to the real path on this machine. For any thread."""
 
     def __init__(self, store: Store, real_path: Callable[[bytes], bytes] = bytes) -> None:
         self._store = store
@@ -23,24 +23,24 @@ class HashedBlobs:
         self._known: dict[BlobId, Digest] = {}
 
     def digest(self, file: File) -> Digest:
-        """InputChanged when the bytes are nowhere."""
+        """The digest of a file. InputChanged if its bytes are nowhere."""
         known = self._known.get(file.blob)
         if known is None:
             known = self._known[file.blob] = digest_of(self.read(file))
         return known
 
     def sources(self, files: Iterable[File]) -> dict[Digest, Source]:
-        """By digest, how to read each. InputChanged."""
+        """For each file its digest, and a function that reads it. InputChanged."""
         return {self.digest(file): lambda file=file: self.read(file) for file in files}  # type: ignore[misc]
 
     def read(self, file: File) -> bytes:
-        """From the store, or from where it stands. InputChanged."""
+        """The bytes of a file, from the store or from its own path. InputChanged."""
         key = blob_key(file.blob)
         data = self._store.get([key]).get(key)
         return data if data is not None else read_system_file(file, self._real_path(file.path))
 
     def place(self, file: File) -> bytes:
-        """Where its bytes are on this machine, to be looked at. InputChanged."""
+        """A path on this machine at which the file's bytes are. InputChanged."""
         path = self._store.path(file.blob, executable=file.executable)
         if path is None:
             path = self._real_path(file.path)

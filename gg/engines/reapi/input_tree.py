@@ -1,7 +1,7 @@
-"""The input root of an action: directories by the SHA-256 of what is in them, each made once.
+"""The input root of an action: a tree of directories, each named by the SHA-256 of its list, and made once.
 
-The groups of a thunk, which many share, are a tree that stays; what is a thunk's own is put into copies of the directories on its
-way, so all others keep their digests.
+Many thunks have the same groups, so the tree of a thunk's groups is kept. A thunk's own inputs go into copies of the directories on
+their way; all other directories keep their digests.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Leaf(NamedTuple):
 
 
 class Folder:
-    """A directory. `shared`: others have it too, so it is not changed any more."""
+    """A directory. `shared`: other trees have it too, so nobody may change it any more."""
 
     __slots__ = ("data", "digest", "inside", "shared")
 
@@ -48,7 +48,7 @@ class InputTrees:
         self._shared: dict[tuple[GroupId, ...], Folder] = {}
 
     def tree(self, groups: tuple[GroupId, ...], own: Iterable[Entry]) -> Folder:
-        """A tree of what is in these groups, and `own`, which comes first. FormatError for names that cannot be."""
+        """The tree of these groups and of `own`, which counts where both have a path. FormatError for impossible names."""
         base = self._shared.get(groups)
         if base is None:
             base = Folder()
@@ -77,7 +77,7 @@ class InputTrees:
 
 
 def put(top: Folder, path: bytes, what: Leaf | bytes, *, first: bool = False) -> None:
-    """Have a file or a link at a path. `first`: what is there already stays."""
+    """Put a file or a link at a path. `first`: what is there already stays."""
     directory, _, name = path.rpartition(b"/")
     folder = make_folder(top, directory)
     if not first or name not in folder.inside:
@@ -85,7 +85,7 @@ def put(top: Folder, path: bytes, what: Leaf | bytes, *, first: bool = False) ->
 
 
 def make_folder(top: Folder, path: bytes) -> Folder:
-    """The directory at a path, which may be changed."""
+    """The directory at a path, as a copy that may be changed."""
     folder = top
     for name in path.split(b"/"):
         if not name:

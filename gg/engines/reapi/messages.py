@@ -1,7 +1,7 @@
-"""The messages of the Remote Execution API 2.x that gg uses, and of the two APIs that it rests on, each with its table of fields.
+"""The messages that gg uses of the Remote Execution API 2.x and of the two APIs below it, each with its table of fields.
 
 Numbers and meanings are those of `build/bazel/remote/execution/v2/remote_execution.proto`, `google/bytestream/bytestream.proto`,
-`google/longrunning/operations.proto` and `google/rpc/status.proto`. Fields that gg neither says nor heeds are left out.
+`google/longrunning/operations.proto` and `google/rpc/status.proto`. Fields that gg neither writes nor reads are left out.
 """
 
 from __future__ import annotations
@@ -351,10 +351,10 @@ TABLES: Mapping[type, tuple[Field, ...]] = {
 
 
 def encode(message: object) -> bytes:
-    """The bytes of a message; UnicodeEncodeError for text that is none."""
+    """The bytes of a message. UnicodeEncodeError for text that has no UTF-8."""
     return protobuf.encode(message, TABLES)
 
 
 def decode(kind: type[T], data: bytes) -> T:
-    """The message of that class; FormatError."""
+    """The message of this class. FormatError."""
     return protobuf.decode(kind, data, TABLES)

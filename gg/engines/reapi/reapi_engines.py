@@ -1,4 +1,4 @@
-"""The reapi engine of this user's set-up."""
+"""Makes the reapi engine from the settings."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 WIDTH = 64
-"""attempts at once, if nobody says how many: a cluster does not tell what it has."""
+"""attempts at once by default: a cluster does not say how many workers it has."""
 _OVERHEAD_S = 0.1
 _CALL_S = 0.003  # of this machine's processor, for an action
 
 
 class ReapiEngine(LambdaEngine):
-    """A cluster. All but the way to it is as for functions of Lambda."""
+    """A cluster. All but the way to it is the lambda engine's."""
 
 
 def open_reapi_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
-    """UsageError for settings that cannot be. SetupError, AccessError, Unreachable when the cluster cannot be used."""
+    """The engine. UsageError for wrong settings. SetupError, AccessError, Unreachable if the cluster cannot be used."""
     _need_extra()
     workspace = supplies.workspace
     return reapi_engine(
@@ -60,7 +60,7 @@ def reapi_engine(
     renaming: Renaming | None = None,
     later: Later | None = None,
 ) -> LambdaEngine:
-    """An engine for a cluster that is there. SetupError, AccessError, Unreachable."""
+    """An engine for a cluster. SetupError, AccessError, Unreachable."""
     from gg.engines.reapi.action import ActionMaker
     from gg.engines.reapi.capabilities import ask_capabilities
     from gg.engines.reapi.cas import Cas

@@ -1,8 +1,8 @@
-"""Which machines are workers, and the keys that let one in there.
+"""The machines that are workers, and the keys to them.
 
-A host is named `NAME`, `NAME:PORT`, or with its key, `NAME:PORT/KEY`, as `gg worker --listen` prints it. A key that was given
-once is remembered in the user's own directory of settings, in a file that only he can read; so a file that travels with a
-tree can list hosts, and only those are used that the user himself was given a key for.
+A user names a host as `NAME` or `NAME:PORT`, or with its key as `NAME:PORT/KEY`, which is what `gg worker --listen` prints. A key
+that was given once is kept in the user's own directory of settings, in a file that only he can read. So a file that travels with
+a tree can list hosts, and gg uses only the hosts whose key this user was given.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Host(NamedTuple):
 
 
 def host_name(address: str, port: int) -> str:
-    """How a host is called: without the port if that is the usual one."""
+    """A host's name for people: without the port if it is the usual one."""
     shown = f"[{address}]" if ":" in address else address
     return shown if port == PORT else f"{shown}:{port}"
 
@@ -53,7 +53,7 @@ def parse_host(text: str, least: int = 1) -> tuple[str, int, str]:
 
 
 def known_hosts(texts: Iterable[str], home: str) -> list[Host]:
-    """The hosts that `texts` name, each with its key; keys that are given are remembered in `home`. UsageError, StoreError."""
+    """The hosts that `texts` name, each with its key. Keeps the keys that are given in `home`. UsageError, StoreError."""
     remembered = _read(home)
     given: dict[str, WorkerKey] = {}
     named: dict[str, tuple[str, int]] = {}

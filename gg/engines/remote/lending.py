@@ -1,4 +1,4 @@
-"""What a worker gets of this machine: the objects of the attempts that it was given, and none besides."""
+"""The objects that a worker may have from this machine: those of the attempts that it was given, and no others."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Lending:
         self._known: set[tuple[GroupId, ...]] = set()
 
     def grant(self, submission: Submission) -> None:
-        """All that the attempt declares."""
+        """Let the worker have all that the attempt declares."""
         thunk = submission.thunk
         own = [e for e in (*thunk.entries, *submission.extra) if isinstance(e, File)]
         self._granted.update((blob_key(file.blob), file) for file in own)
@@ -38,7 +38,7 @@ class Lending:
                 self._granted.update((blob_key(file.blob), file) for file in files)
 
     def read(self, kind: int, digest: bytes) -> bytes | None:
-        """An object; None if it is nowhere, or was not granted. May block."""
+        """An object. None if it is nowhere, or was not granted. May block."""
         granted = [key for key in (Key(each, digest) for each in Kind if each == kind) if key in self._granted]
         if not granted:
             return None
@@ -50,7 +50,7 @@ class Lending:
         return data if data is not None else self._from_place(self._granted[key])
 
     def _from_place(self, file: File | None) -> bytes | None:
-        """A file of the system, which stands at its own path and not in the store."""
+        """A file of the system; None if it is gone or has other bytes."""
         try:
             return read_system_file(file, self._real_path(file.path)) if file is not None else None
         except InputChanged:
@@ -64,4 +64,4 @@ class Directly(NothingBetween):
         return set()
 
     def gone(self, keys: Sequence[Key]) -> None:
-        """What a worker lacks it asks for by itself."""
+        """Do nothing: a worker asks for what it lacks."""

@@ -1,8 +1,8 @@
-"""The way to one machine: a connection that is made again when it breaks, and what a break means for what was under way.
+"""The way to one machine: a connection, made again when it breaks, and what a break means for the attempts under way.
 
-Whether a worker has died, or only the way to it, is found out by knocking again. The same worker opens: the network's fault.
-Another one opens, or nobody listens any more: it has died, and whatever ran there may be why. What had only been
-waiting there is nobody's fault.
+When the connection breaks, this side knocks again. If the same worker opens, the network was at fault. If another worker opens, or
+nobody listens any more, the worker has died, and any attempt that ran there may be why. Attempts that only waited there are not
+to blame.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _OVERHEAD_S = 0.03
 _PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
-_GONE_S = 0.1  # what was under way is answered before it is told that the machine is gone
+_GONE_S = 0.1  # the attempts under way are answered before the machine counts as gone
 _NOT_NOW_S = 0.2
 
 
 class Machine:
-    """One machine. What `lending` grants is lent to it; its big outputs are put into `store` by way of `tmp`."""
+    """One machine. It may ask for what `lending` grants. Its big outputs go into `store`, by way of files in `tmp`."""
 
     carries = MOST
 
@@ -54,16 +54,16 @@ class Machine:
         self._store = store
         self._tmp = tmp
         self._link: Link | None = None
-        self._opening: asyncio.Task[None] | None = None  # soon there is a connection, or it is known that there is none
-        self._waiting: asyncio.Task[None] | None = None  # for a worker that is gone
+        self._opening: asyncio.Task[None] | None = None  # while it runs nobody knows yet whether there is a connection
+        self._waiting: asyncio.Task[None] | None = None  # knocks until a worker is there again
         self._tell: TellChange = lambda slots, caps: None
         self._numbers = itertools.count(1)
         self._closed = False
 
-    # As a way
+    # The methods of `Way`
 
     async def warm(self) -> None:
-        """Have a connection."""
+        """Open the connection."""
         await self._open()
 
     def limits(self, memory: int) -> Limits:
@@ -82,7 +82,7 @@ class Machine:
         number, attempt = next(self._numbers), OutstandingAttempt(question.sent)
         link.asked[number] = attempt
         try:
-            with suppress(OSError):  # the end of the link answers all that was asked
+            with suppress(OSError):  # the end of the link answers every request
                 await link.send(FrameKind.RUN, number, question.request)
             reply = await attempt.reply
         except _Broken as error:
@@ -108,7 +108,7 @@ class Machine:
     # The connection
 
     async def _open(self) -> Link | None:
-        """The connection, made if there is none yet; None if it cannot be had now."""
+        """The connection. Opens it if there is none yet; None if that does not work now."""
         if self._opening is None and self._waiting is None and not self._closed:
             self._opening = asyncio.get_running_loop().create_task(self._connect())
         if self._opening is not None:
@@ -124,7 +124,7 @@ class Machine:
             self._opening = None
 
     async def _knock(self) -> None:
-        """Have a connection. OSError, TimeoutError, SetupError."""
+        """Connect, and be let in. OSError, TimeoutError, SetupError."""
         welcome, reader, writer = await knock(self.host, user())
         if self._closed:
             await hang_up(writer)
@@ -152,7 +152,7 @@ class Machine:
         self._opening = asyncio.get_running_loop().create_task(self._find_out(link))
 
     async def _find_out(self, link: Link) -> None:
-        """Why it broke, for those who wait; then go on, or wait until the worker is there again."""
+        """Find out why the connection broke, tell all who wait for answers, and go on, or wait until a worker is there again."""
         before = self._instance
         try:
             there, refused = await self._knock_again()
@@ -171,7 +171,7 @@ class Machine:
             self._gone()
 
     async def _knock_again(self) -> tuple[bool, bool]:
-        """Whether somebody opens, and whether nobody listens. A process that is being ended may still seem to listen."""
+        """Whether a worker opens, and whether nobody listens. A process that is just ending may still seem to listen."""
         for pause in _MOMENTS_S:
             await asyncio.sleep(pause)
             try:
@@ -204,7 +204,7 @@ class Machine:
             self._tell(None, None)
 
     def _back(self) -> None:
-        """It is there, perhaps another one."""
+        """Tell that a worker is there, perhaps another one than before."""
         link = self._link
         if link is not None:
             self._tell(link.welcome.slots, self.caps)
@@ -237,5 +237,5 @@ def caps_of(welcome: Welcome) -> EngineCaps:
 
 
 def user() -> str:
-    """How we are called in a worker's log."""
+    """The name by which a worker's log calls us."""
     return f"{os.getuid()}@{socket.gethostname()}"[:200]

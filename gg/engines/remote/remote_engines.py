@@ -1,4 +1,4 @@
-"""The remote engines of this user's set-up, one a machine: who of those that are named opens, and what he has."""
+"""Makes the remote engines from the settings: one for each named machine that opens."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ NAME = "remote"
 
 
 class RemoteEngine(LambdaEngine):
-    """One machine. All but the way to it is as for functions of Lambda."""
+    """One machine. All but the way to it is the lambda engine's."""
 
 
 def open_remote_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
-    """An engine for each machine that opens; the others are reported.
+    """An engine for each machine that opens. Reports the machines that do not.
 
-    UsageError when none is named, or one without a key. SetupError, Unreachable when none opens.
+    UsageError if no machine is named, or one whose key is not known. SetupError, Unreachable if no machine opens.
     """
     _need_extra()
     hosts = known_hosts(settings.workers, config.home())
@@ -73,7 +73,7 @@ def open_remote_engines(settings: Settings, supplies: Supplies) -> list[LambdaEn
 
 
 def _opened(hosts: Sequence[Host], report: Callable[[str], None]) -> list[tuple[Host, Welcome]]:
-    """Those that open, asked all at once."""
+    """The hosts that open. All are asked at once."""
 
     async def ask_all() -> list[Welcome | GGError]:
         return await asyncio.gather(*[_ask(host) for host in hosts])
@@ -98,7 +98,7 @@ def _opened(hosts: Sequence[Host], report: Callable[[str], None]) -> list[tuple[
 
 
 async def _ask(host: Host) -> Welcome | GGError:
-    """What a worker says of itself, or why it cannot be used."""
+    """What a worker says of itself, or why gg cannot use it."""
     try:
         welcome, _, writer = await knock(host, "")
     except GGError as error:

@@ -1,4 +1,4 @@
-"""One connection to a worker: frames go out and come in, objects are lent, big outputs are taken."""
+"""One connection to a worker: sends and takes frames, sends objects that the worker asks for, stores big outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GREETED = frozenset({FrameKind.WELCOME, FrameKind.REFUSED})
 
 
 class OutstandingAttempt:
-    """An attempt that was sent. `reply` is given its end: a reply's bytes, or None when the worker has given it back."""
+    """An attempt that was sent. `reply` becomes the reply's bytes, or None if the worker gives the attempt back."""
 
     __slots__ = ("outputs", "reply", "started", "tell")
 
@@ -45,11 +45,11 @@ class OutstandingAttempt:
         self.reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self.started = False
         self.tell = tell
-        self.outputs: dict[bytes, str] = {}  # files that are being written, by digest
+        self.outputs: dict[bytes, str] = {}  # files that this side is writing, by digest
 
 
 class Link:
-    """A connection that was let in. `leaving()` is called when the worker says that it goes; `lost(self)` at the end."""
+    """A connection that was let in. It calls `leaving()` when the worker says that it goes, and `lost(self)` at its end."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class Link:
         task.add_done_callback(self._tasks.discard)
 
     async def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
-        """OSError when it is gone."""
+        """Send a message. OSError if the worker is gone."""
         for frame in frames.encode_frames(kind, number, data):
             if self._ended.is_set():
                 raise ConnectionResetError(f"{self.host} is gone")
@@ -106,7 +106,7 @@ class Link:
             await self.send(kind, number)
 
     async def close(self) -> None:
-        """Have all that runs there ended, and the connection closed, before this returns; but not for ever."""
+        """End all that runs there, and close the connection. Waits until both are done, but not for ever."""
         self._closed = True
         await self._send_quietly(FrameKind.BYE, 0)
         with suppress(TimeoutError):
@@ -117,7 +117,7 @@ class Link:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    # What comes
+    # Frames that come in
 
     async def _serve(self) -> None:
         try:
@@ -184,7 +184,7 @@ class Link:
     # Outputs; in a thread, one after the other
 
     def _keep(self, asked: OutstandingAttempt, digest: bytes, part: bytes, last: bool) -> None:
-        """Write a part of a blob aside, and put it into the store once it is whole and its bytes are right."""
+        """Write a part of a blob aside. Put the blob into the store once it is whole and its bytes are right."""
         path = asked.outputs.get(digest)
         if path is None:
             path = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")
@@ -224,8 +224,8 @@ async def _read(reader: asyncio.StreamReader, taken: frozenset[FrameKind]) -> Fr
 
 
 async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a worker whose certificate is the pinned one, and be let in. SetupError where somebody else, or nobody, lets us
-    in there; OSError, TimeoutError when nobody answers.
+    """Connect to a worker that shows the pinned certificate, and be let in. SetupError if the certificate is another one, or the
+    worker does not let us in; OSError, TimeoutError if nobody answers.
     """
     async with asyncio.timeout(CONNECT_S):
         reader, writer = await asyncio.open_connection(host.address, host.port, ssl=_context(), limit=1 << 20)
@@ -249,7 +249,7 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
-    """Have a connection closed when this returns, whatever the other side does."""
+    """Close a connection, whatever the other side does."""
     writer.transport.abort()
     with suppress(OSError, TimeoutError):
         await asyncio.wait_for(writer.wait_closed(), 1.0)
@@ -266,7 +266,7 @@ async def _check(host: Host, writer: asyncio.StreamWriter) -> None:
 
 
 def _context() -> ssl.SSLContext:
-    """Certificates are not looked at here: the one that counts is pinned (`_check`)."""
+    """A context that takes any certificate: `_check` compares it with the pinned one."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.check_hostname = False

@@ -1,4 +1,4 @@
-"""Which workers have what others will read: told by those that made it, and told on with each job that reads it."""
+"""Which workers keep which blobs. A worker tells what it keeps of what it made; each job that reads a blob is told who keeps it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gg.engines.awslambda.parts import Part
 from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, Peer
 
 _MOST_EACH = 2
-"""workers that are named for one blob: when none of them answers, the bucket has it."""
+"""workers that a job is told of for one blob. If none of them answers, the bucket has the blob."""
 
 
 class Holders:
-    """Of one run."""
+    """The holders of one run's blobs."""
 
     def __init__(self) -> None:
         self._by_digest: dict[bytes, list[Peer]] = {}
 
     def learn(self, held: Sequence[Holding]) -> None:
-        """A worker has these."""
+        """Take note of what a worker keeps."""
         for each in held:
             for digest in each.digests:
                 peers = self._by_digest.setdefault(digest, [])
@@ -28,7 +28,7 @@ class Holders:
                     del peers[:-_MOST_EACH]
 
     def of(self, parts: Sequence[Part]) -> tuple[Holding, ...]:
-        """Who has what these read."""
+        """Which workers keep what these parts read."""
         if not self._by_digest:
             return ()
         found: dict[Peer, dict[bytes, None]] = {}

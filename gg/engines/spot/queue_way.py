@@ -1,11 +1,11 @@
-"""The way to workers through queues: requests into one of this run alone, and replies out of another.
+"""The way to workers through queues: a run sends its requests into a queue of its own, and takes replies out of another one.
 
-Workers hear of the run by its calls, in the queue that all of them read (`gg.wire.letters`). So thousands of requests of one run
-are in nobody else's way: each worker takes from the queues of all runs in turn, by their weights.
+The run calls for workers in the queue that all workers read (`gg.wire.letters`). Each worker takes requests from the queues of all
+runs, by their weights, so thousands of requests of one run are in no other run's way.
 
-Who runs a request is not known before it says so, and a request that was sent cannot be taken back: what is cancelled is
-answered here at once, and a reply that comes for it later is nobody's. When nothing is heard at all while requests wait, there
-is no worker: that is told, and others do the work until somebody is heard.
+A run does not know who has a request before that worker says so, and cannot take a sent request back. So a cancelled request is
+answered here at once, and a reply that comes for it later is dropped. If requests wait and no worker says anything for a while, the
+engine counts as gone, and other engines do the work until a worker is heard again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gg.wire.request import Limits
 
 NAME = "spot"
 _DAY_S = 86400.0
-_MOST_BESIDE_HELD = 64 << 10  # bytes of a request beside which there is room for who has what
+_MOST_BESIDE_HELD = 64 << 10  # bytes of a request: a message has room for it and for who keeps its inputs
 _RECEIVERS = 2
 _FLUSH_S = 0.005
 _LOOK_S = 1.0
@@ -64,15 +64,15 @@ class _Asked:
         self.started = False
 
     def start(self) -> None:
-        """Somebody has it, so its clock runs."""
+        """A worker has it: its time limit starts now."""
         if not self.started:
             self.started = True
             self.sent()
 
 
 class QueueWay:
-    """`open_queues` is called in the loop. `fleet`: URL of the queue that workers read. `silence`: seconds in which somebody must
-    be heard. `weight`: see `CallLetter`.
+    """`open_queues` is called in the loop. `fleet`: URL of the queue that workers read. `silence`: seconds in which some worker
+    must say something. `weight`: see `CallLetter`.
     """
 
     carries = 96 << 10
@@ -117,7 +117,7 @@ class QueueWay:
         return Limits(memory=memory, inline=48 << 10, reply=96 << 10)
 
     async def warm(self) -> None:
-        """Have a queue for replies."""
+        """Make the queues of this run."""
         with suppress(GGError):
             await self._have_ready()
 
@@ -136,7 +136,7 @@ class QueueWay:
         id = f"{self._run}-{self._count}"
         self._asked[id] = waiting = _Asked(question.sent)
         if len(self._asked) == 1:
-            self._heard = time.monotonic()  # nobody was asked before
+            self._heard = time.monotonic()  # before this no worker had anything to say
         held = self._holders.of(question.parts) if len(request) <= _MOST_BESIDE_HELD else ()
         self._outbox.append((id, encode_job(JobLetter(id, self._replies, request, held))))
         self._to_send.set()
@@ -183,7 +183,7 @@ class QueueWay:
             await asyncio.sleep(_FLUSH_S)
             self._to_send.clear()
             outbox, self._outbox = self._outbox, []
-            letters = [(id, letter) for id, letter in outbox if id in self._asked]  # others were cancelled meanwhile
+            letters = [(id, letter) for id, letter in outbox if id in self._asked]  # others were cancelled
             try:
                 refused = await queues.send(self._jobs, [letter for _, letter in letters])
                 failures = [Failure(Fault.INFRA, f"SQS does not take it: {why}") if why else None for why in refused]
@@ -197,7 +197,7 @@ class QueueWay:
                     self._end(id, failure)
 
     async def _call(self, queues: Queues) -> None:
-        """Say that there is work, again and again while there is."""
+        """Call for workers, again and again while there is work."""
         while True:
             await self._work.wait()
             await asyncio.sleep(max(self._called + CALL_S - time.monotonic(), 0))
@@ -214,8 +214,8 @@ class QueueWay:
             await asyncio.sleep(_PAUSE_S)
 
     async def _count_taken(self, queues: Queues) -> None:
-        """What is not in the queue any more somebody has taken, the oldest first: whose answer is lost is late from then on, and
-        asked for again.
+        """Find out which requests workers have taken: all that are no longer in the queue, the oldest first. Their time limits
+        start now, so a request whose answer is lost counts as late some time, and is made again.
         """
         while True:
             await asyncio.sleep(_COUNT_S)
@@ -237,7 +237,7 @@ class QueueWay:
                 if found:
                     await queues.delete(self._replies, [message.handle for message in found])
             except GGError:
-                await asyncio.sleep(_PAUSE_S)  # those that were not deleted come again, and are nobody's then
+                await asyncio.sleep(_PAUSE_S)  # letters that were not deleted come again, and are dropped then
 
     def _take(self, message: Message) -> None:
         try:
@@ -281,7 +281,7 @@ class QueueWay:
                 why = f"no worker has taken work from {self._fleet.rpartition('/')[2]} for {self._silence:.0f} s"
                 for id in list(self._asked):
                     self._end(id, Failure(Fault.THROTTLED, why))
-                await asyncio.sleep(0.1)  # they are answered first
+                await asyncio.sleep(0.1)  # the cancelled requests are answered first
                 self._tell(None, None)
 
 

@@ -1,4 +1,4 @@
-"""The spot engine of this user's set-up: the team's store, and a queue that workers read."""
+"""Makes the spot engine from the settings: with the team's store, and a queue that workers read."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _BATCH = 10
 
 
 class SpotEngine(LambdaEngine):
-    """Workers behind a queue. All but the way to them is as for functions of Lambda."""
+    """Workers behind a queue. All but the way to them is the lambda engine's."""
 
 
 def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
-    """SetupError, AccessError when there is no store, or no queue, or no right to it."""
+    """The engine. SetupError, AccessError if there is no store, or no queue, or no right to one of them."""
     need_extra("the spot engine")
     store, workspace = supplies.store, supplies.workspace
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
@@ -50,7 +50,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         )
     if not settings.queue:
         raise SetupError(
-            "the spot engine needs a queue", hint="name that of its workers: queue in gg.toml, or GG_QUEUE"
+            "the spot engine needs a queue", hint="name the queue that its workers read: queue in gg.toml, or GG_QUEUE"
         )
     remote = store.far.remote
     session = AwsSession(remote.where.region)
@@ -82,7 +82,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
 
 
 def split_weight(queue: str) -> tuple[str, float]:
-    """A queue's name or URL, and the weight that stands behind it. UsageError."""
+    """A queue's name or URL, and its weight, which may stand behind `?`. UsageError."""
     name, _, said = queue.partition("?")
     try:
         weight = float(said.removeprefix("weight=")) if said.startswith("weight=") else float(not said)
@@ -96,12 +96,12 @@ def split_weight(queue: str) -> tuple[str, float]:
 
 
 def spot_caps() -> EngineCaps:
-    """What is known of workers behind a queue."""
+    """The capabilities of workers behind a queue."""
     return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, batch=_BATCH, call=_CALL_S)
 
 
 def open_queues(session: AwsSession) -> Queues:
-    """In the loop."""
+    """The client of SQS. Call it in the loop."""
     endpoint = session.endpoint("sqs")
     what = RequestContext(
         what="pass thunks through queues of SQS",
