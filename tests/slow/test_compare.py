@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.e2e.project import Project
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "gg-packages"
 SECONDS = 3600.0
+_PROGRAMS = ("src/frontend/mosh-server", "src/frontend/mosh-client")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2 * SECONDS)]
 
@@ -44,7 +46,7 @@ def _told(mosh: Project, name: str, old: str, new: str) -> list[str]:
 
 
 def test_nothing_is_found_where_nothing_is_planted(mosh: Project) -> None:
-    told = mosh.gg("verify", "src/frontend/mosh-server", "src/frontend/mosh-client").text
+    told = mosh.gg("verify", *_PROGRAMS).text
     assert re.search(r"^\d+ thunks, each run 2 more times: all gave the same bytes$", told, re.MULTILINE)
 
 
@@ -62,3 +64,40 @@ def test_a_body(mosh: Project) -> None:
     for name in ("base64.o", "mosh-server", "mosh-client"):
         at = next(at for at, line in enumerate(told) if f"{name}: changed, for " in line)
         assert "section .text, symbol _Z13base64_decodePKcmPhPm: " in told[at + 1]
+
+
+def _made(mosh: Project) -> dict[str, bytes]:
+    """Objects and programs as they are, by their paths."""
+    files = [*mosh.root.rglob("*.o"), *map(mosh.path, _PROGRAMS)]
+    return {str(path.relative_to(mosh.root)): path.read_bytes() for path in files}
+
+
+def _by_plain_make(mosh: Project, name: str, old: str, new: str) -> tuple[list[str], list[str]]:
+    """What plain make makes again after an edit: what comes out otherwise, and what comes out the same."""
+    aside = mosh.root.with_name("aside")
+    mosh.run("cp", "-a", str(mosh.root), str(aside))
+    before, times = _made(mosh), {name: mosh.path(name).stat().st_mtime_ns for name in _made(mosh)}
+    mosh.write(name, mosh.path(name).read_text().replace(old, new))
+    mosh.make("-j2")
+    again = sorted(name for name, data in _made(mosh).items() if mosh.path(name).stat().st_mtime_ns != times[name])
+    changed = [name for name in again if mosh.path(name).read_bytes() != before[name]]
+    shutil.rmtree(mosh.root)
+    aside.rename(mosh.root)
+    return changed, [name for name in again if name not in changed]
+
+
+def test_a_headers_constant(mosh: Project) -> None:
+    """Told to be changed, or made again in vain, is what plain make makes so; the function that holds the constant is named."""
+    edit = ("src/statesync/completeterminal.h", "ECHO_TIMEOUT = 50;", "ECHO_TIMEOUT = 60;")
+    changed, same = _by_plain_make(mosh, *edit)
+    told = _told(mosh, *edit)
+    assert _named(told, "changed") == changed
+    assert _named(told, "made again in vain") == same
+    at = told.index(f"  src/statesync/completeterminal.o: changed, for {edit[0]}")
+    assert told[at + 1].startswith("    section .text, symbol _ZN8Terminal8Complete12set_echo_ackEm: ")
+
+
+def _named(told: list[str], how: str) -> list[str]:
+    """The objects and programs of which something is told."""
+    found = re.findall(rf"^  (\S+): {how}(?:, for .*)?$", "\n".join(told), re.MULTILINE)
+    return sorted(name for name in found if not name.endswith(".a"))

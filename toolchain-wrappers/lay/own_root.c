@@ -1,9 +1,9 @@
 /* A root that can be written, where nix's sandbox has one that cannot.
  *
- * nix that builds as users of its own makes the sandbox's root for the super-user. In user and mount namespaces of its own a process
- * can have another root: a new directory in the build directory, in which everything of the old root is seen at its place. What is
- * mounted there is mounted here too, and so is /nix; the few other files of a sandbox, as those of /etc, are copied, so that their
- * directories can be written.
+ * nix that builds as users of its own makes the sandbox's root for the super-user, and nix 2.26 lets nobody write /etc. In user and
+ * mount namespaces of its own a process can have another root: a new directory in the build directory, in which everything of the
+ * old root is seen at its place. What is mounted there is mounted here too, and so is /nix; the few other files of a sandbox, as
+ * those of /etc, are copied, so that their directories can be written.
  */
 #define _GNU_SOURCE
 #include "lay.h"
@@ -110,7 +110,7 @@ static void show(const char *from, const char *to)
         if (mkdir(to, 0700) != 0)
             fail("%s", to);
         show_below(from, to);
-        chmod(to, st.st_mode & 07777);
+        chmod(to, (st.st_mode & 07777) | S_IRWXU);
     }
 }
 
@@ -157,7 +157,7 @@ static void enter_namespaces(void)
 void need_own_root(void)
 {
     const char *build = getenv("NIX_BUILD_TOP");
-    if (access("/", W_OK) == 0)
+    if (access("/", W_OK) == 0 && (access("/etc", W_OK) == 0 || errno == ENOENT))
         return;
     errno = ENOENT;
     if (build == NULL)
