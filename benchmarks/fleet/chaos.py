@@ -106,6 +106,7 @@ class Member:
         self.signal(signal.SIGCONT)
         self.signal(signal.SIGKILL)
         self.process.wait()
+        self.proxy.close()
         subprocess.run(["umount", "-l", self.home], check=False)
 
     def signal(self, number: signal.Signals) -> None:

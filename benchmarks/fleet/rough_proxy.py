@@ -23,6 +23,7 @@ class RoughProxy:
         self.done: Counter[str] = Counter()
         self.ports = free_ports(2)
         self._loop = asyncio.new_event_loop()
+        self._serving: set[asyncio.Task[None] | None] = set()
         ready = threading.Event()
         ends = [(urlsplit(each).hostname, urlsplit(each).port) for each in (sqs, s3)]
 
@@ -35,14 +36,25 @@ class RoughProxy:
         def run() -> None:
             self._loop.run_until_complete(begin())
             self._loop.run_forever()
+            for task in asyncio.all_tasks(self._loop):
+                task.cancel()
+            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.close()
 
-        threading.Thread(target=run, daemon=True).start()
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
         ready.wait(10)
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, host: str, port: int, queues: bool
     ) -> None:
         there: asyncio.StreamWriter | None = None
+        task = asyncio.current_task()
+        self._serving.add(task)  # the loop itself keeps no task alive
         try:
             back, there = await asyncio.open_connection(host, port)
             while True:
@@ -55,6 +67,7 @@ class RoughProxy:
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
             pass
         finally:
+            self._serving.discard(task)
             for each in (writer, there):
                 if each is not None:
                     each.close()

@@ -12,6 +12,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--engine",
         choices=far.NAMES,
         default="local",
-        help="on loopback, with no fallback. lambda: 100 wide; reapi: buildbox-casd; buildgrid: BuildGrid",
+        help="on this machine, with no fallback. lambda: 100 wide; spot, remote: four workers in network namespaces; "
+        "reapi: buildbox-casd; buildgrid: BuildGrid",
     )
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "gg-packages")
     parser.add_argument("--gg-prefix", type=Path, help="directory of gg-infer and gg-force (default: from PATH)")
@@ -104,6 +106,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     chosen = _chosen(args, known)
     state.keep_below(args.cache)
+    _prepare(args, chosen)
     with far.engine(args.engine, args.cache) as environment:
         setting = stages.Setting(
             cache=args.cache.absolute(),
@@ -119,13 +122,20 @@ def main(argv: list[str] | None = None) -> int:
             return 2
 
 
+def _prepare(args: argparse.Namespace, chosen: list[recipe.Recipe]) -> None:
+    """All that needs the archive, since the hosts of an engine may not reach it. What cannot be had is told with its package."""
+    if not args.no_install_dependencies:
+        sources.install_dependencies(sources.missing_dependencies(chosen))
+    for one in chosen:
+        with suppress(sources.SourceError):
+            sources.fetch(args.cache.absolute(), one)
+
+
 def _run(args: argparse.Namespace, chosen: list[recipe.Recipe], setting: stages.Setting) -> int:
     """Build them all; the exit status. A package whose sources cannot be had is told, and the others are built."""
     about = machine()
     results: list[stages.Result] = []
     lacking = False
-    if not args.no_install_dependencies:
-        sources.install_dependencies(sources.missing_dependencies(chosen))
     for job in _jobs(args, chosen, setting):
         try:
             results.append(job())

@@ -11,7 +11,7 @@ from pathlib import Path
 Environment = Callable[[str], dict[str, str]]
 """What gg-force is told for a package: the engine, and an empty store of that package's own."""
 
-NAMES = ("local", "lambda", "reapi", "buildgrid")
+NAMES = ("local", "lambda", "spot", "remote", "reapi", "buildgrid")
 WIDTH = "100"
 SLOTS = 4
 
@@ -19,25 +19,28 @@ SLOTS = 4
 @dataclass(frozen=True, slots=True)
 class Far:
     """An engine elsewhere. `actions`: how many commands it has really run so far, where it has results of its own and gg cannot
-    know that.
+    know that. `remembers`: another checkout gets what was made, by a store or by the engine.
     """
 
     environment: Environment
     actions: Callable[[], int] | None = None
+    remembers: bool = True
 
 
 @contextmanager
 def engine(name: str, cache: Path) -> Iterator[Far | None]:
-    """None for the local engine. For `lambda`: S3 and Lambda on loopback (tests/aws), with the worker deployed there, results
-    signed and shared. For `reapi`: buildbox-casd; for `buildgrid`: BuildGrid, installed below `cache`. Of these a second checkout
-    has nothing but the cluster's action cache.
+    """None for the local engine. For `lambda`: S3 and Lambda on loopback (tests/servers), with the worker deployed there, results
+    signed and shared. For `spot` and `remote`: four workers on hosts of their own, which need root; `spot` with SQS and S3 on
+    another one, results signed and shared. For `reapi`: buildbox-casd; for `buildgrid`: BuildGrid, installed below `cache`. Of
+    these two a second checkout has nothing but the cluster's action cache.
 
     What cannot run there is to fail, so that nothing is done here unseen.
     """
     if name == "local":
         yield None
         return
-    with _buildgrid(cache) if name == "buildgrid" else _casd() if name == "reapi" else _functions() as far:
+    open_it = {"lambda": _functions, "spot": _queued, "remote": _listening, "reapi": _casd}.get(name)
+    with open_it() if open_it else _buildgrid(cache) as far:
         yield far
 
 
@@ -55,6 +58,25 @@ def _functions() -> Iterator[Far]:
             return {**here.at(package).environment(), **told}
 
         yield Far(environment)
+
+
+@contextmanager
+def _queued() -> Iterator[Far]:
+    from tests.servers.s3 import secret_key
+    from tests.support.fleets import queued
+
+    signed = {"GG_FALLBACK": "never", "GG_KEY": secret_key("benchmark").text}
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as homes, queued(Path(homes)) as told:
+        store, question, options = told["GG_STORAGE_URI"].partition("?")
+        yield Far(lambda package: {**told, **signed, "GG_STORAGE_URI": f"{store}/{package}{question}{options}"})
+
+
+@contextmanager
+def _listening() -> Iterator[Far]:
+    from tests.support.fleets import listening
+
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as homes, listening(Path(homes)) as told:
+        yield Far(lambda package: {**told, "GG_FALLBACK": "never"}, remembers=False)
 
 
 @contextmanager

@@ -31,7 +31,8 @@ _PROGRAMS = (tree.Kind.OBJECT, tree.Kind.ARCHIVE, tree.Kind.EXECUTABLE, tree.Kin
 class Setting:
     """What is common to all packages of a run. `gg` is the directory of `gg-infer` and `gg-force`.
 
-    `far` is for an engine elsewhere: then each package is forced once more in another checkout, where nothing may run.
+    `far` is for an engine elsewhere: where it remembers, each package is forced once more in another checkout, and nothing may
+    run.
     """
 
     cache: Path
@@ -185,8 +186,8 @@ class Package:
         found = summary.read(gg, self.directory)
         ran = found.ran if before is None else (self._actions() or 0) - before
         had = found.cached if before is None else (found.cached or 0) + (found.ran or 0)
-        if ran != 0 or had != self.result.thunks:
-            self.result.failures.append(f"another checkout ran {ran} of {self.result.thunks} thunks, and has {had}")
+        if ran != 0 or had != self.result.waiting:  # what was forced when recorded is this machine's alone
+            self.result.failures.append(f"another checkout ran {ran} of {self.result.waiting} thunks, and has {had}")
         made = tree.changed(unpacked, tree.snapshot(self.directory))
         programs = [{p: leaf for p, leaf in files.items() if leaf.kind in _PROGRAMS} for files in (first.files, made)]
         self.result.failures += [f"another checkout, {line}" for line in tree.compare(*programs).lines()]
@@ -295,6 +296,6 @@ def side_by_side(recipe: Recipe, setting: Setting) -> Result:
         else:
             made = package.through_gg(setting.gg, wanted.again)
             _compare(package, wanted, made)
-            if setting.far and not package.result.failures:
+            if setting.far and setting.far.remembers and not package.result.failures:
                 package.in_another_checkout(setting.gg, made)
     return package.result

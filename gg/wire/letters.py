@@ -1,11 +1,14 @@
-"""What coordinators and workers write to each other through queues: JSON texts. Version 1.
+"""What coordinators and workers write to each other through queues: JSON texts. Version 2.
 
-  call     {"v": 1, "build": HEX, "call": NUMBER, "weight": NUMBER}
-  job      {"v": 1, "id": TEXT, "reply": URL of a queue, "request": base64 of a request (`gg.wire.request`),
+  call     {"v": 2, "build": HEX, "call": NUMBER, "weight": NUMBER}
+  job      {"v": 2, "id": TEXT, "reply": URL of a queue, "request": BODY of a request (`gg.wire.request`),
             "held": [[ADDRESS, TOKEN, base64 of digests], ...]}
-  answer   {"v": 1, "id": TEXT, "worker": TEXT, "what": "reply", "data": base64 of a reply (`gg.wire.reply`),
+  answer   {"v": 2, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
             "held": [[ADDRESS, TOKEN, base64 of digests]]}
-           {"v": 1, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+           {"v": 2, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+
+A BODY is base64 of the bytes, or ["zstd", base64 of one frame]; or, where the letter would be too big for a message, ["blob",
+base64 of a digest, size, and five texts: where the store is that has the bytes as a blob (`gg.wire.request.BucketLocation`)].
 
 A call lies in the queue that all workers of a fleet read, and none of them takes it away: it says that a build has work, in a
 queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. Jobs are in
@@ -29,11 +32,15 @@ from typing import NamedTuple
 from gg.core.columns import split_digests
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
+from gg.wire.compressed import decompress
 from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, parse_peer
+from gg.wire.request import MOST_CARRIED, BucketLocation
 
 MOST = 256 << 10  # bytes of a letter
-MOST_REQUEST = 180 << 10  # bytes of a request that fits into one
-MOST_REPLY = 180 << 10
+MOST_BODY = 64 << 20  # bytes of a request or a reply
+_VERSION = 2
+_WORTH_PACKING = 4 << 10  # bytes
+_LEVEL = 3  # of zstd
 _MOST_ID = 200
 CALL_S = 15.0  # between two calls of a build
 _MOST_WEIGHT = 8.0
@@ -49,12 +56,20 @@ class CallLetter(NamedTuple):
     weight: float = 1.0
 
 
+class StoredBody(NamedTuple):
+    """Bytes that are too many for a message, and are a blob of a store instead."""
+
+    digest: bytes
+    size: int
+    place: BucketLocation
+
+
 class JobLetter(NamedTuple):
     """`reply`: the queue where the answer is waited for. `held`: who has what it reads."""
 
     id: str
     reply: str
-    request: bytes
+    request: bytes | StoredBody
     held: tuple[Holding, ...] = ()
 
 
@@ -64,8 +79,13 @@ class AnswerLetter(NamedTuple):
     id: str
     worker: str
     what: str
-    data: bytes = b""
+    data: bytes | StoredBody = b""
     held: tuple[Holding, ...] = ()
+
+
+def fits(letter: str) -> bool:
+    """Whether a message has room for an encoded letter."""
+    return len(letter) <= MOST
 
 
 def build_queue(jobs: str, build: str) -> str:
@@ -74,7 +94,7 @@ def build_queue(jobs: str, build: str) -> str:
 
 
 def encode_call(call: CallLetter) -> str:
-    return json.dumps({"v": 1, "build": call.build, "call": call.number, "weight": call.weight})
+    return json.dumps({"v": _VERSION, "build": call.build, "call": call.number, "weight": call.weight})
 
 
 def decode_call(text: str) -> CallLetter:
@@ -89,20 +109,20 @@ def decode_call(text: str) -> CallLetter:
 
 
 def encode_job(job: JobLetter) -> str:
-    letter = {"v": 1, "id": job.id, "reply": job.reply, "request": base64.b64encode(job.request).decode()}
+    letter = {"v": _VERSION, "id": job.id, "reply": job.reply, "request": _body_columns(job.request)}
     return json.dumps(letter | _held_columns(job.held))
 
 
 def decode_job(text: str) -> JobLetter:
     """FormatError."""
     found = _decoded(text)
-    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _octets(found, "request"), _held(found))
+    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _body(found, "request"), _held(found))
 
 
 def encode_answer(answer: AnswerLetter) -> str:
-    letter = {"v": 1, "id": answer.id, "worker": answer.worker, "what": answer.what}
+    letter: dict[str, object] = {"v": _VERSION, "id": answer.id, "worker": answer.worker, "what": answer.what}
     if answer.what == "reply":
-        letter["data"] = base64.b64encode(answer.data).decode()
+        letter["data"] = _body_columns(answer.data)
     return json.dumps(letter | _held_columns(answer.held))
 
 
@@ -112,8 +132,32 @@ def decode_answer(text: str) -> AnswerLetter:
     what = _text(found, "what")
     if what not in _WHAT:
         raise _damaged()
-    data = _octets(found, "data") if what == "reply" else b""
+    data = _body(found, "data") if what == "reply" else b""
     return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found))
+
+
+def _body_columns(body: bytes | StoredBody) -> object:
+    if isinstance(body, StoredBody):
+        return ["blob", base64.b64encode(body.digest).decode(), body.size, *body.place]
+    if _WORTH_PACKING <= len(body) <= MOST_CARRIED:
+        from zstandard import ZstdCompressor
+
+        packed = ZstdCompressor(level=_LEVEL).compress(body)
+        if len(packed) < len(body):
+            return ["zstd", base64.b64encode(packed).decode()]
+    return base64.b64encode(body).decode()
+
+
+def _body(found: dict[str, object], name: str) -> bytes | StoredBody:
+    match found.get(name):
+        case ["zstd", text]:
+            return decompress(_octets({name: text}, name), MOST_CARRIED)
+        case ["blob", text, int(size), str(a), str(b), str(c), str(d), str(e)] if 0 <= size <= MOST_BODY:
+            digest = _octets({name: text}, name)
+            if len(digest) == DIGEST_SIZE:
+                return StoredBody(digest, int(size), BucketLocation(a, b, c, d, e))
+            raise _damaged()
+    return _octets(found, name)
 
 
 def _held_columns(held: Sequence[Holding]) -> dict[str, list[list[str]]]:
@@ -141,7 +185,7 @@ def _decoded(text: str) -> dict[str, object]:
         found = json.loads(text) if len(text) <= MOST else None
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or found.get("v") != 1:
+    if not isinstance(found, dict) or found.get("v") != _VERSION:
         raise _damaged()
     return found
 

@@ -20,10 +20,19 @@ from contextlib import suppress
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.errors import FormatError, GGError
 from gg.schedule.events import Fault
-from gg.wire.letters import MOST_REPLY, AnswerLetter, JobLetter, build_queue, decode_call, decode_job
+from gg.wire.letters import (
+    AnswerLetter,
+    JobLetter,
+    StoredBody,
+    build_queue,
+    decode_call,
+    decode_job,
+    encode_answer,
+    fits,
+)
 from gg.wire.peers import MOST_HELD, Holding
 from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encode_reply, outputs_of
-from gg.wire.request import Request, decode_request
+from gg.wire.request import BucketLocation, Request, decode_request
 from gg.worker.heard_builds import Build, Builds
 from gg.worker.job_answers import PAUSES_S, JobAnswers
 from gg.worker.s3_relay import S3Relay, SharedObjects
@@ -53,12 +62,14 @@ class _Source:
 class _Taken:
     """A job that has come and has no answer yet."""
 
-    __slots__ = ("handle", "job", "since", "source")
+    __slots__ = ("handle", "job", "reading", "request", "since", "source")
 
     def __init__(self, message: Message, job: JobLetter, source: _Source) -> None:
         self.handle = message.handle
         self.job = job
         self.source = source
+        self.request = b""  # once it is known
+        self.reading: asyncio.Task[None] | None = None
         self.since = 0.0  # when it began; 0.0 while it waits
 
 
@@ -200,10 +211,8 @@ class QueueWorker:
             return
         try:
             job = decode_job(message.body)
-            request = decode_request(job.request)
         except FormatError as error:
-            self._say(f"a message that is no job is deleted: {error.what}")
-            source.outbox.finish_with(message.handle)
+            self._forget(message, source, f"a message that is no job is deleted: {error.what}")
             return
         known = self._taken.get(job.id)
         if known is not None:  # the job was delivered twice; the newer handle counts
@@ -211,46 +220,87 @@ class QueueWorker:
             return
         self._taken[job.id] = taken = _Taken(message, job, source)
         source.build.held += 1
+        if isinstance(job.request, StoredBody):
+            taken.reading = self._loop.create_task(self._read(taken, job.request, message))
+        else:
+            self._begin(taken, job.request, message)
+
+    async def _read(self, taken: _Taken, body: StoredBody, message: Message) -> None:
+        """Begin a job whose request is in the store."""
+        try:
+            request = await self._loop.run_in_executor(None, self._bucket.read_body, body)
+        except OSError as error:
+            self._say(f"cannot read a request: {error}")
+            request = None
+        if request is None:
+            self._done(taken.job.id, None)
+        else:
+            self._begin(taken, request, message)
+
+    def _begin(self, taken: _Taken, encoded: bytes, message: Message) -> None:
+        """Run a job, unless workers have died of it."""
+        try:
+            request = decode_request(encoded)
+        except FormatError as error:
+            del self._taken[taken.job.id]
+            taken.source.build.held -= 1
+            self._forget(message, taken.source, f"a message that is no job is deleted: {error.what}")
+            return
+        taken.request = encoded
         if message.received > _MOST_RECEIVED:
-            self._done(job.id, self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", job, request))
+            self._done(taken.job.id, self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", encoded))
         else:
             self._submit(taken, request, alone=message.received > 1)
+
+    def _forget(self, message: Message, source: _Source, why: str) -> None:
+        self._say(why)
+        source.outbox.finish_with(message.handle)
 
     def _submit(self, taken: _Taken, request: Request, *, alone: bool) -> None:
         def started() -> None:
             self._loop.call_soon_threadsafe(self._started, taken)
 
         def done(reply: bytes | None) -> None:
-            held = self._kept(taken.job, relay, reply) if reply is not None else ()
-            self._loop.call_soon_threadsafe(self._done, taken.job.id, reply, held)
+            held = self._kept(taken.request, relay, reply) if reply is not None else ()
+            sent = self._sendable(taken, request.place, reply, held) if reply is not None else None
+            self._loop.call_soon_threadsafe(self._done, taken.job.id, sent, held)
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
         relay = self._bucket.relay(request.place, request.packs, taken.job.held)
         number = next(self._numbers)
-        self._slots.submit(
-            SlotRequest(build.name, number, taken.job.request, memory, relay, started, done, build.weight)
-        )
+        self._slots.submit(SlotRequest(build.name, number, taken.request, memory, relay, started, done, build.weight))
 
-    def _kept(self, job: JobLetter, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
+    def _sendable(
+        self, taken: _Taken, place: BucketLocation, reply: bytes, held: tuple[Holding, ...]
+    ) -> bytes | StoredBody:
+        """A reply, which goes by the store if a message has no room for it. For the thread of a slot."""
+        if fits(encode_answer(AnswerLetter(taken.job.id, self._name, "reply", reply, held))):
+            return reply
+        try:
+            return self._bucket.store_body(place, reply)
+        except OSError as error:
+            return self._refused(Fault.INFRA, f"its answer cannot be stored: {error}", taken.request)
+
+    def _kept(self, request: bytes, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
         """Keep a reply's outputs for other workers. Returns which are kept. For the thread of a slot."""
         if self._bucket.server is None:
             return ()
         digests = list(relay.put)
         with suppress(FormatError):
-            digests += self._bucket.keep(outputs_of(decode_reply(reply, asked(job.request))).values())
+            digests += self._bucket.keep(outputs_of(decode_reply(reply, asked(request))).values())
         return (Holding(self._bucket.server.peer, tuple(digests[:MOST_HELD])),) if digests else ()
 
-    def _refused(self, fault: Fault, why: str, job: JobLetter, request: Request) -> bytes:
-        results = tuple([Refused(fault, why)] * len(request.tasks))
-        return encode_reply(Reply(WorkerInfo(self._version, self._name), results), job.request)
+    def _refused(self, fault: Fault, why: str, request: bytes) -> bytes:
+        results = tuple([Refused(fault, why)] * len(decode_request(request).tasks))
+        return encode_reply(Reply(WorkerInfo(self._version, self._name), results), request)
 
     def _started(self, taken: _Taken) -> None:
         taken.since = time.monotonic()
         taken.source.build.running += 1
         self._look_again()
 
-    def _done(self, id: str, reply: bytes | None, held: tuple[Holding, ...] = ()) -> None:
+    def _done(self, id: str, reply: bytes | StoredBody | None, held: tuple[Holding, ...] = ()) -> None:
         taken = self._taken.pop(id, None)
         if taken is None:
             return
@@ -261,9 +311,6 @@ class QueueWorker:
             build.took(time.monotonic() - taken.since)
         self._look_again()
         self.served += reply is not None
-        if reply is not None and len(reply) > MOST_REPLY:
-            request = decode_request(taken.job.request)
-            reply = self._refused(Fault.TOO_BIG, "what it printed is too big for a message", taken.job, request)
         what = "back" if reply is None else "reply"
         source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, what, reply or b"", held))
         source.outbox.finish_with(taken.handle)

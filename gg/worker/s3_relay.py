@@ -13,8 +13,10 @@ from functools import partial
 from gg.aws.sign import Credentials
 from gg.core.ids import BlobId
 from gg.host.trees import hash_file
+from gg.share.s3.pack import blob_name
 from gg.store.base import Key, Kind, blob_key
 from gg.wire import frames
+from gg.wire.letters import StoredBody
 from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
@@ -47,6 +49,17 @@ class SharedObjects:
     def relay(self, place: BucketLocation, packs: tuple[PackReference, ...], held: Sequence[Holding] = ()) -> S3Relay:
         """The relay for one request. `held`: which workers have which of its inputs."""
         return S3Relay(self, self._s3.connect(place, packs), held)
+
+    def read_body(self, body: StoredBody) -> bytes | None:
+        """A body that was too big for its message; None if the store has no such bytes. OSError."""
+        data = self._s3.get(body.place, blob_name(body.digest), most=body.size)
+        return data if data is not None and BlobId.of(data).digest == body.digest else None
+
+    def store_body(self, place: BucketLocation, data: bytes) -> StoredBody:
+        """Put a body that is too big for a message into the store. OSError."""
+        blob = BlobId.of(data)
+        self._s3.put(place, blob_name(blob.digest), data)
+        return StoredBody(blob.digest, blob.size, place)
 
     def keep(self, outputs: Iterable[bytes]) -> list[bytes]:
         """Keep these blobs for other workers, too. Returns their digests."""

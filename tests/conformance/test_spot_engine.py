@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import queue
 import threading
 import time
@@ -13,8 +15,9 @@ import pytest
 from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
-from gg.wire.letters import AnswerLetter, JobLetter, decode_answer, decode_job, encode_answer, encode_job
+from gg.wire.letters import AnswerLetter, JobLetter, StoredBody, decode_answer, decode_job, encode_answer, encode_job
 from gg.wire.peers import Holding, Peer
+from gg.wire.request import MOST_CARRIED, BucketLocation
 from gg.worker import slots
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -169,6 +172,51 @@ def test_an_answer_that_is_lost_does_not_stop_the_clock(spot: SpotSubject) -> No
         engine.close()
 
 
+def test_what_no_message_has_room_for_goes_by_the_store(spot: SpotSubject) -> None:
+    """A request and what a command printed, both too big even when they are compressed."""
+    said = os.urandom(300_000).hex()
+    engine = spot.engine(1)
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.say("out", 3, said, ""))
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert (result.fault, result.status, result.stdout) == (Fault.TOOL, 3, said.encode())
+        assert len(spot.bodies.kept) == 2
+        spot.bodies.kept.clear()
+        answers.submit(2, spot.say("other", 3, "ab" * 300_000, ""))
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert result.stdout == b"ab" * 300_000
+        assert not spot.bodies.kept
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_a_body_that_the_store_has_lost(lost: int, spot: SpotSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a request, or of a reply: the attempt counts as one that did not take place."""
+    keep, kept = spot.bodies.keep, []
+
+    def keep_some(data: bytes) -> StoredBody:
+        kept.append(data)
+        body = keep(data)
+        if len(kept) == lost + 1:
+            del spot.bodies.kept[body.digest]
+        return body
+
+    monkeypatch.setattr(spot.bodies, "keep", keep_some)
+    engine = spot.engine(1)
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.say("out", 3, os.urandom(300_000).hex(), ""))
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert result.fault is (Fault.INFRA if lost else Fault.CANCELLED)
+    finally:
+        engine.close()
+
+
 def test_many_jobs_of_one_build_are_in_nobodys_way(spot: SpotSubject) -> None:
     """Of two builds on one slot the second, which comes when the first has queued many, has every other turn."""
     engines = [spot.engine_alone(100) for _ in range(2)]
@@ -210,12 +258,30 @@ def test_letters() -> None:
     assert decode_answer(encode_answer(made)) == made
     for answer in (AnswerLetter("a-1", "w", "reply", b"\xff"), AnswerLetter("a-1", "w", "started")):
         assert decode_answer(encode_answer(answer)) == answer
-    wrong = ["", "null", "{}", "[" * 5000, '{"v":1,"id":"","reply":"x","request":""}', '{"v":1,"id":"a"}']
-    start = '{"v":1,"id":"a","reply":"x","worker":"w","what":"started","request":"","held":'
+    stored = StoredBody(b"\1" * 32, 1 << 20, BucketLocation("http://here", "bucket", "p/", "eu-west-1", "123"))
+    for body in (b"ab" * 10_000, os.urandom(10_000), stored):
+        assert decode_job(encode_job(job._replace(request=body))).request == body
+        assert decode_answer(encode_answer(made._replace(data=body))).data == body
+    assert len(encode_job(job._replace(request=b"ab" * 10_000))) < 1000
+    wrong = ["", "null", "{}", "[" * 5000, '{"v":2,"id":"","reply":"x","request":""}', '{"v":2,"id":"a"}']
+    start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"started","request":"","held":'
     wrong += [start + end for end in ("1}", "[1]}", '[["10.0.0.5:1"]]}', '[["10.0.0.5:1","tttttttttttttttt","AAAA"]]}')]
     wrong += [start + '[["169.254.169.254:80","tttttttttttttttt",""]]}']
-    wrong += ['{"v":1,"id":"a","worker":"w","what":"other"}', '{"v":1,"id":"a","worker":"w","what":"reply","data":"*"}']
+    wrong += ['{"v":2,"id":"a","worker":"w","what":"other"}', '{"v":2,"id":"a","worker":"w","what":"reply","data":"*"}']
+    start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"reply",'
+    bodies = ["[]", '["zstd","AAAA"]', '["zstd",1]', f'["zstd","{_bomb()}"]', '["blob","AAAA",1,"","","","",""]', "1"]
+    digest = base64.b64encode(bytes(32)).decode()
+    bodies += [f'["blob","{digest}",{size},"","","","",""]' for size in ("-1", "1e9", "99999999999", '"1"')]
+    bodies += [f'["blob","{digest}",1,"","","",""]', f'["blob","{digest}",1,"","","","",1]']
+    wrong += [start + f'"request":{body},"data":{body}}}' for body in bodies]
     for text in wrong:
         for decode in (decode_job, decode_answer):
             with pytest.raises(FormatError):
                 decode(text)
+
+
+def _bomb() -> str:
+    """Of a few kB, with more in it than a body may have."""
+    from zstandard import ZstdCompressor
+
+    return base64.b64encode(ZstdCompressor().compress(bytes(MOST_CARRIED + 1))).decode()

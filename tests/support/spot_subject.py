@@ -28,7 +28,7 @@ from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
 from tests.conformance.engine_suite import PretendedCommands
-from tests.support.no_bucket import NoBucket
+from tests.support.no_bucket import Bodies, NoBucket
 from tests.support.remote_subject import MEMORY, FakeHandler
 from tests.support.thunks import Graph
 
@@ -38,13 +38,13 @@ REGION = "us-east-1"
 class ReadingWorker:
     """A worker that reads a queue, in this process."""
 
-    def __init__(self, where: Path, port: int, url: str, cpus: int) -> None:
+    def __init__(self, where: Path, port: int, url: str, cpus: int, bodies: Bodies) -> None:
         self.slots = Slots(str(where), cpus=cpus, memory=MEMORY, make=FakeHandler)
         self.said: list[str] = []
         self.loop = LoopThread("worker")
 
         async def start() -> QueueWorker:
-            bucket = cast("SharedObjects", NoBucket())
+            bucket = cast("SharedObjects", NoBucket(bodies))
             worker = QueueWorker(self.slots, queues(port), url, bucket, "fake", "0", self.said.append)
             worker.start()
             return worker
@@ -77,6 +77,7 @@ class SpotSubject(PretendedCommands):
         self.files = FileDB(None)
         self.port = port
         self.silence = 120.0
+        self.bodies = Bodies()
         self.workers: list[ReadingWorker] = []
         self.loop = LoopThread("subject")
         self.queues = self.loop.run(self._queues())
@@ -86,7 +87,7 @@ class SpotSubject(PretendedCommands):
         return queues(self.port)
 
     def worker(self, cpus: int) -> ReadingWorker:
-        worker = ReadingWorker(self.where / f"worker{len(self.workers)}", self.port, self.url, cpus)
+        worker = ReadingWorker(self.where / f"worker{len(self.workers)}", self.port, self.url, cpus, self.bodies)
         self.workers.append(worker)
         return worker
 
@@ -107,7 +108,15 @@ class SpotSubject(PretendedCommands):
     def engine_alone(self, slots: int = 2) -> LambdaEngine:
         meter = Meter(prices(REGION))
         port = self.port
-        way = QueueWay(lambda: queues(port), self.url, meter, slots=slots, memory=MEMORY, silence=self.silence)
+        way = QueueWay(
+            lambda: queues(port),
+            self.url,
+            meter,
+            slots=slots,
+            memory=MEMORY,
+            silence=self.silence,
+            bodies=self.bodies,
+        )
         return SpotEngine(
             way,
             store=self.store,

@@ -15,6 +15,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Protocol
 
 from gg.aws.failures import Passing
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
@@ -28,21 +29,21 @@ from gg.errors import FormatError, GGError, SetupError
 from gg.schedule.events import Fault
 from gg.wire.letters import (
     CALL_S,
-    MOST_REQUEST,
     AnswerLetter,
     CallLetter,
     JobLetter,
+    StoredBody,
     build_queue,
     decode_answer,
     encode_call,
     encode_job,
+    fits,
 )
 from gg.wire.reply import Reply, asked
 from gg.wire.request import Limits
 
 NAME = "spot"
 _DAY_S = 86400.0
-_MOST_BESIDE_HELD = 64 << 10  # bytes of a request: a message has room for it and for who keeps its inputs
 _RECEIVERS = 2
 _FLUSH_S = 0.005
 _LOOK_S = 1.0
@@ -50,6 +51,16 @@ _PAUSE_S = 1.0
 _COUNT_S = 5.0
 _JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
+
+
+class Bodies(Protocol):
+    """Where requests and replies go that are too big for a message: the store that the workers use too. GGError."""
+
+    async def put(self, data: bytes) -> StoredBody: ...
+
+    async def get(self, body: StoredBody) -> bytes | None:
+        """None if the store has no such bytes."""
+        ...
 
 
 class _Asked:
@@ -86,6 +97,7 @@ class QueueWay:
         slots: int,
         memory: int,
         silence: float,
+        bodies: Bodies,
         weight: float = 1.0,
     ) -> None:
         self.name = NAME
@@ -96,6 +108,8 @@ class QueueWay:
         self._weight = weight
         self._slots = slots
         self._silence = silence
+        self._bodies = bodies
+        self._reading: set[asyncio.Task[None]] = set()
         self._queues: Queues | None = None
         self._jobs = self._replies = ""
         self._calls = 0
@@ -125,30 +139,37 @@ class QueueWay:
         self._tell = tell
 
     async def ask(self, question: Question) -> Reply | Failure:
-        request = question.request
-        if len(request) > MOST_REQUEST:
-            return Failure(Fault.TOO_BIG, f"its request of {len(request)} bytes is too big for a message")
-        try:
-            await self._have_ready()
-        except Passing as error:
-            return Failure(Fault.INFRA, str(error))
         self._count += 1
         id = f"{self._run}-{self._count}"
+        try:
+            await self._have_ready()
+            letter = await self._letter(id, question)
+        except Passing as error:
+            return Failure(Fault.INFRA, str(error))
         self._asked[id] = waiting = _Asked(question.sent)
         if len(self._asked) == 1:
             self._heard = time.monotonic()  # before this no worker had anything to say
-        held = self._holders.of(question.parts) if len(request) <= _MOST_BESIDE_HELD else ()
-        self._outbox.append((id, encode_job(JobLetter(id, self._replies, request, held))))
+        self._outbox.append((id, letter))
         self._to_send.set()
         self._work.set()
         try:
             reply = await waiting.reply
         finally:
             del self._asked[id]
-        return reply if isinstance(reply, Failure) else judged(reply, asked(request), _old_workers())
+        return reply if isinstance(reply, Failure) else judged(reply, asked(question.request), _old_workers())
+
+    async def _letter(self, id: str, question: Question) -> str:
+        """A request as a message has room for it: with who keeps its inputs, or without, or by the store."""
+        job = JobLetter(id, self._replies, question.request, self._holders.of(question.parts))
+        letter = encode_job(job)
+        if not fits(letter):
+            letter = encode_job(job._replace(held=()))
+        if not fits(letter):
+            letter = encode_job(job._replace(request=await self._bodies.put(question.request), held=()))
+        return letter
 
     async def close(self) -> None:
-        for task in [*self._tasks, *([self._ready] if self._ready else [])]:
+        for task in [*self._tasks, *self._reading, *([self._ready] if self._ready else [])]:
             task.cancel()
         if self._queues is not None:
             for url in (self._jobs, self._replies):
@@ -256,9 +277,25 @@ class QueueWay:
             self._end(
                 answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")
             )
+        elif isinstance(answer.data, StoredBody):
+            self._holders.learn(answer.held)
+            task = asyncio.get_running_loop().create_task(self._read(answer.id, answer.data))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
         elif not waiting.reply.done():
             self._holders.learn(answer.held)
             waiting.reply.set_result(answer.data)
+
+    async def _read(self, id: str, body: StoredBody) -> None:
+        """Take a reply out of the store."""
+        try:
+            data = await self._bodies.get(body)
+            why = "the store does not have it"
+        except GGError as error:
+            data, why = None, str(error)
+        waiting = self._asked.get(id)
+        if waiting is not None and not waiting.reply.done():
+            waiting.reply.set_result(Failure(Fault.INFRA, f"its reply cannot be read: {why}") if data is None else data)
 
     def _end(self, id: str, failure: Failure) -> None:
         waiting = self._asked.get(id)

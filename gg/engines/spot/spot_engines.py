@@ -17,6 +17,7 @@ from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.engines.spot.queue_way import QueueWay
+from gg.engines.spot.stored_bodies import StoredBodies
 from gg.errors import SetupError, UsageError
 from gg.schedule.events import EngineCaps
 from gg.share.s3.store import S3Store
@@ -57,6 +58,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     session.renew()
     width = settings.jobs or _WIDTH
     queue, weight = split_weight(settings.queue)
+    shipping = S3Shipping(remote, store.near, workspace.root)
     way = QueueWay(
         partial(open_queues, session),
         _find(session, queue),
@@ -64,6 +66,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         slots=width,
         memory=_MEMORY,
         silence=settings.silence,
+        bodies=StoredBodies(remote, shipping.place),
         weight=weight,
     )
     return SpotEngine(
@@ -71,7 +74,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         store=store.near,
         groups=supplies.groups,
         files=supplies.files,
-        remote=S3Shipping(remote, store.near, workspace.root),
+        remote=shipping,
         slots=width,
         renaming=supplies.renaming,
         granted=granted_in(workspace.root, settings),
