@@ -25,7 +25,6 @@ from pathlib import Path
 
 from benchmarks.machine import machine
 from gg.aws.http import Client, Endpoint
-from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.core.codec import decode_thunk
 from gg.core.ids import BlobId
@@ -37,6 +36,7 @@ from gg.store.directory import DirectoryStore
 from tests.commands.batch import programs
 from tests.servers.s3 import place_on, secret_key
 from tests.servers.seaweed import seaweed
+from tests.support.fixed_keys import FixedKeys
 
 _ANSWER = """
 import asyncio

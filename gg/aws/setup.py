@@ -170,16 +170,3 @@ class AwsSession:
                 self._boto = None
                 raise errors.from_botocore(error) from error
         return self._boto
-
-
-class FixedKeys:
-    """A `KeySource` of credentials that do not change."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def current(self) -> Credentials:
-        return self._credentials
-
-    def renew(self) -> Credentials:
-        return self._credentials

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from gg.aws.http import Client, Endpoint, NoAnswer, Response
-from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.aws.trouble import Cause
 from tests.servers.server import Answer, Seen, Server
+from tests.support.fixed_keys import FixedKeys
 
 KEYS = FixedKeys(Credentials("AKID", "secret"))
 SCOPE = Scope("eu-west-1", "s3")

@@ -10,7 +10,7 @@ import pytest
 
 from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
-from gg.aws.setup import AwsSession, FixedKeys
+from gg.aws.setup import AwsSession
 from gg.aws.sign import Credentials, Scope
 from gg.cost.meter import Meter
 from gg.cost.prices import prices
@@ -22,6 +22,7 @@ from gg.engines.engine import Failure
 from gg.errors import AccessError, GGError, SetupError, Unreachable
 from gg.schedule.events import Fault
 from tests.servers.server import Answer, Seen, Server
+from tests.support.fixed_keys import FixedKeys
 
 KEYS = FixedKeys(Credentials("AKID", "secret"))
 ASKED = RequestContext("run functions", "lambda:InvokeFunction", "here", "eu-west-1")

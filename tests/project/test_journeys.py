@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,25 @@ ROOT = Path(__file__).parents[2]
 DESIGN = (ROOT / "gg/DESIGN.md").read_text()
 STEP = re.compile(r"^- `(?P<name>[\w.]+)` in `(?P<path>[\w./-]+)`: ", re.MULTILINE)
 A_PAGE = 55  # lines
+WALK = """
+import sys, threading
+seen = set()
+def note(frame, event, argument):
+    code = frame.f_code
+    if event == "call" and "/gg/" in code.co_filename:
+        seen.add(code.co_qualname + " in gg/" + code.co_filename.rpartition("/gg/")[2])
+threading.setprofile(note)
+sys.setprofile(note)
+from gg.cli import main
+def leave(status):
+    sys.setprofile(None)
+    print(*sorted(seen), sep="\\n")
+    sys.exit(status)
+main.leave = leave
+sys.argv = ["gg-{command}", *{words!r}]
+main.{command}()
+"""
+"""Runs a command, and prints each function of gg's that was called."""
 
 
 def _section(title: str) -> str:
@@ -61,6 +83,28 @@ def test_each_function_is_in_its_file(title: str) -> None:
     assert len(JOURNEYS[title].strip().splitlines()) <= A_PAGE
     wrong = [f"{name} in {path}" for name, path in STEP.findall(JOURNEYS[title]) if not _defines(ROOT / path, name)]
     assert not wrong
+
+
+def _walked(command: str, words: list[str], where: Path) -> set[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("GG_", "XDG_", "MAKE"))} | {"HOME": str(where)}
+    env["PYTHONPATH"] = os.pathsep.join([p for p in sys.path if p])
+    program = WALK.format(command=command, words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=where, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    return set(done.stdout.splitlines())
+
+
+def test_the_ways_on_this_machine_are_walked(tmp_path: Path) -> None:
+    """Each function of the first two journeys is called when one file is recorded and forced."""
+    (tmp_path / "x.c").write_text("int x;\n")
+    recorded = _walked("infer", ["gcc", "-c", "x.c"], tmp_path)
+    forced = _walked("force", [], tmp_path)
+    assert (tmp_path / "x.o").read_bytes().startswith(b"\x7fELF")
+    for title, walked in zip(JOURNEYS, (recorded, forced), strict=False):
+        steps = [f"{name} in {path}" for name, path in STEP.findall(JOURNEYS[title]) if path.endswith(".py")]
+        assert not [step for step in steps if step not in walked]
 
 
 @pytest.mark.parametrize("title", JOURNEYS)

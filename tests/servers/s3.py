@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gg.aws.http import Endpoint
-from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials
 from gg.share.keys import Keyring, PublicKey, SecretKey
 from gg.share.s3.bucket import S3Bucket
@@ -19,6 +18,7 @@ from gg.share.s3.remote import Remote
 from gg.share.s3.store import S3Store
 from gg.share.s3.uri import StoreUri
 from tests.servers.seaweed import REGION, Seaweed
+from tests.support.fixed_keys import FixedKeys
 
 _numbers = itertools.count()
 

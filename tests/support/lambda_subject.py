@@ -7,7 +7,6 @@ from pathlib import Path
 
 from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
-from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
@@ -23,6 +22,7 @@ from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
 from tests.conformance.engine_suite import Answers, PretendedCommands
 from tests.servers.lambda_service.client import LambdaService
+from tests.support.fixed_keys import FixedKeys
 from tests.support.thunks import Graph
 
 ASKED = RequestContext(

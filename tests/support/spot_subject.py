@@ -9,7 +9,6 @@ from typing import cast
 from gg.aws.failures import RequestContext
 from gg.aws.http import Client, Endpoint
 from gg.aws.loop import LoopThread
-from gg.aws.setup import FixedKeys
 from gg.aws.sign import Credentials, Scope
 from gg.aws.sqs import Queues
 from gg.core.ids import ThunkId
@@ -28,6 +27,7 @@ from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
 from tests.conformance.engine_suite import PretendedCommands
+from tests.support.fixed_keys import FixedKeys
 from tests.support.no_bucket import Bodies, NoBucket
 from tests.support.remote_subject import MEMORY, FakeHandler
 from tests.support.thunks import Graph

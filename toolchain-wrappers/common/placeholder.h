@@ -20,7 +20,6 @@
 #include <string.h>
 
 #define GG_PLACEHOLDER_SIZE 256
-#define GG_PLACEHOLDER_SHIM_MAX 139
 #define GG_PLACEHOLDER_MAGIC_AT 160
 #define GG_PLACEHOLDER_MAGIC "gg-placeholder 1 "
 #define GG_PLACEHOLDER_THUNK_AT 177

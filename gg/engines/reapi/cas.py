@@ -60,8 +60,6 @@ class Cas:
         self._there: set[str] = set()
         self._sending: set[str] = set()
         self._changed = threading.Condition()
-        self.sent = 0  # blobs
-        self.sent_bytes = 0
 
     def forget(self) -> None:
         """Believe nothing to be there any more: a blob that was there is gone."""
@@ -128,8 +126,6 @@ class Cas:
         size = 0
         for digest, source in blobs:
             data = source()
-            self.sent += 1
-            self.sent_bytes += len(data)
             if len(data) + _AROUND > self._able.batch:
                 self._write(digest, data)
                 continue

@@ -18,9 +18,6 @@ class ForAssembler:
 
 NOTHING = ForAssembler()
 
-# Options of the assembler inside clang that GNU as does not have; none names a file.
-_CLANG = (b"-mrelax", b"-m", b"--noexecstack", b"-I", b"-g", b"-force_cpusubtype_ALL", b"-W")
-
 
 def for_assembler(command: DriverCommand) -> ForAssembler:
     """What the words of -Wa, and -Xassembler mean; refuses the command when one is not modelled."""

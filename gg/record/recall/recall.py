@@ -43,8 +43,6 @@ VERSION = 1
 _NOTHING, _NOT_YET = bytes(PACKED_SIZE), b"\xff" * PACKED_SIZE
 _CODE = ("core", "formats", "host", "models/includes", "record")
 
-Leads = tuple[bytes, list[list[bytes]]] | None  # a directory's real name and the links on the way; None: not there
-
 
 @slotted(frozen=False)
 class KeptRecall:
