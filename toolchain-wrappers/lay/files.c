@@ -13,7 +13,7 @@
 
 #define WRONG 125
 
-_Noreturn void fail(const char *format, ...)
+void fail(const char *format, ...)
 {
     int saved = errno;
     va_list list;

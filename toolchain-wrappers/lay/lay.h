@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 /* End with a message and what errno says. */
-_Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* ABOVE/NAME, to be freed. */
 char *joined(const char *above, const char *name);
