@@ -15,8 +15,8 @@ from benchmarks.virtual.team_run import Call, Clock, TeamRun
 from gg.cost import models
 from gg.cost.meter import BilledUsage, cost
 from gg.cost.prices import Prices
+from gg.schedule.engine_model import EngineModel, LogNormal, SimulatedEngine
 from gg.schedule.events import EngineCaps, Fault
-from gg.schedule.simulator import EngineModel, LogNormal, SimulatedEngine
 
 BOOT = LogNormal(75.0, 0.25)
 

@@ -11,9 +11,10 @@ from gg.cost import models
 from gg.cost.meter import BilledUsage, Cost, cost
 from gg.cost.prices import FREE_DISK_MB, Prices
 from gg.light.named import NamedTuple
+from gg.schedule.engine_model import EngineModel, EngineUse
 from gg.schedule.events import NodeId, NodeSpec
 from gg.schedule.policy import DEFAULT_SECONDS, Policy
-from gg.schedule.simulator import EngineModel, EngineUse, simulate
+from gg.schedule.simulator import simulate
 
 _MOST_RUNS = 5
 _NODES = 5000  # simulated at most for one row, unless one run needs more

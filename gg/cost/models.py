@@ -6,8 +6,8 @@ We have measured none of these figures on AWS ourselves. Times are seconds, size
 from __future__ import annotations
 
 from gg.light.named import NamedTuple
+from gg.schedule.engine_model import EngineModel, LogNormal
 from gg.schedule.events import EngineCaps, Ramp
-from gg.schedule.simulator import EngineModel, LogNormal
 
 MB = 1 << 20
 RESERVE = 192 * MB  # of a function's memory that its commands do not get, as in gg.worker.handler

@@ -234,8 +234,8 @@ class Driver:
             case commands.Tripped():
                 if self._setup is None:  # else that is why
                     self._tell.tripped(command)
-            case commands.Silent():
-                self._tell.silent(command)
+            case commands.Silent() | commands.Unmanned():
+                self._tell.quiet(command)
             case commands.WakeAt():
                 self._run.wake = command.time
             case commands.Done():

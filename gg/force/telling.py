@@ -10,7 +10,7 @@ from gg.core.thunk import Thunk
 from gg.engines.engine import Failure
 from gg.errors import GGError
 from gg.observe import build_events as seen
-from gg.schedule.commands import Silent, Tripped
+from gg.schedule.commands import Silent, Tripped, Unmanned
 from gg.schedule.events import Fault
 
 if TYPE_CHECKING:
@@ -78,13 +78,16 @@ class Telling:
 
         self.observe(seen.Note(f"{error.what}: nothing more is started, {count(running, 'attempt')} under way let end"))
 
-    def silent(self, command: Silent) -> None:
+    def quiet(self, command: Silent | Unmanned) -> None:
+        """Report that nothing comes from an engine, or that nothing begins there."""
         from gg.observe.wording import count
 
-        waiting = count(command.attempts, "attempt")
-        self.observe(
-            seen.Note(f"{command.engine} has answered nothing for {command.seconds:.0f} s: {waiting} waited for")
-        )
+        if isinstance(command, Unmanned):
+            text = f"no worker takes work from {command.engine} yet: the other engines do it until one does"
+        else:
+            waiting = count(command.attempts, "attempt")
+            text = f"{command.engine} has answered nothing for {command.seconds:.0f} s: {waiting} waited for"
+        self.observe(seen.Note(text))
 
     def tripped(self, command: Tripped) -> None:
         what = (

@@ -48,6 +48,7 @@ class Attempts:
             self._tally.hedges += 1
         else:
             node.hedges = 0
+            engine.load += node.seconds
             self._nodes.move(node, RUNNING)
         if batch is None:
             self._limit(attempt)
@@ -81,6 +82,8 @@ class Attempts:
         for id in event.attempts:
             attempt = self.under_way.get(id)
             if attempt is not None and attempt.live:
+                if attempt.leads:
+                    attempt.engine.began(now - attempt.started)
                 attempt.since = now
                 if attempt.limit is not None:
                     attempt.give_up = now + attempt.limit + policy.cancel_grace
@@ -88,13 +91,26 @@ class Attempts:
 
     def review_later(self, attempt: Attempt, after: float) -> None:
         """Look at an attempt again after some seconds, or when it is overdue, whichever comes first."""
-        engine, when = attempt.engine, math.inf
+        engine, when, policy = attempt.engine, math.inf, self._course.policy
         sent = attempt.since < math.inf
-        if self._course.policy.hedge and sent and (engine.caps.independent or len(self._fleet.engines) > 1):
+        if policy.hedge and sent and (engine.caps.independent or len(self._fleet.engines) > 1):
             when = self._course.now + after
+        elif policy.hedge and not sent and engine.caps.queued and engine.contended:
+            when = max(attempt.started + policy.queue_patience, self._course.now + 1.0)
         when = min(when, attempt.give_up)
         if when < math.inf:
             self._timers.add(when, Due.REVIEW, attempt)
+
+    def ran_unannounced(self, attempt: Attempt, seconds: float) -> None:
+        """An attempt has run that was never said to have begun: it was too short for that. Its engine learns how long it waited."""
+        if attempt.since == math.inf and attempt.leads:
+            took = seconds if attempt.batch is None else attempt.batch.late
+            attempt.engine.began(self._course.now - attempt.started - took)
+
+    def waits_for_worker(self, attempt: Attempt) -> bool:
+        """Whether no worker has taken it for a time, in which one should have."""
+        waited = self._course.now - attempt.started
+        return attempt.engine.caps.queued and attempt.since == math.inf and waited >= self._course.policy.queue_patience
 
     def waited_for(self, attempt: Attempt) -> bool:
         """Whether it is under way, and somebody wants its answer."""
@@ -114,6 +130,8 @@ class Attempts:
         if attempt.batch is None or attempt.batch.closed():
             memory = attempt.memory if engine.caps.memory_total is not None else 0
             engine.ended(memory, attempt.slot.overdue)
+        if not attempt.hedge:
+            engine.load -= attempt.node.seconds
         if attempt.live:
             node = attempt.node
             node.attempts = tuple([other for other in node.attempts if other is not attempt])

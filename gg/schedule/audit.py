@@ -112,6 +112,7 @@ def _engines(fleet: Fleet, attempts: Attempts) -> None:
         assert engine.memory_used == (sum(a.memory for a in mine) if shared else 0), f"{engine.name}: memory"
         assert engine.up or not mine, f"{engine.name} is down and runs {len(mine)}"
         assert engine.window >= 1.0
+        assert engine.ahead >= 1.0
 
 
 def _timers(timers: Timers, nodes: Nodes, attempts: Attempts) -> None:

@@ -86,6 +86,12 @@ class Silent(NamedTuple):
     attempts: int
 
 
+class Unmanned(NamedTuple):
+    """No worker takes what waits at this engine; others do it, until one does. For people to know."""
+
+    engine: EngineName
+
+
 class WakeAt(NamedTuple):
     """Send a Tick at this time, or soon after. It replaces the time asked for before."""
 
@@ -135,7 +141,7 @@ class Done(NamedTuple):
     summary: Summary
 
 
-Command = Lookup | Start | Cancel | Finished | Failed | Skipped | Tripped | Silent | WakeAt | Done
+Command = Lookup | Start | Cancel | Finished | Failed | Skipped | Tripped | Silent | Unmanned | WakeAt | Done
 
 
 class Eta(NamedTuple):

@@ -89,6 +89,9 @@ class EngineCaps(NamedTuple):
     `leaving`: it is about to go: its attempts may end, but it is given no more.
     `batch`: how many short attempts it takes in one go, one after the other in one place; `call`: seconds that it costs
     this machine to have something run there, whatever is in it.
+    `price`: dollars that a second of one attempt costs more than what is paid anyway. `startup`: seconds more for an attempt
+    that goes wider than the engine ever was, such as a cold start. `queued`: attempts wait there until a worker takes them, so
+    `slots` does not say how many run.
     """
 
     memory_classes: tuple[int, ...] = ()
@@ -105,6 +108,9 @@ class EngineCaps(NamedTuple):
     leaving: bool = False
     batch: int = 1
     call: float = 0.0
+    price: float = 0.0
+    startup: float = 0.0
+    queued: bool = False
 
 
 # Events
@@ -121,7 +127,7 @@ class Want(NamedTuple):
     """These nodes, and so their cones, are to be settled. Others are never run.
 
     `boost`: seconds added to their priority (a process is waiting for them). `again`: nodes in the cone that failed or
-    were skipped are tried afresh; without it they stay as they are.
+    were skipped are tried afresh, but for those that need themselves; without it they stay as they are.
     """
 
     now: float

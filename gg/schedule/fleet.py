@@ -1,12 +1,17 @@
 """The scheduler's view of an engine: how many attempts it may be given now, and whether it can be trusted.
 
-There are four limits, of which the smallest counts. The engine says how many *slots* it has. The *window* loses one with each
+There are five limits, of which the smallest counts. The engine says how many *slots* it has. The *window* loses one with each
 attempt that the engine throttles, and gains a quarter with each success: so an engine that refuses a tenth by chance stays as
-wide as it is. When it refuses many of the attempts that were under way together, it is given none for a while, and then no
+wide as it is. It gains a whole one up to half of what the engine took before, so what was refused for a while comes back soon.
+When it refuses many of the attempts that were under way together, it is given none for a while, and then no
 more than it had taken. Overdue attempts do not count in the window, for a few that hang would fill it. The *ramp* is a token
 bucket for going wider than ever before: an environment that exists may be used again at once. The *breaker* opens after many
 faults in a row, lets one probe through when its cooldown has passed, closes at any success, and gives the engine up after
 several failed probes.
+
+An engine whose attempts wait for a worker (`EngineCaps.queued`) says nothing by its slots. While others could do the work, it is
+given no more attempts at once than its workers have shown to take: one more for each that began soon after it was given, one
+less for each that waited long. When some do not begin at all, it is given half as many, and none for a while.
 
 A cancelled attempt holds its slot until the engine has answered: a process that is being killed still runs.
 """
@@ -20,6 +25,8 @@ from gg.schedule.events import AttemptId, EngineCaps, EngineName, SchedulerError
 from gg.schedule.policy import Policy, backoff, cut_window, grown_window
 from gg.schedule.spread import PRIOR_KNOWN, PRIOR_UNKNOWN, Lag, Spread
 
+_TOLD = 8  # answers that tell more of an engine's overhead than its capabilities do
+
 
 class Breaker(Enum):
     CLOSED = "closed"
@@ -32,10 +39,12 @@ class EngineState:
     """One engine's slots, window, bucket and breaker. Every method that takes `now` takes seconds."""
 
     __slots__ = (
+        "ahead",
         "attempts",
         "bit",
         "breaker",
         "caps",
+        "contended",
         "failed_probes",
         "faults",
         "heard_at",
@@ -44,6 +53,7 @@ class EngineState:
         "last_of_round",
         "latest",
         "listen_at",
+        "load",
         "memory_used",
         "name",
         "overdue",
@@ -59,9 +69,11 @@ class EngineState:
         "silences",
         "slots",
         "spreads",
+        "stalls",
         "throttles",
         "tokens",
         "tokens_at",
+        "took",
         "up",
         "warm",
         "window",
@@ -76,6 +88,7 @@ class EngineState:
         self.up = False
         self.attempts = 0
         self.proven = False  # it has run a command
+        self.contended = False  # others are there that could do the work
         self.spreads: dict[int, Spread] = {}
         self.lag = Lag()
         self._reset(-math.inf)
@@ -84,8 +97,14 @@ class EngineState:
         self.running = 0
         self.overdue = 0  # of those that run
         self.memory_used = 0
+        self.load = 0.0  # expected seconds of the nodes that run there, duplicates left out
         self.passed = 0  # attempts started past a node that waits for memory
         self.window = math.inf
+        self.took = 0.0  # how many it has run side by side; less with each round of refusals
+        self.ahead = float(
+            self.policy.queue_start
+        )  # how many a queued engine may be given at once while others are there
+        self.stalls = 0  # times that attempts did not begin, since one did
         self.held_until = -math.inf
         self.round = 0  # how many attempts were under way when the first of a round was refused
         self.refused = 0  # attempts of that round
@@ -132,9 +151,25 @@ class EngineState:
         room = self.slots - self.running
         if self.window < self.slots:
             room = min(room, int(self.window) - self.running + self.overdue)
+        if self.contended and self.caps.queued:
+            room = min(room, int(self.ahead) - self.running)
         if room > 0 and self.caps.ramp is not None:
             room = min(room, max(0, self.warm - self.running) + int(self._tokens(now)))
         return room if room > 0 else 0
+
+    def width(self) -> int:
+        """How many attempts run there at once, as far as is known: those that drag are not counted on."""
+        width = min(self.slots, self.window)
+        if self.contended and self.caps.queued:
+            width = min(width, self.ahead)
+        return max(0, int(width) - self.overdue)
+
+    def expected(self, kind: int, seconds: float) -> float:
+        """Seconds from giving it an attempt to the answer, by what was seen of the engine. `seconds`: of work, as expected."""
+        overhead = self.lag.mean if self.lag.count >= _TOLD else self.caps.overhead
+        start = self.caps.startup if self.running >= self.warm else 0.0
+        start += self.policy.queue_patience if self.stalls else 0.0
+        return overhead + start + seconds * self.spread(kind).usual()
 
     def _room_for_probe(self, now: float) -> int:
         ready = self.breaker is Breaker.OPEN and now >= self.probe_at
@@ -191,6 +226,33 @@ class EngineState:
         self.overdue -= overdue
         self.memory_used -= memory
 
+    # A queue before its workers
+
+    def began(self, waited: float) -> None:
+        """A worker has taken an attempt, so many seconds after it was given."""
+        if self.caps.queued:
+            limit = self.policy.queue_wait
+            if waited < limit and 2 * self.running >= self.ahead:
+                self.ahead += 1.0
+            elif waited > 2 * limit:
+                self.ahead = max(1.0, self.ahead - 1.0)
+            self.stalls = 0
+
+    def stalled(self, now: float) -> bool:
+        """Attempts do not begin: others do them, and it is given none for a while. True for the first time since some began."""
+        if now >= self.held_until:
+            self.ahead = max(1.0, self.ahead / 2.0)
+            self.stalls += 1
+            policy = self.policy
+            self.held_until = now + backoff(policy.queue_patience, policy.queue_hold, self.stalls, self.attempts)
+            return self.stalls == 1
+        return False
+
+    def moved(self) -> None:
+        """The engine has told of itself: whatever was the matter with its workers may be over."""
+        if self.stalls:
+            self.stalls, self.held_until = 0, -math.inf
+
     # Silence
 
     def heard(self, now: float) -> None:
@@ -214,8 +276,10 @@ class EngineState:
         """The engine has run a command, successfully or not. True if that closes the breaker."""
         self.faults = self.throttles = 0
         self.proven = True
+        self.took = max(self.took, self.running)
         if self.window < self.slots:
-            self.window = grown_window(self.window, self.policy.window_growth)
+            growth = 1.0 if self.window < self.took / 2.0 else self.policy.window_growth
+            self.window = grown_window(self.window, growth)
         closed = self.breaker is not Breaker.CLOSED
         if closed:
             self.breaker, self.probe, self.failed_probes = Breaker.CLOSED, None, 0
@@ -240,6 +304,7 @@ class EngineState:
         if attempt > self.last_of_round:
             self.round, self.refused, self.last_of_round = self.running - self.overdue + 1, 0, self.latest
             self.throttles += 1
+            self.took *= self.policy.window_memory
         self.refused += 1
         policy = self.policy
         self.window = cut_window(policy, min(self.window, self.slots), self.round, self.refused)
@@ -305,6 +370,12 @@ class Fleet:
         elif engine.up:
             raise SchedulerError(f"engine {name!r} is up already")
         engine.come_up(now, slots, caps)
+
+    def weigh(self) -> None:
+        """Engines have come, gone or changed: see whether there are several."""
+        several = sum([engine.usable and not engine.caps.reserve for engine in self.engines]) > 1
+        for engine in self.engines:
+            engine.contended = several
 
     def has_worked(self) -> bool:
         """Whether any engine has ever run a command. If so, faults are not those of the set-up."""

@@ -68,6 +68,7 @@ class Lineup:
 
     def place_anew(self) -> None:
         """Engines have come, gone or changed: place all ready nodes anew."""
+        self._fleet.weigh()
         for node in self.queues.take_all():
             if node.state is READY:
                 self._place(node)

@@ -7,18 +7,38 @@ import math
 from gg.schedule.attempts import Attempts
 from gg.schedule.commands import Eta, WakeAt
 from gg.schedule.course import Course
-from gg.schedule.fleet import Fleet
+from gg.schedule.fleet import EngineState, Fleet
 from gg.schedule.lineup import Lineup
 from gg.schedule.nodes import Nodes
 from gg.schedule.queues import Timers
-from gg.schedule.states import OPEN, READY
+from gg.schedule.states import BACKOFF, LOOKUP, OPEN, READY
 from gg.schedule.tally import Tally
+
+_LOOK_S = 0.5
+_LOOK_SHARE = 0.02
+_UNSEEN_S = 5.0
 
 
 class Outlook:
-    """Looks ahead; it remembers the time of the last WakeAt."""
+    """Looks ahead; it remembers the time of the last WakeAt, and when the build was last expected to end: to tell that takes a walk
+    over all attempts under way. `free_at`: when each engine was last expected to have a slot free. `choose_at`: when to choose anew
+    for nodes that wait for a cheaper engine.
+    """
 
-    __slots__ = ("_armed", "_attempts", "_course", "_fleet", "_lineup", "_nodes", "_tally", "_timers")
+    __slots__ = (
+        "_armed",
+        "_attempts",
+        "_course",
+        "_ends",
+        "_fleet",
+        "_lineup",
+        "_look_at",
+        "_nodes",
+        "_tally",
+        "_timers",
+        "choose_at",
+        "free_at",
+    )
 
     def __init__(
         self,
@@ -37,7 +57,9 @@ class Outlook:
         self._attempts = attempts
         self._timers = timers
         self._tally = tally
-        self._armed = math.inf
+        self._armed = self.choose_at = math.inf
+        self._ends = self._look_at = -math.inf
+        self.free_at: dict[EngineState, float] = {}
 
     def arm(self) -> None:
         """Ask for a Tick, unless one that comes early enough was asked for."""
@@ -53,6 +75,7 @@ class Outlook:
         heap, course = self._timers.heap, self._course
         when = heap[0].when if heap else math.inf
         if self._nodes.counts[READY] and not (course.halted or course.stopped):
+            when = min(when, self.choose_at)
             for engine in self._fleet.engines:
                 opens = engine.opens_at(course.now)
                 if opens is not None and opens < when:
@@ -68,11 +91,31 @@ class Outlook:
         when = self._earliest()
         return when if when < math.inf else None
 
-    def eta(self, now: float) -> Eta:
-        """How long what is wanted may still take, from the durations expected and how far they were off so far.
+    def changed(self) -> None:
+        """More is wanted, or engines have come or gone."""
+        self._look_at = -math.inf
 
-        Costs a walk over the attempts under way. The boost of a Want is part of the path.
-        """
+    def left(self) -> float:
+        """Seconds until the build ends, as expected half a second ago or later."""
+        now, counts = self._course.now, self._nodes.counts
+        unseen = counts[LOOKUP] or counts[BACKOFF]  # perhaps the longest way goes on from such a node
+        if now >= self._look_at + (_UNSEEN_S if unseen else 0.0):
+            seconds = self.eta(now).seconds
+            self.free_at = self._next_ends(now)
+            self._ends, self._look_at = now + seconds, now + max(_LOOK_S, _LOOK_SHARE * seconds)
+        return max(0.0, self._ends - now)
+
+    def _next_ends(self, now: float) -> dict[EngineState, float]:
+        found: dict[EngineState, float] = {}
+        for attempt in self._attempts.under_way.values():
+            engine, node = attempt.engine, attempt.node
+            end = attempt.started + engine.expected(node.kind, node.seconds)
+            if end > now and end < found.get(engine, math.inf):
+                found[engine] = end
+        return found
+
+    def eta(self, now: float) -> Eta:
+        """How long what is wanted may still take: a walk over the attempts under way. The boost of a Want is part of the path."""
         off = self._tally.correction()
         path, work = 0.0, self._nodes.work_left * off
         for attempt in self._attempts.under_way.values():
@@ -83,8 +126,7 @@ class Outlook:
                 work -= min(elapsed, node.seconds * off)
         for entry, _ in self._lineup.queues.heads(-1):
             path = max(path, -entry[0] * off)
-        width = sum(min(e.slots, int(min(e.window, e.slots))) for e in self._fleet.engines if e.usable)
-        return Eta(path, max(0.0, work), width)
+        return Eta(path, max(0.0, work), sum([e.width() for e in self._fleet.engines if e.usable]))
 
     def longest(self) -> float:
         """Expected seconds of the longest chain that is still wanted; a walk over all nodes."""

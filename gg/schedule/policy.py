@@ -34,7 +34,9 @@ class Policy:
     tried again; each waits twice as long as the one before it. `silence`: how long an engine may say nothing, while all that
     runs there is overdue, before that is reported and acted upon; then twice as long, and so on. `width`: attempts at once,
     on all engines together; None for as many as their slots allow. `batch_seconds`: how long attempts that share an
-    invocation may take in all.
+    invocation may take in all. `queue_start`: how many attempts an engine is given at once while nobody knows whether workers take
+    them (`EngineCaps.queued`); `queue_wait`: how long they may wait there if it is to get more; `queue_patience`: after which
+    they are begun elsewhere too, and it gets none for as long, up to `queue_hold`.
     """
 
     keep_going: bool = False
@@ -70,9 +72,14 @@ class Policy:
     throttle_hold: float = 0.25
     throttle_cap: float = 20.0
     window_growth: float = 0.25
+    window_memory: float = 0.9
     max_passed: int = 16
     width: int | None = None
     batch_seconds: float = 0.2
+    queue_start: int = 8
+    queue_wait: float = 1.0
+    queue_patience: float = 2.0
+    queue_hold: float = 30.0
 
 
 class Next(Enum):

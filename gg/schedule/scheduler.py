@@ -18,8 +18,8 @@ The scheduler is composed of parts, each with one state and each made of those a
     Nodes       the graph, and the state of each node                Timers      what is to happen later
     Failures    what will not be done                                Lineup      ready nodes, before the engines that may take them
     Settling    what is wanted; how a settled node settles others    Attempts    what is under way
-    Verdicts    whom a fault is held against, what is tried again    Starting    which ready node goes where
-    Stragglers  what drags, and who is silent                        Outlook     when to wake, how long the rest may take
+    Verdicts    whom a fault is held against, what is tried again    Outlook     when to wake, how long the rest may take
+    Starting    which ready node goes where, at what price           Stragglers  what drags, and who is silent
 
 Here they are joined: each event is told to the parts that it concerns.
 
@@ -89,9 +89,9 @@ class Scheduler:
         settling = self._settling = Settling(course, nodes, failures, lineup, tally)
         attempts = self._attempts = Attempts(course, nodes, fleet, timers, tally)
         verdicts = self._verdicts = Verdicts(course, nodes, failures, lineup, settling, attempts, timers, tally)
-        starting = self._starting = Starting(course, nodes, fleet, lineup.queues, attempts)
+        outlook = self._outlook = Outlook(course, nodes, fleet, lineup, attempts, timers, tally)
+        starting = self._starting = Starting(course, nodes, fleet, lineup.queues, attempts, outlook, tally)
         self._stragglers = Stragglers(course, fleet, lineup, attempts, verdicts, starting)
-        self._outlook = Outlook(course, nodes, fleet, lineup, attempts, timers, tally)
         self._announced = True  # Done was sent since the last Want
 
     @property
@@ -177,6 +177,7 @@ class Scheduler:
 
     def _wanted(self, event: Want) -> None:
         self._announced = False
+        self._outlook.changed()
         self._tally.dropped = 0
         if self._course.stopped:
             return
@@ -214,6 +215,7 @@ class Scheduler:
             return
         node, engine = attempt.node, attempt.engine
         engine.heard(self._course.now)
+        self._attempts.ran_unannounced(attempt, event.seconds)
         self._learn(attempt, event.seconds)
         self._verdicts.worked(engine)
         if attempt.live:
@@ -298,11 +300,14 @@ class Scheduler:
 
     def _engine_up(self, event: EngineUp) -> None:
         self._fleet.come_up(self._course.now, event.engine, event.slots, event.caps)
+        self._outlook.changed()
         self._lineup.place_anew()
 
     def _engine_changed(self, event: EngineChanged) -> None:
         engine = self._fleet[event.engine]
         engine.slots = event.slots
+        engine.moved()
+        self._outlook.changed()
         if event.caps is not None and event.caps != engine.caps:
             engine.caps = event.caps
             shared = event.caps.memory_total is not None  # what is under way is counted by the new capabilities
@@ -315,6 +320,7 @@ class Scheduler:
         for attempt in gone:
             self._attempts.close(attempt.id)
         engine.go_down()
+        self._outlook.changed()
         for attempt in gone:
             if attempt.live:
                 self._verdicts.faulted(attempt, Fault.CANCELLED)

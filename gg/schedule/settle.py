@@ -39,7 +39,7 @@ class Settling:
         while stack:
             node = stack.pop()
             state = node.state
-            if state is IDLE or (again and state in BROKEN):
+            if state is IDLE or (again and state in BROKEN and not _needs_itself(node)):
                 if again:
                     node.trouble, node.hedges = None, 0
                 self._nodes.move(node, WAITING)
@@ -131,7 +131,12 @@ class Settling:
         elif trouble.lost_outputs > self._course.policy.max_lost_outputs:
             self._failures.fail(node, Fault.MISSING_INPUT)
         elif self._nodes.graph.reaches(node.deps, node):
+            trouble.last = Fault.CYCLE
             self._failures.fail(node, Fault.CYCLE)
         else:
             node.rank = max([node.seconds, *(u.rank + node.seconds for u in node.users if OPEN[u.state])])
             self._want_deps(node)
+
+
+def _needs_itself(node: Node) -> bool:
+    return node.trouble is not None and node.trouble.last is Fault.CYCLE

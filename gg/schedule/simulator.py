@@ -1,21 +1,16 @@
-"""The same scheduler under a virtual clock, with engines that are only distributions.
+"""The same scheduler under a virtual clock, with engines that are only distributions (`engine_model.py`).
 
 `simulate` tells before a run what it would take: how long, how much engine time, how wide. Estimates are made with it, and
-with it a run of ten thousand workers is tested on two cores. Nothing in it is tuned to look good: an attempt takes the
-node's expected seconds times the engine's slowness and a random factor, and on top of that the latency, the fetching of its
-inputs, and a cold start when no warm environment is free. Random numbers come from one seeded generator, so a simulation is
-repeatable.
-
-Times are seconds, sizes are bytes, rates are a second.
+with it a run of ten thousand workers is tested on two cores. Random numbers come from one seeded generator, so a simulation is
+repeatable. Times are seconds.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 import random
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import assert_never
 
 from gg.schedule.commands import (
@@ -30,12 +25,13 @@ from gg.schedule.commands import (
     Start,
     Summary,
     Tripped,
+    Unmanned,
     WakeAt,
 )
+from gg.schedule.engine_model import EngineModel, EngineUse, SimulatedEngine
 from gg.schedule.events import (
     Add,
     AttemptId,
-    EngineCaps,
     EngineName,
     EngineUp,
     Event,
@@ -45,82 +41,13 @@ from gg.schedule.events import (
     Miss,
     NodeId,
     NodeSpec,
-    Ramp,
     Ran,
+    Sent,
     Tick,
     Want,
 )
 from gg.schedule.policy import Policy, expected_seconds
 from gg.schedule.scheduler import Scheduler
-
-
-@dataclass(frozen=True, slots=True)
-class LogNormal:
-    """A positive quantity by its median and the standard deviation of its logarithm; a constant when `sigma` is 0."""
-
-    median: float
-    sigma: float = 0.0
-
-    def draw(self, rng: random.Random) -> float:
-        return self.median * math.exp(self.sigma * rng.gauss(0.0, 1.0)) if self.sigma else self.median
-
-
-NOTHING = LogNormal(0.0)
-SAME = LogNormal(1.0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineModel:
-    """One engine as distributions. `caps.slowness` scales every duration.
-
-    `latency`: added to each attempt. `cold`: added when a new environment starts, and `cold_bytes` are fetched then.
-    `bandwidth`: at which an attempt gets its inputs. `noise`: factor on each duration. `failures`, `losses`: shares of
-    the attempts that end, somewhere on their way, in an INFRA fault or with the worker gone. `hangs`: share that ends at the
-    engine's own limit, in a TIMEOUT. `throttles`: share that is refused. `silent`: the time span in which no answer arrives;
-    its answers arrive at its end. `stragglers`: share that takes `straggler_factor` times as long. `ramp`, `limit`: attempts
-    side by side beyond either are refused with THROTTLED, whatever the scheduler was told. `cancels`: whether cancelling is
-    answered at once. `serial`: seconds of the coordinator's own time for each attempt, one after the other. `whole`: bytes
-    of memory that come with one processor; attempts in a smaller memory class are slower in proportion.
-    """
-
-    name: EngineName
-    slots: int
-    caps: EngineCaps = field(default_factory=EngineCaps)
-    latency: LogNormal = NOTHING
-    cold: LogNormal = NOTHING
-    cold_bytes: int = 0
-    bandwidth: float = math.inf
-    noise: LogNormal = SAME
-    failures: float = 0.0
-    losses: float = 0.0
-    hangs: float = 0.0
-    throttles: float = 0.0
-    silent: tuple[float, float] = (0.0, 0.0)
-    stragglers: float = 0.0
-    straggler_factor: float = 10.0
-    ramp: Ramp | None = None
-    limit: int | None = None
-    cancels: bool = True
-    serial: float = 0.0
-    whole: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class EngineUse:
-    """What one engine did: attempts it ran, in how many calls, cold starts, attempts refused, seconds of attempts in all, peak
-    width.
-
-    `inside`: seconds that attempts took there, by memory class: all but latency and the coordinator's time. A cancelled
-    attempt counts up to the end that it would have had.
-    """
-
-    attempts: int
-    calls: int
-    cold: int
-    refused: int
-    seconds: float
-    peak: int
-    inside: dict[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,81 +65,6 @@ class Simulation:
     def mean_width(self) -> float:
         """Attempts side by side, on average over the makespan."""
         return sum(use.seconds for use in self.engines.values()) / self.makespan if self.makespan else 0.0
-
-
-class SimulatedEngine:
-    """One engine at work: draws the outcome of each attempt, and remembers what it cost."""
-
-    def __init__(self, model: EngineModel, rng: random.Random) -> None:
-        self.model = model
-        self.rng = rng
-        self.running = self.warm = self.peak = self.attempts = self.calls = self.cold = self.refused = 0
-        self.seconds = 0.0
-        self.inside: dict[int, float] = {}
-
-    def accepts(self, now: float) -> bool:
-        model = self.model
-        limit = math.inf if model.limit is None else model.limit
-        if model.ramp is not None:
-            limit = min(limit, model.ramp.burst + model.ramp.rate * now)
-        return self.running < limit and not (model.throttles and self.rng.random() < model.throttles)
-
-    def heard(self, ends: float) -> float:
-        """When an answer that is sent at `ends` arrives."""
-        start, end = self.model.silent
-        return end if start <= ends < end else ends
-
-    def run(
-        self, seconds: float, input_size: int, deadline: float | None, memory: int = 0, attempts: int = 1
-    ) -> tuple[float, Fault | None]:
-        """Take one call, with one or several attempts: how long it takes, and the fault it ends in."""
-        model, rng = self.model, self.rng
-        latency = model.latency.draw(rng)
-        took = latency + input_size / model.bandwidth
-        if self.warm > 0:
-            self.warm -= 1
-        else:
-            self.cold += 1
-            took += model.cold.draw(rng) + model.cold_bytes / model.bandwidth
-        share = min(1.0, memory / model.whole) if model.whole and memory else 1.0
-        took += seconds / share * model.caps.slowness * model.noise.draw(rng) * self._drag()
-        self.running += 1
-        self.attempts += attempts
-        self.calls += 1
-        self.peak = max(self.peak, self.running)
-        fault = self._luck()
-        if fault is Fault.TIMEOUT:
-            took = model.caps.max_seconds or took
-        elif fault is not None:
-            took *= rng.random()
-        elif deadline is not None and took > deadline:
-            took, fault = deadline, Fault.TIMEOUT
-        self.inside[memory] = self.inside.get(memory, 0.0) + max(0.0, took - latency)
-        return took, fault
-
-    def _drag(self) -> float:
-        model = self.model
-        return model.straggler_factor if model.stragglers and self.rng.random() < model.stragglers else 1.0
-
-    def _luck(self) -> Fault | None:
-        model = self.model
-        if not (model.failures or model.losses or model.hangs):
-            return None
-        luck = self.rng.random()
-        if luck < model.failures:
-            return Fault.INFRA
-        if luck < model.failures + model.losses:
-            return Fault.LOST
-        return Fault.TIMEOUT if luck < model.failures + model.losses + model.hangs else None
-
-    def ended(self, seconds: float, fault: Fault | None) -> None:
-        self.running -= 1
-        self.seconds += seconds
-        if fault is not Fault.LOST:
-            self.warm += 1
-
-    def use(self) -> EngineUse:
-        return EngineUse(self.attempts, self.calls, self.cold, self.refused, self.seconds, self.peak, dict(self.inside))
 
 
 @dataclass(slots=True)
@@ -303,7 +155,7 @@ class Simulator:
                 self._later(command.time, Tick(command.time))
             case Done():
                 self.summary = command.summary
-            case Finished() | Failed() | Skipped() | Tripped() | Silent():
+            case Finished() | Failed() | Skipped() | Tripped() | Silent() | Unmanned():
                 pass
             case _:
                 assert_never(command)
@@ -334,7 +186,10 @@ class Simulator:
         limits = [start.deadline for start in starts if start.deadline is not None]
         deadline = sum(limits) if limits else None
         took, fault = engine.run(sum(seconds), size, deadline, command.memory, len(starts))
-        ends = engine.heard(self._sent(engine.model.serial * len(starts)) + took)
+        begin = engine.begins(self._sent(engine.model.serial * len(starts)), took)
+        ends = engine.heard(begin + took)
+        if engine.model.caps.announces:
+            self._later(begin, Sent(begin, tuple([start.attempt for start in starts])))
         for start, own in zip(starts, seconds, strict=True):
             share = took * own / sum(seconds)
             self._under_way[start.attempt] = _UnderWay(engine, self.now, ends, fault, first=start is command)

@@ -31,6 +31,10 @@ class Spread:
         """Whether it has seen more than a few real durations."""
         return self.count > self.prior + 2.0
 
+    def usual(self) -> float:
+        """The ratio that half of the attempts stay below."""
+        return math.exp(self.mean)
+
     def quantile(self, z: float = 1.645) -> float:
         """The ratio that a share of the attempts stays below; `z` in standard deviations, 1.645 for 95 %."""
         return math.exp(self.mean + z * math.sqrt(self.square / self.count))
@@ -41,13 +45,15 @@ class Lag:
     busy machine is with reading answers. Mean and mean deviation, as TCP has them for its timeout (Jacobson 1988).
     """
 
-    __slots__ = ("deviation", "mean")
+    __slots__ = ("count", "deviation", "mean")
 
     def __init__(self) -> None:
+        self.count = 0
         self.mean = self.deviation = 0.0
 
     def observe(self, seconds: float) -> None:
         off = seconds - self.mean
+        self.count += 1
         self.mean += 0.125 * off
         self.deviation += 0.25 * (abs(off) - self.deviation)
 

@@ -1,8 +1,9 @@
 """Starts attempts: which engine may take a ready node, and which node goes next.
 
 It is a list schedule: as long as an engine has room, the ready node with the longest way to go is started on the
-best engine that may take it and has room. A node too big for what is left of a shared memory is passed over by
-smaller ones, but only so often (`Policy.max_passed`): then the engine drains until it fits, so none starves.
+best engine that may take it and has room. Where engines differ in price, `thrift.py` says which is best. A node too big
+for what is left of a shared memory is passed over by smaller ones, but only so often (`Policy.max_passed`): then the engine
+drains until it fits, so none starves.
 
 If an engine takes several attempts in one go (`EngineCaps.batch`), nodes that are expected to be short go together. A node
 goes alone if it had trouble, if it is a duplicate, or if nobody knows how long it takes.
@@ -10,26 +11,42 @@ goes alone if it had trouble, if it is a duplicate, or if nobody knows how long 
 
 from __future__ import annotations
 
+import math
+
 from gg.schedule.attempts import Attempts, late, memory_on
 from gg.schedule.course import Course
 from gg.schedule.fleet import Breaker, EngineState, Fleet
 from gg.schedule.nodes import Nodes
+from gg.schedule.outlook import Outlook
 from gg.schedule.policy import batch_size
 from gg.schedule.queues import ReadyQueues
 from gg.schedule.states import READY, Batch, Node
+from gg.schedule.tally import Tally
+from gg.schedule.thrift import Thrift
 
 
 class Starting:
     """Takes nodes from the ready queues to engines with room. It keeps nothing of its own."""
 
-    __slots__ = ("_attempts", "_course", "_fleet", "_nodes", "_queues")
+    __slots__ = ("_attempts", "_course", "_fleet", "_nodes", "_outlook", "_queues", "_thrift")
 
-    def __init__(self, course: Course, nodes: Nodes, fleet: Fleet, queues: ReadyQueues, attempts: Attempts) -> None:
+    def __init__(
+        self,
+        course: Course,
+        nodes: Nodes,
+        fleet: Fleet,
+        queues: ReadyQueues,
+        attempts: Attempts,
+        outlook: Outlook,
+        tally: Tally,
+    ) -> None:
         self._course = course
         self._nodes = nodes
         self._fleet = fleet
         self._queues = queues
         self._attempts = attempts
+        self._outlook = outlook
+        self._thrift = Thrift(course, nodes, fleet, outlook, tally)
 
     def dispatch(self) -> None:
         """Start what may be started now."""
@@ -37,6 +54,7 @@ class Starting:
         if not self._nodes.counts[READY] or course.halted or course.stopped:
             return
         now = course.now
+        self._outlook.choose_at = math.inf
         mask = 0
         for engine in self._fleet.engines:
             if engine.room(now):
@@ -53,18 +71,22 @@ class Starting:
         """The next node to start, its engine, and whether it passes over a node that waits for that engine's memory."""
         blocked = 0
         for entry, queue in self._queues.heads(mask):
-            node = entry[3]
+            node, free = entry[3], []
             for engine in queue.engines:
                 bit = engine.bit
                 if not bit & mask:
                     continue
-                if engine.caps.memory_total is None:
-                    return node, engine, False
-                if engine.fits(memory_on(node, engine)):
-                    return node, engine, bool(bit & blocked)
+                if engine.caps.memory_total is None or engine.fits(memory_on(node, engine)):
+                    if not queue.priced:
+                        return node, engine, bool(bit & blocked)
+                    free.append(engine)
+                    continue
                 blocked |= bit
                 if engine.passed >= self._course.policy.max_passed:
                     mask &= ~bit
+            chosen = self._thrift.choose(node, queue.engines, free) if free else None
+            if chosen is not None:
+                return node, chosen, bool(chosen.bit & blocked)
         return None
 
     def _start_some(self, node: Node, engine: EngineState) -> None:

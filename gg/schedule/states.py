@@ -179,10 +179,11 @@ QueueEntry = tuple[float, int, int, Node]
 class Queue:
     """The ready nodes of one resource class."""
 
-    __slots__ = ("engines", "heap", "mask")
+    __slots__ = ("engines", "heap", "mask", "priced")
 
     def __init__(self, engines: tuple[EngineState, ...]) -> None:
         self.engines = engines
+        self.priced = len({e.caps.price for e in engines}) > 1
         self.mask = sum(e.bit for e in engines)
         self.heap: list[QueueEntry] = []
 
@@ -238,6 +239,11 @@ class Attempt:
     def slot(self) -> Attempt | Batch:
         """What holds a slot of the engine: this attempt alone, or its batch."""
         return self.batch or self
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is alone in its slot, or the first there."""
+        return self.batch is None or self.batch.members[0] is self
 
 
 class Batch:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gg.schedule.attempts import Attempts, late_of, memory_on
-from gg.schedule.commands import Cancel, Silent
+from gg.schedule.commands import Cancel, Silent, Unmanned
 from gg.schedule.course import Course
 from gg.schedule.events import Fault
 from gg.schedule.fleet import Breaker, EngineState, Fleet
@@ -60,7 +60,9 @@ class Stragglers:
     def _hedge(self, attempt: Attempt) -> None:
         node, course = attempt.node, self._course
         over = course.over
-        if not over and self._drags(node):
+        if not over and self._attempts.waits_for_worker(attempt):
+            self._begin_elsewhere(attempt)
+        elif not over and self._drags(node):
             _let_pass(attempt)
             self._listen(attempt.engine)
             asked = self._attempts.waited_for(attempt) and self._may_hedge(node)
@@ -85,6 +87,15 @@ class Stragglers:
         return limit is not None and self._course.now - attempt.since >= limit + policy.cancel_grace
 
     # Duplicates
+
+    def _begin_elsewhere(self, attempt: Attempt) -> None:
+        """Begin a node on another engine too, since no worker takes it. It may be taken still; the first answer wins."""
+        node, engine = attempt.node, attempt.engine
+        if engine.stalled(self._course.now):
+            self._course.out.append(Unmanned(engine.name))
+        second = self._second(attempt) if node.attempts[-1] is attempt and self._may_hedge(node) else None
+        if second is not None and second is not engine:
+            self._course.out.append(self._attempts.begin(node, second, hedge=True))
 
     def _may_hedge(self, node: Node) -> bool:
         """Whether the node may have another duplicate, by its attempts side by side and those that it has used up."""

@@ -439,6 +439,8 @@ def test_losses_that_close_a_circle_end_in_a_failure() -> None:
     assert rig.state("a") == "RUNNING"
     out = rig.tell(Lost(rig.now, ("b",)))
     assert outcomes(out) == [Failed("b", Fault.CYCLE)]
+    rig.want("b", again=True)
+    assert rig.state("b") == "FAILED"
 
 
 def test_blobs_that_are_lost_over_and_over_end_in_a_failure() -> None:

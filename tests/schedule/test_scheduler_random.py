@@ -52,6 +52,9 @@ caps = st.builds(
     announces=st.booleans(),
     batch=st.sampled_from([1, 4]),
     call=st.sampled_from([0.0, 0.01, 5.0]),
+    price=st.sampled_from([0.0, 0.0, 1e-5]),
+    startup=st.sampled_from([0.0, 3.0]),
+    queued=st.booleans(),
 )
 policies = st.builds(
     Policy,

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.scheduler import build
+from gg.schedule.engine_model import EngineModel, LogNormal
 from gg.schedule.events import EngineCaps, Fault, NodeSpec, Ramp
 from gg.schedule.policy import Policy
-from gg.schedule.simulator import EngineModel, LogNormal, simulate
+from gg.schedule.simulator import simulate
 from tests.schedule.schedule_rig import Rig
 
 LAMBDA = EngineModel(

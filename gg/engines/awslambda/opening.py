@@ -33,6 +33,7 @@ from gg.workspace.settings import Settings
 if TYPE_CHECKING:
     from gg.engines.supplies import Supplies
 
+_STARTUP_S = 0.5  # of a new environment, its first fetch included (gg.cost.models)
 _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
@@ -67,24 +68,31 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     shipping = S3Shipping(remote, store.near, workspace.root)
     granted = granted_in(workspace.root, settings)
     asking = coordinator()
+    price = _second(found[0])  # for all: which region comes first is the user's to say
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME
-        engines.append(
-            LambdaEngine(
-                _way(region, name, width, _metered(bill, name, region), listed, alone=len(found) == 1),
-                store=store.near,
-                groups=supplies.groups,
-                files=supplies.files,
-                remote=shipping,
-                slots=width,
-                renaming=supplies.renaming,
-                granted=granted,
-                coordinator=asking,
-                later=supplies.later,
-            )
+        engine = LambdaEngine(
+            _way(region, name, width, _metered(bill, name, region), listed, alone=len(found) == 1),
+            store=store.near,
+            groups=supplies.groups,
+            files=supplies.files,
+            remote=shipping,
+            slots=width,
+            renaming=supplies.renaming,
+            granted=granted,
+            coordinator=asking,
+            later=supplies.later,
         )
+        engine.caps = engine.caps._replace(price=price, startup=_STARTUP_S)
+        engines.append(engine)
     return engines
+
+
+def _second(region: _Found) -> float:
+    """What a second of the smallest function costs there, in dollars."""
+    smallest = region.functions[0]
+    return prices(region.name).second(_architecture(), smallest.memory_mb, smallest.disk_mb)
 
 
 def _way(region: _Found, name: str, width: int, meter: Meter, listed: FunctionListCache, *, alone: bool) -> Region:

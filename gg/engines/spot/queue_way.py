@@ -49,6 +49,7 @@ _FLUSH_S = 0.005
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
 _COUNT_S = 5.0
+_PAUSED_S = 3.0
 _JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
 
@@ -305,8 +306,9 @@ class QueueWay:
     # Is anybody there?
 
     def _heard_somebody(self) -> None:
-        self._heard = time.monotonic()
-        if not self._there:
+        now = time.monotonic()
+        back, self._heard = not self._there or now - self._heard > _PAUSED_S, now
+        if back:  # perhaps a fleet that boots, and then its first workers answer what others have done meanwhile
             self._there = True
             self._tell(self._slots, None)
 

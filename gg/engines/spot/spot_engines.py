@@ -100,7 +100,9 @@ def split_weight(queue: str) -> tuple[str, float]:
 
 def spot_caps() -> EngineCaps:
     """The capabilities of workers behind a queue."""
-    return EngineCaps(max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, batch=_BATCH, call=_CALL_S)
+    return EngineCaps(
+        max_seconds=_MOST_S, overhead=_OVERHEAD_S, announces=True, batch=_BATCH, call=_CALL_S, queued=True
+    )
 
 
 def open_queues(session: AwsSession) -> Queues:
