@@ -27,6 +27,8 @@ from gg.workspace.settings import Settings
 
 if TYPE_CHECKING:
     from gg.engines.supplies import Supplies
+    from gg.share.s3.remote import Remote
+    from gg.store.base import Store
 
 _WIDTH = 256
 _MEMORY = 4 << 30  # bytes that an attempt may be expected to need
@@ -43,22 +45,17 @@ class SpotEngine(LambdaEngine):
 def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     """The engine. SetupError, AccessError if there is no store, or no queue, or no right to one of them."""
     need_extra("the spot engine")
-    store, workspace = supplies.store, supplies.workspace
-    if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
-        raise SetupError(
-            "the spot engine needs a store",
-            hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R, as for its workers",
-        )
+    workspace = supplies.workspace
+    near, remote = _stores(supplies.store)
     if not settings.queue:
         raise SetupError(
             "the spot engine needs a queue", hint="name the queue that its workers read: queue in gg.toml, or GG_QUEUE"
         )
-    remote = store.far.remote
     session = AwsSession(remote.where.region)
     session.renew()
     width = settings.jobs or _WIDTH
     queue, weight = split_weight(settings.queue)
-    shipping = S3Shipping(remote, store.near, workspace.root)
+    shipping = S3Shipping(remote, near, workspace.root)
     way = QueueWay(
         partial(open_queues, session),
         _find(session, queue),
@@ -71,7 +68,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     )
     return SpotEngine(
         way,
-        store=store.near,
+        store=near,
         groups=supplies.groups,
         files=supplies.files,
         remote=shipping,
@@ -81,6 +78,15 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         coordinator=coordinator(),
         later=supplies.later,
         caps=spot_caps(),
+    )
+
+
+def _stores(store: Store) -> tuple[Store, Remote]:
+    """This machine's store, and the team's bucket behind it. SetupError if there is no bucket."""
+    if isinstance(store, Tiered) and isinstance(store.far, S3Store):
+        return store.near, store.far.remote
+    raise SetupError(
+        "the spot engine needs a store", hint="set GG_STORAGE_URI=s3://BUCKET/PREFIX?region=R, as for its workers"
     )
 
 
