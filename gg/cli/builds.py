@@ -1,4 +1,4 @@
-"""`gg builds`: the runs of gg-infer and gg-force, also those that are still going on."""
+"""`gg builds`: the runs of gg-infer, gg-force and gg nix force, also those that are still going on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WIDEST = 60  # characters of a command
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.")
 @click.option("--debug", is_flag=True, hidden=True)
 def command(every: bool, running: bool, most: int, as_json: bool, debug: bool) -> int:
-    """List the runs of gg-infer and gg-force, the latest first: when, what, how it ended, how many thunks, how long, what it cost.
+    """List runs, the latest first: when, what, how it ended, how many thunks or derivations, how long, what it cost.
 
     `gg show NAME` tells more of one.
     """
@@ -51,10 +51,12 @@ def command(every: bool, running: bool, most: int, as_json: bool, debug: bool) -
 
 def _going_on(each: dict[str, object], every: bool) -> str:
     from gg.observe.wording import seconds
+    from gg.workspace.runs import command as command_of
 
     began, words = each.get("time"), each.get("words")
     since = seconds(max(0.0, time.time() - began)) if isinstance(began, (int, float)) else "?"
-    line = f"gg-{each.get('what')} {_short([str(word) for word in words] if isinstance(words, list) else [])}".rstrip()
+    of = _short([str(word) for word in words] if isinstance(words, list) else [])
+    line = f"{command_of(str(each.get('what')))} {of}".rstrip()
     return f"{line}: for {since}, process {each.get('pid')}" + (f", in {each['workspace']}" if every else "")
 
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.errors import UsageError
+from gg.cli.nix_run import INTERRUPTED, NixRun
+from gg.errors import GGError, UsageError
 from gg.nix.derivation import read
-from gg.nix.derivation_graph import DerivationCounts, DerivationForce, FailedBuilder, plan
+from gg.nix.derivation_graph import DerivationForce, FailedBuilder, plan
 from gg.nix.store_paths import query
-from gg.workspace import history
+from gg.workspace.running import announced
 from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,15 +44,9 @@ def force(
     derivations = list(dict.fromkeys(path.partition("!")[0] for path in wanted))
     workspace = Workspace.create()
     settings = settle(workspace.root, flags)
-    started = time.time()
-    tally = _force(derivations, workspace, settings, cores, keep_going)
-    line = f"gg: {tally.all} derivations: {tally.ran} ran, {tally.cached} cached, {tally.here} by nix here, "
-    line += f"{len(tally.failed)} failed, {len(tally.skipped)} not begun in {time.time() - started:.1f} s\n"
-    sys.stderr.write(line)
-    counts = {"ran": tally.ran, "cached": tally.cached, "here": tally.here, "failed": len(tally.failed)}
-    history.append(workspace, {"what": "nix force", "time": started, "targets": derivations, **counts})
-    if tally.failed or tally.skipped:
-        _help(tally.failed, keep=keep_failed)
+    run = NixRun(workspace, targets or [file or _default_file()])
+    if _written_down(run, lambda: _force(derivations, workspace, settings, cores, keep_going, run)):
+        _help(run.tally.failed, keep=keep_failed)
         return FAILED
     for path in wanted:
         sys.stdout.write("".join(output + "\n" for output in _outputs(path)))
@@ -60,6 +54,24 @@ def force(
         subprocess.run(["nix-store", "--realise", *derivations, "--add-root", os.path.abspath(link)],
                        stdout=subprocess.DEVNULL, check=True)  # fmt: skip
     return 0
+
+
+def _written_down(run: NixRun, force: Callable[[], None]) -> int:
+    """Call `force`, say what came of it, and write that down however it ends. Returns the status."""
+    status = INTERRUPTED
+    try:
+        force()
+        status = FAILED if run.tally.failed or run.tally.skipped else 0
+    except GGError as error:
+        status = error.exit_code
+        raise
+    finally:
+        run.end(status)
+    tally = run.tally
+    line = f"gg: {tally.all} derivations: {tally.ran} ran, {tally.cached} cached, {tally.here} by nix here, "
+    line += f"{len(tally.failed)} failed, {len(tally.skipped)} not begun in {run.seconds:.1f} s\n"
+    sys.stderr.write(line)
+    return status
 
 
 def _wanted(targets: Sequence[str], file: str, given: Sequence[str]) -> list[str]:
@@ -88,11 +100,11 @@ def _default_file() -> str:
 
 
 def _force(
-    derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool
-) -> DerivationCounts:
+    derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool, run: NixRun
+) -> None:
     todo = plan(derivations)
     if not todo.build and not todo.fetch:
-        return DerivationCounts()
+        return
     from gg.host.filedb import FileDB
     from gg.nix.builder_thunk import BuilderThunks
     from gg.nix.live_logs import LiveLogs
@@ -103,13 +115,15 @@ def _force(
     store = DirectoryStore(os.fsencode(workspace.store))
     files = FileDB(os.fsencode(workspace.dot))
     logs = LiveLogs(TextOutput(sys.stderr.buffer).show)
-    service = Service(workspace, store, settings, logs.printed)
+    service = Service(workspace, store, settings, logs.printed, run.account.see)
     try:
-        run = DerivationForce(BuilderThunks(store, files, cores), service.submit, logs, keep_going=keep_going)
-        run.run(todo)
-        return run.tally
+        force = DerivationForce(BuilderThunks(store, files, cores), service.submit, logs, keep_going=keep_going)
+        run.tally = force.tally
+        with announced(workspace, "nix force", run.targets):
+            force.run(todo)
     finally:
         service.close()
+        run.told = service.told()
         files.flush()
         files.close()
         store.close()

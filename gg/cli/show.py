@@ -41,7 +41,7 @@ def _head(run: RunRecord) -> list[str]:
     began = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(run.started))
     words = shlex.join([os.fsdecode(word) for word in run.words])
     return [
-        f"gg-{run.what} {words}".rstrip(),
+        f"{run.command} {words}".rstrip(),
         f"in {run.root}, began {began}, took {run.number('wall'):.1f} s, ended with status {run.number('status'):.0f}",
     ]
 
@@ -67,6 +67,8 @@ def _forced(run: RunRecord) -> list[str]:
     record = {name: value for name, value in run.record.items() if name in RunFinished._fields}
     missing = {name: 0 for name in RunFinished._fields[:8] if name not in record}
     lines = [*_head(run), finished(RunFinished(**{**missing, **record})).removeprefix("gg: ")]  # type: ignore[arg-type]
+    if run.number("here"):
+        lines.append(f"{run.number('here'):.0f} derivations were built by nix here")
     for engine, told in sorted(run.table("where").items()):
         if isinstance(told, dict):
             lines.append(

@@ -31,6 +31,7 @@ from gg.nix.store_paths import PathToImport, add, closed, query
 from gg.sdk.values import Result, Thunk, ThunkFailed
 
 _LISTED = re.compile(r"(?:will be (built|fetched)[^\n]*:\n((?:  /[^\n]*\n)+))")
+_SAID = re.compile(rb"(?:this|these) .*(?:built|fetched)|  /nix/store/|warning: .*--add-root")
 _LOGS = "/nix/var/log/nix/drvs"
 _PIECE = 1 << 20
 _UNLIKE = 75  # the status for trouble that is not a builder's
@@ -146,11 +147,17 @@ class DerivationForce:
             self._came.put((path, None, error))
 
     def _by_nix(self, path: str) -> None:
-        try:
-            _nix("--realise", path)
-            self._came.put((path, None, None))
-        except GGError as error:
-            self._came.put((path, None, error))
+        """Have nix build it here. nix's words are shown as they come, apart from what is said already."""
+        command = ["nix-store", "--realise", path]
+        last = b""
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as nix:
+            assert nix.stderr is not None
+            for line in nix.stderr:
+                last = line.strip() or last
+                if not line.startswith(b"building '%s'" % path.encode()) and not _SAID.match(line):
+                    self._logs.tell(line)
+        error = GGError(f"nix does not build it: {last.decode(errors='replace')}") if nix.returncode else None
+        self._came.put((path, None, error))
 
     def _end(self, path: str, derivation: Derivation, result: Result | None, error: BaseException | None) -> bool:
         """End one derivation. True if its outputs are in nix's store now."""
@@ -173,8 +180,8 @@ class DerivationForce:
         self.tally.failed.append(failed)
         if thunk := self._thunks.get(failed.path):
             self._logs.end(thunk, failed.log)
+            _keep_log(failed.path, failed.log)
         self._logs.tell(failed.why.encode() + b"\n")
-        _keep_log(failed.path, failed.log)
 
     def _take(self, path: str, derivation: Derivation, result: Result) -> None:
         """Give the result to nix, and show what the builder printed."""

@@ -24,6 +24,11 @@ class CostAccount:
                 self._saved += event.seconds
         self._see(event)
 
+    @property
+    def busy(self) -> float:
+        """Seconds of the commands that ran, together."""
+        return sum(seconds for _, seconds in self._where.values())
+
     def told(self) -> dict[str, object]:
         """`where`: how many thunks ran on each engine, and how many seconds their commands took there. `saved`: how many seconds
         the commands had taken whose results were known.

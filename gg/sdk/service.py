@@ -6,8 +6,9 @@ One driver serves the session (`gg.force.demand`), so what one thunk has made is
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import Any
 
 from gg.core.colour import ColourForm, shown
 from gg.core.ids import BlobId, ThunkId
@@ -30,8 +31,16 @@ _Asked = tuple[Thunk, "Future[Result]"]
 class Service:
     """Futures by thunk. `submit` and `close` may be called from any thread."""
 
-    def __init__(self, workspace: Workspace, near: Store, settings: Settings, printed: Printed | None = None) -> None:
-        """`near`: the workspace's store, which stays open. `printed`: see `gg.engines.supplies`."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        near: Store,
+        settings: Settings,
+        printed: Printed | None = None,
+        observe: Callable[[seen.BuildEvent], None] = lambda event: None,
+    ) -> None:
+        """`near`: the workspace's store, which stays open. `printed`: see `gg.engines.supplies`. `observe`: sees all events."""
+        self._observe = observe
         settings = replace(settings, keep_going=True)
         self._composition = Composition(workspace, settings, self._see, near, printed=printed)
         self._forcer = self._composition.forcer
@@ -44,6 +53,10 @@ class Service:
         if not self._demand.ask(thunk.id, (thunk, future)):
             raise UsageError("the session is closed")
         return future
+
+    def told(self) -> dict[str, Any]:
+        """What was spent so far, and how many results came from the team's store, as the history has it."""
+        return {**self._composition.spent(), "fetched": self._composition.fetched()}
 
     def close(self) -> None:
         """Stop what runs; what is not done is answered by an error."""
@@ -73,6 +86,7 @@ class Service:
     # The driver's thread
 
     def _see(self, event: seen.BuildEvent) -> None:
+        self._observe(event)
         if isinstance(event, seen.ThunkDone):
             if event.how == "cached":
                 self._cached.add(event.id)

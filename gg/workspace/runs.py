@@ -17,7 +17,9 @@ DAY_S = 86400
 
 
 class RunRecord(NamedTuple):
-    """One gg-infer or gg-force that has ended: a line of a workspace's history. `name`: eight hex digits of its place and time."""
+    """One gg-infer, gg-force or gg nix force that has ended: a line of a workspace's history. `name`: eight hex digits of its place
+    and time.
+    """
 
     name: str
     root: str
@@ -25,8 +27,13 @@ class RunRecord(NamedTuple):
 
     @property
     def what(self) -> str:
-        """ "infer" or "force"."""
+        """ "infer", "force" or "nix force"."""
         return str(self.record["what"])
+
+    @property
+    def command(self) -> str:
+        """ "gg-force" """
+        return command(self.what)
 
     @property
     def started(self) -> float:
@@ -83,9 +90,14 @@ def runs(places: Iterable[Workspace], since: float = 0.0) -> list[RunRecord]:
 
 def _of(place: Workspace) -> Iterator[RunRecord]:
     for record in history.runs(place):
-        if record.get("what") in ("infer", "force"):
+        if record.get("what") in ("infer", "force", "nix force"):
             name = blake3(f"{place.root}\0{record['what']}\0{record.get('time')}".encode("utf-8", "surrogateescape"))
             yield RunRecord(name.hexdigest(4), place.root, record)
+
+
+def command(what: str) -> str:
+    """The command whose runs are called so in the history."""
+    return f"gg {what}" if " " in what else f"gg-{what}"
 
 
 def named(places: Iterable[Workspace], name: str) -> RunRecord | None:

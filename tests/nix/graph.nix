@@ -17,19 +17,21 @@ let
     else make "chain-${toString number}" [ (chain (number - 1)) ] ''
       mkdir $out; echo ${toString number} $dependencies > $out/f; printf '#!/bin/sh\necho hi' > $out/x; chmod 755 $out/x
       echo this is number ${toString number} >&2'';
-  fixed = derivation {
+  fixedTo = text: derivation {
     name = "fixed";
     inherit (pkgs) system;
     builder = "${pkgs.bootstrap}/bin/bash";
-    args = [ "-c" "printf 'fixed for ${salt}' > $out; exit 0" ];
+    args = [ "-c" "echo fetching >&2; printf 'fixed for ${salt}' > $out; exit 0" ];
     outputHashMode = "flat";
     outputHashAlgo = "sha256";
-    outputHash = builtins.hashString "sha256" "fixed for ${salt}";
+    outputHash = builtins.hashString "sha256" text;
   };
+  fixed = fixedTo "fixed for ${salt}";
   count = pkgs.count.overrideAttrs (old: { inherit salt; });
 in
 rec {
   inherit count fixed;
+  wrong = fixedTo "other than for ${salt}";
   words = pkgs.words.overrideAttrs (old: { inherit salt; src = source; buildInputs = [ count ]; });
   all = make "all" [ (chain 7) words count.doc fixed ] "cat $dependencies > $out 2>/dev/null; echo $dependencies >> $out";
   fails = make "fails" [ ] "echo going wrong >&2; exit 3";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sysconfig
@@ -37,6 +38,12 @@ class Graph:
         (drv,) = _ask("--deriver", top)
         drvs = [path for path in _ask("--requisites", drv) if path.endswith(".drv")]
         return _ask("--outputs", *(path for path in drvs if self.salt in (world.home() / path[1:]).read_text()))
+
+    def gg(self, workspace: str, *words: str) -> str:
+        """What another command of gg prints in a workspace."""
+        done = world.run([str(GG), *words], cwd=self._directory / workspace, env=self._env)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def force(self, name: str, workspace: str, *more: str) -> subprocess.CompletedProcess[str]:
         place = self._directory / workspace
@@ -84,9 +91,22 @@ def _same(graph: Graph, name: str, thunks: int, fixed: int = 0) -> str:
     return first.stderr
 
 
+def _builds(graph: Graph, workspace: str) -> list[dict[str, object]]:
+    """The runs that `gg builds` lists, the last one first."""
+    return [json.loads(line) for line in graph.gg(workspace, "builds", "--json").splitlines()]
+
+
 def test_two_packages_are_what_nix_build_makes(tmp_path: Path) -> None:
-    """Forced again from another workspace, nothing runs."""
-    assert "gcc  -c -o order.o order.c" in _same(Graph(tmp_path, {}), "words", 2)
+    """Forced again from another workspace, nothing runs. Both are listed, and more is told of each."""
+    graph = Graph(tmp_path, {})
+    assert "gcc  -c -o order.o order.c" in _same(graph, "words", 2)
+    (first,), (second,) = _builds(graph, "one"), _builds(graph, "two")
+    assert (first["what"], first["targets"], first["status"], first["ran"]) == ("nix force", ["words"], 0, 2)
+    assert (second["ran"], second["cached"], second["failed"]) == (0, 2, 0)
+    assert graph.gg("two", "builds", "--all").count("nix force") == 2
+    told = graph.gg("one", "show", str(first["name"]))
+    assert told.startswith("gg nix force words\n")
+    assert "2 thunks ran on local" in told
 
 
 @pytest.mark.slow
@@ -106,8 +126,24 @@ def test_a_builder_that_fails_is_told_as_nix_tells_it(tmp_path: Path) -> None:
     assert f"nix-store --realise --keep-failed {path}" in done.stderr
     assert world.run(["nix", "log", path]).stdout == "going wrong\n"
     assert _counts(done) == {"ran": 0, "cached": 0, "by nix here": 0, "failed": 1, "not begun": 0}
+    (listed,) = _builds(graph, "one")
+    assert (listed["status"], listed["failed"]) == (100, 1)
+    assert f"error: builder for '{path}' failed" in graph.gg("one", "show", str(listed["name"]))
     kept = graph.force("fails", "one", "--keep-failed")
     assert "note: keeping build directory" in kept.stderr
+
+
+def test_what_nix_builds_by_itself_is_shown_too(tmp_path: Path) -> None:
+    graph = Graph(tmp_path, {})
+    done = graph.force("fixed", "one")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("fetching\n") == 1
+    assert _counts(done)["by nix here"] == 1
+    wrong = graph.force("wrong", "one")
+    assert wrong.returncode == 100
+    assert wrong.stderr.count("hash mismatch") == 1
+    path = re.findall(r"building '(/nix/store/\S+)'", wrong.stderr)[-1]  # nix may have resolved it to another
+    assert "fetching" in world.run(["nix", "log", path]).stdout
 
 
 def test_a_builder_that_writes_beside_its_output_fails(tmp_path: Path) -> None:

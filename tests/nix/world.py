@@ -33,6 +33,7 @@ ROOT = HERE.parent.parent
 ENTER = HERE / "enter.sh"
 BUILD_USERS = HERE / "build-users.sh"
 """Runs a command where nix builds as users of its own, as it does where there is a daemon. For root."""
+BUILD_GROUP = 30000
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root builds as others")
 
 SECONDS = 1800.0
