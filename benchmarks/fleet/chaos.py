@@ -72,7 +72,7 @@ class Member:
         self.service = service
         self.proxy = RoughProxy(endpoint, bucket.endpoint)
         one, two = (f"http://127.0.0.1:{port}" for port in self.proxy.ports)
-        self._env = {
+        self.env = {
             **{name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ},
             **KEYS,
             **bucket.environment(),
@@ -90,7 +90,7 @@ class Member:
         words += ["--queue", "chaos", "--jobs", str(SLOTS), "--grace", "3"]
         with open(f"{self.log}.said", "ab") as said:
             return subprocess.Popen(
-                words, env=self._env, stdin=subprocess.DEVNULL, stderr=said, stdout=said, process_group=0
+                words, env=self.env, stdin=subprocess.DEVNULL, stderr=said, stdout=said, process_group=0
             )
 
     def _watch(self) -> None:
@@ -187,12 +187,13 @@ class Chaos:
             '[tool.slow]\noperands = ["value", "input...", "output"]\n'
         )
         store = f"s3://{bucket.make_bucket()}/p?region={REGION}&endpoint={bucket.endpoint}"
-        self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C", **KEYS, **bucket.environment()}
-        self._env |= {"HOME": str(self._home), "AWS_ENDPOINT_URL_SQS": endpoint, "GG_STORAGE_URI": store}
-        self._env |= {"GG_QUEUE": "chaos", "GG_SILENCE": "60"}
+        self.env = {"PATH": os.environ["PATH"], "LC_ALL": "C", **KEYS, **bucket.environment()}
+        self.env |= {"HOME": str(self._home), "AWS_ENDPOINT_URL_SQS": endpoint, "GG_STORAGE_URI": store}
+        self.env |= {"GG_QUEUE": "chaos", "GG_SILENCE": "60"}
         subprocess.run(["cc", "-O1", "-o", top / "slow", "-x", "c", "-"], input=SLOW.encode(), check=True)
 
-    def _tree(self, name: str, seed: int) -> Path:
+    def tree(self, name: str, seed: int) -> Path:
+        """What is built, in a directory of this name."""
         tree = self.top / name
         (tree / "in").mkdir(parents=True)
         shutil.copy(self.top / "slow", tree / "slow")
@@ -210,14 +211,14 @@ class Chaos:
         return tree
 
     def round(self, seed: int, kinds: tuple[str, ...], least: float, most: float) -> dict[str, Any]:
-        tree, plain = self._tree(f"r{seed}", seed), self._tree(f"p{seed}", seed)
+        tree, plain = self.tree(f"r{seed}", seed), self.tree(f"p{seed}", seed)
         quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
         subprocess.run(["make", "-s", "-j64"], cwd=plain, check=True)
-        subprocess.run([SCRIPTS / "gg-infer", "make", "-s"], cwd=tree, env=self._env, check=True, **quiet)  # type: ignore[call-overload]
+        subprocess.run([SCRIPTS / "gg-infer", "make", "-s"], cwd=tree, env=self.env, check=True, **quiet)  # type: ignore[call-overload]
         begin, began = time.time(), time.monotonic()
         words = [str(SCRIPTS / "gg-force"), "--engine", "spot", "--fallback", "never", "--json"]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(words, cwd=tree, env=self._env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
+        process = subprocess.Popen(words, cwd=tree, env=self.env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
         over, events = threading.Event(), Counter[str]()
         befalling = threading.Thread(target=self._befall, args=(seed, kinds, least, most, over, events))
         befalling.start()
@@ -230,8 +231,7 @@ class Chaos:
         took = time.monotonic() - began
         over.set()
         befalling.join()
-        names = [*(f"u{n}" for n in range(self.thunks)), *(f"j{n}" for n in range(0, self.thunks, JOINED)), "all"]
-        same = all((tree / name).read_bytes() == (plain / name).read_bytes() for name in names)
+        same = self.same(tree, plain)
         row = self._row(out, begin, time.time())
         row |= {
             "seed": seed,
@@ -245,6 +245,11 @@ class Chaos:
         shutil.rmtree(tree)
         shutil.rmtree(plain)
         return row
+
+    def same(self, tree: Path, plain: Path) -> bool:
+        """Whether both trees have the same outputs."""
+        names = [*(f"u{n}" for n in range(self.thunks)), *(f"j{n}" for n in range(0, self.thunks, JOINED)), "all"]
+        return all((tree / name).read_bytes() == (plain / name).read_bytes() for name in names)
 
     def _befall(
         self, seed: int, kinds: tuple[str, ...], least: float, most: float, over: threading.Event, done: Counter[str]

@@ -85,10 +85,11 @@ def force(
     status, counts = _told_of(workspace, targets, run) if any_work else (0, {})
     counts = counts if held is None else {**counts, "failures": ()}
     fetched = counts.pop("fetched", 0)
+    counts["where"] = account.where(counts.pop("dollars", {}))
     finished = _finished(workspace, counts, time.time() - started, time.process_time() - cpu)
     sink.see(finished)
     sink.close()
-    _write_down(workspace, targets, started, status, {**finished._asdict(), **account.told(), "fetched": fetched})
+    _write_down(workspace, targets, started, status, {**finished._asdict(), "saved": account.saved, "fetched": fetched})
     if any_work:
         _keep_small(os.fsencode(workspace.store), settings.store_size)
     if not status:
@@ -241,6 +242,7 @@ def _force(
     wanted.out_of_reach += forcer.names_elsewhere
     wanted.lost += forcer.lost
     told = {"placed": forcer.placed, "failures": tuple(forcer.showing.failures), "fetched": composition.fetched()}
+    told["dollars"] = composition.spent_by_engine()
     return ended.status, {**ended.counts(), **told, **composition.spent()}
 
 

@@ -32,7 +32,7 @@ class NixRun:
 
     def end(self, status: int) -> None:
         """Write down how it ended, with the fields of a gg-force. `failed` and the like count derivations."""
-        tally, account = self.tally, self.account.told()
+        tally, account = self.tally, {"where": self.account.where({}), "saved": self.account.saved}
         counts = {
             "ran": tally.ran,
             "cached": tally.cached,

@@ -62,7 +62,7 @@ def _recorded(run: RunRecord) -> list[str]:
 
 def _forced(run: RunRecord) -> list[str]:
     from gg.observe.build_events import RunFinished
-    from gg.observe.wording import count, finished, seconds
+    from gg.observe.wording import count, dollars, finished, seconds
 
     record = {name: value for name, value in run.record.items() if name in RunFinished._fields}
     missing = {name: 0 for name in RunFinished._fields[:8] if name not in record}
@@ -71,8 +71,9 @@ def _forced(run: RunRecord) -> list[str]:
         lines.append(f"{run.number('here'):.0f} derivations were built by nix here")
     for engine, told in sorted(run.table("where").items()):
         if isinstance(told, dict):
+            spent = f", {dollars(told['dollars'])}" if told.get("dollars") else ""
             lines.append(
-                f"{count(told['thunks'], 'thunk')} ran on {engine}, for {seconds(told['seconds'])} of commands"
+                f"{count(told['thunks'], 'thunk')} ran on {engine}, for {seconds(told['seconds'])} of commands{spent}"
             )
     if run.number("saved"):
         lines.append(f"what was known had taken {seconds(run.number('saved'))} of commands")

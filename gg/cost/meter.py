@@ -136,13 +136,17 @@ class Bill:
     """All meters of a run, and the stores that it uses from here. `tariffs`: of engines that cost money, by name."""
 
     def __init__(self) -> None:
-        self._meters: dict[tuple[str, str], Meter] = {}
+        self._meters: dict[tuple[str, str, str], Meter] = {}
         self._stores: list[tuple[Callable[[], str], Traffic]] = []
         self.tariffs: dict[str, Tariff] = {}
 
-    def meter(self, prices: Prices, architecture: str = "x86_64") -> Meter:
-        """The meter for this place, the same one each time."""
-        return self._meters.setdefault((prices.region, architecture), Meter(prices, architecture))
+    def meter(self, prices: Prices, architecture: str = "x86_64", engine: str = "") -> Meter:
+        """The meter of this engine in this place, the same one each time."""
+        return self._meters.setdefault((prices.region, architecture, engine), Meter(prices, architecture))
+
+    def by_engine(self) -> dict[str, float]:
+        """What each engine has spent, in dollars."""
+        return {name: meter.cost.total for (_, _, name), meter in self._meters.items() if name}
 
     def follow(self, region: Callable[[], str], traffic: Traffic) -> None:
         """Count the requests that a store gets from here. `region` is called when there is something to price."""

@@ -52,6 +52,10 @@ class Composition:
         cost = self.bill.cost
         return {"usage": self.bill.usage._asdict(), "cost": {**cost._asdict(), "total": cost.total}}
 
+    def spent_by_engine(self) -> dict[str, float]:
+        """Dollars, of engines that cost something."""
+        return self.bill.by_engine() if self.bill is not None else {}
+
     def fetched(self) -> int:
         """How many results were found in the team's store."""
         return self.store.fetched_results

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from gg.observe.build_events import BuildEvent, ThunkDone
 
@@ -29,9 +29,16 @@ class CostAccount:
         """Seconds of the commands that ran, together."""
         return sum(seconds for _, seconds in self._where.values())
 
-    def told(self) -> dict[str, object]:
-        """`where`: how many thunks ran on each engine, and how many seconds their commands took there. `saved`: how many seconds
-        the commands had taken whose results were known.
-        """
-        where = {name: {"thunks": int(count), "seconds": seconds} for name, (count, seconds) in self._where.items()}
-        return {"where": where, "saved": self._saved}
+    def where(self, dollars: Mapping[str, float]) -> dict[str, dict[str, float]]:
+        """How many thunks ran on each engine, how many seconds their commands took there, and the `dollars` that it has spent."""
+        names = sorted({*self._where, *dollars})
+        shares = {name: self._where.get(name, (0, 0.0)) for name in names}
+        return {
+            name: {"thunks": int(count), "seconds": seconds, "dollars": dollars.get(name, 0.0)}
+            for name, (count, seconds) in shares.items()
+        }
+
+    @property
+    def saved(self) -> float:
+        """How many seconds the commands had taken whose results were known."""
+        return self._saved

@@ -124,7 +124,8 @@ class RunFinished(NamedTuple):
 
     `cpu` is gg's own, without the commands'; `busy` is the sum of the commands' wall times. `cost` in dollars, by kind and
     in `total`; `usage` is what was paid for (`gg.cost.meter`): both are empty when nothing was. `over_budget`: it was
-    stopped before it would cost more than it may. `failures`: a line for each thunk that failed.
+    stopped before it would cost more than it may. `failures`: a line for each thunk that failed. `where`: by engine the
+    `thunks` that ran there, the `seconds` of their commands, and the `dollars` that the engine has spent.
     """
 
     ran: int
@@ -142,6 +143,7 @@ class RunFinished(NamedTuple):
     cost: Mapping[str, float] = {}
     usage: Mapping[str, int] = {}
     failures: tuple[str, ...] = ()
+    where: Mapping[str, Mapping[str, float]] = {}
 
 
 BuildEvent = Started | ThunkStarted | ThunkDone | ThunkFailed | Diagnostics | Progress | Note | Placed | RunFinished

@@ -76,7 +76,7 @@ class Plain:
                 if text:
                     self._err.line(text)
             case RunFinished():
-                for line in (*wording.failures(event), wording.finished(event)):
+                for line in (*wording.failures(event), *wording.shares(event), wording.finished(event)):
                     self._err.line(line)
             case Started() | ThunkStarted() | ThunkDone() | Placed():
                 pass

@@ -69,7 +69,7 @@ class Terminal:
                     self._print(b"", b"", self._notes.line(event))
                 case RunFinished():
                     self._appears = float("inf")
-                    for line in (*wording.failures(event), wording.finished(event)):
+                    for line in (*wording.failures(event), *wording.shares(event), wording.finished(event)):
                         self._print(b"", b"", line)
                 case _:
                     pass

@@ -2,7 +2,7 @@
 
 The format is the JSON Array Format of "Trace Event Format" (Google, 2016): complete events ("X") with times in
 microseconds. Its closing bracket may be missing, so the file of a killed run is readable too. An engine is shown as a
-process, and each of its slots as a thread: a thunk takes the first row that is free.
+process, and each of its slots as a thread: a thunk takes the first row that is free. What it did in all is its process's label.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import IO
 
 from gg.errors import UsageError
-from gg.observe.build_events import BuildEvent, Note, Progress, ThunkDone, ThunkFailed, ThunkStarted
+from gg.observe import wording
+from gg.observe.build_events import BuildEvent, Note, Progress, RunFinished, ThunkDone, ThunkFailed, ThunkStarted
 from gg.observe.sink import Clock
 
 _GG = 0  # the process row of gg itself
@@ -52,7 +53,7 @@ class Trace:
             case ThunkDone(how="cached") if event.id not in self._open:
                 self._instant("cached", event.label)
             case ThunkDone():
-                self._end(event.id, event.how, seconds=event.seconds)
+                self._end(event.id, event.how, seconds=event.seconds, engine=event.engine)
             case ThunkFailed():
                 self._end(event.id, "failed", status=event.status)
             case Note():
@@ -60,6 +61,9 @@ class Trace:
             case Progress():
                 counts = {"running": event.running, "to go": event.to_go}
                 self._event({"ph": "C", "name": "thunks", "pid": _GG, "tid": 0, "ts": self._now(), "args": counts})
+            case RunFinished():
+                for engine, told in event.where.items():
+                    self._label(engine, wording.share(told))
             case _:
                 pass
 
@@ -78,6 +82,13 @@ class Trace:
         row = next(n for n in range(len(rows) + 1) if n not in rows)
         rows.add(row)
         self._open[event.id] = _Open(event.label, event.engine, row, self._now())
+
+    def _label(self, engine: str, text: str) -> None:
+        """What an engine did in all, beside its name."""
+        args = {"labels": text}
+        self._event(
+            {"ph": "M", "name": "process_labels", "pid": self._engines.get(engine, _GG), "tid": 0, "args": args}
+        )
 
     def _end(self, thunk: str, how: str, **more: object) -> None:
         known = self._open.pop(thunk, None)

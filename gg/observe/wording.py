@@ -65,6 +65,17 @@ def failures(event: RunFinished) -> list[str]:
     return [f"gg: failed: {each}" for each in event.failures] if len(event.failures) > 1 else []
 
 
+def shares(event: RunFinished) -> list[str]:
+    """What each engine did, where several had a part in it."""
+    return [f"gg: {name}: {share(told)}" for name, told in event.where.items()] if len(event.where) > 1 else []
+
+
+def share(told: Mapping[str, float]) -> str:
+    """One engine's part of a run."""
+    text = f"{count(int(told['thunks']), 'thunk')}, {seconds(told['seconds'])} of commands"
+    return text + (f", {dollars(told['dollars'])}" if told["dollars"] else "")
+
+
 def command_line(argv: Sequence[bytes], directory: bytes) -> str:
     """A command as one types it, from elsewhere than its own directory if one is given."""
     from shlex import join

@@ -98,6 +98,15 @@ def test_a_bill_sums_regions_at_their_own_prices_and_what_is_asked_from_here() -
     assert bill.cost.total == pytest.approx(sum(bill.cost))
 
 
+def test_a_bill_tells_what_each_engine_has_spent() -> None:
+    bill = Bill()
+    functions, spot = bill.meter(VIRGINIA, engine="lambda"), bill.meter(VIRGINIA, engine="spot")
+    functions.invoked(1024, 512, 1.0, Billed(1000, 1024))
+    spot.stored(put=1000)
+    assert bill.by_engine() == {"lambda": functions.cost.total, "spot": pytest.approx(VIRGINIA.put * 1000)}
+    assert bill.cost.total == pytest.approx(sum(bill.by_engine().values()))
+
+
 def test_a_store_that_was_never_asked_has_no_region() -> None:
     def region() -> str:
         raise AssertionError

@@ -144,6 +144,19 @@ def test_the_last_line_of_a_run_with_trouble() -> None:
     )
 
 
+def test_what_each_engine_did_is_told_where_there_are_several() -> None:
+    where = {
+        "lambda": {"thunks": 41, "seconds": 61.2, "dollars": 0.0023},
+        "local": {"thunks": 1, "seconds": 0.5, "dollars": 0.0},
+    }
+    finished = RunFinished(ran=42, cached=0, failed=0, skipped=0, placed=1, wall=1, cpu=0, busy=61.7, where=where)
+    assert wording.shares(finished) == [
+        "gg: lambda: 41 thunks, 1 min 1 s of commands, $0.0023",
+        "gg: local: 1 thunk, 0.5 s of commands",
+    ]
+    assert wording.shares(finished._replace(where={"local": where["local"]})) == []
+
+
 @pytest.mark.parametrize(
     ("value", "text", "clock"),
     [(0.04, "0.0 s", "0:00"), (59.94, "59.9 s", "1:00"), (59.96, "1 min 0 s", "1:00"), (7505, "2 h 5 min", "2:05:05")],
@@ -303,6 +316,7 @@ def test_a_trace(tmp_path: Path) -> None:
         sink.see(event)
         clock.now += 1
     sink.see(ThunkStarted("e", os.fsdecode(b"\xff.o"), "local"))
+    sink.see(FINISHED._replace(where={"lambda": {"thunks": 2, "seconds": 3.0, "dollars": 0.25}}))
     sink.close()
     records = json.loads(path.read_text())
     spans = [(r["name"], r["cat"], r["dur"] / 1e6) for r in records if r["ph"] == "X"]
@@ -314,6 +328,8 @@ def test_a_trace(tmp_path: Path) -> None:
         ("�.o", "given up", 0.0),
     ]
     assert {r["args"]["name"] for r in records if r["name"] == "process_name"} == {"gg", "local", "lambda"}
+    (label,) = [r["args"]["labels"] for r in records if r["name"] == "process_labels"]
+    assert label == "2 thunks, 3.0 s of commands, $0.2500"
     assert [r["name"] for r in records if r["ph"] == "i"] == ["b.o", "c.o: the worker vanished (lost)"]
 
 

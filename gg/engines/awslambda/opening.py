@@ -112,7 +112,7 @@ def _metered(bill: Bill, name: str, region: _Found) -> Meter:
     paid = prices(region.name)
     seconds = [(f.memory, paid.second(_architecture(), f.memory_mb, f.disk_mb)) for f in region.functions]
     bill.tariffs[name] = Tariff(paid.invocation, tuple(seconds))
-    return bill.meter(paid, _architecture())
+    return bill.meter(paid, _architecture(), name)
 
 
 def _client(session: AwsSession, width: int) -> Client:

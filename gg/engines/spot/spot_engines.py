@@ -11,12 +11,12 @@ from gg.aws.loop import LoopThread
 from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope
 from gg.aws.sqs import Queues
-from gg.cost.meter import Meter
+from gg.cost.meter import Bill
 from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
-from gg.engines.spot.queue_way import QueueWay
+from gg.engines.spot.queue_way import NAME, QueueWay
 from gg.engines.spot.stored_bodies import StoredBodies
 from gg.errors import SetupError, UsageError
 from gg.schedule.events import EngineCaps
@@ -59,7 +59,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     way = QueueWay(
         partial(open_queues, session),
         _find(session, queue),
-        Meter(prices(session.region())),
+        (supplies.bill or Bill()).meter(prices(session.region()), engine=NAME),
         slots=width,
         memory=_MEMORY,
         silence=settings.silence,
