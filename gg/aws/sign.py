@@ -96,7 +96,7 @@ def sign(
     return {**ready.added, "Authorization": ready.authorization + signature}
 
 
-class _Prepared(NamedTuple):
+class _BodylessSignature(NamedTuple):
     """All of a signature but what the body decides: a coordinator asks the same of Lambda a thousand times a second."""
 
     canonical: bytes
@@ -121,7 +121,7 @@ def _prepared(
     headers: tuple[tuple[str, str], ...],
     at: int,
     payload: str,
-) -> _Prepared:
+) -> _BodylessSignature:
     stamp = _stamp(at)
     added = {"X-Amz-Date": stamp}
     if scope.service == "s3":
@@ -134,7 +134,7 @@ def _prepared(
     names = ";".join([name for name, _ in canonical])
     lines = "".join([f"{name}:{value}\n" for name, value in canonical])
     where = f"{stamp[:8]}/{scope.region}/{scope.service}/aws4_request"
-    return _Prepared(
+    return _BodylessSignature(
         canonical=f"{method}\n{path}\n{query}\n{lines}\n{names}\n".encode(),
         key=_signing_key(credentials.secret_key, stamp[:8], scope.region, scope.service),
         to_sign=f"{_ALGORITHM}\n{stamp}\n{where}\n",

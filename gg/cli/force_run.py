@@ -11,7 +11,7 @@ from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from gg.cli.settled import settled
+from gg.cli.command_settings import command_settings
 from gg.workspace import history
 from gg.workspace import settings as config
 from gg.workspace.ledger import Ledger
@@ -69,7 +69,7 @@ def force(
     _enter()
     workspace = _workspace(targets)
     search = None if targets else workspace.search()
-    settings = settled(workspace.root, flags)
+    settings = command_settings(workspace.root, flags)
     from gg.observe.account import CostAccount
     from gg.observe.choose import choose
     from gg.workspace.targets import Targets

@@ -8,7 +8,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gg.cli.settled import settled
+from gg.cli.command_settings import command_settings
 from gg.light.named import NamedTuple
 from gg.light.slotted import replace
 from gg.workspace import settings as config
@@ -252,7 +252,7 @@ def _compose(
 
 
 def _settings(workspace: Workspace, trace: bool | None, flags: Mapping[str, object]) -> config.Settings:
-    settings = settled(workspace.root, flags)
+    settings = command_settings(workspace.root, flags)
     return replace(settings, trace=config.TRACED) if trace and not settings.trace else settings
 
 

@@ -17,7 +17,7 @@ from gg.core.thunk import Entry, File, Group, Thunk
 from gg.deploy.samples import Sample, sample
 from gg.errors import StoreError, UsageError
 from gg.host import native_programs as native
-from gg.host.files import read_file
+from gg.host.files import read_at_rest
 from gg.store.base import Key, Kind, Store
 from gg.store.directory import DirectoryStore
 from gg.workspace.settings import without_settings
@@ -38,7 +38,7 @@ class Object(NamedTuple):
 
     def read(self, name: str) -> bytes:
         """The bytes. StoreError if the file has changed since it was recorded."""
-        data = self.data if not self.path else read_file(self.path)[0]
+        data = self.data if not self.path else read_at_rest(self.path)[0]
         if BlobId.of(data).digest.hex() != name.partition(".")[0]:
             raise StoreError(f"{os.fsdecode(self.path)} has changed meanwhile", hint="gg deploy lambda can be repeated")
         return data

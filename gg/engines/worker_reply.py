@@ -16,8 +16,8 @@ def judged(reply: bytes, request: bytes, old: SetupError) -> Reply | Failure:
     except WrongVersion as error:
         return Failure(Fault.INFRA, f"{old}: {error}", setup=old)
     except FormatError as error:
-        return damaged(error)
+        return damaged_reply(error)
 
 
-def damaged(error: Exception) -> Failure:
+def damaged_reply(error: Exception) -> Failure:
     return Failure(Fault.INFRA, f"a damaged reply: {error}")

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.ticks import time_settled
 from gg.host.databases import close, in_one_transaction
-from gg.host.files import PACKED_SIZE, Signature, hash_file, read_file
+from gg.host.files import PACKED_SIZE, Signature, hash_at_rest, read_at_rest
 from gg.light.named import NamedTuple
 
 if TYPE_CHECKING:
@@ -102,13 +102,13 @@ class FileDB:
             self.hits += 1
             return info
         _must_be_readable(path)
-        blob, signature, settled = hash_file(path)
+        blob, signature, settled = hash_at_rest(path)
         return self._learn(path, FileInfo.of(blob, signature), settled)
 
     def read(self, path: bytes) -> tuple[bytes, FileInfo]:
         """The file's bytes with its digest, from one reading of it."""
         _must_be_readable(path)
-        data, signature, settled = read_file(path)
+        data, signature, settled = read_at_rest(path)
         info = self._known.get(path) or self._recall(path)
         if info is not None and info.signature == signature:
             self.hits += 1

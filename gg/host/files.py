@@ -19,6 +19,7 @@ import struct
 import time
 from collections.abc import Callable
 from itertools import count
+from typing import TypeVar
 
 from blake3 import blake3
 
@@ -26,6 +27,8 @@ from gg.core.ids import BlobId
 from gg.core.ticks import time_settled
 from gg.errors import FREE_SOME, NoRoom, StoreError
 from gg.light.named import NamedTuple
+
+T = TypeVar("T")
 
 _HASHED_AT_ONCE = 1 << 18
 _CHUNK = 1 << 20
@@ -185,35 +188,39 @@ def trouble(action: str, path: bytes, error: OSError) -> StoreError:
     return StoreError(f"cannot {action} {os.fsdecode(path)}: {error.strerror or error}", hint=hint)
 
 
-def hash_file(path: bytes) -> tuple[BlobId, Signature, bool]:
+def hash_at_rest(path: bytes) -> tuple[BlobId, Signature, bool]:
     """A file's digest, its signature, and whether that is settled. OSError if it cannot be read.
 
     A file that changes while it is read is read again, up to five times; StoreError then.
     """
+
+    def read(fd: int, size: int) -> tuple[BlobId, int]:
+        blob = hash_fd(fd)
+        return blob, blob.size
+
+    return _at_rest(path, read)
+
+
+def read_at_rest(path: bytes) -> tuple[bytes, Signature, bool]:
+    """As `hash_at_rest`, with the bytes themselves."""
+
+    def read(fd: int, size: int) -> tuple[bytes, int]:
+        data = read_fd(fd, size)
+        return data, len(data)
+
+    return _at_rest(path, read)
+
+
+def _at_rest(path: bytes, read: Callable[[int, int], tuple[T, int]]) -> tuple[T, Signature, bool]:
+    """`read` takes a descriptor and the number of bytes that are expected, and tells how many it has read."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         for _ in range(_TRIES):
             now = time.time_ns()
             before = Signature.of(os.fstat(fd))
-            blob = hash_fd(fd)
-            if blob.size == before.size and Signature.of(os.fstat(fd)) == before:
-                return blob, before, settled(before, now)
-            os.lseek(fd, 0, os.SEEK_SET)
-    finally:
-        os.close(fd)
-    raise restless(path)
-
-
-def read_file(path: bytes) -> tuple[bytes, Signature, bool]:
-    """As `hash_file`, with the bytes themselves."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for _ in range(_TRIES):
-            now = time.time_ns()
-            before = Signature.of(os.fstat(fd))
-            data = read_fd(fd, before.size)
-            if len(data) == before.size and Signature.of(os.fstat(fd)) == before:
-                return data, before, settled(before, now)
+            made, size = read(fd, before.size)
+            if size == before.size and Signature.of(os.fstat(fd)) == before:
+                return made, before, settled(before, now)
             os.lseek(fd, 0, os.SEEK_SET)
     finally:
         os.close(fd)

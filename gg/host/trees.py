@@ -12,7 +12,7 @@ from gg.host.files import hash_fd
 def hash_file(path: str | bytes) -> BlobId:
     """The id of a file's bytes as they are read now; OSError when it cannot be read.
 
-    For files that nobody else writes to; `gg.host.files.hash_file` also tells whether one has changed meanwhile.
+    For files that nobody else writes to; `gg.host.files.hash_at_rest` also tells whether one has changed meanwhile.
     """
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:

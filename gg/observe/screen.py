@@ -21,7 +21,7 @@ _BAR = 12  # columns: a narrower bar tells nothing
 
 
 @dataclass(slots=True)
-class _Running:
+class _RunningThunk:
     label: str
     engine: str
     since: float
@@ -36,14 +36,14 @@ class ScreenState:
     cached: int = 0
     failed: int = 0
     ends: float | None = None
-    running: dict[str, _Running] = field(default_factory=dict)
+    running: dict[str, _RunningThunk] = field(default_factory=dict)
 
     def see(self, event: BuildEvent, now: float) -> None:
         match event:
             case Started():
                 self.total = event.total
             case ThunkStarted():
-                self.running[event.id] = _Running(event.label, event.engine, now)
+                self.running[event.id] = _RunningThunk(event.label, event.engine, now)
             case ThunkDone():
                 self.running.pop(event.id, None)
                 self.done += 1

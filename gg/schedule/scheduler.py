@@ -32,7 +32,6 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from gg.schedule.attempts import Attempts
-from gg.schedule.audit import audit
 from gg.schedule.broken import Failures
 from gg.schedule.commands import Command, Done, Eta, How, Summary
 from gg.schedule.course import Course
@@ -388,5 +387,7 @@ class Scheduler:
 
     def validate(self) -> None:
         """AssertionError when an invariant does not hold."""
+        from gg.schedule.audit import audit  # for tests alone
+
         audit(self._course, self._nodes, self._fleet, self._timers, self._lineup, self._attempts)
         assert not self._settling.asked, "nodes that nobody will be asked about"

@@ -13,7 +13,7 @@ from typing import BinaryIO, cast
 
 from gg.core.ids import BlobId
 from gg.errors import FormatError, StoreError
-from gg.host.files import read_file, write_whole
+from gg.host.files import read_at_rest, write_whole
 from gg.share.socket_frames import MOST_BYTES, MOST_FRAMES, USED, StoreFrame, StoreOp, plain, read, write
 from gg.store.base import Key, Kind, SourceChanged, StoreCaps, Stored, blob_key, check_put, matches
 from gg.store.without_files import WithoutFiles
@@ -67,7 +67,7 @@ class SocketStore(WithoutFiles):
         changed: list[bytes] = []
         for blob, path in files.items():
             try:
-                data = read_file(path)[0]
+                data = read_at_rest(path)[0]
             except (OSError, StoreError):
                 data = None
             if data is None or BlobId.of(data) != blob:

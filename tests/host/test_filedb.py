@@ -15,7 +15,7 @@ from gg.core.ticks import time_settled
 from gg.errors import StoreError
 from gg.host import files
 from gg.host.filedb import Common, FileDB, FileInfo
-from gg.host.files import Signature, hash_file, settled
+from gg.host.files import Signature, hash_at_rest, settled
 
 SECOND = 1_000_000_000
 
@@ -177,7 +177,7 @@ def test_a_file_edited_while_it_is_hashed(tmp_path: Path, monkeypatch: pytest.Mo
         return blob
 
     monkeypatch.setattr(files, "hash_fd", edited_once)
-    blob, signature, safe = hash_file(path)
+    blob, signature, safe = hash_at_rest(path)
     assert blob == BlobId.of(b"middle")
     assert signature == Signature.of(file.stat())
     assert not safe
@@ -203,7 +203,7 @@ def test_a_file_that_never_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_hashing_all_sizes(tmp_path: Path, size: int) -> None:
     data = os.urandom(size)
     path = written(tmp_path / "a", data)
-    assert hash_file(path)[0] == BlobId.of(data)
+    assert hash_at_rest(path)[0] == BlobId.of(data)
     assert FileDB(None).read(path)[0] == data
 
 

@@ -11,7 +11,7 @@ from gg.aws.trouble import Cause, NoAnswer
 from gg.core.jsontext import json_from
 from gg.engines.awslambda.deployed_functions import gone
 from gg.engines.engine import Failure
-from gg.engines.worker_reply import damaged, judged
+from gg.engines.worker_reply import damaged_reply, judged
 from gg.errors import FormatError, SetupError
 from gg.schedule.events import Fault
 from gg.wire.reply import Reply
@@ -65,7 +65,7 @@ def _from_worker(body: bytes, request: bytes) -> Reply | Failure:
             raise ValueError("no text")
         reply = base64.b64decode(text, validate=True)
     except (ValueError, FormatError) as error:
-        return damaged(error)
+        return damaged_reply(error)
     return judged(reply, request, SetupError(_OLD_WORKER, hint=_FIX))
 
 

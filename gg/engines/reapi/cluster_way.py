@@ -59,7 +59,7 @@ class Uploads(NothingBetween):
         self._cas.forget()
 
 
-class _Asked(NamedTuple):
+class _ClusterAttempt(NamedTuple):
     """One attempt. `told`: directories that exist here."""
 
     part: Part
@@ -119,7 +119,7 @@ class ClusterWay:
             if limit.when() is None:
                 limit.reschedule(loop.time() + seconds)
 
-        attempt = _Asked(part, frozenset(asked.directories), handle, lambda: _later(loop, started))
+        attempt = _ClusterAttempt(part, frozenset(asked.directories), handle, lambda: _later(loop, started))
         self._running.add(handle)
         future = loop.run_in_executor(self._pool, self._attempt, attempt)
         try:
@@ -142,7 +142,7 @@ class ClusterWay:
 
     # In a thread
 
-    def _attempt(self, asked: _Asked) -> Reply | Failure:
+    def _attempt(self, asked: _ClusterAttempt) -> Reply | Failure:
         try:
             result = self._result(asked)
         except Lacking as error:
@@ -158,7 +158,7 @@ class ClusterWay:
             return Failure(Fault.TOO_BIG, str(error))
         return Reply(WorkerInfo(gg.__version__, self.functions[0].name), (result,))
 
-    def _result(self, asked: _Asked) -> TaskResult:
+    def _result(self, asked: _ClusterAttempt) -> TaskResult:
         submission = asked.part.submission
         thunk, directories = submission.thunk, dict.fromkeys(asked.part.empty)
         if thunk.closed:
@@ -187,7 +187,7 @@ class ClusterWay:
             return answer
         return Refused(Fault.INFRA, "looks for ever more directories")
 
-    def _run(self, action: MadeAction, asked: _Asked, *, afresh: bool = False) -> tuple[ActionResult, bool]:
+    def _run(self, action: MadeAction, asked: _ClusterAttempt, *, afresh: bool = False) -> tuple[ActionResult, bool]:
         """The action's result, and whether the cluster knew it already."""
         known = None if afresh else self._execution.known(action.digest)
         if known is not None and known.exit_code == 0:

@@ -64,7 +64,7 @@ class Bodies(Protocol):
         ...
 
 
-class _Asked:
+class _SentRequest:
     """A request that was sent."""
 
     __slots__ = ("reply", "sent", "since", "started")
@@ -119,7 +119,7 @@ class QueueWay:
         self._tasks: list[asyncio.Task[None]] = []
         self._run = os.urandom(8).hex()
         self._count = 0
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _SentRequest] = {}
         self._outbox: list[tuple[str, str]] = []  # identities and letters
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
@@ -147,7 +147,7 @@ class QueueWay:
             letter = await self._letter(id, question)
         except Passing as error:
             return Failure(Fault.INFRA, str(error))
-        self._asked[id] = waiting = _Asked(question.sent)
+        self._asked[id] = waiting = _SentRequest(question.sent)
         if len(self._asked) == 1:
             self._heard = time.monotonic()  # before this no worker had anything to say
         self._outbox.append((id, letter))
@@ -271,7 +271,7 @@ class QueueWay:
         if waiting is not None:
             self._answered(answer, waiting)
 
-    def _answered(self, answer: AnswerLetter, waiting: _Asked) -> None:
+    def _answered(self, answer: AnswerLetter, waiting: _SentRequest) -> None:
         if answer.what == "started":
             waiting.start()
         elif answer.what == "back":

@@ -46,7 +46,7 @@ class DeclaredLine(NamedTuple):
 
 def parse(table: Declared, args: Sequence[bytes], read: Callable[[bytes], Sequence[bytes]]) -> DeclaredLine:
     """Take `args` (without argv[0]) apart. `read` gives the words of a response file. Unclear for what is not declared."""
-    reader = _Reader(table, args, read)
+    reader = _LineReader(table, args, read)
     reader.run()
     roles = _roles(table.operands, len(reader.operands))
     if table.script and reader.operands:
@@ -74,7 +74,7 @@ def _roles(roles: Sequence[str], count: int) -> list[str]:
     return [*before, *[roles[at][:-3]] * repeated, *after] if repeated >= 0 else []
 
 
-class _Reader:
+class _LineReader:
     def __init__(self, table: Declared, args: Iterable[bytes], read: Callable[[bytes], Sequence[bytes]]) -> None:
         self._table = table
         self._left = deque(args)

@@ -82,7 +82,7 @@ class _Unclear(Exception):
     """More lists within lists than anybody writes."""
 
 
-class _Reader:
+class _ShellReader:
     """`ends`: the shell ends at the first failure (-e). `lasting`: which effects count (`gg.record.hearers.shelleffects`)."""
 
     def __init__(self, ends: bool, lasting: int) -> None:
@@ -367,7 +367,7 @@ def read(text: bytes, *, ends: bool = False, lasting: int = NOTHING) -> ShellFac
     """`ends`: the shell that runs it ends at the first failure (-e). `lasting`: which effects count, after what may fail."""
     if not (_has_choices(text) or (lasting and b"&&" in text)):
         return ShellFacts()
-    reader = _Reader(ends, lasting)
+    reader = _ShellReader(ends, lasting)
     try:
         reader.read(text[:_MOST])
     except _Unclear:

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from gg.core.ids import BlobId
 from gg.errors import MissingObject
-from gg.host.files import read_file
+from gg.host.files import read_at_rest
 from gg.light.named import NamedTuple
 from gg.share.s3.pack import MOST_MEMBERS, Sealed, Writer
 from gg.store.base import Key, Kind, SourceChanged, Store
@@ -137,7 +137,7 @@ def _from_file(item: ObjectToPack) -> bytes | None:
         name = item.key.kind.name.lower()
         raise MissingObject(f"the {name} {item.key.digest.hex()} is in no store", hint="record again with gg-infer")
     try:
-        data, _, _ = read_file(item.path)
+        data, _, _ = read_at_rest(item.path)
     except OSError:
         return None
     return data if blake3(data).digest() == item.key.digest else None

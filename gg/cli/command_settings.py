@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gg.workspace import settings as config
 
 
-def settled(root: str, flags: Mapping[str, object]) -> config.Settings:
+def command_settings(root: str, flags: Mapping[str, object]) -> config.Settings:
     """The settings that count, after asking the user about the workspace's. An error if they name a store that cannot be used."""
     settings = _allowed(root, flags)
     if settings.store or settings.trusted:
