@@ -57,7 +57,7 @@ stdenv.mkDerivation {
     sed '1s|.*|#!${python}/bin/python3 -s|' ${../toolchain-wrappers/start/gg-python} >$out/bin/gg-python
     chmod +x $out/bin/gg-python
   '';
-  passthru = { inherit modules python; };
+  passthru = { inherit modules python; shellHookScript = ./shell-hook.sh; };
   meta = {
     description = "Record a build as thunks, and run them here or on thousands of workers with the same bytes";
     mainProgram = "gg";

@@ -4,11 +4,13 @@
 pkgs:
 { inputsFrom ? [ ], packages ? [ ], shellHook ? "", storage ? null, engine ? null, jobs ? null, ... }@args:
 let
-  set = name: value: if value == null then { } else { ${name} = toString value; };
-  given = removeAttrs args [ "inputsFrom" "packages" "shellHook" "storage" "engine" "jobs" ]
-    // set "GG_STORAGE_URI" storage // set "GG_ENGINE" engine // set "GG_JOBS" jobs;
+  set = name: value: if value == null then "" else "export ${name}='${toString value}'";
+  given = removeAttrs args [ "inputsFrom" "packages" "shellHook" "storage" "engine" "jobs" ];
   hook = before: ''
     ${before}
+    ${set "GG_STORAGE_URI" storage}
+    ${set "GG_ENGINE" engine}
+    ${set "GG_JOBS" jobs}
     source ${./shell-hook.sh}
     ${shellHook}
   '';

@@ -10,7 +10,9 @@ let
     ggPhase = ''
       source ${./shell-hook.sh}
       ggCommands
-    '';
-  } // (if store == null then { } else { GG_STORAGE_URI = "unix:" + toString store; }));
+    '' + (if store == null then "" else ''
+      export GG_STORAGE_URI=unix:${toString store}
+    '');
+  });
 in
 if given ? overrideAttrs then with_ { } given else with_ given

@@ -15,15 +15,19 @@ let
     (name: value: if value ? description then value.default else defaults value) options;
   given = import module { inherit lib; config = final; pkgs = { gg = "/nix/store/gg"; }; };
   final = merge (defaults given.options) { services.gg = settings; };
-  unit = (given.config.systemd.services or { }).gg-worker or null;
+  unit = name:
+    let unit = (given.config.systemd.services or { }).${name} or null; in
+    if unit == null then "" else builtins.concatStringsSep "\n" (
+      [ "[Unit]" "Description=${unit.description}" "Wants=${words unit.wants or [ ]}" "After=${words unit.after or [ ]}" "[Service]" ]
+      ++ map (name: "Environment=${name}=${unit.environment.${name}}") (builtins.attrNames unit.environment)
+      ++ map (name: line name unit.serviceConfig.${name}) (builtins.attrNames unit.serviceConfig)
+      ++ [ "[Install]" "WantedBy=${words unit.wantedBy}" "" ]);
+  words = toString;
   line = name: value:
     let text = v: if v == true then "yes" else toString v; in "${name}=${text value}";
 in
 {
-  inherit (given.config.nix.settings or { build-hook = ""; }) build-hook;
-  unit = if unit == null then "" else builtins.concatStringsSep "\n" (
-    [ "[Unit]" "Description=${unit.description}" "Wants=${toString unit.wants}" "After=${toString unit.after}" "[Service]" ]
-    ++ map (name: "Environment=${name}=${unit.environment.${name}}") (builtins.attrNames unit.environment)
-    ++ map (name: line name unit.serviceConfig.${name}) (builtins.attrNames unit.serviceConfig)
-    ++ [ "[Install]" "WantedBy=${toString unit.wantedBy}" "" ]);
+  nix = given.config.nix.settings or { };
+  worker = unit "gg-worker";
+  store = unit "gg-store";
 }

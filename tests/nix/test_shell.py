@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,6 +19,18 @@ _TYPED = f"mkdir at && cd at && {_DOCUMENTED.strip().replace(chr(10), ' && ')} &
 _SHELL = """
 let pkgs = import {nixpkgs} {{ overlays = [ (import {checkout}/nix/overlay.nix) ]; }};
 in pkgs.ggShell {{ inputsFrom = [ pkgs.{package} ]; jobs = 2; }}
+"""
+_OF_ONES_OWN = """
+let pkgs = import {nixpkgs} {{ overlays = [ (import {checkout}/nix/overlay.nix) ]; }};
+in pkgs.mkShell {{
+  inputsFrom = [ pkgs.words pkgs.count ];
+  packages = [ pkgs.gg ];
+  shellHook = "source ${{pkgs.gg.shellHookScript}}";
+}}
+"""
+_OF_TWO = """
+let pkgs = import {nixpkgs} {{ overlays = [ (import {checkout}/nix/overlay.nix) ]; }};
+in pkgs.ggShell {{ inputsFrom = [ pkgs.words pkgs.count ]; engine = "local"; jobs = 2; }}
 """
 _FLAKE = """
 {{
@@ -36,10 +49,10 @@ SHELLS = {
 }
 
 
-def shell(directory: Path, package: str) -> None:
+def shell(directory: Path, package: str, expression: str = _SHELL) -> None:
     """Write a `shell.nix` and a flake for the package."""
     names = {"nixpkgs": world.nixpkgs(), "checkout": world.checkout(), "package": package}
-    (directory / "shell.nix").write_text(_SHELL.format(**names))
+    (directory / "shell.nix").write_text(expression.format(**names))
     (directory / "flake.nix").write_text(_FLAKE.format(**names))
 
 
@@ -80,6 +93,44 @@ def test_same_bytes_in_a_shell(how: str, tmp_path: Path) -> None:
     compared, told = compare(how, tmp_path, _GG)
     assert "0 calls ran for real" in told
     assert compared == 4
+
+
+@pytest.mark.parametrize("expression", [_OF_ONES_OWN, _OF_TWO], ids=["one's own", "of two packages"])
+def test_a_shell_for_more_than_one_package(expression: str, tmp_path: Path) -> None:
+    shell(tmp_path, "", expression)
+    begin = f"cp -r --preserve=timestamps {world.MINI}/words at && cd at && "
+    say("nix-shell", begin + "make", tmp_path)
+    (tmp_path / "at").rename(tmp_path / "plain")
+    told = say("nix-shell", begin + "ggBuildPhase && gg explain", tmp_path).stdout
+    assert same(tmp_path / "plain", tmp_path / "at") == 4
+    assert "every call of the last gg-infer became a thunk" in told
+
+
+@pytest.mark.parametrize(("variable", "real"), [("NIX_CC_USE_RESPONSE_FILE", 1), ("NIX_LD_USE_RESPONSE_FILE", 0)])
+def test_wrappers_that_write_response_files(variable: str, real: int, tmp_path: Path) -> None:
+    """gcc does not tell how it links with such a file, so the link runs for real."""
+    shell(tmp_path, "words")
+    begin = f"export {variable}=1 && "
+    say("nix-shell", begin + _PLAIN, tmp_path)
+    (tmp_path / "at").rename(tmp_path / "plain")
+    told = say("nix-shell", begin + _GG, tmp_path).stdout
+    assert same(tmp_path / "plain", tmp_path / "at") == 4
+    assert f"{real} calls ran for real" in told
+
+
+@pytest.mark.parametrize("how", ["nix", "flake"])
+def test_direnv(how: str, tmp_path: Path) -> None:
+    """It carries variables and PATH into a shell of one's own."""
+    shell(tmp_path, "words")
+    shutil.copytree(world.MINI / "words", tmp_path / "source", copy_function=shutil.copy2)
+    (tmp_path / ".envrc").write_text(f"use {how}\n")
+    env = {"XDG_DATA_HOME": str(tmp_path / "data"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    assert world.run(["direnv", "allow"], cwd=tmp_path, env=env).returncode == 0
+    begin = "cd source && make && mv words plain && rm *.o names.h"
+    script = f"{begin} && gg-infer make && gg-force && cmp words plain && gg explain"
+    done = world.run(["direnv", "exec", ".", "sh", "-c", script], cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "every call of the last gg-infer became a thunk" in done.stdout
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -89,13 +90,21 @@ def test_an_edited_package_runs_what_the_edit_needs(socket: Path, tmp_path: Path
     assert _ran(socket) == 4 + 2
 
 
+def test_structured_attributes(socket: Path) -> None:
+    """They are no variables of the environment, and neither are withGg's."""
+    package = f'(words.overrideAttrs (old: {{ __structuredAttrs = true; salt = "{uuid.uuid4().hex}"; }}))'
+    _build(f'withGg {{ store = "{socket}"; }} {package}', "--option", "extra-sandbox-paths", str(socket))
+    assert _ran(socket) == 4
+
+
 @world.AS_ROOT
 def test_where_nix_builds_as_users_of_its_own(socket: Path) -> None:
     """None of them can read what another has made; through the socket they share it. The link has its own run path each time."""
     package = f'(words.overrideAttrs (old: {{ salt = "{uuid.uuid4().hex}"; }}))'
     shown = ("--option", "extra-sandbox-paths", str(socket))
     socket.parent.chmod(0o755)
-    socket.chmod(0o666)
+    os.chown(socket, -1, world.BUILD_GROUP)
+    socket.chmod(0o660)
     for number, ran in (("1", 4), ("2", 4 + 1)):
         by_gg = f'withGg {{ store = "{socket}"; }} ({package}.overrideAttrs (old: {{ again = "{number}"; }}))'
         _build(by_gg, *shown, by=[str(world.BUILD_USERS)])
