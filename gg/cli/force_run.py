@@ -79,9 +79,8 @@ def force(
     _check_budget(workspace, settings, wanted)
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = _has_work(workspace, settings, wanted)
-    shown = not as_json and sys.stderr.isatty()
     account = CostAccount(sink.see if held is None else _holding(held, sink.see))
-    run = partial(_force, workspace, settings, wanted, account.see, terminal=shown)
+    run = partial(_force, workspace, settings, wanted, account.see, terminal=not as_json and sys.stderr.isatty())
     status, counts = _told_of(workspace, targets, run) if any_work else (0, {})
     counts = counts if held is None else {**counts, "failures": ()}
     fetched = counts.pop("fetched", 0)

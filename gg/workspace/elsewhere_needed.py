@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection
 
 from gg.errors import SetupError
-from gg.workspace.engine_names import ELSEWHERE
+from gg.workspace.engine_names import ELSEWHERE, PLACES
 from gg.workspace.settings import Held, Settings
 
-_WHERE = ("engine", "fallback", "store", "functions", "regions", "workers", "queue", "reapi")
+_WHERE = ("engine", "fallback", "store", *(setting for settings in PLACES.values() for setting in settings))
 
 
 def need_place(held: Held, settings: Settings, given: set[str], needed: Collection[str] = ()) -> None:

@@ -14,6 +14,7 @@ from gg.workspace import allowed
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
 from gg.workspace.elsewhere_needed import need_place
+from gg.workspace.engine_names import ENGINES, PLACES
 from gg.workspace.harmless import ASKED, HARMLESS
 
 KEY = "ann:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -41,8 +42,13 @@ def said(tree: Path, text: str) -> config.Held | None:
 
 
 def test_somebody_has_decided_about_every_setting() -> None:
-    assert set(HARMLESS) | ASKED == set(names_of(config.Settings))
-    assert not set(HARMLESS) & ASKED
+    names = set(names_of(config.Settings))
+    places = {setting for settings in PLACES.values() for setting in settings}
+    assert places <= names
+    of_engines = places | {name for name in names if name.partition("_")[0] in ENGINES}
+    assert set(HARMLESS) | ASKED | of_engines == names
+    assert not set(HARMLESS) & (ASKED | of_engines)
+    assert not ASKED & of_engines
 
 
 @pytest.mark.parametrize(
