@@ -76,7 +76,7 @@ in
           StateDirectory = "gg-worker";
           StateDirectoryMode = "0700";
           RestrictAddressFamilies = [ "AF_INET" "AF_INET6" "AF_UNIX" ];
-          RestrictNamespaces = "user mnt pid net ipc uts"; # thunks of static programs run in some
+          RestrictNamespaces = true;
         };
       };
     })

@@ -23,7 +23,7 @@ class RoughProxy:
         self.done: Counter[str] = Counter()
         self.ports = free_ports(2)
         self._loop = asyncio.new_event_loop()
-        self._serving: set[asyncio.Task[None] | None] = set()
+        self._serving: set[asyncio.Task[None]] = set()
         ready = threading.Event()
         ends = [(urlsplit(each).hostname, urlsplit(each).port) for each in (sqs, s3)]
 
@@ -36,9 +36,9 @@ class RoughProxy:
         def run() -> None:
             self._loop.run_until_complete(begin())
             self._loop.run_forever()
-            for task in asyncio.all_tasks(self._loop):
+            for task in self._serving:
                 task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0))
+            self._loop.run_until_complete(asyncio.gather(*self._serving))
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
@@ -54,6 +54,7 @@ class RoughProxy:
     ) -> None:
         there: asyncio.StreamWriter | None = None
         task = asyncio.current_task()
+        assert task is not None
         self._serving.add(task)  # the loop itself keeps no task alive
         try:
             back, there = await asyncio.open_connection(host, port)
@@ -64,7 +65,7 @@ class RoughProxy:
                 await self._while_cut()
                 writer.write(answer)
                 await writer.drain()
-        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError):
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError):
             pass
         finally:
             self._serving.discard(task)

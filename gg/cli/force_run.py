@@ -80,8 +80,10 @@ def force(
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = _has_work(workspace, settings, wanted)
     account = CostAccount(sink.see if held is None else _holding(held, sink.see))
-    run = partial(_force, workspace, settings, wanted, account.see, terminal=not as_json and sys.stderr.isatty())
-    status, counts = _told_of(workspace, targets, run) if any_work else (0, {})
+    status, counts = 0, {}
+    if any_work:
+        run = partial(_force, workspace, settings, wanted, account.see, terminal=not as_json and sys.stderr.isatty())
+        status, counts = _told_of(workspace, targets, run)
     counts = counts if held is None else {**counts, "failures": ()}
     fetched = counts.pop("fetched", 0)
     counts["where"] = account.where(counts.pop("dollars", {}))
@@ -89,11 +91,15 @@ def force(
     sink.see(finished)
     sink.close()
     _write_down(workspace, targets, started, status, {**finished._asdict(), "saved": account.saved, "fetched": fetched})
+    _end(workspace, settings, wanted, status, any_work=any_work)
+    return status
+
+
+def _end(workspace: Workspace, settings: Settings, wanted: Targets, status: int, *, any_work: bool) -> None:
     if any_work:
         _keep_small(os.fsencode(workspace.store), settings.store_size)
     if not status:
         _tell_of_the_rest(wanted)
-    return status
 
 
 def _told_of(

@@ -54,9 +54,15 @@ if TYPE_CHECKING:
     "--exposed", is_flag=True, help="Take work even where this kernel cannot keep what thunks run from the network."
 )
 @click.option(
+    "--print",
+    "printed",
+    type=click.Choice(["systemd", "container", "kubernetes"]),
+    help="Print what runs a worker with these options elsewhere: a unit, a Containerfile, a deployment.",
+)
+@click.option(
     "--new-key", is_flag=True, help="Make another certificate and key: nobody who has the old one gets in any more."
 )
-def command(new_key: bool, **given: Any) -> None:
+def command(new_key: bool, printed: str | None, **given: Any) -> None:
     """Run thunks for other machines, on this one.
 
     \b
@@ -64,7 +70,34 @@ def command(new_key: bool, **given: Any) -> None:
     gg-force --engine remote=HOST/KEY       there, the first time; then --engine remote=HOST
     """
     _check_one_place(given["listen"], given["queue"], given["exchange"])
-    _serve(_options(**given), new_key)
+    options = _options(**given)
+    if printed:
+        click.echo(_service(printed, given), nl=False)
+    else:
+        _serve(options, new_key)
+
+
+def _service(kind: str, given: dict[str, Any]) -> str:
+    """UsageError if a worker with these options cannot run there."""
+    from gg.deploy.service_files import containerfile, kubernetes_manifest, systemd_unit
+
+    names = ("listen", "queue", "exchange", "region", "jobs", "memory", "cache", "idle", "grace")
+    words = [f"--{name}={given[name]}" for name in names if given[name] not in (None, "", 0.0)]
+    words = [word for word in words if word != "--grace=100.0"] + ["--exposed"] * given["exposed"]
+    words += ["--listen"] * (given["listen"] == "")
+    if kind == "container":
+        return containerfile(words)
+    if kind == "kubernetes":
+        if not given["queue"] or given["exchange"] is not None:
+            raise UsageError(
+                "workers on Kubernetes read a queue, each at its pod's address",
+                hint="gg worker --print kubernetes --queue NAME --region R",
+            )
+        return kubernetes_manifest(words, given["grace"])
+    program = os.path.join(os.path.dirname(os.path.abspath(sys.argv[0])), "gg")
+    if program.startswith(("/home/", "/root/", "/run/user/", "/tmp/")):
+        _say(f"a unit does not see {program}: install gg below /opt, for instance, and change the path")
+    return systemd_unit([program, "worker", *words], given["grace"])
 
 
 def _options(
@@ -80,6 +113,7 @@ def _options(
     grace: float,
     exposed: bool,
 ) -> WorkerOptions:
+    from gg.host.machine import processors
     from gg.worker import serving
     from gg.workspace import settings as config
     from gg.workspace.setting_values import size
@@ -87,7 +121,7 @@ def _options(
     return serving.WorkerOptions(
         os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
         *_place(listen or ""),
-        cpus=jobs or len(os.sched_getaffinity(0)),
+        cpus=jobs or processors(),
         memory=size(memory, "--memory") if memory else _memory(),
         cache=size(cache, "--cache") if cache else 0,
         idle=idle,
@@ -170,7 +204,7 @@ def _metadata() -> str:
 
 
 def _memory() -> int:
-    from gg.engines.machine import memory_total
+    from gg.host.machine import memory_total
 
     return (memory_total() or 4 << 30) * 9 // 10
 

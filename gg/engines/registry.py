@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from gg.engines.engine import Engine
 from gg.errors import UsageError
+from gg.host.machine import processors
 from gg.light.slotted import replace
 from gg.workspace.engine_names import ENGINES
 from gg.workspace.settings import Settings
@@ -66,7 +66,7 @@ def _local(settings: Settings, supplies: Supplies) -> Sequence[LocalEngine]:
         groups=supplies.groups,
         tmp=supplies.workspace.tmp,
         dot=supplies.workspace.store,
-        slots=settings.width() if alone else min(settings.width(), len(os.sched_getaffinity(0))),
+        slots=settings.width() if alone else min(settings.width(), processors()),
         isolation=Isolation(settings.isolation),
         memory=settings.memory,
         renaming=supplies.renaming,

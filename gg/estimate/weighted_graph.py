@@ -10,10 +10,10 @@ from gg.core.thunk import File, OutputOf, Thunk
 from gg.cost.forecast import Resources, WeightedGraph, known_or_guessed
 from gg.cost.models import OUTPUT
 from gg.cost.prices import HOME, prices
-from gg.engines.machine import memory_total
 from gg.errors import GGError
 from gg.force.cached_results import CachedResults
 from gg.force.cone import Cone
+from gg.host.machine import memory_total, processors
 from gg.run.expand import Groups
 from gg.schedule.events import NodeSpec
 from gg.store.base import Store, blob_key
@@ -139,7 +139,7 @@ def _place(workspace: Workspace, settings: Settings) -> Resources:
         architecture=architecture,
         memory_mb=memory,
         disk_mb=DISK_MB,
-        processors=len(os.sched_getaffinity(0)),
+        processors=processors(),
         memory=settings.memory or memory_total() or 0,
         more=tuple([prices(name) for name in names[1:]]),
     )

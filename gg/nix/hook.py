@@ -22,6 +22,7 @@ from functools import partial
 from typing import BinaryIO
 
 from gg.formats import nar
+from gg.host.machine import processors
 from gg.nix import over, sandbox
 from gg.nix.derivation import Derivation, read
 from gg.nix.processors import ProcessorTokens, own_directory
@@ -232,12 +233,12 @@ def _sandbox_paths(settings: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def _cores(settings: Mapping[str, str]) -> int:
-    return int(settings.get("cores", "0") or 0) or len(os.sched_getaffinity(0))
+    return int(settings.get("cores", "0") or 0) or processors()
 
 
 def _width(settings: Mapping[str, str]) -> int:
     """How many builders may run at once on this machine: as many as nix would start, or one a processor."""
-    return int(settings.get("max-jobs", "0") or 0) or len(os.sched_getaffinity(0))
+    return int(settings.get("max-jobs", "0") or 0) or processors()
 
 
 def ended(status: int) -> str:

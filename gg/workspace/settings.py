@@ -53,7 +53,11 @@ class Settings:
 
     def width(self) -> int:
         """How many attempts may run at once."""
-        return self.jobs or len(os.sched_getaffinity(0))
+        if self.jobs:
+            return self.jobs
+        from gg.host.machine import processors
+
+        return processors()
 
 
 class Held(NamedTuple):

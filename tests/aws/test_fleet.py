@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from gg.deploy.spot import instance_rights, instances
-from gg.deploy.spot.boot_script import MOST_BYTES, user_data
+from gg.deploy.spot.boot_script import EXCHANGE_PORT, MOST_BYTES, user_data
 from gg.deploy.spot.fleet_plan import DEFAULT_NAME, FleetPlan, Launch, cpus_of, default_types, specifications, within
 from gg.deploy.spot.instance_package import runtime
 from gg.deploy.wanted import Account, Wanted
@@ -27,7 +27,7 @@ from tests.servers.seaweed import REGION, Seaweed, seaweed
 from tests.servers.small_ec2 import Machines, machines
 
 _CACHE = cache_home()  # of this user, not of a test: wheels are downloaded once
-_PLAN = FleetPlan(
+PLAN = FleetPlan(
     Wanted(Account("123456789012"), "eu-west-1", "team", "builds", "x86_64", runtime((3, 11)), name=DEFAULT_NAME)
 )
 _TYPE = "c7a.large"
@@ -104,18 +104,30 @@ def test_what_machines_need_is_made_once_and_removed(account: Cloud) -> None:
     (template,) = account.clients["ec2"].describe_launch_templates()["LaunchTemplates"]
     assert template["LatestVersionNumber"] == 1
     account.clients["iam"].put_role_policy(
-        RoleName=f"gg-spot-{REGION}", PolicyName="gg-worker", PolicyDocument=json.dumps(instance_rights.worker(_PLAN))
+        RoleName=f"gg-spot-{REGION}", PolicyName="gg-worker", PolicyDocument=json.dumps(instance_rights.worker(PLAN))
     )
     assert _verbs(project.gg("deploy", "spot").text)["its rights"] == "~"
+    ec2 = account.clients["ec2"]
+    (group,) = [each for each in ec2.describe_security_groups()["SecurityGroups"] if each["GroupName"] != "default"]
+    (rule,) = group["IpPermissions"]
+    assert (rule["FromPort"], rule["ToPort"], rule["IpRanges"]) == (EXCHANGE_PORT, EXCHANGE_PORT, [])
+    assert [pair["GroupId"] for pair in rule["UserIdGroupPairs"]] == [group["GroupId"]]
+    ec2.revoke_security_group_ingress(GroupId=group["GroupId"], IpPermissions=[rule])
+    assert _verbs(project.gg("deploy", "spot").text)[f"security group {group['GroupName']}"] == "~"
     project.gg("undeploy", "spot", "--with-bucket")
     assert _left(account.clients) == [[]] * 6
     assert _verbs(project.gg("undeploy", "spot", "--with-bucket").text) == {}
 
 
 def test_a_build_on_machines_that_come_and_go(account: Cloud, tmp_path: Path) -> None:
-    """LaunchAnswer by one command, booted from the bucket; the same bytes; ended by themselves when there is no more work."""
+    """Launched by one command, booted from the bucket; the same bytes; objects go from machine to machine; ended by themselves when
+    there is no more work.
+    """
     project = account.project
     units(project, 12)
+    for n in range(12):  # more than a job takes along
+        with open(project.root / f"unit{n}.c", "a") as file:
+            file.write(f"int much{n}[20000] = {{{n + 1}}};\n")
     expected, _ = project.plain("make")
     project.infer("make")
     deployed = project.gg("deploy", "spot").text
@@ -134,6 +146,7 @@ def test_a_build_on_machines_that_come_and_go(account: Cloud, tmp_path: Path) ->
         for id in cloud.booted:
             assert (cloud.booted[id].directory / "limit").read_text() == "+60\n"
         cloud.wait_for_ends(2)
+        assert any(re.search(r"other workers gave [1-9]", cloud.log(id)) for id in cloud.booted)
     assert "0 machines" in project.gg("spot", "status").text
     project.gg("undeploy", "spot", "--with-bucket")
     assert _left(account.clients) == [[]] * 6
@@ -210,21 +223,21 @@ def test_wrong_options_are_told_before_anything_is_made(account: Cloud, argument
 
 
 def test_no_action_and_no_resource_is_a_mere_wildcard() -> None:
-    for statement in instance_rights.worker(_PLAN)["Statement"]:
+    for statement in instance_rights.worker(PLAN)["Statement"]:
         assert all(re.fullmatch(r"(sqs|s3):[A-Za-z]+", action) for action in statement["Action"])
         for resource in statement["Resource"]:
             assert re.fullmatch(
                 r"arn:aws:(s3:::team/builds/(packs|blobs|worker)/\*|sqs:eu-west-1:123456789012:gg-spot-\S+)", resource
             )
-    resources = [r for s in instance_rights.worker(_PLAN)["Statement"] for r in s["Resource"]]
+    resources = [r for s in instance_rights.worker(PLAN)["Statement"] for r in s["Resource"]]
     assert not [r for r in resources if "reductions" in r or r.endswith(":*")]
 
 
 def test_user_data_is_small_enough_and_names_what_it_installs() -> None:
-    script = user_data(_PLAN, "d" * 64)
+    script = user_data(PLAN, "d" * 64)
     assert len(script.encode()) < MOST_BYTES
     assert f"s3://team/builds/worker/{'d' * 64}.zip" in script
-    assert "{" not in script.replace("${AWS_EC2_METADATA_SERVICE_ENDPOINT:-", "").replace("tag() {", "")
+    assert "{" not in script.replace("${AWS_EC2_METADATA_SERVICE_ENDPOINT:-", "").replace("told() {", "")
 
 
 def test_a_type_says_its_processors() -> None:
@@ -274,7 +287,7 @@ def test_why_no_more_were_started_is_told() -> None:
     low = {"ErrorCode": "SpotMaxPriceTooLow", "ErrorMessage": "too low"}
     some = {"InstanceIds": ["i-1", "i-2"], "InstanceType": "c7a.xlarge"}
     ec2: Any = _Fleet({"Instances": [some], "Errors": [lacking, lacking, low]})
-    started = instances.launch(ec2, _PLAN, Launch(64, (_TYPE,), 0.05, 240, 600))
+    started = instances.launch(ec2, PLAN, Launch(64, (_TYPE,), 0.05, 240, 600))
     assert (started.machines, started.cpus) == (2, 8)
     assert started.refusals == {"InsufficientInstanceCapacity: no capacity": 2, "SpotMaxPriceTooLow: too low": 1}
 
@@ -287,7 +300,7 @@ def test_a_role_that_was_just_made_is_waited_for() -> None:
     some = {"InstanceIds": ["i-1"], "InstanceType": "c7a.xlarge"}
     ec2: Any = _Fleet({"Instances": [], "Errors": [unknown]}, {"Instances": [some]})
     slept: list[float] = []
-    started = instances.launch(ec2, _PLAN, Launch(4, (_TYPE,), 0.05, 240, 600), slept.append)
+    started = instances.launch(ec2, PLAN, Launch(4, (_TYPE,), 0.05, 240, 600), slept.append)
     assert (started.machines, len(slept)) == (1, 1)
 
 
@@ -302,7 +315,7 @@ def test_living_machines_are_the_oldest_first() -> None:
             return [{"Instances": [{**instance, "InstanceId": id, "LaunchTime": at} for id, at in starts.items()]}]
 
     ec2: Any = Two()
-    assert [(m.id, m.age, m.cpus) for m in instances.living(ec2, _PLAN, now=now)] == [
+    assert [(m.id, m.age, m.cpus) for m in instances.living(ec2, PLAN, now=now)] == [
         ("i-old", 3600.0, 2),
         ("i-new", 0.0, 2),
     ]

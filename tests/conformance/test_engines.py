@@ -14,8 +14,8 @@ from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import File, Reduction
 from gg.engines.engine import Engine
 from gg.engines.local.local_engine import LocalEngine
-from gg.engines.machine import memory_total, oom_kills
 from gg.host.filedb import FileDB
+from gg.host.machine import memory_total, oom_kills
 from gg.run.expand import Groups
 from gg.run.job import Isolation
 from gg.store.base import read_blob
@@ -231,7 +231,7 @@ def test_the_machine(tmp_path: Path) -> None:
 def test_two_that_are_killed_at_once_for_want_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is told so, though the first to be answered has seen both kills; who begins later is not."""
     kills = [5]
-    monkeypatch.setattr("gg.engines.machine.oom_kills", lambda: kills[0])
+    monkeypatch.setattr("gg.host.machine.oom_kills", lambda: kills[0])
     engine = LocalSubject(tmp_path, Isolation.PATHMAP).engine()
     started = time.time()
     kills[0] = 7

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,12 +23,15 @@ def find_line(said: bytes) -> str:
 
 
 class Worker:
-    """`gg worker --listen` with a home of its own. `line`: what it says is to be pasted, without the command."""
+    """`gg worker --listen` with a home of its own. `line`: what it says is to be pasted, without the command. `before`: words
+    before its command line.
+    """
 
-    def __init__(self, home: Path, env: Mapping[str, str], *options: str) -> None:
+    def __init__(self, home: Path, env: Mapping[str, str], *options: str, before: Sequence[str] = ()) -> None:
         home.mkdir(exist_ok=True)
         self._env = {**env, "HOME": str(home)}
         self._options = options
+        self._before = before
         self.deaths = 0
         self._over = False
         self._lock = threading.Lock()
@@ -39,7 +42,7 @@ class Worker:
 
     def _begin(self) -> None:
         self.process = subprocess.Popen(
-            [SCRIPTS / "gg", "worker", "--listen", f"127.0.0.1:{self._port}", *self._options],
+            [*self._before, SCRIPTS / "gg", "worker", "--listen", f"127.0.0.1:{self._port}", *self._options],
             env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

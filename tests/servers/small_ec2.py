@@ -158,6 +158,7 @@ class Machines:
         service = self._services.enter_context(metadata())
         tags["gg:idle"] = str(max(1, int(int(tags["gg:idle"]) / self._faster)))
         service.answers = {f"/latest/meta-data/tags/instance/{key}": value.encode() for key, value in tags.items()}
+        service.answers["/latest/meta-data/local-ipv4"] = f"127.0.0.{2 + len(self.booted)}".encode()
         unshare = shutil.which("unshare")
         assert unshare is not None
         with open(directory / "boot.log", "wb") as log:

@@ -15,7 +15,7 @@ from gg.deploy.aws_calls import ABSENT, AwsService, Refusal, ResourceAction
 from gg.deploy.package import Package
 from gg.deploy.role import RolePlan
 from gg.deploy.spot import instance_rights
-from gg.deploy.spot.boot_script import IMAGE, parcel, user_data
+from gg.deploy.spot.boot_script import EXCHANGE_PORT, IMAGE, parcel, user_data
 from gg.deploy.spot.fleet_plan import FleetPlan
 from gg.errors import SetupError
 
@@ -26,6 +26,7 @@ TAG = "gg:deployment"
 _DISK_GB = 40
 _JOBS = {"VisibilityTimeout": "60", "MessageRetentionPeriod": "86400", "SqsManagedSseEnabled": "true"}
 _NO_QUEUE = frozenset({"AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"})
+_ALLOWED = frozenset({"InvalidPermission.Duplicate"})
 _NO_TEMPLATE = frozenset({"InvalidLaunchTemplateName.NotFoundException"})
 
 
@@ -57,7 +58,7 @@ def remove(services: FleetServices, plan: FleetPlan, *, contents: bool) -> Itera
         ec2.change("delete_launch_template", LaunchTemplateName=plan.template)
         yield ResourceAction("remove", f"launch template {plan.template}")
     for group in _groups(ec2, plan):
-        ec2.change("delete_security_group", GroupId=group)
+        ec2.change("delete_security_group", GroupId=group["GroupId"])
         yield ResourceAction("remove", f"security group {plan.name}")
     if _profile(iam, plan) is not None:
         iam.change(
@@ -147,27 +148,46 @@ def _have_profile(iam: AwsService, plan: FleetPlan) -> ResourceAction:
     return ResourceAction("make" if found is None else "change", what)
 
 
-def _groups(ec2: AwsService, plan: FleetPlan) -> list[str]:
+def _groups(ec2: AwsService, plan: FleetPlan) -> list[dict[str, Any]]:
     filters = [{"Name": "group-name", "Values": [plan.name]}, {"Name": f"tag:{TAG}", "Values": [plan.name]}]
-    return [each["GroupId"] for each in ec2.pages("describe_security_groups", "SecurityGroups", Filters=filters)]
+    return list(ec2.pages("describe_security_groups", "SecurityGroups", Filters=filters))
 
 
 def _have_group(ec2: AwsService, plan: FleetPlan) -> Generator[ResourceAction, None, str]:
-    """Make the security group. A new group lets everything out and nothing in, and nobody connects to a worker."""
-    what, detail = f"security group {plan.name}", "lets nobody in"
+    """Make the security group. A new group lets everything out and nothing in; then machines of the group may ask each other's
+    workers for what these keep.
+    """
+    what = f"security group {plan.name}"
+    detail = f"lets nobody in but the fleet's own machines, at port {EXCHANGE_PORT}"
     found = _groups(ec2, plan)
-    if found:
+    if found and _lets_its_own_in(found[0]):
         yield ResourceAction("keep", what, detail)
-        return found[0]
-    made = ec2.change(
+        return str(found[0]["GroupId"])
+    made = found[0] if found else _make_group(ec2, plan)
+    group = str(made.get("GroupId", "sg-"))
+    pair = {"GroupId": group, "Description": "workers give each other what they keep"}
+    port = {"IpProtocol": "tcp", "FromPort": EXCHANGE_PORT, "ToPort": EXCHANGE_PORT, "UserIdGroupPairs": [pair]}
+    ec2.change("authorize_security_group_ingress", seen=_ALLOWED, GroupId=group, IpPermissions=[port])
+    yield ResourceAction("change" if found else "make", what, detail)
+    return group
+
+
+def _make_group(ec2: AwsService, plan: FleetPlan) -> dict[str, Any]:
+    return ec2.change(
         "create_security_group",
         GroupName=plan.name,
-        Description="Spot workers of gg: nobody connects to them",
+        Description="Spot workers of gg: only they connect to each other",
         VpcId=default_network(ec2),
         TagSpecifications=[{"ResourceType": "security-group", "Tags": [{"Key": TAG, "Value": plan.name}]}],
     )
-    yield ResourceAction("make", what, detail)
-    return str(made.get("GroupId", "sg-"))
+
+
+def _lets_its_own_in(group: dict[str, Any]) -> bool:
+    return any(
+        each.get("FromPort") == each.get("ToPort") == EXCHANGE_PORT
+        and group["GroupId"] in [pair.get("GroupId") for pair in each.get("UserIdGroupPairs", ())]
+        for each in group.get("IpPermissions", ())
+    )
 
 
 def default_network(ec2: AwsService) -> str:

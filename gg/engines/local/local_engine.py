@@ -14,9 +14,9 @@ from gg.core.placeholder import Placeholder
 from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.engine import Answer, Failure, Post, Printed, Submission, Tell
 from gg.engines.local.declared_files import DeclaredFiles
-from gg.engines.machine import KernelKills, memory_total
 from gg.engines.undeclared import Undeclared
 from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
+from gg.host.machine import KernelKills, memory_total
 from gg.host.trees import hash_file
 from gg.light.slotted import replace
 from gg.run.expand import Groups

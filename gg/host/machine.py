@@ -1,11 +1,14 @@
-"""What this machine has: memory in bytes, and whether the kernel had to kill for want of it."""
+"""What this machine has for this process: processors, memory in bytes, and whether the kernel had to kill for want of it."""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
+_CGROUPS = "/sys/fs/cgroup"
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -18,6 +21,40 @@ def memory_total(meminfo: str = "/proc/meminfo", limits: tuple[str, ...] = _CGRO
         with suppress(OSError, ValueError), open(limit) as file:  # "max" is no number
             found.append(int(file.read()))
     return min(found, default=None)
+
+
+def processors(cgroup: str = "/proc/self/cgroup", top: str = _CGROUPS) -> int:
+    """Those on which the kernel lets this process run, or as many as its control group's quota of time is worth, rounded up,
+    if those are fewer: a container on a machine of 64 may have the time of 4.
+    """
+    return min([len(os.sched_getaffinity(0)), *_quotas(cgroup, top)])
+
+
+def _quotas(cgroup: str, top: str) -> Iterator[int]:
+    """Of the process's groups and of those above them, in versions 1 and 2 of control groups."""
+    with suppress(OSError, ValueError), open(cgroup) as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            if not controllers:
+                yield from _along(top, path, ("cpu.max",))
+            elif "cpu" in controllers.split(","):
+                yield from _along(f"{top}/cpu", path, ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+
+
+def _along(top: str, path: str, names: tuple[str, ...]) -> Iterator[int]:
+    while True:
+        with suppress(OSError, ValueError, ZeroDivisionError):  # there is none, or it is `max`
+            quota, period = " ".join(_text(f"{top}{path}/{name}") for name in names).split()
+            if int(quota) > 0:
+                yield -(-int(quota) // int(period))
+        if path in ("", "/"):
+            return
+        path = os.path.dirname(path)
+
+
+def _text(path: str) -> str:
+    with open(path) as file:
+        return file.read()
 
 
 def oom_kills(vmstat: str = "/proc/vmstat") -> int:
