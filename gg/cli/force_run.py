@@ -80,10 +80,8 @@ def force(
     sink = choose(quiet=quiet, as_json=as_json, trace=trace)
     any_work = _has_work(workspace, settings, wanted)
     account = CostAccount(sink.see if held is None else _holding(held, sink.see))
-    status, counts = 0, {}
-    if any_work:
-        run = partial(_force, workspace, settings, wanted, account.see, terminal=not as_json and sys.stderr.isatty())
-        status, counts = _told_of(workspace, targets, run)
+    run = partial(_force, workspace, settings, wanted, account.see, terminal=not as_json and sys.stderr.isatty())
+    status, counts = _told_of(workspace, targets, run) if any_work else (0, {})
     counts = counts if held is None else {**counts, "failures": ()}
     fetched = counts.pop("fetched", 0)
     counts["where"] = account.where(counts.pop("dollars", {}))
@@ -91,15 +89,10 @@ def force(
     sink.see(finished)
     sink.close()
     _write_down(workspace, targets, started, status, {**finished._asdict(), "saved": account.saved, "fetched": fetched})
-    _end(workspace, settings, wanted, status, any_work=any_work)
-    return status
-
-
-def _end(workspace: Workspace, settings: Settings, wanted: Targets, status: int, *, any_work: bool) -> None:
     if any_work:
         _keep_small(os.fsencode(workspace.store), settings.store_size)
-    if not status:
-        _tell_of_the_rest(wanted)
+    _tell_of_the_rest(wanted, status)
+    return status
 
 
 def _told_of(
@@ -139,8 +132,10 @@ def _has_work(workspace: Workspace, settings: config.Settings, wanted: Targets) 
     return bool(settings.store and settings.share and _owes_others(workspace))
 
 
-def _tell_of_the_rest(wanted: Targets) -> None:
-    """GGError if something was wanted that a force cannot make."""
+def _tell_of_the_rest(wanted: Targets, status: int) -> None:
+    """GGError if a run without a failure of its own was to make what a force cannot make."""
+    if status:
+        return
     if wanted.out_of_reach:
         raise _left(wanted.out_of_reach)
     if wanted.lost:
