@@ -18,15 +18,19 @@ if TYPE_CHECKING:
     from gg.cost.forecast import Resources, Row, WeightedGraph
 
 _WIDTHS = (100, 500, 1000)
-_MODELLED = ("local", "lambda")
-_COLUMNS = ("engine", "wide", "time", "from", "to", "dollars", "Lambda time", "requests", "S3", "out", "cold", "peak")
+_SPOT_WIDTHS = (64, 256)
+_MODELLED = ("local", "lambda", "spot")
+_COLUMNS = (
+    "engine", "wide", "time", "from", "to", "dollars", "Lambda time", "requests", "S3", "out", "machines", "cold", "peak",
+)  # fmt: skip
 
 
 def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engine: str | None, **flags: object) -> int:
     """Print the estimate; exit status 0."""
     from gg.cli.consent import settle
-    from gg.cost.forecast import rows
+    from gg.cost.forecast import rows, together
     from gg.engines.registry import check_names
+    from gg.estimate.spot_price import processor_hour
     from gg.estimate.weighted_graph import what_and_where
     from gg.workspace.targets import Targets
     from gg.workspace.workspace import Workspace
@@ -38,7 +42,14 @@ def show(targets: Sequence[str], widths: tuple[int, ...], *, as_json: bool, engi
     wanted = Targets.named(targets, os.getcwd()) if targets else Targets.all(workspace)
     graph, resources = what_and_where(workspace, settings, wanted)
     engines = settings.engine if engine else _MODELLED
-    found = rows(graph, engines, widths or ((settings.jobs,) if settings.jobs else _WIDTHS), resources)
+    if "spot" in engines:
+        resources = resources._replace(spot=processor_hour(settings, resources.prices.region, resources.architecture))
+    said = widths or ((settings.jobs,) if settings.jobs else ())
+    found: list[Row] = []
+    for name in engines:
+        found += rows(graph, [name], said or (_SPOT_WIDTHS if name == "spot" else _WIDTHS), resources)
+    if engine and len(engines) > 1:
+        found += [together(graph, engines, width, resources) for width in said or _SPOT_WIDTHS]
     if as_json:
         click.echo(json.dumps(_as_json(graph, resources, found)))
     elif sys.stdout.isatty():
@@ -59,7 +70,7 @@ def _need_models(engines: Sequence[str]) -> None:
 
 def _cells(row: Row) -> tuple[str, ...]:
     cost = row.cost
-    paid = (cost.total, cost.lambda_time, cost.lambda_requests, cost.s3_requests, cost.bytes_out)
+    paid = (cost.total, cost.lambda_time, cost.lambda_requests, cost.s3_requests, cost.bytes_out, cost.machines)
     free = row.engine == "local"
     return (
         row.engine,
@@ -101,6 +112,11 @@ def _notes(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> 
         others = ", ".join([each.region for each in resources.more])
         notes.append(f"what {paid.region} has no room for runs in {others}, at their own prices")
         notes.append("transfer between regions is not in it: the store stays in its own")
+    spot = [row for row in found if row.cost.machines]
+    if spot:
+        notes.append(
+            f"spot machines: {dollars(resources.spot.dollars)} an hour of a processor, {resources.spot.source}"
+        )
     notes.append("what others have put into a team's store is not looked for")
     return notes
 
@@ -116,6 +132,7 @@ def _as_json(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -
         "place": {
             **resources._asdict(),
             "prices": resources.prices._asdict(),
+            "spot": resources.spot._asdict(),
             "more": [each._asdict() for each in resources.more],
         },
         "rows": [

@@ -9,12 +9,12 @@ from statistics import median
 from gg.core.thunk import Work
 from gg.cost import models
 from gg.cost.meter import BilledUsage, Cost, cost
-from gg.cost.prices import FREE_DISK_MB, Prices
+from gg.cost.prices import FREE_DISK_MB, Prices, ProcessorHour
 from gg.light.named import NamedTuple
 from gg.schedule.engine_model import EngineModel, EngineUse
 from gg.schedule.events import NodeId, NodeSpec
 from gg.schedule.policy import DEFAULT_SECONDS, Policy
-from gg.schedule.simulator import simulate
+from gg.schedule.simulator import Simulation, simulate
 
 _MOST_RUNS = 5
 _NODES = 5000  # simulated at most for one row, unless one run needs more
@@ -44,8 +44,8 @@ class WeightedGraph(NamedTuple):
 
 
 class Resources(NamedTuple):
-    """Where the graph would run: on Lambda, with its prices and functions, and on this machine. `more`: further regions with
-    functions like those of the first, at their own prices.
+    """Where the graph would run: on Lambda, with its prices and functions, on spot machines, and on this machine. `more`: further
+    regions with functions like those of the first, at their own prices.
     """
 
     prices: Prices
@@ -55,6 +55,7 @@ class Resources(NamedTuple):
     processors: int
     memory: int
     more: tuple[Prices, ...] = ()
+    spot: ProcessorHour = ProcessorHour(0.0, "")
 
 
 class Row(NamedTuple):
@@ -103,33 +104,42 @@ def rows(graph: WeightedGraph, engines: Iterable[str], widths: Sequence[int], re
     for engine in engines:
         if engine == "local":
             width = min(resources.processors, max(widths))
-            found.append(_row(graph, "local", [models.local_model(width, resources.memory)], width, resources, 0.0))
+            found.append(_row(graph, "local", [models.local_model(width, resources.memory)], width, resources))
             continue
-        sending = graph.first * models.PACKED / models.UPLINK
         for width in widths:
-            model = models.lambda_model(width, resources.memory_mb, int(graph.cold_bytes * models.PACKED))
-            others = [replace(model, name=f"{model.name}/{each.region}") for each in resources.more]
-            found.append(_row(graph, engine, [model, *others], width, resources, sending))
+            found.append(_row(graph, engine, _models(graph, engine, width, resources), width, resources))
     return found
 
 
-def _row(
-    graph: WeightedGraph, engine: str, engines: Sequence[EngineModel], width: int, resources: Resources, sending: float
-) -> Row:
-    """One row. `engines`: one, or one for each region; as in a force, the width is for all of them together."""
+def together(graph: WeightedGraph, engines: Sequence[str], width: int, resources: Resources) -> Row:
+    """A row for several engines in one build: this machine with its processors, the others with this width each."""
+    used = [model for engine in engines for model in _models(graph, engine, width, resources)]
+    return _row(graph, ",".join(engines), used, width * len(engines), resources)
+
+
+def _models(graph: WeightedGraph, engine: str, width: int, resources: Resources) -> list[EngineModel]:
+    cold = int(graph.cold_bytes * models.PACKED)
+    if engine == "local":
+        return [models.local_model(resources.processors, resources.memory)]
+    if engine == "spot":
+        return [models.spot_model(width, cold)]
+    price = resources.prices.second(resources.architecture, resources.memory_mb[0], resources.disk_mb)
+    model = models.lambda_model(width, resources.memory_mb, cold, price=price)
+    return [model, *[replace(model, name=f"{model.name}/{each.region}") for each in resources.more]]
+
+
+def _row(graph: WeightedGraph, engine: str, engines: Sequence[EngineModel], width: int, resources: Resources) -> Row:
+    """One row. `engines`: all that share the build; regions too, and as in a force, the width is for all of them together."""
     policy = Policy(width=width) if len(engines) > 1 else None
+    sending = 0.0 if engine == "local" else graph.first * models.PACKED / models.UPLINK
     count = max(1, min(_MOST_RUNS, _NODES // max(1, len(graph.nodes))))
     runs = sorted(
         [simulate(graph.nodes, graph.roots, engines, policy, seed=seed) for seed in range(1, count + 1)],
         key=lambda run: run.makespan,
     )
     middle = runs[len(runs) // 2]
-    uses = [middle.engines[model.name] for model in engines]
-    usage, paid = BilledUsage(), Cost()
-    if engine != "local":
-        for use, prices in zip(uses, (resources.prices, *resources.more), strict=True):
-            part = _usage(graph if use is uses[0] else graph._replace(to_send=0), use, resources)
-            usage, paid = usage.plus(part), paid.plus(cost(part, prices, resources.architecture))
+    usage, paid = _paid(graph, engines, middle, resources)
+    uses = [use for name, use in middle.engines.items() if name != "local" or engine == "local"]
     return Row(
         engine=engine,
         width=width,
@@ -144,6 +154,38 @@ def _row(
         path=middle.path,
         work=middle.work,
         sending=sending,
+    )
+
+
+def _paid(
+    graph: WeightedGraph, engines: Sequence[EngineModel], run: Simulation, resources: Resources
+) -> tuple[BilledUsage, Cost]:
+    """What a run uses and costs. What has to be sent is sent once, whoever reads it."""
+    usage, paid = BilledUsage(), Cost()
+    regions = iter((resources.prices, *resources.more))
+    for model in engines:
+        if model.name == "local":
+            continue
+        use = run.engines[model.name]
+        rest = graph._replace(to_send=0) if usage.put else graph
+        if model.name == "spot":
+            part, prices = _spot_usage(rest, use, model.workers), resources.prices
+            hours = model.workers * (run.makespan + models.IDLE) / 3600 if use.attempts else 0.0
+            paid = paid.plus(Cost(machines=hours * resources.spot.dollars))
+        else:
+            part, prices = _usage(rest, use, resources), next(regions)
+        usage, paid = usage.plus(part), paid.plus(cost(part, prices, resources.architecture))
+    return usage, paid
+
+
+def _spot_usage(graph: WeightedGraph, use: EngineUse, processors: int) -> BilledUsage:
+    if not use.attempts:
+        return BilledUsage()
+    packs = -(-int(graph.to_send * models.PACKED) // models.PACK)
+    return BilledUsage(
+        put=packs + 2 + int(use.attempts * models.PUT_SHARE),
+        get=-(-processors // models.MACHINE) * models.COLD_GETS,
+        out=use.attempts * models.OUTPUT,
     )
 
 

@@ -61,6 +61,7 @@ class Cost(NamedTuple):
     lambda_requests: float = 0.0
     s3_requests: float = 0.0
     bytes_out: float = 0.0
+    machines: float = 0.0
 
     @property
     def total(self) -> float:

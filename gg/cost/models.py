@@ -28,6 +28,9 @@ PACK = 32 * MB
 COLD_GETS = 10
 OUTPUT = 40_000
 PUT_SHARE = 0.05
+BOOT = LogNormal(75.0, 0.25)
+MACHINE = 16
+IDLE = 600.0
 LOCAL_OVERHEAD = 0.01
 
 
@@ -81,12 +84,22 @@ ASSUMED = (
         "the line is a guess; the ratio: 89.2 MB became 27.4 (benchmarks/results/2026-11-22-s3.json)",
     ),
     Assumed("outputs", "40 kB each come here; 5% go by S3", "a guess"),
+    Assumed(
+        "spot machines",
+        f"none runs before; {MACHINE} processors each, of Lambda's speed, there after 75 s (log-normal, sigma 0.25), none taken "
+        f"back; paid from their start to {IDLE / 60:.0f} idle minutes after the end",
+        "a guess: EC2's start, its system's, and gg's installation; gg spot up",
+    ),
     Assumed("this machine", "10 ms a thunk besides its command, as many at once as processors", "benchmarks.figures"),
 )
 
 
-def lambda_model(width: int, memory_mb: tuple[int, ...], cold_bytes: int, limit_s: float = 900.0) -> EngineModel:
-    """Functions of these sizes, `width` attempts at once; `cold_bytes`: what a new environment fetches, packed."""
+def lambda_model(
+    width: int, memory_mb: tuple[int, ...], cold_bytes: int, limit_s: float = 900.0, price: float = 0.0
+) -> EngineModel:
+    """Functions of these sizes, `width` attempts at once; `cold_bytes`: what a new environment fetches, packed; `price`: dollars a
+    second of the smallest.
+    """
     classes = tuple(mb * MB - RESERVE for mb in memory_mb)
     return EngineModel(
         name="lambda",
@@ -99,6 +112,8 @@ def lambda_model(width: int, memory_mb: tuple[int, ...], cold_bytes: int, limit_
             ramp=RAMP,
             batch=BATCH,
             call=CALL,
+            price=price,
+            startup=START.median + FETCH,
         ),
         latency=LATENCY,
         cold=LogNormal(START.median + FETCH, START.sigma * START.median / (START.median + FETCH)),
@@ -121,4 +136,23 @@ def local_model(width: int, memory: int) -> EngineModel:
         caps=EngineCaps(independent=False, memory_total=memory),
         latency=LogNormal(LOCAL_OVERHEAD),
         noise=NOISE,
+    )
+
+
+def spot_model(width: int, cold_bytes: int) -> EngineModel:
+    """Spot machines with `width` processors, all started when the build begins; each fetches `cold_bytes` first."""
+    return EngineModel(
+        name="spot",
+        slots=max(width, 256),
+        caps=EngineCaps(
+            max_seconds=900.0, overhead=0.2, slowness=SLOWNESS, announces=True, batch=10, call=CALL, queued=True
+        ),
+        latency=LogNormal(0.1, 0.5),
+        bandwidth=BANDWIDTH,
+        noise=NOISE,
+        stragglers=STRAGGLERS,
+        straggler_factor=DRAG,
+        serial=SERIAL,
+        workers=width,
+        boot=LogNormal(BOOT.median + cold_bytes / BANDWIDTH, BOOT.sigma),
     )

@@ -1,4 +1,4 @@
-"""What AWS charges, as published: the dated table in `prices.toml`, for one region.
+"""What AWS charges, as published: the dated table in `prices.toml`, for one region; of spot machines also as asked now.
 
 Lambda bills an invocation's memory for its milliseconds, initialisation included; each request; and the part of /tmp above
 512 MB. S3 bills requests by kind. Transfer to this machine is billed, transfer to AWS is not.
@@ -7,8 +7,10 @@ Lambda bills an invocation's memory for its milliseconds, initialisation include
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from importlib import resources
+from statistics import median
 from typing import Any
 
 from gg.light.named import NamedTuple
@@ -77,3 +79,31 @@ def sources() -> dict[str, dict[str, str]]:
 @cache
 def _table() -> dict[str, Any]:
     return tomllib.loads(resources.files("gg.cost").joinpath("prices.toml").read_text("utf-8"))
+
+
+class ProcessorHour(NamedTuple):
+    """What an hour of one processor of spot machines costs, in dollars. `source`: where that is from."""
+
+    dollars: float
+    source: str
+
+
+def spot_hour(region: str, families: Collection[str]) -> ProcessorHour:
+    """By the table: the median of these families of machines, and the share of it that spot machines are asked."""
+    table = _table()
+    own = table["region"].get(region, {}).get("ec2")
+    known = own or table["region"][HOME]["ec2"]
+    share = float(table["spot"]["share"])
+    where = region if own else f"{HOME}, for {region} is not in it,"
+    dollars = median([float(known[family]) for family in families if family in known])
+    return ProcessorHour(
+        share * dollars, f"{share:.0%} of the price on demand in {where} of {table['dated'].isoformat()}"
+    )
+
+
+def asked_hour(asked: Mapping[str, float], processors: Callable[[str], int]) -> ProcessorHour | None:
+    """By what AWS asks now for machines of some types, in dollars an hour; `processors`: how many a type has."""
+    each = [price / processors(kind) for kind, price in asked.items()]
+    return (
+        ProcessorHour(median(each), f"median of what AWS asks now for {len(each)} types of machines") if each else None
+    )

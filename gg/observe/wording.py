@@ -12,6 +12,7 @@ _ITEMS = (
     ("lambda_requests", "requests"),
     ("s3_requests", "S3 requests"),
     ("bytes_out", "bytes out"),
+    ("machines", "machines"),
 )
 _REASONS = 4  # reasons named in the last line; `gg explain` names them all
 
@@ -112,7 +113,7 @@ def dollars(value: float) -> str:
 
 def spent(cost: Mapping[str, float], usage: Mapping[str, int]) -> str:
     """What a run cost, and for what."""
-    parts = [f"{dollars(cost[name])} {words}" for name, words in _ITEMS if cost[name]]
+    parts = [f"{dollars(cost[name])} {words}" for name, words in _ITEMS if cost.get(name)]
     text = f"{dollars(cost['total'])} spent ({', '.join(parts)})"
     unheard = usage.get("unheard", 0)
     return text + (f", {count(unheard, 'invocation')} by our own clock" if unheard else "")

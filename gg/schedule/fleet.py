@@ -232,11 +232,12 @@ class EngineState:
         """A worker has taken an attempt, so many seconds after it was given."""
         if self.caps.queued:
             limit = self.policy.queue_wait
-            if waited < limit and 2 * self.running >= self.ahead:
+            if self.stalls:  # the first after a time in which none began
+                self.moved()
+            elif waited < limit and 2 * self.running >= self.ahead:
                 self.ahead += 1.0
             elif waited > 2 * limit:
                 self.ahead = max(1.0, self.ahead - 1.0)
-            self.stalls = 0
 
     def stalled(self, now: float) -> bool:
         """Attempts do not begin: others do them, and it is given none for a while. True for the first time since some began."""
@@ -252,6 +253,7 @@ class EngineState:
         """The engine has told of itself: whatever was the matter with its workers may be over."""
         if self.stalls:
             self.stalls, self.held_until = 0, -math.inf
+            self.ahead = max(self.ahead, float(self.policy.queue_start))
 
     # Silence
 

@@ -37,7 +37,9 @@ def test_nothing_is_run_written_or_sent(tree: Project) -> None:
     found = estimate(tree, "--jobs", "100,500")
     assert tree.tree() == before
     assert all(name.startswith("remote-") for name in names(tree) - kept), "no more than an empty memory of that store"
-    assert [(row["engine"], row["width"]) for row in found["rows"]][1:] == [("lambda", 100), ("lambda", 500)]
+    assert [(row["engine"], row["width"]) for row in found["rows"]][1:] == [
+        (engine, width) for engine in ("lambda", "spot") for width in (100, 500)
+    ]
     assert found["rows"][1]["cost"]["total"] > 0
     assert len(found["assumed"]) > 10
 

@@ -7,9 +7,10 @@ import pytest
 from benchmarks.scheduler import build
 from gg.core.thunk import Work
 from gg.cost import models
-from gg.cost.forecast import Guess, Resources, Row, WeightedGraph, known_or_guessed, rows
+from gg.cost.forecast import Guess, Resources, Row, WeightedGraph, known_or_guessed, rows, together
 from gg.cost.meter import Cost, cost
-from gg.cost.prices import HOME, prices
+from gg.cost.prices import HOME, ProcessorHour, asked_hour, prices, spot_hour
+from gg.deploy.spot.fleet_plan import cpus_of
 from gg.schedule.events import NodeSpec
 from gg.schedule.policy import DEFAULT_SECONDS
 
@@ -67,6 +68,39 @@ def test_a_small_function_has_a_share_of_a_processor() -> None:
     small = rows(graph(), ["lambda"], [50], RESOURCES._replace(memory_mb=(884,)))[0]
     whole = rows(graph(), ["lambda"], [50], RESOURCES._replace(memory_mb=(1769,)))[0]
     assert small.usage.milliseconds > 1.7 * whole.usage.milliseconds
+
+
+SPOT = RESOURCES._replace(spot=ProcessorHour(0.018, "said"))
+
+
+def test_spot_machines_boot_first_and_are_paid_by_the_hour() -> None:
+    (row,) = rows(graph(), ["spot"], [64], SPOT)
+    (same,) = rows(graph(), ["lambda"], [64], SPOT)
+    assert row.seconds > same.seconds + 40.0
+    assert row.cost.machines == pytest.approx(64 * 0.018 * (row.seconds + models.IDLE) / 3600)
+    assert (row.cost.lambda_time, row.usage.invocations) == (0.0, 0)
+    assert row.usage.get == 4 * models.COLD_GETS
+
+
+def test_functions_do_the_work_while_spot_machines_boot() -> None:
+    """A build that is over before they are there costs their time all the same, and one that lasts is cheaper for them."""
+    long = WeightedGraph(
+        tuple(NodeSpec(id=n, seconds=60.0, work=Work.COMPILE) for n in range(2000)), tuple(range(2000))
+    )
+    alone, both = rows(long, ["lambda"], [64], SPOT)[0], together(long, ["spot", "lambda"], 64, SPOT)
+    assert both.seconds < 0.7 * alone.seconds
+    assert both.cost.lambda_time < 0.7 * alone.cost.lambda_time
+
+
+def test_a_processor_of_spot_machines_has_a_price_and_a_source() -> None:
+    found = spot_hour(HOME, {"c7i"})
+    assert found.dollars == pytest.approx(1.7372 / 96, rel=0.001)
+    assert HOME in found.source
+    assert "is not in it" in spot_hour("eu-west-1", {"c7i"}).source
+    asked = asked_hour({"c7i.4xlarge": 0.32, "c6a.8xlarge": 0.48}, cpus_of)
+    assert asked is not None
+    assert asked.dollars == pytest.approx((0.02 + 0.015) / 2)
+    assert asked_hour({}, cpus_of) is None
 
 
 def test_nothing_to_run_costs_nothing() -> None:

@@ -8,7 +8,7 @@ from gg.cli import estimate
 from gg.errors import UsageError
 
 
-@pytest.mark.parametrize("name", ["remote", "spot"])
+@pytest.mark.parametrize("name", ["remote", "reapi"])
 def test_it_is_said(name: str) -> None:
     with pytest.raises(UsageError, match=f"no estimate for the engine '{name}'"):
         estimate._need_models(("local", name))
