@@ -98,12 +98,16 @@ def build(*arguments: str, env: Mapping[str, str] | None = None, by: Sequence[st
     return done.stdout.split()
 
 
+_READS = {"mosh": ("zlib",)}  # other packages whose sources a package's derivation has
+
+
 def source(package: str) -> Path:
     """Debian's upstream tarball of a package, fetched once; from then on the small nixpkgs has it, and what it needs is built."""
     ready()
     with _locked(home()):
-        tarball = sources.fetch(home(), recipe.load()[package])
-        _link(tarball, _nixpkgs() / "download" / tarball.name)
+        for each in (*_READS.get(package, ()), package):
+            tarball = sources.fetch(home(), recipe.load()[each])
+            _link(tarball, _nixpkgs() / "download" / tarball.name)
     build("-E", f"with import <nixpkgs> {{ }}; {package}.buildInputs ++ {package}.nativeBuildInputs")
     return tarball
 
