@@ -5,7 +5,7 @@
 The build is that of `benchmarks.fleet.chaos`, with 432 thunks of 0.7 s, 72 that join six of these each, and one that joins all;
 `gg-force --engine spot,lambda,local` over four real workers of two slots, at most ten functions at once, and this machine's
 processors. A worker is killed when the spot workers have begun forty jobs; from the sixtieth invocation on Lambda answers 429 to
-all for six seconds. The bytes are compared with a plain make's. `phases`: what each engine had begun by the trace, before
+all for six seconds. The bytes are compared with a plain make's. `phases`: what each engine has done by the trace, before
 the refusals, in their time and after them; `where`: as the last line tells it. As root.
 """
 
@@ -110,15 +110,14 @@ class Composed:
 
 
 def phases(trace: Path, refused: float | None) -> dict[str, dict[str, int]]:
-    """How many attempts each engine was given, by the trace, before, while and after Lambda refused everything."""
+    """How many thunks each engine has done, by the trace, before, while and after Lambda refused everything."""
     records = json.loads(trace.read_text())
-    names = {each["pid"]: each["args"]["name"] for each in records if each["name"] == "process_name"}
     found: dict[str, Counter[str]] = {}
     for each in records:
-        if each["ph"] == "X":
-            at = each["ts"] / 1e6
+        if each["ph"] == "X" and each["cat"] == "ran":
+            at = (each["ts"] + each["dur"]) / 1e6
             phase = 0 if refused is None or at < refused else 1 if at < refused + REFUSED_S else 2
-            found.setdefault(names[each["pid"]], Counter())[_PHASES[phase]] += 1
+            found.setdefault(each["args"]["engine"], Counter())[_PHASES[phase]] += 1
     return {name: dict(counts) for name, counts in found.items()}
 
 

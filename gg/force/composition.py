@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from gg.cost.meter import Bill
     from gg.engines.engine import Printed
+    from gg.force.fleet_on_demand import FleetOnDemand
     from gg.observe.build_events import BuildEvent
     from gg.store.base import Store
     from gg.workspace.ledger import Ledger
@@ -37,6 +38,8 @@ class Composition:
         printed: Printed | None = None,
     ) -> None:
         self._borrowed = near
+        self._fleet = _fleet(settings, observe)
+        observe = self._fleet.see if self._fleet else observe
         self.store = open_store(workspace, settings, lambda text: observe(Note(text)), near)
         try:
             self.bill = _bill(self.store) if self.store is not near and _may_spend(settings) else None
@@ -64,12 +67,23 @@ class Composition:
         """End what runs, flush what is to be shared, and let go of the store."""
         try:
             self.forcer.close()
+            if self._fleet:
+                self._fleet.close()
         finally:
             self._close_store()
 
     def _close_store(self) -> None:
         if self.store is not self._borrowed:
             self.store.close()
+
+
+def _fleet(settings: Settings, observe: Callable[[BuildEvent], None]) -> FleetOnDemand | None:
+    """What starts machines, if the user has said that they may be."""
+    if not settings.spot_cpus:
+        return None
+    from gg.force.fleet_on_demand import FleetOnDemand, permitted
+
+    return FleetOnDemand(settings, observe) if permitted(settings) else None
 
 
 def _may_spend(settings: Settings) -> bool:

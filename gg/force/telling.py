@@ -10,7 +10,7 @@ from gg.core.thunk import Thunk
 from gg.engines.engine import Failure
 from gg.errors import GGError
 from gg.observe import build_events as seen
-from gg.schedule.commands import Silent, Tripped, Unmanned
+from gg.schedule.commands import Eta, Silent, Tripped, Unmanned
 from gg.schedule.events import Fault
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Telling:
         self._next = 0.0
         self._next_estimate = 0.0
         self._ends = 0.0
+        self._eta = Eta(0.0, 0.0, 0)
 
     def label(self, thunk: Thunk) -> str:
         """What a person calls the thunk."""
@@ -102,6 +103,8 @@ class Telling:
         self._next = now + _PROGRESS_S
         if now >= self._next_estimate:
             self._next_estimate = now + _ESTIMATE_S
-            self._ends = now + scheduler.eta(now).seconds
+            self._eta = scheduler.eta(now)
+            self._ends = now + self._eta.seconds
         progress = seen.Progress.of(scheduler, max(0.0, self._ends - now))
+        progress = progress._replace(work=self._eta.work, path=self._eta.path, width=self._eta.sure)
         self.observe(progress._replace(done=progress.done + known, cached=progress.cached + known))

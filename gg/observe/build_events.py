@@ -81,7 +81,8 @@ class Diagnostics(NamedTuple):
 
 class Progress(NamedTuple):
     """Counts of thunks now. `done` have their value, `cached` of them without running; `to_go` are neither settled nor
-    running. `failed` counts those skipped for a failed one too. `eta`: seconds to go, None when it cannot be told.
+    running. `failed` counts those skipped for a failed one too. `eta`: seconds to go, None when it cannot be told. `work`: seconds
+    of all that is left, `path`: of its longest chain, `width`: how many attempts run at once, as far as that is sure.
     """
 
     running: int
@@ -90,6 +91,9 @@ class Progress(NamedTuple):
     failed: int
     to_go: int
     eta: float | None = None
+    work: float = 0.0
+    path: float = 0.0
+    width: int = 0
 
     @classmethod
     def of(cls, scheduler: Counting, eta: float | None = None) -> Progress:

@@ -148,12 +148,14 @@ class Eta(NamedTuple):
     """How long the rest may take, in seconds: `path` along the longest chain, `work` in all, `width` attempts at once.
 
     `seconds` is the larger of the chain and the work spread over the width: a lower bound that a list schedule by
-    critical path stays close to (Graham 1969: within their sum).
+    critical path stays close to (Graham 1969: within their sum). `sure`: the width without attempts for which nobody has shown
+    that a worker is there, and without engines in reserve.
     """
 
     path: float
     work: float
     width: int
+    sure: int = 0
 
     @property
     def seconds(self) -> float:

@@ -117,16 +117,19 @@ class Outlook:
     def eta(self, now: float) -> Eta:
         """How long what is wanted may still take: a walk over the attempts under way. The boost of a Want is part of the path."""
         off = self._tally.correction()
-        path, work = 0.0, self._nodes.work_left * off
+        path, work, begun = 0.0, self._nodes.work_left * off, 0
         for attempt in self._attempts.under_way.values():
             node, elapsed = attempt.node, now - attempt.started
+            begun += attempt.engine.caps.queued and attempt.leads and attempt.since < math.inf
             if attempt.live:
                 left = max(node.rank * off - elapsed, (node.rank - node.seconds) * off)
                 path = max(path, left)
                 work -= min(elapsed, node.seconds * off)
         for entry, _ in self._lineup.queues.heads(-1):
             path = max(path, -entry[0] * off)
-        return Eta(path, max(0.0, work), sum([e.width() for e in self._fleet.engines if e.usable]))
+        engines = [engine for engine in self._fleet.engines if engine.usable]
+        sure = begun + sum([e.width() for e in engines if not (e.caps.queued or e.caps.reserve)])
+        return Eta(path, max(0.0, work), sum([e.width() for e in engines]), sure)
 
     def longest(self) -> float:
         """Expected seconds of the longest chain that is still wanted; a walk over all nodes."""

@@ -39,6 +39,8 @@ class Settings:
     workers: tuple[str, ...] = ()
     queue: str = ""
     silence: float = 120.0
+    spot_cpus: int = 0
+    spot_budget: float = 0.0
     reapi: str = ""
     reapi_root: str = "/"
     reapi_platform: tuple[str, ...] = ()
@@ -387,6 +389,8 @@ def _check(settings: Settings, changed: Mapping[str, object], place: str) -> Non
         raise UsageError(f"{place}: jobs and retries are positive numbers")
     if settings.memory < 0:
         raise UsageError(f"{place}: memory is a number of bytes")
+    if settings.spot_cpus < 0 or not 0 <= settings.spot_budget < float("inf"):
+        raise UsageError(f"{place}: spot_cpus and spot_budget are positive numbers: of processors, of dollars a day")
     if not 0 < settings.silence < float("inf"):
         raise UsageError(f"{place}: silence is a number of seconds above 0")
     if not 0 <= settings.budget < float("inf") or ("budget" in changed and not settings.budget):

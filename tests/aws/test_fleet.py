@@ -19,7 +19,10 @@ from gg.deploy.spot.fleet_plan import DEFAULT_NAME, FleetPlan, Launch, cpus_of, 
 from gg.deploy.spot.instance_package import runtime
 from gg.deploy.wanted import Account, Wanted
 from gg.errors import UsageError
-from gg.workspace.settings import cache_home
+from gg.force import fleet_on_demand
+from gg.light.slotted import replace
+from gg.observe.build_events import BuildEvent, Note, Progress
+from gg.workspace.settings import Settings, cache_home
 from tests.e2e.project import Project
 from tests.e2e.test_22_workers import once_it_works, units
 from tests.servers.moto import Moto, moto
@@ -117,6 +120,48 @@ def test_what_machines_need_is_made_once_and_removed(account: Cloud) -> None:
     project.gg("undeploy", "spot", "--with-bucket")
     assert _left(account.clients) == [[]] * 6
     assert _verbs(project.gg("undeploy", "spot", "--with-bucket").text) == {}
+
+
+def test_a_force_starts_machines_for_what_lasts_within_the_budget_of_a_day(
+    account: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only who has said how many and what a day may cost has machines started, once a run, and never for more than that."""
+    deployed = account.project.gg("deploy", "spot").text
+    (exported,) = re.findall(r"export GG_STORAGE_URI='(.*)' GG_QUEUE=(\S+)", deployed)
+    for name, value in {**account.environment(), "XDG_CONFIG_HOME": str(tmp_path / "config")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(fleet_on_demand, "_PAUSE_S", 0.0)
+    said = Settings(engine=("spot", "local"), store=exported[0], queue=exported[1], spot_cpus=16, spot_budget=2.0)
+    assert fleet_on_demand.permitted(said)
+    for less in ({"spot_cpus": 0}, {"spot_budget": 0.0}, {"engine": ("local",)}, {"queue": ""}):
+        assert not fleet_on_demand.permitted(replace(said, **less))
+    lasts = Progress(running=2, done=0, cached=0, failed=0, to_go=3000, work=36_000.0, path=10.0, width=2)
+
+    def run(settings: Settings, *progress: Progress) -> list[str]:
+        seen: list[BuildEvent] = []
+        fleet = fleet_on_demand.FleetOnDemand(settings, seen.append)
+        for each in progress:
+            fleet.see(each)
+        fleet.close()
+        return [event.text for event in seen if isinstance(event, Note)]
+
+    assert run(said, lasts._replace(work=100.0)) == []
+    (text,) = run(said, lasts, lasts, lasts)
+    assert re.fullmatch(r"\d+ spot machines? with \d+ processors boot, for at most \$[12]\.\d\d of \$2 a day: .*", text)
+    assert sum(cpus_of(each["InstanceType"]) for each in _running(account)) >= 16
+    assert run(said, lasts) == [], "they are there"
+    more = replace(said, spot_cpus=160)
+    (text,) = run(more, lasts._replace(work=360_000.0))
+    assert text.startswith("no spot machines are started: of $2 a day (spot_budget) $0.")
+    (text,) = run(replace(more, queue="gg-else"), lasts._replace(work=360_000.0))
+    assert text == "no spot machines are started: gg-else is no queue that gg deploy spot has made"
+
+
+def _running(account: Cloud) -> list[dict[str, Any]]:
+    reservations = account.clients["ec2"].describe_instances()["Reservations"]
+    return [
+        each for one in reservations for each in one["Instances"] if each["State"]["Name"] in ("pending", "running")
+    ]
 
 
 def test_a_build_on_machines_that_come_and_go(account: Cloud, tmp_path: Path) -> None:
