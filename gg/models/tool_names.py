@@ -39,6 +39,8 @@ _ARCHITECTURES = (
 )
 _ALIASES = {"c89-gcc": "c89", "c99-gcc": "c99", "ld.mold": "mold"}
 _PLAIN = {name: name for name in (*NAMES, *LAUNCHERS)} | _ALIASES
+PLAIN = tuple(_PLAIN)
+"""The names without version, target or other additions."""
 # Lazy: of `x86_64-linux-gnu-gcc-ar` the tool is gcc-ar, not ar.
 _CANONICAL = regex(
     rf"(?:(?:{_ARCHITECTURES})(?:-[A-Za-z0-9_.]+){{0,3}}?-)?"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gg.models.tool_names import PLAIN
 from gg.record import protocol
 
 from .compiled import Native, cc
@@ -46,6 +47,7 @@ def environment(native: Native, recorder: FakeRecorder, shims: Path) -> dict[str
         "GG_SOCKET": str(recorder.path),
         "GG_SHIM": str(native.shim),
         "GG_SHIMS": str(shims),
+        "GG_TOOLS": ":".join(PLAIN),
     }
 
 

@@ -14,9 +14,9 @@
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
  * Environment: GG_SOCKET the recorder's socket (without it the library does nothing), GG_SHIM the shim, GG_SHIMS the
- * directory of shims, GG_TOOLS base names of tools separated by colons (default: the list in tools.c), GG_DECLARED
- * patterns of further ones: of base names, or of paths if they hold a slash, GG_ROOT the workspace's directory. Under
- * GG_BYPASS, which a tool that runs for real is given, calls of tools are left alone; placeholders are forced all the same.
+ * directory of shims, GG_TOOLS the base names of tools, separated by colons, GG_DECLARED patterns of further ones: of base
+ * names, or of paths if they hold a slash, GG_ROOT the workspace's directory. Under GG_BYPASS, which a tool that runs for
+ * real is given, calls of tools are left alone; placeholders are forced all the same.
  *
  * GG_ROOM is the recorder's root directory (wire.h).
  *

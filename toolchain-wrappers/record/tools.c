@@ -1,17 +1,9 @@
-/* Which programs are modelled tools: the rules of gg/models/tool_names.py, by hand. A name too many costs a question to the
- * recorder, which runs the program; a name too few costs a compile that is not recorded. */
+/* Which programs are modelled tools: the rules of gg/models/tool_names.py, by hand; the names come from there, as GG_TOOLS. A name
+ * too many costs a question to the recorder, which runs the program; a name too few costs a compile that is not recorded. */
 #define _GNU_SOURCE
 #include "record.h"
 
 #include <string.h>
-
-static const char builtin[] =
-    "gcc:g++:cc:c++:c89:c99:c89-gcc:c99-gcc:cpp:clang:clang++:clang-cpp:as:ld:ld.bfd:ld.gold:ld.lld:ld.mold:mold:ar:"
-    "ranlib:strip:"
-    "nm:"
-    "objcopy:objdump:readelf:size:strings:gcc-ar:gcc-nm:gcc-ranlib:nasm:yasm:llvm-ar:llvm-ranlib:llvm-strip:llvm-nm:"
-    "llvm-objcopy:llvm-objdump:llvm-readelf:llvm-size:llvm-strings:gfortran:f77:f95:windres:ccache:distcc:sccache:"
-    "icecc";
 
 /* How the first component of a target's name begins. */
 static const char architectures[] =
@@ -95,7 +87,7 @@ int gg_is_tool(const char *path)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash != NULL ? slash + 1 : path;
-    const char *tools = gg_session()->tools != NULL ? gg_session()->tools : builtin;
+    const char *tools = gg_session()->tools != NULL ? gg_session()->tools : "";
     size_t size = without_ending(name, strlen(name));
     if (gg_is_declared(path))
         return 1;

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from gg.errors import NotExecutable, StoreError, ToolMissing
 from gg.host import native_programs as native
-from gg.models.tool_names import tool_name
+from gg.models.tool_names import PLAIN, tool_name
 from gg.record.hearers.callers import room
 from gg.record.launching import inherited
 from gg.record.server import RequestHandler, Server
@@ -140,6 +140,7 @@ class RecordedCommand:
         env["GG_SHIM"] = native.shim()
         env["GG_ROOT"] = self._workspace.root
         env["GG_ROOM"] = self._room
+        env["GG_TOOLS"] = ":".join(PLAIN)
         if self._caught:
             env["GG_DECLARED"] = ":".join(pattern for each in self._caught for pattern in each.patterns())
         if self._interpose:
