@@ -53,10 +53,14 @@ WantedBy=multi-user.target
 """
 
 _CONTAINER = """\
-# podman build -t gg-worker -f Containerfile .   with gg's wheel here: pip wheel --no-deps -w . PATH_OF_GG
+# podman build -t gg-worker:{version} -f Containerfile PATH      PATH is a checkout of gg
+FROM docker.io/library/python:3.13-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make
+COPY . /gg
+RUN pip wheel --no-cache-dir -w /wheels '/gg[aws,remote]'
 FROM docker.io/library/python:3.13-slim
-COPY ggbuild-{version}-*.whl /tmp/
-RUN wheel=$(ls /tmp/ggbuild-*.whl) && pip install --no-cache-dir "$wheel[aws,remote]" && rm "$wheel"
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \\
+  pip install --no-cache-dir --no-index --find-links /wheels 'ggbuild[aws,remote]'
 RUN install -d -o 65534 -g 65534 -m 700 /var/cache/gg-worker
 USER 65534:65534
 ENV HOME=/var/cache/gg-worker XDG_CACHE_HOME=/var/cache/gg-worker XDG_CONFIG_HOME=/var/cache/gg-worker/config

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from tests.e2e.project import Project
 from tests.e2e.test_22_workers import units
 from tests.e2e.workers import Worker
 
+ROOT = Path(__file__).parents[2]
 _MOST_EXPOSED = 30  # tenths, of 100
 
 
@@ -105,11 +107,15 @@ def _calls(word: str) -> Iterator[str]:
 
 
 def test_the_image(project: Project) -> None:
+    """Its last stage; and what its first one takes from a checkout is there."""
     text = project.gg("worker", "--queue", "gg-jobs", "--region", "eu-west-1", "--print", "container").text
-    steps = dict(line.split(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    steps = dict(line.split(" ", 1) for line in text.splitlines() if line and line[0] not in "# ")
     assert json.loads(steps["ENTRYPOINT"]) == ["gg", "worker", "--queue=gg-jobs", "--region=eu-west-1"]
     assert steps["USER"] == "65534:65534"
-    assert f"ggbuild-{__version__}-*.whl" in steps["COPY"]
+    assert f"gg-worker:{__version__}" in text
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert wanted["name"] == "ggbuild"
+    assert {"aws", "remote"} <= wanted["optional-dependencies"].keys()
 
 
 def test_kubernetes_takes_the_deployment(project: Project) -> None:
