@@ -42,8 +42,10 @@ class _Given(NamedTuple):
         return [tables for tables in (self.declared, self.traced) if tables]
 
 
-def _step_aside(arguments: Sequence[str]) -> None:
-    """Become the command itself if it cannot be recorded, or if the gg-infer around this one records it already."""
+def _step_aside(arguments: Sequence[str], flags: Mapping[str, object]) -> int | None:
+    """Become the command itself if it cannot be recorded, or if the gg-infer around this one records it already. Returns the status
+    of a command that has nix build derivations; None if the command is to be recorded.
+    """
     if config.recorder_socket():
         from gg.cli.inside import become, is_recorded, leave_recording
 
@@ -55,6 +57,11 @@ def _step_aside(arguments: Sequence[str]) -> None:
 
         _tell("this directory was removed, or its path is too long for the kernel: nothing is recorded")
         become(arguments)
+    if os.path.basename(arguments[0]) in ("nix-build", "nix"):
+        from gg.cli.nix_build import build, is_build
+
+        return build(arguments, flags) if is_build(arguments) else None
+    return None
 
 
 def infer(
@@ -71,7 +78,8 @@ def infer(
 
     The thunks that had failed before, and so ran at once, are added to `told`.
     """
-    _step_aside(arguments)
+    if (status := _step_aside(arguments, flags)) is not None:
+        return status
     workspace = Workspace.create(tell=_say_nothing if quiet else _tell)
     settings = _settings(workspace, trace, flags)
     given = _given(workspace, settings, compile_commands)

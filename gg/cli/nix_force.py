@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gg.cli.nix_run import INTERRUPTED, NixRun
 from gg.errors import GGError, UsageError
 from gg.nix.derivation import read
-from gg.nix.derivation_graph import DerivationForce, FailedBuilder, plan
+from gg.nix.derivation_graph import DerivationForce, Plan, plan
 from gg.nix.store_paths import query
 from gg.workspace.running import announced
 from gg.workspace.workspace import Workspace
@@ -45,8 +45,7 @@ def force(
     workspace = Workspace.create()
     settings = settle(workspace.root, flags)
     run = NixRun(workspace, targets or [file or _default_file()])
-    if _written_down(run, lambda: _force(derivations, workspace, settings, cores, keep_going, run)):
-        _help(run.tally.failed, keep=keep_failed)
+    if force_plan(plan(derivations), run, workspace, settings, cores=cores, keep_going=keep_going, keep=keep_failed):
         return FAILED
     for path in wanted:
         sys.stdout.write("".join(output + "\n" for output in _outputs(path)))
@@ -54,6 +53,23 @@ def force(
         subprocess.run(["nix-store", "--realise", *derivations, "--add-root", os.path.abspath(link)],
                        stdout=subprocess.DEVNULL, check=True)  # fmt: skip
     return 0
+
+
+def force_plan(
+    todo: Plan, run: NixRun, workspace: Workspace, settings: Settings, *, cores: int, keep_going: bool, keep: bool
+) -> int:
+    """Build what nix would build, say what came of it, and how to look into what failed. Returns the status.
+
+    `keep`: have nix run what failed again here, and keep its directory.
+    """
+    status = _written_down(run, lambda: _force(todo, workspace, settings, cores, keep_going, run))
+    for each in run.tally.failed:
+        words = ["nix-store", "--realise", "--keep-failed", each.path]
+        if keep:
+            subprocess.run(words, stdout=sys.stderr, check=False)
+        else:
+            sys.stderr.write(f"For its log, run 'nix log {each.path}'; to have its directory kept: {' '.join(words)}\n")
+    return status
 
 
 def _written_down(run: NixRun, force: Callable[[], None]) -> int:
@@ -99,10 +115,7 @@ def _default_file() -> str:
     return "." if os.path.exists("default.nix") else "<nixpkgs>"
 
 
-def _force(
-    derivations: Sequence[str], workspace: Workspace, settings: Settings, cores: int, keep_going: bool, run: NixRun
-) -> None:
-    todo = plan(derivations)
+def _force(todo: Plan, workspace: Workspace, settings: Settings, cores: int, keep_going: bool, run: NixRun) -> None:
     if not todo.build and not todo.fetch:
         return
     from gg.host.filedb import FileDB
@@ -127,13 +140,3 @@ def _force(
         files.flush()
         files.close()
         store.close()
-
-
-def _help(failed: Sequence[FailedBuilder], *, keep: bool) -> None:
-    """Print how to look into a failed build. With `keep` nix runs it again here, and keeps its directory."""
-    for each in failed:
-        words = ["nix-store", "--realise", "--keep-failed", each.path]
-        if keep:
-            subprocess.run(words, stdout=sys.stderr, check=False)
-        else:
-            sys.stderr.write(f"For its log, run 'nix log {each.path}'; to have its directory kept: {' '.join(words)}\n")

@@ -84,7 +84,11 @@ class Plan:
 
 def plan(paths: Sequence[str]) -> Plan:
     """Ask nix what it would do to get the outputs of these derivations."""
-    told = _nix("--realise", "--dry-run", *paths).stderr
+    return planned(_nix("--realise", "--dry-run", *paths).stderr)
+
+
+def planned(told: str) -> Plan:
+    """What nix would do, by what it says of a dry run."""
     listed: dict[str, list[str]] = {"built": [], "fetched": []}
     for what, lines in _LISTED.findall(told):
         listed[what] += lines.split()

@@ -34,6 +34,9 @@ rec {
   wrong = fixedTo "other than for ${salt}";
   words = pkgs.words.overrideAttrs (old: { inherit salt; src = source; buildInputs = [ count ]; });
   all = make "all" [ (chain 7) words count.doc fixed ] "cat $dependencies > $out 2>/dev/null; echo $dependencies >> $out";
+  matrix = builtins.listToAttrs (map
+    (name: { inherit name; value = make name [ ] "echo begun; sleep 6; echo over; echo ${name} > $out"; })
+    [ "first" "second" "third" ]);
   fails = make "fails" [ ] "echo going wrong >&2; exit 3";
   beside = make "beside" [ ] "echo x > /nix/store/evil && echo it could; echo y > $out";
   waits = make "waits" [ ] ''

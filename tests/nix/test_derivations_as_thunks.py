@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.nix import world
+from tests.nix.test_with_gg import socket as socket
 from tests.servers.deployed import Deployed, deployed
 from tests.servers.seaweed import Seaweed
 
@@ -24,10 +25,10 @@ SECONDS = 900.0
 class Graph:
     """The graph, new with each salt; forced in workspaces of the test's own."""
 
-    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, directory: Path, env: Mapping[str, str], salt: str = "") -> None:
         self._directory = directory
         self._env = {"XDG_CACHE_HOME": str(directory / "cache"), "GG_HOME": "", **env}
-        self.salt = uuid.uuid4().hex
+        self.salt = salt or uuid.uuid4().hex
         self.given = ("--argstr", "checkout", str(world.checkout()), "--argstr", "salt", self.salt)
 
     def plain(self, name: str) -> list[str]:
@@ -41,14 +42,16 @@ class Graph:
 
     def gg(self, workspace: str, *words: str) -> str:
         """What another command of gg prints in a workspace."""
-        done = world.run([str(GG), *words], cwd=self._directory / workspace, env=self._env)
+        done = self.run(workspace, str(GG), *words)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def force(self, name: str, workspace: str, *more: str) -> subprocess.CompletedProcess[str]:
+        return self.run(workspace, str(GG), "nix", "force", "--file", str(GRAPH), *self.given, *more, name)
+
+    def run(self, workspace: str, *command: str) -> subprocess.CompletedProcess[str]:
         place = self._directory / workspace
-        place.mkdir(exist_ok=True)
-        command = [str(GG), "nix", "force", "--file", str(GRAPH), *self.given, *more, name]
+        place.mkdir(parents=True, exist_ok=True)
         return world.run(command, cwd=place, env=self._env, seconds=SECONDS)
 
 
@@ -131,6 +134,49 @@ def test_a_builder_that_fails_is_told_as_nix_tells_it(tmp_path: Path) -> None:
     assert f"error: builder for '{path}' failed" in graph.gg("one", "show", str(listed["name"]))
     kept = graph.force("fails", "one", "--keep-failed")
     assert "note: keeping build directory" in kept.stderr
+
+
+def test_all_of_a_matrix_run_at_once(tmp_path: Path) -> None:
+    done = Graph(tmp_path, {}).force("matrix", "one", "--jobs", "3")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.split()) == 3
+    said = [line for line in done.stderr.splitlines() if line in ("begun", "over")]
+    assert said == ["begun"] * 3 + ["over"] * 3
+
+
+def test_a_team_builds_a_derivation_once(socket: Path, tmp_path: Path) -> None:
+    """Another user, who has a state and a nix of his own, takes the result from the store that they share."""
+    env = {"GG_STORAGE_URI": f"unix:{socket}"}
+    one = Graph(tmp_path / "one", env)
+    other = Graph(tmp_path / "other", env, one.salt)
+    first = one.force("words", "here")
+    assert first.returncode == 0, first.stderr
+    paths = one.plain("words")
+    described = _described(paths)
+    _delete(paths)
+    second = other.force("words", "there")
+    assert second.returncode == 0, second.stderr
+    assert _counts(second) == {"ran": 0, "cached": 2, "by nix here": 0, "failed": 0, "not begun": 0}
+    assert _described(paths) == described
+
+
+@pytest.mark.parametrize("command", ["nix-build", "nix build"])
+def test_a_build_by_nix_that_is_recorded(command: str, tmp_path: Path) -> None:
+    """Its derivations are forced, and it does the rest: the links, the paths, its own status."""
+    graph = Graph(tmp_path, {})
+    begin, attribute = ("nix-build", "-A") if command == "nix-build" else ("nix build --file", "--")
+    words = [f"{GG}-infer", *begin.split(), str(GRAPH), *graph.given]
+    done = graph.run("one", *words, "--cores", "1", attribute, "words")
+    assert done.returncode == 0, done.stderr
+    assert _counts(done)["ran"] == 2
+    assert (tmp_path / "one/result").readlink() == Path(graph.plain("words")[-1])
+    again = graph.run("one", *words, attribute, "words")
+    assert again.returncode == 0
+    assert "derivations" not in again.stderr
+    if command == "nix-build":
+        failed = graph.run("one", *words, attribute, "fails")
+        assert failed.returncode == 100
+        assert failed.stderr.count("going wrong\n") == 1
 
 
 def test_what_nix_builds_by_itself_is_shown_too(tmp_path: Path) -> None:
