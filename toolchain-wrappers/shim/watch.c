@@ -12,7 +12,9 @@
 #include "watched_calls.h"
 
 #include "no_recorder.h"
+#include "../common/filter.h"
 #include "../common/go.h"
+#include "../common/peek.h"
 #include "../common/placeholder.h"
 #include "../common/program.h"
 #include "../common/programs.h"
@@ -22,8 +24,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -36,7 +36,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,15 +70,14 @@ static int install(void)
     struct sock_filter code[CALLS * 4 + 2];
     unsigned n = 0;
     for (const struct call *c = calls; c->arch != 0; c++) {
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-        code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->arch, 0, 2);
-        code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-        code[n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, c->number, 0, 0);
-        code[n].jt = (unsigned char)((CALLS * 4 + 1) - n - 1); /* to the last but one, below */
+        code[n++] = GG_LOAD(arch);
+        code[n++] = GG_IF(c->arch, 0, 2);
+        code[n++] = GG_LOAD(nr);
+        code[n] = GG_IF(c->number, (unsigned char)((CALLS * 4 + 1) - n - 1), 0); /* to the last one, below */
         n++;
     }
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+    code[n++] = GG_END(SECCOMP_RET_ALLOW);
+    code[n++] = GG_END(SECCOMP_RET_USER_NOTIF);
     struct sock_fprog program = {(unsigned short)n, code};
     long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
     if (listener < 0 && errno == EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
@@ -88,27 +86,6 @@ static int install(void)
 }
 
 /* The watcher */
-
-static int read_memory(pid_t pid, uint64_t at, char *to, size_t size)
-{
-    struct iovec local = {to, size}, remote = {(void *)(uintptr_t)at, size};
-    return process_vm_readv(pid, &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -1;
-}
-
-/* A string that may end at the last byte of what can be read. */
-static int read_string(pid_t pid, uint64_t at, char to[PATH_MAX])
-{
-    for (size_t n = 0; n < PATH_MAX;) {
-        size_t piece = 256 - (at + n) % 256;
-        piece = piece < PATH_MAX - n ? piece : PATH_MAX - n;
-        if (read_memory(pid, at + n, to + n, piece) != 0)
-            return -1;
-        if (memchr(to + n, '\0', piece) != NULL)
-            return 0;
-        n += piece;
-    }
-    return -1;
-}
 
 static int same_root(pid_t pid)
 {
@@ -125,7 +102,7 @@ static int path_in(const struct seccomp_notif *asked, int at_dir, int at_path, c
     char path[PATH_MAX];
     pid_t pid = (pid_t)asked->pid;
     int dir = at_dir == NONE ? AT_FDCWD : (int)asked->data.args[at_dir];
-    if (read_string(pid, asked->data.args[at_path], path) != 0 || path[0] == '\0')
+    if (gg_peek_string(pid, asked->data.args[at_path], path) != 0 || path[0] == '\0')
         return -1;
     int n = path[0] == '/'    ? same_root(pid) ? 0 : snprintf(full, PATH_MAX, "/proc/%d/root", (int)pid)
                : dir == AT_FDCWD ? snprintf(full, PATH_MAX, "/proc/%d/cwd/", (int)pid)
@@ -152,7 +129,7 @@ static uint64_t flags_of(const struct seccomp_notif *asked, const struct call *c
 {
     uint64_t flags = 0;
     if (c->flags == HOW)
-        return read_memory((pid_t)asked->pid, asked->data.args[2], (char *)&flags, sizeof flags) == 0 ? flags : O_PATH;
+        return gg_peek((pid_t)asked->pid, asked->data.args[2], &flags, sizeof flags) == 0 ? flags : O_PATH;
     return c->flags == NONE ? 0 : asked->data.args[(int)c->flags];
 }
 

@@ -1,6 +1,8 @@
 /* The system calls that look at paths or change them. Each is met when it is entered. The tracer itself looks at the path: unless
  * a traced process has changed it, the tracer sees the state from before the command. */
 #define _GNU_SOURCE
+#include "../common/filter.h"
+#include "../common/peek.h"
 #include "../common/program.h"
 #include "trace.h"
 
@@ -9,8 +11,6 @@
 #include <limits.h>
 #include <link.h>
 #include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,37 +133,18 @@ int gg_install_filter(void)
 {
     struct sock_filter filter[COUNT + 8];
     unsigned n = 0;
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-    filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+    filter[n++] = GG_LOAD(arch);
+    filter[n++] = GG_IF(ARCHITECTURE, 1, 0);
+    filter[n++] = GG_END(SECCOMP_RET_TRACE);
+    filter[n++] = GG_LOAD(nr);
     for (unsigned i = 0; i < COUNT; i++)
-        filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)calls[i].number,
-                                                   (uint8_t)(COUNT - i), 0);
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-    filter[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE);
+        filter[n++] = GG_IF((uint32_t)calls[i].number, (uint8_t)(COUNT - i), 0);
+    filter[n++] = GG_END(SECCOMP_RET_ALLOW);
+    filter[n++] = GG_END(SECCOMP_RET_TRACE);
     struct sock_fprog program = {(unsigned short)n, filter};
     if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0)
         return 0;
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) : -1;
-}
-
-static int read_text(pid_t pid, uint64_t address, char text[PATH_MAX])
-{
-    size_t have = 0;
-    while (have < PATH_MAX) {
-        size_t step = 4096 - (size_t)((address + have) & 4095);
-        if (step > PATH_MAX - have)
-            step = PATH_MAX - have;
-        struct iovec here = {text + have, step}, there = {(void *)(uintptr_t)(address + have), step};
-        ssize_t n = process_vm_readv(pid, &here, 1, &there, 1, 0);
-        if (n <= 0)
-            return -1;
-        if (memchr(text + have, '\0', (size_t)n) != NULL)
-            return 0;
-        have += (size_t)n;
-    }
-    return -1;
 }
 
 /* Where the process is, or what its descriptor `fd` has open. */
@@ -185,7 +166,7 @@ static int path_of(pid_t pid, const uint64_t args[6], int at, int dir, char full
     char text[PATH_MAX];
     if (args[at] == 0)
         return 1;
-    if (read_text(pid, args[at], text) != 0)
+    if (gg_peek_string(pid, args[at], text) != 0)
         return -1;
     if (text[0] == '/') {
         strcpy(full, text);
