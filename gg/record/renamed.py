@@ -1,15 +1,16 @@
 """A thunk as it is with the workspace under its fixed name, so that another checkout directory has the same one.
 
 Left at its own path is a call whose product is to find something through the workspace's path when it is used (`-D`, a
-run path, a shared library linked by its path, a thin archive's members, profile and coverage data), and one that may
-reach out of the workspace by relative names, which would lead elsewhere from another place. Such a thunk is as it would
-be without the setting.
+run path, a shared library linked by its path, a thin archive's members, profile and coverage data), one whose paths nix's
+wrapper judges by where they lie, and one that may reach out of the workspace by relative names, which would lead elsewhere
+from another place. Such a thunk is as it would be without the setting.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from gg.core.ids import BlobId, GroupId, sandbox_path
 from gg.core.renaming import Renaming
@@ -25,6 +26,7 @@ _LINKER_OUT_OF_SIGHT = regex(  # what of a link's arguments does not come to sta
     rb"|--start-group|--dependency-file|--dynamic-list|--retain-symbols-file)|--version-script|-Map|-f[a-z]+-prefix-map="
     rb"|-rpath-link|--rpath-link|-M[FTQD]|-specs|--sysroot|-plugin|-include"
 )
+_SEARCHED = (b"-I", b"-L", b"-B", b"-isystem", b"-idirafter", b"-iquote", b"-include", b"-imacros")
 _SHARED = regex(rb"\.so[0-9.]*$")
 _WORDS = regex(rb"(\s+)")
 
@@ -99,7 +101,7 @@ class Renamer:
         mentions = self._names.mentions
         if any(name in _AT_RUN_TIME and mentions(value) for name, value in thunk.env):
             return True
-        if any(word.startswith(_PROFILES) for word in words):
+        if any(word.startswith(_PROFILES) for word in words) or self._is_judged(thunk, words):
             return True
         before = b""
         thin = thunk.work is Work.ARCHIVE and _may_be_thin(thunk)
@@ -108,6 +110,17 @@ class Renamer:
                 return True
             before = word
         return False
+
+    def _is_judged(self, thunk: Thunk, words: Sequence[bytes]) -> bool:
+        """Whether nix's wrapper of the compiler may leave a path out for where it lies, as NIX_ENFORCE_PURITY tells it to."""
+        env, mentions = dict(thunk.env), self._names.mentions
+        if env.get(b"NIX_ENFORCE_PURITY") != b"1" or not env.get(b"NIX_STORE"):
+            return False
+        if any(mentions(env[name]) for name in env if name.startswith(b"NIX_") and name != b"NIX_BUILD_TOP"):
+            return True
+        named = [(before, word) for before, word in pairwise(words) if mentions(word)]
+        link = thunk.work is Work.LINK
+        return any(link or word.startswith(b"-") or before in _SEARCHED for before, word in named)
 
     def _stands_in_product(self, word: bytes, before: bytes, work: Work) -> bool:
         word = word.lstrip(b"\"'")

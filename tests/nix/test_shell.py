@@ -118,6 +118,22 @@ def test_wrappers_that_write_response_files(variable: str, real: int, tmp_path: 
     assert f"{real} calls ran for real" in told
 
 
+def test_a_wrapper_that_judges_paths(tmp_path: Path) -> None:
+    """NIX_ENFORCE_PURITY leaves out directories outside of nix's own: with `known_as` no others than without."""
+    shell(tmp_path, "words")
+    begin = (
+        f"export NIX_ENFORCE_PURITY=1 && cp -r --preserve=timestamps {world.MINI}/words at && cd at && mkdir more && touch "
+        "more/more.h && echo '#include <more.h>' >> main.c && "
+    )
+    make = 'make CFLAGS="-I$PWD/more"'
+    say("nix-shell", begin + make, tmp_path)
+    (tmp_path / "at").rename(tmp_path / "plain")
+    typed = f"{begin} gg-infer --known-as /known/words {make} && gg-force && gg explain"
+    told = say("nix-shell", typed, tmp_path).stdout
+    assert same(tmp_path / "plain", tmp_path / "at") == 4
+    assert "every call of the last gg-infer became a thunk" in told
+
+
 @pytest.mark.parametrize("how", ["nix", "flake"])
 def test_direnv(how: str, tmp_path: Path) -> None:
     """It carries variables and PATH into a shell of one's own."""
