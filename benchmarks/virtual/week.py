@@ -47,7 +47,8 @@ class World(NamedTuple):
     machine: dict[str, float]
 
     def lambda_(self) -> Functions:
-        model = models.lambda_model(Functions.LIMIT, (1769, 3008), int(COLD_BYTES * models.PACKED))
+        price = prices(HOME).second("x86_64", models.ONE_CPU_MB)
+        model = models.lambda_model(Functions.LIMIT, (1769, 3008), int(COLD_BYTES * models.PACKED), price=price)
         return Functions(self.clock, self.rng, model, prices(HOME))
 
     def desk(self) -> Pool:

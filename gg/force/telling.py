@@ -84,7 +84,7 @@ class Telling:
         from gg.observe.wording import count
 
         if isinstance(command, Unmanned):
-            text = f"no worker takes work from {command.engine} yet: the other engines do it until one does"
+            text = f"no worker takes work from {command.engine} at the moment: the other engines do it until one does"
         else:
             waiting = count(command.attempts, "attempt")
             text = f"{command.engine} has answered nothing for {command.seconds:.0f} s: {waiting} waited for"

@@ -94,6 +94,22 @@ def test_the_same_bytes_through_queues(project: Project, cloud: Cloud) -> None:
     assert cloud.of_runs() == []  # taken down when the run was over
 
 
+def test_others_work_while_no_worker_takes_work(project: Project, cloud: Cloud) -> None:
+    """Nobody waits for machines that boot, or never come: this machine does what lies in the queue, and gg says so in one line."""
+    units(project, 12)
+    expected, _ = project.plain("make")
+    project.infer("make")
+    forced = project.forced("--engine", "spot,local")
+    project.assert_tree(expected)
+    assert {e["engine"] for e in forced.events if e["event"] == "thunk-done"} == {"local"}
+    notes = [str(e["text"]) for e in forced.events if e["event"] == "note"]
+    assert sum("no worker takes work from spot" in note for note in notes) == 1
+    last: dict[str, Any] = forced.summary
+    assert last["wall"] < 60
+    assert last["where"]["local"]["thunks"] == last["ran"]
+    assert cloud.of_runs() == []
+
+
 def test_workers_give_each_other_what_they_keep(project: Project, cloud: Cloud) -> None:
     """Half of what a link reads was made by the other worker. Objects that travel in replies are small, others are not."""
     units(project, 8)
