@@ -1,8 +1,8 @@
 """A worker that coordinators connect to: TLS with a certificate that they know, a token, and frames (`gg.wire.frames`).
 
 The worker does nothing for a connection that has not shown the right token. When a coordinator's connection ends, its requests
-end. If a request needs objects that are not here, the worker asks the coordinator of that request for them. Outputs that are too
-big for a reply go back to the coordinator.
+end. If a request needs objects that are not here, the worker asks the coordinator of that request for them, once for all slots
+(`gg.worker.lent_objects`). Outputs that are too big for a reply go back to the coordinator.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from gg.errors import FormatError
 from gg.wire import frames
 from gg.wire.frames import Frame, FrameKind, Welcome
 from gg.wire.request import decode_request
+from gg.worker.lent_objects import LentObjects
 from gg.worker.slots import SlotRequest, Slots
 
 T = TypeVar("T")
@@ -32,8 +33,11 @@ _MOST_WAITING = 100_000  # requests of one coordinator
 class Listener:
     """Serves coordinators in one event loop. `say(text)` reports who comes and goes."""
 
-    def __init__(self, slots: Slots, token: bytes, welcome: Welcome, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, slots: Slots, lent: LentObjects, token: bytes, welcome: Welcome, say: Callable[[str], None]
+    ) -> None:
         self._slots = slots
+        self._lent = lent
         self._token = token
         self._welcome = welcome
         self._say = say
@@ -100,7 +104,7 @@ class Listener:
         return "the worker is leaving" if self._leaving else ""
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
-        connection = _Connection(self._slots, reader, writer)
+        connection = _Connection(self._slots, self._lent, reader, writer)
         self._connections.add(connection)
         if name:  # a client that only asks what there is gives no name
             self._say(f"{name} ({_peer(writer)}) has come")
@@ -124,8 +128,11 @@ def _peer(writer: asyncio.StreamWriter) -> str:
 class _Connection:
     """One coordinator that was let in."""
 
-    def __init__(self, slots: Slots, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, slots: Slots, lent: LentObjects, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._slots = slots
+        self.lent = lent
         self._reader = reader
         self._writer = writer
         self._loop = asyncio.get_running_loop()
@@ -178,6 +185,8 @@ class _Connection:
             self._loop.call_soon_threadsafe(self.send_soon, FrameKind.STARTED, number)
 
         def done(reply: bytes | None) -> None:
+            if reply is not None:
+                self.lent.keep_outputs(reply, request)
             self._loop.call_soon_threadsafe(self._done, number, reply)
 
         self._slots.submit(SlotRequest(self, number, request, memory, _Coordinator(self, number), started, done))
@@ -277,6 +286,10 @@ class _Coordinator:
         self._number = number
 
     def lend(self, need: bytes) -> Iterator[bytes]:
+        """Answer a slot's question with what this machine keeps, and ask the coordinator for the rest. OSError."""
+        return self._connection.lent.lend(need, self._asked)
+
+    def _asked(self, need: bytes) -> Iterator[bytes]:
         """Pass a question on to the coordinator, and pass the parts of its answer back. OSError."""
         call = self._connection.call
         left = len(frames.decode_need(need))
@@ -290,5 +303,6 @@ class _Coordinator:
             call(self._connection.forget(number), _ANSWER_S)
 
     def put_part(self, output: bytes, *, last: bool) -> None:
-        """Pass a part of an output on to the coordinator. OSError."""
+        """Pass a part of an output on to the coordinator, and keep it. OSError."""
+        self._connection.lent.keep_part(output, last=last)
         self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, output, last=last), _ANSWER_S)

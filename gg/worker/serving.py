@@ -16,7 +16,9 @@ import gg
 from gg.errors import UsageError
 from gg.wire.frames import Welcome
 from gg.worker import hidden, walls
+from gg.worker.disk_cache import room
 from gg.worker.identity import Identity
+from gg.worker.lent_objects import LentObjects
 from gg.worker.listen import Listener
 from gg.worker.notice import LOOK_S, Notices
 from gg.worker.slots import Slots
@@ -68,9 +70,10 @@ async def _run(options: WorkerOptions, identity: Identity | None, ready: Callabl
     hidden.hide()
     for lacking in walls.check(os.path.join(options.directory, "slot0"), exposed=options.exposed):
         say(lacking)
-    slots = Slots(
-        options.directory, cpus=options.cpus, memory=options.memory, cache=options.cache, exposed=options.exposed
-    )
+    os.makedirs(options.directory, exist_ok=True)
+    half = (options.cache or room(options.directory)) // 2  # for all slots together; the other half is theirs
+    slots = Slots(options.directory, cpus=options.cpus, memory=options.memory, cache=half, exposed=options.exposed)
+    options = options._replace(cache=half)
     told = _told_to_leave()
     taker = await (_listening(options, slots, identity, ready, say) if identity else _reading(options, slots, say))
     watching = asyncio.get_running_loop().create_task(_watch(options, told, say))
@@ -94,7 +97,8 @@ async def _listening(
 ) -> Taker:
     instance, machine = os.urandom(8).hex(), os.uname().machine
     welcome = Welcome(gg.__version__, instance, options.cpus, options.memory, machine)
-    listener = Listener(slots, identity.key.token, welcome, say)
+    lent = LentObjects(options.directory, options.cache)
+    listener = Listener(slots, lent, identity.key.token, welcome, say)
     try:
         port = await listener.start(options.host, options.port, identity.context())
     except OSError as error:

@@ -140,31 +140,29 @@ class _Front:
             some = keys[at : at + _AT_ONCE]
             self._slot.ask(some)
             try:
-                for index, key in enumerate(some):
-                    self._fetch_one(index, key, cache)
+                for _ in some:
+                    self._fetch_one(some, cache)
             finally:
                 self._slot.forget()
 
-    def _fetch_one(self, index: int, key: Key, cache: Cache) -> None:
-        first = self._part(index)
-        if first[0] is not None:
-            parts = self._parts(index, first)
-            cache.put_parts(key, parts)
+    def _fetch_one(self, asked: Sequence[Key], cache: Cache) -> None:
+        """Take the next object, whichever of those it is."""
+        index, data, last = self._slot.part()
+        if data is not None:
+            parts = self._parts(index, data, last=last)
+            cache.put_parts(asked[index], parts)
             for _ in parts:  # an object that is here already
                 pass
 
-    def _parts(self, index: int, part: tuple[bytes | None, bool]) -> Iterator[bytes]:
-        while part[0] is not None:
-            yield part[0]
-            if part[1]:
+    def _parts(self, index: int, data: bytes, *, last: bool) -> Iterator[bytes]:
+        while True:
+            yield data
+            if last:
                 return
-            part = self._part(index)
-
-    def _part(self, index: int) -> tuple[bytes | None, bool]:
-        found, data, last = self._slot.part()
-        if found != index:
-            raise OSError("another object came than was asked for")
-        return data, last
+            found, more, last = self._slot.part()
+            if found != index or more is None:
+                raise OSError("a part of another object came")
+            data = more
 
     def put_file(self, key: Key, path: str) -> None:
         """Send a blob. OSError."""

@@ -32,6 +32,7 @@ from gg.wire.frames import Welcome
 from gg.wire.reply import Refused, Reply, Succeeded, ToolFailed, WorkerInfo, encode_outputs, encode_reply
 from gg.wire.request import RAW, Request, Task, decode_objects, decode_request
 from gg.worker.identity import Identity
+from gg.worker.lent_objects import LentObjects
 from gg.worker.listen import Listener
 from gg.worker.slot_front import Relay
 from gg.worker.slots import Handler, Slots
@@ -116,7 +117,8 @@ class ListeningWorker:
         self.said: list[str] = []
         self.welcome = Welcome("0", os.urandom(8).hex(), cpus, MEMORY, os.uname().machine)
         self.identity = identity
-        self.listener = Listener(self.slots, identity.key.token, self.welcome, self.said.append)
+        self.lent = LentObjects(str(where), 1 << 30)
+        self.listener = Listener(self.slots, self.lent, identity.key.token, self.welcome, self.said.append)
         self.loop = LoopThread("worker")
         self.port = self.loop.run(self.listener.start("127.0.0.1", 0, identity.context()))
 
