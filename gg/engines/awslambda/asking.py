@@ -1,6 +1,6 @@
-"""Sends attempts to workers: has the inputs they need where a worker finds them, encodes the request, waits for the reply.
+"""Sends attempts to workers: sends the inputs they need ahead, encodes the request, waits for the reply.
 
-`Asking` does what is the same for every way there is to workers (`gg.engines.way`); `Region` is the way to AWS Lambda.
+`Asking` serves every way to workers (`gg.engines.way`); `Region` is the way to AWS Lambda.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ _TAIL = {"X-Amz-Log-Type": "Tail"}  # the end of the log tells what is billed
 
 
 class Region:
-    """Where functions are. `alone`: nobody else has any, so a set-up that turns out to be wrong ends the run; else it is this
-    region's trouble, and the others go on. `forget` is told when functions are not as they were found.
+    """The way to one region's functions. `alone`: no other region has any, so wrong set-up ends the run; otherwise the other
+    regions go on. Calls `forget` if functions are not as they were found.
     """
 
     carries = MOST
@@ -84,13 +84,13 @@ class Region:
         self._client: Client | None = None
 
     def client(self) -> Client:
-        """In the loop."""
+        """The client. Call it in the loop."""
         if self._client is None:
             self._client = self._open_client()
         return self._client
 
     async def warm(self) -> None:
-        """Have connections to it, if it is sure to be asked."""
+        """Open connections to the region, if it is sure to be asked."""
         if self._alone:
             await self.client().warm(_AHEAD)
 
@@ -102,10 +102,10 @@ class Region:
         return Limits(memory=memory)
 
     def follow(self, tell: TellChange) -> None:
-        """Functions do not come and go."""
+        """Never call `tell`: functions do not come and go."""
 
     async def ask(self, question: Question) -> Reply | Failure:
-        """One invocation. What it costs goes on the meter."""
+        """Invoke a function once. The meter counts what that costs."""
         function = question.function
         body = b'"' + base64.b64encode(question.request) + b'"'
         if len(body) > _MOST_REQUEST:
@@ -126,7 +126,7 @@ class Region:
             if maybe_ran(error):
                 self.meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
             return self.failed(from_silence(error))
-        except asyncio.CancelledError:  # it runs to its end there
+        except asyncio.CancelledError:  # the function runs to its end
             self.meter.invoked(function.memory_mb, function.disk_mb, time.monotonic() - begun, None)
             raise
         if answer.status == 200:
@@ -149,7 +149,7 @@ class Region:
 
 
 class Asking:
-    """Asks the workers at the end of one way. In the loop."""
+    """Asks the workers at the end of one way. For one event loop."""
 
     def __init__(
         self,
@@ -168,15 +168,15 @@ class Asking:
         self._home = home
         self._find_place = place
         self._place = BucketLocation()
-        self._waiting: set[ThunkId] = set()  # whose inputs are on their way
+        self._waiting: set[ThunkId] = set()  # thunks whose inputs are on their way
 
     async def part(self, handed: Submission, ahead: Mapping[Key, bytes]) -> Part | Failure:
-        """An attempt with all that it needs where functions find it, or in `own`. MissingObject; trouble of the store."""
+        """Send what an attempt needs to the store between, or take it along in `own`. MissingObject; trouble of the store."""
         refused = _not_here(handed)
         if refused:
             return refused
         submission, empty = self._slim(handed)
-        # A straggler's duplicate; the other attempt only waits for what this one would wait for too.
+        # A straggler's duplicate: it would wait for the same inputs as the other attempt.
         if submission.id in self._waiting:
             return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")
         self._waiting.add(submission.id)
@@ -189,7 +189,7 @@ class Asking:
         return Part(handed, submission, packs, own, empty)
 
     async def ask(self, parts: Sequence[Part], sent: Callable[[], None]) -> InvocationReply | Failure:
-        """One request with all of these; `sent` is called when it is on its way."""
+        """Ask for all of these in one request. Calls `sent` when the request is on its way."""
         way = self._way
         function = choose(way.functions, parts[0].submission.memory)
         told = dict.fromkeys(self._home.directories)
@@ -225,7 +225,7 @@ class Asking:
         return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
 
     def _slim(self, submission: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
-        """The thunk without the plugins that have nothing to do for it, and the plugins' directories, which are then empty."""
+        """The thunk without plugins that have nothing to do for it, and the directories that are empty without them."""
         groups, empty = self._plugins.without(submission.thunk)
         if not empty or self._plugins.needed(submission.thunk):
             return submission, ()
@@ -233,7 +233,7 @@ class Asking:
 
 
 def _not_here(submission: Submission) -> Failure | None:
-    """What cannot, or must not, run on another machine at all."""
+    """The failure of an attempt that cannot, or must not, run on another machine; None if it may."""
     if submission.stays:
         name = os.fsdecode(submission.stays)
         return Failure(

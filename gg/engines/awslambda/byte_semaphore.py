@@ -1,4 +1,4 @@
-"""How many bytes of requests may be in memory at once: a thousand attempts of six megabytes each would be too many."""
+"""Limits the bytes of requests in memory: a thousand attempts of six megabytes each would be too many."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 
 
 class ByteSemaphore:
-    """`most` bytes. Who comes when there is not enough left waits in line, so that large ones come to their turn too.
+    """`most` bytes. A request for which too few are left waits in line, so that large requests come to their turn too.
 
     For one event loop.
     """
@@ -18,7 +18,7 @@ class ByteSemaphore:
         self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     async def take(self, size: int) -> int:
-        """Have room for `size` bytes, or for all there is; what is to be given back."""
+        """Wait for room for `size` bytes, or for all there is. Returns how many bytes to give back."""
         size = min(size, self.most)
         if size <= self.left and not self._line:
             self.left -= size

@@ -24,7 +24,7 @@ _MOST_MEGABYTES = 1 << 20
 
 
 class DeployedFunction(NamedTuple):
-    """One function. `memory` in bytes, what commands get of it; `seconds`: its timeout. What is paid for: `memory_mb`,
+    """One function. `memory`: bytes that its commands get; `seconds`: its timeout. AWS bills `memory_mb` and
     `disk_mb`.
     """
 
@@ -61,7 +61,7 @@ async def find(client: Client, prefix: str, asked: RequestContext) -> tuple[Depl
 
 
 def page(body: bytes) -> tuple[list[DeployedFunction], str]:
-    """The functions on one page of a listing, and by what the next page is asked for. FormatError for what is none."""
+    """The functions on one page of a listing, and the marker of the next page. FormatError for what is no page."""
     try:
         said = json_from(body, _WHAT)
         return [_function(each) for each in said["Functions"]], str(said.get("NextMarker") or "")
@@ -82,7 +82,7 @@ def _megabytes(value: object) -> int:
 
 
 def choose(functions: Sequence[DeployedFunction], memory: int) -> DeployedFunction:
-    """The smallest that gives `memory` bytes, else the largest."""
+    """The smallest function that gives `memory` bytes, else the largest one."""
     return next((f for f in functions if f.memory >= memory), functions[-1])
 
 
@@ -91,7 +91,7 @@ def invocation_path(name: str) -> str:
 
 
 def gone(reply: Response, name: str, region: str) -> SetupError | None:
-    """What to say if the function is not there any more."""
+    """The error if the function is not there any more."""
     if reply.status != 404:
         return None
     return SetupError(f"there is no function {name} in {region}", hint="set it up with: gg deploy lambda")

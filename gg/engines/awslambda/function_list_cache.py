@@ -1,8 +1,8 @@
 """Remembers which functions were found a short while ago: asking again costs a connection and a round trip before the first thunk.
 
-What was found is kept among the workspace's records for ten minutes, under where it was looked for and by whom, and under
-the stamp of what this workspace remembers of its deployment, so that a `gg deploy` is seen at once. When a function turns out
-to be gone it is forgotten.
+The list is kept among the workspace's records for ten minutes, for the place that was searched and the user who searched, and as
+long as the workspace's memory of its deployment is the same: so a `gg deploy` is seen at once. If a function turns out to be gone,
+the list is forgotten.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class FunctionListCache:
         self._write({**fresh, self._key(prefix, asked): (now, tuple(found))})
 
     def forget(self) -> None:
-        """Something is not as it was: look again next time."""
+        """Forget all lists: something is not as it was."""
         self._write({})
 
     def _key(self, prefix: str, asked: RequestContext) -> str:
@@ -54,7 +54,7 @@ class FunctionListCache:
         return "\n".join((asked.host, asked.region, asked.access_key, prefix, stamp))
 
     def _read(self) -> dict[str, tuple[float, tuple[DeployedFunction, ...]]]:
-        """Nothing if it is damaged, as it can be had again."""
+        """The lists; none if the file is damaged, for AWS can be asked again."""
         try:
             with open(self._path, "rb") as file:
                 table = json_from(file.read(), "list of functions")
@@ -69,7 +69,7 @@ class FunctionListCache:
                 json.dump(table, file)
             os.replace(aside, self._path)
         except OSError:
-            return  # it costs a round trip next time
+            return  # the next run asks AWS
 
 
 def _function(raw: Sequence[object]) -> DeployedFunction:

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 
 class FoundPaths(NamedTuple):
-    """What was found of the paths. `files` can be declared; `needs` are placeholders; `directories` are new to the worker;
-    `kept` are files that no other machine is given.
+    """What stands at the paths. `files` can be declared; `needs` are placeholders; `directories` are new to the worker;
+    `kept` are files that gg gives to no other machine.
     """
 
     files: tuple[File, ...] = ()
@@ -81,7 +81,7 @@ class Home:
         return FoundPaths(tuple(files), tuple(needs), tuple(directories), tuple(kept))
 
     def there(self, paths: Iterable[SandboxPath], known: Set[bytes]) -> list[SandboxPath]:
-        """Those that are here, and not `known`. A compile looks for hundreds that are not."""
+        """The paths that exist here and are not `known`. A compile looks for hundreds that do not exist."""
         return [path for path in paths if path not in known and self._there(self._real_path(path))]
 
     def _file(self, path: SandboxPath, here: bytes) -> File | None:

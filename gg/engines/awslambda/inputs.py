@@ -1,7 +1,7 @@
-"""What a task's request needs: the packs that hold its groups, and its own small files.
+"""Stages the inputs of requests: sends groups ahead in packs, and puts a thunk's own small files into the request.
 
-Groups are shared by many thunks, so they are sent ahead, all that is known of at once, in few packs; each combination
-of groups is worked out once. A thunk's own files ride in the request, unless they are large or in the store already.
+Many thunks share a group, so all groups that are known go ahead together, in few packs; each combination of groups is worked out
+once. A thunk's own files ride in the request, unless they are large or in the store already.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from gg.run.expand import Groups
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.request import PackReference
 
-AHEAD = 64 << 10  # bytes of a file that is read with others
+AHEAD = 64 << 10  # bytes: files up to this size are read together with others
 SMALL = 256 << 10  # bytes of one file in a request
-MOST = 3 << 20  # of all
+MOST = 3 << 20  # bytes of all files in a request
 
 
 _Ids = tuple[GroupId, ...]
@@ -30,14 +30,14 @@ _Bundle = asyncio.Future[frozenset[PackReference]]
 
 
 class Shipping(Protocol):
-    """Where objects are sent. All may block."""
+    """The store between, as inputs are sent to it. All calls may block."""
 
     def send(self, files: Sequence[File], groups: Sequence[GroupId]) -> set[PackReference]:
-        """Have these objects where workers read. The answer: the packs that hold them; single objects need no mention."""
+        """Send objects to where workers read. Returns the packs that hold them; workers find single objects by name."""
         ...
 
     def packs(self, keys: Sequence[Key]) -> tuple[set[PackReference], set[Key]]:
-        """Without a request: the packs of those `keys` that are known to be there, and the keys that are not."""
+        """The packs of those `keys` that are known to be there, and the other keys. Makes no request."""
         ...
 
 
@@ -63,12 +63,12 @@ class InputStager:
         self._waiting: dict[_Ids, _Bundle] = {}  # to be sent in the loop's next turn
 
     def expect(self, thunks: Iterable[Thunk]) -> None:
-        """Begin to send what these have in groups."""
+        """Begin to send the groups of these thunks."""
         for thunk in thunks:
             self.bundle(thunk.groups)
 
     def bundle(self, ids: _Ids) -> _Bundle:
-        """The packs that hold these groups and all that is in them, once they are sent. Many wait for one: shield it."""
+        """The packs that hold these groups and all that is in them, once they are sent. Many may wait for one bundle: shield it."""
         known = self._bundles.get(ids)
         if known is None or (known.done() and (known.cancelled() or known.exception() is not None)):
             loop = asyncio.get_running_loop()
@@ -82,20 +82,20 @@ class InputStager:
         return known
 
     def forget(self) -> None:
-        """An object that was there is gone, so ask again from now on. Whoever waits for a bundle now still gets it."""
+        """Work all bundles out anew: an object that was there is gone. Whoever waits for a bundle now still gets it."""
         self._bundles = dict(self._waiting)
 
     def read_ahead(self, thunks: Sequence[Thunk]) -> Mapping[Key, bytes]:
-        """The small files of these thunks, as far as the store has them. They are read together, which is cheaper."""
+        """The small files of these thunks that the store has. One read for all is cheaper."""
         files = (e.blob for thunk in thunks for e in thunk.entries if isinstance(e, File))
         keys = dict.fromkeys([blob_key(blob) for blob in files if blob.size <= AHEAD])
         try:
             return self._store.get(list(keys)) if len(keys) > 1 else {}
         except GGError:
-            return {}  # each attempt meets the trouble by itself, and tells of it
+            return {}  # each attempt will meet the trouble and tell of it
 
     async def own(self, thunk: Thunk, extra: Sequence[File], ahead: Mapping[Key, bytes]) -> Own:
-        """The thunk's own files and `extra`; `ahead`: some that were read. MissingObject."""
+        """The thunk's own files and `extra`. `ahead`: files that were read already. MissingObject."""
         files = {blob_key(f.blob): f for f in (*thunk.entries, *extra) if isinstance(f, File)}
         if all(key in ahead for key in files) and sum(len(ahead[key]) for key in files) <= self._most:
             return Own([(int(Kind.BLOB), ahead[key]) for key in files], set())
@@ -132,7 +132,7 @@ class InputStager:
         return objects
 
     async def _send(self) -> None:
-        """All that waits, in one go: what several combinations share is sent once, and packed by what it is."""
+        """Send all that waits, in one go: what several combinations share is sent once, and packed by its kind."""
         waiting, self._waiting = self._waiting, {}
         loop = asyncio.get_running_loop()
         try:
@@ -141,7 +141,7 @@ class InputStager:
             for future in waiting.values():
                 if not future.done():
                     future.set_exception(error)
-                    future.exception()  # it is seen, also if nobody waits
+                    future.exception()  # asyncio complains if nobody looks at it
             return
         for ids, future in waiting.items():
             if not future.done():

@@ -1,15 +1,15 @@
-"""Runs thunks in AWS Lambda functions: one attempt is one invocation, or short ones share one.
+"""Runs thunks in AWS Lambda functions: an attempt is an invocation, or short attempts share one.
 
-All is done in one event loop in a thread of its own; `submit` hands over and returns. An attempt waits until its groups
-have been sent, is encoded, invoked, and its reply checked: outputs against their digests, what was asked for in vain
-against what is here. The engine never retries and counts nothing: throttling is answered as THROTTLED, and the scheduler,
-which knows Lambda's ramp from `EngineCaps`, holds back.
+The engine works in one event loop in a thread of its own; `submit` hands an attempt over and returns. The engine sends the
+attempt's groups ahead, encodes and invokes it, and checks the reply: it compares outputs with their digests, and looks here for
+the paths that the worker missed. The engine never retries and counts nothing: it answers THROTTLED when Lambda throttles, and the
+scheduler, which knows Lambda's ramp from `EngineCaps`, holds back.
 
-Which attempts share an invocation is the scheduler's to say. Each has an answer of its own; what befalls the invocation
-is a fault of all of them. A member that is cancelled is answered at once, and the rest goes on.
+The scheduler says which attempts share an invocation. Each attempt has an answer of its own; a failed invocation is a fault of all
+its attempts. A cancelled attempt is answered at once, and the others go on.
 
-Thousands are under way at once, so what has to do with the store is done for many together: the sources of attempts that
-begin are read in one go, and so are the outputs written of all replies that one turn of the loop has brought.
+Thousands of attempts are under way at once, so the engine uses the store for many together: it reads the sources of all attempts
+that begin in one go, and writes the outputs of all replies that came in one turn of the loop.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ _RAMP = Ramp(burst=1000, rate=100.0)
 _OVERHEAD_S = 0.15
 _BATCH = 16
 _CALL_S = 0.0005  # of this machine's processor, for an invocation (benchmarks.coordinator)
-_SOME = 64  # attempts that begin together
+_SOME = 64  # attempts that begin in one turn of the loop
 _IN_FLIGHT = 256 << 20  # bytes of inputs
 NAME = "lambda"
-_ANNOUNCE_S = 0.25  # what is answered sooner need not be announced
+_ANNOUNCE_S = 0.25  # an attempt that is answered sooner need not be announced
 _HEDGE_WAIT_S = 0.05
 
 
 class _Handed(NamedTuple):
-    """Attempts that were submitted together, and who is to be told."""
+    """Attempts that were submitted together, and where their answers go."""
 
     submission: Submission
     post: Post
 
 
 class StoreBetween(Shipping, Protocol):
-    """What the engine asks of the store between."""
+    """The store between this machine and its workers."""
 
     @property
     def place(self) -> BucketLocation: ...
@@ -108,9 +108,9 @@ class LambdaEngine:
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
         self._came: list[tuple[Invocation, InvocationReply]] = []
         self._room = ByteSemaphore(_IN_FLIGHT)
-        self._invocations: dict[int, Invocation] = {}  # by attempts that have no answer
+        self._invocations: dict[int, Invocation] = {}  # by attempt; only attempts without an answer
         self._asked_for: Counter[ThunkId] = Counter()  # attempts without an answer
-        self._sent: list[Submission] = []  # and not announced yet
+        self._sent: list[Submission] = []  # attempts that were sent and are not announced yet
         self._woken = self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop.start(region.warm())
@@ -131,7 +131,7 @@ class LambdaEngine:
             forget=self._inputs.forget,
         )
 
-    # The outside
+    # For other threads
 
     def expect(self, thunks: Sequence[Thunk]) -> None:
         unlike = {(t.groups, t.program): t for t in thunks if t.groups}  # as `Plugins` tells them apart
@@ -152,7 +152,7 @@ class LambdaEngine:
         self._loop.loop().call_soon_threadsafe(self._region.follow, changed)
 
     def close(self) -> None:
-        """Connections are dropped; what runs in functions ends there by itself, and nobody hears of it."""
+        """Drop all connections. What runs in functions ends there by itself, and nobody hears of it."""
         self._closed = True
         self._loop.run(self._end())
         self._inputs.close()
@@ -166,18 +166,18 @@ class LambdaEngine:
 
     @property
     def under_way(self) -> int:
-        """Attempts that were begun and not answered."""
+        """How many attempts have begun and have no answer."""
         return len(self._invocations)
 
     @property
     def closed(self) -> bool:
-        """Whether nothing is posted any more."""
+        """Whether the engine posts no answers any more."""
         return self._closed
 
     # In the loop
 
     def _take_new(self) -> None:
-        """Begin some of what is new; the rest in the loop's next turn, so that the first are on their way by then."""
+        """Begin some of the new attempts, and the rest in the loop's next turn, when the first ones are on their way."""
         self._woken = False
         submissions: list[Submission] = []
         invocations: list[Invocation] = []
@@ -206,7 +206,7 @@ class LambdaEngine:
 
     def _cancel(self, attempt: int) -> None:
         while attempt not in self._invocations and self._new:
-            self._take_new()  # it may be among those that nobody has looked at
+            self._take_new()  # it may be among the new ones
         invocation = self._invocations.get(attempt)
         if invocation is not None:
             submission = next(each for each in invocation.submissions if each.attempt == attempt)
@@ -223,7 +223,7 @@ class LambdaEngine:
         await self._region.close()
 
     async def _run(self, invocation: Invocation, ahead: Mapping[Key, bytes]) -> None:
-        """Up to its reply, which is dealt with together with others, or up to its failure."""
+        """Run an invocation up to its reply, which is judged together with others, or up to its failure."""
         try:
             result = await self._ask(invocation, ahead)
         except asyncio.CancelledError:
@@ -239,7 +239,7 @@ class LambdaEngine:
                 self._answer(invocation, submission, result)
 
     async def _ask(self, invocation: Invocation, ahead: Mapping[Key, bytes]) -> InvocationReply | Failure | None:
-        """None: each has been answered already."""
+        """The reply of an invocation; None if all its attempts have been answered already."""
         taken = await self._room.take(sum([own_size(submission) for submission in invocation.submissions]))
         try:
             parts: list[Part] = []
@@ -265,7 +265,7 @@ class LambdaEngine:
             return failure_of(error)
 
     async def _is_late(self, submission: Submission) -> bool:
-        """Whether a duplicate is not needed, as an answer had come and was not read yet: it waits a moment to see."""
+        """Wait a moment for a reply that has come and was not read yet. True if a duplicate is not needed any more."""
         await asyncio.sleep(_HEDGE_WAIT_S)
         return self._asked_for[submission.id] < 2
 
@@ -275,7 +275,7 @@ class LambdaEngine:
         self._sent += [part.handed for part in parts]
 
     def _announce(self) -> None:
-        """Say what was sent and has no answer yet, many at once: the clocks of stragglers start here."""
+        """Announce the attempts that were sent and have no answer yet, many at once: their clocks start now."""
         sent, self._sent = self._sent, []
         waiting = [submission for submission in sent if submission.attempt in self._invocations]
         if waiting and waiting[0].sent is not None and not self._closed:
@@ -309,7 +309,7 @@ class LambdaEngine:
                 self._answer(invocation, submission, trouble)
 
     def _answer(self, invocation: Invocation, submission: Submission, result: PartResult) -> None:
-        """The one answer of an attempt; what comes later is nobody's."""
+        """Give an attempt its one answer. What comes later is dropped."""
         post = invocation.waiting.pop(submission.attempt, None)
         if post is None:
             return
@@ -334,7 +334,7 @@ class LambdaEngine:
         self._answer(invocation, submission, result)
 
     async def _bring(self, blobs: set[BlobId], same: set[BlobId]) -> set[BlobId]:
-        """Have outputs here that the worker has put into the store; the answer is those that are nowhere."""
+        """Fetch outputs that the worker has put into the store. Returns those that are nowhere."""
         here = self._store.has([blob_key(blob) for blob in blobs & same])
         left = {blob for blob in blobs if blob_key(blob) not in here}
         if left and self._remote is not None:
@@ -345,7 +345,7 @@ class LambdaEngine:
 
 
 def _caps(region: Way, ramp: Ramp | None) -> EngineCaps:
-    """Of Lambda's functions in a region."""
+    """The capabilities of Lambda's functions in a region."""
     return EngineCaps(
         memory_classes=tuple(f.memory for f in region.functions),
         max_seconds=min(f.seconds for f in region.functions),

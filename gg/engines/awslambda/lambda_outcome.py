@@ -1,4 +1,4 @@
-"""What an answer of Lambda means for an attempt. Pure: the one table from status, header and body to Reply or Failure."""
+"""The meaning of an answer of Lambda for an attempt. Pure: one table from status, header and body to Reply or Failure."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NEVER_STARTS = ("Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtim
 _NO_MEMORY = ("Runtime.OutOfMemory", "MemoryError")
 _USED = re.compile(rb"Memory Size: (\d+) MB\tMax Memory Used: (\d+) MB")
 _FULL = 0.95
-_MOST_TROUBLE = 1 << 16  # bytes of what a runtime says went wrong
+_MOST_TROUBLE = 1 << 16  # bytes of a runtime's report of an error
 _TOO_BIG = ("Function.ResponseSizeTooLarge", "RequestTooLarge", "RequestEntityTooLargeException")
 
 
 def from_answer(http: Response, asked: RequestContext, function: str, request: bytes) -> Reply | Failure:
-    """Of an HTTP answer. `request`: what `gg.wire.reply.asked` gave for the request."""
+    """The meaning of an HTTP answer. `request`: what `gg.wire.reply.asked` gave for the request."""
     error = http.headers.get("x-amz-function-error", "")
     if http.status == 200 and not error:
         return _from_worker(http.body, request)
@@ -46,7 +46,7 @@ def from_answer(http: Response, asked: RequestContext, function: str, request: b
 
 
 def from_silence(error: NoAnswer) -> Failure:
-    """Of no HTTP answer. A connection that broke under a request: the function may have run, or may run still."""
+    """The meaning of no HTTP answer. If a connection broke under a request, the function may have run, or may run still."""
     trouble = from_no_answer(error)
     if not isinstance(trouble, Passing):
         return Failure(Fault.INFRA, str(trouble), setup=trouble)
@@ -54,7 +54,7 @@ def from_silence(error: NoAnswer) -> Failure:
 
 
 def maybe_ran(error: NoAnswer) -> bool:
-    """Whether the request may have come there."""
+    """Whether the request may have come to a function."""
     return error.cause not in (Cause.NAME, Cause.CONNECT)
 
 

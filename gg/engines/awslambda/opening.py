@@ -1,4 +1,4 @@
-"""The lambda engines of this user's set-up, one a region: session, functions, and the store between."""
+"""Makes the lambda engines from the settings, one a region: session, functions, and the store between."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _WIDTH = 1000  # Lambda's own limit for a new account's functions together
 
 
 class _Found(NamedTuple):
-    """Where functions were found."""
+    """A region in which functions were found."""
 
     session: AwsSession
     asked: RequestContext
@@ -50,10 +50,10 @@ class _Found(NamedTuple):
 
 
 def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
-    """An engine for each region of the settings, the first of which is named as if it were alone; the scheduler trusts and
-    distrusts each by itself. Regions that have to be left out are reported.
+    """An engine for each region of the settings. The scheduler trusts and distrusts each by itself. The first one has the name
+    that it would have alone. Reports regions that have to be left out.
 
-    SetupError, AccessError: what is wrong with the set-up, found by asking for the functions, when it is so everywhere.
+    SetupError, AccessError if the set-up is wrong in all regions, which the request for the functions shows.
     """
     store, workspace, bill = supplies.store, supplies.workspace, supplies.bill or Bill()
     if not isinstance(store, Tiered) or not isinstance(store.far, S3Store):
@@ -68,7 +68,7 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     shipping = S3Shipping(remote, store.near, workspace.root)
     granted = granted_in(workspace.root, settings)
     asking = coordinator()
-    price = _second(found[0])  # for all: which region comes first is the user's to say
+    price = _second(found[0])  # of all regions: the user says which one comes first
     engines: list[LambdaEngine] = []
     for region in found:
         name = f"{NAME}/{region.name}" if engines else NAME
@@ -126,7 +126,7 @@ def _find(
     listed: FunctionListCache,
     report: Callable[[str], None],
 ) -> list[_Found]:
-    """The regions that have functions, as it is remembered, or all others asked at once."""
+    """The regions that have functions. Asks all regions at once whose functions are not remembered."""
     sessions = [session if name == session.region() else session.elsewhere(name) for name in names]
     asked = [_asked(each) for each in sessions]
     prefix = f"{settings.functions}-{_architecture()}"

@@ -1,4 +1,4 @@
-"""What one invocation is made of: the attempts in it, as they are asked for, and what came of each."""
+"""The parts of one invocation: its attempts, as a worker is asked for them, and the result of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gg.wire.request import PackReference
 
 
 class Part(NamedTuple):
-    """An attempt as it is asked for. `handed`: as it was submitted, which is the same thunk unless it went without plugins."""
+    """An attempt as a worker is asked for it. `handed`: as it was submitted; `submission` may lack plugins."""
 
     handed: Submission
     submission: Submission
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 
 
 class InvocationReply(NamedTuple):
-    """A reply to what was asked, and what the worker was told of directories."""
+    """A reply, the parts that it answers, and the directories that the worker was told of."""
 
     parts: Sequence[Part]
     reply: Reply
@@ -34,7 +34,7 @@ class InvocationReply(NamedTuple):
 
 
 class WorkerResult(NamedTuple):
-    """A reduction, the outputs that came with it, and those that must be fetched."""
+    """A reduction, the outputs that came with it, and the outputs that must be fetched."""
 
     reduction: Reduction
     encoded: bytes
@@ -43,7 +43,7 @@ class WorkerResult(NamedTuple):
 
 
 class Invocation:
-    """Attempts that go in one invocation. `waiting`: those that have not been answered, and who is to be told."""
+    """Attempts that share an invocation. `waiting`: attempts without an answer, and where the answer goes."""
 
     __slots__ = ("submissions", "task", "waiting")
 
@@ -57,13 +57,13 @@ PartResult = WorkerResult | Failure
 
 
 def own_size(submission: Submission) -> int:
-    """How much of its own a request holds, at most: large files go by the store."""
+    """How many bytes of an attempt's own files a request holds, at most: large files go by the store."""
     sizes = [e.blob.size for e in (*submission.thunk.entries, *submission.extra) if isinstance(e, File)]
     return min(sum([size for size in sizes if size <= SMALL]), MOST)
 
 
 def portions(submission: Submission, most: int = MOST) -> Iterator[list[Submission]]:
-    """An attempt and those that are to go with it, so many in each request as have room there. `most`: bytes of inputs."""
+    """An attempt and those that go with it, as many in each request as it has room for. `most`: bytes of inputs."""
     some: list[Submission] = []
     room = 0
     for each in (submission, *submission.more):

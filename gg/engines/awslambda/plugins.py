@@ -1,4 +1,4 @@
-"""Plugins of an archiver that need not travel: those that no input gives anything to do.
+"""Leaves an archiver's plugins at home if no input gives them anything to do.
 
 `ar` and `ranlib` load whatever is in `bfd-plugins` and ask each plugin of each member whether it knows it. GCC's knows
 objects with its own sections for link-time optimisation, LLVM's knows bitcode; of other members both say no, and the
@@ -23,7 +23,7 @@ _BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")  # LLVM's magic numbers: plain, 
 
 
 class _Without(NamedTuple):
-    """Groups without those of plugins, and the plugins' directories."""
+    """Groups without those of plugins, and the directories of the plugins."""
 
     groups: tuple[GroupId, ...]
     directories: tuple[SandboxPath, ...]
@@ -38,7 +38,7 @@ class Plugins:
         self._known: dict[tuple[tuple[GroupId, ...], SandboxPath], _Without] = {}
 
     def without(self, thunk: Thunk) -> _Without:
-        """Its groups, without plugins."""
+        """A thunk's groups, without plugins."""
         key = (thunk.groups, thunk.program)
         known = self._known.get(key)
         if known is None:
@@ -67,7 +67,7 @@ class Plugins:
 
 
 def _plugin_directories(nodes: tuple[ExpandedGroup, ...], program: SandboxPath) -> list[SandboxPath]:
-    """Of a group that is there for plugins; none of one that has the program itself in it."""
+    """The plugin directories of a group that is there for plugins; none if the group holds the program itself."""
     paths: list[bytes] = [entry.path for node in nodes for entry in node.entries]
     if program in paths:
         return []

@@ -1,5 +1,5 @@
-"""What a worker's reply means for each attempt in it: outputs are compared with their digests, and what was looked for in vain
-with what is here.
+"""Judges a worker's reply, for each attempt in it: compares outputs with their digests, and looks here for the paths that the
+worker missed.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class LossListener(Protocol):
-    """What is told of the store between."""
+    """Told of losses of the store between."""
 
     def gone(self, keys: Sequence[Key]) -> None: ...
 
 
 class Replies:
-    """Judges. `forget` is called when something that was sent is not there any more."""
+    """Judges replies. Calls `forget` if something that was sent is not there any more."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Replies:
         self._forget = forget
 
     def judge(self, came: InvocationReply) -> list[PartResult]:
-        """What came of each part, in order."""
+        """The result of each part, in order."""
         try:
             return self._all(came)
         except FormatError as error:
@@ -127,7 +127,7 @@ class Replies:
             )
         if not any(found):
             return None
-        if self._renaming:  # by the path that the thunk knows nobody would find them
+        if self._renaming:  # a user would not find them by the path in the thunk
             self._store.put_files({f.blob: self._renaming.real_path(f.path) for f in found.files})
         extra = (*submission.extra, *found.files)
         return Failure(Fault.UNDECLARED, "reads what was not declared", needs=found.needs, extra=extra)
@@ -170,7 +170,7 @@ class Replies:
 
 
 def failure_of(error: Exception) -> Failure:
-    """What an exception means for an attempt. A full disk here ends the run: no reply could be kept."""
+    """The failure that an exception means for an attempt. A full disk here ends the run: no reply could be kept."""
     if isinstance(error, InputChanged):
         return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
     if isinstance(error, MissingObject):
@@ -184,5 +184,5 @@ def failure_of(error: Exception) -> Failure:
 
 
 def same_as_inputs(submission: Submission) -> set[BlobId]:
-    """What an output may be without having been made: the file that it was to change in place."""
+    """The blobs that an output may have although the command made nothing: of a file that it edits in place."""
     return {e.blob for e in submission.thunk.entries if isinstance(e, File)}

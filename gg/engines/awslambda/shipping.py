@@ -26,7 +26,7 @@ class S3Shipping:
 
     @property
     def place(self) -> BucketLocation:
-        """Where the store is, for workers. They know AWS's endpoint, and that of their own network, by themselves."""
+        """The store's place, for workers. They know AWS's endpoint, and that of their own network, by themselves."""
         where = self._remote.where
         region = where.region or self._remote.bucket.region
         return BucketLocation(where.endpoint, where.bucket, where.prefix, region, self._remote.bucket.owner())
@@ -41,7 +41,7 @@ class S3Shipping:
         return _packs(places), set(keys) - places.keys()
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
-        """Fetch blobs that workers have put into the local store; those that are there and sound."""
+        """Fetch blobs that workers have stored, into the local store. Returns the blobs that were there and sound."""
         self._shipper.learn(blobs)
         keys = [blob_key(blob) for blob in blobs]
         found = self._remote.run(lambda: self._remote.get(keys))
@@ -49,7 +49,7 @@ class S3Shipping:
         return {blob for blob in blobs if blob_key(blob) in found}
 
     def gone(self, keys: Iterable[Key]) -> None:
-        """A worker has not found these: they are to be sent again."""
+        """Forget that these are there, for a worker has not found them."""
         self._remote.catalog.forget(list(keys))
 
     def _group(self, group: GroupId) -> ObjectToPack:

@@ -12,21 +12,21 @@ from gg.wire.request import BucketLocation
 
 
 class StoredBodies:
-    """As blobs, which the store's own collection removes like any other. For any event loop. `place`: where workers find it."""
+    """Keeps them as blobs, for the store's collection to remove. For any event loop. `place`: the store's, for workers."""
 
     def __init__(self, remote: Remote, place: BucketLocation) -> None:
         self._remote = remote
         self._place = place
 
     async def put(self, data: bytes) -> StoredBody:
-        """GGError."""
+        """Store the bytes. GGError."""
         blob = BlobId.of(data)
         put = self._remote.bucket.put
         await asyncio.to_thread(self._remote.run, lambda: put(blob_name(blob.digest), data))
         return StoredBody(blob.digest, blob.size, self._place)
 
     async def get(self, body: StoredBody) -> bytes | None:
-        """GGError; None if the store has no such bytes."""
+        """The bytes; None if the store has none such. GGError."""
         get = self._remote.bucket.get
         data = await asyncio.to_thread(self._remote.run, lambda: get(blob_name(body.digest), most=body.size))
         return data if data is not None and BlobId.of(data).digest == body.digest else None
