@@ -36,14 +36,17 @@ class RoughProxy:
         def run() -> None:
             self._loop.run_until_complete(begin())
             self._loop.run_forever()
-            for task in self._serving:
-                task.cancel()
-            self._loop.run_until_complete(asyncio.gather(*self._serving))
+            self._loop.run_until_complete(self._end())
             self._loop.close()
 
         self._thread = threading.Thread(target=run, daemon=True)
         self._thread.start()
         ready.wait(10)
+
+    async def _end(self) -> None:
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving)
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
