@@ -151,18 +151,26 @@ class DerivationBuild:
         closure = closed(self.inputs)
         os.makedirs(self.state, exist_ok=True)
         top = tempfile.mkdtemp(prefix="build-", dir=self.state)
+        status = _OURS
         try:
             os.chmod(top, 0o755)
-            status = self._in_sandbox(closure, top, cores)
-            if status:
-                return status
-            missing = [o.path for o in self.derivation.outputs.values() if not os.path.lexists(_local(top, o.path))]
-            if missing:
-                self._tell(f"error: builder for '{self.path}' failed to produce output path '{missing[0]}'")
-                return _FAILED
-            return self._import(closure, top)
+            status = self._built(closure, top, cores)
+            return status
         finally:
-            _remove(top)
+            if status in (_FAILED, _TIMED_OUT) and self.settings.get("keep-failed") == "true":
+                self._tell(f"note: keeping build directory '{top}{sandbox.BUILD}'")
+            else:
+                _remove(top)
+
+    def _built(self, closure: Sequence[str], top: str, cores: int) -> int:
+        status = self._in_sandbox(closure, top, cores)
+        if status:
+            return status
+        missing = [o.path for o in self.derivation.outputs.values() if not os.path.lexists(_local(top, o.path))]
+        if missing:
+            self._tell(f"error: builder for '{self.path}' failed to produce output path '{missing[0]}'")
+            return _FAILED
+        return self._import(closure, top)
 
     def _in_sandbox(self, closure: Sequence[str], top: str, cores: int) -> int:
         seconds = float(self.settings.get("timeout", "0")) or None

@@ -37,7 +37,7 @@ rec {
   matrix = builtins.listToAttrs (map
     (name: { inherit name; value = make name [ ] "echo begun; sleep 6; echo over; echo ${name} > $out"; })
     [ "first" "second" "third" ]);
-  fails = make "fails" [ ] "echo going wrong >&2; exit 3";
+  fails = make "fails" [ ] "echo going wrong >&2; echo begun > begun; exit 3";
   beside = make "beside" [ ] "echo x > /nix/store/evil && echo it could; echo y > $out";
   waits = make "waits" [ ] ''
     echo begun; n=0; while [ ! -e /gate/open ] && [ $n -lt 3000 ]; do sleep 0.1; n=$((n+1)); done

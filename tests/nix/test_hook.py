@@ -124,6 +124,15 @@ def test_a_builder_ends_and_sees_as_it_does_without(name: str, hooked: Hooked) -
         assert "failed with exit code 3" in by_hook.stderr
 
 
+def test_a_failed_builders_directory_is_kept(hooked: Hooked) -> None:
+    done = hooked.build("fails", "--keep-failed", hook=True)
+    assert done.returncode != 0
+    (kept,) = re.findall(r"note: keeping build directory '(\S+)'", done.stderr)
+    assert (Path(kept) / "begun").read_text() == "begun\n"
+    assert hooked.build("fails", hook=True).returncode != 0
+    assert list(hooked.state.glob("gg/nix/build-*")) == [Path(kept).parent]
+
+
 def test_a_log_is_shown_while_the_builder_runs(hooked: Hooked, tmp_path: Path) -> None:
     """The builder waits for a file that is made when its first line was seen; afterwards `nix log` has all of it."""
     gate = tmp_path / "gate"

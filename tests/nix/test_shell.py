@@ -101,7 +101,9 @@ def test_a_shell_for_more_than_one_package(expression: str, tmp_path: Path) -> N
     begin = f"cp -r --preserve=timestamps {world.MINI}/words at && cd at && "
     say("nix-shell", begin + "make", tmp_path)
     (tmp_path / "at").rename(tmp_path / "plain")
-    told = say("nix-shell", begin + "ggBuildPhase && gg explain", tmp_path).stdout
+    typed = begin + "ggBuildPhase && gg explain && echo by ${GG_ENGINE-none}, ${GG_JOBS-any}"
+    told = say("nix-shell", typed, tmp_path).stdout
+    assert ("by local, 2" if expression is _OF_TWO else "by none, any") in told
     assert same(tmp_path / "plain", tmp_path / "at") == 4
     assert "every call of the last gg-infer became a thunk" in told
 
