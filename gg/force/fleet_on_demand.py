@@ -1,7 +1,8 @@
 """Starts spot machines for a build that would last without them: only if the user's settings say how many, and what a day may cost.
 
-It looks at what the scheduler expects (`Progress`), not at how many jobs wait in a queue. It starts machines once in a run, in a
-thread of its own, as `gg spot up` does; they end by themselves when they have had nothing to do. What may be spent is
+It looks at what the scheduler expects (`Progress`), not at how many jobs wait in a queue. It starts machines in a thread of its
+own, as `gg spot up` does, and looks again some minutes later: AWS may have taken some back, or there may be more to do. They end
+by themselves when they have had nothing to do. What may be spent is
 written down before it is: launches of the last 24 hours count with the most that each may cost.
 """
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PRICE = 0.05  # dollars an hour that a processor may cost, as gg spot up has it
 _MINUTES, _IDLE_S = 240, 600
 _PAUSE_S = 3.0  # before the first look: what is known runs nothing
+_AGAIN_S = 300.0
 _DAY_S = 86400.0
 _QUEUE = "-jobs"
 
@@ -42,7 +44,7 @@ class FleetOnDemand:
     def __init__(self, settings: Settings, observe: Callable[[BuildEvent], None]) -> None:
         self._settings = settings
         self._observe = observe
-        self._since: float | None = None
+        self._look_at: float | None = None
         self._thread: threading.Thread | None = None
         self._text = ""  # what the thread has to tell: observers are told by those who tell them all else
 
@@ -50,7 +52,7 @@ class FleetOnDemand:
         self._observe(event)
         if self._text:
             self._tell()
-        if isinstance(event, Progress) and self._thread is None:
+        if isinstance(event, Progress) and not (self._thread and self._thread.is_alive()):
             self._look(event)
 
     def close(self) -> None:
@@ -65,12 +67,14 @@ class FleetOnDemand:
             self._observe(Note(text))
 
     def _look(self, now: Progress) -> None:
-        since = self._since = time.monotonic() if self._since is None else self._since
-        if time.monotonic() - since < _PAUSE_S:
+        time_now = time.monotonic()
+        look_at = self._look_at = time_now + _PAUSE_S if self._look_at is None else self._look_at
+        if time_now < look_at:
             return
         left = now.to_go + now.running
         wanted = processors(now.work, now.path, now.width, left, self._settings.spot_cpus)
         if wanted:
+            self._look_at = time_now + _AGAIN_S
             self._thread = threading.Thread(target=self._start, args=(wanted,), daemon=True)
             self._thread.start()
 
@@ -82,15 +86,19 @@ class FleetOnDemand:
 
 
 def _started(settings: Settings, wanted: int) -> str:
-    """Start machines, as far as there are not enough. The answer is what to tell."""
+    """Start `wanted` processors more than work now, less those that boot already, and no more in all than the user allows. The
+    answer is what to tell.
+    """
     from gg.deploy.spot import instances
     from gg.deploy.spot.fleet_plan import Launch, default_types
 
     ec2, plan = _place(settings)
-    there = sum(machine.cpus for machine in instances.living(ec2, plan))
-    if there >= wanted:
+    machines = instances.living(ec2, plan)
+    booting = sum(machine.cpus for machine in machines if machine.age < _AGAIN_S)
+    more = min(wanted - booting, settings.spot_cpus - sum(machine.cpus for machine in machines))
+    if more <= 0:
         return ""
-    launch = Launch(wanted - there, default_types(plan.common.architecture), PRICE, _MINUTES, _IDLE_S)
+    launch = Launch(more, default_types(plan.common.architecture), PRICE, _MINUTES, _IDLE_S)
     with _Spent() as spent:
         launch = _affordable(launch, settings.spot_budget, spent)
         spent.add(launch.most)
