@@ -1,4 +1,4 @@
-"""What a coordinator and a worker say to each other on a connection: frames. Version 1.
+"""What a coordinator and a worker say to each other on a connection: frames. Version 2.
 
 A frame is a head of 14 bytes, kind, mark, number and length, and so many bytes. Numbers are the coordinator's for attempts and
 the worker's for what it asks for. A message that is longer than a frame may be goes in several; the mark says which is its last.
@@ -17,6 +17,9 @@ the worker's for what it asks for. A message that is longer than a frame may be 
                   LEAVING  it takes nothing more
     both          BEAT     nothing else has been said for a while
 
+Between machines the bodies of OBJECT and OUTPUT are compressed where that is shorter (`gg.wire.compressed.pack_part`); between a
+worker and its slots they are not.
+
 Who reads makes nothing before he knows its length, and takes no frame of a kind that is not his to take.
 """
 
@@ -33,7 +36,7 @@ from gg.errors import FormatError
 from gg.light.named import NamedTuple
 from gg.wire.request import LAST_KIND
 
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("!BBQI")
 PART = 256 << 10
 MOST_FRAME = PART + 64

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from gg.errors import FormatError
 from gg.wire import frames
+from gg.wire.compressed import pack_part, unpack_part
 from gg.wire.frames import Frame, FrameKind, Welcome
 from gg.wire.request import decode_request
 from gg.worker.lent_objects import LentObjects
@@ -296,7 +297,7 @@ class _Coordinator:
         number = call(self._connection.ask(need), _ANSWER_S)
         try:
             while left:
-                part = call(self._connection.part(number), _ANSWER_S)
+                part = unpack_part(call(self._connection.part(number), _ANSWER_S), frames.MOST_FRAME)
                 left -= frames.decode_object(part)[2]
                 yield part
         finally:
@@ -305,4 +306,5 @@ class _Coordinator:
     def put_part(self, output: bytes, *, last: bool) -> None:
         """Pass a part of an output on to the coordinator, and keep it. OSError."""
         self._connection.lent.keep_part(output, last=last)
-        self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, output, last=last), _ANSWER_S)
+        packed = pack_part(output)
+        self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, packed, last=last), _ANSWER_S)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gg.errors import FormatError
 from gg.wire import frames
+from gg.wire.compressed import pack_part, unpack_part
 from gg.wire.frames import Frame, FrameKind, Hello, Welcome, Whole
 
 _ALL = frozenset(FrameKind)
@@ -95,3 +98,24 @@ def test_questions() -> None:
     assert frames.decode_need(frames.encode_need(keys)) == keys
     with pytest.raises(FormatError):
         frames.decode_need(bytes(33 * (frames.MOST_NEED + 1)))
+
+
+_PARTS = {"none": b"", "one": b"x", "some": b"ab" * 200, "zeros": bytes(frames.PART)}
+_PARTS["random"] = random.Random(1).randbytes(frames.PART)
+
+
+@pytest.mark.parametrize("data", _PARTS.values(), ids=_PARTS)
+def test_parts_are_packed_where_that_is_shorter(data: bytes) -> None:
+    packed = pack_part(data)
+    assert unpack_part(packed, len(data)) == data
+    assert len(packed) <= len(data) + 1
+    if len(data) > 256 and len(set(data)) < 3:
+        assert len(packed) < 100
+
+
+@pytest.mark.parametrize(
+    "packed", [b"", b"\2abc", b"\1", b"\1abc", b"\0" + b"x" * 11, pack_part(b"x" * 1000)], ids=range(6)
+)
+def test_what_is_no_packed_part(packed: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpack_part(packed, 10)

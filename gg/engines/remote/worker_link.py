@@ -15,6 +15,7 @@ from gg.errors import FormatError, GGError, SetupError
 from gg.host.trees import hash_file
 from gg.store.base import Store
 from gg.wire import frames
+from gg.wire.compressed import pack_part, unpack_part
 from gg.wire.frames import Frame, FrameKind, Hello, Welcome
 from gg.wire.pin import fingerprint_of
 
@@ -22,6 +23,7 @@ CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
 _MOST_OUTPUT = 16 << 30
+_SMALL = 16 << 10  # bytes that are compressed sooner than handed to another thread
 _TAKEN = frozenset(
     {
         FrameKind.STARTED,
@@ -148,9 +150,8 @@ class Link:
                 if asked is not None and not asked.reply.done():
                     asked.reply.set_result(None)
             case FrameKind.OUTPUT:
-                digest, part = frames.decode_output(frame.data)
                 if asked is not None:
-                    await self._loop.run_in_executor(None, self._keep, asked, digest, part, frame.last)
+                    await self._loop.run_in_executor(None, self._keep, asked, frame.data, frame.last)
             case FrameKind.NEED:
                 question = self._whole.take(frame)
                 if question is not None:
@@ -167,14 +168,18 @@ class Link:
             with suppress(OSError):
                 for index, (kind, digest) in enumerate(keys):
                     data = await self._loop.run_in_executor(None, self._lending.read, kind, digest)
-                    await self._send_object(number, index, data)
+                    size = len(data) if data is not None else 0
+                    for at in range(0, max(size, 1), frames.PART):
+                        part = data[at : at + frames.PART] if data is not None else None
+                        whole = frames.encode_object(index, part, at + frames.PART >= size)
+                        packed = await self._packed(whole)
+                        self._writer.write(_object(number, packed))
+                        await self._writer.drain()
 
-    async def _send_object(self, number: int, index: int, data: bytes | None) -> None:
-        size = len(data) if data is not None else 0
-        for at in range(0, max(size, 1), frames.PART):
-            part = data[at : at + frames.PART] if data is not None else None
-            self._writer.write(_object(number, frames.encode_object(index, part, at + frames.PART >= size)))
-            await self._writer.drain()
+    async def _packed(self, part: bytes) -> bytes:
+        if len(part) < _SMALL:
+            return pack_part(part)
+        return await self._loop.run_in_executor(None, pack_part, part)
 
     async def _beat(self) -> None:
         while not self._ended.is_set():
@@ -183,8 +188,9 @@ class Link:
 
     # Outputs; in a thread, one after the other
 
-    def _keep(self, asked: OutstandingAttempt, digest: bytes, part: bytes, last: bool) -> None:
+    def _keep(self, asked: OutstandingAttempt, packed: bytes, last: bool) -> None:
         """Write a part of a blob aside. Put the blob into the store once it is whole and its bytes are right."""
+        digest, part = frames.decode_output(unpack_part(packed, frames.MOST_FRAME))
         path = asked.outputs.get(digest)
         if path is None:
             path = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")

@@ -36,6 +36,7 @@ from gg.store.blobfiles import BlobFiles
 from gg.store.directory import DirectoryStore
 from gg.store.memory import MemoryStore
 from gg.wire import frames, reply, request
+from gg.wire.compressed import unpack_part
 from gg.wire.pin import WorkerKey
 from gg.workspace import history, outside
 from gg.workspace import settings as config
@@ -110,6 +111,7 @@ def _frames(data: bytes) -> None:
         Kind(kind)
     for decode in (frames.decode_hello, frames.decode_welcome, frames.decode_object, frames.decode_output):
         _unless_refused(decode, data)
+    _unless_refused(lambda packed: frames.decode_object(unpack_part(packed, frames.MOST_FRAME)), data)
     if len(data) >= frames.HEAD.size:
         frames.decode_head(data[: frames.HEAD.size], frozenset(frames.FrameKind))
 
