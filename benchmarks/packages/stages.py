@@ -186,7 +186,7 @@ class Package:
         found = summary.read(gg, self.directory)
         ran = found.ran if before is None else (self._actions() or 0) - before
         had = found.cached if before is None else (found.cached or 0) + (found.ran or 0)
-        if ran != 0 or had < (self.result.waiting or 0):  # what was forced when recorded may be here from then
+        if ran != 0 or (had or 0) < (self.result.waiting or 0):  # what was forced when recorded may be here from then
             self.result.failures.append(f"another checkout ran {ran} of {self.result.waiting} thunks, and has {had}")
         made = tree.changed(unpacked, tree.snapshot(self.directory))
         programs = [{p: leaf for p, leaf in files.items() if leaf.kind in _PROGRAMS} for files in (first.files, made)]
