@@ -146,13 +146,17 @@ class Whole:
         return None
 
 
+class OtherVersion(FormatError):
+    """A greeting of a gg whose frames are of another version."""
+
+
 def encode_hello(hello: Hello) -> bytes:
     data: bytes = packb([_TAG, VERSION, hello.token, hello.name])
     return data
 
 
 def decode_hello(data: bytes) -> Hello:
-    """FormatError, also for another version."""
+    """FormatError; OtherVersion."""
     reader = _greeting(data, "a greeting", 4)
     hello = Hello(reader.octets(TOKEN_SIZE), reader.text(256))
     reader.end()
@@ -165,7 +169,7 @@ def encode_welcome(welcome: Welcome) -> bytes:
 
 
 def decode_welcome(data: bytes) -> Welcome:
-    """FormatError, also for another version."""
+    """FormatError; OtherVersion."""
     reader = _greeting(data, "a worker's greeting", 7)
     welcome = Welcome(reader.text(64), reader.text(64), reader.number(65536), reader.number(), reader.text(32))
     reader.end()
@@ -176,8 +180,10 @@ def _greeting(data: bytes, what: str, size: int) -> BoundedReader:
     """At what stands behind the tag and the version."""
     reader = BoundedReader(data, what)
     reader.array(size, size)
-    if reader.text(16) != _TAG or reader.number() != VERSION:
+    if reader.text(16) != _TAG:
         raise reader.damaged()
+    if reader.number() != VERSION:
+        raise OtherVersion(f"{what} of another version of gg")
     return reader
 
 

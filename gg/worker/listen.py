@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from gg.errors import FormatError
 from gg.wire import frames
 from gg.wire.compressed import pack_part, unpack_part
-from gg.wire.frames import Frame, FrameKind, Welcome
+from gg.wire.frames import Frame, FrameKind, OtherVersion, Welcome
 from gg.wire.request import decode_request
 from gg.worker.lent_objects import LentObjects
 from gg.worker.slots import SlotRequest, Slots
@@ -86,8 +86,12 @@ class Listener:
             async with asyncio.timeout(_HELLO_S):
                 head = await reader.readexactly(frames.HEAD.size)
                 _, _, _, length = frames.decode_head(head, frozenset({FrameKind.HELLO}))
-                hello = frames.decode_hello(await reader.readexactly(length))
-                refused = self._refusal(hello.token)
+                greeting = await reader.readexactly(length)
+                try:
+                    hello = frames.decode_hello(greeting)
+                    refused = self._refusal(hello.token)
+                except OtherVersion:
+                    refused = f"it is of gg {self._welcome.version}, and you are of another one"
                 if refused:
                     writer.write(frames.encode_frames(FrameKind.REFUSED, 0, refused.encode())[0])
                     await writer.drain()

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgpack import packb, unpackb
 
 from gg.core.ids import BlobId
 from gg.core.thunk import File, Reduction
@@ -19,6 +20,7 @@ from gg.engines.engine import Failure, Submission
 from gg.engines.remote.hosts import Host
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import read_blob
+from gg.wire import frames
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -259,3 +261,23 @@ def test_who_has_another_key_gets_nothing(remote: RemoteSubject, tmp_path_factor
     with pytest.raises(SetupError, match="another certificate"):
         asyncio.run(knock(pinned, "me"))
     assert worker.said == ["127.0.0.1 was refused: the key is wrong"]  # nothing was said to whom it does not know
+
+
+def test_who_speaks_another_version_is_told(remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    import asyncio
+
+    from gg.engines.remote.worker_link import knock
+    from gg.errors import SetupError
+
+    worker = remote.worker(1)
+    hello = frames.encode_hello
+
+    def of_another(greeting: frames.Hello) -> bytes:
+        tag, version, *rest = unpackb(hello(greeting))
+        data: bytes = packb([tag, version + 1, *rest])
+        return data
+
+    monkeypatch.setattr(frames, "encode_hello", of_another)
+    with pytest.raises(SetupError, match="it is of gg 0, and you are of another one") as refused:
+        asyncio.run(knock(worker.host, "me"))
+    assert "install the same version of gg" in refused.value.hint

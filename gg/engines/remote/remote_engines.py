@@ -103,7 +103,12 @@ async def _ask(host: Host) -> Welcome | GGError:
         welcome, _, writer = await knock(host, "")
     except GGError as error:
         return error
-    except (OSError, EOFError, TimeoutError) as error:
+    except EOFError:
+        return Unreachable(
+            f"the worker on {host} hangs up: it is leaving, or of another version of gg",
+            hint="install the same version on both sides, and start the worker again",
+        )
+    except (OSError, TimeoutError) as error:
         why = getattr(error, "strerror", None) or "no answer"
         return Unreachable(f"the worker on {host} does not answer: {why}", hint="run there: gg worker --listen")
     await hang_up(writer)

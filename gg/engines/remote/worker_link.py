@@ -23,6 +23,7 @@ CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
 _MOST_OUTPUT = 16 << 30
+_SAME_VERSION = "install the same version of gg on both sides, and start the worker again"
 _SMALL = 16 << 10  # bytes that are compressed sooner than handed to another thread
 _TAKEN = frozenset(
     {
@@ -241,9 +242,11 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
             await writer.drain()
             frame = await _read(reader, _GREETED)
             if frame.kind is FrameKind.REFUSED:
+                why = frame.data[:200].decode("utf-8", "replace")
+                other = why.startswith("it is of gg ")
                 raise SetupError(
-                    f"the worker on {host} does not let us in: {frame.data[:200].decode('utf-8', 'replace')}",
-                    hint="paste the line again that gg worker --listen has printed there",
+                    f"the worker on {host} does not let us in: {why}",
+                    hint=_SAME_VERSION if other else "paste the line again that gg worker --listen has printed there",
                 )
             return frames.decode_welcome(frame.data), reader, writer
         except FormatError as error:
