@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -54,12 +55,14 @@ def test_a_log_that_nobody_heard_is_shown_at_the_end() -> None:
 
 
 def test_a_log_is_shown_while_the_builder_runs(tmp_path: Path) -> None:
-    """The builder would go on for minutes after its first line."""
+    """The builder would go on for minutes after its first line. Meanwhile others see that it runs, later that it was stopped."""
     given = Graph(tmp_path, {}).given
     command = world.entered([str(GG), "nix", "force", "--file", str(GRAPH), *given, "slow"])
-    env = world.environment({"XDG_CACHE_HOME": str(tmp_path / "cache"), "GG_HOME": ""})
+    own = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "GG_HOME": ""}
     world.ready()
-    with subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True) as force:
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=world.environment(own), stderr=subprocess.PIPE, text=True
+    ) as force:
         assert force.stderr is not None
         told = []
         for line in force.stderr:
@@ -68,6 +71,10 @@ def test_a_log_is_shown_while_the_builder_runs(tmp_path: Path) -> None:
                 break
         assert told[-1:] == ["begun\n"], told
         assert force.poll() is None
+        listed = world.run([str(GG), "builds", "--running"], cwd=tmp_path, env=own).stdout
+        assert listed.startswith("gg nix force slow: for ")
         force.send_signal(signal.SIGINT)
         assert "over" not in force.stderr.read()
         assert force.wait(SECONDS) == 130
+    (ended,) = world.run([str(GG), "builds", "--json"], cwd=tmp_path, env=own).stdout.splitlines()
+    assert json.loads(ended)["status"] == 130
