@@ -11,6 +11,7 @@ All integers are little-endian.
                         8 ALIEN     the host is not the one that recorded: whatever is not declared does not exist, its
                                     directories neither, and counts as missing
                        16 TERMINAL  standard error is a terminal, to who asks whether it is one
+                     2^31 LOADED    written by the path map, when a process has loaded it
   12  u32        n, the number of records
   16  u32        offset of the records
   20  u32        written by the path map: 1 once anything was created, changed or removed in the overlay
@@ -64,6 +65,7 @@ MISSES = 2
 WATCH = 4
 ALIEN = 8
 TERMINAL = 16
+_LOADED = 1 << 31
 
 _MAGIC = b"GGMAP\0\0\1"
 _HEAD = struct.Struct("<8sIIIIII")
@@ -97,10 +99,11 @@ def loader(path: bytes, libraries: bytes) -> bytes:
 
 @slotted(frozen=False)
 class Observed:
-    """What the path map saw. `used` are indexes of records; `wrote`: anything is in the overlay."""
+    """What the path map saw. `used` are indexes of records; `wrote`: anything is in the overlay; `loaded`: a process had it."""
 
     used: list[int]
     wrote: bool
+    loaded: bool
 
 
 class MapFile:
@@ -131,4 +134,5 @@ class MapFile:
         while at >= 0:
             used.append(at)
             at = flags.find(1, at + 1)
-        return Observed(used, _HEAD.unpack_from(data)[4] != 0)
+        _, flags_then, _, _, wrote, *_ = _HEAD.unpack_from(data)
+        return Observed(used, wrote != 0, bool(flags_then & _LOADED))

@@ -29,6 +29,7 @@ from gg.run.start import ExecArguments, Programs
 
 LOADER_FAILED = b"error while loading shared libraries"
 _PLAIN_TMP = b"/tmp"
+_NOT_PRELOADED = b"from LD_PRELOAD cannot be preloaded"
 _PASSED = (b"/dev", b"/proc", b"/sys/devices/system/cpu")
 _NO_TERMINFO = tuple(map(pathmap.absent, TERMINFO))
 Shown = File | Symlink | Directory
@@ -134,7 +135,12 @@ class Runner:
         directory = self._in_overlay(cwd) if closed else self._directory(cwd)
         env = self._environment(job, prepared)
         done = self._slot.run(command.program, command.argv, env, directory, together=closed, warden=self._warden)
-        ran = self._observe(done, map_file.observed(), prepared)
+        observed = map_file.observed()
+        if not observed.loaded and (done.status == 0 or _NOT_PRELOADED in done.stderr):
+            raise OSError(
+                errno.EIO, "a command has run without the path map: gg was replaced meanwhile?", self._preload
+            )
+        ran = self._observe(done, observed, prepared)
         self._list_plainly(job.thunk, ran.written)
         return ran
 

@@ -124,3 +124,16 @@ def test_without_namespaces_a_static_program_is_refused(tmp_path: Path, monkeypa
     subprocess.run(["gcc", "-static", "-o", "s", "s.c"], cwd=bench.project, check=True)
     with pytest.raises(JailRefused, match="namespaces are refused"):
         bench.run(Case("static", ("./s",)), [], Isolation.PATHMAP)
+
+
+def test_nothing_counts_that_ran_without_the_path_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """gg was replaced while a command ran: the loader goes on without the library, and the command sees all that there is."""
+    bench = Bench(tmp_path)
+    (bench.project / "seen").write_text("undeclared\n")
+    good = Case("good", ("sh", "-c", "cat seen > made"), ["made"])
+    bad = Case("bad", ("sh", "-c", "cat seen; exit 3"), [])
+    learnt = [(case, bench.learn(case)) for case in (good, bad)]
+    monkeypatch.setattr("gg.host.native_programs.pathmap_library", lambda: str(tmp_path / "gone.so"))
+    for case, entries in learnt:
+        with pytest.raises(OSError, match="without the path map"):
+            bench.run(case, entries, Isolation.PATHMAP)

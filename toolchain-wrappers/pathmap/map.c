@@ -9,6 +9,7 @@
 
 #define HEADER 288
 #define FILTER 32
+#define LOADED 0x80000000u /* of the header's flags: written here */
 #define REPORTED 1024
 #define LOADERS 64
 
@@ -204,7 +205,7 @@ static void load_map(const char *path)
     if (h.length != size || h.strings >= size || h.records > size || (uint64_t)HEADER + h.count > size ||
         file[size - 1] != '\0')
         die("GG_MAP is damaged");
-    map.flags = h.flags;
+    map.flags = h.flags & ~LOADED;
     map.count = h.count;
     map.scratch = file + h.strings;
     map.scratch_size = strlen(map.scratch);
@@ -214,6 +215,7 @@ static void load_map(const char *path)
     filter = (unsigned char *)file + FILTER;
     marks = (unsigned char *)file + HEADER;
     make_table(file + h.records, file + size);
+    __atomic_fetch_or(&((struct header *)(void *)file)->flags, LOADED, __ATOMIC_RELAXED);
     map.active = 1;
 }
 
