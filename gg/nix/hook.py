@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -173,7 +172,7 @@ class DerivationBuild:
         return self._import(closure, top)
 
     def _in_sandbox(self, closure: Sequence[str], top: str, cores: int) -> int:
-        seconds = float(self.settings.get("timeout", "0")) or None
+        limits = sandbox.TimeLimits(self._seconds("timeout"), self._seconds("max-silent-time"))
         name = self.derivation.env.get("pname") or self.derivation.env.get("name", "")
         try:
             with own_directory(f"{self.state}/records", name) as records:
@@ -181,13 +180,16 @@ class DerivationBuild:
                 os.makedirs(f"{records}/gg/store", exist_ok=True)
                 os.chmod(f"{records}/gg", 0o700)
                 room = self._room(closure, top, records)
-                status = sandbox.run(self.derivation, room, top, cores=cores, log=_LOG, seconds=seconds)
-        except subprocess.TimeoutExpired:
-            self._tell(f"error: building of '{self.path}' timed out after {seconds:g} seconds")
+                status = sandbox.run(self.derivation, room, top, cores=cores, log=_LOG, limits=limits)
+        except sandbox.TookTooLong as why:
+            self._tell(f"error: building of '{self.path}' {why}")
             return _TIMED_OUT
         if status:
             self._tell(f"error: builder for '{self.path}' failed with {ended(status)}")
         return _FAILED if status else 0
+
+    def _seconds(self, setting: str) -> float | None:
+        return float(self.settings.get(setting, "0")) or None
 
     def _room(self, closure: Sequence[str], top: str, records: str) -> sandbox.SandboxMounts:
         bash = over.shell(self.derivation.builder, closure)

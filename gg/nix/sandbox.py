@@ -7,8 +7,10 @@ a directory from which its outputs are taken; all other files there are lost, as
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -50,10 +52,22 @@ def bubblewrap() -> str:
     return found
 
 
-def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, log: int, seconds: float | None) -> int:
+class TookTooLong(Exception):
+    """The builder was ended: for its time, or for its silence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimits:
+    """Seconds that a builder may take, and that it may print nothing; None for no limit."""
+
+    whole: float | None = None
+    silent: float | None = None
+
+
+def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, log: int, limits: TimeLimits) -> int:
     """Run the builder in the directory `top`. Returns its exit status, negative for a signal. Outputs are then below `store(top)`.
 
-    The builder prints to the descriptor `log`. subprocess.TimeoutExpired after `seconds`.
+    The builder prints to the descriptor `log`. TookTooLong when it passes a limit.
     """
     env, files = environment(derivation, build=BUILD, cores=cores)
     for name, mode in (("store", 0o1775), ("build", 0o700), ("etc", 0o755)):  # nix's own modes
@@ -64,9 +78,36 @@ def run(derivation: Derivation, room: SandboxMounts, top: str, *, cores: int, lo
     for name, text in ETC.items():
         _write(f"{top}/etc/{name}", text)
     command = [bubblewrap(), *_walls(room, top), *_variables(env), "--", derivation.builder, *derivation.args]
-    return subprocess.run(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=seconds, check=False, env={}
-    ).returncode
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env={}
+    ) as it:
+        assert it.stdout is not None
+        try:
+            _pass_on(it.stdout.fileno(), log, limits)
+        except BaseException:
+            it.kill()
+            raise
+    return it.returncode
+
+
+def _pass_on(printed: int, log: int, limits: TimeLimits) -> None:
+    """Copy what is printed, up to its end."""
+    begun = time.monotonic()
+    watch = select.poll()
+    watch.register(printed, select.POLLIN)
+    while True:
+        left = None if limits.whole is None else max(0.0, begun + limits.whole - time.monotonic())
+        wait = min((each for each in (left, limits.silent) if each is not None), default=None)
+        came = watch.poll(None if wait is None else wait * 1000)
+        if left == 0 or (not came and wait == left):
+            raise TookTooLong(f"timed out after {limits.whole:g} seconds")
+        if not came:
+            raise TookTooLong(f"timed out after {limits.silent:g} seconds of silence")
+        text = os.read(printed, 1 << 16)
+        if not text:
+            return
+        while text:
+            text = text[os.write(log, text) :]
 
 
 def store(top: str) -> str:

@@ -124,6 +124,14 @@ def test_a_builder_ends_and_sees_as_it_does_without(name: str, hooked: Hooked) -
         assert "failed with exit code 3" in by_hook.stderr
 
 
+@pytest.mark.parametrize(("limit", "why"), [("timeout", "2 seconds"), ("max-silent-time", "2 seconds of silence")])
+def test_a_builder_that_takes_too_long_is_ended(limit: str, why: str, hooked: Hooked) -> None:
+    done = hooked.build("slow", "--option", limit, "2", hook=True)
+    assert done.returncode == 101
+    assert re.search(rf"error: building of '/nix/store/\S+-slow.drv' timed out after {why}$", done.stderr, re.MULTILINE)
+    assert "begun\n" in done.stderr
+
+
 def test_a_failed_builders_directory_is_kept(hooked: Hooked) -> None:
     done = hooked.build("fails", "--keep-failed", hook=True)
     assert done.returncode != 0
