@@ -57,8 +57,7 @@ class Forcer:
     ) -> None:
         _check(workspace, settings)
         self._store = store
-        self._workspace = workspace
-        self._settings = settings
+        self._workspace, self._settings = workspace, settings
         self._bill, self._printed = bill, printed
         self._ledger = ledger or Ledger(workspace.dot)
         self._prefix = os.fsencode(workspace.root) + b"/"
@@ -67,7 +66,9 @@ class Forcer:
         self.showing = Showing(observe, self._ledger, self._renaming)
         self._observe = self.showing.observe
         self._rules = RuleFiles(workspace, store, self._renaming)
-        self._results = Results(store, self._ledger, self._rules, self._prefix, self._real_path, self._observe)
+        self._older = Older(workspace.dot)
+        kept = (store, self._ledger, self._rules, self._older)
+        self._results = Results(*kept, self._prefix, self._real_path, self._observe)
         self._texts: list[bytes] = []  # files that are being placed and are no blobs
         self.placed = 0
         self.lost: list[bytes] = []
@@ -80,7 +81,6 @@ class Forcer:
         self._bad: GGError | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
-        self._older = Older(workspace.dot)
         self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, Stamps(workspace.dot))
         self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # their results are known, but the bytes cannot be had

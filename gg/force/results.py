@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gg.force.outcome import Outcome, Settled
     from gg.store.base import Store
     from gg.workspace.granted import Granted
+    from gg.workspace.older import Older
 
 _NOWHERE: Mapping[BlobId, bytes] = {}
 _AS_BEFORE = Kept()
@@ -50,6 +51,7 @@ class Results:
         store: Store,
         ledger: Ledger,
         rules: RuleFiles,
+        older: Older,
         prefix: bytes,
         real_path: Callable[[bytes], bytes],
         observe: Callable[[seen.BuildEvent], None],
@@ -57,13 +59,18 @@ class Results:
         self._store = store
         self._ledger = ledger
         self._rules = rules
+        self._older = older
         self._prefix = prefix
         self._real_path = real_path
         self._observe = observe
         self._granted: Granted | None = None
 
     def of(self, value: CachedResult | Settled, found: Iterable[tuple[bytes, Placeholder]]) -> ResultFiles:
-        """The files of `value`. `found`: its placeholders that were found. MissingObject if an output's bytes cannot be had."""
+        """The files of `value`. `found`: its placeholders that were found. MissingObject if an output's bytes cannot be had.
+
+        An output that the command left out is the older file again, if there was one: a tool that writes a file only sometimes
+        (clang's .dwo) does not touch the one that is there.
+        """
         name, outputs = value.name, value.outputs
         where = {(path, known.index): None for path, known in found}
         superseding = b""
@@ -81,6 +88,7 @@ class Results:
         items = [
             self._item(path, values[index], files, Placeholder(name, index), expected=outputs[index].executable)
             for path, index in where
+            if values[index] or not self._older.put_back(path, Placeholder(name, index))
         ]
         like = items[0].path if items else superseding
         beside = self._beside(value, like) if like else []

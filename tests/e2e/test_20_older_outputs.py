@@ -74,3 +74,33 @@ def test_what_ends_well_leaves_nothing_older(project: Project) -> None:
     project.force()
     assert not list((project.records / "older").iterdir())
     assert project.path("b.o").stat().st_nlink == 1
+
+
+@pytest.mark.parametrize("with_gg_first", [False, True])
+@pytest.mark.parametrize("isolation", ["pathmap", "namespace"])
+def test_an_older_file_that_a_command_does_not_write_stays(
+    project: Project, isolation: str, with_gg_first: bool
+) -> None:
+    """clang's .dwo without -g. Its time stays too."""
+    project.write("x.c", "int f(int x) { return x; }\n")
+
+    def build(flags: str, gg: bool) -> tuple[bytes, float] | None:
+        project.write("Makefile", f"x.o: x.c Makefile\n\tclang {flags} -gsplit-dwarf -c x.c\n")
+        if gg:
+            project.infer()
+            project.force("--isolation", isolation)
+        else:
+            project.make()
+        dwo = project.path("x.dwo")
+        return (dwo.read_bytes(), dwo.stat().st_mtime) if dwo.exists() else None
+
+    older = build("-g", gg=with_gg_first)
+    assert older
+    assert build("-O1", gg=True) == older
+    object_file = project.path("x.o").read_bytes()
+    project.path("x.o").unlink()
+    assert build("-O1", gg=False) == older
+    assert project.path("x.o").read_bytes() == object_file
+    project.path("x.o").unlink()
+    project.path("x.dwo").unlink()
+    assert build("-O1 -Wall", gg=True) is None
