@@ -178,7 +178,7 @@ def test_a_build_on_machines_that_come_and_go(account: Cloud, tmp_path: Path) ->
     deployed = project.gg("deploy", "spot").text
     (exported,) = re.findall(r"export GG_STORAGE_URI='(.*)' GG_QUEUE=(\S+)", deployed)
     project.env |= {"GG_STORAGE_URI": exported[0], "GG_QUEUE": exported[1]}
-    with account.cloud(tmp_path, faster=12) as cloud:
+    with account.cloud(tmp_path, faster=5) as cloud:
         up = project.gg("spot", "up", "--cpus", "4", "--types", _TYPE, "--hours", "1", "--idle", "2").text
         assert "4 processors, at most $0.05 an hour each, for 60 minutes: at most $0.20" in up
         assert "started: 2 machines with 4 processors" in up

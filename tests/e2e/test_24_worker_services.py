@@ -26,13 +26,17 @@ ROOT = Path(__file__).parents[2]
 _MOST_EXPOSED = 30  # tenths, of 100
 
 
+def _printed(project: Project, *options: str) -> str:
+    return project.gg("worker", *options).stdout.decode()
+
+
 def _spot_unit() -> str:
     return user_data(PLAN, "0" * 64).partition("<<'UNIT'\n")[2].partition("UNIT\n")[0]
 
 
 @pytest.fixture(params=["printed", "spot"])
 def unit(request: pytest.FixtureRequest, project: Project, tmp_path: Path) -> Path:
-    text = project.gg("worker", "--listen", "--print", "systemd").text if request.param == "printed" else _spot_unit()
+    text = _printed(project, "--listen", "--print", "systemd") if request.param == "printed" else _spot_unit()
     path = tmp_path / "gg-worker.service"
     path.write_text(re.sub(r"^(ExecStart=)\S+", r"\1/usr/bin/true", text, flags=re.MULTILINE))
     return path
@@ -48,7 +52,7 @@ def test_systemd_takes_the_unit_and_finds_it_safe(unit: Path) -> None:
 
 
 def test_the_unit_keeps_what_it_was_told(project: Project) -> None:
-    text = project.gg("worker", "--listen=10.0.0.5:7", "--memory", "8G", "--grace", "30", "--print", "systemd").text
+    text = _printed(project, "--listen=10.0.0.5:7", "--memory", "8G", "--grace", "30", "--print", "systemd")
     (start,) = re.findall(r"^ExecStart=(.*)", text, re.MULTILINE)
     assert start.split()[1:] == ["worker", "--listen=10.0.0.5:7", "--memory=8G", "--grace=30.0"]
     assert Path(start.split()[0]).is_absolute()
@@ -108,7 +112,7 @@ def _calls(word: str) -> Iterator[str]:
 
 def test_the_image(project: Project) -> None:
     """Its last stage; and what its first one takes from a checkout is there."""
-    text = project.gg("worker", "--queue", "gg-jobs", "--region", "eu-west-1", "--print", "container").text
+    text = _printed(project, "--queue", "gg-jobs", "--region", "eu-west-1", "--print", "container")
     steps = dict(line.split(" ", 1) for line in text.splitlines() if line and line[0] not in "# ")
     assert json.loads(steps["ENTRYPOINT"]) == ["gg", "worker", "--queue=gg-jobs", "--region=eu-west-1"]
     assert steps["USER"] == "65534:65534"
@@ -120,7 +124,7 @@ def test_the_image(project: Project) -> None:
 
 def test_kubernetes_takes_the_deployment(project: Project) -> None:
     words = ["--queue", "gg-jobs", "--region", "eu-west-1", "--idle", "600"]
-    made = yaml.safe_load(project.gg("worker", *words, "--print", "kubernetes").text)
+    made = yaml.safe_load(_printed(project, *words, "--print", "kubernetes"))
     validate(made, "1.30", strict=True)
     pod = made["spec"]["template"]["spec"]
     (container,) = pod["containers"]
