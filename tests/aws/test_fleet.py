@@ -22,14 +22,14 @@ from gg.errors import UsageError
 from gg.force import fleet_on_demand
 from gg.light.slotted import replace
 from gg.observe.build_events import BuildEvent, Note, Progress
-from gg.workspace.settings import Settings, cache_home
+from gg.workspace.settings import Settings
 from tests.e2e.project import Project
 from tests.e2e.test_22_workers import once_it_works, units
+from tests.servers.deployed import share_wheels
 from tests.servers.moto import Moto, moto
 from tests.servers.seaweed import REGION, Seaweed, seaweed
 from tests.servers.small_ec2 import Machines, machines
 
-_CACHE = cache_home()  # of this user, not of a test: wheels are downloaded once
 PLAN = FleetPlan(
     Wanted(Account("123456789012"), "eu-west-1", "team", "builds", "x86_64", runtime((3, 11)), name=DEFAULT_NAME)
 )
@@ -69,7 +69,8 @@ def account(tmp_path: Path) -> Iterator[Cloud]:
         }
         project = Project(root, {"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C"})
         made = Cloud(project, rest, bucket, clients)
-        project.env |= made.environment() | {"XDG_CACHE_HOME": os.path.dirname(_CACHE)}
+        project.env |= made.environment()
+        share_wheels(home)
         yield made
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.project import Project
 from tests.e2e.test_06_fibonacci import programs, start
 from tests.servers.cloud import cloud
-from tests.servers.deployed import Deployed, bare_project, deployed, wheels
+from tests.servers.deployed import Deployed, bare_project, deployed, share_wheels
 from tests.servers.seaweed import Seaweed
 
 MAKEFILE = """CFLAGS = -O1 -g -Wall
@@ -139,7 +139,8 @@ def test_the_whole_way_of_a_user(seaweed_server: Seaweed, tmp_path: Path) -> Non
     """Record, deploy, force, undeploy: with credentials and a region, and nothing else set."""
     project = bare_project(tmp_path, SOURCES)
     with cloud(seaweed_server) as servers:
-        project.env |= {**servers.environment(), **wheels()}
+        project.env |= servers.environment()
+        share_wheels(tmp_path / "home")
         plain, _ = project.plain("make")
         project.infer("make")
         assert "gg-force --engine lambda" in project.gg("deploy", "lambda").text

@@ -64,6 +64,15 @@ def bare_project(directory: Path, sources: dict[str, str]) -> Project:
     return made
 
 
+def share_wheels(home: Path) -> None:
+    """Let who has this home use the wheels that this user has downloaded, and nothing else of this user's."""
+    own = home / ".cache" / "gg"
+    own.mkdir(parents=True, mode=0o700)
+    shared = Path(cache_home()) / "wheels"
+    shared.mkdir(parents=True, exist_ok=True)
+    (own / "wheels").symlink_to(shared)
+
+
 def wheels() -> dict[str, str]:
     """The wheels of a deployment are downloaded once, not for each home of a test."""
     return {"XDG_CACHE_HOME": _CACHE}
