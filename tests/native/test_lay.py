@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gg.host.native_programs import layer
-from tests.native.compiled import Native
+from tests.native.compiled import SANITIZE, Native
 
 
 def _laid_out(native: Native, where: Path, *, root: int, etc: int) -> dict[str, bytes]:
@@ -29,7 +29,7 @@ def _laid_out(native: Native, where: Path, *, root: int, etc: int) -> dict[str, 
     (where / "root/nix/out").mkdir()
     (where / "root").chmod(root)
     words = ["bwrap", "--unshare-all", "--as-pid-1", "--uid", "1000", "--gid", "100", "--bind", where / "root", "/"]
-    static = layer() if os.environ.get("GG_SANITIZE") == "address" else native.lay  # such a root has no loader
+    static = layer() if SANITIZE == "address" else native.lay  # such a root has no loader
     words += ["--ro-bind", static, "/nix/lay", "--ro-bind", where / "plan", "/nix/plan"]
     words += ["--ro-bind", where / "tree", "/nix/tree", "--bind", where / "out", "/nix/out", "--proc", "/proc"]
     env = {"planPath": "/nix/plan", "out": "/nix/out", "NIX_BUILD_TOP": "/build", "PATH": os.environ["PATH"]}
