@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
 
-from gg.host.native_programs import layer
 from tests.native.compiled import SANITIZE, Native
+
+_INSTALLED = Path(sysconfig.get_path("purelib")) / "gg/_native/gg-lay"
 
 
 def _laid_out(native: Native, where: Path, *, root: int, etc: int) -> dict[str, bytes]:
@@ -29,7 +31,7 @@ def _laid_out(native: Native, where: Path, *, root: int, etc: int) -> dict[str, 
     (where / "root/nix/out").mkdir()
     (where / "root").chmod(root)
     words = ["bwrap", "--unshare-all", "--as-pid-1", "--uid", "1000", "--gid", "100", "--bind", where / "root", "/"]
-    static = layer() if SANITIZE == "address" else native.lay  # such a root has no loader
+    static = _INSTALLED if SANITIZE == "address" else native.lay  # such a root has no loader
     words += ["--ro-bind", static, "/nix/lay", "--ro-bind", where / "plan", "/nix/plan"]
     words += ["--ro-bind", where / "tree", "/nix/tree", "--bind", where / "out", "/nix/out", "--proc", "/proc"]
     env = {"planPath": "/nix/plan", "out": "/nix/out", "NIX_BUILD_TOP": "/build", "PATH": os.environ["PATH"]}
