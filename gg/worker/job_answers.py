@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from gg.aws.sqs import Queues
 from gg.errors import GGError
-from gg.wire.letters import AnswerLetter, encode_answer
 
 _FLUSH_S = 0.01
 PAUSES_S = (0.2, 1.0, 5.0, 15.0)
@@ -26,8 +25,9 @@ class JobAnswers:
         self._changed = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def answer(self, url: str, answer: AnswerLetter) -> None:
-        self._answers.setdefault(url, []).append(encode_answer(answer))
+    def answer(self, url: str, letter: str) -> None:
+        """Send an answer that `encode_answer` has made to the queue at `url`."""
+        self._answers.setdefault(url, []).append(letter)
         self._changed.set()
 
     def finish_with(self, handle: str) -> None:

@@ -248,7 +248,8 @@ class QueueWorker:
             return
         taken.request = encoded
         if message.received > _MOST_RECEIVED:
-            self._done(taken.job.id, self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", encoded))
+            refused = self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", encoded)
+            self._done(taken.job.id, encode_answer(self._reply(taken, refused)))
         else:
             self._submit(taken, request, alone=message.received > 1)
 
@@ -261,9 +262,8 @@ class QueueWorker:
             self._loop.call_soon_threadsafe(self._started, taken)
 
         def done(reply: bytes | None) -> None:
-            held = self._kept(taken.request, relay, reply) if reply is not None else ()
-            sent = self._sendable(taken, request.place, reply, held) if reply is not None else None
-            self._loop.call_soon_threadsafe(self._done, taken.job.id, sent, held)
+            letter = self._letter(taken, request.place, relay, reply) if reply is not None else None
+            self._loop.call_soon_threadsafe(self._done, taken.job.id, letter)
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
@@ -271,16 +271,20 @@ class QueueWorker:
         number = next(self._numbers)
         self._slots.submit(SlotRequest(build.name, number, taken.request, memory, relay, started, done, build.weight))
 
-    def _sendable(
-        self, taken: _Taken, place: BucketLocation, reply: bytes, held: tuple[Holding, ...]
-    ) -> bytes | StoredBody:
-        """A reply, which goes by the store if a message has no room for it. For the thread of a slot."""
-        if fits(encode_answer(AnswerLetter(taken.job.id, self._name, "reply", reply, held))):
-            return reply
+    def _letter(self, taken: _Taken, place: BucketLocation, relay: S3Relay, reply: bytes) -> str:
+        """The letter with a reply, which goes by the store if a message has no room for it. For the thread of a slot."""
+        answer = self._reply(taken, reply)._replace(held=self._kept(taken.request, relay, reply))
+        letter = encode_answer(answer)
+        if fits(letter):
+            return letter
         try:
-            return self._bucket.store_body(place, reply)
+            return encode_answer(answer._replace(data=self._bucket.store_body(place, reply)))
         except OSError as error:
-            return self._refused(Fault.INFRA, f"its answer cannot be stored: {error}", taken.request)
+            why = f"its answer cannot be stored: {error}"
+            return encode_answer(answer._replace(data=self._refused(Fault.INFRA, why, taken.request)))
+
+    def _reply(self, taken: _Taken, reply: bytes) -> AnswerLetter:
+        return AnswerLetter(taken.job.id, self._name, "reply", reply)
 
     def _kept(self, request: bytes, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
         """Keep a reply's outputs for other workers. Returns which are kept. For the thread of a slot."""
@@ -300,7 +304,8 @@ class QueueWorker:
         taken.source.build.running += 1
         self._look_again()
 
-    def _done(self, id: str, reply: bytes | StoredBody | None, held: tuple[Holding, ...] = ()) -> None:
+    def _done(self, id: str, letter: str | None) -> None:
+        """Answer a job. None gives it back."""
         taken = self._taken.pop(id, None)
         if taken is None:
             return
@@ -310,9 +315,8 @@ class QueueWorker:
             build.running -= 1
             build.took(time.monotonic() - taken.since)
         self._look_again()
-        self.served += reply is not None
-        what = "back" if reply is None else "reply"
-        source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, what, reply or b"", held))
+        self.served += letter is not None
+        source.outbox.answer(taken.job.reply, letter or encode_answer(AnswerLetter(id, self._name, "back")))
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
@@ -323,6 +327,7 @@ class QueueWorker:
             for id, taken in self._taken.items():
                 kept.setdefault(taken.source.url, []).append(taken.handle)
                 if taken.since:
-                    taken.source.outbox.answer(taken.job.reply, AnswerLetter(id, self._name, "started"))
+                    started = AnswerLetter(id, self._name, "started")
+                    taken.source.outbox.answer(taken.job.reply, encode_answer(started))
             keeping = [self._queues.keep(url, handles, VISIBLE_AFTER_S) for url, handles in kept.items()]
             await asyncio.gather(*keeping, return_exceptions=True)

@@ -278,14 +278,14 @@ class QueueWay:
             self._end(
                 answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")
             )
-        elif isinstance(answer.data, StoredBody):
+        else:
             self._holders.learn(answer.held)
+            if isinstance(answer.data, bytes):
+                self._end(answer.id, answer.data)
+                return
             task = asyncio.get_running_loop().create_task(self._read(answer.id, answer.data))
             self._reading.add(task)
             task.add_done_callback(self._reading.discard)
-        elif not waiting.reply.done():
-            self._holders.learn(answer.held)
-            waiting.reply.set_result(answer.data)
 
     async def _read(self, id: str, body: StoredBody) -> None:
         """Take a reply out of the store."""
@@ -294,14 +294,12 @@ class QueueWay:
             why = "the store does not have it"
         except GGError as error:
             data, why = None, str(error)
-        waiting = self._asked.get(id)
-        if waiting is not None and not waiting.reply.done():
-            waiting.reply.set_result(Failure(Fault.INFRA, f"its reply cannot be read: {why}") if data is None else data)
+        self._end(id, Failure(Fault.INFRA, f"its reply cannot be read: {why}") if data is None else data)
 
-    def _end(self, id: str, failure: Failure) -> None:
+    def _end(self, id: str, reply: bytes | Failure) -> None:
         waiting = self._asked.get(id)
         if waiting is not None and not waiting.reply.done():
-            waiting.reply.set_result(failure)
+            waiting.reply.set_result(reply)
 
     # Is anybody there?
 
