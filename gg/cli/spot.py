@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gg.cli.spot_plan import plan_of
+from gg.deploy.spot.fleet_plan import IDLE_S, MINUTES, PRICE
 from gg.errors import SetupError
 
 if TYPE_CHECKING:
     from gg.deploy.aws_calls import AwsService
     from gg.deploy.spot.fleet_plan import FleetPlan, Launch
     from gg.deploy.spot.instances import Instance
-
-_PRICE = 0.05
 
 
 def _where(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +46,7 @@ def command() -> None:
 @click.option(
     "--price",
     type=click.FloatRange(min=0, min_open=True),
-    default=_PRICE,
+    default=PRICE,
     show_default=True,
     metavar="DOLLARS",
     help="The most that a processor may cost an hour.",
@@ -55,7 +54,7 @@ def command() -> None:
 @click.option(
     "--hours",
     type=click.FloatRange(0.1, 168),
-    default=4.0,
+    default=MINUTES / 60,
     show_default=True,
     help="After which a machine ends, whatever it does.",
 )
@@ -68,7 +67,7 @@ def command() -> None:
 @click.option(
     "--idle",
     type=click.IntRange(1, 1440),
-    default=10,
+    default=IDLE_S // 60,
     show_default=True,
     metavar="MINUTES",
     help="After which a machine without work ends.",

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -23,32 +21,22 @@ def plan_of(
 ) -> tuple[AwsSession, FleetPlan]:
     """The plan of the workers by this name in the user's account. UsageError, SetupError if there can be none."""
     from gg.aws.failures import need_extra
-    from gg.aws.setup import AwsSession
     from gg.cli.deploying import store_place
-    from gg.deploy import apply
-    from gg.deploy.runtimes import choose_architecture
-    from gg.deploy.spot.fleet_plan import FleetPlan, checked_name
-    from gg.deploy.spot.instance_package import runtime
-    from gg.deploy.wanted import EXPIRE_DAYS, Wanted, checked
+    from gg.deploy.spot.plan_in_account import plan_in_account
 
     need_extra("spot workers")
     if region and "," in region:
         raise UsageError("spot workers are in one region", hint="deploy to each with a --name of its own")
     place = store_place(store)
-    session = AwsSession(region or place.region or AwsSession().region())
-    whose = apply.account(session)
-    common = Wanted(
-        whose,
-        session.region(),
-        place.bucket or f"gg-{whose.number}-{session.region()}",
-        place.prefix or "gg",
-        choose_architecture(arch, platform.machine()),
-        runtime(sys.version_info[:2]),
-        name=checked_name(name),
-        expire_days=expire_days or int(place.expire_s // 86400) or EXPIRE_DAYS,
+    return plan_in_account(
+        region or place.region,
+        name,
+        bucket=place.bucket,
+        prefix=place.prefix,
         owner=place.owner,
+        architecture=arch,
+        expire_days=expire_days or int(place.expire_s // 86400),
     )
-    return session, FleetPlan(checked(common))
 
 
 def deploy_spot(store: str, region: str | None, name: str, arch: str, expire_days: int | None, *, dry_run: bool) -> int:

@@ -2,8 +2,8 @@
 
 It looks at what the scheduler expects (`Progress`), not at how many jobs wait in a queue. It starts machines in a thread of its
 own, as `gg spot up` does, and looks again some minutes later: AWS may have taken some back, or there may be more to do. They end
-by themselves when they have had nothing to do. What may be spent is
-written down before it is: launches of the last 24 hours count with the most that each may cost.
+by themselves when they have had nothing to do. What may be spent is written down before it is: launches of the last 24 hours
+count with the most that each may cost.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from gg.deploy.spot.fleet_plan import FleetPlan, Launch
     from gg.workspace.settings import Settings
 
-PRICE = 0.05  # dollars an hour that a processor may cost, as gg spot up has it
-_MINUTES, _IDLE_S = 240, 600
 _PAUSE_S = 3.0  # before the first look: what is known runs nothing
 _AGAIN_S = 300.0
 _DAY_S = 86400.0
@@ -89,8 +87,7 @@ def _started(settings: Settings, wanted: int) -> str:
     """Start `wanted` processors more than work now, less those that boot already, and no more in all than the user allows. The
     answer is what to tell.
     """
-    from gg.deploy.spot import instances
-    from gg.deploy.spot.fleet_plan import Launch, default_types
+    from gg.deploy.spot import fleet_plan, instances
 
     ec2, plan = _place(settings)
     machines = instances.living(ec2, plan)
@@ -98,7 +95,8 @@ def _started(settings: Settings, wanted: int) -> str:
     more = min(wanted - booting, settings.spot_cpus - sum(machine.cpus for machine in machines))
     if more <= 0:
         return ""
-    launch = Launch(more, default_types(plan.common.architecture), PRICE, _MINUTES, _IDLE_S)
+    types = fleet_plan.default_types(plan.common.architecture)
+    launch = fleet_plan.Launch(more, types, fleet_plan.PRICE, fleet_plan.MINUTES, fleet_plan.IDLE_S)
     with _Spent() as spent:
         launch = _affordable(launch, settings.spot_budget, spent)
         spent.add(launch.most)
@@ -136,16 +134,8 @@ def _launched(ec2: AwsService, plan: FleetPlan, launch: Launch, budget: float) -
 
 def _place(settings: Settings) -> tuple[AwsService, FleetPlan]:
     """Where the workers of the user's queue are. UsageError for a queue that is none of gg deploy spot's."""
-    import platform
-    import sys
-
-    from gg.aws.setup import AwsSession
-    from gg.deploy import apply
     from gg.deploy.aws_calls import AwsService
-    from gg.deploy.runtimes import choose_architecture
-    from gg.deploy.spot.fleet_plan import FleetPlan, checked_name
-    from gg.deploy.spot.instance_package import runtime
-    from gg.deploy.wanted import Wanted
+    from gg.deploy.spot.plan_in_account import plan_in_account
     from gg.engines.spot.spot_engines import split_weight
     from gg.share.s3.uri import parse
 
@@ -153,17 +143,9 @@ def _place(settings: Settings) -> tuple[AwsService, FleetPlan]:
     if not queue.endswith(_QUEUE):
         raise UsageError(f"{queue} is no queue that gg deploy spot has made")
     where = parse(settings.store)
-    session = AwsSession(where.region or AwsSession().region())
-    common = Wanted(
-        apply.account(session),
-        session.region(),
-        where.bucket,
-        where.prefix,
-        choose_architecture("", platform.machine()),
-        runtime(sys.version_info[:2]),
-        name=checked_name(queue.removesuffix(_QUEUE)),
-    )
-    return AwsService(session, "ec2", dry=False), FleetPlan(common)
+    name = queue.removesuffix(_QUEUE)
+    session, plan = plan_in_account(where.region, name, bucket=where.bucket, prefix=where.prefix, owner=where.owner)
+    return AwsService(session, "ec2", dry=False), plan
 
 
 class _Spent:

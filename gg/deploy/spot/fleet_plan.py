@@ -14,6 +14,8 @@ from gg.deploy.wanted import Wanted
 from gg.errors import UsageError
 
 DEFAULT_NAME = "gg-spot"
+PRICE, MINUTES, IDLE_S = 0.05, 240, 600
+"""of a launch, if the user says nothing: dollars an hour that a processor may cost, and when machines end."""
 MOST_SPECIFICATIONS = 300
 _SIZES = {"medium": 1, "large": 2, "xlarge": 4}  # Nx large is N times xlarge
 _FAMILIES = {
