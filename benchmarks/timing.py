@@ -79,3 +79,13 @@ def run(
 
 def median(values: Sequence[float]) -> float:
     return statistics.median(values)
+
+
+def communicate(process: subprocess.Popen[bytes], seconds: float) -> tuple[bytes, bytes]:
+    """What a process printed until its end. One that does not end within `seconds` is killed, and its errors end in HANGS."""
+    try:
+        return process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        return out, err + b"HANGS"

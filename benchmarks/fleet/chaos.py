@@ -31,6 +31,7 @@ from typing import Any
 from benchmarks.fleet.rough_proxy import RoughProxy
 from benchmarks.fleet.servers import KEYS, sqs
 from benchmarks.machine import machine
+from benchmarks.timing import communicate
 from tests.e2e.project import SCRIPTS
 from tests.servers.metadata import Metadata, metadata
 from tests.servers.seaweed import REGION, Seaweed, seaweed
@@ -222,12 +223,7 @@ class Chaos:
         over, events = threading.Event(), Counter[str]()
         befalling = threading.Thread(target=self._befall, args=(seed, kinds, least, most, over, events))
         befalling.start()
-        try:
-            out, err = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
-            err += b"HANGS"
+        out, err = communicate(process, LIMIT_S)
         took = time.monotonic() - began
         over.set()
         befalling.join()

@@ -29,6 +29,7 @@ from typing import Any
 from benchmarks.fleet.chaos import LIMIT_S, WORKERS, Chaos, Member, make_queue
 from benchmarks.fleet.servers import sqs
 from benchmarks.machine import machine
+from benchmarks.timing import communicate
 from tests.e2e.project import SCRIPTS
 from tests.servers.deployed import Deployed, deployed
 from tests.servers.lambda_service.config import Limits
@@ -63,11 +64,7 @@ class Composed:
         befalling = threading.Thread(target=self._befall, args=(process, began, happened), daemon=True)
         if trouble:
             befalling.start()
-        try:
-            out, err = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, err = process.communicate()
+        out, err = communicate(process, LIMIT_S)
         took = time.monotonic() - began
         self.here.functions.faults()
         row = self._row(out, trace, happened)

@@ -79,12 +79,15 @@ def command(new_key: bool, printed: str | None, **given: Any) -> None:
 
 def _service(kind: str, given: dict[str, Any]) -> str:
     """UsageError if a worker with these options cannot run there."""
+    from click.core import ParameterSource
+
     from gg.deploy.service_files import containerfile, kubernetes_manifest, systemd_unit
 
     names = ("listen", "queue", "exchange", "region", "jobs", "memory", "cache", "idle", "grace")
-    words = [f"--{name}={given[name]}" for name in names if given[name] not in (None, "", 0.0)]
-    words = [word for word in words if word != "--grace=100.0"] + ["--exposed"] * given["exposed"]
-    words += ["--listen"] * (given["listen"] == "")
+    source = click.get_current_context().get_parameter_source
+    said = [name for name in names if source(name) is ParameterSource.COMMANDLINE]
+    words = [f"--{name}" if given[name] == "" else f"--{name}={given[name]}" for name in said]
+    words += ["--exposed"] * given["exposed"]
     if kind == "container":
         return containerfile(words)
     if kind == "kubernetes":
