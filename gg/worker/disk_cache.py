@@ -32,6 +32,7 @@ from gg.core.thunk import File
 from gg.core.ticks import time_settled
 from gg.errors import FormatError
 from gg.host.files import hash_fd
+from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
 from gg.store.base import Key, Kind
 from gg.worker.layer_objects import LayerObjects
@@ -140,24 +141,40 @@ class Cache:
 
     def put_parts(self, key: Key, parts: Iterable[bytes]) -> None:
         """Keep an object that comes in parts. FormatError if these are not its bytes. From any thread."""
-        name = _name(key)
-        if self._layer.find(name) or self._layer.find(name + ".x"):
-            return
-        self._foreign -= {name, name + ".x"}
-        if name in self._sizes and self._right(name):
+        if not self._lacks(key):
             return
         with self._lock:
             self._aside += 1
             aside = f"{self._directory}/aside{self._aside}"
         try:
-            size, digest = _write_aside(aside, parts)
-            if digest != key.digest:
-                raise FormatError(f"the {key.kind.name.lower()} {key.digest.hex()} does not have these bytes")
-            os.rename(aside, f"{self._directory}/{name}")
+            self._take_in(key, aside, *_write_aside(aside, parts))
         except BaseException:
             with suppress(OSError):
                 os.unlink(aside)
             raise
+
+    def adopt(self, key: Key, path: str) -> None:
+        """Keep the object that is in the file at `path`, on the same file system; the file is moved if the object is not here yet.
+        FormatError if these are not its bytes. From any thread.
+        """
+        if self._lacks(key):
+            os.chmod(path, 0o444)
+            found = hash_file(path)
+            self._take_in(key, path, found.size, found.digest)
+
+    def _lacks(self, key: Key) -> bool:
+        name = _name(key)
+        if self._layer.find(name) or self._layer.find(name + ".x"):
+            return False
+        self._foreign -= {name, name + ".x"}
+        return not (name in self._sizes and self._right(name))
+
+    def _take_in(self, key: Key, path: str, size: int, digest: bytes) -> None:
+        """Move a file, whose bytes were found to be these, to its place."""
+        if digest != key.digest:
+            raise FormatError(f"the {key.kind.name.lower()} {key.digest.hex()} does not have these bytes")
+        name = _name(key)
+        os.rename(path, f"{self._directory}/{name}")
         self._note(name, size)
 
     def ready(self, key: Key, executable: bool, both: bool = False) -> bool:

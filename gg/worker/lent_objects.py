@@ -12,7 +12,6 @@ import shutil
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, blob_key
@@ -122,9 +121,11 @@ class LentObjects:
                 os.unlink(aside)
 
     def _keep(self, key: Key, path: str) -> None:
-        """Keep a whole object. What has other bytes than its name says is left to the slot, which does not take it either."""
-        with suppress(OSError, FormatError), open(path, "rb") as file:
-            self._cache.put_parts(key, iter(partial(file.read, frames.PART), b""))
+        """Keep a whole object; its file is gone afterwards. The slot, too, refuses what has other bytes than its name says."""
+        with suppress(OSError, FormatError):
+            self._cache.adopt(key, path)
+        with suppress(OSError):
+            os.unlink(path)
 
     def _others(self, keys: dict[int, Key], ask: Ask) -> Iterator[bytes]:
         """Wait for what others bring. If it does not come, have it sent."""
@@ -152,8 +153,6 @@ class LentObjects:
             file.write(data)
         if last:
             self._keep(Key(Kind.BLOB, digest), path)
-            with suppress(OSError):
-                os.unlink(path)
 
     def _wait(self, key: Key) -> None:
         with self._change:

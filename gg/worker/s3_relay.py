@@ -8,7 +8,6 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 
 from gg.aws.sign import Credentials
 from gg.core.ids import BlobId
@@ -129,6 +128,6 @@ class S3Relay:
     def _keep(self, digest: bytes, path: str) -> None:
         if self._bucket.exchange is None:
             return
-        with suppress(OSError), open(path, "rb") as file:
-            self._bucket.cache.put_parts(Key(Kind.BLOB, digest), iter(partial(file.read, frames.PART), b""))
+        with suppress(OSError):
+            self._bucket.cache.adopt(Key(Kind.BLOB, digest), path)
             self.put.append(digest)
