@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gg.cli.nix_run import INTERRUPTED, NixRun
-from gg.errors import GGError, UsageError
+from gg.cli.nix_run import NixRun
+from gg.errors import GGError, Interrupted, UsageError
 from gg.nix.derivation import read
 from gg.nix.derivation_graph import DerivationForce, Plan, plan
 from gg.nix.store_paths import query
@@ -74,7 +74,7 @@ def force_plan(
 
 def _written_down(run: NixRun, force: Callable[[], None]) -> int:
     """Call `force`, say what came of it, and write that down however it ends. Returns the status."""
-    status = INTERRUPTED
+    status = Interrupted.exit_code
     try:
         force()
         status = FAILED if run.tally.failed or run.tally.skipped else 0

@@ -6,13 +6,11 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from gg.errors import Interrupted
 from gg.nix.derivation_graph import DerivationCounts
 from gg.observe.account import CostAccount
 from gg.workspace import history
 from gg.workspace.workspace import Workspace
-
-INTERRUPTED = 130
-"""The status of a run that was stopped by Ctrl-C."""
 
 
 class NixRun:
@@ -52,6 +50,6 @@ class NixRun:
                 **account,
                 **self.told,
                 "failures": failures,
-                "interrupted": status == INTERRUPTED,
+                "interrupted": status == Interrupted.exit_code,
             },
         )
