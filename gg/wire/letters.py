@@ -1,4 +1,4 @@
-"""What coordinators and workers write to each other through queues: JSON texts. Version 2.
+"""What coordinators and workers write to each other, through queues for the most part: JSON texts. Version 2.
 
   call     {"v": 2, "build": HEX, "call": NUMBER, "weight": NUMBER}
   job      {"v": 2, "id": TEXT, "reply": URL of a queue, "request": BODY of a request (`gg.wire.request`),
@@ -6,6 +6,7 @@
   answer   {"v": 2, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
             "held": [[ADDRESS, TOKEN, base64 of digests]]}
            {"v": 2, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+  offer    {"v": 2, "build": HEX, "handle": TEXT, "received": NUMBER, "job": TEXT of a job}
 
 A BODY is base64 of the bytes, or ["zstd", base64 of one frame]; or, where the letter would be too big for a message, ["blob",
 base64 of a digest, size, and five texts: where the store is that has the bytes as a blob (`gg.wire.request.BucketLocation`)].
@@ -16,6 +17,9 @@ the builds' queues, which workers take from in turn.
 
 "held" may be missing. In an answer it names what the worker keeps of what it has made, for other workers to ask for
 (`gg.wire.peers`); in a job, who has which of the blobs that it reads.
+
+An offer goes from worker to worker (`gg.wire.peers`): a job that one has received, and by which handle its message can be kept and
+deleted, after how many receipts.
 
 "started" says that a job has been running for a while, again and again; "back" that it was given back unfinished.
 """
@@ -37,11 +41,13 @@ from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, parse_peer
 from gg.wire.request import MOST_CARRIED, BucketLocation
 
 MOST = 256 << 10  # bytes of a letter
+MOST_OFFER = 2 * MOST
 MOST_BODY = 64 << 20  # bytes of a request or a reply
 _VERSION = 2
 _WORTH_PACKING = 4 << 10  # bytes
 _LEVEL = 3  # of zstd
 _MOST_ID = 200
+_MOST_HANDLE = 4096
 CALL_S = 15.0  # between two calls of a build
 _MOST_WEIGHT = 8.0
 _BUILD = re.compile(r"[0-9a-f]{8,32}")
@@ -81,6 +87,15 @@ class AnswerLetter(NamedTuple):
     what: str
     data: bytes | StoredBody = b""
     held: tuple[Holding, ...] = ()
+
+
+class OfferLetter(NamedTuple):
+    """A job of a build, as a message of its queue: see `gg.aws.sqs.Message`."""
+
+    build: str
+    handle: str
+    received: int
+    job: str
 
 
 def fits(letter: str) -> bool:
@@ -136,6 +151,20 @@ def decode_answer(text: str) -> AnswerLetter:
     return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found))
 
 
+def encode_offer(offer: OfferLetter) -> str:
+    build, handle, received, job = offer
+    return json.dumps({"v": _VERSION, "build": build, "handle": handle, "received": received, "job": job})
+
+
+def decode_offer(text: str) -> OfferLetter:
+    """FormatError."""
+    found = _decoded(text, MOST_OFFER)
+    build, received = _text(found, "build"), found.get("received")
+    if not _BUILD.fullmatch(build) or type(received) is not int or not 0 < received < 1 << 31:
+        raise _damaged()
+    return OfferLetter(build, _text(found, "handle", _MOST_HANDLE), received, _text(found, "job", MOST))
+
+
 def _body_columns(body: bytes | StoredBody) -> object:
     if isinstance(body, StoredBody):
         return ["blob", base64.b64encode(body.digest).decode(), body.size, *body.place]
@@ -180,9 +209,9 @@ def _held(found: dict[str, object]) -> tuple[Holding, ...]:
     return tuple(held)
 
 
-def _decoded(text: str) -> dict[str, object]:
+def _decoded(text: str, most: int = MOST) -> dict[str, object]:
     try:
-        found = json.loads(text) if len(text) <= MOST else None
+        found = json.loads(text) if len(text) <= most else None
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or found.get("v") != _VERSION:

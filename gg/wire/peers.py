@@ -1,10 +1,18 @@
 """How workers of one fleet name each other: `http://HOST:PORT` and a token, which lets whoever has it read what that worker keeps.
 
-  GET /KIND/DIGEST     KIND as `gg.store.base.Kind` numbers it, DIGEST in hexadecimal; `Authorization: Bearer TOKEN`
+  GET /KIND/DIGEST     KIND as `gg.store.base.Kind` numbers it, DIGEST in hexadecimal
   200                  the object's bytes
   404                  it is not there (any more)
 
-Nothing that comes is believed: who asks compares the bytes with the digest.
+  POST /have           digests of blobs, 32 bytes each
+  200                  a byte for each: 1 if the blob seems to be there, else 0
+
+  POST /jobs           a job that the other worker offers (`gg.wire.letters.OfferLetter`)
+  200                  this worker has it now
+  409                  this worker does not take it: it has no free slot, or does not know the build
+
+Each with `Authorization: Bearer TOKEN`; without it the answer is 401, and 400 or 404 to what is nothing of this. Nothing that comes
+is believed: who asks compares the bytes with the digest.
 """
 
 from __future__ import annotations
@@ -17,10 +25,13 @@ from gg.errors import FormatError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _ADDRESS = re.compile(r"(\[[0-9a-f:]{2,39}\]|[0-9.]{7,15}):([0-9]{1,5})")
+HAVE, JOBS = "/have", "/jobs"
 MOST_PEERS = 256
 """that one job names."""
 MOST_HELD = 2048
 """digests that one job, or one answer, names."""
+MUCH = 4 << 20
+"""bytes that are worth asking several workers for: at 1 Gbit/s they take 34 ms, and an answer a millisecond or two."""
 
 
 class Peer(NamedTuple):

@@ -126,6 +126,11 @@ class Cache:
         with open(self._at(_name(key)), "rb", buffering=0) as file:
             return file.read()
 
+    def holds(self, digest: bytes) -> bool:
+        """Whether a blob seems to be here, its file not looked at. It does not count as used. From any thread."""
+        name = digest.hex()
+        return name in self._sizes or name + ".x" in self._sizes or self._layer.find(name) is not None
+
     def opened(self, key: Key) -> IO[bytes] | None:
         """The file of an object that is here, its bytes not looked at: for who compares them. It does not count as used. From any
         thread.

@@ -5,7 +5,8 @@ own, and `gg.worker.heard_builds` says how many jobs to ask each build for.
 
 A job stays in its queue. Other workers do not see the job while this worker says, every few seconds, that it still works on it.
 If the worker dies, the others see the job again, and one of them takes it. The worker deletes a job when it has sent the answer:
-so a job may be done twice, and none is lost. Two workers have died of a job that comes for the third time: such a job is not run,
+so a job may be done twice, and none is lost. A worker that lacks much of what a job reads may give the job to another worker
+(`job_places`). Two workers have died of a job that comes for the third time: such a job is not run,
 and its answer says why.
 """
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from gg.aws.sqs import MOST_WAIT_S, Message, Queues
@@ -23,6 +24,7 @@ from gg.schedule.events import Fault
 from gg.wire.letters import (
     AnswerLetter,
     JobLetter,
+    OfferLetter,
     StoredBody,
     build_queue,
     decode_call,
@@ -35,6 +37,7 @@ from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encod
 from gg.wire.request import BucketLocation, Request, decode_request
 from gg.worker.heard_builds import Build, Builds
 from gg.worker.job_answers import PAUSES_S, JobAnswers
+from gg.worker.job_places import JobPlaces
 from gg.worker.s3_relay import S3Relay, SharedObjects
 from gg.worker.slots import SlotRequest, Slots
 
@@ -46,6 +49,7 @@ _WAIT_S = 2  # for a build's next job; SQS may still send jobs to a worker that 
 _AGAIN_S = 0.25  # before a worker without a free slot asks again
 _NO_DISK_S = 1.0  # before a worker whose disk is full looks again
 _SEND_S = 30.0
+_ACCEPT_S = 2.0
 
 
 class _Source:
@@ -62,14 +66,15 @@ class _Source:
 class _Taken:
     """A job that has come and has no answer yet."""
 
-    __slots__ = ("handle", "job", "reading", "request", "since", "source")
+    __slots__ = ("handle", "job", "offered", "request", "since", "source", "work")
 
-    def __init__(self, message: Message, job: JobLetter, source: _Source) -> None:
+    def __init__(self, message: Message, job: JobLetter, source: _Source, *, offered: bool) -> None:
         self.handle = message.handle
         self.job = job
         self.source = source
+        self.offered = offered  # by another worker
         self.request = b""  # once it is known
-        self.reading: asyncio.Task[None] | None = None
+        self.work: asyncio.Task[None] | None = None  # before it can begin
         self.since = 0.0  # when it began; 0.0 while it waits
 
 
@@ -100,9 +105,12 @@ class QueueWorker:
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
         self._numbers = itertools.count()
+        self._places = JobPlaces(bucket.exchange, bucket.cache.holds) if bucket.exchange else None
         self.served = 0
 
     def start(self) -> None:
+        if self._bucket.server:
+            self._bucket.server.served.accept = self._accept
         self._tasks = [self._loop.create_task(work) for work in (self._hear(), self._beat())]
 
     async def leave(self, seconds: float) -> None:
@@ -111,6 +119,7 @@ class QueueWorker:
         self._tasks[0].cancel()
         self._look_again()
         asking = [source.task for source in self._sources.values() if source.task]
+        asking += [taken.work for taken in self._taken.values() if taken.work]
         await self._loop.run_in_executor(None, self._slots.leave, seconds)
         if asking:
             await asyncio.wait(asking, timeout=2 * _WAIT_S)  # they give back what still comes
@@ -119,8 +128,11 @@ class QueueWorker:
             task.cancel()
         await asyncio.gather(*self._tasks, *asking, return_exceptions=True)
         await self._queues.close()
-        if exchange := self._bucket.exchange:
-            self._say(f"other workers gave {exchange.objects} objects, of {exchange.bytes} bytes")
+        if self._places and (exchange := self._bucket.exchange):
+            self._places.close()
+            self._say(
+                f"other workers gave {exchange.objects} objects, of {exchange.bytes} bytes, and took {self._places.given} jobs"
+            )
         await self._loop.run_in_executor(None, self._bucket.close)
 
     # Builds
@@ -206,7 +218,23 @@ class QueueWorker:
         for source in self._sources.values():
             source.room.set()
 
-    def _take(self, message: Message, source: _Source) -> None:
+    def _accept(self, offer: OfferLetter) -> bool:
+        """Take a job that another worker offers, if it can begin at once. From any thread."""
+
+        async def take() -> bool:
+            source = self._sources.get(offer.build)
+            if source is None or self._leaving or self._builds.full or not self._slots.has_disk:
+                return False
+            self._take(Message(offer.handle, offer.job, offer.received), source, offered=True)
+            return True
+
+        taking = asyncio.run_coroutine_threadsafe(take(), self._loop)
+        try:
+            return taking.result(_ACCEPT_S)
+        except TimeoutError:
+            return not taking.cancel() and taking.result()
+
+    def _take(self, message: Message, source: _Source, *, offered: bool = False) -> None:
         if self._leaving:
             return
         try:
@@ -218,10 +246,10 @@ class QueueWorker:
         if known is not None:  # the job was delivered twice; the newer handle counts
             known.handle = message.handle
             return
-        self._taken[job.id] = taken = _Taken(message, job, source)
+        self._taken[job.id] = taken = _Taken(message, job, source, offered=offered)
         source.build.held += 1
         if isinstance(job.request, StoredBody):
-            taken.reading = self._loop.create_task(self._read(taken, job.request, message))
+            taken.work = self._loop.create_task(self._read(taken, job.request, message))
         else:
             self._begin(taken, job.request, message)
 
@@ -241,23 +269,43 @@ class QueueWorker:
         """Run a job, unless workers have died of it."""
         try:
             request = decode_request(encoded)
+            places = self._places if message.received == 1 and not taken.offered else None
+            read = places.reads_much(request, taken.job.held) if places else {}
         except FormatError as error:
-            del self._taken[taken.job.id]
-            taken.source.build.held -= 1
+            self._let_go(taken)
             self._forget(message, taken.source, f"a message that is no job is deleted: {error.what}")
             return
         taken.request = encoded
         if message.received > _MOST_RECEIVED:
             refused = self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", encoded)
             self._done(taken.job.id, encode_answer(self._reply(taken, refused)))
+        elif places and read:
+            taken.work = self._loop.create_task(self._place(places, taken, request, read, message))
         else:
-            self._submit(taken, request, alone=message.received > 1)
+            self._submit(taken, request, taken.job.held, alone=message.received > 1)
+
+    async def _place(
+        self, places: JobPlaces, taken: _Taken, request: Request, read: Mapping[bytes, int], message: Message
+    ) -> None:
+        """Give a job to the worker that has most of what it reads, or run it here."""
+        offer = OfferLetter(taken.source.build.name, taken.handle, message.received, message.body)
+        chosen = await places.settle(read, taken.job.held, offer)
+        if chosen.given:
+            self._let_go(taken)
+        else:
+            self._submit(taken, request, chosen.held, alone=False)
+
+    def _let_go(self, taken: _Taken) -> None:
+        """A job that has not begun is nothing to this worker any more."""
+        del self._taken[taken.job.id]
+        taken.source.build.held -= 1
+        self._look_again()
 
     def _forget(self, message: Message, source: _Source, why: str) -> None:
         self._say(why)
         source.outbox.finish_with(message.handle)
 
-    def _submit(self, taken: _Taken, request: Request, *, alone: bool) -> None:
+    def _submit(self, taken: _Taken, request: Request, held: Sequence[Holding], *, alone: bool) -> None:
         def started() -> None:
             self._loop.call_soon_threadsafe(self._started, taken)
 
@@ -267,7 +315,7 @@ class QueueWorker:
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
-        relay = self._bucket.relay(request.place, request.packs, taken.job.held)
+        relay = self._bucket.relay(request.place, request.packs, held)
         number = next(self._numbers)
         self._slots.submit(SlotRequest(build.name, number, taken.request, memory, relay, started, done, build.weight))
 

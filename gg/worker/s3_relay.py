@@ -19,7 +19,8 @@ from gg.wire.letters import StoredBody
 from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
-from gg.worker.exchange import Exchange, ExchangeServer
+from gg.worker.exchange import Exchange
+from gg.worker.exchange_server import ExchangeServer, Served
 from gg.worker.fetching import S3, Objects
 
 _KINDS = {int(kind): kind for kind in Kind}
@@ -42,7 +43,8 @@ class SharedObjects:
         self.lock = threading.Lock()
         self.tmp = directory
         self._s3 = S3(credentials, endpoint)
-        self.server = ExchangeServer(*serve_at, self.cache.opened) if serve_at else None
+        served = Served(self.cache.opened, self.cache.holds)
+        self.server = ExchangeServer(*serve_at, served) if serve_at else None
         self.exchange = Exchange(self.server.peer) if self.server else None
 
     def relay(self, place: BucketLocation, packs: tuple[PackReference, ...], held: Sequence[Holding] = ()) -> S3Relay:

@@ -17,6 +17,7 @@ from gg.cost.meter import Meter
 from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.engine import Engine
+from gg.engines.spot.heard_workers import HeardWorkers
 from gg.engines.spot.queue_way import QueueWay
 from gg.engines.spot.spot_engines import SpotEngine, spot_caps
 from gg.host.filedb import FileDB
@@ -116,6 +117,7 @@ class SpotSubject(PretendedCommands):
             memory=MEMORY,
             silence=self.silence,
             bodies=self.bodies,
+            heard=HeardWorkers(str(self.where), self.url),
         )
         return SpotEngine(
             way,

@@ -16,7 +16,8 @@ from gg.errors import FormatError, UsageError
 from gg.store.base import Key, Kind, blob_key
 from gg.wire.peers import Holding, Peer, parse_peer
 from gg.worker.disk_cache import Cache
-from gg.worker.exchange import Exchange, ExchangeServer
+from gg.worker.exchange import Exchange
+from gg.worker.exchange_server import ExchangeServer, Served
 from tests.servers.ports import free_ports
 from tests.servers.server import Answer, Server
 
@@ -26,7 +27,7 @@ LARGE = bytes(range(256)) * 20_000
 class Worker:
     def __init__(self, where: Path) -> None:
         self.cache = Cache(str(where))
-        self.server = ExchangeServer("127.0.0.1", 0, self.cache.opened)
+        self.server = ExchangeServer("127.0.0.1", 0, Served(self.cache.opened, self.cache.holds))
         self.exchange = Exchange(self.server.peer)
 
     @property
@@ -175,4 +176,4 @@ def test_what_is_no_workers_address(address: str) -> None:
 
 def test_an_address_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot serve other workers on 203"):
-        ExchangeServer("203.0.113.7", 0, lambda key: None)
+        ExchangeServer("203.0.113.7", 0, Served(lambda key: None, lambda digest: False))

@@ -1,4 +1,8 @@
-"""Which workers keep which blobs. A worker tells what it keeps of what it made; each job that reads a blob is told who keeps it."""
+"""Which workers keep which blobs. A worker tells what it keeps of what it made; each job that reads a blob is told who keeps it.
+
+A job that reads much names the workers heard last, too, for they may have what nobody has told: what they read for an earlier
+build. So the worker that gets the job can ask them (`gg.worker.job_places`), and a link after an edit runs where the last one ran.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,26 @@ from collections.abc import Sequence
 
 from gg.core.thunk import File
 from gg.engines.awslambda.parts import Part
-from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, Peer
+from gg.engines.spot.heard_workers import HeardWorkers
+from gg.wire.peers import MOST_HELD, MOST_PEERS, MUCH, Holding, Peer
 
 _MOST_EACH = 2
 """workers that a job is told of for one blob. If none of them answers, the bucket has the blob."""
+_MOST_HEARD = 16
+"""workers that a job which reads much is told of besides."""
 
 
 class Holders:
-    """The holders of one run's blobs."""
+    """The holders of one run's blobs. `heard`: the workers that have been heard, in earlier runs too."""
 
-    def __init__(self) -> None:
+    def __init__(self, heard: HeardWorkers) -> None:
         self._by_digest: dict[bytes, list[Peer]] = {}
+        self._heard = heard
 
     def learn(self, held: Sequence[Holding]) -> None:
         """Take note of what a worker keeps."""
         for each in held:
+            self._heard.hear(each.peer)
             for digest in each.digests:
                 peers = self._by_digest.setdefault(digest, [])
                 if each.peer not in peers:
@@ -29,20 +38,26 @@ class Holders:
 
     def of(self, parts: Sequence[Part]) -> tuple[Holding, ...]:
         """Which workers keep what these parts read."""
-        if not self._by_digest:
-            return ()
+        read = _read(parts)
         found: dict[Peer, dict[bytes, None]] = {}
         count = 0
-        for digest in dict.fromkeys(_read(parts)):
+        for digest in read if self._by_digest else ():
             for peer in self._by_digest.get(digest, ()):
                 if count < MOST_HELD and (peer in found or len(found) < MOST_PEERS):
                     found.setdefault(peer, {})[digest] = None
                     count += 1
+        if sum(read.values()) >= MUCH:
+            for peer in self._heard.last(min(_MOST_HEARD, MOST_PEERS - len(found))):
+                found.setdefault(peer, {})
         return tuple(Holding(peer, tuple(digests)) for peer, digests in found.items())
 
+    def close(self) -> None:
+        self._heard.keep()
 
-def _read(parts: Sequence[Part]) -> list[bytes]:
+
+def _read(parts: Sequence[Part]) -> dict[bytes, int]:
+    """The blobs that are read, and their sizes."""
     files = [
         e for part in parts for e in (*part.submission.thunk.entries, *part.submission.extra) if isinstance(e, File)
     ]
-    return [file.blob.digest for file in files]
+    return {file.blob.digest: file.blob.size for file in files}

@@ -22,6 +22,7 @@ from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.engine import Failure
+from gg.engines.spot.heard_workers import HeardWorkers
 from gg.engines.spot.holders import Holders
 from gg.engines.way import Question, TellChange
 from gg.engines.worker_reply import judged
@@ -99,6 +100,7 @@ class QueueWay:
         memory: int,
         silence: float,
         bodies: Bodies,
+        heard: HeardWorkers,
         weight: float = 1.0,
     ) -> None:
         self.name = NAME
@@ -123,7 +125,7 @@ class QueueWay:
         self._outbox: list[tuple[str, str]] = []  # identities and letters
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
-        self._holders = Holders()
+        self._holders = Holders(heard)
         self._tell: TellChange = lambda slots, caps: None
         self._heard = 0.0
         self._there = True
@@ -172,6 +174,7 @@ class QueueWay:
     async def close(self) -> None:
         for task in [*self._tasks, *self._reading, *([self._ready] if self._ready else [])]:
             task.cancel()
+        self._holders.close()
         if self._queues is not None:
             for url in (self._jobs, self._replies):
                 with suppress(GGError):

@@ -16,6 +16,7 @@ from gg.cost.prices import prices
 from gg.engines.awslambda.lambda_engine import LambdaEngine
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
+from gg.engines.spot.heard_workers import HeardWorkers
 from gg.engines.spot.queue_way import NAME, QueueWay
 from gg.engines.spot.stored_bodies import StoredBodies
 from gg.errors import SetupError, UsageError
@@ -56,14 +57,16 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
     width = settings.jobs or _WIDTH
     queue, weight = split_weight(settings.queue)
     shipping = S3Shipping(remote, near, workspace.root)
+    fleet = _find(session, queue)
     way = QueueWay(
         partial(open_queues, session),
-        _find(session, queue),
+        fleet,
         (supplies.bill or Bill()).meter(prices(session.region()), engine=NAME),
         slots=width,
         memory=_MEMORY,
         silence=settings.silence,
         bodies=StoredBodies(remote, shipping.place),
+        heard=HeardWorkers(workspace.dot, fleet),
         weight=weight,
     )
     return SpotEngine(
