@@ -278,6 +278,7 @@ class Driver:
             work=thunk.work,
             seconds=known.seconds if known else None,
             memory=known.memory if known else 0,
+            ran_on=known.engine if known else "",
         )
 
     # Attempts
@@ -307,7 +308,7 @@ class Driver:
     def _ran_well(
         self, name: ThunkId, attempt: AttemptId, given: Resolved, reduction: Reduction, now: float
     ) -> events.Event:
-        self._durations.ran(given.thunk, reduction.usage)
+        self._durations.ran(given.thunk, reduction.usage, reduction.engine)
         seconds = reduction.usage.wall_ns / 1e9
         other = self._cone.remember(name, reduction)
         if other is None:

@@ -53,7 +53,8 @@ class NodeSpec(NamedTuple):
     """One node of the graph, as the driver knows it.
 
     `seconds`: expected duration, None when never seen. `memory`: expected peak in bytes, 0 when unknown.
-    `input_size`: bytes an engine would have to be given. `engines`: the only ones that may run it; empty for any.
+    `input_size`: bytes an engine would have to be given. `engines`: the only ones that may run it; empty for any. `ran_on`: the
+    engine that ran it last, in an earlier build; empty when nobody knows.
     """
 
     id: NodeId
@@ -63,6 +64,7 @@ class NodeSpec(NamedTuple):
     memory: int = 0
     input_size: int = 0
     engines: tuple[EngineName, ...] = ()
+    ran_on: EngineName = ""
 
 
 class Ramp(NamedTuple):
@@ -91,7 +93,7 @@ class EngineCaps(NamedTuple):
     this machine to have something run there, whatever is in it.
     `price`: dollars that a second of one attempt costs more than what is paid anyway. `startup`: seconds more for an attempt
     that goes wider than the engine ever was, such as a cold start. `queued`: attempts wait there until a worker takes them, so
-    `slots` does not say how many run.
+    `slots` does not say how many run. `keeps`: what a node has read or made there need not be sent there again.
     """
 
     memory_classes: tuple[int, ...] = ()
@@ -111,6 +113,7 @@ class EngineCaps(NamedTuple):
     price: float = 0.0
     startup: float = 0.0
     queued: bool = False
+    keeps: bool = False
 
 
 # Events

@@ -64,7 +64,8 @@ class Graph:
     def _create(self, spec: NodeSpec) -> None:
         seconds = expected_seconds(spec.work, spec.seconds)
         node = Node(spec.id, len(self.order), spec.work, seconds, spec.seconds is not None)
-        node.memory, node.input_size, node.engines = spec.memory, spec.input_size, spec.engines
+        node.memory, node.input_size = spec.memory, spec.input_size
+        node.engines, node.ran_on = spec.engines, spec.ran_on
         self.nodes[spec.id] = node
         self.order.append(node)
         if spec.deps:

@@ -220,6 +220,7 @@ class Scheduler:
         if attempt.live:
             if attempt.batch is None:
                 engine.lag.observe(self._attempts.lag(attempt, event.seconds))
+            node.ran_on = engine.name
             self._tally.learn(node.seconds, event.seconds, event.changed)
             self._first_answer(attempt)
             self._settling.finish(node, How.RAN, attempt.id)

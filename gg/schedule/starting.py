@@ -3,7 +3,8 @@
 It is a list schedule: as long as an engine has room, the ready node with the longest way to go is started on the
 best engine that may take it and has room. Where engines differ in price, `thrift.py` says which is best. A node too big
 for what is left of a shared memory is passed over by smaller ones, but only so often (`Policy.max_passed`): then the engine
-drains until it fits, so none starves.
+drains until it fits, so none starves. Where engines keep what they have read and made, a node that needs others goes to the one
+that has most of it, if that one has room and is as fast: a link after an edit goes where the last one ran.
 
 If an engine takes several attempts in one go (`EngineCaps.batch`), nodes that are expected to be short go together. A node
 goes alone if it had trouble, if it is a duplicate, or if nobody knows how long it takes.
@@ -12,6 +13,7 @@ goes alone if it had trouble, if it is a duplicate, or if nobody knows how long 
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 from gg.schedule.attempts import Attempts, late, memory_on
 from gg.schedule.course import Course
@@ -20,9 +22,9 @@ from gg.schedule.nodes import Nodes
 from gg.schedule.outlook import Outlook
 from gg.schedule.policy import batch_size
 from gg.schedule.queues import ReadyQueues
-from gg.schedule.states import READY, Batch, Node
+from gg.schedule.states import READY, Batch, Node, Queue
 from gg.schedule.tally import Tally
-from gg.schedule.thrift import Thrift
+from gg.schedule.thrift import NOISE, Thrift
 
 
 class Starting:
@@ -78,7 +80,8 @@ class Starting:
                     continue
                 if engine.caps.memory_total is None or engine.fits(memory_on(node, engine)):
                     if not queue.priced:
-                        return node, engine, bool(bit & blocked)
+                        engine = _nearest(node, engine, queue, mask)
+                        return node, engine, bool(engine.bit & blocked)
                     free.append(engine)
                     continue
                 blocked |= bit
@@ -121,6 +124,23 @@ class Starting:
         policy, ready = self._course.policy, self._nodes.counts[READY]
         width = min(engine.slots, engine.window, policy.width or engine.slots)
         return batch_size(policy, engine.caps, late(node, engine), ready, max(1, int(width)))
+
+
+def _nearest(node: Node, first: EngineState, queue: Queue, mask: int) -> EngineState:
+    """The engine with room that has most of what a node needs, among those that take no longer than the first."""
+    if not node.deps or not queue.keeping or not first.caps.keeps:
+        return first
+    latest = first.expected(node.kind, node.seconds) * (1.0 + NOISE)
+    near = [
+        engine
+        for engine in queue.engines
+        if engine.bit & mask
+        and engine.caps.keeps
+        and (engine.caps.memory_total is None or engine.fits(memory_on(node, engine)))
+        and engine.expected(node.kind, node.seconds) <= latest
+    ]
+    made = Counter([dep.ran_on for dep in node.deps])
+    return max(near or [first], key=lambda engine: (engine.name == node.ran_on, made[engine.name]))
 
 
 def _may_share(node: Node, engine: EngineState) -> bool:

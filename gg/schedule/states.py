@@ -122,6 +122,7 @@ class Node:
         "memory",
         "past",
         "queue",
+        "ran_on",
         "rank",
         "seconds",
         "state",
@@ -142,6 +143,7 @@ class Node:
         self.memory = 0
         self.input_size = 0
         self.engines: tuple[EngineName, ...] = ()
+        self.ran_on: EngineName = ""  # the engine that ran it last, maybe in an earlier build
         self.state = IDLE
         self.past = 0  # the last twelve states, four bits each
         self.deps: tuple[Node, ...] = ()
@@ -179,11 +181,12 @@ QueueEntry = tuple[float, int, int, Node]
 class Queue:
     """The ready nodes of one resource class."""
 
-    __slots__ = ("engines", "heap", "mask", "priced")
+    __slots__ = ("engines", "heap", "keeping", "mask", "priced")
 
     def __init__(self, engines: tuple[EngineState, ...]) -> None:
         self.engines = engines
         self.priced = len({e.caps.price for e in engines}) > 1
+        self.keeping = sum(e.caps.keeps for e in engines) > 1
         self.mask = sum(e.bit for e in engines)
         self.heap: list[QueueEntry] = []
 

@@ -24,7 +24,8 @@ from gg.schedule.tally import Tally
 
 _LOOK_S = 0.5
 _SURE = 0.9  # of the time that is left: the last of many thunks must not come too late because one took longer
-_NOISE = 0.1  # of what a thunk takes: no expectation is more exact
+NOISE = 0.1
+"""of what a thunk takes: no expectation is more exact."""
 
 
 class Thrift:
@@ -43,7 +44,7 @@ class Thrift:
         """The engine of those with room (`free`) that is to take the node; None if it is to wait for another of `engines`."""
         takes = {engine: engine.expected(node.kind, node.seconds) for engine in engines}
         soonest = min(free, key=lambda engine: takes[engine])
-        latest = takes[soonest] * (1.0 + _NOISE) + self._slack(node)
+        latest = takes[soonest] * (1.0 + NOISE) + self._slack(node)
         in_time = [engine for engine in free if takes[engine] <= latest]
         best = min(in_time, key=lambda engine: (engine.caps.price, takes[engine]))
         for engine in engines:

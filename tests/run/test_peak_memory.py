@@ -56,6 +56,6 @@ def test_what_was_known_before_stays() -> None:
     )
     for usage in (Usage(wall_ns=10**9, memory=90 * MB), Usage(wall_ns=2 * 10**9)):
         durations = Durations(store)
-        durations.ran(thunk, usage)
+        durations.ran(thunk, usage, "remote/host")
         durations.flush()
-    assert Durations(store).of(thunk) == LastUsage(2.0, 90 * MB)
+    assert Durations(store).of(thunk) == LastUsage(2.0, 90 * MB, "remote/host")

@@ -9,7 +9,7 @@ import pytest
 from gg.core.thunk import Work
 from gg.schedule.commands import Unmanned
 from gg.schedule.engine_model import EngineModel, LogNormal
-from gg.schedule.events import EngineCaps, Fault, NodeSpec
+from gg.schedule.events import EngineCaps, EngineChanged, Fault, NodeId, NodeSpec
 from gg.schedule.policy import Policy
 from gg.schedule.simulator import Simulation, simulate
 from tests.schedule.schedule_rig import Rig
@@ -165,3 +165,77 @@ def test_a_straggler_gets_its_second_attempt_on_another_engine() -> None:
     rig.sent(first.attempt)
     rig.tick(60.0)
     assert [(start.engine, start.hedge) for start in rig.starts[:2]] == [("spot", False), ("lambda", True)]
+
+
+KEEPS = EngineCaps(memory_total=64 << 30, keeps=True)
+
+
+def started(rig: Rig) -> dict[NodeId, str]:
+    return {start.id: start.engine for start in rig.starts}
+
+
+def made(rig: Rig, **engines: str) -> None:
+    """These leaves have run, each on its engine."""
+    rig.add(**dict.fromkeys(engines, ""))
+    rig.add(NodeSpec("prog", tuple(engines), Work.LINK, 1.0))
+    rig.want("prog")
+    for attempt, start in list(rig.live.items()):
+        assert start.engine == engines[str(start.id)]
+        rig.ran(attempt)
+
+
+def three(caps: EngineCaps = KEEPS) -> Rig:
+    rig = Rig()
+    for name, slots in (("a", 1), ("b", 2), ("c", 1)):
+        rig.up(name, slots, caps)
+    return rig
+
+
+def test_a_link_goes_where_most_of_its_objects_were_made() -> None:
+    rig = three()
+    made(rig, one="a", two="b", three="b", four="c")
+    assert started(rig)["prog"] == "b"
+
+
+def test_where_nothing_is_kept_the_first_takes_it() -> None:
+    rig = three(KEEPS._replace(keeps=False))
+    made(rig, one="a", two="b", three="b", four="c")
+    assert started(rig)["prog"] == "a"
+
+
+def test_a_link_after_an_edit_goes_where_the_last_one_ran() -> None:
+    """What was not made anew is there from the last time."""
+    rig = three()
+    rig.add(NodeSpec("object", (), Work.COMPILE, 1.0), NodeSpec("prog", ("object",), Work.LINK, 1.0, ran_on="c"))
+    rig.want("prog")
+    (attempt,) = rig.live
+    assert started(rig)["object"] == "a"
+    rig.ran(attempt)
+    assert started(rig)["prog"] == "c"
+
+
+def test_nobody_waits_for_who_has_most() -> None:
+    """Neither for its slots nor for its memory; and a slow machine gets nothing for what it has."""
+    rig = three()
+    rig.add(NodeSpec("object", (), Work.COMPILE, 1.0), NodeSpec("prog", ("object",), Work.LINK, 1.0, ran_on="c"))
+    rig.tell(EngineChanged(rig.now, "c", 0))
+    rig.want("prog")
+    rig.ran(next(iter(rig.live)))
+    assert started(rig)["prog"] == "a"
+    rig = three()
+    rig.tell(EngineChanged(rig.now, "c", 1, KEEPS._replace(slowness=1.5)))
+    rig.add(NodeSpec("object", (), Work.COMPILE, 1.0), NodeSpec("prog", ("object",), Work.LINK, 1.0, ran_on="c"))
+    rig.want("prog")
+    rig.ran(next(iter(rig.live)))
+    assert started(rig)["prog"] == "a"
+
+
+def test_this_machine_has_everything_already() -> None:
+    rig = Rig()
+    rig.up("local", 1, EngineCaps(independent=False, memory_total=64 << 30))
+    for name in ("a", "b"):
+        rig.up(name, 2, KEEPS._replace(overhead=0.03))
+    rig.add(NodeSpec("object", (), Work.COMPILE, 1.0), NodeSpec("prog", ("object",), Work.LINK, 1.0, ran_on="b"))
+    rig.want("prog")
+    rig.ran(next(iter(rig.live)))
+    assert started(rig)["prog"] == "local"

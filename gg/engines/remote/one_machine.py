@@ -233,7 +233,7 @@ class _Broken(Exception):
 
 def caps_of(welcome: Welcome) -> EngineCaps:
     """What a machine can do."""
-    return EngineCaps(memory_total=welcome.memory, overhead=_OVERHEAD_S, announces=True)
+    return EngineCaps(memory_total=welcome.memory, overhead=_OVERHEAD_S, announces=True, keeps=True)
 
 
 def user() -> str:

@@ -344,7 +344,9 @@ OURS = (
     Target("trusted-keys", _trusted, (str(trust.PublicKey("me", b"k" * 32)).encode() + b"\n# no\n",), (GGError,)),
     Target("report", lambda data: ReportFile(os.fsencode(as_file(data, "report"))).read(), (b"U/a\0M/b\0S/c\0",)),
     Target("blob-names", _foreign_names, (b"ab" * 32, b"g" * 64, b"\xff" * 64), ()),
-    Target("durations", lambda data: _aliases(data, "durations"), (packb([1, {b"12345678": [5, 7]}]),), ()),
+    Target(
+        "durations", lambda data: _aliases(data, "durations"), (packb([2, ["local"], {b"12345678": [5, 7, 0]}]),), ()
+    ),
     Target(
         "soft-files", lambda data: _aliases(data, "soft"), (packb([2, b"/src/x.d", 1, 2, 3, 0, b"d" * 32, False]),), ()
     ),
