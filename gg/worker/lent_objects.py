@@ -16,6 +16,7 @@ from contextlib import suppress
 from gg.errors import FormatError
 from gg.store.base import Key, Kind, blob_key
 from gg.wire import frames
+from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.reply import asked, decode_reply, outputs_of
 from gg.worker.disk_cache import Cache
 
@@ -145,14 +146,9 @@ class LentObjects:
             for blob, data in outputs_of(decode_reply(reply, asked(request))).items():
                 self._cache.put(blob_key(blob), data)
 
-    def keep_part(self, output: bytes, *, last: bool) -> None:
-        """Keep an output that passes by in parts (`frames.encode_output`). For the thread of the slot that has made it."""
-        digest, data = frames.decode_output(output)
-        path = os.path.join(self._aside, f"out-{threading.get_ident():x}-{digest.hex()}")
-        with suppress(OSError), open(path, "ab") as file:
-            file.write(data)
-        if last:
-            self._keep(Key(Kind.BLOB, digest), path)
+    def passing_outputs(self) -> PartialOutputs:
+        """Takes the outputs of one request that pass by in parts, and keeps those that are whole."""
+        return PartialOutputs(self._aside, lambda digest, path: self._keep(Key(Kind.BLOB, digest), path))
 
     def _wait(self, key: Key) -> None:
         with self._change:

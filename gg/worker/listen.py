@@ -11,6 +11,7 @@ import asyncio
 import hmac
 import ssl
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from gg.errors import FormatError
@@ -289,6 +290,7 @@ class _Coordinator:
     def __init__(self, connection: _Connection, number: int) -> None:
         self._connection = connection
         self._number = number
+        self._passing = connection.lent.passing_outputs()
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         """Answer a slot's question with what this machine keeps, and ask the coordinator for the rest. OSError."""
@@ -309,6 +311,10 @@ class _Coordinator:
 
     def put_part(self, output: bytes, *, last: bool) -> None:
         """Pass a part of an output on to the coordinator, and keep it. OSError."""
-        self._connection.lent.keep_part(output, last=last)
+        with suppress(OSError):
+            self._passing.take(output, last=last)
         packed = pack_part(output)
         self._connection.call(self._connection.send_part(FrameKind.OUTPUT, self._number, packed, last=last), _ANSWER_S)
+
+    def end(self) -> None:
+        self._passing.drop()

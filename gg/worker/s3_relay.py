@@ -16,6 +16,7 @@ from gg.share.s3.pack import blob_name
 from gg.store.base import Key, Kind, blob_key
 from gg.wire import frames
 from gg.wire.letters import StoredBody
+from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.peers import Holding
 from gg.wire.request import BucketLocation, PackReference
 from gg.worker.disk_cache import Cache
@@ -87,7 +88,7 @@ class S3Relay:
         self._bucket = bucket
         self._objects = objects
         self._held = held
-        self._writing: dict[bytes, str] = {}
+        self._outputs = PartialOutputs(bucket.tmp, self._put)
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         """The parts of the objects that a question asks for. OSError."""
@@ -112,20 +113,16 @@ class S3Relay:
                 yield frames.encode_object(index, part, at + frames.PART >= size)
 
     def put_part(self, output: bytes, *, last: bool) -> None:
-        """Write a part of a blob aside, and put it into the bucket once it is whole. OSError."""
-        digest, part = frames.decode_output(output)
-        path = self._writing.setdefault(digest, os.path.join(self._bucket.tmp, f"out-{id(self):x}-{digest.hex()}"))
-        try:
-            with open(path, "ab") as file:
-                file.write(part)
-            if last and hash_file(path).digest == digest:
-                self._objects.put_file(Key(Kind.BLOB, digest), path)
-                self._keep(digest, path)
-        finally:
-            if last:
-                del self._writing[digest]
-                with suppress(OSError):
-                    os.unlink(path)
+        """Take a part of a blob, and put the blob into the bucket once it is whole. OSError."""
+        self._outputs.take(output, last=last)
+
+    def end(self) -> None:
+        self._outputs.drop()
+
+    def _put(self, digest: bytes, path: str) -> None:
+        if hash_file(path).digest == digest:
+            self._objects.put_file(Key(Kind.BLOB, digest), path)
+            self._keep(digest, path)
 
     def _keep(self, digest: bytes, path: str) -> None:
         if self._bucket.exchange is None:

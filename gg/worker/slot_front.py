@@ -39,6 +39,10 @@ class Relay(Protocol):
         """Take a part of an output, encoded by `encode_output`. OSError."""
         ...
 
+    def end(self) -> None:
+        """The request has ended: an output that is not whole never will be."""
+        ...
+
 
 class SlotFront:
     """One slot. Its process is started when it is first needed, and again after it has died."""

@@ -208,6 +208,8 @@ class Slots:
         except Exception as error:  # malformed bytes, or a fault of the worker: the owner must hear of it
             refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
             return _answer_all(refused, work.request)
+        finally:
+            work.relay.end()
 
     def _finish(self, work: SlotRequest, stop: threading.Event, reply: bytes | None) -> None:
         id = (work.owner, work.number)

@@ -24,6 +24,7 @@ from gg.wire import frames
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
+from tests.servers.functions_for_tests import until
 from tests.support.remote_subject import FakeHandler, RemoteSubject
 
 
@@ -128,6 +129,23 @@ def test_big_objects_go_both_ways(remote: RemoteSubject) -> None:
     made = result.outputs[0]
     assert made is not None
     assert read_blob(remote.store, made.blob) == data + b"tail"
+
+
+def test_half_an_output_is_nowhere_once_its_attempt_is_cancelled(remote: RemoteSubject) -> None:
+    def begun() -> list[Path]:
+        return list(remote.where.rglob("output-*"))
+
+    engine = remote.engine()
+    answers = Answers(engine, remote.graph)
+    try:
+        answers.submit(1, remote.graph.thunk("out", ["half"]))
+        _hung(remote, answers, 1)
+        until(lambda: len(begun()) == 2)  # at the worker and here
+        engine.cancel(1)
+        assert isinstance(answers.next().result, Failure)
+        until(lambda: not begun())
+    finally:
+        engine.close()
 
 
 def test_a_worker_gets_only_what_its_thunks_declare(remote: RemoteSubject) -> None:

@@ -135,8 +135,8 @@ def create(client: Any, name: str = "f", *, code: bytes | None = None, **setting
     client.get_waiter("function_active_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05, "MaxAttempts": 400})
 
 
-def until(condition: Any, timeout_s: float = 10) -> None:
-    """Wait for a condition; AssertionError when the time is over."""
+def until(condition: Any, timeout_s: float = 60) -> None:
+    """Wait for a condition, however busy the machine is; AssertionError when the time is over."""
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "the condition did not come true in time"

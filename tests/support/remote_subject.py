@@ -71,7 +71,9 @@ class FakeHandler:
         self, request: Request, task: Task, relay: Relay, stop: threading.Event
     ) -> tuple[Succeeded | ToolFailed | Refused, list[bytes]]:
         thunk = decode_thunk(task.thunk)
-        if thunk.argv[0] == b"hang":
+        if thunk.argv[0] == b"half":
+            relay.put_part(frames.encode_output(bytes(32), b"the first half"), last=False)
+        if thunk.argv[0] in (b"hang", b"half"):
             return self._hang(task, stop), []
         if thunk.argv[0] == b"wait":
             time.sleep(float(thunk.argv[1]))

@@ -150,12 +150,13 @@ def test_what_was_made_here_need_not_come(lent: LentObjects) -> None:
     reply = encode_reply(Reply(WorkerInfo("0"), (), objects=encode_outputs([b"small"])), b"request")
     lent.keep_outputs(reply, b"request")
     digest = _digest(_BIG)
+    passing = lent.passing_outputs()
     for at in range(0, len(_BIG), 1000):
-        lent.keep_part(frames.encode_output(digest, _BIG[at : at + 1000]), last=at + 1000 >= len(_BIG))
+        passing.take(frames.encode_output(digest, _BIG[at : at + 1000]), last=at + 1000 >= len(_BIG))
     nobody = Coordinator()
     assert _lend(lent, nobody.ask, _digest(b"small"), digest) == [b"small", _BIG]
     assert not nobody.asked
-    lent.keep_part(frames.encode_output(_digest(b"whole"), b"who"), last=True)
+    passing.take(frames.encode_output(_digest(b"whole"), b"who"), last=True)
     assert _lend(lent, nobody.ask, _digest(b"whole")) == [None]
 
 

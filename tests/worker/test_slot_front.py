@@ -25,6 +25,9 @@ class Nobody:
     def put_part(self, output: bytes, *, last: bool) -> None:
         pass
 
+    def end(self) -> None:
+        pass
+
 
 @pytest.mark.parametrize("size", [5, 1 << 20])
 def test_one_that_its_command_has_stopped_is_ended_after_its_request_was_cancelled(

@@ -19,7 +19,7 @@ from gg.engines.awslambda.inputs import MOST
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
-from gg.engines.remote.worker_link import Link, OutstandingAttempt, hang_up, knock
+from gg.engines.remote.worker_link import Link, hang_up, knock
 from gg.engines.way import Question, TellChange
 from gg.engines.worker_reply import judged
 from gg.errors import SetupError
@@ -79,8 +79,8 @@ class Machine:
             return Failure(Fault.THROTTLED, f"{self.host} is not there")
         for part in question.parts:
             self._lending.grant(part.submission)
-        number, attempt = next(self._numbers), OutstandingAttempt(question.sent)
-        link.asked[number] = attempt
+        number = next(self._numbers)
+        attempt = link.expect(number, question.sent)
         try:
             with suppress(OSError):  # the end of the link answers every request
                 await link.send(FrameKind.RUN, number, question.request)
@@ -91,7 +91,7 @@ class Machine:
             link.send_soon(FrameKind.CANCEL, number)
             raise
         finally:
-            link.asked.pop(number, None)
+            link.forget(number)
         if reply is None:
             return Failure(Fault.CANCELLED, f"{self.host} has given it back")
         what = f"the worker on {self.host} is of another version of gg"

@@ -17,12 +17,12 @@ from gg.store.base import Store
 from gg.wire import frames
 from gg.wire.compressed import pack_part, unpack_part
 from gg.wire.frames import Frame, FrameKind, Hello, Welcome
+from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.pin import fingerprint_of
 
 CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
-_MOST_OUTPUT = 16 << 30
 _SAME_VERSION = "install the same version of gg on both sides, and start the worker again"
 _SMALL = 16 << 10  # bytes that are compressed sooner than handed to another thread
 _TAKEN = frozenset(
@@ -44,11 +44,11 @@ class OutstandingAttempt:
 
     __slots__ = ("outputs", "reply", "started", "tell")
 
-    def __init__(self, tell: Callable[[], None]) -> None:
+    def __init__(self, tell: Callable[[], None], outputs: PartialOutputs) -> None:
         self.reply: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         self.started = False
         self.tell = tell
-        self.outputs: dict[bytes, str] = {}  # files that this side is writing, by digest
+        self.outputs = outputs
 
 
 class Link:
@@ -82,6 +82,7 @@ class Link:
         self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY, FrameKind.NEED: frames.PART})
         self._lenders = asyncio.Semaphore(_READERS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writing: OutstandingAttempt | None = None
         self._closed = False
         self._ended = asyncio.Event()
         self._begin(self._serve())
@@ -91,6 +92,17 @@ class Link:
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def expect(self, number: int, tell: Callable[[], None]) -> OutstandingAttempt:
+        """The attempt of this number, from now on until `forget`. `tell()` is called when it has started."""
+        asked = self.asked[number] = OutstandingAttempt(tell, PartialOutputs(self._tmp, self._store_output))
+        return asked
+
+    def forget(self, number: int) -> None:
+        """Take nothing more of this attempt."""
+        asked = self.asked.pop(number)
+        if asked is not self._writing:
+            asked.outputs.drop()
 
     async def send(self, kind: FrameKind, number: int, data: bytes = b"") -> None:
         """Send a message. OSError if the worker is gone."""
@@ -126,13 +138,11 @@ class Link:
         try:
             while True:
                 await self._take(await _read(self._reader, _TAKEN))
-        except (OSError, EOFError, FormatError, TimeoutError):
+        except (OSError, EOFError, GGError):
             pass
         finally:
             self._ended.set()
             self._writer.close()
-            for asked in self.asked.values():
-                self._drop_outputs(asked)
             if not self._closed:
                 self._lost(self)
 
@@ -152,7 +162,7 @@ class Link:
                     asked.reply.set_result(None)
             case FrameKind.OUTPUT:
                 if asked is not None:
-                    await self._loop.run_in_executor(None, self._keep, asked, frame.data, frame.last)
+                    await self._take_output(asked, frame)
             case FrameKind.NEED:
                 question = self._whole.take(frame)
                 if question is not None:
@@ -187,37 +197,26 @@ class Link:
             await asyncio.sleep(frames.BEAT_S)
             await self._send_quietly(FrameKind.BEAT, 0)
 
-    # Outputs; in a thread, one after the other
+    # Outputs; in a thread, one part after the other
 
-    def _keep(self, asked: OutstandingAttempt, packed: bytes, last: bool) -> None:
-        """Write a part of a blob aside. Put the blob into the store once it is whole and its bytes are right."""
-        digest, part = frames.decode_output(unpack_part(packed, frames.MOST_FRAME))
-        path = asked.outputs.get(digest)
-        if path is None:
-            path = asked.outputs[digest] = os.path.join(self._tmp, f"output-{id(asked):x}-{digest.hex()}")
+    async def _take_output(self, asked: OutstandingAttempt, frame: Frame) -> None:
+        self._writing = asked
         try:
-            with open(path, "ab") as file:
-                file.write(part)
-                size = file.tell()
-            if size > _MOST_OUTPUT:
-                raise FormatError("an output is bigger than any may be")
-            if last:
-                del asked.outputs[digest]
-                blob = hash_file(path)
-                if blob.digest == digest:
-                    self._store.put_files({blob: os.fsencode(path)}, consume=True)
-        except (OSError, GGError):
-            asked.outputs.pop(digest, None)
-            raise
+            await self._loop.run_in_executor(None, _write, asked.outputs, frame)
         finally:
-            if digest not in asked.outputs:
-                with suppress(OSError):
-                    os.unlink(path)
+            self._writing = None
+            if frame.number not in self.asked:
+                asked.outputs.drop()
 
-    def _drop_outputs(self, asked: OutstandingAttempt) -> None:
-        for path in asked.outputs.values():
-            with suppress(OSError):
-                os.unlink(path)
+    def _store_output(self, digest: bytes, path: str) -> None:
+        """Put an output into the store if its bytes are right."""
+        blob = hash_file(path)
+        if blob.digest == digest:
+            self._store.put_files({blob: os.fsencode(path)}, consume=True)
+
+
+def _write(outputs: PartialOutputs, frame: Frame) -> None:
+    outputs.take(unpack_part(frame.data, frames.MOST_FRAME), last=frame.last)
 
 
 def _object(number: int, data: bytes) -> bytes:
