@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.e2e.project import SCRIPTS, Project
+from tests.e2e.project import SCRIPTS, Project, by_make, is_placeholder
 
 SOURCE = "int main(void) { return 7; }\n"
 
@@ -34,6 +34,8 @@ SIZES = {
     "node": "node -e 'console.log(fs.statSync(\"a.o\").size)' > out",
     "cmake": "cat a.o > b.o; cmake -E compare_files a.o b.o",
     "cmake-size": "echo 'file(SIZE a.o n)\nfile(WRITE out ${n})' > s.cmake; cmake -P s.cmake",
+    "ctest-script": "echo 'set(CTEST_RUN_CURRENT_SCRIPT 0)\nfile(SIZE $ENV{PWD}/a.o n)\nfile(WRITE $ENV{PWD}/out ${n})'"
+    " > s.cmake; ctest -S s.cmake",
     "install-C": "install -C a.o b.o; gcc -O2 -c a.c; install -C -m 644 a.o b.o",
     "rsync-v": "rsync -av a.o b.o | sed -n 's/.*total size is \\([0-9]*\\).*/\\1/p' > out",
     "dir-l": "dir -l a.o | wc -w > out",
@@ -43,6 +45,26 @@ SIZES = {
 @pytest.mark.parametrize("how", SIZES)
 def test_who_takes_a_size_takes_the_real_one(how: str, small: Project) -> None:
     small.same_as_plain(*script(small, "gcc -g -c a.c", SIZES[how]), make=False)
+
+
+CARRIED = {
+    "copy": ("cmake -E copy a.o d/b.o", "d/b.o"),
+    "copy_directory": ("mkdir e; mv a.o e; cmake -E copy_directory e d", "d/a.o"),
+    "rename": ("cmake -E rename a.o d/b.o", "d/b.o"),
+    "ctest": ("ctest -N > /dev/null; ctest --test-dir . -j2 --build-config Debug > /dev/null", "a.o"),
+}
+
+
+@pytest.mark.parametrize("how", CARRIED)
+def test_cmake_that_only_carries_or_looks_waits_for_nothing(how: str, small: Project) -> None:
+    command, carried = CARRIED[how]
+    small.write("CTestTestfile.cmake", "add_test(t true)\n")
+    build = by_make(small, "mkdir d", "gcc -g -c a.c", command, "rm -rf Testing")
+    expected, _ = small.plain(*build)
+    small.infer(*build)
+    assert is_placeholder(small.path(carried))
+    small.forced()
+    small.assert_tree(expected)
 
 
 TREES = """

@@ -93,11 +93,38 @@ static int rsync_reads(const char *word)
                    strncmp(word, "--chmod=", 8) == 0);
 }
 
+/* A dashboard has sizes and packed files in it; a script, or a build in ctest's own process, may do anything. */
+static int ctest_reads(const char *word)
+{
+    static const char *const longer[] = {"--dash", "--test-a", "--test-m", "--scr", "--add", "--extra-s", "--build-"};
+    for (size_t i = 0; i < sizeof longer / sizeof longer[0]; i++)
+        if (strncmp(word, longer[i], strlen(longer[i])) == 0)
+            return strcmp(word, "--build-config") != 0;
+    return word[0] == '-' && word[1] != '\0' && strchr("DTMSA", word[1]) != NULL;
+}
+
 static const struct {
     const char *names;
     int (*reads)(const char *word);
-} told[] = {
-    {" find ", find_reads}, {" ls dir ", ls_reads}, {" install ginstall ", install_reads}, {" rsync ", rsync_reads}};
+} told[] = {{" find ", find_reads},
+            {" ls dir ", ls_reads},
+            {" install ginstall ", install_reads},
+            {" rsync ", rsync_reads},
+            {" ctest ", ctest_reads}};
+
+/* CMake's programs. ctest walks the build's tree, and asks of what type each file is. `cmake -E copy` and the like carry files;
+ * the rest of cmake may go by a size. `at`: the program's name in its command line. */
+static enum gg_sight sight_of_cmake(const char *name, const char *at, const char *end)
+{
+    if (strcmp(name, "ctest") == 0)
+        return GG_LOOKS;
+    const char *mode = at + strlen(at) + 1;
+    const char *command = mode < end ? mode + strlen(mode) + 1 : end;
+    return strcmp(name, "cmake") == 0 && command < end && strcmp(mode, "-E") == 0 &&
+                   listed(" copy copy_directory rename remove remove_directory rm touch touch_nocreate ", command)
+               ? GG_COPIES
+               : GG_READS;
+}
 
 static enum gg_sight sight_of(const char *name, const char *at, const char *end)
 {
@@ -109,7 +136,7 @@ static enum gg_sight sight_of(const char *name, const char *at, const char *end)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (listed(known[i].names, name))
             return known[i].sight;
-    return GG_READS;
+    return sight_of_cmake(name, at, end);
 }
 
 static ssize_t command_line(pid_t pid, char *line, size_t size)
