@@ -136,13 +136,19 @@ class Runner:
         env = self._environment(job, prepared)
         done = self._slot.run(command.program, command.argv, env, directory, together=closed, warden=self._warden)
         observed = map_file.observed()
-        if not observed.loaded and (done.status == 0 or _NOT_PRELOADED in done.stderr):
+        if self._ran_without_map(observed, done):
             raise OSError(
                 errno.EIO, "a command has run without the path map: gg was replaced meanwhile?", self._preload
             )
         ran = self._observe(done, observed, prepared)
         self._list_plainly(job.thunk, ran.written)
         return ran
+
+    def _ran_without_map(self, observed: pathmap.Observed, done: Exit) -> bool:
+        """Whether the dynamic loader has started the command, or a program that it started, without the path map."""
+        if observed.loaded:
+            return b"'%b' %b" % (self._preload, _NOT_PRELOADED) in done.stderr
+        return done.status == 0 or _NOT_PRELOADED in done.stderr
 
     def _prepare(self, job: Job) -> _Prepared | None:
         thunk = job.thunk

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from gg.core.ids import SandboxPath
 from gg.core.thunk import File
+from gg.host import native_programs
 from gg.host.trees import hash_file
 from gg.run.jail import JailRefused
 from gg.run.job import Isolation, Job
@@ -135,5 +138,21 @@ def test_nothing_counts_that_ran_without_the_path_map(tmp_path: Path, monkeypatc
     learnt = [(case, bench.learn(case)) for case in (good, bad)]
     monkeypatch.setattr("gg.host.native_programs.pathmap_library", lambda: str(tmp_path / "gone.so"))
     for case, entries in learnt:
+        with pytest.raises(OSError, match="without the path map"):
+            bench.run(case, entries, Isolation.PATHMAP)
+
+
+def test_nothing_counts_whose_later_programs_ran_without_the_path_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gg was replaced between a driver's start and its compiler's."""
+    bench = Bench(tmp_path)
+    (bench.project / "seen").write_text("undeclared\n")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as shown:
+        library = shutil.copy(native_programs.pathmap_library(), shown)
+        case = Case("later", ("sh", "-c", f"rm -f {library}; cat seen > made"), ["made"])
+        entries = bench.learn(case)
+        shutil.copy(native_programs.pathmap_library(), shown)
+        monkeypatch.setattr("gg.host.native_programs.pathmap_library", lambda: library)
         with pytest.raises(OSError, match="without the path map"):
             bench.run(case, entries, Isolation.PATHMAP)
