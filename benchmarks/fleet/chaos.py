@@ -3,9 +3,11 @@
     python -m benchmarks.fleet.chaos --sqs COMMAND [--rounds 50] [--seed 1] [--kinds kill,pause,…] [--json FILE]
 
 A round: a new build of 48 thunks that each take 0.7 s, in eight that join six each and one that joins these; `gg-force --engine
-spot --fallback never` over four real workers of two slots, and events from the seed, one every 1 to 4 s. All that a build must
-still be: the same bytes as a plain make's, status 0, in time. `begun` are the jobs that slots began, `lost` is the share of
-slots' seconds whose answer was nobody's: of jobs that were killed, given back, or done twice. The visibility timeout is 8 s.
+spot --fallback never` over four real workers of two slots, and events from the seed. One comes every 1 to 4 s, but not before three
+more thunks are done than at the last one: on a slow machine a build must not meet more events than on a quick one. All that a
+build must still be: the same bytes as a plain make's, status 0, in time. `begun` are the jobs that slots began, `lost` is the
+share of slots' seconds whose answer was nobody's: of jobs that were killed, given back, or done twice. The visibility timeout is
+8 s.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +42,7 @@ from tests.servers.seaweed import REGION, Seaweed, seaweed
 KINDS = ("kill", "cut", "pause", "interrupt", "full", "spoil", "twice", "never")
 WORKERS, SLOTS, VISIBLE_S = 4, 2, 8
 THUNKS, JOINED, MILLISECONDS = 48, 6, 700
+BETWEEN = 3  # thunks, at least, that are done between two events
 LIMIT_S = 240.0
 _WORKER = str(Path(__file__).with_name("chaos_worker.py"))  # by its path, so that gg is the one that is installed
 SLOW = r"""
@@ -165,6 +169,32 @@ class Member:
         timer.start()
 
 
+def befall(
+    members: Sequence[Any],
+    seed: int,
+    kinds: Sequence[str],
+    every: tuple[float, float],
+    told: Path,
+    over: threading.Event,
+) -> Counter[str]:
+    """Have events befall the members until it is over. `told`: what gg-force has told until now. Returns how many of each kind."""
+    chance, events, further = random.Random(seed), Counter[str](), 0
+    while kinds and not over.wait(chance.uniform(*every)):
+        while _done(told) < further:
+            if over.wait(0.05):
+                return events
+        kind, member = chance.choice(kinds), chance.choice(members)
+        further = _done(told) + BETWEEN
+        events[kind] += 1
+        getattr(member, kind)(chance)
+    return events
+
+
+def _done(told: Path) -> int:
+    """How many thunks are done, by what gg-force has told until now."""
+    return told.read_bytes().count(b'"thunk-done"')
+
+
 def _below(pid: int) -> list[int]:
     found: list[int] = []
     with suppress(OSError):
@@ -211,30 +241,34 @@ class Chaos:
         (tree / "Makefile").write_text("".join(rules))
         return tree
 
-    def round(self, seed: int, kinds: tuple[str, ...], least: float, most: float) -> dict[str, Any]:
+    def round(self, seed: int, kinds: tuple[str, ...], every: tuple[float, float]) -> dict[str, Any]:
         tree, plain = self.tree(f"r{seed}", seed), self.tree(f"p{seed}", seed)
         quiet = {"stdout": subprocess.DEVNULL, "stdin": subprocess.DEVNULL}
         subprocess.run(["make", "-s", "-j64"], cwd=plain, check=True)
         subprocess.run([SCRIPTS / "gg-infer", "make", "-s"], cwd=tree, env=self.env, check=True, **quiet)  # type: ignore[call-overload]
         begin, began = time.time(), time.monotonic()
         words = [str(SCRIPTS / "gg-force"), "--engine", "spot", "--fallback", "never", "--json"]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(words, cwd=tree, env=self.env, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe)
-        over, events = threading.Event(), Counter[str]()
-        befalling = threading.Thread(target=self._befall, args=(seed, kinds, least, most, over, events))
-        befalling.start()
-        out, err = communicate(process, LIMIT_S)
+        told = self.top / f"told{seed}"
+        with open(told, "wb") as out:
+            process = subprocess.Popen(
+                words, cwd=tree, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE
+            )
+        over = threading.Event()
+        with ThreadPoolExecutor() as pool:
+            events = pool.submit(befall, self.members, seed, kinds, every, told, over)
+            try:
+                _, err = communicate(process, LIMIT_S)
+            finally:
+                over.set()
         took = time.monotonic() - began
-        over.set()
-        befalling.join()
         same = self.same(tree, plain)
-        row = self._row(out, begin, time.time())
+        row = self._row(told.read_bytes(), begin, time.time())
         row |= {
             "seed": seed,
             "status": process.returncode,
             "same": same,
             "wall_s": round(took, 1),
-            "events": dict(events),
+            "events": dict(events.result()),
         }
         if process.returncode or not same:
             row["said"] = err.decode(errors="replace")[-600:]
@@ -246,15 +280,6 @@ class Chaos:
         """Whether both trees have the same outputs."""
         names = [*(f"u{n}" for n in range(self.thunks)), *(f"j{n}" for n in range(0, self.thunks, JOINED)), "all"]
         return all((tree / name).read_bytes() == (plain / name).read_bytes() for name in names)
-
-    def _befall(
-        self, seed: int, kinds: tuple[str, ...], least: float, most: float, over: threading.Event, done: Counter[str]
-    ) -> None:
-        chance = random.Random(seed)
-        while kinds and not over.wait(chance.uniform(least, most)):
-            kind, member = chance.choice(kinds), chance.choice(self.members)
-            done[kind] += 1
-            getattr(member, kind)(chance)
 
     def _row(self, out: bytes, begin: float, end: float) -> dict[str, Any]:
         events = [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
@@ -306,7 +331,7 @@ def chaos_of(sqs_command: str, thunks: int) -> Iterator[Chaos]:
             members.append(Member(top, number, endpoint, bucket, stack.enter_context(metadata())))
             stack.callback(members[-1].end)
         chaos = Chaos(top, endpoint, bucket, members, thunks)
-        chaos.round(0, (), 1, 1)
+        chaos.round(0, (), (1, 1))
         yield chaos
 
 
@@ -325,7 +350,7 @@ def main() -> int:
     with chaos_of(options.sqs, options.thunks) as chaos:
         kinds = tuple(filter(None, options.kinds.split(",")))
         for seed in range(options.seed, options.seed + options.rounds):
-            rows.append(chaos.round(seed, kinds, least, most))
+            rows.append(chaos.round(seed, kinds, (least, most)))
             print(json.dumps(rows[-1]), flush=True)
             if options.json:
                 options.json.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")

@@ -53,7 +53,7 @@ def main() -> int:
             row: dict[str, Any] = {}
             member = chaos.members[number % WORKERS]
             begun = member.log.read_text().count("begin")
-            build = threading.Thread(target=lambda n=number, r=row: r.update(chaos.round(100 + n, (), 1, 1)))
+            build = threading.Thread(target=lambda n=number, r=row: r.update(chaos.round(100 + n, (), (1, 1))))
             build.start()
             while member.log.read_text().count("begin") < begun + 4:
                 time.sleep(0.1)

@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from benchmarks.fleet.chaos import BETWEEN, befall
+from tests.servers.functions_for_tests import until
+
 _TOP = Path(__file__).resolve().parents[2]
 _MOTO = "python -m moto.server -H 127.0.0.1 -p {port}"
+
+
+class Idle:
+    """A member that anything may befall."""
+
+    killed = 0
+
+    def kill(self, chance: random.Random) -> None:
+        self.killed += 1
+
+
+def test_a_build_that_gets_no_further_meets_nothing_more(tmp_path: Path) -> None:
+    """However long it takes. So the machine's speed does not count for how many events a build meets."""
+    told, over, idle = tmp_path / "told", threading.Event(), Idle()
+    told.write_text("")
+    with ThreadPoolExecutor() as pool, told.open("a") as more:
+        events = pool.submit(befall, [idle], 1, ["kill"], (0.0, 0.0), told, over)
+        for done in range(2 * BETWEEN):
+            until(lambda: idle.killed == 1 + done // BETWEEN)  # noqa: B023
+            time.sleep(0.1)
+            assert idle.killed == 1 + done // BETWEEN
+            more.write('{"event":"thunk-done"}\n')
+            more.flush()
+        over.set()
+    assert events.result()["kill"] == idle.killed
 
 
 @pytest.mark.timeout(900)
