@@ -21,6 +21,7 @@ from gg.engines.remote.hosts import Host
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import read_blob
 from gg.wire import frames
+from gg.wire.frames import FrameKind, Refusal
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -273,8 +274,9 @@ def test_who_has_another_key_gets_nothing(remote: RemoteSubject, tmp_path_factor
     worker = remote.worker(1)
     other = load_identity(str(tmp_path_factory.mktemp("other")))
     token = worker.host._replace(key=worker.identity.key._replace(token=other.key.token))
-    with pytest.raises(SetupError, match="does not let us in: the key is wrong"):
+    with pytest.raises(SetupError, match="does not let us in: the key is wrong") as refused:
         asyncio.run(knock(token, "me"))
+    assert "paste the line" in refused.value.hint
     pinned = worker.host._replace(key=worker.identity.key._replace(fingerprint=other.key.fingerprint))
     with pytest.raises(SetupError, match="another certificate"):
         asyncio.run(knock(pinned, "me"))
@@ -299,3 +301,28 @@ def test_who_speaks_another_version_is_told(remote: RemoteSubject, monkeypatch: 
     with pytest.raises(SetupError, match="it is of gg 0, and you are of another one") as refused:
         asyncio.run(knock(worker.host, "me"))
     assert "install the same version of gg" in refused.value.hint
+
+
+@pytest.mark.parametrize(("number", "hint"), [(Refusal.LEAVING, "start it again"), (99, "the same version of gg")])
+def test_who_is_refused_is_told_what_to_do(
+    remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    """By the refusal's number, whatever its text says; one that nobody here knows is of another version."""
+    import asyncio
+
+    from gg.engines.remote.worker_link import knock
+    from gg.errors import SetupError
+
+    worker, encode = remote.worker(1), frames.encode_frames
+
+    def refusing(kind: FrameKind, sent: int, data: bytes) -> list[bytes]:
+        return (
+            encode(FrameKind.REFUSED, number, b"the key is wrong")
+            if kind is FrameKind.WELCOME
+            else encode(kind, sent, data)
+        )
+
+    monkeypatch.setattr(frames, "encode_frames", refusing)
+    with pytest.raises(SetupError, match="the key is wrong") as refused:
+        asyncio.run(knock(worker.host, "me"))
+    assert hint in refused.value.hint

@@ -16,7 +16,7 @@ from gg.host.trees import hash_file
 from gg.store.base import Store
 from gg.wire import frames
 from gg.wire.compressed import pack_part, unpack_part
-from gg.wire.frames import Frame, FrameKind, Hello, Welcome
+from gg.wire.frames import Frame, FrameKind, Hello, Refusal, Welcome
 from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.pin import fingerprint_of
 
@@ -24,6 +24,10 @@ CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
 _SAME_VERSION = "install the same version of gg on both sides, and start the worker again"
+_HINTS: dict[int, str] = {
+    Refusal.WRONG_KEY: "paste the line again that gg worker --listen has printed there",
+    Refusal.LEAVING: "start it again when it has gone",
+}
 _SMALL = 16 << 10  # bytes that are compressed sooner than handed to another thread
 _TAKEN = frozenset(
     {
@@ -242,11 +246,8 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
             frame = await _read(reader, _GREETED)
             if frame.kind is FrameKind.REFUSED:
                 why = frame.data[:200].decode("utf-8", "replace")
-                other = why.startswith("it is of gg ")
-                raise SetupError(
-                    f"the worker on {host} does not let us in: {why}",
-                    hint=_SAME_VERSION if other else "paste the line again that gg worker --listen has printed there",
-                )
+                hint = _HINTS.get(frame.number, _SAME_VERSION)
+                raise SetupError(f"the worker on {host} does not let us in: {why}", hint=hint)
             return frames.decode_welcome(frame.data), reader, writer
         except FormatError as error:
             await hang_up(writer)
