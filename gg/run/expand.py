@@ -136,6 +136,10 @@ class Groups:
         own = {e.path for e in thunk.entries if isinstance(e, (File, OutputOf)) and e.path not in there}
         return tuple(sorted([*shared, *sorted(own)]))  # two runs in order: merged in one pass
 
+    def declares(self, ids: tuple[GroupId, ...], path: SandboxPath) -> bool:
+        """Whether these groups declare a file at `path`."""
+        return path in self._shared(ids)[1]
+
     def _shared(self, ids: tuple[GroupId, ...]) -> tuple[tuple[SandboxPath, ...], frozenset[SandboxPath]]:
         """The sorted paths of all files in these groups. Kept for a while, because they are asked for again and again."""
         known = self._paths.get(ids)

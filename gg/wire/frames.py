@@ -8,7 +8,7 @@ the worker's for what it asks for. A message that is longer than a frame may be 
                   CANCEL   number of an attempt
                   OBJECT   number of a question; `encode_object` of each object, or that it cannot be had
                   BYE      nothing more will come: end what runs, then close the connection
-    worker        WELCOME  what `encode_welcome` makes; or REFUSED, a `Refusal` as its number, and a
+    worker        WELCOME  what `encode_welcome` makes; or REFUSED, a `RefusalReason` as its number, and a
                            text for people; then the connection is closed
                   STARTED  number of an attempt: it runs now
                   NEED     number of a question; objects that are not here: a byte of kind and 32 of digest each
@@ -52,7 +52,7 @@ _OBJECT = struct.Struct("!IB")
 _LAST, _ABSENT = 1, 2
 
 
-class Refusal(IntEnum):
+class RefusalReason(IntEnum):
     """Why a worker lets a coordinator not in. Other numbers mean another version of gg."""
 
     WRONG_KEY = 1

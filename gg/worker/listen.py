@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from gg.errors import FormatError
 from gg.wire import frames
 from gg.wire.compressed import pack_part, unpack_part
-from gg.wire.frames import Frame, FrameKind, OtherVersion, Refusal, Welcome
+from gg.wire.frames import Frame, FrameKind, OtherVersion, RefusalReason, Welcome
 from gg.wire.request import decode_request
 from gg.worker.lent_objects import LentObjects
 from gg.worker.slots import SlotRequest, Slots
@@ -29,9 +29,9 @@ _STRANGERS = 64  # connections that have not shown a token yet
 _ANSWER_S = 120.0  # how long a coordinator may take to send an object on
 _PARTS = 64  # parts of objects that have come and are not on disk yet
 _WHY = {
-    Refusal.WRONG_KEY: "the key is wrong",
-    Refusal.LEAVING: "the worker is leaving",
-    Refusal.OTHER_VERSION: "it is of gg {}, and you are of another one",
+    RefusalReason.WRONG_KEY: "the key is wrong",
+    RefusalReason.LEAVING: "the worker is leaving",
+    RefusalReason.OTHER_VERSION: "it is of gg {}, and you are of another one",
 }
 _TAKEN = frozenset({FrameKind.RUN, FrameKind.CANCEL, FrameKind.OBJECT, FrameKind.BYE, FrameKind.BEAT})
 _MOST_WAITING = 100_000  # requests of one coordinator
@@ -97,7 +97,7 @@ class Listener:
                     hello = frames.decode_hello(greeting)
                     refused = self._refusal(hello.token)
                 except OtherVersion:
-                    refused = Refusal.OTHER_VERSION
+                    refused = RefusalReason.OTHER_VERSION
                 if refused:
                     why = _WHY[refused].format(self._welcome.version)
                     writer.write(frames.encode_frames(FrameKind.REFUSED, refused, why.encode())[0])
@@ -110,10 +110,10 @@ class Listener:
         finally:
             self._strangers -= 1
 
-    def _refusal(self, token: bytes) -> Refusal | None:
+    def _refusal(self, token: bytes) -> RefusalReason | None:
         if not hmac.compare_digest(token, self._token):
-            return Refusal.WRONG_KEY
-        return Refusal.LEAVING if self._leaving else None
+            return RefusalReason.WRONG_KEY
+        return RefusalReason.LEAVING if self._leaving else None
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         connection = _Connection(self._slots, self._lent, reader, writer)

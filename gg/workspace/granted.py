@@ -59,6 +59,10 @@ class Granted:
             or self._is_the_tools(real, tool)
         )
 
+    def is_outside(self, path: bytes) -> bool:
+        """Whether `path` is not in the workspace."""
+        return not os.path.realpath(path).startswith(self._root + b"/")
+
     def first_kept(self, paths: Iterable[bytes], tool: bytes = b"") -> bytes:
         """The first of `paths` that must stay on this machine; empty if none must. Answers are kept for this object's lifetime."""
         known = self._known

@@ -21,7 +21,7 @@ from gg.engines.remote.hosts import Host
 from gg.schedule.events import EngineCaps, Fault
 from gg.store.base import read_blob
 from gg.wire import frames
-from gg.wire.frames import FrameKind, Refusal
+from gg.wire.frames import FrameKind, RefusalReason
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
@@ -303,7 +303,9 @@ def test_who_speaks_another_version_is_told(remote: RemoteSubject, monkeypatch: 
     assert "install the same version of gg" in refused.value.hint
 
 
-@pytest.mark.parametrize(("number", "hint"), [(Refusal.LEAVING, "start it again"), (99, "the same version of gg")])
+@pytest.mark.parametrize(
+    ("number", "hint"), [(RefusalReason.LEAVING, "start it again"), (99, "the same version of gg")]
+)
 def test_who_is_refused_is_told_what_to_do(
     remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
 ) -> None:

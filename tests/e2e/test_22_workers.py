@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -48,6 +49,46 @@ def test_two_commands_from_zero(project: Project) -> None:
         assert b"careful" in plain.stderr
         assert again.stderr.replace(b"\r", b"") in plain.stderr or plain.stderr in again.stderr
         project.assert_tree(expected)
+
+
+MANY_TOOLS = """
+all: c cxx lto shared gold clang partial stripped
+c: main.o util.o asm.o ; gcc -g -o $@ $^ -lm
+cxx: main.cc ; g++ -O2 -o $@ $<
+lto: main.c util.c ; gcc -O2 -flto -o $@ main.c util.c
+shared: libutil.so main.o asm.o ; gcc -o $@ main.o asm.o -L. -lutil -Wl,-rpath,.
+libutil.so: util.c ; gcc -fPIC -shared -o $@ $<
+gold: main.o util.o asm.o ; gcc -fuse-ld=gold -o $@ $^
+clang: main.cc ; clang++ -o $@ $<
+partial: libutil.a main.o asm.o ; ld -r -o $@.o main.o asm.o && gcc -o $@ $@.o libutil.a
+libutil.a: util.o ; ar rcs $@ $<
+stripped: c ; strip -o $@ c
+asm.o: asm.S ; gcc -c -o $@ $<
+"""
+
+
+def test_nothing_runs_twice_for_what_it_reads(project: Project) -> None:
+    """Elsewhere than here an undeclared file costs another attempt. So all that compilers and linkers look for is declared, but for
+    what clang looks for on some machines (CUDA); that is known the second time.
+    """
+    project.write("main.c", "int util(void);\nint main(void) { return util(); }\n")
+    project.write("main.cc", "#include <iostream>\nint main() { std::cout << 1; }\n")
+    project.write("util.c", '#include <stdio.h>\nint util(void) { return puts("") < 0; }\n')
+    project.write("asm.S", "#define N 1\n.globl n\nn: .long N\n.section .note.GNU-stack\n")
+    project.write("Makefile", MANY_TOOLS)
+    expected, _ = project.plain("make")
+    with workers(project, 1) as (worker,):
+        project.infer("make")
+        first = project.forced("--engine", worker.line, "--fallback", "never")
+        project.assert_tree(expected)
+        for name in ("main.c", "main.cc", "util.c", "asm.S"):
+            project.write(name, project.path(name).read_text() + "\n#define EDITED\n")
+        project.infer("make", "-B")
+        second = project.forced("--engine", f"remote={worker.address}", "--fallback", "never")
+    for forced, allowed, least in ((first, {"clang"}, 14), (second, set[str](), 8)):
+        started = Counter(str(e["label"]) for e in forced.events if e["event"] == "thunk-started")
+        assert {label for label, times in started.items() if times > 1} <= allowed
+        assert len(started) == len(forced.ran) >= least
 
 
 def test_a_compile_error_is_the_users(project: Project) -> None:

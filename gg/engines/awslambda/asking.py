@@ -44,6 +44,7 @@ from gg.wire.request import (
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
+    from gg.engines.awslambda.habits import Habits
     from gg.engines.awslambda.home import Home
     from gg.engines.awslambda.plugins import Plugins
     from gg.store.base import Key
@@ -157,6 +158,7 @@ class Asking:
         inputs: InputStager,
         plugins: Plugins,
         home: Home,
+        habits: Habits,
         place: Callable[[], BucketLocation] | None,
         coordinator: bytes = b"",
     ) -> None:
@@ -166,6 +168,7 @@ class Asking:
         self._inputs = inputs
         self._plugins = plugins
         self._home = home
+        self._habits = habits
         self._find_place = place
         self._place = BucketLocation()
         self._waiting: set[ThunkId] = set()  # thunks whose inputs are on their way
@@ -176,6 +179,7 @@ class Asking:
         if refused:
             return refused
         submission, empty = self._slim(handed)
+        submission = self._habits.shown(submission)
         # A straggler's duplicate: it would wait for the same inputs as the other attempt.
         if submission.id in self._waiting:
             return Failure(Fault.CANCELLED, "another attempt of it has not been sent yet")

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from gg.host.filedb import FileDB
 
 
+_MOST_BELOW = 64
+
+
 class FoundPaths(NamedTuple):
     """What stands at the paths. `files` can be declared; `needs` are placeholders; `directories` are new to the worker;
     `kept` are files that gg gives to no other machine.
@@ -47,7 +50,7 @@ class Home:
         """`real_path` maps a path inside a thunk to the real path on this machine."""
         self._granted = granted
         self._files = files
-        self._real_path = real_path
+        self.real_path = real_path
         self._listed: dict[bytes, tuple[tuple[int, int, int], frozenset[bytes]]] = {}
         self._directories: dict[SandboxPath, None] = {}
 
@@ -65,11 +68,13 @@ class Home:
         directories: list[SandboxPath] = []
         kept: list[SandboxPath] = []
         for path in self.there(paths, known):
-            here = self._real_path(path)
+            here = self.real_path(path)
             if os.path.isdir(here):
                 self._directories[path] = None
                 if path not in told:
                     directories.append(path)
+                    if self._granted.is_outside(here):
+                        self._directories.update(dict.fromkeys(_below(path, here)))
             elif os.path.isfile(here):
                 placeholder = read_placeholder(here)
                 if not self._granted.may_read(here, tool):
@@ -82,7 +87,7 @@ class Home:
 
     def there(self, paths: Iterable[SandboxPath], known: Set[bytes]) -> list[SandboxPath]:
         """The paths that exist here and are not `known`. A compile looks for hundreds that do not exist."""
-        return [path for path in paths if path not in known and self._there(self._real_path(path))]
+        return [path for path in paths if path not in known and self._there(self.real_path(path))]
 
     def _file(self, path: SandboxPath, here: bytes) -> File | None:
         try:
@@ -109,3 +114,22 @@ class Home:
                 return os.path.lexists(path)
             known = self._listed[directory] = (stamp, names)
         return name in known[1]
+
+
+def _below(path: SandboxPath, here: bytes) -> list[SandboxPath]:
+    """Directories in `path`, and in these: whoever has found a directory of the system asks next for one in it."""
+    found: list[SandboxPath] = []
+    places = [(path, here)]
+    for _ in range(2):
+        inner: list[tuple[SandboxPath, bytes]] = []
+        for top, directory in places:
+            try:
+                with os.scandir(directory) as entries:
+                    inner += [(SandboxPath(top + b"/" + e.name), e.path) for e in entries if e.is_dir()]
+            except OSError:
+                pass
+            if len(found) + len(inner) > _MOST_BELOW:
+                return found
+        found += [name for name, _ in inner]
+        places = inner
+    return found

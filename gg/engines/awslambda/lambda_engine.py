@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from gg.aws.loop import LoopThread
 from gg.engines.awslambda.asking import Asking
 from gg.engines.awslambda.byte_semaphore import ByteSemaphore
+from gg.engines.awslambda.habits import Habits
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.inputs import InputStager, Shipping
 from gg.engines.awslambda.parts import Invocation, InvocationReply, Part, PartResult, WorkerResult, own_size, portions
@@ -102,7 +103,8 @@ class LambdaEngine:
         self._inputs = InputStager(store, groups, remote, region.carries)
         self._plugins = Plugins(store, groups)
         place = (lambda: remote.place) if remote is not None else None
-        self._asking = Asking(region, self._inputs, self._plugins, home, place, coordinator)
+        self._habits = Habits(store, groups, home, granted, later)
+        self._asking = Asking(region, self._inputs, self._plugins, home, self._habits, place, coordinator)
         self._replies = self._judging(groups, home, renaming, granted, later)
         self._loop = LoopThread(region.name)
         self._new: deque[_Handed | Sequence[Thunk]] = deque()
@@ -128,6 +130,7 @@ class LambdaEngine:
             renaming=renaming,
             granted=granted,
             later=later,
+            habits=self._habits,
             forget=self._inputs.forget,
         )
 
@@ -155,6 +158,7 @@ class LambdaEngine:
         """Drop all connections. What runs in functions ends there by itself, and nobody hears of it."""
         self._closed = True
         self._loop.run(self._end())
+        self._habits.keep()
         self._inputs.close()
         self._loop.close()
 

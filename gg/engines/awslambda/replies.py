@@ -25,6 +25,7 @@ from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
+    from gg.engines.awslambda.habits import Habits
     from gg.workspace.later import Later
 
 
@@ -49,6 +50,7 @@ class Replies:
         renaming: Renaming | None,
         granted: Granted,
         later: Later | None = None,
+        habits: Habits,
         forget: Callable[[], None],
     ) -> None:
         self._name = name
@@ -61,6 +63,7 @@ class Replies:
         self._real_path: Callable[[bytes], bytes] = renaming.real_path if renaming else bytes
         self._granted = granted
         self._later = later
+        self._habits = habits
         self._forget = forget
 
     def judge(self, came: InvocationReply) -> list[PartResult]:
@@ -127,6 +130,7 @@ class Replies:
             )
         if not any(found):
             return None
+        self._habits.learn(submission.thunk, [*(file.path for file in found.files), *found.directories])
         if self._renaming:  # a user would not find them by the path in the thunk
             self._store.put_files({f.blob: self._renaming.real_path(f.path) for f in found.files})
         extra = (*submission.extra, *found.files)
@@ -162,7 +166,7 @@ class Replies:
         made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
         here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}
         encoded = answer.reduction
-        if part.submission is not part.handed:
+        if part.submission.thunk is not part.handed.thunk:
             encoded = b""  # its reads are counted over fewer inputs than the thunk declares
         elif reduction.engine != self._name:
             encoded = ran_on(encoded, self._name)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from gg.cost.meter import Meter
 from gg.engines.awslambda.deployed_functions import DeployedFunction
-from gg.engines.awslambda.inputs import MOST
+from gg.engines.awslambda.inputs import SMALL
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
@@ -41,7 +41,7 @@ _NOT_NOW_S = 0.2
 class Machine:
     """One machine. It may ask for what `lending` grants. Its big outputs go into `store`, by way of files in `tmp`."""
 
-    carries = MOST
+    carries = SMALL  # a worker asks for what it lacks, and has much of what a link reads
 
     def __init__(self, name: str, host: Host, welcome: Welcome, meter: Meter, lending: Lending, store: Store, tmp: str):
         self.name = name

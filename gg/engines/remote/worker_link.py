@@ -16,7 +16,7 @@ from gg.host.trees import hash_file
 from gg.store.base import Store
 from gg.wire import frames
 from gg.wire.compressed import pack_part, unpack_part
-from gg.wire.frames import Frame, FrameKind, Hello, Refusal, Welcome
+from gg.wire.frames import Frame, FrameKind, Hello, RefusalReason, Welcome
 from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.pin import fingerprint_of
 
@@ -25,8 +25,8 @@ _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
 _SAME_VERSION = "install the same version of gg on both sides, and start the worker again"
 _HINTS: dict[int, str] = {
-    Refusal.WRONG_KEY: "paste the line again that gg worker --listen has printed there",
-    Refusal.LEAVING: "start it again when it has gone",
+    RefusalReason.WRONG_KEY: "paste the line again that gg worker --listen has printed there",
+    RefusalReason.LEAVING: "start it again when it has gone",
 }
 _SMALL = 16 << 10  # bytes that are compressed sooner than handed to another thread
 _TAKEN = frozenset(

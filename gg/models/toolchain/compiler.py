@@ -245,10 +245,22 @@ class CompilerFacts:
         yield from line.specs
         for program in (line.collect, line.linker):
             yield from self._closure(program)
+        if line.collect:
+            yield from self._looked_for(self._identity(flags, cwd))
         if self._view.is_file(line.plugin):
             yield line.plugin
             yield from self._machine.loader.closure(line.plugin, self._env, self._view.interpreter(line.linker))
         yield from self._closure(line.lto_wrapper)
+
+    def _looked_for(self, said: Transcript) -> Iterator[bytes]:
+        """The programs that collect2 looks for in any case, and never starts where objects are ELF's (gcc/collect2.cc, `main`)."""
+        prefix = said.target + b"-" if said.cross else b""
+        for name in (b"nm", b"strip"):
+            for each in (b"g" + name, name):
+                found = self._view.which(each, said.compiler_path) or self._view.which(prefix + each, self._path)
+                if found:
+                    yield found
+                    break
 
     def _closure(self, program: bytes) -> tuple[bytes, ...]:
         return self._machine.program_files(program, self._env) if program else ()

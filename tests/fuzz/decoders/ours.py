@@ -18,6 +18,7 @@ from gg.core.jsontext import json_from
 from gg.core.placeholder import PlaceholderWriter
 from gg.core.thunk import File, Group, Made, Output, OutputOf, Reduction, Symlink, Thunk, Usage, Work
 from gg.deploy import found as deployed
+from gg.engines.awslambda import habits
 from gg.engines.awslambda.function_list_cache import FunctionListCache
 from gg.engines.remote.hosts import parse_host
 from gg.errors import FormatError, GGError, UsageError
@@ -344,6 +345,7 @@ OURS = (
     Target("trusted-keys", _trusted, (str(trust.PublicKey("me", b"k" * 32)).encode() + b"\n# no\n",), (GGError,)),
     Target("report", lambda data: ReportFile(os.fsencode(as_file(data, "report"))).read(), (b"U/a\0M/b\0S/c\0",)),
     Target("blob-names", _foreign_names, (b"ab" * 32, b"g" * 64, b"\xff" * 64), ()),
+    Target("habits", habits._decoded, (packb([1, {b"link\0/bin/cc": [b"/bin/nm", b"/usr/local/cuda"]}]),)),
     Target(
         "durations", lambda data: _aliases(data, "durations"), (packb([2, ["local"], {b"12345678": [5, 7, 0]}]),), ()
     ),
