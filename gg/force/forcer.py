@@ -81,7 +81,8 @@ class Forcer:
         self._bad: GGError | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
-        self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, Stamps(workspace.dot))
+        root, stamps = os.fsencode(workspace.root), Stamps(workspace.dot)
+        self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, stamps, root)
         self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # their results are known, but the bytes cannot be had
         self._missed = False  # for a caller that does not drop the status
@@ -193,6 +194,7 @@ class Forcer:
             engine.close()
         self._placer.close()
         self._rules.tell_ninja()
+        self._undone.tell_ninja()
         self._ledger.close()
         if self._files is not None:
             self._files.flush()

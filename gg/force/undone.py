@@ -32,7 +32,7 @@ _BATCH = 256
 
 
 class Undone:
-    """Removes placeholders. `real_path` maps a path inside a thunk to the real path on this machine."""
+    """Removes placeholders. `real_path` maps a path inside a thunk to the real path on this machine; `root`: the workspace."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Undone:
         real_path: Callable[[bytes], bytes],
         older: Older,
         stamps: Stamps,
+        root: bytes,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -49,6 +50,8 @@ class Undone:
         self._real_path = real_path
         self._older = older
         self._stamps = stamps
+        self._root = root
+        self._unmade: set[bytes] = set()  # of which ninja's logs are to be told
 
     def take(
         self, broken: Sequence[Broken], elsewhere: Mapping[ThunkId, Sequence[tuple[bytes, Placeholder]]]
@@ -62,17 +65,31 @@ class Undone:
         if failed:
             self._ledger.failed(failed)
         every = [*broken, *self._users({each.name for each in broken})]
-        self._placer.put([item for each in every for item in self._items(each, elsewhere.get(each.name, ()))])
-        self._ledger.unmade(
-            self._real_path(output.path)
-            for each in every
-            if not self._ledger.is_excused(each.name)
-            for output in each.thunk.outputs
-        )
+        items = [(each.name, item) for each in every for item in self._items(each, elsewhere.get(each.name, ()))]
+        self._placer.put([item for _, item in items])
+        counts = [each.thunk for each in every if not self._ledger.is_excused(each.name)]
+        unmade = {self._real_path(output.path) for thunk in counts for output in thunk.outputs}
+        self._ledger.unmade(unmade)
+        self._unmade |= unmade | {item.path for name, item in items if not self._ledger.is_excused(name)}
         names = [each.name for each in every]
         self._remove_rules(names)
         self._stamps.remove((name for name in names if not self._ledger.is_excused(name)), self._ledger.since)
         return names
+
+    def tell_ninja(self) -> None:
+        """Take what was not made out of ninja's logs, once ninja has ended."""
+        if not self._unmade:
+            return
+        from gg.formats import ninja_build_log, ninja_log
+
+        logs: dict[bytes, list[bytes]] = {}
+        for path in self._unmade:
+            directory = ninja_log.directory_of(path, self._root, ninja_build_log.NAME)
+            if directory is not None:
+                logs.setdefault(directory, []).append(path)
+        for directory, paths in logs.items():
+            ninja_build_log.forget(directory, paths)
+        self._unmade.clear()
 
     def _users(self, bad: set[ThunkId]) -> Iterator[Broken]:
         """Those recorded calls that the ledger owes and that need a broken thunk, in their order."""

@@ -86,11 +86,11 @@ class Log:
         return self._ids[path]
 
 
-def directory_of(output: bytes, top: bytes) -> bytes | None:
+def directory_of(output: bytes, top: bytes, database: bytes = NAME) -> bytes | None:
     """The directory at or below `top` whose database would know `output`: the nearest above it that has one."""
     directory = os.path.dirname(output)
     while directory.startswith(top.rstrip(b"/")):
-        if os.path.exists(os.path.join(directory, NAME)):
+        if os.path.exists(os.path.join(directory, database)):
             return directory
         directory = os.path.dirname(directory)
     return None
@@ -109,7 +109,7 @@ def update(directory: bytes, rules: Mapping[bytes, bytes]) -> None:
             inputs = tuple(dict.fromkeys(os.path.normpath(name) for name in prerequisites(rule)))
             for name in (os.path.relpath(output, directory), output):
                 log.replace(name, inputs)
-        if log.added and not _open_elsewhere(path):
+        if log.added and not open_elsewhere(path):
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
             try:
                 os.write(fd, log.added)
@@ -117,7 +117,7 @@ def update(directory: bytes, rules: Mapping[bytes, bytes]) -> None:
                 os.close(fd)
 
 
-def _open_elsewhere(path: bytes) -> bool:
+def open_elsewhere(path: bytes) -> bool:
     """Whether a process has the file open, as far as this user can see."""
     wanted = os.stat(path)
     for pid in os.listdir(b"/proc"):

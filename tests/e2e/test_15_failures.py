@@ -400,6 +400,40 @@ def test_ninja_is_told_as_well(project: Project) -> None:
     assert not project.path("a.o").exists()
 
 
+@pytest.mark.parametrize("rule", ["gcc", "ccache gcc"])  # ccache leaves the older object
+@pytest.mark.parametrize("touched", ["p", "a.o", "a.c", "main.o"])
+def test_ninja_after_a_touch(touched: str, rule: str, project: Project) -> None:
+    """What ninja finds to do after a failure does not depend on its having believed that all went well."""
+    project.env["CCACHE_DISABLE"] = "1"
+    project.write("a.c", "int a;\n")
+    project.write("main.c", "int main(void) { return 0; }\n")
+    project.write(
+        "build.ninja",
+        f"rule cc\n  command = {rule} -c $in -o $out\n  restat = 1\nrule ld\n  command = gcc $in -o $out\nrule cp\n  command = cp"
+        " $in $out\nbuild a.o: cc a.c\nbuild main.o: cc main.c\nbuild p: ld main.o a.o\nbuild q: cp p\n",
+    )
+    project.infer("ninja")
+    project.force()
+    for wrong in ("int a = b;\n", "int lost(void); int a(void) { return lost(); }\n"):
+        project.write("a.c", "int a;\n")
+        project.run("ninja")
+        found = []
+        project.write("a.c", wrong)
+        project.run("cp", "-a", project.root, project.root.with_name("plain"))
+        for recorded in (True, False):
+            where = project.root if recorded else project.root.with_name("plain")
+            if recorded:
+                project.infer("ninja", "-k0")
+                project.force("--keep-going", status=1)
+            else:
+                project.run("ninja", "-k0", cwd=where, status=1)
+            project.run("touch", touched, cwd=where)
+            said = project.run("ninja", "-n", cwd=where).text
+            found.append(sorted(line.partition(" ")[2] for line in said.splitlines()))
+        assert found[0] == found[1]
+        shutil.rmtree(project.root.with_name("plain"))
+
+
 def test_calls_that_nobody_wants_to_be_told_of(project: Project) -> None:
     """`gg clean --keep-records` forgets them; `gg gc` does not drop what they need."""
     project.write("a.c", "int a(void) { int unused; return 0; }\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gg.formats import ninja_build_log
 from gg.formats import ninja_log as ninja
 
 BUILD = """\
@@ -84,3 +85,39 @@ def test_a_link_is_not_followed(built: Path) -> None:
 def test_no_database(tmp_path: Path) -> None:
     assert ninja.directory_of(bytes(tmp_path) + b"/x/a.o", bytes(tmp_path)) is None
     ninja.update(bytes(tmp_path), {bytes(tmp_path) + b"/a.o": b"x: a.c\n"})
+
+
+COPY = """\
+rule cp
+  command = cp $in $out
+build sub/b: cp a
+build {top}/c: cp sub/b
+"""
+
+
+@pytest.mark.parametrize("at", ["", "builddir = logs\n"])
+def test_what_was_not_made_is_run_again(at: str, tmp_path: Path) -> None:
+    """Whatever stands there, and only that."""
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "build.ninja").write_text(at + COPY.format(top=tmp_path))
+    subprocess.run(["ninja", "-C", tmp_path], check=True, capture_output=True)
+    directory = bytes(tmp_path / "logs" if at else tmp_path)
+    assert ninja.directory_of(directory + b"/x", bytes(tmp_path), ninja_build_log.NAME) == directory
+    log = Path(str(directory, "ascii")) / ".ninja_log"
+    with open(log, "ab"):  # as ninja has it
+        ninja_build_log.forget(directory, {bytes(tmp_path) + b"/sub/b"})
+    assert "no work to do" in subprocess.run(["ninja", "-C", tmp_path], capture_output=True, text=True).stdout
+    ninja_build_log.forget(directory, {bytes(tmp_path) + b"/sub/b", bytes(tmp_path) + b"/other"})
+    assert "sub/b" not in log.read_text()
+    assert "/c" in log.read_text()
+    again = subprocess.run(["ninja", "-C", tmp_path, "-n"], check=True, capture_output=True, text=True)
+    assert "cp a sub/b" in again.stdout
+    assert "warning" not in again.stdout + again.stderr
+
+
+def test_the_line_before_counts_again() -> None:
+    head, first, second = b"# ninja log v5\n", b"0\t1\t7\tx.o\tff\n", b"0\t1\t9\tx.o\tff\n"
+    assert ninja_build_log.without_last(head + first + second, [b"/t/x.o"], b"/t") == head + first
+    assert ninja_build_log.without_last(head + first, [b"/t/sub/x.o"], b"/t") == head + first
+    with pytest.raises(ValueError, match="version"):
+        ninja_build_log.without_last(b"# ninja log v4\n", [], b"/t")
