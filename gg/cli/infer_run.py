@@ -225,7 +225,7 @@ def _serve(
         finally:
             reading.close()
             session.close()
-    failed = ledger.standing()
+    failed = [thunk for thunk in ledger.standing() if ledger.is_recorded_now(thunk)]
     if failed:
         from gg.workspace.stamps import Stamps
 

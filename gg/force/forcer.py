@@ -22,7 +22,6 @@ from gg.observe import build_events as seen
 from gg.store.base import Key, Kind
 from gg.workspace.ledger import Ledger
 from gg.workspace.older import Older
-from gg.workspace.stamps import Stamps
 from gg.workspace.targets import Targets
 from gg.workspace.workspace import Workspace, read_placeholder
 
@@ -81,8 +80,7 @@ class Forcer:
         self._bad: GGError | None = None
         self._stopped = False
         self._placer = Placer(workspace.tmp, workspace.root)
-        root, stamps = os.fsencode(workspace.root), Stamps(workspace.dot)
-        self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, stamps, root)
+        self._undone = Undone(self._ledger, store, self._placer, self._real_path, self._older, workspace)
         self._under_way: list[ResultFiles] = []
         self._lacking: list[ThunkId] = []  # their results are known, but the bytes cannot be had
         self._missed = False  # for a caller that does not drop the status
@@ -107,9 +105,20 @@ class Forcer:
             self._elsewhere.setdefault(known.thunk, []).append((path, known))
         self._bad = None
         try:
-            return self._force()
+            ended = self._force()
+            while self._undone.standing and not (self._stopped or ended.interrupted):
+                ended = ended.followed_by(self._force_standing())
+            return ended
         finally:
             self._words.end()
+
+    def _force_standing(self) -> Ended:
+        """Force the placeholders of earlier calls that are there again since later ones have failed."""
+        standing, self._undone.standing = self._undone.standing, {}
+        self._elsewhere = {}
+        for path, known in standing.items():
+            self._elsewhere.setdefault(known.thunk, []).append((path, known))
+        return self._force()
 
     def serve(
         self, roots: Sequence[ThunkId], elsewhere: dict[ThunkId, list[tuple[bytes, Placeholder]]], hearing: Hearing

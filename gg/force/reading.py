@@ -192,7 +192,26 @@ class Reading:
         """These thunks will not be done. Each comes with the one that failed."""
         for name, cause in names:
             for one in self._demand.take(name):
-                self._answer(one, status=self._failures.get(cause.hex(), 75))
+                if not self._reads_the_earlier(one, name):
+                    self._answer(one, status=self._failures.get(cause.hex(), 75))
+
+    def _reads_the_earlier(self, one: _Reader, name: ThunkId) -> bool:
+        """Whether earlier calls' placeholders are in the places of this thunk's, which failed. If so, the reader waits for them."""
+        from gg.workspace.workspace import read_placeholder
+
+        before = {path: read_placeholder(path) for path, known in one.placeholders.items() if known.thunk == name}
+        earlier = {path: found for path, found in before.items() if found is not None and found.thunk != name}
+        if not earlier:
+            return False
+        with self._lock:
+            one.left.discard(name)
+            one.placeholders = {**one.placeholders, **earlier}
+            for path, known in earlier.items():
+                self._elsewhere.setdefault(known.thunk, []).append((path, known))
+                one.left.add(known.thunk)
+        for root in {known.thunk for known in earlier.values()}:
+            self._ask(root, one)
+        return True
 
     def unplaced(self, names: Sequence[ThunkId], error: GGError) -> None:
         """The files of these thunks could not be put in their places."""

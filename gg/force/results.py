@@ -153,6 +153,10 @@ class Ended(NamedTuple):
     interrupted: bool
     dropped: bool = False  # whoever made the calls that failed ignores their status
 
+    def followed_by(self, later: Ended) -> Ended:
+        """Both forces, of which this one had failures: its outcome counts."""
+        return self._replace(known=self.known + later.known, interrupted=later.interrupted)
+
     @property
     def status(self) -> int:
         """The exit status."""

@@ -308,7 +308,7 @@ class Capture:
             entries[link.path] = link
         if real in entries:
             return
-        placeholder = self._world.placeholder(real)
+        placeholder = self._world.input_placeholder(real)
         if placeholder is not None:
             entries[real] = OutputOf(real, placeholder.thunk, placeholder.index)
             return

@@ -130,6 +130,8 @@ class Leaver:
             how = _by_access_list(how, call, captured)
         if output.path not in captured.edited:
             how = how._replace(of=Placeholder(captured.id, index))
+        if how.of is not None and not self._world.is_own(output.path, how.of.thunk):
+            return self._write(output.path, data, how)
         return self._rewrite(output.path, data, expected) or self._write(output.path, data, how)
 
     def _rewrite(self, path: bytes, data: bytes, mode: int) -> os.stat_result | None:

@@ -21,6 +21,7 @@ from gg.record.tools import Tools
 from gg.workspace.workspace import read_placeholder
 
 if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
     from gg.core.renaming import Renaming
     from gg.host.filedb import FileDB, FileInfo
     from gg.models.linking.entry import Recorded
@@ -56,6 +57,7 @@ class World(LocalDisk):
         self._stable_kinds: dict[bytes, PathKind] = {}
         self._answers: dict[object, Completed] = {}
         self._placed: dict[bytes, tuple[int, int, Placeholder]] = {}
+        self._not_earlier: set[ThunkId] = set()  # of this recording, or no edits
         self._fresh: dict[bytes, tuple[bytes, FileInfo]] = {}
         self._tools = Tools(self.stable)
         self.canon = Canon(self.stable)
@@ -161,11 +163,12 @@ class World(LocalDisk):
     def wrote_placeholder(self, path: bytes, info: os.stat_result, placeholder: Placeholder) -> None:
         """Remember what the recorder itself has just written."""
         self._placed[path] = (info.st_ino, info.st_mtime_ns, placeholder)
+        self._not_earlier.add(placeholder.thunk)
 
-    def is_own(self, path: bytes) -> bool:
-        """Whether the placeholder that this session wrote to `path` is still there."""
+    def is_own(self, path: bytes, thunk: ThunkId | None = None) -> bool:
+        """Whether the placeholder that this session wrote to `path`, for `thunk` if that is given, is still there."""
         known = self._placed.get(path)
-        if known is None:
+        if known is None or thunk not in (None, known[2].thunk):
             return False
         try:
             info = os.lstat(path)
@@ -187,6 +190,33 @@ class World(LocalDisk):
         if known and known[0] == info.st_ino and known[1] == info.st_mtime_ns:
             return known[2]
         return read_placeholder(path, info.st_size)
+
+    def input_placeholder(self, path: bytes) -> Placeholder | None:
+        """The placeholder at `path`, which a call is going to read. None if it is forced now, or if it is another file.
+
+        An edit of an earlier recording is forced. If it has failed, or what it needs, the file is as it was before: whoever
+        reads it now reads that. In the same recording whoever reads it would not have been called.
+        """
+        placeholder = self.placeholder(path)
+        if placeholder is None or placeholder.thunk in self._not_earlier:
+            return placeholder
+        if not self._is_edit(placeholder):
+            self._not_earlier.add(placeholder.thunk)
+            return placeholder
+        self._force([path])
+        return self.placeholder(path)
+
+    def _is_edit(self, placeholder: Placeholder) -> bool:
+        """Whether its thunk changes a file that was there."""
+        from gg.core.codec import decode_thunk
+        from gg.store.base import Key, Kind, get_one
+
+        data = get_one(self._store, Key(Kind.THUNK, placeholder.thunk))
+        thunk = decode_thunk(data) if data else None
+        if thunk is None or placeholder.index >= len(thunk.outputs):
+            return False
+        path = thunk.outputs[placeholder.index].path
+        return any(entry.path == path for entry in thunk.entries)
 
     def recorded(self, path: bytes) -> Recorded | None:
         """What makes the placeholder at `path`: its members, if it is a thin archive, are inputs of whoever reads it."""

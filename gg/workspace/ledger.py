@@ -52,6 +52,7 @@ class Ledger:
         self._standing: list[ThunkId] = []
         self._excused: dict[ThunkId, bool] = {}
         self._unmade: set[bytes] = set()
+        self._recorded_now: set[ThunkId] = set()
         self._failed: set[ThunkId] = set()
         self._loaded = False
         self._records = False
@@ -92,6 +93,7 @@ class Ledger:
             flags = by << BY | (0 if heard else UNHEARD) | (EXCUSED if excused else 0)
             place, when = own.add(thunk, paths, flags, umask)
             self._last[thunk] = when, umask
+            self._recorded_now.add(thunk)
             self._excuse(thunk, excused)
             self._unmade.difference_update(outputs)
             self._owed.setdefault(thunk, []).append((own, place))
@@ -276,12 +278,17 @@ class Ledger:
             for recording, places in marks.items():
                 recording.mark(places)
 
-    def failed(self, thunks: Sequence[ThunkId]) -> None:
-        """Note that these have failed. The failures that are not excused stand until a recording tells the caller."""
+    def failed(self, thunks: Sequence[ThunkId], *, matters: bool = True) -> None:
+        """Note that these have failed. The failures that are not excused stand until a recording tells the caller.
+
+        `matters`: calls of this recording need one of these, or are among them. If not, they are of an earlier recording, and what
+        they were to make is not read.
+        """
         with self._lock:
             new = [thunk for thunk in thunks if thunk not in self._standing]
             self._failed.update(new)
-            excused = [thunk for thunk in new if self.is_excused(thunk)]
+            stand = matters or not self._records
+            excused = [thunk for thunk in new if self.is_excused(thunk) or not stand]
             if excused:
                 self._append([*excused, ThunkId(_BEGUN), *self._standing])
                 new = [thunk for thunk in new if thunk not in excused]
@@ -298,8 +305,14 @@ class Ledger:
     def _excuse(self, thunk: ThunkId, excused: bool) -> None:
         self._excused[thunk] = excused and self._excused.get(thunk, True)
 
+    def is_recorded_now(self, thunk: ThunkId) -> bool:
+        """Whether a call of the thunk belongs to this recording."""
+        return thunk in self._recorded_now
+
     def unmade(self, paths: Iterable[bytes]) -> None:
-        """Note that these outputs will not be made: their commands have failed, or need an output of a command that has."""
+        """Note that these outputs of calls of this recording will not be made: their commands have failed, or need an output of a
+        command that has.
+        """
         if self._records:
             self._unmade.update(paths)
             if self._unmade:  # for the interposer: only if this exists does it ask about each file that a program makes

@@ -4,7 +4,9 @@ A tool that fails may leave its older output as it is (gcc, when cc1 finds an er
 (gas, ld, clang). A command that never starts, because what it needs has failed, touches nothing. So the older file is kept
 among the records, by a hard link, or as a copy where the records are on another file system:
 
-older/<thunk>-<index>    the file that stood at that output of that thunk
+older/<thunk>-<index>    the file that stood at that output of that thunk; also the placeholder of an earlier call
+
+A placeholder that is put back stands for what the earlier call makes, and is forced like any other.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class Older:
             return
         if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1 or of.index >= _MOST_OUTPUTS:
             return
-        if info.st_size == SIZE and read_placeholder(path):
+        standing = read_placeholder(path) if info.st_size == SIZE else None
+        if standing is not None and standing.thunk == of.thunk:
             return
         kept = self.of(of)
         with suppress(OSError):
