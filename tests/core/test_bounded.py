@@ -20,19 +20,19 @@ from gg.store.base import Key, Kind
 from gg.wire import compressed
 
 MOST_MEMORY = 50 << 20
-MOST_SECONDS = 5.0  # 1 on a machine that does nothing else
+MOST_SECONDS = 5.0  # of processor time, which other processes do not count for; it takes 1
 
 
 @contextmanager
 def within_bounds() -> Iterator[None]:
     """FormatError, within the limits of time and memory."""
     tracemalloc.start()
-    start = time.monotonic()
+    start = time.process_time()
     try:
         with pytest.raises(FormatError):
             yield
         assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY
-        assert time.monotonic() - start < MOST_SECONDS
+        assert time.process_time() - start < MOST_SECONDS
     finally:
         tracemalloc.stop()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from tests.servers.functions_for_tests import until
 
 from .compiled import Native, cc
 from .conftest import FakeRecorder
@@ -176,15 +178,14 @@ def test_where_tracing_is_refused_the_command_runs_all_the_same(
 
 def test_what_goes_on_in_the_background_is_not_waited_for(native: Native, tmp_path: Path) -> None:
     """It lives on unharmed, and the report says that it is not the whole story."""
-    started = time.monotonic()
-    program = "(sleep 4; ls / > listed; echo done > late) > /dev/null 2>&1 & echo begun"
+    program = "(while [ ! -e go ]; do sleep 0.1; done; ls / > listed; echo done > late) > /dev/null 2>&1 & echo begun"
     seen = shell(native, tmp_path, program)
-    assert time.monotonic() - started < 3.5
     assert (seen.status, seen.stdout) == (0, b"begun\n")
     assert any(record.startswith(b"T-something that it has begun") for record in seen.touched)
     late = tmp_path / "w" / "late"
-    while not late.exists() and time.monotonic() - started < 60:
-        time.sleep(0.1)
+    assert not late.exists()
+    (tmp_path / "w" / "go").touch()
+    until(lambda: late.exists() and late.read_text())
     assert late.read_text() == "done\n"
     assert (tmp_path / "w" / "listed").read_bytes(), "its calls are answered as ever"
 
@@ -199,15 +200,18 @@ def test_what_ends_just_after_the_command_is_a_part_of_it(native: Native, tmp_pa
 def test_a_daemon_holds_nothing_of_the_callers(native: Native, tmp_path: Path) -> None:
     """Neither its output nor another descriptor: who reads those to their end is not kept waiting by the tracer."""
     read_end, write_end = os.pipe()
-    (tmp_path / "w").mkdir()
-    command = f"sleep 5 > /dev/null 2>&1 {write_end}>&- & echo out"
+    go = tmp_path / "w" / "go"
+    go.parent.mkdir()
+    command = f"while [ ! -e go ]; do sleep 0.1; done > /dev/null 2>&1 {write_end}>&- & echo out"
     argv: list[str | Path] = [native.trace, tmp_path / "report", "/bin/bash", "bash", "-c", command]
-    started = time.monotonic()
     child = subprocess.Popen(argv, cwd=tmp_path / "w", stdout=subprocess.PIPE, pass_fds=(write_end,))
     os.close(write_end)
-    assert child.communicate()[0] == b"out\n"
-    assert os.read(read_end, 1) == b""
-    assert time.monotonic() - started < 4.5
+    try:
+        assert child.communicate(timeout=60)[0] == b"out\n"
+        assert select.select([read_end], [], [], 60)[0]
+        assert os.read(read_end, 1) == b""
+    finally:
+        go.touch()
     os.close(read_end)
 
 
@@ -234,15 +238,12 @@ def test_no_further_process(native: Native, tmp_path: Path) -> None:
 
 def test_the_end_of_the_tracer_is_the_end_of_the_command(native: Native, tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
-    argv: list[str | Path] = [native.trace, tmp_path / "report", "/bin/sh", "sh", "-c", "sleep 30; echo > late"]
+    argv: list[str | Path] = [native.trace, tmp_path / "report", "/bin/sh", "sh", "-c", "sleep 300; echo > late"]
     child = subprocess.Popen(argv, cwd=tmp_path / "w", process_group=0)
-    time.sleep(0.3)
+    until(lambda: any(command.startswith(b"sleep") for command in _commands(tmp_path / "w")))
     child.terminate()
-    assert child.wait(timeout=10) == -signal.SIGTERM
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _commands(tmp_path / "w"):
-        time.sleep(0.05)
-    assert not _commands(tmp_path / "w")
+    assert child.wait(timeout=60) == -signal.SIGTERM
+    until(lambda: not _commands(tmp_path / "w"))
 
 
 def _commands(directory: Path) -> list[bytes]:
