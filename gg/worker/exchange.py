@@ -22,6 +22,7 @@ from gg.worker.disk_cache import Cache
 _AT_ONCE = 8
 _CONNECT_S = 1.0
 _READ_S = 10.0
+_TOLD_S = 3.0  # for an answer that takes no time: a job waits for it
 _AVOID_S = 60.0  # for a worker that did not answer
 _PART = 1 << 20
 _MOST_OBJECT = 1 << 30
@@ -134,6 +135,9 @@ class Exchange:
 
     def _ask(self, peer: Peer, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
         connection = self._connection(peer)
+        if connection.sock is None:  # the other side has closed it
+            connection.connect()
+        connection.sock.settimeout(_READ_S if body is None else _TOLD_S)
         connection.request(method, path, body, {"Authorization": f"Bearer {peer.token}"})
         return connection.getresponse()
 
@@ -155,8 +159,6 @@ class Exchange:
         if peer.address not in known:
             connection = http.client.HTTPConnection(peer.host, peer.port, timeout=_CONNECT_S)
             connection.connect()
-            assert connection.sock is not None
-            connection.sock.settimeout(_READ_S)
             known[peer.address] = connection
             with self._lock:
                 self._all.add(connection)

@@ -23,6 +23,7 @@ from gg.wire.peers import MUCH, Holding, Peer
 from gg.wire.request import Request
 from gg.worker.exchange import Exchange
 
+_SPARED = MUCH  # bytes, at least
 _LEAST_SHARE = 4  # of what the job reads must be spared
 _MOST_ASKED = 16
 _AT_ONCE = 4
@@ -53,7 +54,7 @@ class JobPlaces:
         except FormatError:
             return {}  # who runs it says so
         lacking = sum(size for blob, size in read.items() if not self._holds(blob))
-        return read if lacking >= MUCH else {}
+        return read if lacking >= _SPARED else {}
 
     async def settle(self, read: Mapping[bytes, int], held: Sequence[Holding], offer: OfferLetter) -> Chosen:
         """Find the place of a job that reads much."""
@@ -79,7 +80,7 @@ def best_of(read: Mapping[bytes, int], here: Sequence[bytes], told: Sequence[Hol
     sizes = {each.peer: sum(read[digest] for digest in each.digests) for each in told}
     best = max(sizes, key=lambda peer: sizes[peer])
     spared = sizes[best] - sum(read[digest] for digest in here)
-    return best if spared >= max(MUCH, sum(read.values()) // _LEAST_SHARE) else None
+    return best if spared >= max(_SPARED, sum(read.values()) // _LEAST_SHARE) else None
 
 
 def _read(request: Request) -> dict[bytes, int]:
