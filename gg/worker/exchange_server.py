@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import IO
+from typing import IO, Any
 
 from gg.core.columns import split_digests
 from gg.core.ids import DIGEST_SIZE
@@ -21,6 +21,7 @@ from gg.wire.peers import HAVE, JOBS, MOST_HELD, parse_peer
 
 _PART = 1 << 20
 _IDLE_S = 60.0
+_MOST_CONNECTIONS = 512
 _KINDS = {int(kind): kind for kind in Kind}
 _MOST_BODY = {HAVE: MOST_HELD * DIGEST_SIZE, JOBS: MOST_OFFER}
 
@@ -67,7 +68,21 @@ class _Server(http.server.ThreadingHTTPServer):
         self.address_family = socket.AddressFamily(family)
         self.served = served
         self._expected = f"Bearer {token}".encode()
+        self._room = threading.Semaphore(_MOST_CONNECTIONS)
         super().__init__(address, _Answering)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread of its own, unless there are too many, of whomever: the bucket has everything too."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def is_known(self, told: str) -> bool:
         """`told`: the header Authorization."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from gg.core.ids import BlobId
 from gg.errors import FormatError, UsageError
 from gg.store.base import Key, Kind, blob_key
 from gg.wire.peers import Holding, Peer, parse_peer
+from gg.worker import exchange_server
 from gg.worker.disk_cache import Cache
 from gg.worker.exchange import Exchange
 from gg.worker.exchange_server import ExchangeServer, Served
@@ -119,6 +121,24 @@ def test_who_does_not_answer_costs_a_moment(start: Start) -> None:
     one.exchange.fetch([key], [Holding(gone, (key.digest,)), Holding(other.peer, (key.digest,))], one.cache)
     assert one.cache.get(key) == b"there"
     assert time.monotonic() - begun < 5
+
+
+def test_strangers_get_no_more_threads_than_there_are(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opens connections and says nothing keeps others out for a while, and that is all."""
+    monkeypatch.setattr(exchange_server, "_MOST_CONNECTIONS", 4)
+    one, other = start(), start()
+    key = one.keep(b"x")
+    with ExitStack() as stack:
+        for _ in range(20):
+            stack.enter_context(socket.create_connection((one.peer.host, one.peer.port)))
+        assert other.exchange.have([one.peer], [key.digest]) == [Holding(one.peer, ())]
+        assert sum("process_request_thread" in thread.name for thread in threading.enumerate()) <= 8
+    other.exchange._avoided.clear()
+    end = time.monotonic() + 20
+    while not other.exchange.have([one.peer], [key.digest])[0].digests:
+        other.exchange._avoided.clear()
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_a_connection_that_was_closed_is_opened_again(start: Start) -> None:
