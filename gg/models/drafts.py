@@ -99,8 +99,8 @@ class Scan(NamedTuple):
     """Sources to scan for what they read, in one search path.
 
     `forced` are the operands of -include and -imacros in order, as written. `defines` are the -D arguments ("A=<x.h>"),
-    for `#include MACRO`. `fallback` is a command that prints a make rule of all that is read (`gcc -M …`), for sources
-    that the scanner cannot follow; empty when there is none, and the call then runs for real.
+    for `#include MACRO`. `fallback` is the compiler's command line for sources that the scanner cannot follow: -M or -E
+    behind it makes the compiler tell. It is empty when there is none, and the call then runs for real.
     """
 
     lexer: Lexer

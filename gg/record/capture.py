@@ -220,22 +220,11 @@ class Capture:
             raise NotCapturable("__TIMESTAMP__ is a source's own time")
         if hazards & _CLOCKS and b"SOURCE_DATE_EPOCH" not in draft.env and not self._clocks:
             raise NotCapturable(TELLS_THE_TIME)
-        if closure.unresolved:
-            return self._ask_compiler(scan, draft, call, closure)
+        if closure.unresolved or closure.opaque:
+            from gg.record.asked_compiler import completed
+
+            return completed(closure, self._scanner, scan, draft, call)
         return closure
-
-    def _ask_compiler(self, scan: Scan, draft: Draft, call: Call, closure: Closure) -> Closure:
-        if not scan.fallback:
-            raise NotCapturable("an include that only the compiler can follow")
-        env = dict(draft.env)
-        import subprocess
-
-        done = subprocess.run(
-            list(scan.fallback), env=env, cwd=call.cwd, stdin=subprocess.DEVNULL, capture_output=True, check=False
-        )
-        if done.returncode:
-            raise NotCapturable("an include that only the compiler can follow")
-        return self._scanner.with_rule(closure, done.stdout, call.cwd)
 
     def _cluster(self, cluster: Cluster, entries: dict[bytes, Entry]) -> GroupId:
         """The group of a cluster and all below it. Placeholders below it go to `entries`, and are not memoised."""

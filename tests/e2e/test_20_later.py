@@ -29,6 +29,9 @@ HEADERS = {
     "-iquote": "gcc -iquote new -iquote a -c m.c -o a.o; mv b new; gcc -iquote new -iquote a -c m.c -o b.o",
     "CPATH": "CPATH=e:a; export CPATH; gcc -c m.c -o a.o; cp b/h.h e/; gcc -c m.c -o b.o",
     ".incbin": "gcc -Ie -Ia -c inc.S -o a.o; cp b/data e/; gcc -Ie -Ia -c inc.S -o b.o",
+    ".incbin of a macro": "gcc -c macro.S -o a.o; cp b/data a/data; gcc -c macro.S -o b.o",
+    ".incbin in joined literals": "gcc -c joined.c -o a.o; cp b/data a/data; gcc -DF='\"a/data\"' -g -c joined.c -o b.o",
+    ".incbin of the assembler's macro": "gcc -c inner.S -o a.o; cp b/data a/data; gcc -c inner.S -o b.o",
     ".include": "as -Ie -Ia i.s -o a.o; cp b/i.inc e/; as -Ie -Ia i.s -o b.o",
     "-Wmissing-include-dirs": "gcc -Wmissing-include-dirs -Inew -Ia -c m.c -o a.o; mkdir new",
     "a header that is made of another": "gcc -Ie -Ia -c m.c -o a.o; gcc -E -P -Ib b/h.h -o e/h.h; gcc -Ie -Ia -c m.c -o b.o",
@@ -64,6 +67,10 @@ def tree(project: Project) -> Project:
     project.write("sub.c", '#include "s/h.h"\n')
     project.write("has.c", '#if __has_include("opt.h")\nint opt = 1;\n#else\nint none = 0;\n#endif\n')
     project.write("inc.S", '.data\n.incbin "data"\n')
+    project.write("macro.S", '#define F "a/data"\n.data\n.incbin F, 1\n')
+    project.write("inner.S", '.macro bytes f\n.incbin "\\f"\n.endm\n.data\nbytes a/data\n')
+    project.write("joined.h", '#define WORD ".incbin"\n#define IN(f) __asm__(".data\\n" WORD " \\"" f "\\"\\n.text")\n')
+    project.write("joined.c", '#include "joined.h"\n#ifndef F\n#define F "a/" "data"\n#endif\nIN(F);\n')
     project.write("i.s", '.include "i.inc"\n')
     for number in range(30):
         for name in ("chain", "chain2"):

@@ -150,7 +150,7 @@ def words(text: str) -> tuple[bytes, ...]:
 def scan(line: str, sources: str, search: SearchPath, kept: str, forced: str = "", defines: str = "") -> Scan:
     """A scan of C, with `kept` being what of the line is handed to the compiler's own -M."""
     program = b"/usr/bin/" + line.split()[0].encode()
-    return Scan(Lexer.C, words(sources), search, words(forced), words(defines), (program, *words(kept), b"-M"))
+    return Scan(Lexer.C, words(sources), search, words(forced), words(defines), (program, *words(kept)))
 
 
 def draft(

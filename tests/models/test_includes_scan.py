@@ -230,10 +230,37 @@ def test_the_compilers_rule_completes_a_closure() -> None:
     assert not whole.unresolved
 
 
-def test_what_only_the_assembler_knows_is_told() -> None:
-    disk = MemoryDisk({"/w/a.c": 'asm(".incbin \\"" F "\\"");'})
-    closure = Scanner(disk).scan(request("a.c"), b"/w")
+@pytest.mark.parametrize(
+    ("source", "printed"),
+    [
+        (r'asm(".incbin \"" F "\"");', r'asm(".incbin \"" "s/" "d" "\"");'),
+        (r'asm(".incbin " STRING(F));', r'asm(".incbin " "\"s/d\"");'),
+        (r'#define WORD ".incbin"', r'asm("x: " ".incbin" " \"" "s/d" "\"\n.text");'),
+        (".incbin NAME, 2", '.incbin "s/d", 2'),
+    ],
+)
+def test_what_macros_make_of_an_incbin_is_in_the_preprocessed_text(source: str, printed: str) -> None:
+    disk = MemoryDisk({"/w/a.c": source, "/w/s/d": ""})
+    scanner = Scanner(disk)
+    closure = scanner.scan(request("a.c"), b"/w")
     assert not closure.unresolved
+    assert [o.path for o in closure.opaque] == [b"/w/a.c"]
+    whole = scanner.with_assembled(request("a.c"), printed.encode(), b"/w")
+    assert paths(whole) == ["a.c", "s/d"]
+    assert not whole.opaque
+
+
+@pytest.mark.parametrize("source", [r'asm(".incbin \"s/d\"");', 'asm(R"(\n.incbin "s/d"\n)");', '.incbin "s/d", 2'])
+def test_a_name_that_is_a_literal_needs_no_compiler(source: str) -> None:
+    disk = MemoryDisk({"/w/a.c": source, "/w/s/d": ""})
+    closure = Scanner(disk).scan(request("a.c"), b"/w")
+    assert (paths(closure), closure.opaque) == (["a.c", "s/d"], ())
+
+
+def test_what_only_the_assembler_knows_is_told() -> None:
+    disk = MemoryDisk({"/w/a.c": '.incbin "\\\\f"'})
+    scanner = Scanner(disk)
+    closure = scanner.with_assembled(request("a.c"), b'.incbin "\\\\f"', b"/w")
     assert [o.path for o in closure.opaque] == [b"/w/a.c"]
 
 

@@ -156,7 +156,7 @@ class Drafting:
         if headers is None:
             raise MustRunReal("the compiler does not tell its include directories")
         self._directories.update(dict.fromkeys(searching.existing(headers, self._call.cwd)))
-        fallback = (self._call.tool.path, *command.kept, b"-M")
+        fallback = (self._call.tool.path, *command.kept)
         return Scan(lexer, paths, headers.search, tuple(command.forced), tuple(command.defines), fallback)
 
     def _tools(self) -> tuple[bytes, ...]:

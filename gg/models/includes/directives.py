@@ -30,7 +30,7 @@ class Form:
     ASKED_MACRO: Final = b"c"  # … in __has_include
     MACRO_CALL: Final = b"X"  # a macro with arguments (`#include F(x)`), its name alone
     UNRESOLVED: Final = b"U"  # #include of something else
-    OPAQUE: Final = b"O"  # .incbin or .include of what only the assembler will know
+    OPAQUE: Final = b"O"  # .incbin or .include of what only preprocessor or assembler will know
     CLOCKS: Final = b"!"  # no name: a letter for each token that tells the time and occurs (`TimeMacro`)
     FORCED: Final = b"f"  # -include of the command line; in no file
 

@@ -34,6 +34,8 @@ _HAS = regex(
 )
 _DEPENDENCY = regex(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:" + _NAMED + rb")", re.DOTALL)
 _ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*+\\?\"([^\"\n]*)", re.IGNORECASE)
+_COMPUTED_BYTES = regex(rb"\.incbin(?:[ \t]|\\t)++(?=[\w%$&(]|\\(?!\"))", re.IGNORECASE)
+_BETWEEN_LITERALS = regex(rb"(?<!\\)\"\s*+\"")
 _SPLICE = regex(rb"\\[ \t\f\v\r]*\n")
 _DATE = regex(rb"DATE__")
 _TIME = regex(rb"TIME(?:STAMP)?__")
@@ -145,6 +147,7 @@ def _lex_c(data: bytes) -> Iterator[bytes]:
         stripped = bare(data)
         yield from _computed(stripped)
     yield from assembler(data)
+    yield from _computed_bytes(data)
     if _DATE.search(data) or _TIME.search(data):
         telling = _CONDITION.sub(lambda m: _ASKED_CLOCK.sub(b"", m[0]), stripped or bare(data))
         letters = {b"".join(found) for found in _HAZARD.findall(telling)}
@@ -183,9 +186,31 @@ def _computed(stripped: bytes) -> Iterator[bytes]:
 
 def assembler(data: bytes) -> Iterator[bytes]:
     """Names in .incbin and .include, the quotes escaped (inline assembly in a C string) or not."""
-    for word, written in _ASSEMBLER.findall(data):
+    for found in _ASSEMBLER.finditer(data):
+        word, written = found.groups()
         name = written[:-1] if written.endswith(b"\\") else written
-        if not name or b"\\" in name or b"%" in name:
+        ends = data[found.start(2) - 2 :][:1] != b"\\" and _in_literal(data, found.start())
+        if not name or ends or b"\\" in name or b"%" in name:
             yield Form.OPAQUE + name
         else:
             yield (Form.ASSEMBLER_BYTES if word.lower() == b"bin" else Form.ASSEMBLER) + name
+
+
+def _in_literal(data: bytes, at: int) -> bool:
+    """Whether a literal that begins in this line goes on at `at`, so the next quote ends it."""
+    line = data[data.rfind(b"\n", 0, at) + 1 : at]
+    return (line.count(b'"') - line.count(b'\\"')) % 2 == 1
+
+
+def preprocessed_assembler(text: bytes) -> tuple[bytes, ...]:
+    """The directives of the assembler in what the preprocessor has made of a source, where no name is a macro's any more.
+
+    Neighbouring literals are one.
+    """
+    joined = _BETWEEN_LITERALS.sub(b"", spliced(text))
+    return tuple(dict.fromkeys([*assembler(joined), *_computed_bytes(joined)]))
+
+
+def _computed_bytes(data: bytes) -> Iterator[bytes]:
+    if _COMPUTED_BYTES.search(data):
+        yield Form.OPAQUE

@@ -18,7 +18,7 @@ from gg.models.includes.macros import definitions, lookup
 
 # The lexers, by the name under which their results are kept. When a lexer's output changes it gets a new name here, so
 # that no result of the old lexer is taken.
-C, GAS, NASM, DEFINES = "c/2", "gas/1", "nasm/1", "defines/1"
+C, GAS, NASM, DEFINES = "c/3", "gas/2", "nasm/1", "defines/1"
 
 _LEXERS: dict[str, Callable[[bytes], bytes]] = {C: lex_c, GAS: lex_gas, NASM: lex_nasm, DEFINES: definitions}
 

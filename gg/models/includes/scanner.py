@@ -6,22 +6,22 @@ depends on once (`stat`, in two batches), and does real work only for what is ne
 lexed once a change, a name looked up once a search path, a header's closure condensed once. Headers that appear
 earlier on the search path, or for the first time, in the middle of a build are found by the next call.
 
-Not covered, and left to the runner, which notices reads that nobody declared: C++20 header units (`import <x>;`),
-names that only the assembler computes (`Closure.opaque`).
+Not covered, and left to the runner, which notices reads that nobody declared: C++20 header units (`import <x>;`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from gg.formats.make_rule import prerequisites
 from gg.light.slotted import replace, slotted
 from gg.models.drafts import Scan, SearchPath
 from gg.models.includes.chain import SearchPlace
-from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, TimeMacro
+from gg.models.includes.directives import HAZARDS, SYSTEM_HAZARDS, Form, TimeMacro
 from gg.models.includes.disk import Disk
 from gg.models.includes.include_graph import Cluster, Header
+from gg.models.includes.lex import preprocessed_assembler
 from gg.models.includes.lexed_files import Files
 from gg.models.includes.lookup import SearchContext
 from gg.models.includes.macros import lookup, of_command_line
@@ -41,7 +41,7 @@ class Closure:
 
     `clusters` with all below them and `sources` are all the files. `aliases` are second names by which a source
     includes a header. `unresolved` names may lead to more, which the compiler's own make rule tells; `opaque` ones too
-    (.incbin of a macro's value), but the rule does not tell those. `hazards` are those of __DATE__, __TIME__,
+    (.incbin of a macro's value), which the preprocessed text tells. `hazards` are those of __DATE__, __TIME__,
     __TIMESTAMP__ that occur as tokens, `user_hazards` outside system headers. `directories` must exist for the names
     to be found: those searched, and those that a name leaves by `..`.
     """
@@ -87,8 +87,11 @@ class Scanner:
         self._contexts: dict[tuple[bytes, SearchPath], SearchContext] = {}
         self._lenders: dict[SearchPath, SearchContext] = {}
 
-    def scan(self, scan: Scan, cwd: bytes) -> Closure:
-        """What can be read for `scan.sources` in the directory `cwd`; FileNotFoundError if a source is missing."""
+    def scan(self, scan: Scan, cwd: bytes, more: Sequence[bytes] = ()) -> Closure:
+        """What can be read for `scan.sources` in the directory `cwd`; FileNotFoundError if a source is missing.
+
+        `more`: directives that count as if the first source had them.
+        """
         self._tree.epoch += 1
         self._files.epoch += 1
         key = (cwd, scan.search)
@@ -102,6 +105,7 @@ class Scanner:
         # A file is looked at once in an epoch, so each turn either finds a change in another file or is the last turn.
         while True:
             unit = Unit(context, scan)
+            unit.include(more)
             self._files.check(unit.volatile())
             if any(cluster.computed for cluster in unit.clusters()):
                 self._expand(unit, scan)
@@ -148,6 +152,13 @@ class Scanner:
                 mask |= extra.mask
                 clusters.append(extra)
         return replace(closure, clusters=tuple(clusters), unresolved=())
+
+    def with_assembled(self, scan: Scan, text: bytes, cwd: bytes) -> Closure:
+        """What can be read for `scan`, and what the assembler reads by `text`, which the compiler's -E prints."""
+        directives = preprocessed_assembler(text)
+        named = tuple(directive for directive in directives if not directive.startswith(Form.OPAQUE))
+        closure = self.scan(scan, cwd, named)
+        return closure if len(named) < len(directives) else replace(closure, opaque=())
 
     def _expand(self, unit: Unit, scan: Scan) -> None:
         """Follow the names that macros give, until no new file is there that could define another."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from gg.light.slotted import slotted
@@ -102,6 +102,11 @@ class Unit:
                 self._include(node, (quoted if name.startswith(b'"') else bracketed) + name[1:-1])
             if not expansion.sure and not asked:
                 self.unresolved.append(Computed(node.header.path, operand))
+
+    def include(self, directives: Sequence[bytes]) -> None:
+        """Follow directives as if they stood in the first source."""
+        for directive in directives:
+            self._include(self.sources[0], directive)
 
     def _include(self, node: IncludeNode, directive: bytes) -> None:
         edge = self._context.edge(node, directive)
