@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +30,8 @@ from tests.servers.small_disk import SmallDisk
 
 UNITS = 40
 THUNKS = UNITS + 4 + 1
+JOBS = 8
+MOST_DUPLICATES = JOBS // 2  # on a machine so busy that some seem to hang
 SLOW = {"slow": 1.0, "slow_s": 1.0}
 
 
@@ -39,16 +42,18 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> RecordedBuild:
 
 @pytest.fixture(scope="module")
 def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
-    with deployed(seaweed_server) as here:
+    with deployed(seaweed_server, keeps_answered=True) as here:
         yield here
 
 
 class Run:
-    """A gg-force under way. Nothing fails in it but what a test does to it."""
+    """A gg-force under way. Nothing fails in it but what a test does to it. `answered`: how many thunks functions have answered.
+    `duplicates`: attempts that were begun beside another one of the same thunk; a busy machine makes some.
+    """
 
     def __init__(self, build: RecordedBuild, here: Deployed, *before: str, **env: str) -> None:
-        self.here, self.before = here, here.invocations()
-        command = [*before, str(SCRIPTS / "gg-force"), "--jobs", "8", "--fallback", "never", "--json"]
+        self.here, self.before, self._answered_before = here, here.invocations(), len(here.answered())
+        command = [*before, str(SCRIPTS / "gg-force"), "--jobs", str(JOBS), "--fallback", "never", "--json"]
         project = build.project
         self.process = subprocess.Popen(
             command, cwd=project.root, env={**project.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -67,7 +72,9 @@ class Run:
         self.retries: dict[str, int] = next(
             (event["retries"] for event in events if event["event"] == "run-finished"), {}
         )
-        self.invocations = self.here.invocations() - self.before
+        self.answered = len(set(self.here.answered()[self._answered_before :]))
+        attempts = Counter(event["id"] for event in events if event["event"] == "thunk-started")
+        self.duplicates = attempts.total() - len(attempts)
 
     @property
     def status(self) -> int:
@@ -107,7 +114,7 @@ def test_who_is_let_in_no_more_lets_end_what_is_paid_for(
     run.end()
     assert run.status == status
     assert says in run.said
-    assert len(run.done) >= run.invocations, "each function that ran has its result kept"
+    assert len(run.done) == run.answered, "each function that ran has its result kept"
     told = [note for note in run.notes if "not shared" not in note]
     assert len(told) == 1, told
     assert "under way let end" in told[0]
@@ -124,7 +131,7 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(build: RecordedBuild, here:
     os.kill(run.process.pid, signal.SIGCONT)
     run.end()
     assert (run.status, run.retries) == (0, {}), run.notes
-    assert run.invocations <= THUNKS, "nothing is asked for twice"
+    assert run.duplicates <= MOST_DUPLICATES, "what was under way when it was stopped does not count as slow"
     build.project.assert_tree(build.plain)
 
 
@@ -135,7 +142,7 @@ def test_a_region_that_is_silent_for_a_while(build: RecordedBuild, here: Deploye
     here.functions.faults(**SLOW, silent=[(0.0, 12.0)])
     run.end()
     assert (run.status, run.retries) == (0, {}), run.notes
-    assert run.invocations <= THUNKS + 1, "one is asked for again, to hear whether anything comes"
+    assert run.duplicates <= 1 + MOST_DUPLICATES, "one is asked for again, to hear whether anything comes"
     build.project.assert_tree(build.plain)
 
 
@@ -161,8 +168,10 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
         assert ("gg gc" if full == "store" else "run gg-force again") in run.said
         assert len(run.said.splitlines()) == 2
         assert not [note for note in run.notes if "lambda" in note], "functions are well"
-        least = 5 if full == "store" else run.invocations - 1  # one may be asked for twice, where it seems to hang
-        assert len(run.done) >= least, "what was answered is kept"
+        if full == "store":
+            assert len(run.done) >= 5, "what was answered before is kept"
+        else:
+            assert len(run.done) == run.answered, "what was answered is kept"
         disk.make_room()
         here.functions.faults()
         again = Run(build, here, *disk.enter(project.root))
@@ -184,7 +193,10 @@ def test_a_store_that_lets_nobody_in_any_more_keeps_what_functions_answer(
         ours = seen.method == "PUT" or "list-type" in seen.target  # functions read
         return "400 ExpiredToken" if expired.is_set() and ours else ""
 
-    with flaky(seaweed_server.port, choose) as (port, _), deployed(replace(seaweed_server, port=port)) as here:
+    with (
+        flaky(seaweed_server.port, choose) as (port, _),
+        deployed(replace(seaweed_server, port=port), keeps_answered=True) as here,
+    ):
         build.restore(here)
         build.project.env["GG_KEY"] = secret_key("ann").text
         here.functions.faults(**SLOW)
@@ -194,7 +206,7 @@ def test_a_store_that_lets_nobody_in_any_more_keeps_what_functions_answer(
         run.end()
         expired.clear()
         assert run.status in (0, 77), run.said
-        assert len(run.done) >= run.invocations, "each function that ran has its result kept"
+        assert len(run.done) == run.answered, "each function that ran has its result kept"
         assert "internal error" not in run.said
         second = finish(build, here, run)
         assert len(run.done) + len(second.done) == THUNKS

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from gg.wire.request import decode_request
 from gg.workspace.settings import cache_home
 from tests.e2e.project import SCRIPTS, Project
 from tests.servers.cloud import Cloud, cloud
@@ -45,6 +47,11 @@ class Deployed:
 
     def invocations(self) -> int:
         return self.functions.state().get("invocations", 0)
+
+    def answered(self) -> list[bytes]:
+        """The thunks that functions have answered, one after the other. For a service that keeps what it was asked."""
+        requests = [decode_request(b64decode(payload)) for payload in self.functions.answered()]
+        return [task.thunk for request in requests for task in request.tasks]
 
     def project(self, directory: Path, sources: dict[str, str]) -> Project:
         """A tree in `directory`, and a home beside it."""

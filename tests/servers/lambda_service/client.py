@@ -74,17 +74,22 @@ class LambdaService:
 
     def state(self) -> dict[str, int]:
         """Counts: invocations, cold starts, refusals by status and reason, function errors, faults that were injected."""
-        return self._ask("GET", "state")
+        counts: dict[str, int] = self._ask("GET", "state")
+        return counts
+
+    def answered(self) -> list[Any]:
+        """The payloads of all calls whose answer has been sent, if the service keeps them."""
+        return [json.loads(payload) for payload in self._ask("GET", "answered")]
 
     def faults(self, **shares: object) -> dict[str, int]:
         """From now on, these faults (`config.Faults`) and no others."""
-        return self._ask("PUT", "faults", json.dumps(shares).encode())
+        counts: dict[str, int] = self._ask("PUT", "faults", json.dumps(shares).encode())
+        return counts
 
-    def _ask(self, method: str, name: str, body: bytes | None = None) -> dict[str, int]:
+    def _ask(self, method: str, name: str, body: bytes | None = None) -> Any:
         request = urllib.request.Request(f"{self.endpoint}/_service/{name}", data=body, method=method)
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=30) as answer:
-            counts: dict[str, int] = json.load(answer)
-            return counts
+            return json.load(answer)
 
 
 def beside(server: Seaweed, config: Config | None = None, **changes: Any) -> Config:

@@ -76,7 +76,9 @@ class Faults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """One service. `fast` names a worker, `module:function`, that replaces the sandbox."""
+    """One service. `fast` names a worker, `module:function`, that replaces the sandbox. `keeps_answered`: it can tell which calls
+    were answered.
+    """
 
     port: int = 0
     region: str = "us-east-1"
@@ -91,6 +93,7 @@ class Config:
     role_refusals: int = 0
     share_cpu: bool = False
     fast: str = ""
+    keeps_answered: bool = False
 
     def dump(self) -> str:
         return json.dumps(asdict(self))

@@ -58,6 +58,7 @@ class Service:
         self._series, self._numbers = str(uuid.uuid4())[:23], itertools.count(1)
         self._tasks: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
+        self._answered: list[str] = []
 
     def handle(self, exchange: Exchange) -> None:
         """Answer one request, now or later."""
@@ -90,6 +91,8 @@ class Service:
         request = exchange.request
         if request.method == "PUT" and request.path == "/_service/faults":
             self._trouble = Trouble(Faults.load(json.loads(request.body)), time.monotonic())
+        elif request.method == "GET" and request.path == "/_service/answered":
+            return _json(self._answered)
         elif request.method != "GET" or request.path != "/_service/state":
             return Response(404)
         state = {
@@ -99,7 +102,7 @@ class Service:
             "running": self._admission.running,
             "sandboxes": len(self._pool),
         }
-        return Response(200, json.dumps(state).encode(), (("Content-Type", "application/json"),))
+        return _json(state)
 
     # Operations on functions and layers
 
@@ -298,6 +301,8 @@ class Service:
         if trouble == "corrupt":
             payload = self._trouble.corrupted(payload)
         response = _response(Answer(payload, answer.error), wanted, log)
+        if self._config.keeps_answered and not answer.error and trouble not in ("lost", "cut", "corrupt"):
+            self._answered.append(wanted.payload.decode())
         match trouble:
             case "lost":
                 exchange.drop()
@@ -327,6 +332,10 @@ class Service:
             asyncio.get_running_loop().call_exception_handler(
                 {"message": "a call was not answered", "exception": error}
             )
+
+
+def _json(value: object) -> Response:
+    return Response(200, json.dumps(value).encode(), (("Content-Type", "application/json"),))
 
 
 def _call(wanted: Wanted) -> Call:
