@@ -103,7 +103,7 @@ class EngineState:
         self.took = 0.0  # how many it has run side by side; less with each round of refusals
         self.ahead = float(
             self.policy.queue_start
-        )  # how many a queued engine may be given at once while others are there
+        )  # how many a queue may be given at once while other engines are there
         self.stalls = 0  # times that attempts did not begin, since one did
         self.held_until = -math.inf
         self.round = 0  # how many attempts were under way when the first of a round was refused
@@ -248,6 +248,12 @@ class EngineState:
             self.held_until = now + backoff(policy.queue_patience, policy.queue_hold, self.stalls, self.attempts)
             return self.stalls == 1
         return False
+
+    def told(self, caps: EngineCaps) -> None:
+        """The engine has other capabilities. More workers take more at once, at first; other builds may have them, too."""
+        if (caps.taken or 0) > (self.caps.taken or 0):
+            self.ahead = max(self.ahead, float(caps.taken or 0))
+        self.caps = caps
 
     def moved(self) -> None:
         """The engine has told of itself: whatever was the matter with its workers may be over."""

@@ -309,7 +309,7 @@ class Scheduler:
         engine.moved()
         self._outlook.changed()
         if event.caps is not None and event.caps != engine.caps:
-            engine.caps = event.caps
+            engine.told(event.caps)
             shared = event.caps.memory_total is not None  # what is under way is counted by the new capabilities
             engine.memory_used = sum(attempt.memory for attempt in self._attempts.on(engine)) if shared else 0
             self._lineup.place_anew()

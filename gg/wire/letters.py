@@ -6,6 +6,7 @@
   answer   {"v": 2, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
             "held": [[ADDRESS, TOKEN, base64 of digests]]}
            {"v": 2, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+           {"v": 2, "id": HEX of a build, "worker": TEXT, "what": "here", "slots": NUMBER}
   offer    {"v": 2, "build": HEX, "handle": TEXT, "received": NUMBER, "job": TEXT of a job}
 
 A BODY is base64 of the bytes, or ["zstd", base64 of one frame]; or, where the letter would be too big for a message, ["blob",
@@ -21,7 +22,8 @@ the builds' queues, which workers take from in turn.
 An offer goes from worker to worker (`gg.wire.peers`): a job that one has received, and by which handle its message can be kept and
 deleted, after how many receipts.
 
-"started" says that a job has been running for a while, again and again; "back" that it was given back unfinished.
+"started" says that a job has been running for a while, again and again; "back" that it was given back unfinished; "here" that a
+worker has heard of the build, again with each call, and how many jobs the worker runs at once: 0 when it is about to leave.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ _MOST_HANDLE = 4096
 CALL_S = 15.0  # between two calls of a build
 _MOST_WEIGHT = 8.0
 _BUILD = re.compile(r"[0-9a-f]{8,32}")
-_WHAT = frozenset({"reply", "started", "back"})
+_WHAT = frozenset({"reply", "started", "back", "here"})
+_MOST_SLOTS = 4096
 
 
 class CallLetter(NamedTuple):
@@ -80,13 +83,14 @@ class JobLetter(NamedTuple):
 
 
 class AnswerLetter(NamedTuple):
-    """`what`: reply, started or back. `held`: what the worker keeps for others."""
+    """`what`: reply, started, back or here. `held`: what the worker keeps for others. `slots`: of a worker that is here."""
 
     id: str
     worker: str
     what: str
     data: bytes | StoredBody = b""
     held: tuple[Holding, ...] = ()
+    slots: int = 0
 
 
 class OfferLetter(NamedTuple):
@@ -106,6 +110,11 @@ def fits(letter: str) -> bool:
 def build_queue(jobs: str, build: str) -> str:
     """The name of a build's own queue. `jobs`: that of the queue for all."""
     return f"{jobs[:40]}-build-{build}"
+
+
+def replies_queue(jobs: str, build: str) -> str:
+    """The name of the queue in which a build waits for answers. `jobs`: that of the queue for all."""
+    return f"{jobs[:40]}-replies-{build}"
 
 
 def encode_call(call: CallLetter) -> str:
@@ -138,6 +147,8 @@ def encode_answer(answer: AnswerLetter) -> str:
     letter: dict[str, object] = {"v": _VERSION, "id": answer.id, "worker": answer.worker, "what": answer.what}
     if answer.what == "reply":
         letter["data"] = _body_columns(answer.data)
+    if answer.what == "here":
+        letter["slots"] = answer.slots
     return json.dumps(letter | _held_columns(answer.held))
 
 
@@ -148,7 +159,10 @@ def decode_answer(text: str) -> AnswerLetter:
     if what not in _WHAT:
         raise _damaged()
     data = _body(found, "data") if what == "reply" else b""
-    return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found))
+    slots = found.get("slots") if what == "here" else 0
+    if type(slots) is not int or not 0 <= slots <= _MOST_SLOTS:
+        raise _damaged()
+    return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found), slots)
 
 
 def encode_offer(offer: OfferLetter) -> str:

@@ -31,6 +31,7 @@ from gg.wire.letters import (
     decode_job,
     encode_answer,
     fits,
+    replies_queue,
 )
 from gg.wire.peers import MOST_HELD, Holding
 from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encode_reply, outputs_of
@@ -59,6 +60,7 @@ class _Source:
         self.build = build
         self.url = url
         self.outbox = outbox
+        self.told = -1  # the last call that was answered
         self.room = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 
@@ -118,6 +120,8 @@ class QueueWorker:
         self._leaving = True
         self._tasks[0].cancel()
         self._look_again()
+        for source in self._sources.values():
+            self._say_here(source, 0)
         asking = [source.task for source in self._sources.values() if source.task]
         asking += [taken.work for taken in self._taken.values() if taken.work]
         await self._loop.run_in_executor(None, self._slots.leave, seconds)
@@ -150,6 +154,10 @@ class QueueWorker:
                 self._say(f"cannot hear of work: {error.what}")
                 await asyncio.sleep(PAUSES_S[min(trouble, len(PAUSES_S) - 1)])
                 trouble += 1
+            for source in self._sources.values():
+                if source.told < source.build.call:
+                    source.told = source.build.call
+                    self._say_here(source, self._slots.cpus if self._slots.has_disk else 0)
             for build in self._builds.silent(time.monotonic()):
                 self._end(build)
 
@@ -167,6 +175,11 @@ class QueueWorker:
             self._sources[build.name] = source = _Source(build, url, JobAnswers(self._queues, url, self._say))
             source.task = self._loop.create_task(self._receive(source))
         return not self._builds.is_old(call)
+
+    def _say_here(self, source: _Source, slots: int) -> None:
+        before, _, jobs = self._url.rpartition("/")
+        here = AnswerLetter(source.build.name, self._name, "here", slots=slots)
+        source.outbox.answer(f"{before}/{replies_queue(jobs, source.build.name)}", encode_answer(here))
 
     def _end(self, build: Build) -> None:
         """A build is over: its queue is gone, or it has not called for long. Nobody waits for its jobs here."""

@@ -136,6 +136,31 @@ def test_silence_is_told_and_ends(spot: SpotSubject) -> None:
         engine.close()
 
 
+def test_workers_tell_how_much_they_take(spot: SpotSubject) -> None:
+    """As soon as they hear of the build, so that nobody has to try; and when they leave."""
+    told: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    engine = spot.engine_alone(20)
+    answers = Answers(engine, spot.graph)
+
+    def tell(name: str, slots: int | None, caps: EngineCaps | None) -> None:
+        if caps is not None:
+            told.put(caps.taken)
+
+    def last(taken: int) -> None:
+        while told.get(timeout=PATIENCE) != taken:
+            pass
+
+    try:
+        engine.follow(tell)
+        first, _ = spot.worker(3), spot.worker(2)
+        answers.submit(1, spot.wait("out", 4.0))
+        last(5)
+        first.leave(0.0)
+        last(2)
+    finally:
+        engine.close()
+
+
 def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
     """In the queue for all and in a build's own."""
     engine = spot.engine_alone()
@@ -258,6 +283,8 @@ def test_letters() -> None:
     assert decode_answer(encode_answer(made)) == made
     for answer in (AnswerLetter("a-1", "w", "reply", b"\xff"), AnswerLetter("a-1", "w", "started")):
         assert decode_answer(encode_answer(answer)) == answer
+    here = AnswerLetter("0123456789abcdef", "w", "here", slots=8)
+    assert decode_answer(encode_answer(here)) == here
     stored = StoredBody(b"\1" * 32, 1 << 20, BucketLocation("http://here", "bucket", "p/", "eu-west-1", "123"))
     for body in (b"ab" * 10_000, os.urandom(10_000), stored):
         assert decode_job(encode_job(job._replace(request=body))).request == body
@@ -267,6 +294,7 @@ def test_letters() -> None:
     start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"started","request":"","held":'
     wrong += [start + end for end in ("1}", "[1]}", '[["10.0.0.5:1"]]}', '[["10.0.0.5:1","tttttttttttttttt","AAAA"]]}')]
     wrong += [start + '[["169.254.169.254:80","tttttttttttttttt",""]]}']
+    wrong += ['{"v":2,"id":"a","worker":"w","what":"here"}', '{"v":2,"id":"a","worker":"w","what":"here","slots":4097}']
     wrong += ['{"v":2,"id":"a","worker":"w","what":"other"}', '{"v":2,"id":"a","worker":"w","what":"reply","data":"*"}']
     start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"reply",'
     bodies = ["[]", '["zstd","AAAA"]', '["zstd",1]', f'["zstd","{_bomb()}"]', '["blob","AAAA",1,"","","","",""]', "1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -239,3 +240,16 @@ def test_this_machine_has_everything_already() -> None:
     rig.want("prog")
     rig.ran(next(iter(rig.live)))
     assert started(rig)["prog"] == "local"
+
+
+def test_a_queue_whose_workers_tell_is_filled_at_once() -> None:
+    """And not by trying: the first round is as wide as they are. A queue that lost workers keeps what it has shown to take."""
+    rig = Rig()
+    rig.up("spot", 256, QUEUE)
+    rig.up("lambda", 256, DEAR)
+    rig.add(*leaves(300, 50.0))
+    rig.tell(EngineChanged(rig.now, "spot", 256, QUEUE._replace(taken=64)))
+    rig.want(*[f"leaf {n}" for n in range(300)])
+    assert Counter(start.engine for start in rig.starts)["spot"] == 64
+    rig.tell(EngineChanged(rig.now, "spot", 256, QUEUE._replace(taken=8)))
+    assert rig.scheduler._fleet["spot"].ahead == 64

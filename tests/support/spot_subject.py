@@ -40,13 +40,14 @@ class ReadingWorker:
     """A worker that reads a queue, in this process."""
 
     def __init__(self, where: Path, port: int, url: str, cpus: int, bodies: Bodies) -> None:
+        name = where.name
         self.slots = Slots(str(where), cpus=cpus, memory=MEMORY, make=FakeHandler)
         self.said: list[str] = []
         self.loop = LoopThread("worker")
 
         async def start() -> QueueWorker:
             bucket = cast("SharedObjects", NoBucket(bodies))
-            worker = QueueWorker(self.slots, queues(port), url, bucket, "fake", "0", self.said.append)
+            worker = QueueWorker(self.slots, queues(port), url, bucket, name, "0", self.said.append)
             worker.start()
             return worker
 
@@ -118,6 +119,7 @@ class SpotSubject(PretendedCommands):
             silence=self.silence,
             bodies=self.bodies,
             heard=HeardWorkers(str(self.where), self.url),
+            caps=spot_caps(),
         )
         return SpotEngine(
             way,

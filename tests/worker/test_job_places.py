@@ -16,6 +16,7 @@ from gg.aws.sqs import Queues
 from gg.core.codec import encode_thunk
 from gg.core.ids import BlobId
 from gg.engines.spot.heard_workers import HeardWorkers
+from gg.engines.spot.present_workers import PresentWorkers
 from gg.store.base import blob_key
 from gg.store.directory import DirectoryStore
 from gg.wire.letters import (
@@ -315,6 +316,16 @@ def test_which_is_best(here: list[int], there: dict[Peer, list[int]], best: Peer
 def test_a_small_part_of_much_is_not_worth_the_way() -> None:
     read = {b"a" * 32: MUCH, b"b" * 32: 4 * MUCH}
     assert best_of(read, [], [Holding(ONE, (b"a" * 32,))]) is None
+
+
+def test_workers_that_are_here_count_until_they_are_silent() -> None:
+    present = PresentWorkers()
+    assert present.slots(0.0) == 0
+    present.hear("one", 4, 0.0)
+    present.hear("other", 2, 20.0)
+    assert (present.slots(45.0), present.slots(46.0)) == (6, 2)
+    present.hear("other", 0, 47.0)
+    assert present.slots(48.0) == 0
 
 
 def test_workers_are_remembered_for_the_next_run(tmp_path: Path) -> None:

@@ -24,10 +24,11 @@ from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.engine import Failure
 from gg.engines.spot.heard_workers import HeardWorkers
 from gg.engines.spot.holders import Holders
+from gg.engines.spot.present_workers import PresentWorkers
 from gg.engines.way import Question, TellChange
 from gg.engines.worker_reply import judged
 from gg.errors import FormatError, GGError, SetupError
-from gg.schedule.events import Fault
+from gg.schedule.events import EngineCaps, Fault
 from gg.wire.letters import (
     CALL_S,
     AnswerLetter,
@@ -39,6 +40,7 @@ from gg.wire.letters import (
     encode_call,
     encode_job,
     fits,
+    replies_queue,
 )
 from gg.wire.reply import Reply, asked
 from gg.wire.request import Limits
@@ -101,6 +103,7 @@ class QueueWay:
         silence: float,
         bodies: Bodies,
         heard: HeardWorkers,
+        caps: EngineCaps,
         weight: float = 1.0,
     ) -> None:
         self.name = NAME
@@ -115,8 +118,7 @@ class QueueWay:
         self._reading: set[asyncio.Task[None]] = set()
         self._queues: Queues | None = None
         self._jobs = self._replies = ""
-        self._calls = 0
-        self._called = -CALL_S
+        self._calls, self._called = 0, -CALL_S
         self._ready: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._run = os.urandom(8).hex()
@@ -126,9 +128,10 @@ class QueueWay:
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
         self._holders = Holders(heard)
+        self._caps = caps
+        self._present = PresentWorkers()
         self._tell: TellChange = lambda slots, caps: None
-        self._heard = 0.0
-        self._there = True
+        self._heard, self._there = 0.0, True
 
     def limits(self, memory: int) -> Limits:
         return Limits(memory=memory, inline=48 << 10, reply=96 << 10)
@@ -194,7 +197,7 @@ class QueueWay:
         fleet = self._fleet.rpartition("/")[2]
         self._jobs, self._replies = await asyncio.gather(
             self._queues.create(build_queue(fleet, self._run), _JOBS),
-            self._queues.create(f"{fleet[:40]}-replies-{self._run}", _REPLIES),
+            self._queues.create(replies_queue(fleet, self._run), _REPLIES),
         )
         loop = asyncio.get_running_loop()
         work = [self._send(self._queues), self._call(self._queues), self._count_taken(self._queues)]
@@ -269,6 +272,9 @@ class QueueWay:
             answer = decode_answer(message.body)
         except FormatError:
             return
+        if answer.what == "here":  # which does not say that it takes jobs
+            self._present.hear(answer.worker, answer.slots, time.monotonic())
+            return
         self._heard_somebody()
         waiting = self._asked.get(answer.id)
         if waiting is not None:
@@ -313,9 +319,17 @@ class QueueWay:
             self._there = True
             self._tell(self._slots, None)
 
+    def _tell_slots(self) -> None:
+        """Tell of the workers that have said that they are here."""
+        taken = self._present.slots(time.monotonic())
+        if taken != (self._caps.taken or 0) and self._there:
+            self._caps = self._caps._replace(taken=taken)
+            self._tell(self._slots, self._caps)
+
     async def _listen_for_silence(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
+            self._tell_slots()
             if self._asked and self._there and time.monotonic() - self._heard > self._silence:
                 self._there = False
                 why = f"no worker has taken work from {self._fleet.rpartition('/')[2]} for {self._silence:.0f} s"

@@ -67,6 +67,7 @@ def open_spot_engine(settings: Settings, supplies: Supplies) -> LambdaEngine:
         silence=settings.silence,
         bodies=StoredBodies(remote, shipping.place),
         heard=HeardWorkers(workspace.dot, fleet),
+        caps=spot_caps(),
         weight=weight,
     )
     return SpotEngine(

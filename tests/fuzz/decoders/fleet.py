@@ -23,6 +23,7 @@ LETTERS = (
     letters.encode_answer(AnswerLetter("a-1", "w", "reply", b"\xff", HELD[:1])),
     letters.encode_answer(AnswerLetter("a-1", "w", "reply", STORED)),
     letters.encode_answer(AnswerLetter("a-1", "w", "started")),
+    letters.encode_answer(AnswerLetter("0123456789abcdef", "w", "here", slots=8)),
     letters.encode_offer(OfferLetter("0123456789abcdef", "handle", 1, JOB)),
 )
 
