@@ -229,7 +229,8 @@ def _serve(
     if failed:
         from gg.workspace.stamps import Stamps
 
-        Stamps(workspace.dot).remove(failed, ledger.since)
+        Stamps(workspace.dot).undo(failed, ledger.since)
+    session.stamps.end()
     return status
 
 

@@ -84,7 +84,10 @@ class Undone:
         self._unmade.update(item.path for name, item in items if not self._ledger.is_excused(name))
         names = [each.name for each in every]
         self._remove_rules(names)
-        self._stamps.remove((name for name in names if not self._ledger.is_excused(name)), self._ledger.since)
+        for path in self._stamps.undo((each.name for each in counts), self._ledger.since):
+            earlier = read_placeholder(path)
+            if earlier is not None and earlier.thunk not in bad:
+                self.standing[path] = earlier
         return names
 
     def _made_by(self, broken: Broken) -> Iterator[bytes]:

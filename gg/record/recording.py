@@ -64,6 +64,7 @@ class RecordingSession:
         dot, tmp, shims = os.fsencode(workspace.dot), os.fsencode(workspace.tmp), os.fsencode(workspace.shims)
         shared = os.fsencode(common) if common else None
         self.calls = CallCounts(os.path.join(workspace.dot, "calls.jsonl"))
+        self.stamps = Stamps(workspace.dot)
         self._files = FileDB(dot, Common(shared, STABLE) if shared else None)
         root, answers, recall = os.fsencode(workspace.root), os.path.join(dot, b"answers"), os.path.join(dot, b"recall")
         self._world = World(root, self._files, store, forces.now, answers, renaming, shared)
@@ -86,7 +87,7 @@ class RecordingSession:
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
-        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, Stamps(self._workspace.dot), listener)
+        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, self.stamps, listener)
         reads = Readers(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
-from gg.record.hearers import recipes
+from gg.record.hearers import recipe_effects, recipes
 
 _DEFAULT = (b"GNUmakefile", b"makefile", b"Makefile")
 _NAMES = {b"CC": b"cc", b"CXX": b"c++", b"CPP": b"cc -E", b"AS": b"as", b"AR": b"ar", b"LD": b"ld", b"RM": b"rm -f"}
@@ -29,6 +29,7 @@ _SUFFIXES = regex(rb"\$[({](\w+):([^=(){}$]*)=([^(){}$]*)[)}]")
 _PLAIN = regex(rb"\$[({](\w+)[)}]")
 _PATSUBST = regex(rb"\$[({]patsubst[ \t]+([^,$]*),([^,$]*),([^,$(){}]*)[)}]")
 _MOST_BEFORE = 5000  # files that come before one target
+_MOST_CHANGED = 64  # files besides targets that are changed by hand
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
@@ -50,6 +51,8 @@ class MakefileFacts:
     by_hand: tuple[tuple[bytes, bytes], ...] = ()  # a recipe's line, and a target that the recipe makes by hand
     rules: tuple[tuple[bytes, bytes], ...] = ()  # of a text with `by_hand`: targets, prerequisites
     others: tuple[tuple[bytes, bytes], ...] = ()  # and lines that are not about their target, and the target
+    behind: tuple[tuple[bytes, bytes], ...] = ()  # a line, and a file that its recipe changes by hand behind it
+    changed: tuple[tuple[bytes, bytes], ...] = ()  # a target, and a file that its recipe changes by hand
     names: Mapping[bytes, bytes] = field(default_factory=dict)
     included: tuple[bytes, ...] = ()
 
@@ -65,8 +68,12 @@ def read(path: bytes) -> MakefileFacts:
     hand_made = [recipe for recipe in every if recipe.makes_by_hand]
     stamped = [line for recipe in hand_made for line in recipes.untold(recipe)]
     stamped += [value for value in names.values() if recipes.called(value)]
+    effects = [recipe_effects.effects(recipe) for recipe in every]
+    stamped += [line for each in effects for line in each.shared]
     by_hand = [(line, name) for each in hand_made for line in each.lines for name in each.names]
-    rules = recipes.rules(text) if by_hand else ()
+    behind = [pair for each in effects for pair in each.behind]
+    changed = [pair for each in effects for pair in each.every]
+    rules = recipes.rules(text) if by_hand or changed else ()
     others = [(line, name) for each in every for line in each.others for name in each.names] if by_hand else ()
     return MakefileFacts(
         ignored,
@@ -75,6 +82,8 @@ def read(path: bytes) -> MakefileFacts:
         tuple(by_hand),
         tuple(rules),
         tuple(others),
+        tuple(behind),
+        tuple(changed),
         names,
         tuple(included),
     )
@@ -97,7 +106,8 @@ class Makefiles:
 
     def of(self, words: Sequence[bytes], directory: bytes) -> MakeFacts:
         """Of `make`, started with these words in `directory`. Remembered: recursive makefiles start one make a target there."""
-        texts, key = self._all(words, directory), (words[0], *_named(words), directory)
+        goals = _goals(words)
+        texts, key = self._all(words, directory), (words[0], *_named(words), directory, *goals)
         known = self._facts.get(key)
         if (
             known is None
@@ -105,8 +115,10 @@ class Makefiles:
             or any(a is not b for a, b in zip(known[0], texts, strict=True))
         ):
             names = _values(texts, words)
-            needed = _needed_for(texts, names, directory)
-            facts = MakeFacts(_ignored(texts, names), _made_by_hand(texts, names, needed, directory), needed)
+            needed = _needed_for(texts, names, directory, goals)
+            by_hand = _made_by_hand(texts, names, needed, directory)
+            by_hand += _changed_behind(texts, names, directory)
+            facts = MakeFacts(_ignored(texts, names), by_hand, needed)
             known = self._facts[key] = texts, facts
         return known[1]
 
@@ -165,28 +177,59 @@ def _made_by_hand(
     return found
 
 
-def _needed_for(
+def _changed_behind(
     texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes], directory: bytes
+) -> list[tuple[bytes, bytes]]:
+    """What recipes change by hand behind their commands: regular expressions of these, and paths. None of what several change."""
+    found: dict[tuple[bytes, bytes], None] = {}
+    for line, changed in dict.fromkeys(pair for text in texts for pair in text.behind):
+        line = _expanded(line, names)
+        if not line.startswith(_ANY) and len(found) < _MOST_CHANGED:
+            paths = [os.path.normpath(os.path.join(directory, path)) for path in _files(changed, names)]
+            found |= dict.fromkeys((_pattern(line), path) for path in paths)
+    return list(found)
+
+
+def _needed_for(
+    texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes], directory: bytes, goals: Sequence[bytes]
 ) -> dict[bytes, tuple[bytes, ...]]:
-    """The files that come before targets which `make` makes by hand, by explicit rules, and these targets: paths."""
-    targets = dict.fromkeys(target for text in texts for _, target in text.by_hand)
-    if not targets:
-        return {}
+    """The files that come before targets which `make` makes by hand, by explicit rules, and these targets: paths. Also those before
+    what the recipes on the way to `goals` change by hand.
+    """
     needs: dict[bytes, list[bytes]] = {}
-    for made, before in (rule for text in texts for rule in text.rules):
+    rules = [rule for text in texts for rule in text.rules]
+    for made, before in rules:
         for target in _files(made, names):
             needs.setdefault(target, []).append(before)
-    found: dict[bytes, tuple[bytes, ...]] = {}
-    for target in (path for each in targets for path in _files(each, names)):
-        seen, wanted = {target}, [target]
-        while wanted and len(seen) < _MOST_BEFORE:
-            new = {path for each in needs.get(wanted.pop(), ()) for path in _files(each, names)} - seen
-            wanted += new
-            seen |= new
-        for path in seen - {target}:
+    behind: dict[bytes, list[bytes]] = {}
+    for target in dict.fromkeys(target for text in texts for _, target in text.by_hand):
+        for path in _files(target, names):
+            behind[path] = [path]
+    changed = list(dict.fromkeys(pair for text in texts for pair in text.changed))
+    wanted = set(goals) & needs.keys() or set(
+        _files(names.get(b".DEFAULT_GOAL", rules[0][0] if rules else b""), names)[:1]
+    )
+    reached = _before(wanted, needs, names) if changed else set()
+    for target, file in changed[:_MOST_CHANGED]:
+        for path in reached.intersection(_files(target, names)):
+            behind.setdefault(path, []).extend(_files(file, names))
+    found: dict[bytes, dict[bytes, None]] = {}
+    for target, files in behind.items():
+        stamps = [os.path.normpath(os.path.join(directory, file)) for file in files]
+        for path in _before({target}, needs, names) - {target}:
             full = os.path.normpath(os.path.join(directory, path))
-            found[full] = (*found.get(full, ()), os.path.normpath(os.path.join(directory, target)))
-    return found
+            found.setdefault(full, {}).update(dict.fromkeys(stamps))
+    return {path: tuple(stamps) for path, stamps in found.items()}
+
+
+def _before(targets: set[bytes], needs: Mapping[bytes, list[bytes]], names: Mapping[bytes, bytes]) -> set[bytes]:
+    """These and all that comes before them."""
+    seen, wanted = set(targets), list(targets)
+    while wanted and len(seen) < _MOST_BEFORE:
+        new = {path for each in needs.get(wanted.pop(), ()) for path in _files(each, names)} - seen
+        wanted += new
+        seen |= new
+    return seen
 
 
 def _files(text: bytes, names: Mapping[bytes, bytes]) -> list[bytes]:
@@ -230,6 +273,11 @@ def _named(words: Sequence[bytes]) -> Iterator[bytes]:
             yield word.partition(b"=")[2]
         elif word.startswith(b"-f"):
             yield word[2:]
+
+
+def _goals(words: Sequence[bytes]) -> list[bytes]:
+    """What the command line asks for; empty: the default. The arguments of some options may be among it, which does no harm."""
+    return [word for word in words[1:] if word[:1] != b"-" and b"=" not in word]
 
 
 def _expanded(text: bytes, names: Mapping[bytes, bytes]) -> bytes:

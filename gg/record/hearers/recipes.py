@@ -21,11 +21,11 @@ _PREFIX = regex(rb"^\.RECIPEPREFIX[ \t]*:?=[ \t]*(\S)", 8)
 _ONE_SHELL = regex(rb"^\.ONESHELL[ \t]*:", 8)
 _SPECIAL = regex(rb"\.[A-Z_]+$")
 _NAME = regex(rb"[\w.+-]")
-_PARTS = regex(rb"&&|;|\|\||\n")
+PARTS = regex(rb"&&|;|\|\||\n")
 _TOOLS = (b"$(CC)", b"$(CXX)", b"${CC}", b"${CXX}", b"$(LD)", b"$(AR)", b"${LD}", b"${AR}")
 _TARGET = (b"$@", b"$(@", b"${@")
 _ARGUMENT = regex(rb"\$[({]?\d")
-_MERE = frozenset(b"echo printf test [ cd rm chmod strip ls : true exit set if then fi do done for else sleep".split())
+MERE = frozenset(b"echo printf test [ cd rm chmod strip ls : true exit set if then fi do done for else sleep".split())
 _MADE = (b".o", b".lo", b".so", b".a", b".out", b".s", b".i")
 _OUTPUT = regex(rb"-o[ \t]*(\S+)")
 
@@ -40,7 +40,7 @@ class Recipe(NamedTuple):
     def makes_by_hand(self) -> bool:
         """Whether some line makes the target by hand."""
         its = _about(self)
-        return any(_makes(part, its, ()) for line in self.lines for part in _PARTS.split(line))
+        return any(_makes(part, its, ()) for line in self.lines for part in PARTS.split(line))
 
     @property
     def others(self) -> list[bytes]:
@@ -84,10 +84,10 @@ def rules(text: bytes) -> list[tuple[bytes, bytes]]:
 def untold(recipe: Recipe) -> Iterator[bytes]:
     """The lines that make has to be told the truth of, in a recipe that makes its target by hand."""
     its = _about(recipe)
-    parts = [(number, part) for number, line in enumerate(recipe.lines) for part in _PARTS.split(line)]
+    parts = [(number, part) for number, line in enumerate(recipe.lines) for part in PARTS.split(line)]
     found: set[int] = set()
     for place, (number, part) in enumerate(parts):
-        if _calls_a_tool(part) and not its(part):
+        if calls_a_tool(part) and not its(part):
             made = _outputs(part)
             if any(_makes(other, its, made) for _, other in (*parts[:place], *parts[place + 1 :])):
                 found.add(number)
@@ -99,10 +99,10 @@ def called(value: bytes) -> bool:
     if not (b"touch" in value or b">" in value) or not (b"$@" in value or _ARGUMENT.search(value)):
         return False  # as most are
     behind = False
-    for part in _PARTS.split(value):
-        if behind and (_words(part)[:1] == [b"touch"] or b">" in part) and (_ARGUMENT.search(part) or b"$@" in part):
+    for part in PARTS.split(value):
+        if behind and (words_of(part)[:1] == [b"touch"] or b">" in part) and (_ARGUMENT.search(part) or b"$@" in part):
             return True
-        behind = behind or _calls_a_tool(part)
+        behind = behind or calls_a_tool(part)
     return False
 
 
@@ -128,26 +128,26 @@ def _stands_in(word: bytes, piece: bytes) -> bool:
 def _makes(part: bytes, its: Callable[[bytes], bool], outputs: Sequence[bytes]) -> bool:
     """Whether a piece of a line makes the target, reading none of the tool's `outputs`."""
     first = part.split(maxsplit=1)[:1]
-    if not first or (b">" not in part and (first[0] in _MERE or first[0] in _TOOLS)) or not its(part):
+    if not first or (b">" not in part and (first[0] in MERE or first[0] in _TOOLS)) or not its(part):
         return False
-    words = _words(part)
+    words = words_of(part)
     if any(output in words for output in outputs):
         return False
     by_hand = b">" in part or words[0] == b"touch"
-    return (by_hand or not any(word.endswith(_MADE) for word in words[1:])) and not _calls_a_tool(part)
+    return (by_hand or not any(word.endswith(_MADE) for word in words[1:])) and not calls_a_tool(part)
 
 
 def _outputs(part: bytes) -> list[bytes]:
     """What a call of a tool makes, as far as its words tell."""
     named: list[bytes] = _OUTPUT.findall(part)
-    return named or [word.rpartition(b".")[0] + b".o" for word in _words(part) if b"." in word]
+    return named or [word.rpartition(b".")[0] + b".o" for word in words_of(part) if b"." in word]
 
 
-def _words(part: bytes) -> list[bytes]:
+def words_of(part: bytes) -> list[bytes]:
     return [word.strip(b"\"'(){}@") for word in part.split()]
 
 
-def _calls_a_tool(part: bytes) -> bool:
+def calls_a_tool(part: bytes) -> bool:
     return names_a_tool(part) or any(word in part for word in _TOOLS)
 
 
