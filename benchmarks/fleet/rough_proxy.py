@@ -24,13 +24,14 @@ class RoughProxy:
         self.ports = free_ports(2)
         self._loop = asyncio.new_event_loop()
         self._serving: set[asyncio.Task[None]] = set()
+        self._servers: list[asyncio.Server] = []
         ready = threading.Event()
         ends = [(urlsplit(each).hostname, urlsplit(each).port) for each in (sqs, s3)]
 
         async def begin() -> None:
             for index, (name, port) in enumerate(ends):
                 serve = partial(self._serve, host=name or "", port=port or 0, queues=index == 0)
-                await asyncio.start_server(serve, host, self.ports[index])
+                self._servers.append(await asyncio.start_server(serve, host, self.ports[index]))
             ready.set()
 
         def run() -> None:
@@ -44,6 +45,8 @@ class RoughProxy:
         ready.wait(10)
 
     async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving)
