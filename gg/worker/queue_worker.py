@@ -22,24 +22,21 @@ from gg.aws.sqs import MOST_WAIT_S, Message, Queues
 from gg.errors import FormatError, GGError
 from gg.schedule.events import Fault
 from gg.wire.letters import (
-    AnswerLetter,
     JobLetter,
     OfferLetter,
     StoredBody,
     build_queue,
     decode_call,
     decode_job,
-    encode_answer,
-    fits,
     replies_queue,
 )
-from gg.wire.peers import MOST_HELD, Holding
-from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encode_reply, outputs_of
-from gg.wire.request import BucketLocation, Request, decode_request
+from gg.wire.peers import Holding
+from gg.wire.request import Request, decode_request
+from gg.worker.answer_letters import AnswerLetters
 from gg.worker.heard_builds import Build, Builds
 from gg.worker.job_answers import PAUSES_S, JobAnswers
 from gg.worker.job_places import JobPlaces
-from gg.worker.s3_relay import S3Relay, SharedObjects
+from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import SlotRequest, Slots
 
 VISIBLE_AFTER_S = 60
@@ -97,8 +94,7 @@ class QueueWorker:
         self._queues = queues
         self._url = url
         self._bucket = bucket
-        self._name = name
-        self._version = version
+        self._letters = AnswerLetters(bucket, name, version)
         self._say = say
         self._builds = Builds(slots.cpus)
         self._sources: dict[str, _Source] = {}
@@ -178,8 +174,8 @@ class QueueWorker:
 
     def _say_here(self, source: _Source, slots: int) -> None:
         before, _, jobs = self._url.rpartition("/")
-        here = AnswerLetter(source.build.name, self._name, "here", slots=slots)
-        source.outbox.answer(f"{before}/{replies_queue(jobs, source.build.name)}", encode_answer(here))
+        replies = f"{before}/{replies_queue(jobs, source.build.name)}"
+        source.outbox.answer(replies, self._letters.here(source.build.name, slots))
 
     def _end(self, build: Build) -> None:
         """A build is over: its queue is gone, or it has not called for long. Nobody waits for its jobs here."""
@@ -290,8 +286,8 @@ class QueueWorker:
             return
         taken.request = encoded
         if message.received > _MOST_RECEIVED:
-            refused = self._refused(Fault.DIED, f"{_MOST_RECEIVED} workers have died of it", encoded)
-            self._done(taken.job.id, encode_answer(self._reply(taken, refused)))
+            why = f"{_MOST_RECEIVED} workers have died of it"
+            self._done(taken.job.id, self._letters.refused(taken.job.id, encoded, Fault.DIED, why))
         elif places and read:
             taken.work = self._loop.create_task(self._place(places, taken, request, read, message))
         else:
@@ -323,42 +319,17 @@ class QueueWorker:
             self._loop.call_soon_threadsafe(self._started, taken)
 
         def done(reply: bytes | None) -> None:
-            letter = self._letter(taken, request.place, relay, reply) if reply is not None else None
-            self._loop.call_soon_threadsafe(self._done, taken.job.id, letter)
+            id = taken.job.id
+            letter = (
+                self._letters.replied(id, taken.request, request.place, relay, reply) if reply is not None else None
+            )
+            self._loop.call_soon_threadsafe(self._done, id, letter)
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
         relay = self._bucket.relay(request.place, request.packs, held)
         number = next(self._numbers)
         self._slots.submit(SlotRequest(build.name, number, taken.request, memory, relay, started, done, build.weight))
-
-    def _letter(self, taken: _Taken, place: BucketLocation, relay: S3Relay, reply: bytes) -> str:
-        """The letter with a reply, which goes by the store if a message has no room for it. For the thread of a slot."""
-        answer = self._reply(taken, reply)._replace(held=self._kept(taken.request, relay, reply))
-        letter = encode_answer(answer)
-        if fits(letter):
-            return letter
-        try:
-            return encode_answer(answer._replace(data=self._bucket.store_body(place, reply)))
-        except OSError as error:
-            why = f"its answer cannot be stored: {error}"
-            return encode_answer(answer._replace(data=self._refused(Fault.INFRA, why, taken.request)))
-
-    def _reply(self, taken: _Taken, reply: bytes) -> AnswerLetter:
-        return AnswerLetter(taken.job.id, self._name, "reply", reply)
-
-    def _kept(self, request: bytes, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
-        """Keep a reply's outputs for other workers. Returns which are kept. For the thread of a slot."""
-        if self._bucket.server is None:
-            return ()
-        digests = list(relay.put)
-        with suppress(FormatError):
-            digests += self._bucket.keep(outputs_of(decode_reply(reply, asked(request))).values())
-        return (Holding(self._bucket.server.peer, tuple(digests[:MOST_HELD])),) if digests else ()
-
-    def _refused(self, fault: Fault, why: str, request: bytes) -> bytes:
-        results = tuple([Refused(fault, why)] * len(decode_request(request).tasks))
-        return encode_reply(Reply(WorkerInfo(self._version, self._name), results), request)
 
     def _started(self, taken: _Taken) -> None:
         taken.since = time.monotonic()
@@ -377,7 +348,7 @@ class QueueWorker:
             build.took(time.monotonic() - taken.since)
         self._look_again()
         self.served += letter is not None
-        source.outbox.answer(taken.job.reply, letter or encode_answer(AnswerLetter(id, self._name, "back")))
+        source.outbox.answer(taken.job.reply, letter or self._letters.back(id))
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
@@ -388,7 +359,6 @@ class QueueWorker:
             for id, taken in self._taken.items():
                 kept.setdefault(taken.source.url, []).append(taken.handle)
                 if taken.since:
-                    started = AnswerLetter(id, self._name, "started")
-                    taken.source.outbox.answer(taken.job.reply, encode_answer(started))
+                    taken.source.outbox.answer(taken.job.reply, self._letters.started(id))
             keeping = [self._queues.keep(url, handles, VISIBLE_AFTER_S) for url, handles in kept.items()]
             await asyncio.gather(*keeping, return_exceptions=True)
