@@ -35,7 +35,7 @@ def test_what_a_command_changes(command: str, files: str) -> None:
     assert [name.decode() for name in recipe_effects.changed(command.encode())] == files.split()
 
 
-def effects(makefile: str) -> recipe_effects.Effects:
+def effects(makefile: str) -> recipe_effects.RecipeEffects:
     (recipe,) = recipes.read(makefile.encode())
     return recipe_effects.effects(recipe)
 

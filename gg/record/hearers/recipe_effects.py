@@ -39,7 +39,7 @@ class _Part(NamedTuple):
     writes: bool
 
 
-class Effects(NamedTuple):
+class RecipeEffects(NamedTuple):
     """Of one recipe. `behind`: its lines, and files changed by hand behind each, also the target if a tool is called there;
     `every`: its target, and all that it changes by hand; `shared`: lines behind which recipes of many targets write into one file.
     """
@@ -49,20 +49,20 @@ class Effects(NamedTuple):
     shared: Sequence[bytes] = ()
 
 
-def effects(recipe: Recipe) -> Effects:
+def effects(recipe: Recipe) -> RecipeEffects:
     """All that a recipe changes by hand, as far as its text tells."""
     if not recipe.targets:
-        return Effects()
+        return RecipeEffects()
     parts = _parts(recipe.lines)
     if not any(part.changes for part in parts) and sum(part.tool for part in parts) < 2:
-        return Effects()
+        return RecipeEffects()
     following = list(_following(parts))
     if not _is_of_files(recipe):
-        return Effects(shared=[line for line, names, _ in following if any(b"$" not in name for name in names)])
+        return RecipeEffects(shared=[line for line, names, _ in following if any(b"$" not in name for name in names)])
     target = recipe.names[0]
     found = [(line, name) for line, names, tools in following for name in (*names, *([target] if tools else ()))]
     every = [(target, _own(name, target)) for part in parts for name in part.changes]
-    return Effects([(line, _own(name, target)) for line, name in found], every)
+    return RecipeEffects([(line, _own(name, target)) for line, name in found], every)
 
 
 def changed(part: bytes) -> list[bytes]:
