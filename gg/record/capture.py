@@ -19,7 +19,7 @@ from gg.core.thunk import Directory, Entry, File, Group, Output, OutputOf, Symli
 from gg.light.slotted import slotted
 from gg.models.drafts import Call, Draft, RunReal, Scan
 from gg.record.depfiles.depfile import listed
-from gg.record.outputs import NotCapturable, Outputs, check_apart, check_members, edited, named
+from gg.record.outputs import NotCapturable, Outputs, check_apart, check_members, check_shown, edited, named
 from gg.record.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -293,6 +293,7 @@ class Capture:
 
     def _look(self, path: bytes, entries: dict[bytes, Entry]) -> None:
         real, links = self._canon.file(path)
+        check_shown(real)
         for link in links:
             entries[link.path] = link
         if real in entries:
@@ -348,6 +349,7 @@ class Capture:
                 real, links = self._canon.directory(named(path, cwd))
             except OSError:
                 continue
+            check_shown(real + b"/")
             found[real] = Directory(SandboxPath(real))
             for link in links:
                 found[link.path] = link

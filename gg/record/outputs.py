@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 
 IN_PLACE = (Work.EDIT, Work.ARCHIVE)  # binutils write to the file that is there, whatever names it has
 
+_AS_ON_THE_HOST = (b"/dev/", b"/proc/", b"/sys/")
+
 
 class NotCapturable(Exception):
     """The call must run for real after all; the text says why."""
+
+
+def check_shown(path: bytes) -> None:
+    """NotCapturable for a file or directory in a place that each command sees as it is on its host: there a thunk has no file of
+    its own, and no other one is hidden from it. `path`: its real name; a link of the workspace may lead there (to /dev/shm).
+    """
+    if path.startswith(_AS_ON_THE_HOST):
+        raise NotCapturable("a file below /dev, /proc or /sys, which each command sees as it is at that moment")
 
 
 class Outputs:
@@ -111,6 +121,7 @@ class Outputs:
             real, way = self._canon.directory(head)
         except OSError:
             raise NotCapturable("the directory of an output does not exist") from None
+        check_shown(real + b"/")
         links.update((link.path, link) for link in way)
         name = real + b"/" + tail if real != b"/" else b"/" + tail
         if not os.access(real, os.W_OK | os.X_OK):
