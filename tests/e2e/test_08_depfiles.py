@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 READERS = {
     "touched": "gcc -MMD -MF a.d.raw -c a.c; touch a.d.raw; sed s/a/b/ a.d.raw >b.d; rm a.d.raw",
@@ -46,13 +46,13 @@ def write(project: Project) -> None:
 @pytest.mark.parametrize("script", READERS.values(), ids=READERS)
 def test_read_in_mid_build(project: Project, script: str) -> None:
     write(project)
-    project.same_as_plain("sh", "-ec", script, make=False)
+    project.same_as_plain(*by_make(project, script), make=False)
 
 
 @pytest.mark.parametrize("script", PLACES.values(), ids=PLACES)
 def test_the_compilers_own_takes_its_place(project: Project, script: str) -> None:
     write(project)
-    project.same_as_plain("sh", "-ec", script, make=False)
+    project.same_as_plain(*by_make(project, script), make=False)
 
 
 def test_a_header_that_was_never_included_goes_away(project: Project) -> None:

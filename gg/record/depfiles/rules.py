@@ -62,7 +62,7 @@ class Rules:
         linker = captured.draft.work is Work.LINK  # it may be the linker's rule, or the last of several sources' alone
         if depfile is not None and not linker and len(scans) == 1 and scans[0].fallback and len(scans[0].sources) == 1:
             targets = [word for target in depfile.targets for word in (b"-MT", target)]
-            argv = (*scans[0].fallback[:-1], b"-M" if depfile.system else b"-MM", *targets)
+            argv = (*scans[0].fallback, b"-M" if depfile.system else b"-MM", *targets)
             argv += (b"-MP",) if depfile.phony else ()
         output = next((output.path for output in captured.outputs if not output.soft), b"")
         rule = _Rule(argv, captured.draft.env, cwd, captured.id, index, path, text, output)
