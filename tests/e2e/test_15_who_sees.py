@@ -23,6 +23,11 @@ def script(project: Project, *lines: str) -> tuple[str, ...]:
     return "sh", "build.sh"
 
 
+def recipe(project: Project, *lines: str) -> tuple[str, ...]:
+    """The same in one shell of a make: its compiles are deferred, which those of a script with lasting effects are not."""
+    return by_make(project, "; ".join(lines))
+
+
 SIZES = {
     "git": "git init -q . && git add a.o && git cat-file -s :a.o > out && rm -rf .git",
     "diff": "mkdir x y; cp a.o x; cat a.o > y/a.o; diff -rq x y > out",
@@ -33,8 +38,8 @@ SIZES = {
     "ruby": "ruby -e 'print File.size(\"a.o\")' > out",
     "node": "node -e 'console.log(fs.statSync(\"a.o\").size)' > out",
     "cmake": "cat a.o > b.o; cmake -E compare_files a.o b.o",
-    "cmake-size": "echo 'file(SIZE a.o n)\nfile(WRITE out ${n})' > s.cmake; cmake -P s.cmake",
-    "ctest-script": "echo 'set(CTEST_RUN_CURRENT_SCRIPT 0)\nfile(SIZE $ENV{PWD}/a.o n)\nfile(WRITE $ENV{PWD}/out ${n})'"
+    "cmake-size": "printf 'file(SIZE a.o n)\\nfile(WRITE out ${n})' > s.cmake; cmake -P s.cmake",
+    "ctest-script": "printf 'set(CTEST_RUN_CURRENT_SCRIPT 0)\\nfile(SIZE $ENV{PWD}/a.o n)\\nfile(WRITE $ENV{PWD}/out ${n})'"
     " > s.cmake; ctest -S s.cmake",
     "install-C": "install -C a.o b.o; gcc -O2 -c a.c; install -C -m 644 a.o b.o",
     "rsync-v": "rsync -av a.o b.o | sed -n 's/.*total size is \\([0-9]*\\).*/\\1/p' > out",
@@ -44,7 +49,7 @@ SIZES = {
 
 @pytest.mark.parametrize("how", SIZES)
 def test_who_takes_a_size_takes_the_real_one(how: str, small: Project) -> None:
-    small.same_as_plain(*script(small, "gcc -g -c a.c", SIZES[how]), make=False)
+    small.same_as_plain(*recipe(small, "gcc -g -c a.c", SIZES[how]), make=False)
 
 
 CARRIED = {
@@ -102,7 +107,7 @@ def test_trees_are_walked_with_real_sizes(small: Project) -> None:
     """The C library walks a tree with calls of its own."""
     small.write("walk.c", TREES)
     small.same_as_plain(
-        *script(small, "gcc walk.c -o walk", "mkdir d", "gcc -c a.c -o d/a.o", "./walk > out"), make=False
+        *recipe(small, "gcc walk.c -o walk", "mkdir d", "gcc -c a.c -o d/a.o", "./walk > out"), make=False
     )
 
 
@@ -118,7 +123,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("how", CHANGES)
 def test_what_is_cut_or_padded_by_name_is_the_real_file(how: str, small: Project) -> None:
-    small.same_as_plain(*script(small, "gcc a.c -o p", CHANGES[how]), make=False)
+    small.same_as_plain(*recipe(small, "gcc a.c -o p", CHANGES[how]), make=False)
 
 
 SPAWN = """
@@ -135,7 +140,7 @@ os.waitpid(os.posix_spawnp("wc", ["wc", "-c"], os.environ, file_actions=act), 0)
 def test_what_posix_spawn_opens_is_the_real_file(mode: str, small: Project) -> None:
     small.write("run.py", SPAWN)
     run = f"MODE={mode} {sys.executable} run.py {'< a.c' if mode == 'append' else '> out'}"
-    small.same_as_plain(*script(small, "gcc -c a.c", run), make=False)
+    small.same_as_plain(*recipe(small, "gcc -c a.c", run), make=False)
 
 
 CHDIR = """
@@ -167,7 +172,7 @@ def test_posix_spawn_changes_the_directory_first(small: Project) -> None:
     small.write("run.c", CHDIR)
     lines = ("gcc run.c -o run", "mkdir d", "gcc -c a.c -o d/a.o", "./run /usr/bin/wc > out1", "gcc -O2 -c a.c -o d/a.o",
              "./run /usr/bin/wc fd > out2", "gcc a.c -o d/p", "./run ./p || echo $? > out3")  # fmt: skip
-    small.same_as_plain(*script(small, *lines), make=False)
+    small.same_as_plain(*recipe(small, *lines), make=False)
 
 
 HIDDEN = {
@@ -231,7 +236,7 @@ int main(int n, char **v)
 @pytest.mark.parametrize("options", ["-O0", "-O2", "-O2 -static", "-O2 -no-pie"])
 def test_a_program_with_system_calls_of_its_own_reads_real_files(options: str, small: Project) -> None:
     small.write("own.c", OWN_CALLS)
-    small.same_as_plain(*script(small, f"gcc {options} own.c -o own", "gcc -c a.c", "./own a.o > out"), make=False)
+    small.same_as_plain(*recipe(small, f"gcc {options} own.c -o own", "gcc -c a.c", "./own a.o > out"), make=False)
 
 
 UNDER = {
