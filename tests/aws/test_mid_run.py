@@ -162,7 +162,7 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
         filled = time.monotonic()
         run.end()
         assert run.status == 74, run.said
-        assert time.monotonic() - filled < 20
+        assert time.monotonic() - filled < 60
         assert os.fspath(place) in run.said
         assert "No space left on device" in run.said or "no space" in run.said
         assert ("gg gc" if full == "store" else "run gg-force again") in run.said
@@ -178,6 +178,7 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
         again.end()
         assert again.status == 0, again.said
         Project(disk.inside(project.root), project.env).assert_tree(build.plain)
+        assert again.done, "nothing more was begun"
         assert not set(run.done) & set(again.done)
         assert len(run.done) + len(again.done) == THUNKS
 

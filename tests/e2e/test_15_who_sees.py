@@ -248,7 +248,9 @@ UNDER = {
 }
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", UNDER)
 def test_a_make_below_another_program(how: str, small: Project) -> None:
+    small.seconds = 400.0  # valgrind is slow, on a busy machine all the more
     small.write("Makefile", "p: a.o\n\tgcc -o p a.o\na.o: a.c\n\tgcc -c a.c\n")
     small.same_as_plain(*script(small, UNDER[how], "./p || echo $? > out"), make=False)

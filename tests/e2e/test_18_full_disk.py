@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -31,15 +30,14 @@ def on_a_small_disk(project: Project, place: Path, script: str, status: int) -> 
     command = ["unshare", "-m", "sh", "-c", FULL, "sh", str(place), "sh", "-c", script]
     path = f"{SCRIPTS}:{project.env['PATH']}"
     env = {"FULL": str(place), "XDG_CACHE_HOME": str(place), "PATH": path}
-    started = time.monotonic()
     said = project.run(*command, status=status, env=env).text
-    assert time.monotonic() - started < 15, "it is not tried again and again"
     assert "this is a bug" not in said
     return said
 
 
 def test_full_where_state_is(units: Project, tmp_path: Path) -> None:
-    said = on_a_small_disk(units, tmp_path / "state", f"{INFER}; {FILL}; gg-force", 74)
+    said = on_a_small_disk(units, tmp_path / "state", f"{INFER}; {FILL}; gg-force --json", 74)
+    assert said.count('"event":"thunk-started"') <= 4, "no thunk is tried again"
     assert "No space left on device" in said
     assert "gg gc" in said
 
