@@ -22,9 +22,8 @@ MAIN = '#include <stdio.h>\nint main(int n, char **v) { printf("%s ran with %d\\
 
 
 def script(project: Project, *lines: str) -> tuple[str, ...]:
-    """A build of some shell commands, each of which must succeed."""
-    project.write("build.sh", "set -e\n" + "\n".join(lines) + "\n")
-    return "sh", "build.sh"
+    """A build of some shell commands, in one shell, each of which must succeed: a recipe, behind whose lines compiles wait."""
+    return by_make(project, "; ".join(lines))
 
 
 def forces(project: Project) -> int:
@@ -249,7 +248,7 @@ def test_a_size_that_is_asked_for_is_the_real_one(answer: Project) -> None:
         *("ls -l a.o | cut -d' ' -f5 > out", "ls --size -k > out", "vdir a.o | cut -d' ' -f5 > out", "ls -sS > out"),
         *(
             "find . -name a.o -size +1k > out",
-            "find . -name a.o -printf '%p %10s\n' > out",
+            "find . -name a.o -printf '%p %10s\\n' > out",
             "find a.o -ls | wc -c > out",
         ),
         *("busybox ls -l a.o | wc -c > out", "busybox find . -name a.o -size +512c > out"),
