@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 OWN = {
     "PWD": "cd sub; PWD=/proc/self/cwd gcc -g -c a.c -o a.o; PWD=/proc/thread-self/cwd as -g a.s -o b.o",
@@ -63,13 +63,13 @@ def write_tools(project: Project) -> None:
 @pytest.mark.parametrize("script", OWN.values(), ids=OWN)
 def test_names_that_each_process_has_for_itself(project: Project, script: str) -> None:
     write(project)
-    project.same_as_plain("sh", "-ec", script, make=False)
+    project.same_as_plain(*by_make(project, script), make=False)
 
 
 @pytest.mark.parametrize("script", PATHS.values(), ids=PATHS)
 def test_relative_entries_of_search_paths(project: Project, script: str) -> None:
     write_tools(project)
-    project.same_as_plain("sh", "-ec", script, make=False)
+    project.same_as_plain(*by_make(project, script), make=False)
 
 
 def test_response_files_of_other_directories(project: Project) -> None:
@@ -80,4 +80,4 @@ def test_response_files_of_other_directories(project: Project) -> None:
         project.write(f"{directory}/ar.args", f"rc l{value}.a a{value}.o")
     script = "gcc @args; ar @ar.args; cd sub; gcc @args; ar @ar.args; gcc -v @args 2>/dev/null; objcopy @../cp.args"
     project.write("cp.args", "a2.o b.o")
-    project.same_as_plain("sh", "-ec", script, make=False)
+    project.same_as_plain(*by_make(project, script), make=False)
