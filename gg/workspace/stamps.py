@@ -1,13 +1,13 @@
 """What a recipe changes by hand behind commands that were deferred: `$(MAKE) -C sub && touch stamp`, `gcc …; echo built > log`.
 
-If one of these commands fails after all, plain make would not have come so far. So each such file is again what it was before the
+If one of these commands fails after all, plain make would not have come so far. So each such file is again what it was when the
 command was called; a stamp would count as made for ever. What a person has changed since the recording ended is left alone. The
 records are
 
-stamps               a record for each call: 32 bytes for its thunk, u16 for the length of the path, and the file's path
-stamped/<hash>       the file or link that was there when such a call was first recorded by the last recording
-stamped/<hash>.there nothing could be kept: the file is large, or a directory
-stamped/<hash>.now   what was there when that recording ended: kind and time of change, or nothing
+stamped/calls           a record for each call: 32 bytes for its thunk, u16 for the path's length, u16 for the state, the path
+stamped/<hash>-N        state N of a file or link: 0 when such a call was first recorded by the last recording, and so on
+stamped/<hash>-N.there  nothing could be kept: the file is large, or a directory
+stamped/<hash>.now      what was there when that recording ended: kind and time of change, or nothing
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, ThunkId
 
-_LENGTH = struct.Struct("<H")
-_HEAD = DIGEST_SIZE + _LENGTH.size
+_LENGTHS = struct.Struct("<HH")
+_HEAD = DIGEST_SIZE + _LENGTHS.size
 _MOST = 4 << 20  # bytes of a file that is kept
-_MANY = 4 << 20  # bytes of the file; beyond that the older half is forgotten
+_MANY = 4 << 20  # bytes of the records; beyond that the older half is forgotten
+_STATES = 16  # of one file
 _LONG_AGO = (1, 1)
 
 
@@ -33,10 +34,10 @@ class Stamps:
     """The files of the workspace whose records are in `dot`."""
 
     def __init__(self, dot: str) -> None:
-        self._path = os.path.join(dot, "stamps")
-        self._before = os.path.join(dot, "stamped")
+        self._directory = os.path.join(dot, "stamped")
+        self._path = os.path.join(self._directory, "calls")
         self._noted: set[tuple[ThunkId, bytes]] = set()
-        self._kept: set[bytes] = set()
+        self._states: dict[bytes, tuple[bytes, int]] = {}  # the last state that was kept of each file
 
     def note(self, thunk: ThunkId, paths: Sequence[bytes]) -> None:
         """Note that a call of `thunk` is being deferred, and that the recipe will change these files by hand behind it."""
@@ -44,18 +45,16 @@ class Stamps:
         if not new:
             return
         if not self._noted:
+            os.makedirs(self._directory, exist_ok=True)
             self._halve()
         self._noted.update((thunk, path) for path in new)
-        for path in new:
-            if path not in self._kept:
-                self._kept.add(path)
-                self._keep(path)
+        records = [_record(thunk, path, self._state(path)) for path in new]
         with open(self._path, "ab", buffering=0) as file:
-            file.write(b"".join(thunk + _LENGTH.pack(len(path)) + path for path in new))
+            file.write(b"".join(records))
 
     def end(self) -> None:
         """The recording is over: what is there now is what it has left."""
-        for path in self._kept:
+        for path in self._states:
             with suppress(OSError), open(self._kept_at(path) + b".now", "wb") as file:
                 file.write(_look(path))
 
@@ -64,24 +63,27 @@ class Stamps:
         The answer is what was looked at.
         """
         wanted = set(thunks)
-        behind = [(path, thunk) for thunk, path in self._read() if thunk in wanted] if wanted else []
-        for path, thunk in sorted(behind, reverse=True):  # what is in a directory before the directory
-            if since(thunk) > 0:
-                with suppress(OSError):
-                    self._undo(path, since(thunk))
-        return [path for path, _ in behind]
+        first: dict[bytes, tuple[int, int]] = {}  # of all states, and all calls, the first
+        for thunk, path, state in self._read() if wanted else ():
+            if thunk in wanted and since(thunk) > 0:
+                first[path] = min(first.get(path, (state, since(thunk))), (state, since(thunk)))
+        for path in sorted(first, reverse=True):  # what is in a directory before the directory
+            state, called = first[path]
+            with suppress(OSError):
+                self._undo(path, b"%s-%d" % (self._kept_at(path), state), called)
+        return list(first)
 
-    def _undo(self, path: bytes, since: int) -> None:
-        kept = self._kept_at(path)
-        with suppress(FileNotFoundError), open(kept + b".now", "rb") as file:
+    def _undo(self, path: bytes, kept: bytes, since: int) -> None:
+        """Put the state that is kept as `kept` back. `since`: when the call was recorded."""
+        with suppress(FileNotFoundError), open(self._kept_at(path) + b".now", "rb") as file:
             if file.read() != _look(path):
                 return
         try:
             info = os.lstat(path)
         except FileNotFoundError:
-            self._put_back(path)
+            _copy(kept, path)
             return
-        if max(info.st_mtime_ns, info.st_ctime_ns) < since or _is_the_same(info, kept):
+        if max(info.st_mtime_ns, info.st_ctime_ns) < since or _look(path) == _look(kept):
             return
         if os.path.lexists(kept + b".there"):
             if stat.S_ISREG(info.st_mode):  # so that make comes back to it
@@ -90,40 +92,30 @@ class Stamps:
             os.rmdir(path)
         elif stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
             os.unlink(path)
-            self._put_back(path)
+            _copy(kept, path)
 
     def _kept_at(self, path: bytes) -> bytes:
-        return os.path.join(os.fsencode(self._before), str(blake3(path).hexdigest()).encode())
+        return os.path.join(os.fsencode(self._directory), str(blake3(path).hexdigest()).encode())
 
-    def _keep(self, path: bytes) -> None:
-        """Keep what is there, by a copy: `touch` and redirections change the file itself."""
+    def _state(self, path: bytes) -> int:
+        """The number of the state that the file is in. It is kept by a copy: `touch` and redirections change the file itself."""
+        look, (last, number) = _look(path), self._states.get(path, (b"", -1))
+        if look == last or number == _STATES - 1:
+            return number
+        if number < 0:
+            self._forget(path)
+        self._states[path] = look, number + 1
+        _keep(path, b"%s-%d" % (self._kept_at(path), number + 1))
+        return number + 1
+
+    def _forget(self, path: bytes) -> None:
+        """Remove what an earlier recording has kept of a file."""
         kept = self._kept_at(path)
-        for end in (b"", b".there", b".now"):
+        for end in (b".now", *(b"-%d%s" % (number, end) for number in range(_STATES) for end in (b"", b".there"))):
             with suppress(OSError):
                 os.unlink(kept + end)
-        try:
-            info = os.lstat(path)
-        except OSError:
-            return
-        os.makedirs(self._before, exist_ok=True)
-        try:
-            if stat.S_ISLNK(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_size <= _MOST):
-                import shutil
 
-                shutil.copy2(path, kept, follow_symlinks=False)
-                return
-        except OSError:
-            pass
-        with suppress(OSError), open(kept + b".there", "wb"):
-            pass
-
-    def _put_back(self, path: bytes) -> None:
-        import shutil
-
-        with suppress(OSError):
-            shutil.copy2(self._kept_at(path), path, follow_symlinks=False)
-
-    def _read(self) -> list[tuple[ThunkId, bytes]]:
+    def _read(self) -> list[tuple[ThunkId, bytes, int]]:
         try:
             with open(self._path, "rb") as file:
                 data = file.read()
@@ -131,21 +123,25 @@ class Stamps:
             return []
         found, at = [], 0
         while at + _HEAD <= len(data):
-            (length,) = _LENGTH.unpack_from(data, at + DIGEST_SIZE)
+            length, state = _LENGTHS.unpack_from(data, at + DIGEST_SIZE)
             path = data[at + _HEAD : at + _HEAD + length]
             if len(path) == length:
-                found.append((ThunkId(data[at : at + DIGEST_SIZE]), path))
+                found.append((ThunkId(data[at : at + DIGEST_SIZE]), path, state))
             at += _HEAD + length
         return found
 
     def _halve(self) -> None:
         with suppress(OSError):
             if os.stat(self._path).st_size > _MANY:
-                kept = self._read()
+                records = self._read()
                 aside = f"{self._path}.{os.getpid()}"
                 with open(aside, "wb") as file:
-                    file.write(b"".join(t + _LENGTH.pack(len(p)) + p for t, p in kept[len(kept) // 2 :]))
+                    file.write(b"".join(_record(*each) for each in records[len(records) // 2 :]))
                 os.rename(aside, self._path)
+
+
+def _record(thunk: ThunkId, path: bytes, state: int) -> bytes:
+    return thunk + _LENGTHS.pack(len(path), state) + path
 
 
 def _look(path: bytes) -> bytes:
@@ -157,11 +153,20 @@ def _look(path: bytes) -> bytes:
     return b"%o %d" % (stat.S_IFMT(info.st_mode), 0 if stat.S_ISDIR(info.st_mode) else info.st_mtime_ns)
 
 
-def _is_the_same(info: os.stat_result, kept: bytes) -> bool:
-    """Whether a file is as the kept one: nobody has changed it."""
+def _keep(path: bytes, kept: bytes) -> None:
     try:
-        old = os.lstat(kept)
+        info = os.lstat(path)
     except OSError:
-        return False
-    mine, its = (info.st_mode, info.st_size, info.st_mtime_ns), (old.st_mode, old.st_size, old.st_mtime_ns)
-    return mine == its
+        return
+    if stat.S_ISLNK(info.st_mode) or (stat.S_ISREG(info.st_mode) and info.st_size <= _MOST):
+        _copy(path, kept)
+    if not os.path.lexists(kept):
+        with suppress(OSError), open(kept + b".there", "wb"):
+            pass
+
+
+def _copy(path: bytes, to: bytes) -> None:
+    import shutil
+
+    with suppress(OSError):
+        shutil.copy2(path, to, follow_symlinks=False)
