@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gg.core.ids import BlobId, ThunkId
@@ -192,6 +193,17 @@ class Forcer:
     def names_elsewhere(self) -> Sequence[bytes]:
         """Files that took the places of placeholders with further names, which are outside of the workspace's root."""
         return self._placer.elsewhere
+
+    def undo_moved(self, failed: Collection[ThunkId], ending: int) -> None:
+        """Remove the placeholders of these that somebody has moved or copied, and their lines in ninja's log. If process `ending`
+        is ninja, it is about to end.
+        """
+        search = self._workspace.search()
+        for path, known in Targets.all(self._workspace, search).placeholders.items():
+            if known.thunk in failed:
+                with suppress(OSError):
+                    os.unlink(path)
+        self._undone.tell_ninja(ending)
 
     def stop(self) -> None:
         self._stopped = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gg.errors import GGError
@@ -43,6 +43,7 @@ class _Reader:
         self.paths = list(placeholders)
         self.then: Then | None = then
         self.left: set[ThunkId] = set()
+        self.failed: set[ThunkId] | None = None  # of a program that waits until all have ended, however they end
         self.late = 0  # how often its thunk's files were put in their places, but not its own file
         self.thunks = 0
         self.since = time.monotonic()
@@ -81,6 +82,46 @@ class Reading:
             then(ReaderAnswer())
         for root in list(waiting.left):
             self._ask(root, waiting)
+
+    def settle(
+        self,
+        thunks: Mapping[ThunkId, Sequence[bytes]],
+        then: Callable[[ReaderAnswer, Collection[ThunkId]], None],
+        reader: bytes,
+    ) -> None:
+        """Evaluate all of these, then call `then` from any thread, with those that will have no value (`ForceService`)."""
+        from gg.workspace.targets import Targets
+        from gg.workspace.workspace import read_placeholder
+
+        if self.broken is not None or not thunks:
+            then(self._is_broken([reader]) if self.broken is not None else ReaderAnswer(), ())
+            return
+        failed: set[ThunkId] = set()
+
+        def settled(answer: ReaderAnswer) -> None:
+            left = [
+                path
+                for path, known in placeholders.items()
+                if known.thunk in failed and read_placeholder(path) == known
+            ]
+            if left and not answer.status:  # no tool has failed, but an engine
+                answer = ReaderAnswer(75, b"".join(b"gg: " + path + b" could not be forced\n" for path in left))
+            then(answer, failed)
+
+        placeholders = Targets.at([path for paths in thunks.values() for path in paths]).placeholders
+        waiting = _Reader(reader, placeholders, settled)
+        waiting.failed, waiting.left = failed, set(thunks)
+        with self._lock:
+            for thunk in thunks:
+                self._elsewhere.setdefault(thunk, [])
+            for path, known in placeholders.items():
+                self._elsewhere.setdefault(known.thunk, []).append((path, known))
+        for root in thunks:
+            self._ask(root, waiting)
+
+    def undo_moved(self, failed: Collection[ThunkId], ending: int) -> None:
+        if self._composition is not None:
+            self._composition.forcer.undo_moved(failed, ending)
 
     def _ask(self, root: ThunkId, waiting: _Reader) -> None:
         if not self._demand.ask(root, waiting):
@@ -192,7 +233,12 @@ class Reading:
         """These thunks will not be done. Each comes with the one that failed."""
         for name, cause in names:
             for one in self._demand.take(name):
-                if not self._reads_the_earlier(one, name):
+                if one.failed is not None:
+                    one.failed.add(name)
+                    one.left.discard(name)
+                    if not one.left:
+                        self._answer(one)
+                elif not self._reads_the_earlier(one, name):
                     self._answer(one, status=self._failures.get(cause.hex(), 75))
 
     def _reads_the_earlier(self, one: _Reader, name: ThunkId) -> bool:
@@ -231,7 +277,7 @@ class Reading:
             then, one.then = one.then, None
         if then is None:
             return
-        path = os.fsdecode(one.paths[0])
+        path = os.fsdecode(one.paths[0]) if one.paths else "what it was to make"
         self.reads.append(Read(os.fsdecode(one.name), path, one.thunks, time.monotonic() - one.since))
         then(self._told(one, error, status))
 

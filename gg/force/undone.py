@@ -93,8 +93,8 @@ class Undone:
     def _made_by(self, broken: Broken) -> Iterator[bytes]:
         return (self._real_path(output.path) for output in broken.thunk.outputs)
 
-    def tell_ninja(self) -> None:
-        """Take what was not made out of ninja's logs, once ninja has ended."""
+    def tell_ninja(self, ending: int = 0) -> None:
+        """Take what was not made out of ninja's logs, once ninja has ended, or process `ending` is about to end."""
         if not self._unmade:
             return
         from gg.formats import ninja_build_log, ninja_log
@@ -105,7 +105,7 @@ class Undone:
             if directory is not None:
                 logs.setdefault(directory, []).append(path)
         for directory, paths in logs.items():
-            ninja_build_log.forget(directory, paths)
+            ninja_build_log.forget(directory, paths, ending)
         self._unmade.clear()
 
     def _users(self, bad: set[ThunkId]) -> Iterator[Broken]:

@@ -47,15 +47,17 @@ def _among(outputs: Collection[bytes], name: bytes, directory: bytes) -> bytes |
     return None
 
 
-def forget(directory: bytes, outputs: Collection[bytes]) -> None:
-    """Take the last lines of these outputs, absolute paths, out of the log. Left alone if ninja runs, or on doubt."""
+def forget(directory: bytes, outputs: Collection[bytes], ending: int = 0) -> None:
+    """Take the last lines of these outputs, absolute paths, out of the log. Left alone if a ninja other than `ending` runs,
+    or on doubt.
+    """
     path = os.path.join(directory, NAME)
     with suppress(OSError, ValueError):
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)  # through a link it may be another tree's
         with open(fd, "rb") as file:
             data, mode = file.read(), os.fstat(fd).st_mode
         new = without_last(data, outputs, directory)
-        if new == data or open_elsewhere(path):
+        if new == data or open_elsewhere(path, ending):
             return
         aside = b"%s.%d" % (path, os.getpid())
         try:

@@ -117,11 +117,11 @@ def update(directory: bytes, rules: Mapping[bytes, bytes]) -> None:
                 os.close(fd)
 
 
-def open_elsewhere(path: bytes) -> bool:
-    """Whether a process has the file open, as far as this user can see."""
+def open_elsewhere(path: bytes, ending: int = 0) -> bool:
+    """Whether a process, other than `ending`, has the file open, as far as this user can see."""
     wanted = os.stat(path)
     for pid in os.listdir(b"/proc"):
-        if not pid.isdigit():
+        if not pid.isdigit() or int(pid) == ending:
             continue
         directory = b"/proc/" + pid + b"/fd/"
         with suppress(OSError):

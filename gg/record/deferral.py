@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gg.record.calls import CallCounts
     from gg.record.capture import Capture, Captured
     from gg.record.modelling import Deferrable
+    from gg.record.whole_makes import WholeMakes
     from gg.workspace.ledger import Ledger
     from gg.workspace.stamps import Stamps
 
@@ -26,6 +27,7 @@ class Deferral:
         capture: Capture,
         calls: CallCounts,
         stamps: Stamps,
+        makes: Callable[[], WholeMakes],
         listener: Callable[[Call, Captured], None] | None,
     ) -> None:
         self._leaver = leaver
@@ -33,6 +35,7 @@ class Deferral:
         self._capture = capture
         self._calls = calls
         self._stamps = stamps
+        self._makes = makes
         self._listener = listener
 
     def defer(self, call: Call, deferrable: Deferrable, umask: int) -> RunReal | None:
@@ -45,6 +48,8 @@ class Deferral:
         def record() -> None:
             by, excused = witnessed.by, witnessed.excused
             self._stamps.note(captured.id, witnessed.stamps)
+            if witnessed.answers:
+                self._makes().note(witnessed.answers, captured.id, paths)
             self._ledger.record(captured.id, paths, umask & 0o777, heard=witnessed.heard, by=by, excused=excused)
 
         try:

@@ -17,6 +17,8 @@ request   u32 length of what follows
                 argv[0]; envc is 0.
   op 2 UNWATCHED  a program was started, `path`, whose reads of placeholders nobody sees: linked statically, on a kernel
                 that does not tell of its calls. What its arguments name is forced before. Answered by EXIT 0.
+  op 3 END      a make whose calls were deferred is about to end (`gg/record/whole_makes.py`). Answered by EXIT when they have
+                ended: 0, or the status of a failure.
 
 reply     u32 length of what follows
           u8 kind, 3 zero bytes, then
@@ -59,6 +61,7 @@ class Op(IntEnum):
     CALL = 0
     FORCE = 1
     UNWATCHED = 2
+    END = 3
 
 
 @slotted()

@@ -6,7 +6,7 @@ Whoever must wait for a force is answered when the force is done, from another t
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from gg.light.slotted import slotted
@@ -18,6 +18,7 @@ from gg.record.outputs import named
 from gg.record.protocol import RecorderRequest, SendReply
 
 if TYPE_CHECKING:
+    from gg.core.ids import ThunkId
     from gg.record.calls import CallCounts, Read
     from gg.record.depfiles.rules import Rules
     from gg.record.world import World
@@ -47,6 +48,21 @@ class ForceService(Protocol):
 
     def force(self, paths: Sequence[bytes], then: Callable[[ReaderAnswer], None], reader: bytes = b"") -> None:
         """Force all of `paths`, then call `then` from any thread. `reader`: the program that waits for them."""
+        ...
+
+    def settle(
+        self,
+        thunks: Mapping[ThunkId, Sequence[bytes]],
+        then: Callable[[ReaderAnswer, Collection[ThunkId]], None],
+        reader: bytes,
+    ) -> None:
+        """Evaluate all of these, which are to make these paths, then call `then` from any thread, with those that have failed, or
+        need one that has. `reader`: the program that waits.
+        """
+        ...
+
+    def undo_moved(self, failed: Collection[ThunkId], ending: int) -> None:
+        """Remove placeholders of these, wherever they are by now. `ending`: the make whose calls they were, about to end."""
         ...
 
     def now(self, paths: Sequence[bytes]) -> None:

@@ -7,7 +7,7 @@ is handed to the session's force service and answered when that is done, so othe
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gg.errors import GGError, StoreError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gg.record.deferral import Deferral
     from gg.record.modelling import Deferrable, Modelling
     from gg.record.readers import Readers
+    from gg.record.whole_makes import WholeMakes
     from gg.workspace.ledger import Ledger
 
 
@@ -37,6 +38,7 @@ class Recorder:
         reads: Readers,
         ledger: Ledger,
         calls: CallCounts,
+        makes: Callable[[], WholeMakes],
     ) -> None:
         self._tools = tools
         self._modelling = modelling
@@ -44,11 +46,20 @@ class Recorder:
         self._reads = reads
         self._ledger = ledger
         self._calls = calls
-        self._operations = {Op.CALL: self._called, Op.FORCE: reads.opened, Op.UNWATCHED: self._started_unwatched}
+        self._makes = makes
+        self._operations = {
+            Op.CALL: self._called,
+            Op.FORCE: reads.opened,
+            Op.UNWATCHED: self._started_unwatched,
+            Op.END: self._make_ends,
+        }
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer one request, now or later."""
         self._operations[request.op](request, reply)
+
+    def _make_ends(self, request: RecorderRequest, reply: SendReply) -> None:
+        self._makes().ended(request, reply)
 
     def _started_unwatched(self, request: RecorderRequest, reply: SendReply) -> None:
         self._calls.unwatched[os.fsdecode(os.path.basename(request.path))] += 1

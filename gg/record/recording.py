@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gg.core.placeholder import PlaceholderWriter
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from gg.models.drafts import Call, Model
     from gg.record.memo.memo_calls import Traced
     from gg.record.protocol import RecorderRequest, SendReply
+    from gg.record.whole_makes import WholeMakes
     from gg.workspace.ledger import Ledger
 from gg.workspace.workspace import Workspace
 
@@ -79,6 +81,12 @@ class RecordingSession:
         self._recorder = self._make_recorder(modelling, listener)
         self._traced = self._tracing(traced) if traced else None
 
+    @cached_property
+    def _makes(self) -> WholeMakes:
+        from gg.record.whole_makes import WholeMakes
+
+        return WholeMakes(self._forces, self._ledger, os.fsencode(self._workspace.tmp))
+
     def _make_recorder(self, modelling: Modelling, listener: Callable[[Call, Captured], None] | None) -> Recorder:
         writer, journal = (
             PlaceholderWriter(os.fsencode(native.shim())),
@@ -87,9 +95,10 @@ class RecordingSession:
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
-        deferral = Deferral(leaver, self._ledger, self._capture, self.calls, self.stamps, listener)
+        makes, kept = (lambda: self._makes), (self.calls, self.stamps)
+        deferral = Deferral(leaver, self._ledger, self._capture, *kept, makes, listener)
         reads = Readers(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
-        return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls)
+        return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls, makes)
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer one call of the build."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 
 from gg.core.ids import DIGEST_SIZE, ThunkId
@@ -294,6 +294,21 @@ class Ledger:
                 new = [thunk for thunk in new if thunk not in excused]
             self._standing += new
             self._append(new)
+
+    def stands(self, thunk: ThunkId) -> bool:
+        """Whether the thunk is known to have failed, and its caller has not been told."""
+        return thunk in self._standing
+
+    def answered(self, thunks: Collection[ThunkId], paths: Iterable[bytes]) -> None:
+        """Note that the callers of these, which have failed or need one that has, have been told: nothing stands by them any more.
+        `paths`: what they were to make, which nobody believes to be made now.
+        """
+        with self._lock:
+            self.told(thunks)
+            self._unmade.difference_update(paths)
+            if any(thunk in self._standing for thunk in thunks):
+                self._standing = [thunk for thunk in self._standing if thunk not in thunks]
+                self._append([ThunkId(_BEGUN), *self._standing])
 
     def is_excused(self, thunk: ThunkId) -> bool:
         """Whether the callers drop the status of all calls of the thunk. If so, its failure is shown and fails nothing else."""

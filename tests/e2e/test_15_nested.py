@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import SCRIPTS, Project
+from tests.e2e.project import SCRIPTS, Project, by_make
 
 INFER, FORCE = f"{SCRIPTS}/gg-infer --quiet", f"{SCRIPTS}/gg-force --quiet"
 
@@ -57,7 +57,8 @@ def test_force_in_a_recording(sources: Project) -> None:
 
 
 def test_part_of_it_is_forced_in_a_recording(sources: Project) -> None:
-    sources.infer("sh", "-c", f"make -s && {FORCE} f.o && {SCRIPTS}/gg describe main.o >told && cat told >/dev/null")
+    told = f"{SCRIPTS}/gg describe main.o >told"
+    sources.infer(*by_make(sources, "make -s -f Makefile", f"{FORCE} f.o", told, "cat told >/dev/null"))
     assert sources.placeholders() == ["main.o", "prog"]
     assert b"main.c" in sources.path("told").read_bytes()
     sources.force()

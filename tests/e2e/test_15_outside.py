@@ -118,9 +118,8 @@ def test_to_another_file_system(sources: Project, mount: Path, how: str) -> None
 def test_inside_all_stays_deferred(sources: Project) -> None:
     """What moves files about in the tree forces nothing."""
     sources.path("stage").mkdir()
-    sources.infer(
-        "sh", "-ec", "make -s install DESTDIR=stage; mv a.o b.o; ln b.o c.o; cp -a stage second; mv second third"
-    )
+    install = "make -s -f Makefile install DESTDIR=stage"
+    sources.infer(*by_make(sources, install, "mv a.o b.o", "ln b.o c.o", "cp -a stage second", "mv second third"))
     assert sources.placeholders() == [
         "b.o",
         "c.o",

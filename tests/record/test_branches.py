@@ -240,14 +240,14 @@ def test_whose_output_a_shell_looks_for(text: str, call: str, tested: bool) -> N
         ("set -e; f() { gcc -c $1; }; f a.c; f b.c; touch f", ["gcc -c ?"]),
         ("set -e; ls *.c | xargs -n1 gcc -c; touch f", ["ls ?.c", "xargs -n1 gcc -c"]),
         ("(set -e; gcc -c a.c; sed -i s/a/b/ f)", ["gcc -c a.c"]),
-        ("set -e; make; touch f", []),
+        ("set -e; make; touch f", ["make"]),
         ("gcc -c a.c || exit 1; echo x > f", ["gcc -c a.c"]),
         ("gcc -c a.c && echo x > f", ["gcc -c a.c"]),
         ("gcc -c a.c && > f", ["gcc -c a.c"]),
         ("gcc -c a.c && { gcc -c b.c; touch f; }", ["gcc -c a.c"]),
         ("gcc -c a.c && touch a.o", []),
         ("gcc -c a.c; echo x > f", []),
-        ("make && touch f", []),
+        ("make && touch f", ["make"]),
     ],
 )
 def test_what_comes_before_something_that_lasts(text: str, at_once: list[str]) -> None:

@@ -10,6 +10,7 @@
  *   syscall.c the same by the kernel's numbers
  *   carry.c   the ways to carry one out of the workspace
  *   spawn.c   what posix_spawn is told to do before the program starts
+ *   end.c     a make that answers as a whole
  *   environment.c  who is started without this library
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *

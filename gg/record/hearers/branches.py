@@ -2,7 +2,8 @@
 
 A deferred call is said to have gone well. Where its failure would only end the build, that is told soon enough. It is not
 where somebody acts on it: `gcc -Werror x.c || gcc x.c` in a shell's text, `-gcc -c optional.c` in a makefile, make -i, a
-program in Python that tries what it can use. A call runs at once where one of those above it may act on its status.
+program in Python that tries what it can use. A call runs at once where one of those above it may act on its status, unless a make
+stands between, which then answers as a whole (`gg.record.whole_makes`).
 
 Every call costs two looks into /proc; what is found about a process is remembered for as long as it lives.
 """
@@ -34,6 +35,7 @@ _DEBHELPER = regex(rb"/usr/bin/(?:dpkg-buildpackage|debuild|dh|dh_\w+)$")
 _LEVEL, _LEVEL_IN_CONTROL = regex(rb"^\s*(\d+)"), regex(rb"debhelper-compat\s*\(\s*=\s*(\d+)")
 _DEBIAN_STAMP = b"debian/debhelper-build-stamp"  # what dh makes behind the build, and then never builds again
 _DEEP = 24
+_INTERPOSER = b"/libgg-record.so"
 
 SHELL = "a shell goes another way if it fails"
 MAKE = "make goes on if it fails"
@@ -43,13 +45,15 @@ PROGRAM = "a program that it was started by may go on if it fails"
 
 class Heeded(NamedTuple):
     """What those above a call do about its status. `why`: why it cannot wait, empty if it can; `dropped`: a shell goes on as if
-    nothing were; `stamps`: targets that makes make by hand behind it; `needed`: for what files such targets need, by each make.
+    nothing were; `stamps`: targets that makes make by hand behind it; `needed`: for what files such targets need, by each make;
+    `answers`: the make that tells the status of its calls when it ends, for somebody above it acts on its own; 0: none.
     """
 
     why: str = ""
     dropped: bool = False
     stamps: tuple[bytes, ...] = ()
     needed: tuple[Mapping[bytes, tuple[bytes, ...]], ...] = ()
+    answers: int = 0
 
     def behind(self, outputs: Iterable[bytes]) -> tuple[bytes, ...]:
         """The targets that are made by hand behind a call which makes `outputs`."""
@@ -66,6 +70,7 @@ class _Process:
 
     words: tuple[bytes, ...]
     acts: bool = False
+    answers: bool = False  # it is a make, or ninja, that can answer as a whole
     goes_on: bool = False  # it is find, which drops the status of what it starts
     text: shelltext.ShellFacts = field(default_factory=shelltext.ShellFacts)
     ignored: list[bytes] = field(default_factory=list)
@@ -102,12 +107,14 @@ class Branches:
             return Heeded(why)
         if process.above is None:
             process.above = self._of(parent, process.words, depth + 1)
-        why, dropped, stamps, needed = process.above
+        why, dropped, stamps, needed, answers = process.above
+        if why and process.answers:
+            why, answers = "", parent
         drops = dropped or process.goes_on or any(process.text.drops(words) for words in _as_called(argv))
         if process.by_hand:
             lines = _lines(argv)
             stamps = (*stamps, *(path for pattern, path in process.by_hand if _matches(pattern, lines)))
-        return Heeded(why, drops, stamps, (*needed, process.needed) if process.needed else needed)
+        return Heeded(why, drops, stamps, (*needed, process.needed) if process.needed else needed, answers)
 
     def _acts(self, process: _Process, argv: Sequence[bytes]) -> str:
         """Whether a process acts on the status of this command, which it has started."""
@@ -142,6 +149,9 @@ class Branches:
             facts = self._makefiles.of(words, processes.directory(pid))
             process.ignored = [b".*"] if ignores else facts.ignored
             process.by_hand, process.needed = facts.by_hand, facts.needed
+            process.answers = _can_ask(pid, words)
+        elif name in _NINJAS:
+            process.answers = _can_ask(pid, words)
         elif _LANGUAGES.match(name):
             self._look_at_script(process, pid)
         elif name == b"find":
@@ -180,6 +190,12 @@ class Branches:
         if key not in self._scripts:
             self._scripts[key] = _read(invoked.read(path), options, ALL)
         return self._scripts[key]
+
+
+def _can_ask(make: int, words: Sequence[bytes]) -> bool:
+    """Whether the interposer is in a make and knows its name, so that it asks before it ends, by the number that it has here."""
+    called = os.path.basename(words[0]) if words else b""
+    return called in (*_MAKES, *_NINJAS) and processes.has_loaded(make, _INTERPOSER) and processes.namespaces(make) == 1
 
 
 def _old_debhelper(directory: bytes) -> bool:

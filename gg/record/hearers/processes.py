@@ -112,6 +112,20 @@ def variables(pid: int) -> Iterator[tuple[bytes, bytes]]:
         yield name, value
 
 
+def has_loaded(pid: int, name: bytes) -> bool:
+    """Whether a library whose path ends so is mapped into it."""
+    with open(b"/proc/%d/maps" % pid, "rb") as file:
+        return any(line.endswith(name + b"\n") for line in file)
+
+
+def namespaces(pid: int) -> int:
+    """In how many namespaces of processes it has a number, from this one on; 1: it has its number here for its own."""
+    found = next(
+        (line for line in _read(b"/proc/%d/status" % pid).splitlines() if line.startswith(b"NSpid:")), b"NSpid: 0"
+    )
+    return len(found.split()) - 1
+
+
 def same_terminal(pid: int) -> bool:
     """Has it the terminal that this process has?"""
     return _stat(pid)[4] == _stat(os.getpid())[4] != b"0"

@@ -2,8 +2,9 @@
 `gcc … || exit 1; ./publish`, `gcc … && touch f`. Had such a command failed, the text would not have come so far, and nobody takes
 the effect back when the failure is told later.
 
-A further step with what was made does no harm, for it fails as well. Words on the terminal do none either. A make or the like is
-let go on: when it is run again it is told of the failure, and ends as it would have.
+A further step with what was made does no harm, for it fails as well. Words on the terminal do none either. A make before such an
+effect answers as a whole (`gg.record.whole_makes`). SCons and Waf are let go on: run again they are told of the failure, and end as
+they would have.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ BY_HAND = 1
 """In a command of ninja: what it makes by hand, for ninja goes by the outputs."""
 ALL = 2
 
-_BUILDS = frozenset(b"make gmake remake bmake ninja ninja-build samu cmake meson scons waf".split())
+_GO_ON = frozenset((b"scons", b"waf"))
+_BUILDS = frozenset(b"make gmake remake bmake ninja ninja-build samu cmake meson".split()) | _GO_ON
 _CARRIES = frozenset((b"mv", b"cp", b"ln", b"rm", b"install", b"chmod", b"strip", b"ranlib"))
 _PASSES = frozenset(
     b". : [ [[ alias basename break cat cd cmp command continue date declare diff dirname du echo exit export expr false file"
@@ -78,7 +80,7 @@ class Effects:
             each
             for each in every
             if (id(each) in before or (id(each) in ends_by and self._at[id(each)] < self._latest))
-            and not (_builds(each) or each[0] in functions)
+            and not (os.path.basename(each[0]) in _GO_ON or each[0] in functions)
         ]
 
     def _lasts(self, command: ShellWords, writes: bool) -> bool:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Witnessed(NamedTuple):
     """What was found. `why`: why the call cannot wait; empty if it can. `by`: who passes on what it prints
     (`gg.core.colour.By`). `excused`: its caller drops its status. `heard`: what it prints goes somewhere. `stamps`: targets that
-    makes make by hand behind it.
+    makes make by hand behind it. `answers`: the make above it that tells its status when it ends; 0: none.
     """
 
     why: str = ""
@@ -28,6 +28,7 @@ class Witnessed(NamedTuple):
     excused: bool = False
     heard: bool = True
     stamps: tuple[bytes, ...] = ()
+    answers: int = 0
 
 
 class Witnesses:
@@ -67,7 +68,7 @@ class Witnesses:
             if heeded.needed or heeded.stamps
             else ()
         )
-        return Witnessed(why, by, heeded.dropped, self._is_heard(request), stamps)
+        return Witnessed(why, by, heeded.dropped, self._is_heard(request), stamps, heeded.answers)
 
     def _listening(self, draft: Draft, request: RecorderRequest) -> tuple[str, int]:
         """Why what the call prints cannot wait, empty if it can; and who passes it on."""
