@@ -82,6 +82,13 @@ def test_a_call_that_may_be_a_command() -> None:
 @pytest.mark.parametrize(
     ("text", "ignored", "kept"),
     [
+        ("a:\n\t-gcc -c x.c # why it may fail\n\tgcc -c y.c\n", "gcc -c x.c", "gcc -c y.c"),
+        ("a:\n\t-gcc -c x.c # it's one\n\tgcc -c y.c\n", "gcc -c x.c # it's one", "gcc -c y.c"),
+        ("a:\n\t-@ $(if $(STRIP), $(STRIP) -x $@) # less\nSTRIP = strip\n", "strip -x a", "gcc -c y.c"),
+        ("a:\n\t-$(if $(V),,gcc -c $@.c)\n", "gcc -c a.c", "gcc -S y.c"),
+        ("Q = @\na:\n\t-$(Q)gcc -c x.c\n", "gcc -c x.c", "gcc -c y.c"),
+        ("a:\n\t-$(if $(V),,@)gcc -c x.c\n", "gcc -c x.c", "gcc -c y.c"),
+        ("a:\n\t-$(if $(V),gcc,cc) -c x.c\n", "cc -c x.c", "gcc -c y.c"),
         ("all:\n\t-gcc -c opt.c\n\tgcc -c a.c\n", "gcc -c opt.c", "gcc -c a.c"),
         ("all:\n\t-$(CC) $(CFLAGS) -c $<\n", "cc -O2 -c x.c", "gcc -c x.c"),
         ("CC = clang -m32\nall: ; @-$(CC) -c $<\n", "clang -m32 -c x.c", "clang -c x.c"),
@@ -91,6 +98,7 @@ def test_a_call_that_may_be_a_command() -> None:
         ("include more.mk\n", "gcc -c more.c", "gcc -c x.c"),
         ("all:\n\t-./try.sh one\n", "./try.sh one", "gcc -c x.c"),
         ("stamp: x\n\tgcc -c x.c\n\ttouch $@\n", "gcc -c x.c", "touch stamp"),
+        ("stamp: x\n\tgcc -c x.c # quietly\n\ttouch $@\n", "gcc -c x.c", "touch stamp"),
         ("x.lib:\n\techo > x.lib\n\t@gcc -c x.c\n", "gcc -c x.c", "gcc -c y.c"),
         ("stamp:\n\t$(MAKE) -C x\n\ttouch $@\n", "", "make -C x"),
         ("stamp: x\n\tgcc -c x.c && touch $@\n", "gcc -c x.c && touch stamp", "touch stamp"),

@@ -33,12 +33,16 @@ _MOST_CHANGED = 64  # files besides targets that are changed by hand
 _EVERY = regex(rb"^\.IGNORE[ \t]*:", 8)
 _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
+_PART = rb"((?:[^(){},$]|\$[({][\w.-]+[)}]|\$[@<^?*+|$])*)"  # of a function's call: words, and variables
+_IF = regex(rb"\$[({]if[ \t]+" + _PART + b"," + _PART + b"(?:," + _PART + b")?[)}]")
+_COMMENT = regex(rb"((?:[^\"'#\\\s]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\s++(?!#)|(?<=\S)#)*+)\s+#", 16)  # re.DOTALL
 _RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
 _MERE = ([b"touch"], [b"echo"], [b"mkdir"], [b"rm"], [b"cd"], [b":"], [b"printf"], [b"mv"], [b"cp"], [b"date"])
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
 _LONGEST = 1 << 14  # bytes of a line whose variables are put in: a longer one may be anything
 _ANY = b"\0"
+_SIGNS = b" \t@+-"  # make's own, before a command; a variable may hold them
 
 
 @slotted()
@@ -148,9 +152,11 @@ class Makefiles:
 def _ignored(texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes]) -> list[bytes]:
     """Regular expressions of the ignored commands."""
     lines = dict.fromkeys(line for text in texts for line in text.ignored)
-    found = [_pattern(_expanded(line, names)) for line in lines if _may_call_a_tool(_expanded(line, names))]
+    found = [
+        _commented(line) for line in (_expanded(line, names).lstrip(_SIGNS) for line in lines) if _may_call_a_tool(line)
+    ]
     stamped = dict.fromkeys(_expanded(line, names) for text in texts for line in text.stamped)
-    found += [_pattern(line) for line in stamped if not line.startswith(_ANY) and recipes.names_a_tool(line)]
+    found += [_commented(line) for line in stamped if not line.startswith(_ANY) and recipes.names_a_tool(line)]
     return [b".*"] if any(text.every for text in texts) else found
 
 
@@ -173,7 +179,7 @@ def _made_by_hand(
         ]
         line = _expanded(line, names)
         if stamps and not line.startswith(_ANY) and _runs_more(line):
-            found += [(_pattern(line), stamp) for stamp in stamps]
+            found += [(_commented(line), stamp) for stamp in stamps]
     return found
 
 
@@ -186,7 +192,7 @@ def _changed_behind(
         line = _expanded(line, names)
         if not line.startswith(_ANY) and len(found) < _MOST_CHANGED:
             paths = [os.path.normpath(os.path.join(directory, path)) for path in _files(changed, names)]
-            found |= dict.fromkeys((_pattern(line), path) for path in paths)
+            found |= dict.fromkeys((_commented(line), path) for path in paths)
     return list(found)
 
 
@@ -287,8 +293,14 @@ def _expanded(text: bytes, names: Mapping[bytes, bytes]) -> bytes:
             break
         if text.count(b"$") > _MOST or len(text) > _LONGEST:
             return _ANY
+        text = _IF.sub(lambda m: _either(m[2], m[3] or b""), text)
         text = _VARIABLE.sub(lambda m: _value(m[1] or m[2] or b"", m[3] or b"", names), text)
     return _VARIABLE.sub(_ANY, text).replace(b"\1", b"$")
+
+
+def _either(then: bytes, otherwise: bytes) -> bytes:
+    """What may be a command of the two: an empty one calls nothing."""
+    return _ANY if then.strip() and otherwise.strip() else then.strip() or otherwise
 
 
 def _value(name: bytes, sign: bytes, names: Mapping[bytes, bytes]) -> bytes:
@@ -307,6 +319,13 @@ def _may_call_a_tool(line: bytes) -> bool:
     return (
         recipes.names_a_tool(line) or any(recipes.base(word) in (b"make", b"gmake") for word in words) or b"\1" in line
     )
+
+
+def _commented(line: bytes) -> bytes:
+    """The pattern of a command that may have a comment behind it. The shell that starts the command leaves the comment out."""
+    line = line.lstrip(_SIGNS)
+    found = _COMMENT.match(line)
+    return _pattern(found[1]) + rb"(?:\s+#.*)?" if found and found[1].strip() else _pattern(line)
 
 
 def _pattern(line: bytes) -> bytes:
