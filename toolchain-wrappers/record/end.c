@@ -33,7 +33,8 @@ static int is_marked(const char *socket)
 {
     char mark[PATH_MAX];
     const char *slash = strrchr(socket, '/');
-    int n = slash == NULL ? -1 : snprintf(mark, sizeof mark, "%.*s/ends%d", (int)(slash - socket), socket, (int)getpid());
+    int n =
+        slash == NULL ? -1 : snprintf(mark, sizeof mark, "%.*s/ends%d", (int)(slash - socket), socket, (int)getpid());
     return n > 0 && n < (int)sizeof mark && access(mark, F_OK) == 0;
 }
 
