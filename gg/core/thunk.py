@@ -12,6 +12,7 @@ Equal thunks encode to equal bytes (`gg.core.codec`), and that encoding's digest
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from gg.core.ids import BlobId, GroupId, SandboxPath, ThunkId
@@ -160,3 +161,8 @@ class Reduction(NamedTuple):
     extra_outputs: tuple[tuple[SandboxPath, Made], ...] = ()
     extra_inputs: tuple[tuple[SandboxPath, BlobId], ...] = ()
     reads: tuple[SandboxPath, ...] | None = None
+
+
+def sizes_of(entries: Iterable[Entry]) -> dict[bytes, int]:
+    """The digests of the blobs of all files among `entries`, and their sizes."""
+    return {entry.blob.digest: entry.blob.size for entry in entries if isinstance(entry, File)}

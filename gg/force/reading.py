@@ -73,15 +73,10 @@ class Reading:
             then(self._is_broken(paths))
             return
         placeholders = Targets.at(paths).placeholders
-        waiting = _Reader(reader, placeholders, then)
-        with self._lock:
-            for path, known in placeholders.items():
-                self._elsewhere.setdefault(known.thunk, []).append((path, known))
-                waiting.left.add(known.thunk)
         if not placeholders:
             then(ReaderAnswer())
-        for root in list(waiting.left):
-            self._ask(root, waiting)
+            return
+        self._wait(_Reader(reader, placeholders, then), {known.thunk for known in placeholders.values()}, placeholders)
 
     def settle(
         self,
@@ -110,7 +105,12 @@ class Reading:
 
         placeholders = Targets.at([path for paths in thunks.values() for path in paths]).placeholders
         waiting = _Reader(reader, placeholders, settled)
-        waiting.failed, waiting.left = failed, set(thunks)
+        waiting.failed = failed
+        self._wait(waiting, thunks, placeholders)
+
+    def _wait(self, waiting: _Reader, thunks: Collection[ThunkId], placeholders: Mapping[bytes, Placeholder]) -> None:
+        """Let a reader wait for these thunks, and for their files at these placeholders."""
+        waiting.left.update(thunks)
         with self._lock:
             for thunk in thunks:
                 self._elsewhere.setdefault(thunk, [])

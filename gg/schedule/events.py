@@ -94,7 +94,7 @@ class EngineCaps(NamedTuple):
     `price`: dollars that a second of one attempt costs more than what is paid anyway. `startup`: seconds more for an attempt
     that goes wider than the engine ever was, such as a cold start. `queued`: attempts wait there until a worker takes them, so
     `slots` does not say how many run. `keeps`: what a node has read or made there need not be sent there again. `taken`:
-    how many attempts the workers of a queue that have told of themselves take at once; None where no worker tells.
+    how many attempts the workers of a queue that have told of themselves take at once.
     """
 
     memory_classes: tuple[int, ...] = ()
@@ -115,7 +115,7 @@ class EngineCaps(NamedTuple):
     startup: float = 0.0
     queued: bool = False
     keeps: bool = False
-    taken: int | None = None
+    taken: int = 0
 
 
 # Events

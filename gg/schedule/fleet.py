@@ -251,8 +251,8 @@ class EngineState:
 
     def told(self, caps: EngineCaps) -> None:
         """The engine has other capabilities. More workers take more at once, at first; other builds may have them, too."""
-        if (caps.taken or 0) > (self.caps.taken or 0):
-            self.ahead = max(self.ahead, float(caps.taken or 0))
+        if caps.taken > self.caps.taken:
+            self.ahead = max(self.ahead, float(caps.taken))
         self.caps = caps
 
     def moved(self) -> None:

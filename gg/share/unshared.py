@@ -13,11 +13,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from gg.core.ids import DIGEST_SIZE
-from gg.store.base import Key, Kind
+from gg.store.base import KINDS, Key
 
 _SIZE = DIGEST_SIZE + 1
 _MOST = 64 << 20  # bytes of a file that are read: two million records
-_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Unshared:
@@ -106,4 +105,4 @@ def _names(directory: bytes) -> list[bytes]:
 def _keys(data: bytes) -> list[Key]:
     """The keys in a file of notes, whose last one may have been cut."""
     whole = [data[start : start + _SIZE] for start in range(0, len(data) - _SIZE + 1, _SIZE)]
-    return list(dict.fromkeys(Key(_KINDS[each[0]], each[1:]) for each in whole if each[0] in _KINDS))
+    return list(dict.fromkeys(Key(KINDS[each[0]], each[1:]) for each in whole if each[0] in KINDS))

@@ -47,6 +47,10 @@ class Kind(IntEnum):
 CONTENT_ADDRESSED = frozenset({Kind.BLOB, Kind.THUNK, Kind.GROUP})
 
 
+KINDS = {int(kind): kind for kind in Kind}
+"""The kinds by their numbers, as formats have them."""
+
+
 class Key(NamedTuple):
     """Where an object is found: what it is, and 32 bytes."""
 

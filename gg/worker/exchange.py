@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from gg.errors import FormatError
@@ -42,11 +42,11 @@ class Exchange:
 
     def fetch(self, keys: Sequence[Key], held: Sequence[Holding], cache: Cache) -> None:
         """Fetch the objects of `keys` that one of these workers has, and put them into the cache."""
-        where: dict[bytes, list[Peer]] = {}
+        where: dict[bytes, dict[Peer, None]] = {}
         for each in held:
             if self._may_ask(each.peer):
                 for digest in each.digests:
-                    where.setdefault(digest, []).append(each.peer)
+                    where.setdefault(digest, {})[each.peer] = None  # once, whoever has said so
         wanted = [key for key in keys if key.kind is Kind.BLOB and key.digest in where]
         list(self._pool.map(lambda key: self._fetch_one(key, where[key.digest], cache), wanted))
 
@@ -89,7 +89,7 @@ class Exchange:
         """
         return peer != self._own and (not peer.is_here or self._own.is_here)
 
-    def _fetch_one(self, key: Key, peers: Sequence[Peer], cache: Cache) -> None:
+    def _fetch_one(self, key: Key, peers: Iterable[Peer], cache: Cache) -> None:
         for peer in peers:
             if self._avoids(peer):
                 continue
@@ -135,7 +135,7 @@ class Exchange:
 
     def _ask(self, peer: Peer, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
         connection = self._connection(peer)
-        if connection.sock is None:  # the other side has closed it
+        if connection.sock is None:  # it is new, or the other side has closed it
             connection.connect()
         connection.sock.settimeout(_READ_S if body is None else _TOLD_S)
         connection.request(method, path, body, {"Authorization": f"Bearer {peer.token}"})
@@ -157,9 +157,7 @@ class Exchange:
     def _connection(self, peer: Peer) -> http.client.HTTPConnection:
         known = self._connections()
         if peer.address not in known:
-            connection = http.client.HTTPConnection(peer.host, peer.port, timeout=_CONNECT_S)
-            connection.connect()
-            known[peer.address] = connection
+            known[peer.address] = connection = http.client.HTTPConnection(peer.host, peer.port, timeout=_CONNECT_S)
             with self._lock:
                 self._all.add(connection)
         return known[peer.address]

@@ -15,14 +15,13 @@ from typing import IO, Any
 from gg.core.columns import split_digests
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError, UsageError
-from gg.store.base import Key, Kind
+from gg.store.base import KINDS, Key
 from gg.wire.letters import MOST_OFFER, OfferLetter, decode_offer
 from gg.wire.peers import HAVE, JOBS, MOST_HELD, parse_peer
 
 _PART = 1 << 20
 _IDLE_S = 60.0
 _MOST_CONNECTIONS = 512
-_KINDS = {int(kind): kind for kind in Kind}
 _MOST_BODY = {HAVE: MOST_HELD * DIGEST_SIZE, JOBS: MOST_OFFER}
 
 
@@ -161,6 +160,6 @@ def _key_of(path: str) -> Key | None:
     kind, _, digest = path.lstrip("/").partition("/")
     with suppress(ValueError):
         raw = bytes.fromhex(digest)
-        if kind.isascii() and kind.isdigit() and int(kind) in _KINDS and len(raw) == DIGEST_SIZE:
-            return Key(_KINDS[int(kind)], raw)
+        if kind.isascii() and kind.isdigit() and int(kind) in KINDS and len(raw) == DIGEST_SIZE:
+            return Key(KINDS[int(kind)], raw)
     return None

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from gg.core.codec import decode_thunk
-from gg.core.thunk import File
+from gg.core.thunk import sizes_of
 from gg.errors import FormatError
 from gg.wire.letters import OfferLetter
 from gg.wire.peers import MUCH, Holding, Peer
@@ -46,11 +46,13 @@ class JobPlaces:
         self.given = 0
 
     def reads_much(self, request: Request, held: Sequence[Holding]) -> dict[bytes, int]:
-        """The blobs that a request reads, and their sizes. Empty if too little of it is lacking here to ask others."""
+        """The blobs that a request reads, without those in groups, which many share, and their sizes. Empty if too little of
+        that is lacking here to ask others.
+        """
         if not held:
             return {}
         try:
-            read = _read(request)
+            read = sizes_of(e for task in request.tasks for e in (*decode_thunk(task.thunk).entries, *task.extra))
         except FormatError:
             return {}  # who runs it says so
         lacking = sum(size for blob, size in read.items() if not self._holds(blob))
@@ -81,14 +83,3 @@ def best_of(read: Mapping[bytes, int], here: Sequence[bytes], told: Sequence[Hol
     best = max(sizes, key=lambda peer: sizes[peer])
     spared = sizes[best] - sum(read[digest] for digest in here)
     return best if spared >= max(_SPARED, sum(read.values()) // _LEAST_SHARE) else None
-
-
-def _read(request: Request) -> dict[bytes, int]:
-    """The blobs that a request reads, without those in groups, which many thunks share. FormatError."""
-    files = [
-        entry
-        for task in request.tasks
-        for entry in (*decode_thunk(task.thunk).entries, *task.extra)
-        if isinstance(entry, File)
-    ]
-    return {file.blob.digest: file.blob.size for file in files}

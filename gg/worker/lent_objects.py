@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from gg.errors import FormatError
-from gg.store.base import Key, Kind, blob_key
+from gg.store.base import KINDS, Key, Kind, blob_key
 from gg.wire import frames
 from gg.wire.partial_outputs import PartialOutputs
 from gg.wire.reply import asked, decode_reply, outputs_of
 from gg.worker.disk_cache import Cache
 
-_KINDS = {int(kind): kind for kind in Kind}
 _WAIT_S = 30.0  # for an object that another slot brings; then it is asked for once more
 
 Ask = Callable[[bytes], Iterator[bytes]]
@@ -41,7 +40,7 @@ class LentObjects:
     def lend(self, need: bytes, ask: Ask) -> Iterator[bytes]:
         """Answer a slot's question, object by object in any order, with what is here and what `ask` brings. OSError."""
         wanted = frames.decode_need(need)
-        keys = {index: Key(_KINDS[kind], digest) for index, (kind, digest) in enumerate(wanted) if kind in _KINDS}
+        keys = {index: Key(KINDS[kind], digest) for index, (kind, digest) in enumerate(wanted) if kind in KINDS}
         for index in range(len(wanted)):
             if index not in keys:
                 yield frames.encode_object(index, None)

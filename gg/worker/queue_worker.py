@@ -6,8 +6,7 @@ own, and `gg.worker.heard_builds` says how many jobs to ask each build for.
 A job stays in its queue. Other workers do not see the job while this worker says, every few seconds, that it still works on it.
 If the worker dies, the others see the job again, and one of them takes it. The worker deletes a job when it has sent the answer:
 so a job may be done twice, and none is lost. A worker that lacks much of what a job reads may give the job to another worker
-(`job_places`). Two workers have died of a job that comes for the third time: such a job is not run,
-and its answer says why.
+(`job_places`). Two workers have died of a job that comes for the third time: such a job is not run, and its answer says why.
 """
 
 from __future__ import annotations
@@ -51,11 +50,12 @@ _ACCEPT_S = 2.0
 
 
 class _Source:
-    """A build, its queue, and the answers to it."""
+    """A build, the queues of its jobs and of the answers, and what is still to be sent there."""
 
-    def __init__(self, build: Build, url: str, outbox: JobAnswers) -> None:
+    def __init__(self, build: Build, url: str, replies: str, outbox: JobAnswers) -> None:
         self.build = build
         self.url = url
+        self.replies = replies
         self.outbox = outbox
         self.told = -1  # the last call that was answered
         self.room = asyncio.Event()
@@ -167,15 +167,14 @@ class QueueWorker:
         build = self._builds.hear(call, time.monotonic())
         if build is not None:
             before, _, jobs = self._url.rpartition("/")
-            url = f"{before}/{build_queue(jobs, build.name)}"
-            self._sources[build.name] = source = _Source(build, url, JobAnswers(self._queues, url, self._say))
+            url, replies = (f"{before}/{name(jobs, build.name)}" for name in (build_queue, replies_queue))
+            outbox = JobAnswers(self._queues, url, self._say)
+            self._sources[build.name] = source = _Source(build, url, replies, outbox)
             source.task = self._loop.create_task(self._receive(source))
         return not self._builds.is_old(call)
 
     def _say_here(self, source: _Source, slots: int) -> None:
-        before, _, jobs = self._url.rpartition("/")
-        replies = f"{before}/{replies_queue(jobs, source.build.name)}"
-        source.outbox.answer(replies, self._letters.here(source.build.name, slots))
+        source.outbox.answer(source.replies, self._letters.here(source.build.name, slots))
 
     def _end(self, build: Build) -> None:
         """A build is over: its queue is gone, or it has not called for long. Nobody waits for its jobs here."""

@@ -13,7 +13,7 @@ from gg.aws.sign import Credentials
 from gg.core.ids import BlobId
 from gg.host.trees import hash_file
 from gg.share.s3.pack import blob_name
-from gg.store.base import Key, Kind, blob_key
+from gg.store.base import KINDS, Key, Kind, blob_key
 from gg.wire import frames
 from gg.wire.letters import StoredBody
 from gg.wire.partial_outputs import PartialOutputs
@@ -23,8 +23,6 @@ from gg.worker.disk_cache import Cache
 from gg.worker.exchange import Exchange
 from gg.worker.exchange_server import ExchangeServer, Served
 from gg.worker.fetching import S3, Objects
-
-_KINDS = {int(kind): kind for kind in Kind}
 
 
 class SharedObjects:
@@ -92,7 +90,7 @@ class S3Relay:
 
     def lend(self, need: bytes) -> Iterator[bytes]:
         """The parts of the objects that a question asks for. OSError."""
-        keys = [Key(_KINDS[kind], digest) if kind in _KINDS else None for kind, digest in frames.decode_need(need)]
+        keys = [Key(KINDS[kind], digest) if kind in KINDS else None for kind, digest in frames.decode_need(need)]
         cache = self._bucket.cache
         wanted = [key for key in keys if key is not None]
         if self._held and self._bucket.exchange:

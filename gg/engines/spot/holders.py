@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gg.core.thunk import File
+from gg.core.thunk import sizes_of
 from gg.engines.awslambda.parts import Part
 from gg.engines.spot.heard_workers import HeardWorkers
 from gg.wire.peers import MOST_HELD, MOST_PEERS, MUCH, Holding, Peer
@@ -38,7 +38,7 @@ class Holders:
 
     def of(self, parts: Sequence[Part]) -> tuple[Holding, ...]:
         """Which workers keep what these parts read."""
-        read = _read(parts)
+        read = sizes_of(e for part in parts for e in (*part.submission.thunk.entries, *part.submission.extra))
         found: dict[Peer, dict[bytes, None]] = {}
         count = 0
         for digest in read if self._by_digest else ():
@@ -53,11 +53,3 @@ class Holders:
 
     def close(self) -> None:
         self._heard.keep()
-
-
-def _read(parts: Sequence[Part]) -> dict[bytes, int]:
-    """The blobs that are read, and their sizes."""
-    files = [
-        e for part in parts for e in (*part.submission.thunk.entries, *part.submission.extra) if isinstance(e, File)
-    ]
-    return {file.blob.digest: file.blob.size for file in files}

@@ -322,7 +322,7 @@ class QueueWay:
     def _tell_slots(self) -> None:
         """Tell of the workers that have said that they are here."""
         taken = self._present.slots(time.monotonic())
-        if taken != (self._caps.taken or 0) and self._there:
+        if taken != self._caps.taken and self._there:
             self._caps = self._caps._replace(taken=taken)
             self._tell(self._slots, self._caps)
 

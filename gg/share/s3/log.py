@@ -27,7 +27,7 @@ from gg.core.bounded import BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
-from gg.store.base import Key, Kind
+from gg.store.base import KINDS, Key
 from gg.wire.compressed import decompress
 
 PREFIX = "log/"
@@ -41,7 +41,6 @@ _MOST_ITEMS = 1 << 16
 _PUBLIC, _SIGNATURE = 32, 64
 _LONGEST_NAME = 64
 _HEX = frozenset("0123456789abcdef")
-_KINDS = {int(kind): kind for kind in Kind}
 
 Sign = Callable[[bytes], tuple[bytes, bytes]]
 Check = Callable[[bytes, bytes, bytes], bool]
@@ -212,6 +211,6 @@ def _record(reader: BoundedReader) -> tuple[Key, bytes | None]:
 
 def _key(reader: BoundedReader) -> Key:
     raw = reader.octets(DIGEST_SIZE + 1)
-    if raw[0] not in _KINDS:
+    if raw[0] not in KINDS:
         raise reader.damaged()
-    return Key(_KINDS[raw[0]], raw[1:])
+    return Key(KINDS[raw[0]], raw[1:])

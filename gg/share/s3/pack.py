@@ -31,7 +31,7 @@ from gg.core.bounded import MOST_NUMBER, BoundedReader
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
-from gg.store.base import Key, Kind, matches
+from gg.store.base import KINDS, Key, matches
 from gg.wire.compressed import decompress
 
 MAGIC = b"gg-pack1"
@@ -48,7 +48,6 @@ _MOST_INDEX = 8 << 20
 
 _FOOTER = struct.Struct(">QI4s")
 _RAW, _ZSTD = 0, 1
-_KINDS = {int(kind): kind for kind in Kind}
 
 
 class Block(NamedTuple):
@@ -253,7 +252,7 @@ def decode_index(encoded: bytes, size: int) -> Index:
     reader = BoundedReader(decompress(encoded, _MOST_INDEX), "a pack's index")
     reader.array(6, 6)
     kinds = reader.octets()
-    if len(kinds) > MOST_MEMBERS or not set(kinds) <= _KINDS.keys():
+    if len(kinds) > MOST_MEMBERS or not set(kinds) <= KINDS.keys():
         raise reader.damaged()
     digests = reader.octets(DIGEST_SIZE * len(kinds))
     sizes = reader.numbers(len(kinds), len(kinds))
@@ -267,7 +266,7 @@ def decode_index(encoded: bytes, size: int) -> Index:
     fits &= all(length <= raw <= MOST_RAW for length, raw in zip(lengths, raw_lengths, strict=True))
     if not fits or sum(sizes) != sum(raw_lengths):
         raise reader.damaged()
-    keys = [Key(_KINDS[kind], digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]) for i, kind in enumerate(kinds)]
+    keys = [Key(KINDS[kind], digests[i * DIGEST_SIZE : (i + 1) * DIGEST_SIZE]) for i, kind in enumerate(kinds)]
     members = dict(zip(keys, _members(sizes), strict=True))
     return _index(members, _blocks(codecs, lengths, raw_lengths), size, encoded)
 
