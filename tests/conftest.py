@@ -12,6 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.native.compiled import Native
+    from tests.servers.moto import Moto
     from tests.servers.seaweed import Seaweed
 
 
@@ -28,6 +29,15 @@ def seaweed_server() -> Iterator[Seaweed]:
     from tests.servers.seaweed import seaweed
 
     with seaweed() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def moto_server() -> Iterator[Moto]:
+    """Services of AWS for one file of tests."""
+    from tests.servers.moto import moto
+
+    with moto() as server:
         yield server
 
 

@@ -249,14 +249,9 @@ class Reading:
         earlier = {path: found for path, found in before.items() if found is not None and found.thunk != name}
         if not earlier:
             return False
-        with self._lock:
-            one.left.discard(name)
-            one.placeholders = {**one.placeholders, **earlier}
-            for path, known in earlier.items():
-                self._elsewhere.setdefault(known.thunk, []).append((path, known))
-                one.left.add(known.thunk)
-        for root in {known.thunk for known in earlier.values()}:
-            self._ask(root, one)
+        one.left.discard(name)
+        one.placeholders = {**one.placeholders, **earlier}
+        self._wait(one, {known.thunk for known in earlier.values()}, earlier)
         return True
 
     def unplaced(self, names: Sequence[ThunkId], error: GGError) -> None:

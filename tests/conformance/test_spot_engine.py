@@ -21,19 +21,13 @@ from gg.wire.request import MOST_CARRIED, BucketLocation
 from gg.worker import slots
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
-from tests.servers.moto import Moto, moto
+from tests.servers.moto import Moto
 from tests.support.spot_subject import SpotSubject
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Moto]:
-    with moto() as made:
-        yield made
-
-
 @pytest.fixture
-def spot(server: Moto, tmp_path: Path) -> Iterator[SpotSubject]:
-    subject = SpotSubject(tmp_path, server.port)
+def spot(moto_server: Moto, tmp_path: Path) -> Iterator[SpotSubject]:
+    subject = SpotSubject(tmp_path, moto_server.port)
     yield subject
     subject.close()
 

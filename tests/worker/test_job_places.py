@@ -35,7 +35,7 @@ from gg.worker.job_places import best_of
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
-from tests.servers.moto import Moto, moto
+from tests.servers.moto import Moto
 from tests.support.remote_subject import MEMORY, FakeHandler
 from tests.support.spot_subject import queues
 from tests.support.thunks import Graph
@@ -147,15 +147,9 @@ def wait_for(true: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Moto]:
-    with moto() as made:
-        yield made
-
-
 @pytest.fixture
-def fleet(server: Moto, tmp_path: Path) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, server.port)
+def fleet(moto_server: Moto, tmp_path: Path) -> Iterator[Fleet]:
+    made = Fleet(tmp_path, moto_server.port)
     with ExitStack() as stack:
         stack.callback(made.close)
         yield made
