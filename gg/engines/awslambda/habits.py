@@ -10,8 +10,8 @@ nothing that its command would not see. What is shown counts as read: the reduct
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ import msgpack
 from blake3 import blake3
 
 from gg.core.bounded import BoundedReader
-from gg.core.ids import SandboxPath
+from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Thunk
 from gg.engines.awslambda.home import Home
 from gg.engines.engine import Submission
@@ -92,10 +92,8 @@ class Habits:
         if self._learned and self._table:
             last = list(self._table.items())[-_MOST_PROGRAMS:]
             data = msgpack.packb([_VERSION, {name: list(paths) for name, paths in last}])
-            try:
+            with suppress(GGError):  # they are learned anew
                 self._store.put({_KEY: data})
-            except GGError:
-                return  # they are learned anew
 
     def _all(self) -> dict[bytes, dict[SandboxPath, None]]:
         if self._table is None:
@@ -115,16 +113,16 @@ def _decoded(data: bytes) -> dict[bytes, dict[SandboxPath, None]]:
     table: dict[bytes, dict[SandboxPath, None]] = {}
     for _ in range(reader.map(_MOST_PROGRAMS)):
         name = reader.octets()
-        table[name] = {SandboxPath(_path(reader.octets())): None for _ in range(reader.array(0, _MOST_PATHS))}
+        table[name] = {_path(reader.octets()): None for _ in range(reader.array(0, _MOST_PATHS))}
     reader.end()
     return table
 
 
-def _path(raw: bytes) -> bytes:
-    """An absolute path without `.` and `..`; FormatError."""
-    if not raw.startswith(b"/") or b"\0" in raw or os.path.normpath(raw) != raw or len(raw) > _MOST_NAME:
+def _path(raw: bytes) -> SandboxPath:
+    """FormatError for what is no such path."""
+    if b"\0" in raw or len(raw) > _MOST_NAME or sandbox_path(raw) != raw:
         raise FormatError("memory of habits: no path")
-    return raw
+    return SandboxPath(raw)
 
 
 def _name(thunk: Thunk) -> bytes:
