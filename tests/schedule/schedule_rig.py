@@ -1,7 +1,8 @@
 """A driver for scheduler tests: it feeds events, checks every invariant after each, and keeps books of its own.
 
 What it checks without believing the scheduler: no Start without a slot, none before all dependencies are done, no
-second Start of a node but few hedges, each wanted node settled once, nothing started after a stop or a failure.
+second Start of a node but few hedges, each wanted node settled once, nothing started after a stop or after a failure that
+ends the run.
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ from gg.schedule.events import (
     Tick,
     Want,
 )
-from gg.schedule.policy import Policy
+from gg.schedule.policy import RULES, Policy
 from gg.schedule.scheduler import Scheduler
 from gg.schedule.states import State
+
+RAN_ANYWAY = (Fault.TOOL, Fault.MEMORY, Fault.UNDECLARED)
+"""Faults of a command that an engine has run."""
 
 
 @dataclass
@@ -63,6 +67,7 @@ class Rig:
         self.summary: Summary | None = None
         self.log: list[Command] = []
         self.frozen = False
+        self.worked = False  # an engine has run a command
         self.broken = False  # a check has failed
 
     # Telling
@@ -164,11 +169,11 @@ class Rig:
                         self.summary = None
                         self.done.discard(id)
                         self.settled.pop(id, None)
-            case Ran() | Faulted():
+            case Ran() | Grew() | Became():
+                self.worked |= event.attempt in self.under_way
                 self._answered(event.attempt)
-            case Grew():
-                self._answered(event.attempt)
-            case Became():
+            case Faulted():
+                self.worked |= event.attempt in self.under_way and event.fault in RAN_ANYWAY
                 self._answered(event.attempt)
             case EngineUp() | EngineChanged():
                 self.slots[event.engine] = event.slots
@@ -206,7 +211,7 @@ class Rig:
                 if isinstance(command, Finished):
                     self.done.add(command.id)
                 if isinstance(command, Failed) and not self.policy.keep_going:
-                    self.frozen = True
+                    self.frozen |= RULES[command.fault].ends or not self.worked
             case WakeAt():
                 assert command.time > self.now, "a Tick that would change nothing"
                 self.wake = command.time
