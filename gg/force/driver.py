@@ -250,7 +250,12 @@ class Driver:
             return []
 
     def _submit(self, command: commands.Start) -> list[events.Event]:
-        """Begin attempts. When the budget is too small for some, attempts that run may end and no more are begun."""
+        """Begin attempts. When the budget is too small for some, attempts that run may end and no more are begun. Neither are those
+        that were chosen in the step in which the run was told to end.
+        """
+        if self._setup is not None:
+            now = self._mail.now()
+            return [events.Faulted(now, each.attempt, Fault.CANCELLED) for each in (command, *command.more)]
         refused = self._in_hand.submit(command)
         if not refused:
             return []

@@ -48,7 +48,8 @@ def functions(seaweed_server: Seaweed) -> Iterator[Deployed]:
 
 class Run:
     """A gg-force under way. Nothing fails in it but what a test does to it. `answered`: how many thunks functions have answered.
-    `duplicates`: attempts that were begun beside another one of the same thunk; a busy machine makes some.
+    `duplicates`: attempts that were begun beside another one of the same thunk; a busy machine makes some. `begun_late`: thunks
+    that were begun after it was said that nothing more is.
     """
 
     def __init__(self, build: RecordedBuild, here: Deployed, *before: str, **env: str) -> None:
@@ -72,6 +73,8 @@ class Run:
         self.retries: dict[str, int] = next(
             (event["retries"] for event in events if event["event"] == "run-finished"), {}
         )
+        last = [number for number, each in enumerate(events) if "nothing more is started" in each.get("text", "")]
+        self.begun_late = [each["label"] for each in events[min(last, default=len(events)) :] if each["event"] == "thunk-started"]
         self.answered = len(set(self.here.answered()[self._answered_before :]))
         attempts = Counter(event["id"] for event in events if event["event"] == "thunk-started")
         self.duplicates = attempts.total() - len(attempts)
@@ -84,7 +87,7 @@ class Run:
 @pytest.fixture
 def here(functions: Deployed, build: RecordedBuild, request: pytest.FixtureRequest) -> Iterator[Deployed]:
     place = functions.at(request.node.name.replace("[", "-").replace("]", ""))
-    until(lambda: place.functions.state()["running"] == 0, timeout_s=60)  # duplicates that the last test's run has left
+    until(lambda: place.functions.state()["under way"] == 0, timeout_s=60)  # the last run was not waited for
     build.restore(place)
     place.functions.faults(**SLOW)
     yield place
@@ -119,6 +122,7 @@ def test_who_is_let_in_no_more_lets_end_what_is_paid_for(
     told = [note for note in run.notes if "not shared" not in note]
     assert len(told) == 1, told
     assert "under way let end" in told[0]
+    assert not run.begun_late
     second = finish(build, here, run)
     assert len(run.done) + len(second.done) == THUNKS
 
@@ -172,7 +176,8 @@ def test_a_disk_that_is_full_ends_the_run_at_once(build: RecordedBuild, here: De
         if full == "store":
             assert len(run.done) >= 5, "what was answered before is kept"
         else:
-            assert len(run.done) == run.answered, ("what was answered is kept", run.notes)
+            assert len(run.done) == run.answered, "what was answered is kept"
+            assert not run.begun_late
         disk.make_room()
         here.functions.faults()
         again = Run(build, here, *disk.enter(project.root))

@@ -73,7 +73,9 @@ class LambdaService:
         return boto3.session.Session().client("lambda", **with_defaults)
 
     def state(self) -> dict[str, int]:
-        """Counts: invocations, cold starts, refusals by status and reason, function errors, faults that were injected."""
+        """Counts: invocations, cold starts, refusals by status and reason, function errors, faults that were injected. And how
+        many calls are under way, also of callers that are gone; `running` are those of them that a function has begun.
+        """
         counts: dict[str, int] = self._ask("GET", "state")
         return counts
 

@@ -100,6 +100,7 @@ class Service:
             **{f"fault {kind}": number for kind, number in self._trouble.counts.items()},
             "most at once": self._admission.most,
             "running": self._admission.running,
+            "under way": len(self._tasks),
             "sandboxes": len(self._pool),
         }
         return _json(state)
