@@ -148,14 +148,13 @@ class Driver:
         self._mail.stop()
 
     def end(self, error: GGError) -> None:
-        """Start nothing more, and have `force` raise `error`. Attempts that run are paid for, so they may end, unless their results
-        could not be kept. From the driver's own thread.
-        """
+        """Start nothing more, and have `force` raise `error`. What runs is paid for and may end, unless no result could be kept."""
         if self._setup is None:
             self._setup = error
             finish = not isinstance(error, NoRoom)
             if finish and self._in_hand:
                 self._tell.ends(error, len(self._in_hand))
+            self._in_hand.closed = True
             self._ending.append(events.Stop(self._mail.now(), finish=finish))
 
     def lose(self, names: Sequence[ThunkId]) -> None:
@@ -250,16 +249,11 @@ class Driver:
             return []
 
     def _submit(self, command: commands.Start) -> list[events.Event]:
-        """Begin attempts. When the budget is too small for some, attempts that run may end and no more are begun. Neither are those
-        that were chosen in the step in which the run was told to end.
-        """
-        if self._setup is not None:
-            now = self._mail.now()
-            return [events.Faulted(now, each.attempt, Fault.CANCELLED) for each in (command, *command.more)]
+        """Begin attempts. When the budget is too small for some, attempts that run may end and no more are begun."""
         refused = self._in_hand.submit(command)
         if not refused:
             return []
-        self._over_budget = True
+        self._over_budget |= not self._in_hand.closed
         now = self._mail.now()
         return [events.Stop(now, finish=True), *[events.Faulted(now, each, Fault.CANCELLED) for each in refused]]
 

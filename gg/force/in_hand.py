@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 class InHand:
-    """Begins attempts and ends them. `extra`: further inputs that earlier attempts found a thunk to need."""
+    """Begins attempts and ends them. `extra`: further inputs that earlier attempts found a thunk to need. `closed`: no attempt is
+    begun any more, also if it was chosen before the scheduler heard of that.
+    """
 
     def __init__(
         self,
@@ -43,12 +45,15 @@ class InHand:
         self._staying = staying
         self._given: dict[int, tuple[ThunkId, Resolved]] = {}
         self.extra: dict[ThunkId, tuple[File, ...]] = {}
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._given)
 
     def submit(self, command: commands.Start) -> list[AttemptId]:
-        """Begin attempts that go together. The answer is those for which the budget is too small."""
+        """Begin attempts that go together. The answer is those not begun, since the budget is too small or all is closed."""
+        if self.closed:
+            return [each.attempt for each in (command, *command.more)]
         starts: list[Submission] = []
         refused: list[AttemptId] = []
         for each in (command, *command.more):

@@ -74,7 +74,9 @@ class Run:
             (event["retries"] for event in events if event["event"] == "run-finished"), {}
         )
         last = [number for number, each in enumerate(events) if "nothing more is started" in each.get("text", "")]
-        self.begun_late = [each["label"] for each in events[min(last, default=len(events)) :] if each["event"] == "thunk-started"]
+        self.begun_late = [
+            each["label"] for each in events[min(last, default=len(events)) :] if each["event"] == "thunk-started"
+        ]
         self.answered = len(set(self.here.answered()[self._answered_before :]))
         attempts = Counter(event["id"] for event in events if event["event"] == "thunk-started")
         self.duplicates = attempts.total() - len(attempts)
