@@ -31,7 +31,9 @@ _MOST_LISTED = 20_000
 
 
 class Late(NamedTuple):
-    """What came late and hides a path: itself or a directory above. Not `sure`: a command that fails without it is shown it."""
+    """What came late and hides a path: itself or a directory above. Not `sure`: nothing on the way to the path surely came late,
+    and a command that fails without it is shown it.
+    """
 
     path: SandboxPath
     sure: bool
@@ -111,14 +113,16 @@ class _Walk:
         self._real_path = real_path
 
     def judge(self, path: SandboxPath) -> Late | None:
-        """Look at each component of the path, following links, until one is late."""
+        """Look at each component of the path, following links, until one is surely late. So what may have been there hides no
+        file in it that surely was not.
+        """
         real = self._real_path(path)
         names = real.split(b"/")[1:]
         rest = [
             (part, len(names) - number) for number, part in enumerate(names, 1)
         ]  # how many components of the path itself follow
         rest.reverse()
-        at, links = b"", 0
+        at, links, unsure = b"", 0, None
         while rest:
             part, after = rest.pop()
             if part in (b"", b".", b".."):
@@ -128,20 +132,23 @@ class _Walk:
             try:
                 info = os.lstat(full)
             except OSError:
-                return None
+                return unsure
             late = self._late(full, info)
             if late is not None:
-                return Late(_shortened(path, after), late.sure, late.changed)
+                late = late._replace(path=_shortened(path, after))
+                if late.sure:
+                    return late
+                unsure = unsure or late
             if not stat.S_ISLNK(info.st_mode):
                 at = full
                 continue
             links += 1
             target = os.readlink(full)
             if links > _LINKS:
-                return None
+                return unsure
             at = b"" if target.startswith(b"/") else at
             rest += [(each, after) for each in reversed(target.split(b"/"))]
-        return None
+        return unsure
 
     def _late(self, path: bytes, info: os.stat_result) -> Late | None:
         """Judge one component that is there. The path in the answer means nothing."""

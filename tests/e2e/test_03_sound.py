@@ -47,6 +47,23 @@ def test_header_that_appears_between_infer_and_force(project: Project) -> None:
         project.run("./prog", status=value)
 
 
+@pytest.mark.parametrize("path", ["first/v.h", "first/sys/v.h"])
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_call_that_fails_without_a_header_that_appears_fails(project: Project, path: str, beside: bool) -> None:
+    """It fails for make, since the header came later, whatever else may have been in that directory."""
+    name = path.removeprefix("first/")
+    project.write(f"second/{name}", "#define V 2\n")
+    project.path("first/sys").mkdir(parents=True)
+    if beside:
+        project.write("first/other.h", "")
+    project.write("main.c", f"#include <{name}>\n#if V == 2\n#error two\n#endif\nint main(void) {{ return V; }}\n")
+    project.write("Makefile", "prog: main.c\n\tgcc -Ifirst -Isecond -o prog main.c\n")
+    project.infer()
+    project.write(path, "#define V 1\n")
+    assert b"#error two" in project.forced(status=1).result.stdout
+    assert not project.path("prog").exists()
+
+
 def test_library_that_appears_earlier_on_the_search_path(project: Project) -> None:
     for name, value in (("first", 1), ("second", 2)):
         project.write(f"{name}.c", f"int v(void) {{ return {value}; }}\n")
