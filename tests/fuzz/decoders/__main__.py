@@ -2,7 +2,7 @@
 
 One process for all that are named (none: all of them): the first two bytes of an input choose the decoder. What was found is
 written to DIR/found, by name of the decoder; put it into tests/fuzz/regressions/NAME, where CI tries it again. DIR/counts.json says
-what each decoder has had: seconds of CPU and inputs.
+what each decoder has had in all runs with that DIR: seconds of CPU in the decoder, and inputs.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class _Tries:
         self._targets = targets
         self._found = place / "found"
         self._counts = place / "counts.json"
-        self._seconds = {target.name: 0.0 for target in targets}
-        self._inputs = {target.name: 0 for target in targets}
+        had = json.loads(self._counts.read_text()) if self._counts.exists() else {}
+        self._seconds: dict[str, float] = {
+            name: had.get(name, (0.0, 0))[0] for name in {*had, *(target.name for target in targets)}
+        }
+        self._inputs: dict[str, int] = {name: had.get(name, (0.0, 0))[1] for name in self._seconds}
         self._told = 0.0
         self._highest = _memory()
 
