@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from gg.aws.failures import RequestContext, from_no_answer, from_reply
 from gg.aws.http import Client
 from gg.aws.trouble import NoAnswer
+from gg.core.jsontext import json_from
 from gg.errors import FormatError, GGError, SetupError
 
 MOST_MESSAGE = 256 << 10  # bytes of one message, and of all in a batch
@@ -22,6 +23,7 @@ _AT_ONCE = 8  # batches
 _MARGIN_S = 15.0
 _MOST_ANSWER = 8 << 20
 _NO_QUEUE = ("QueueDoesNotExist", "NonExistentQueue")
+_DAMAGED = (KeyError, ValueError, TypeError, AttributeError, OverflowError)  # what comes of an answer of another shape
 
 
 class Message(NamedTuple):
@@ -75,8 +77,13 @@ class Queues:
     async def _send_some(self, url: str, bodies: Sequence[str], some: Sequence[int]) -> dict[int, str]:
         entries = [{"Id": str(n), "MessageBody": bodies[n]} for n in some]
         answer = await self._call("SendMessageBatch", QueueUrl=url, Entries=entries)
-        failed = answer.get("Failed", ())
-        return {int(each["Id"]): str(each.get("Message") or each.get("Code") or "refused") for each in failed}
+        try:
+            failed = {
+                int(e["Id"]): str(e.get("Message") or e.get("Code") or "refused") for e in answer.get("Failed", ())
+            }
+        except _DAMAGED as error:
+            raise FormatError("what SQS has answered is damaged") from error
+        return {n: why for n, why in failed.items() if n in some}
 
     async def receive(self, url: str, most: int, wait_s: int, visible_after_s: int) -> list[Message]:
         """Up to ten messages, as soon as there is one, or none after `wait_s`."""
@@ -91,7 +98,7 @@ class Queues:
         )
         try:
             return [_message(each) for each in answer.get("Messages") or ()]
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
+        except _DAMAGED as error:
             raise FormatError("what SQS has answered is damaged") from error
 
     async def waiting(self, url: str) -> int:
@@ -100,7 +107,7 @@ class Queues:
         answer = await self._call("GetQueueAttributes", QueueUrl=url, AttributeNames=[name])
         try:
             return int(answer["Attributes"][name])
-        except (KeyError, ValueError, TypeError) as error:
+        except _DAMAGED as error:
             raise FormatError("what SQS has answered is damaged") from error
 
     async def delete(self, url: str, handles: Sequence[str]) -> None:
@@ -135,8 +142,8 @@ class Queues:
                 )
             raise from_reply(reply, self._asked)
         try:
-            found = json.loads(reply.body) if reply.body else {}
-        except ValueError:
+            found = json_from(reply.body, "answer of SQS") if reply.body else {}
+        except FormatError:
             found = None
         if not isinstance(found, dict):
             raise FormatError("what SQS has answered is damaged")

@@ -17,7 +17,7 @@ queue of its own (`build_queue`), and goes on to have some, for calls come again
 the builds' queues, which workers take from in turn.
 
 "held" may be missing. In an answer it names what the worker keeps of what it has made, for other workers to ask for
-(`gg.wire.peers`); in a job, who has which of the blobs that it reads.
+(`gg.wire.peers`): itself, and no other worker. In a job it says who has which of the blobs that the job reads.
 
 An offer goes from worker to worker (`gg.wire.peers`): a job that one has received, and by which handle its message can be kept and
 deleted, after how many receipts.
@@ -129,7 +129,7 @@ def decode_call(text: str) -> CallLetter:
         raise _damaged()
     if not isinstance(weight, int | float) or weight != weight:
         raise _damaged()
-    return CallLetter(build, number, min(max(float(weight), 1 / _MOST_WEIGHT), _MOST_WEIGHT))
+    return CallLetter(build, number, float(min(max(weight, 1 / _MOST_WEIGHT), _MOST_WEIGHT)))
 
 
 def encode_job(job: JobLetter) -> str:
@@ -140,7 +140,8 @@ def encode_job(job: JobLetter) -> str:
 def decode_job(text: str) -> JobLetter:
     """FormatError."""
     found = _decoded(text)
-    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _body(found, "request"), _held(found))
+    held = _held(found, MOST_PEERS)
+    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _body(found, "request"), held)
 
 
 def encode_answer(answer: AnswerLetter) -> str:
@@ -162,7 +163,7 @@ def decode_answer(text: str) -> AnswerLetter:
     slots = found.get("slots") if what == "here" else 0
     if type(slots) is not int or not 0 <= slots <= _MOST_SLOTS:
         raise _damaged()
-    return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found), slots)
+    return AnswerLetter(_text(found, "id"), _text(found, "worker"), what, data, _held(found, 1), slots)
 
 
 def encode_offer(offer: OfferLetter) -> str:
@@ -197,7 +198,7 @@ def _body(found: dict[str, object], name: str) -> bytes | StoredBody:
             return decompress(_octets({name: text}, name), MOST_CARRIED)
         case ["blob", text, int(size), str(a), str(b), str(c), str(d), str(e)] if 0 <= size <= MOST_BODY:
             digest = _octets({name: text}, name)
-            if len(digest) == DIGEST_SIZE:
+            if len(digest) == DIGEST_SIZE and all(map(_is_unicode, (a, b, c, d, e))):
                 return StoredBody(digest, int(size), BucketLocation(a, b, c, d, e))
             raise _damaged()
     return _octets(found, name)
@@ -208,9 +209,10 @@ def _held_columns(held: Sequence[Holding]) -> dict[str, list[list[str]]]:
     return {"held": columns} if columns else {}
 
 
-def _held(found: dict[str, object]) -> tuple[Holding, ...]:
+def _held(found: dict[str, object], most: int) -> tuple[Holding, ...]:
+    """What `most` workers at most have."""
     columns = found.get("held", [])
-    if not isinstance(columns, list) or len(columns) > MOST_PEERS:
+    if not isinstance(columns, list) or len(columns) > most:
         raise _damaged()
     held = []
     for each in columns:
@@ -235,9 +237,18 @@ def _decoded(text: str, most: int = MOST) -> dict[str, object]:
 
 def _text(found: dict[str, object], name: str, most: int = _MOST_ID) -> str:
     value = found.get(name)
-    if not isinstance(value, str) or not 0 < len(value) <= most:
+    if not isinstance(value, str) or not 0 < len(value) <= most or not _is_unicode(value):
         raise _damaged()
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be sent on: JSON can name halves of characters, which have no bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _octets(found: dict[str, object], name: str) -> bytes:

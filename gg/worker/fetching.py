@@ -119,6 +119,8 @@ class S3:
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 trouble = f"{type(error).__name__}: {error}"
+            except ValueError as error:
+                raise OSError(f"the place of the store is none: {error}") from error
             if left:
                 time.sleep(_PAUSE_S * 2 ** (_TRIES - left))
         raise OSError(f"{method} {name}: {trouble}")
@@ -163,7 +165,8 @@ class S3:
 
     def _opened(self, url: str) -> http.client.HTTPConnection:
         parts = urlsplit(url)
-        assert parts.hostname is not None
+        if not parts.hostname:
+            raise ValueError("it has no host")
         if parts.scheme != "https":
             return http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S)
         if self._context is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import queue
@@ -159,10 +160,11 @@ def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
     """In the queue for all and in a build's own."""
     engine = spot.engine_alone()
     answers = Answers(engine, spot.graph)
+    call = f'{{"v": 2, "build": "{"ab" * 8}", "call": 0, "weight": 1{"0" * 400}}}'  # more than any float: it is cut
     try:
         answers.submit(1, spot.concat("out", "x"))
         for url in (spot.jobs(), spot.url):
-            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 2}', "[]"]))
+            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 2}', "[]", *([call] if url == spot.url else [])]))
         worker = spot.worker(1)
         assert isinstance(answers.next().result, Reduction)
         end = time.monotonic() + PATIENCE
@@ -232,6 +234,30 @@ def test_a_body_that_the_store_has_lost(lost: int, spot: SpotSubject, monkeypatc
         result = answers.next().result
         assert isinstance(result, Failure)
         assert result.fault is (Fault.INFRA if lost else Fault.CANCELLED)
+    finally:
+        engine.close()
+
+
+def test_an_answer_that_comes_a_hundred_times_is_read_once(spot: SpotSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them names 64 MiB in the store, and all came before the first was read."""
+    reading: list[StoredBody] = []
+
+    async def read(body: StoredBody) -> bytes | None:
+        reading.append(body)
+        await asyncio.sleep(0.5)
+        return None
+
+    monkeypatch.setattr(spot.bodies, "get", read)
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        (job,) = _received(spot, spot.jobs())
+        body = StoredBody(bytes(32), 64 << 20, BucketLocation())
+        spot.loop.run(spot.queues.send(job.reply, [encode_answer(AnswerLetter(job.id, "w", "reply", body))] * 100))
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert (result.fault, len(reading)) == (Fault.INFRA, 1)
     finally:
         engine.close()
 

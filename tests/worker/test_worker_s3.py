@@ -85,6 +85,26 @@ def keys(*members: bytes) -> list[Key]:
     return [blob_key(BlobId.of(data)) for data in members]
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        BucketLocation("http://[", "bucket", "p", "r"),
+        BucketLocation("http://here:99999999", "bucket", "p", "r"),
+        BucketLocation("http://here:x", "bucket", "p", "r"),
+        BucketLocation("no-scheme", "bucket", "p", "r"),
+        BucketLocation("http://", "bucket", "p", "r"),
+        BucketLocation("", "bucket", "p", "r\r\nx-amz-acl: public"),
+        BucketLocation("", "bucket", "p", "r", "1\r\n2"),
+    ],
+)
+def test_a_place_that_is_none(s3: S3, place: BucketLocation) -> None:
+    """A job is what somebody has put into a queue: its store cannot be read, and the worker goes on."""
+    with pytest.raises(OSError, match="place"):
+        s3.get(place, "blobs/x")
+    with pytest.raises(OSError, match="place"):
+        s3.put(place, "blobs/x", b"x")
+
+
 def test_a_small_pack_comes_whole(bucket: Bucket, s3: S3, cache: Cache) -> None:
     pack, _ = bucket.pack(b"one", b"two")
     s3.connect(PLACE, (pack,)).fetch(keys(b"one"), cache)

@@ -33,6 +33,8 @@ class HeardWorkers:
     def hear(self, peer: Peer) -> None:
         self._heard.pop(peer, None)
         self._heard[peer] = self._clock()
+        if len(self._heard) > _MOST:
+            del self._heard[next(iter(self._heard))]
 
     def last(self, most: int) -> list[Peer]:
         """The workers that were heard last."""

@@ -70,13 +70,14 @@ class Bodies(Protocol):
 class _SentRequest:
     """A request that was sent."""
 
-    __slots__ = ("reply", "sent", "since", "started")
+    __slots__ = ("read", "reply", "sent", "since", "started")
 
     def __init__(self, sent: Callable[[], None]) -> None:
         self.reply: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
         self.sent = sent
         self.since = time.monotonic()
         self.started = False
+        self.read = False  # its reply is being read, or was
 
     def start(self) -> None:
         """A worker has it: its time limit starts now."""
@@ -292,9 +293,11 @@ class QueueWay:
             if isinstance(answer.data, bytes):
                 self._end(answer.id, answer.data)
                 return
-            task = asyncio.get_running_loop().create_task(self._read(answer.id, answer.data))
-            self._reading.add(task)
-            task.add_done_callback(self._reading.discard)
+            if not waiting.read:  # an answer may come twice, and somebody may send one a thousand times
+                waiting.read = True
+                task = asyncio.get_running_loop().create_task(self._read(answer.id, answer.data))
+                self._reading.add(task)
+                task.add_done_callback(self._reading.discard)
 
     async def _read(self, id: str, body: StoredBody) -> None:
         """Take a reply out of the store."""

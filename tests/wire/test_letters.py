@@ -1,0 +1,58 @@
+"""What stands in a queue may be a stranger's: it is a letter, or refused as damaged, and it never ends who reads it."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+
+from gg.errors import FormatError
+from gg.wire import letters
+from gg.wire.letters import AnswerLetter, JobLetter
+from gg.wire.peers import Holding, Peer
+
+BUILD = "0123456789abcdef"
+HALF = "\ud800"  # of a character
+DIGEST = base64.b64encode(bytes(32)).decode()
+
+
+@pytest.mark.parametrize("weight", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "-1e999", "0", "true", "1e-400"])
+def test_a_weight_has_bounds(weight: str) -> None:
+    call = letters.decode_call(f'{{"v": 2, "build": "{BUILD}", "call": 1, "weight": {weight}}}')
+    assert 1 / 8 <= call.weight <= 8.0
+
+
+@pytest.mark.parametrize("weight", ["NaN", '"1"', "null", "[]", "1" + "0" * 5000])
+def test_what_is_no_weight(weight: str) -> None:
+    with pytest.raises(FormatError):
+        letters.decode_call(f'{{"v": 2, "build": "{BUILD}", "call": 1, "weight": {weight}}}')
+
+
+@pytest.mark.parametrize(
+    ("decode", "letter"),
+    [
+        (letters.decode_answer, {"id": HALF, "worker": "w", "what": "started"}),
+        (letters.decode_answer, {"id": "a", "worker": HALF, "what": "started"}),
+        (letters.decode_job, {"id": "a", "reply": "http://queue/" + HALF, "request": ""}),
+        (letters.decode_job, {"id": "a", "reply": "q", "request": ["blob", DIGEST, 1, HALF, "b", "p", "r", "o"]}),
+        (letters.decode_job, {"id": "a", "reply": "q", "request": ["blob", DIGEST, 1, "e", "b", HALF, "r", "o"]}),
+        (letters.decode_offer, {"build": BUILD, "handle": HALF, "received": 1, "job": "{}"}),
+    ],
+)
+def test_no_text_is_half_of_a_character(decode: Callable[[str], object], letter: dict[str, object]) -> None:
+    """Nobody could send it on, write it down or print it."""
+    with pytest.raises(FormatError):
+        decode(json.dumps({"v": 2, **letter}))
+
+
+def test_a_worker_speaks_for_itself_alone() -> None:
+    """Else one worker could have all others ask, in each later build too, whomever it names."""
+    one, other = (Holding(Peer(f"10.0.0.{n}:1", "t" * 32), (bytes(32),)) for n in (5, 6))
+    answer = AnswerLetter("a-1", "w", "reply", b"x", (one,))
+    assert letters.decode_answer(letters.encode_answer(answer)) == answer
+    with pytest.raises(FormatError):
+        letters.decode_answer(letters.encode_answer(answer._replace(held=(one, other))))
+    job = JobLetter("a-1", "http://queue", b"x", (one, other))
+    assert letters.decode_job(letters.encode_job(job)) == job
