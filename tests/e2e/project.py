@@ -15,6 +15,7 @@ import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from gg.core import placeholder
 from gg.workspace import roots
@@ -118,6 +119,21 @@ class Project:
         return Path(found)
 
     @property
+    def deferred(self) -> int:
+        """How many calls the last gg-infer in this workspace has deferred."""
+        return int(self._last_recording()["thunks"])
+
+    @property
+    def ran_for_real(self) -> dict[str, int]:
+        """Why calls ran for real then, and how many."""
+        return dict(self._last_recording()["real"])
+
+    def _last_recording(self) -> dict[str, Any]:
+        """What `gg status --json` shows as "infer"."""
+        lines = (self.records / "history.jsonl").read_text().splitlines()
+        return next(run for run in map(json.loads, reversed(lines)) if run["what"] == "infer")
+
+    @property
     def store(self) -> Path:
         """The store, of all workspaces."""
         return self.cache / "store"
@@ -169,9 +185,18 @@ class Project:
     def gg(self, *arguments: str, status: int | None = 0) -> Result:
         return self.run(SCRIPTS / "gg", *arguments, status=status)
 
-    def infer(self, *command: str | bytes, status: int | None = 0, env: Mapping[str, str] | None = None) -> Result:
-        """gg-infer, by default of plain `make`."""
-        return self.run(SCRIPTS / "gg-infer", *(command or ("make",)), status=status, env=env)
+    def infer(
+        self,
+        *command: str | bytes,
+        status: int | None = 0,
+        env: Mapping[str, str] | None = None,
+        deferred: int | None = None,
+    ) -> Result:
+        """gg-infer, by default of plain `make`. `deferred`: how many calls it must defer, else the test tries something else."""
+        result = self.run(SCRIPTS / "gg-infer", *(command or ("make",)), status=status, env=env)
+        if deferred is not None:
+            assert self.deferred == deferred, f"ran for real: {self.ran_for_real}"
+        return result
 
     def force(self, *arguments: str | bytes, status: int | None = 0) -> Result:
         """gg-force --quiet: only what the tools printed."""
@@ -219,11 +244,16 @@ class Project:
         return built, result
 
     def same_as_plain(
-        self, *command: str, isolation: str = "pathmap", ignore: Sequence[str] = (), make: bool = True
+        self,
+        *command: str,
+        isolation: str = "pathmap",
+        ignore: Sequence[str] = (),
+        make: bool = True,
+        deferred: int | None = None,
     ) -> Forced:
         """Build both ways and compare all bytes and modes; then `make` must have nothing to do."""
         expected, _ = self.plain(*command)
-        self.infer(*command)
+        self.infer(*command, deferred=deferred)
         forced = self.forced("--isolation", isolation)
         self.assert_tree(expected, ignore)
         if make:

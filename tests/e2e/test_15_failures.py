@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.project import SCRIPTS, Project, Result, is_placeholder
+from tests.e2e.project import SCRIPTS, Project, Result, by_make, is_placeholder
 
 GIVE_X = "#ifndef X\n#error give -DX\n#endif\nint main(void) { return X; }\n"
 
@@ -72,13 +72,14 @@ def test_a_library_that_is_installed_meanwhile_cures(project: Project) -> None:
 def test_a_mended_compiler_cures(project: Project, tmp_path: Path) -> None:
     bad = tmp_path / "bin"
     bad.mkdir()
-    (bad / "mycc-gcc").write_text('#!/bin/sh\ncase "$*" in *-c*) echo no >&2; exit 9;; esac\nexec gcc "$@"\n')
-    (bad / "mycc-gcc").chmod(0o755)
+    (bad / "x86_64-mycc-gcc").write_text('#!/bin/sh\ncase "$*" in *-c*) echo no >&2; exit 9;; esac\nexec gcc "$@"\n')
+    (bad / "x86_64-mycc-gcc").chmod(0o755)
     project.env["PATH"] = f"{bad}:{project.env['PATH']}"
     project.write("a.c", "int x;\n")
-    project.write("Makefile", "a.o: a.c\n\tmycc-gcc -c a.c\n")
-    both(project, status=None)
-    (bad / "mycc-gcc").write_text('#!/bin/sh\nexec gcc "$@"\n')
+    project.write("Makefile", "a.o: a.c\n\tx86_64-mycc-gcc -c a.c\n")
+    project.infer(deferred=1)
+    assert project.force(status=9).stderr.startswith(b"no\n")
+    (bad / "x86_64-mycc-gcc").write_text('#!/bin/sh\nexec gcc "$@"\n')
     both(project)
     assert not is_placeholder(project.path("a.o"))
 
@@ -310,12 +311,12 @@ def test_a_compiler_of_ones_own_that_goes_away(project: Project, tmp_path: Path)
     """Its bytes were kept when it was recorded."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    shutil.copy2(os.path.realpath(shutil.which("gcc") or ""), tools / "x-gcc")
+    shutil.copy2(os.path.realpath(shutil.which("gcc") or ""), tools / "x86_64-x-gcc")
     passes = os.path.dirname(project.run("gcc", "-print-prog-name=cc1").stdout.decode())
     project.env["PATH"] = f"{tools}:{project.env['PATH']}"
     project.write("a.c", "int x;\n")
-    project.infer("x-gcc", f"-B{passes}/", "-c", "a.c")
-    (tools / "x-gcc").unlink()
+    project.infer("x86_64-x-gcc", f"-B{passes}/", "-c", "a.c", deferred=1)
+    (tools / "x86_64-x-gcc").unlink()
     project.force()
     assert not project.placeholders()
 
@@ -329,13 +330,13 @@ def test_a_link_to_a_compiler_that_leads_elsewhere(project: Project, then: str) 
     project.path("bin").mkdir()
     project.path("bin/cc").symlink_to(os.path.realpath(shutil.which("gcc") or ""))
     calls = "bin/cc -c a.c; $PWD/bin/cc -c a.c -o b.o; (PATH=$PWD/bin:$PATH; cc -g -c a.c -o c.o); cd bin; ./cc -c ../a.c -o ../d.o"
-    project.same_as_plain("sh", "-ec", f"({calls})\n{then}", make=False)
+    project.same_as_plain(*by_make(project, f"({calls})", then), make=False, deferred=4)
 
 
 def test_a_masquerade_that_goes_away(project: Project) -> None:
     project.write("a.c", "int x;\n")
     project.write("tools/ccache", '#!/bin/sh\nexec "$(basename "$0")" "$@"\n', 0o755)
-    project.same_as_plain("sh", "-ec", "ln -s tools/ccache gcc; ./gcc -c a.c; rm gcc", make=False)
+    project.same_as_plain(*by_make(project, "ln -s tools/ccache gcc", "./gcc -c a.c", "rm gcc"), make=False, deferred=1)
 
 
 # gg-infer --force: round by round
