@@ -398,6 +398,22 @@ def test_blobs_that_workers_put_are_told_to_others(place: Place) -> None:
     assert place.store().get([blob_key(blob)]) == {blob_key(blob): data}
 
 
+@pytest.mark.parametrize("size", [-1, 3, 1 << 50])
+def test_nobody_is_told_of_blobs_that_a_worker_has_not_put(place: Place, size: int) -> None:
+    """Others would not send such a blob, and their workers would not find it. `size`: as it was said, of what is there."""
+    remote = place.remote(ANN)
+    data = b"an output"
+    blob = BlobId.of(data)
+    place.store(ANN).put(objects(b"x"))
+    if size >= 0:
+        remote.run(lambda: remote.bucket.put(blob_name(blob.digest), data))
+    Shipper(remote, None).learn([BlobId(blob.digest, abs(size))])
+    S3Store(remote).flush()
+    other = place.remote(BOB)
+    assert len(other.run(lambda: other.known(list(objects(b"x"))))) == 1
+    assert other.catalog.has([blob_key(blob)]) == set()
+
+
 def test_the_loop_is_gone_when_closed(place: Place) -> None:
     store = place.store(ANN)
     store.put(objects(b"x"))

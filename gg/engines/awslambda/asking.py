@@ -18,6 +18,7 @@ from gg.aws.trouble import NoAnswer
 from gg.core.codec import encode_thunk
 from gg.core.ids import SandboxPath
 from gg.cost.meter import Meter, billed
+from gg.engines.awslambda.claims import Possible
 from gg.engines.awslambda.deployed_functions import DeployedFunction, choose, invocation_path
 from gg.engines.awslambda.inputs import MOST, InputStager
 from gg.engines.awslambda.lambda_outcome import from_answer, from_silence, maybe_ran
@@ -225,8 +226,12 @@ class Asking:
         )
         limits = [part.submission.deadline or function.seconds for part in parts]
         patience = min(sum(limits), max(function.seconds, limits[0])) + _MARGIN_S
+        begun = time.clock_gettime(time.CLOCK_BOOTTIME)  # a worker goes on while this machine sleeps
         reply = await way.ask(Question(function, request, parts, patience, sent))
-        return reply if isinstance(reply, Failure) else InvocationReply(parts, reply, set(told))
+        if isinstance(reply, Failure):
+            return reply
+        possible = Possible.at(function, time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
+        return InvocationReply(parts, reply, set(told), possible)
 
     def _slim(self, submission: Submission) -> tuple[Submission, tuple[SandboxPath, ...]]:
         """The thunk without plugins that have nothing to do for it, and the directories that are empty without them."""

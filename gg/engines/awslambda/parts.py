@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from gg.core.ids import BlobId, SandboxPath
 from gg.core.thunk import File, Reduction
+from gg.engines.awslambda.claims import Possible
 from gg.engines.awslambda.inputs import MOST, SMALL, Own
 from gg.engines.engine import Failure, Post, Submission
 from gg.light.named import NamedTuple
@@ -26,11 +27,12 @@ class Part(NamedTuple):
 
 
 class InvocationReply(NamedTuple):
-    """A reply, the parts that it answers, and the directories that the worker was told of."""
+    """A reply, the parts that it answers, the directories that the worker was told of, and what its figures can be at most."""
 
     parts: Sequence[Part]
     reply: Reply
     told: set[bytes]
+    possible: Possible
 
 
 class WorkerResult(NamedTuple):

@@ -25,6 +25,7 @@ from gg.workspace.granted import Granted
 
 if TYPE_CHECKING:
     from gg.core.renaming import Renaming
+    from gg.engines.awslambda.claims import Possible
     from gg.engines.awslambda.habits import Habits
     from gg.workspace.later import Later
 
@@ -78,36 +79,37 @@ class Replies:
     def _all(self, came: InvocationReply) -> list[PartResult]:
         reply = came.reply
         if reply.cache.requests:
-            puts = reply.cache.puts
-            self._meter.stored(put=puts, get=reply.cache.requests - puts)
+            put, get = came.possible.requests(reply.cache)
+            self._meter.stored(put=put, get=get)
         if len(reply.results) != len(came.parts):
             return [Failure(Fault.INFRA, "a reply with a wrong number of results")] * len(came.parts)
         outputs = outputs_of(reply)
         judged = [
-            self._judged(answer, part, came.told, outputs)
-            for answer, part in zip(reply.results, came.parts, strict=True)
+            self._judged(answer, part, came, outputs) for answer, part in zip(reply.results, came.parts, strict=True)
         ]
         named = {key for result in judged if isinstance(result, WorkerResult) for key in result.outputs}
         if len(named) != len(outputs) and all(isinstance(result, WorkerResult) for result in judged):
             return [Failure(Fault.INFRA, "a damaged reply: outputs that nothing names")] * len(came.parts)
         return judged
 
-    def _judged(self, answer: TaskResult, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> PartResult:
+    def _judged(
+        self, answer: TaskResult, part: Part, came: InvocationReply, outputs: dict[BlobId, bytes]
+    ) -> PartResult:
         try:
-            return self._judge(answer, part, told, outputs)
+            return self._judge(answer, part, came, outputs)
         except FormatError as error:
             return Failure(Fault.INFRA, f"a damaged reply: {error}")
         except InputChanged as error:
             return Failure(Fault.CHANGED, f"{error.what}: {error.hint}")
 
-    def _judge(self, answer: TaskResult, part: Part, told: set[bytes], outputs: dict[BlobId, bytes]) -> PartResult:
+    def _judge(self, answer: TaskResult, part: Part, came: InvocationReply, outputs: dict[BlobId, bytes]) -> PartResult:
         if answer.missing:
-            more = self._more(answer.missing, part.submission, told, works=isinstance(answer, Succeeded))
+            more = self._more(answer.missing, part.submission, came.told, works=isinstance(answer, Succeeded))
             if more is not None:
                 return more
         match answer:
             case Succeeded():
-                return self._made(answer, part, outputs)
+                return self._made(answer, part, outputs, came.possible)
             case ToolFailed():
                 return Failure(Fault.TOOL, "failed", answer.status, answer.stdout, answer.stderr)
             case Refused():
@@ -155,7 +157,7 @@ class Replies:
             return Failure(Fault.INFRA, f"worker: {answer.message}: sent again")
         return Failure(answer.fault, answer.message)
 
-    def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes]) -> PartResult:
+    def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes], possible: Possible) -> PartResult:
         thunk = part.submission.thunk
         reduction = decode_reduction(answer.reduction, self._groups.universe(thunk))
         if len(reduction.outputs) != len(thunk.outputs):
@@ -165,12 +167,12 @@ class Replies:
                 return Failure(Fault.INFRA, f"a reply that would write {os.fsdecode(path)}")
         made = {m.blob for m in reduction.outputs if m} | {m.blob for _, m in reduction.extra_outputs}
         here = {blob_key(blob): outputs[blob] for blob in made if blob in outputs}
-        encoded = answer.reduction
-        if part.submission.thunk is not part.handed.thunk:
-            encoded = b""  # its reads are counted over fewer inputs than the thunk declares
+        encoded, usage = answer.reduction, possible.usage(reduction.usage)
+        if part.submission.thunk is not part.handed.thunk or usage != reduction.usage:
+            encoded = b""  # its reads are counted over fewer inputs than the thunk declares, or its figures are others
         elif reduction.engine != self._name:
             encoded = ran_on(encoded, self._name)
-        return WorkerResult(reduction._replace(engine=self._name), encoded, here, made - outputs.keys())
+        return WorkerResult(reduction._replace(engine=self._name, usage=usage), encoded, here, made - outputs.keys())
 
 
 def failure_of(error: Exception) -> Failure:

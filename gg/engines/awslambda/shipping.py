@@ -10,8 +10,8 @@ from gg.core.thunk import File
 from gg.share.s3.catalog import ObjectLocation
 from gg.share.s3.packer import ObjectToPack
 from gg.share.s3.remote import Remote
-from gg.share.s3.ship import Shipper, inputs
-from gg.store.base import Key, Kind, Store, blob_key
+from gg.share.s3.ship import Shipper, inputs, sound
+from gg.store.base import Key, Kind, Store
 from gg.wire.request import BucketLocation, PackReference
 
 
@@ -42,11 +42,9 @@ class S3Shipping:
 
     def bring(self, blobs: Collection[BlobId]) -> set[BlobId]:
         """Fetch blobs that workers have stored, into the local store. Returns the blobs that were there and sound."""
-        self._shipper.learn(blobs)
-        keys = [blob_key(blob) for blob in blobs]
-        found = self._remote.run(lambda: self._remote.get(keys))
+        found = self._shipper.learn(blobs)
         self._near.put(found)
-        return {blob for blob in blobs if blob_key(blob) in found}
+        return sound(blobs, found)
 
     def gone(self, keys: Iterable[Key]) -> None:
         """Forget that these are there, for a worker has not found them."""

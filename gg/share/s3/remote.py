@@ -159,15 +159,19 @@ class Remote:
                     done.set_result(None)
 
     def learn(self, blobs: Iterable[BlobId]) -> None:
-        """Note blobs that workers say they have put. The next entry tells others."""
-        now = self._clock()
-        alone = {
-            blob_key(blob): LooseObject(blob_key(blob), blob.size, int(now + self.where.expire_s)) for blob in blobs
-        }
-        self._pending.update(alone)
+        """Note where blobs are that workers say they have put."""
         from gg.share.s3.log import Signed
 
-        self.catalog.apply([([], Signed(LogEntry(int(now * 1e6), alone=tuple(alone.values())), b""))], {b""})
+        entry = LogEntry(int(self._clock() * 1e6), alone=tuple(self._loose(blobs)))
+        self.catalog.apply([([], Signed(entry, b""))], {b""})
+
+    def vouch_for(self, blobs: Iterable[BlobId]) -> None:
+        """These blobs were seen in the bucket. The next entry tells others."""
+        self._pending.update((each.key, each) for each in self._loose(blobs))
+
+    def _loose(self, blobs: Iterable[BlobId]) -> list[LooseObject]:
+        expires = int(self._clock() + self.where.expire_s)
+        return [LooseObject(blob_key(blob), blob.size, expires) for blob in blobs]
 
     async def _send(
         self, groups: Mapping[str, Sequence[ObjectToPack]], source: PackSource

@@ -38,14 +38,24 @@ class Shipper:
         """Where the objects of `keys` are, as far as is remembered: no request is made."""
         return self._remote.catalog.places(self._remote.catalog.has(keys))
 
-    def learn(self, blobs: Iterable[BlobId]) -> None:
-        """Note blobs that workers say they have put as single objects."""
-        found = list(blobs)
+    def learn(self, blobs: Iterable[BlobId]) -> dict[Key, bytes]:
+        """Note blobs that workers say they have put as single objects. Returns those that are there and sound: of these others are
+        told.
+        """
+        said = list(blobs)
 
-        async def work() -> None:
-            self._remote.learn(found)
+        async def work() -> dict[Key, bytes]:
+            self._remote.learn(said)
+            found = await self._remote.get([blob_key(blob) for blob in said])
+            self._remote.vouch_for(sound(said, found))
+            return found
 
-        self._remote.run(work)
+        return self._remote.run(work)
+
+
+def sound(blobs: Iterable[BlobId], found: Mapping[Key, bytes]) -> set[BlobId]:
+    """The blobs that were found, and are as large as their names say."""
+    return {blob for blob in blobs if (data := found.get(blob_key(blob))) is not None and len(data) == blob.size}
 
 
 def affinity(file: File) -> str:
