@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 _caches = count()
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # So a shell starts what runs in its background, and what the tests start would ignore Ctrl-C, too.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# So a shell starts what runs in its background, and nohup whatever it runs. What the tests start would ignore them too.
+for _ignored, _default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_ignored) is signal.SIG_IGN:
+        signal.signal(_ignored, _default)
 
 
 @pytest.fixture(scope="session")

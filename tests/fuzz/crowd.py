@@ -53,6 +53,7 @@ def play(top: Path, env: dict[str, str], *, builds: int, units: int) -> list[str
         root.mkdir()
         projects.append(Project(root, env))
         expect(projects[-1], units)
+    projects[0].infer("true")  # a workspace, from which the store is collected
     done, bad, collections = threading.Event(), [], 0
 
     def collect() -> None:
