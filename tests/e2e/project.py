@@ -71,7 +71,7 @@ Tree = dict[str, Kept]
 def by_make(project: Project, *lines: str) -> tuple[str, ...]:
     """A build of some shell commands, each of which must succeed, as a recipe: what a make goes on to do waits for nothing."""
     recipe = "".join(f"\t{line.replace('$', '$$')}\n" for line in lines)
-    project.write("GNUmakefile", f".SHELLFLAGS = -ec\n.PHONY: all\nall:\n{recipe}")
+    project.write("GNUmakefile", f".SHELLFLAGS = -ec\n.PHONY: goal\ngoal:\n{recipe}")
     return "make", "-s"
 
 
