@@ -67,8 +67,8 @@ def test_jobserver(project: Project, style: str) -> None:
 def test_descriptors_do_not_reach_what_is_forced(project: Project) -> None:
     """A lock that the build holds is its own: what gg starts for itself does not hold it."""
     project.write("main.c", "int main(void) { return 0; }\n")
-    line = f"{INFER} sh -c 'gcc -o main main.c && ./main && exec 9>&- && flock -n lock echo free' 9>lock"
-    project.run("sh", "-c", line)
+    line = "exec 9>lock; flock 9; gcc -o main main.c; ./main; exec 9>&-; flock -n lock echo free"
+    assert project.infer("sh", "-c", line, deferred=1).stdout == b"free\n"
 
 
 # Environment
