@@ -6,7 +6,7 @@ passed over. Values that are zero or empty are left out, and fields go by their 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 from gg.errors import FormatError
@@ -17,6 +17,7 @@ T = TypeVar("T")
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _MOST_VARINT = 10  # bytes
 _MOST_DEPTH = 32
+_MOST_VALUES = 200_000  # of one message: each may be two bytes there, and a hundred here
 
 
 class Field(NamedTuple):
@@ -52,10 +53,11 @@ def encode(message: Any, tables: Tables) -> bytes:
 
 def decode(kind: type[T], data: bytes, tables: Tables) -> T:
     """The message of this class in `data`; FormatError for what is none."""
-    return _decode(kind, data, tables, 0)
+    return _decode(kind, data, tables, 0, iter(range(_MOST_VALUES)))
 
 
-def _decode(kind: type[T], data: bytes, tables: Tables, depth: int) -> T:
+def _decode(kind: type[T], data: bytes, tables: Tables, depth: int, room: Iterator[int]) -> T:
+    """`room` has an item for each value that may still come."""
     if depth > _MOST_DEPTH:
         raise FormatError("a protobuf message is nested too deep")
     table = tables[kind]
@@ -63,6 +65,7 @@ def _decode(kind: type[T], data: bytes, tables: Tables, depth: int) -> T:
     values: list[Any] = [[] if field.many else _EMPTY.get(field.kind) for field in table]
     at = 0
     while at < len(data):
+        _take(room)
         tag, at = _read_varint(data, at)
         value, at = _read_value(data, at, tag & 7)
         place = places.get(tag >> 3)
@@ -72,10 +75,11 @@ def _decode(kind: type[T], data: bytes, tables: Tables, depth: int) -> T:
         if field.many and field.kind is int and isinstance(value, bytes):  # packed
             inner = 0
             while inner < len(value):
+                _take(room)
                 number, inner = _read_varint(value, inner)
                 values[place].append(number)
             continue
-        made = _made(field, value, tables, depth)
+        made = _made(field, value, tables, depth, room)
         if field.many:
             values[place].append(made)
         else:
@@ -87,7 +91,12 @@ def _decode(kind: type[T], data: bytes, tables: Tables, depth: int) -> T:
 _EMPTY: Mapping[type, object] = {int: 0, str: "", bytes: b""}
 
 
-def _made(field: Field, value: int | bytes, tables: Tables, depth: int) -> object:
+def _take(room: Iterator[int]) -> None:
+    if next(room, None) is None:
+        raise FormatError("a protobuf message has too many values")
+
+
+def _made(field: Field, value: int | bytes, tables: Tables, depth: int, room: Iterator[int]) -> object:
     if isinstance(value, int):
         if field.kind is not int:
             raise FormatError("a protobuf field has another type than it should")
@@ -98,7 +107,7 @@ def _made(field: Field, value: int | bytes, tables: Tables, depth: int) -> objec
         return value.decode(errors="replace")
     if field.kind is int:
         raise FormatError("a protobuf field has another type than it should")
-    return _decode(field.kind, value, tables, depth + 1)
+    return _decode(field.kind, value, tables, depth + 1, room)
 
 
 def _read_value(data: bytes, at: int, wire: int) -> tuple[int | bytes, int]:

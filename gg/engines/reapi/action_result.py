@@ -25,6 +25,12 @@ ReadBlobs = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
 _MOST_LINKS = 40
 _MOST_DEPTH = 256
+_MOST_TREE = 4 << 20  # bytes: of 40,000 files
+_MOST_PATH = 4096
+_MOST_WALK = 16 << 20  # bytes of all paths in a tree, whose directories may be in it many times
+_AROUND = 100  # bytes that a path takes besides its own
+_MOST_DIGITS = 15
+_MOST_STATUS = 255
 _FAULTS = {Blame.MEMORY: Fault.MEMORY, Blame.KILLED: Fault.LOST, Blame.SPACE: Fault.INFRA}
 
 
@@ -52,9 +58,11 @@ def outcome_of(result: ActionResult, action: MadeAction, thunk: Thunk, read: Rea
     blobs = read([told_file.digest, *([report] if report else []), *said, *[o.digest for o in outputs.values()]])
     line, _, marks = blobs[told_file.digest].partition(b"\n")
     words = line.split(b" ", 6)
-    if len(words) != 7 or not all(word.isdigit() for word in words[:6]):
+    if len(words) != 7 or not all(word.isdigit() and len(word) <= _MOST_DIGITS for word in words[:6]):
         raise FormatError("a result that gg-act did not write")
     status, signal, wall, cpu, memory, _ = map(int, words[:6])
+    if max(status, signal) > _MOST_STATUS:
+        raise FormatError("a result that gg-act did not write")
     plainly = _Plainly(words[6])
     reported = reported_in(blobs[report] if report else b"")
     used = [action.entries[i] for i, mark in enumerate(marks) if mark & 1 and i < len(action.entries)]
@@ -121,31 +129,61 @@ def _outputs(
             for file in result.output_files
             if file.path in declared
         }, ()
-    trees = {d.path: d.tree_digest for d in result.output_directories if d.tree_digest}
+    trees = {d.path: d.tree_digest for d in result.output_directories if d.tree_digest and d.path in (WRITTEN, REMOVED)}
+    if any(tree.size_bytes > _MOST_TREE for tree in trees.values()):
+        raise FormatError("a result with a tree that is too big")
     blobs = read(trees.values())
     written: dict[bytes, _Output | bytes] = {}
     gone: dict[bytes, _Output | bytes] = {}
     for path, found in ((WRITTEN, written), (REMOVED, gone)):
         if path in trees:
             tree = decode(Tree, blobs[trees[path]])
-            _walk(tree.root, {digest_of(child): child for child in tree.children}, b"", found)
+            _Walk({digest_of(child): child for child in tree.children}, found).walk(tree.root, b"")
     followed = {path: _followed(path, written) for path in written}
     return {SandboxPath(path): o for path, o in followed.items() if o is not None}, tuple(map(SandboxPath, gone))
 
 
-def _walk(data: bytes, children: Mapping[Digest, bytes], at: bytes, found: dict[bytes, _Output | bytes]) -> None:
-    if at.count(b"/") > _MOST_DEPTH:
-        raise FormatError("a result with a tree that is too deep")
-    directory = decode(DirectoryMessage, data)
-    for file in directory.files:
-        found[at + b"/" + _name(file.name)] = _Output(file.digest or Digest(), file.is_executable)
-    for link in directory.symlinks:
-        found[at + b"/" + _name(link.name)] = os.fsencode(link.target)
-    for each in directory.directories:
-        inner = children.get(each.digest or Digest())
-        if inner is None:
-            raise FormatError("a result that lacks a directory")
-        _walk(inner, children, at + b"/" + _name(each.name), found)
+class _Walk:
+    """Finds what is in a tree. `children`: its directories below the root, as they are encoded."""
+
+    def __init__(self, children: Mapping[Digest, bytes], found: dict[bytes, _Output | bytes]) -> None:
+        self._children = children
+        self._found = found
+        self._known: dict[bytes, DirectoryMessage] = {}
+        self._room = _MOST_WALK
+
+    def walk(self, data: bytes, at: bytes) -> None:
+        if at.count(b"/") > _MOST_DEPTH:
+            raise FormatError("a result with a tree that is too deep")
+        directory = self._decoded(data)
+        for file in directory.files:
+            self._found[self._path(at, file.name)] = _Output(file.digest or Digest(), file.is_executable)
+        for link in directory.symlinks:
+            self._found[self._path(at, link.name)] = os.fsencode(link.target)
+        for each in directory.directories:
+            inner = self._children.get(each.digest or Digest())
+            if inner is None:
+                raise FormatError("a result that lacks a directory")
+            self.walk(inner, self._path(at, each.name))
+
+    def _decoded(self, data: bytes) -> DirectoryMessage:
+        known = self._known.get(data)
+        if known is None:
+            known = self._known[data] = decode(DirectoryMessage, data)
+            self._take(_AROUND * sum(map(len, known)))
+        return known
+
+    def _path(self, at: bytes, name: str) -> bytes:
+        path = at + b"/" + _name(name)
+        self._take(len(path) + _AROUND)
+        if len(path) > _MOST_PATH:
+            raise FormatError("a result with a tree that is too big")
+        return path
+
+    def _take(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise FormatError("a result with a tree that is too big")
 
 
 def _name(text: str) -> bytes:

@@ -34,6 +34,7 @@ from gg.engines.reapi.messages import (
     WriteRequest,
     WriteResponse,
 )
+from gg.host.machine import memory_total
 from gg.schedule.events import Fault
 
 Source = Callable[[], bytes]
@@ -41,6 +42,9 @@ Source = Callable[[], bytes]
 _ASKED = 10_000  # digests in one question: 700 KB
 _PART = 1 << 20
 _AROUND = 128  # bytes around a blob in a message
+_AROUND_STREAM = 1 << 20  # bytes around a blob in all messages of a stream
+_STEP = 1 << 20
+_MOST_BLOB = min((memory_total() or 4 << 30) // 4, 16 << 30)  # bytes: outputs are held in memory
 _LEVEL = 3
 _SENT = "sent files to its store"
 _READ = "read from its store"
@@ -118,7 +122,8 @@ class Cas:
                 FindMissingBlobsResponse,
                 "asked what its store has",
             )
-            missing += [d for d in answer.missing_blob_digests if d in some]
+            lacked = set(answer.missing_blob_digests)
+            missing += [d for d in some if d in lacked]
         return missing
 
     def _send(self, blobs: Sequence[tuple[Digest, Source]]) -> None:
@@ -204,10 +209,10 @@ class Cas:
             BatchReadBlobsResponse,
             _READ,
         )
-        found = {each.digest: self._checked(each) for each in answer.responses if each.digest in digests}
-        if len(found) != len(set(digests)):
+        given = {each.digest: each for each in answer.responses}
+        if not given.keys() >= set(digests):
             raise errors.ClusterFault(Fault.INFRA, errors.NOT_FOUND, f"{self._channel.cluster} answers for other blobs")
-        return {digest: data for digest, data in found.items() if digest is not None}
+        return {digest: self._checked(given[digest]) for digest in digests}
 
     def _checked(self, each: BlobRead) -> bytes:
         status, digest = each.status or Status(), each.digest or Digest()
@@ -218,7 +223,11 @@ class Cas:
     def _stream(self, digest: Digest) -> bytes:
         zstd = self._able.zstd
         name = self._name("compressed-blobs/zstd" if zstd else "blobs", digest)
-        parts = self._channel.read(BYTESTREAM + "Read", ReadRequest(name), ReadResponse, _READ)
+        if digest.size_bytes > _MOST_BLOB:
+            what = f"{self._channel.cluster} says that a file has {digest.size_bytes} bytes"
+            raise errors.ClusterFault(Fault.TOO_BIG, errors.OUT_OF_RANGE, what)
+        most = digest.size_bytes + digest.size_bytes // 64 + _AROUND_STREAM
+        parts = self._channel.read(BYTESTREAM + "Read", ReadRequest(name), ReadResponse, _READ, most)
         data = b"".join([part.data for part in parts])
         return self._verified(digest, _expanded(data, digest) if zstd else data)
 
@@ -235,8 +244,11 @@ class Cas:
 
 def _expanded(data: bytes, digest: Digest) -> bytes:
     """The bytes, one more than the digest's size at most. Of damaged data none are left, which have another digest."""
+    expanded = bytearray()
     try:
         with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-            return reader.read(digest.size_bytes + 1)
+            while len(expanded) <= digest.size_bytes and (part := reader.read(_STEP)):  # it makes room for all at once
+                expanded += part
     except zstandard.ZstdError:
         return b""
+    return bytes(expanded)

@@ -90,12 +90,25 @@ class Channel:
             lambda: self._answer(call(request, timeout=seconds, metadata=self._metadata), answer), what
         )
 
-    def read(self, method: str, request: object, answer: type[T], what: str) -> list[T]:
-        """A call with several messages for an answer: all of them. Repeats it as `ask` does."""
+    def read(self, method: str, request: object, answer: type[T], what: str, most: int) -> list[T]:
+        """A call with several messages for an answer: all of them, if they have no more than `most` bytes. Repeats it as `ask`
+        does.
+        """
         call = self._channel.unary_stream(method, request_serializer=encode, response_deserializer=None)
 
         def once() -> list[T]:
-            return [self._answer(data, answer) for data in call(request, timeout=10 * _CALL_S, metadata=self._metadata)]
+            coming = call(request, timeout=10 * _CALL_S, metadata=self._metadata)
+            found: list[T] = []
+            left = most
+            for data in coming:
+                left -= max(len(data), 1)
+                if left < 0:
+                    coming.cancel()
+                    raise errors.ClusterFault(
+                        Fault.INFRA, errors.INTERNAL, f"{self.cluster}, {what}: there is no end to it"
+                    )
+                found.append(self._answer(data, answer))
+            return found
 
         return self._repeated(once, what)
 

@@ -1,9 +1,12 @@
-"""The decoders of what workers of one fleet and the builds that use them write to each other through queues, and beside them."""
+"""The decoders of what workers of one fleet and the builds that use them write to each other through queues, and beside them, and
+of what clusters answer.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
+from gg.engines.reapi import messages
 from gg.engines.spot.heard_workers import HeardWorkers
 from gg.errors import FormatError
 from gg.wire import letters
@@ -40,7 +43,34 @@ def _workers(data: bytes) -> None:
     HeardWorkers(scratch(), "q", lambda: 1001.0).last(5)
 
 
+FILE = messages.OutputFile("gg-out/told", messages.Digest("ab" * 32, 7), True)
+RESULT = messages.ActionResult((FILE,), (messages.OutputDirectory("w", messages.Digest("cd" * 32, 9)),), 1, b"said")
+ANSWERS = (
+    RESULT,
+    messages.ExecuteResponse(
+        RESULT, True, messages.Status(9, "why", (messages.Anything("x/PreconditionFailure", b"y"),))
+    ),
+    messages.Operation("operations/1", messages.Anything("t", b"v"), True),
+    messages.Tree(b"root", (b"child",)),
+    messages.DirectoryMessage(
+        (messages.FileNode("a"),), (messages.DirectoryNode("b"),), (messages.SymlinkNode("c", "d"),)
+    ),
+    messages.FindMissingBlobsResponse((messages.Digest("ab" * 32, 7),)),
+    messages.BatchReadBlobsResponse((messages.BlobRead(messages.Digest("ab" * 32, 7), b"data", None, messages.ZSTD),)),
+    messages.ServerCapabilities(messages.CacheCapabilities((1,), 1 << 20, (1,)), None, messages.SemVer(2)),
+)
+
+
+def _cluster(data: bytes) -> None:
+    for answer in ANSWERS:
+        with suppress(FormatError):
+            messages.decode(type(answer), data)
+
+
 FLEET = (
+    Target(
+        "cluster-answers", _cluster, tuple(map(messages.encode, ANSWERS)), (), (b"\x12\0", b"\x0a\x02\x12\0", b"\x1a\0")
+    ),
     Target("letters", _letters, tuple(map(str.encode, LETTERS)), (), (b"[", b'{"a":')),
     Target("workers-heard", _workers, (b'{"q": [["10.0.0.5:1", "tttttttttttttttt", 1000.5]]}',), (), (b"[", b'{"a":')),
     Target("worker-path", lambda data: exchange_server._key_of(data.decode("latin-1")), (b"/1/" + b"ab" * 32,), ()),
