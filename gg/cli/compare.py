@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gg.errors import UsageError
+from gg.light.plain_files import read_plain
 from gg.workspace import history, settings
 from gg.workspace.workspace import Workspace, read_placeholder
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gg.compare.patches import Phase
 
 DIFFERS = 1
+_MOST = 4 << 30  # bytes of a file
 
 
 @click.command("gg compare", context_settings={"help_option_names": ["-h", "--help"]})
@@ -95,8 +97,10 @@ def _files(one: str, other: str, before: str) -> Iterator[str]:
 def _bytes(name: str) -> bytes:
     if read_placeholder(os.fsencode(name)):
         raise UsageError(f"{name} is not made yet", hint="gg-force")
-    with open(name, "rb") as file:
-        return file.read()
+    try:
+        return read_plain(name, _MOST)
+    except OSError as error:
+        raise UsageError(f"{name}: {error.strerror}") from error
 
 
 # A patch

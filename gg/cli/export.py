@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gg.export.steps import StepGraph
     from gg.observe.build_events import BuildEvent
 
+_DIRECTORY = "gg-nix"
 FORMATS = ("nix", "ninja", "graphviz", "json")
 
 
@@ -47,7 +48,9 @@ def command(output: str | None, batch: float | None, debug: bool, form: str, tar
 
 def _export(graph: StepGraph, form: str, output: str | None, batch: float | None) -> None:
     if form == "nix":
-        _nix(graph, output or "gg-nix", batch)
+        if output is None and os.path.islink(_DIRECTORY):
+            raise UsageError(f"{_DIRECTORY} is a symbolic link", hint="--output names another directory")
+        _nix(graph, output or _DIRECTORY, batch)
         return
     text = _writer(form)(graph)
     if output is None:

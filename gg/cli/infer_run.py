@@ -229,7 +229,7 @@ def _serve(
     if failed:
         from gg.workspace.stamps import Stamps
 
-        Stamps(workspace.dot).undo(failed, ledger.since)
+        Stamps(workspace.dot, workspace.root).undo(failed, ledger.since)
     session.stamps.end()
     return status
 

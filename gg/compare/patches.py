@@ -90,6 +90,16 @@ def files_of(patch: str) -> list[str]:
     return list(found)
 
 
+def _digest(tree: str) -> str:
+    """The NAR hash of a directory. UsageError if it holds what no archive can."""
+    try:
+        return nar.digest(os.fsencode(tree)).hex()
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"the tree cannot be hashed: {error}", hint="remove pipes, sockets and devices from it"
+        ) from error
+
+
 def _calls(time: _Time) -> dict[tuple[bytes, int], ThunkId]:
     """The thunks by what they make: a file, and how many before have made that one too (ranlib, after ar)."""
     found: dict[tuple[bytes, int], ThunkId] = {}
@@ -136,9 +146,11 @@ class Patched:
 
     @staticmethod
     def _touch(twin: Twin, names: Sequence[str]) -> None:
-        there = [path for path in (os.path.join(twin.tree, name) for name in names) if os.path.isfile(path)]
-        for path in there:
-            os.utime(path)
+        """A patch may name any file: only those in the copy are touched."""
+        inside = os.path.realpath(twin.tree) + "/"
+        for path in (os.path.realpath(os.path.join(twin.tree, name)) for name in names if "\0" not in name):
+            if path.startswith(inside) and os.path.isfile(path):
+                os.utime(path)
 
     @staticmethod
     def _apply(twin: Twin, patch: bytes, strip: int) -> None:
@@ -166,7 +178,7 @@ class Patched:
         for _ in known.find():
             pass
         thunks = {name: decode_thunk(data) for name, data in known.encoded.items()}
-        return _Time(thunks, order, known.values, how, nar.digest(os.fsencode(twin.tree)).hex())
+        return _Time(thunks, order, known.values, how, _digest(twin.tree))
 
     def _recorded(self, twin: Twin) -> list[ThunkId]:
         try:

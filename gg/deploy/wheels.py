@@ -63,7 +63,8 @@ def _download(pinned: list[str], runtime: Runtime, architecture: str, directory:
     number = f"{runtime.python[0]}{runtime.python[1]}"
     tags = [part for tag in platforms(runtime, architecture) for part in ("--platform", tag)]
     abis = [part for abi in (f"cp{number}", "abi3", "none") for part in ("--abi", abi)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    # Without -P the directory that the user is in, which may be a stranger's, would be where Python looks for pip first.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", number, *abis, *tags]
     try:
         done = subprocess.run(

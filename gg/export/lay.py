@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+import stat
+from collections.abc import Collection, Iterable, Iterator
 
 from blake3 import blake3
 
 from gg.core.ids import BlobId
 from gg.core.thunk import Directory, Entry, File, Symlink
 from gg.errors import MissingObject
+from gg.export.steps import CannotExport
 from gg.formats import nar
 from gg.light.named import NamedTuple
 from gg.store.base import Store
@@ -42,7 +44,7 @@ class Trees:
         tree = self._made.get(name)
         if tree is None:
             directory = os.path.join(self._directory, name)
-            sha256 = self._known.get(name) if os.path.isdir(directory) else None
+            sha256 = self._known.get(name) if _is_laid(directory, plain) else None
             if sha256 is None:
                 self._lay(directory, plain)
                 sha256 = nar.digest(os.fsencode(directory)).hex()
@@ -53,13 +55,16 @@ class Trees:
         """Remove what no step of this export needs."""
         for name in os.listdir(self._directory):
             if name not in self._made:
-                shutil.rmtree(os.path.join(self._directory, name))
+                _remove(os.path.join(self._directory, name))
 
-    def _lay(self, directory: str, entries: Iterable[Entry]) -> None:
+    def _lay(self, directory: str, entries: Collection[Entry]) -> None:
         aside = directory + ".new"
-        shutil.rmtree(aside, ignore_errors=True)
+        links = {entry.path for entry in entries if isinstance(entry, Symlink)}
+        _remove(aside)
         os.makedirs(aside)
         for entry in entries:
+            if not links.isdisjoint(_above(entry.path)):
+                raise CannotExport(f"{os.fsdecode(entry.path)!r} is below a symbolic link")
             path = aside + os.fsdecode(entry.path)
             if isinstance(entry, Directory):
                 os.makedirs(path, exist_ok=True)
@@ -69,7 +74,7 @@ class Trees:
                 os.symlink(entry.target, path)
             elif isinstance(entry, File):
                 self._file(entry.path, entry.blob, path, executable=entry.executable)
-        shutil.rmtree(directory, ignore_errors=True)
+        _remove(directory)
         os.rename(aside, directory)
 
     def _file(self, inside: bytes, blob: BlobId, path: str, *, executable: bool) -> None:
@@ -88,6 +93,41 @@ class Trees:
                     f"{os.fsdecode(inside)} has changed since it was recorded", hint="record again with gg-infer"
                 )
         os.chmod(path, 0o755 if executable else 0o644)
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The directories that a path leads through."""
+    while (path := os.path.dirname(path)) not in (b"/", b""):
+        yield path
+
+
+def _remove(path: str) -> None:
+    """Remove what is there, and nothing that a link leads to."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def _is_laid(directory: str, entries: Iterable[Entry]) -> bool:
+    """Whether a directory that was there before, and may have come with a clone, holds just these."""
+    wanted = {directory + os.fsdecode(entry.path): entry for entry in entries}
+    if os.path.islink(directory) or not all(_is_as_laid(path, entry) for path, entry in wanted.items()):
+        return False
+    below = (os.path.join(top, name) for top, names, files in os.walk(directory) for name in (*files, *names))
+    return all(path in wanted or (os.path.isdir(path) and not os.path.islink(path)) for path in below)
+
+
+def _is_as_laid(path: str, entry: Entry) -> bool:
+    try:
+        mode = os.lstat(path).st_mode
+        if isinstance(entry, File):
+            from gg.host.trees import hash_file
+
+            return mode == stat.S_IFREG | (0o755 if entry.executable else 0o644) and hash_file(path) == entry.blob
+        return os.readlink(os.fsencode(path)) == entry.target if isinstance(entry, Symlink) else stat.S_ISDIR(mode)
+    except OSError:
+        return False
 
 
 def _name(entries: Iterable[Entry]) -> str:

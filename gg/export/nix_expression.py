@@ -18,12 +18,14 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 
 from gg.core.ids import ThunkId
 from gg.core.thunk import OutputOf
 from gg.export.lay import ArchivedTree, Trees
 from gg.export.steps import CannotExport, Step, StepGraph
 from gg.host import native_programs as native
+from gg.light.plain_files import read_plain
 
 BATCH_S = 0.05
 """What a derivation costs: 40 to 90 ms, by nix 2.8 and 2.26."""
@@ -32,6 +34,7 @@ _DATA, _EXPRESSION, _TOOL = "graph.json", "default.nix", "gg-lay"
 _UNFIT = re.compile(r"[^A-Za-z0-9+._?=-]")
 _STORE_PATH = re.compile(rb"/nix/store/[0-9a-z]{32}-[^/]+")
 _VERSION = 1
+_MOST = 256 << 20  # bytes of graph.json
 
 _TEXT = """\
 # Written by gg export nix: each derivation runs one recorded command, or a few short ones. What is in graph.json is data.
@@ -102,8 +105,9 @@ def export(
 
     `batch`: seconds that may be taken in (0: a derivation each).
     """
-    os.makedirs(os.path.join(directory, "trees"), exist_ok=True)
+    os.makedirs(directory, exist_ok=True)
     _check_is_ours(directory)
+    os.makedirs(os.path.join(directory, "trees"), exist_ok=True)
     trees = Trees(os.path.join(directory, "trees"), graph.store, _known_trees(directory))
     batches = _batches(graph, batch)
     where = {step.id: each.steps[-1].id for each in batches for step in each.steps}
@@ -119,6 +123,8 @@ def export(
             "plan": plan,
             "store": store_paths,
         }
+    with suppress(FileNotFoundError):
+        os.unlink(os.path.join(directory, _TOOL))
     shutil.copyfile(native.layer(), os.path.join(directory, _TOOL))
     os.chmod(os.path.join(directory, _TOOL), 0o755)
     from gg.formats import nar
@@ -159,15 +165,18 @@ def _check_is_ours(directory: str) -> None:
             f"{directory} holds {min(strange)}, which is not of an export",
             hint="name a directory that is new, or of an export",
         )
+    with os.scandir(directory) as entries:  # they may have come with a clone
+        odd = [e.path for e in entries if not (e.is_dir if e.name == "trees" else e.is_file)(follow_symlinks=False)]
+    if odd:
+        raise CannotExport(f"{odd[0]!r} is not of an export", hint=f"remove it, or all of {directory!r}")
 
 
 def _known_trees(directory: str) -> dict[str, str]:
     """Digests of the trees of an earlier export; none where it cannot be read."""
     try:
-        with open(os.path.join(directory, _DATA), encoding="utf-8") as file:
-            trees = json.load(file)["trees"]
+        trees = json.loads(read_plain(os.path.join(directory, _DATA), _MOST))["trees"]
         return {str(name): str(sha256) for name, sha256 in trees.items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return {}
 
 

@@ -53,7 +53,7 @@ class Undone:
         self._placer = placer
         self._real_path = real_path
         self._older = older
-        self._stamps = Stamps(workspace.dot)
+        self._stamps = Stamps(workspace.dot, workspace.root)
         self._root, self._tmp = os.fsencode(workspace.root), os.fsencode(workspace.tmp)
         self.standing: dict[bytes, Placeholder] = {}  # of earlier calls, put back: to be forced
         self._aside: list[bytes] = []

@@ -12,7 +12,8 @@ import os
 from collections.abc import Collection
 from contextlib import suppress
 
-from gg.formats.ninja_log import open_elsewhere
+from gg.formats.ninja_log import MOST, open_elsewhere
+from gg.light.plain_files import read_plain
 
 NAME = b".ninja_log"
 _HEADS = (b"# ninja log v5", b"# ninja log v6")
@@ -53,9 +54,8 @@ def forget(directory: bytes, outputs: Collection[bytes], ending: int = 0) -> Non
     """
     path = os.path.join(directory, NAME)
     with suppress(OSError, ValueError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)  # through a link it may be another tree's
-        with open(fd, "rb") as file:
-            data, mode = file.read(), os.fstat(fd).st_mode
+        data = read_plain(path, MOST, follow=False)  # through a link it may be another tree's
+        mode = os.lstat(path).st_mode
         new = without_last(data, outputs, directory)
         if new == data or open_elsewhere(path, ending):
             return

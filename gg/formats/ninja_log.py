@@ -13,7 +13,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
+from gg.light.plain_files import read_plain
+
 NAME = b".ninja_deps"
+MOST = 1 << 29  # bytes of a log
 _HEAD = b"# ninjadeps\n" + struct.pack("<i", 4)
 _DEPS = 1 << 31  # set in the size of a record that lists dependencies
 _MAX_RECORD = (1 << 19) - 1
@@ -87,11 +90,14 @@ class Log:
 
 
 def directory_of(output: bytes, top: bytes, database: bytes = NAME) -> bytes | None:
-    """The directory at or below `top` whose database would know `output`: the nearest above it that has one."""
-    directory = os.path.dirname(output)
-    while directory.startswith(top.rstrip(b"/")):
+    """The directory at or below `top` whose database would know `output`: the nearest above it that has one. None where a link
+    leads out of `top`.
+    """
+    directory, inside = os.path.dirname(output), top.rstrip(b"/") + b"/"
+    while (directory + b"/").startswith(inside):
         if os.path.exists(os.path.join(directory, database)):
-            return directory
+            real = os.path.realpath(directory) + b"/"
+            return directory if real.startswith(os.path.realpath(top).rstrip(b"/") + b"/") else None
         directory = os.path.dirname(directory)
     return None
 
@@ -102,9 +108,7 @@ def update(directory: bytes, rules: Mapping[bytes, bytes]) -> None:
 
     path = os.path.join(directory, NAME)
     with suppress(OSError, ValueError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)  # through a link it may be another tree's
-        with open(fd, "rb") as file:
-            log = Log(file.read())
+        log = Log(read_plain(path, MOST, follow=False))  # through a link it may be another tree's
         for output, rule in rules.items():
             inputs = tuple(dict.fromkeys(os.path.normpath(name) for name in prerequisites(rule)))
             for name in (os.path.relpath(output, directory), output):

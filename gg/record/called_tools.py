@@ -13,6 +13,7 @@ from gg.record.outputs import joined, named
 from gg.record.protocol import RecorderRequest
 
 _SHIM = b"gg-shim"
+_MOST_WORDS = 64 << 20  # bytes of a response file
 Namer = Callable[[bytes, bytes, Sequence[bytes]], str | None]
 """A tool's canonical name, from the name it is called by, its file and argv. None: it has no model. Empty: it was only
 caught because a declared one has its name, and runs as if nobody had looked."""
@@ -121,8 +122,9 @@ def operands(argv: Sequence[bytes], cwd: bytes) -> list[bytes]:
 
 
 def _response_file(path: bytes) -> list[bytes]:
+    from gg.light.plain_files import read_plain
+
     try:
-        with open(path, "rb") as file:
-            return file.read().split()
+        return read_plain(path, _MOST_WORDS).split()
     except OSError:
         return []

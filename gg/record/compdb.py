@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 
 from gg.core.jsontext import json_from
 from gg.core.thunk import Work
 from gg.errors import FormatError
 from gg.host.files import write_whole
+from gg.light.plain_files import read_plain
 from gg.models.drafts import Call
 from gg.record.capture import Captured
 
+_MOST = 256 << 20  # bytes of a database
 _COMPILES = (Work.COMPILE, Work.ASSEMBLE, Work.PREPROCESS)
 
 
@@ -54,10 +55,7 @@ class CompilationDatabase:
 
     def _earlier(self) -> list[dict[str, object]]:
         try:
-            fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(fd, "rb") as file:
-                is_file = stat.S_ISREG(os.fstat(fd).st_mode)  # a clone may have a link to /dev/zero there
-                found = json_from(file.read(), "compilation database") if is_file else []
+            found = json_from(read_plain(self._path, _MOST), "compilation database")
         except (OSError, FormatError):
             return []
         entries = found if isinstance(found, list) else []

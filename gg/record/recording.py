@@ -66,7 +66,7 @@ class RecordingSession:
         dot, tmp, shims = os.fsencode(workspace.dot), os.fsencode(workspace.tmp), os.fsencode(workspace.shims)
         shared = os.fsencode(common) if common else None
         self.calls = CallCounts(os.path.join(workspace.dot, "calls.jsonl"))
-        self.stamps = Stamps(workspace.dot)
+        self.stamps = Stamps(workspace.dot, workspace.root)
         self._files = FileDB(dot, Common(shared, STABLE) if shared else None)
         root, answers, recall = os.fsencode(workspace.root), os.path.join(dot, b"answers"), os.path.join(dot, b"recall")
         self._world = World(root, self._files, store, forces.now, answers, renaming, shared)

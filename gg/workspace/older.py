@@ -19,6 +19,7 @@ from contextlib import suppress
 
 from gg.core.ids import ThunkId
 from gg.core.placeholder import SIZE, Placeholder
+from gg.host.files import aside, discard
 from gg.workspace.workspace import read_placeholder
 
 _MOST_OUTPUTS = 8
@@ -75,11 +76,12 @@ class Older:
         except OSError as error:
             if error.errno != errno.EXDEV:
                 return False
-            aside = b"%s.%d" % (path, os.getpid())
+            beside = aside(os.path.dirname(path))  # nobody can guess it, and so put a link there
             try:
-                _copy(kept, aside)
-                os.rename(aside, path)
+                _copy(kept, beside)
+                os.rename(beside, path)
             except OSError:
+                discard(beside)
                 return False
         return True
 

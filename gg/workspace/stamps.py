@@ -1,8 +1,8 @@
 """What a recipe changes by hand behind commands that were deferred: `$(MAKE) -C sub && touch stamp`, `gcc …; echo built > log`.
 
 If one of these commands fails after all, plain make would not have come so far. So each such file is again what it was when the
-command was called; a stamp would count as made for ever. What a person has changed since the recording ended is left alone. The
-records are
+command was called; a stamp would count as made for ever. What a person has changed since the recording ended is left alone. So
+is what lies outside of the workspace: that the build has changed it is only what the text of a makefile says. The records are
 
 stamped/calls           a record for each call: 32 bytes for its thunk, u16 for the path's length, u16 for the state, the path
 stamped/<hash>-N        state N of a file or link: 0 when such a call was first recorded by the last recording, and so on
@@ -31,9 +31,10 @@ _LONG_AGO = (1, 1)
 
 
 class Stamps:
-    """The files of the workspace whose records are in `dot`."""
+    """The files of the workspace in the directory `root`, whose records are in `dot`."""
 
-    def __init__(self, dot: str) -> None:
+    def __init__(self, dot: str, root: str) -> None:
+        self._root = os.fsencode(root)
         self._directory = os.path.join(dot, "stamped")
         self._path = os.path.join(self._directory, "calls")
         self._noted: set[tuple[ThunkId, bytes]] = set()
@@ -69,6 +70,8 @@ class Stamps:
                 first[path] = min(first.get(path, (state, since(thunk))), (state, since(thunk)))
         for path in sorted(first, reverse=True):  # what is in a directory before the directory
             state, called = first[path]
+            if not is_within(self._root, path):  # a link may lead out since it was noted
+                continue
             with suppress(OSError):
                 self._undo(path, b"%s-%d" % (self._kept_at(path), state), called)
         return list(first)
@@ -138,6 +141,11 @@ class Stamps:
                 with open(aside, "wb") as file:
                     file.write(b"".join(_record(*each) for each in records[len(records) // 2 :]))
                 os.rename(aside, self._path)
+
+
+def is_within(root: bytes, path: bytes) -> bool:
+    """Whether what is at `path` lies below `root`, whatever links lead there. `root` is free of them."""
+    return (os.path.realpath(os.path.dirname(path)) + b"/").startswith(root.rstrip(b"/") + b"/")
 
 
 def _record(thunk: ThunkId, path: bytes, state: int) -> bytes:

@@ -144,6 +144,19 @@ def test_a_wheel_that_is_not_to_be_had_is_one_clear_error(tmp_path: Path, monkey
         wheels.fetch(OFFERED[0], "x86_64", str(tmp_path))
 
 
+def test_no_module_of_the_tree_at_hand_is_taken_for_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who deploys is in some directory, which may be a stranger's; his AWS keys are in the environment."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.delenv("PIP_FIND_LINKS", raising=False)
+    trap = f"open({str(tmp_path / 'trapped')!r}, 'w')\n"
+    (tmp_path / "pip.py").write_text(trap)
+    (tmp_path / "json.py").write_text(trap)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="pip cannot get wheels"):
+        wheels.fetch(OFFERED[0], "x86_64", str(tmp_path / "cache"))
+    assert not (tmp_path / "trapped").exists()
+
+
 def test_what_was_deployed_is_remembered(tmp_path: Path) -> None:
     deployments = (Deployment("eu-west-1", "x86_64", (FoundFunction("a", 512), FoundFunction("b", 1769)), "s3://b/p"),)
     assert remembered(str(tmp_path)) == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 
 import pytest
 
@@ -95,6 +96,23 @@ def test_what_goes_wrong(built: Project) -> None:
     built.write("../it.patch", "--- a/two.c\n+++ b/two.c\n@@ -1 +1 @@\n-not there\n+x\n")
     assert "does not apply" in _compared(built, status=65).text
     assert "fails before the patch" in _compared(built, "--phase", "false", status=65).text
+
+
+def test_a_patch_that_names_files_elsewhere_touches_none(built: Project) -> None:
+    elsewhere = built.write("../elsewhere", "x\n")
+    os.utime(elsewhere, (10**9, 10**9))
+    built.path("link").symlink_to("../elsewhere")
+    names = "".join(f"--- {name}\n+++ {name}\n@@ -1 +1 @@\n-x\n+y\n" for name in (elsewhere, "../elsewhere", "a/link"))
+    built.write("../it.patch", names)
+    assert "does not apply" in _compared(built, status=65).text
+    assert elsewhere.stat().st_mtime == 10**9
+
+
+def test_a_tree_with_a_pipe_is_one_clear_error(built: Project) -> None:
+    _patch(built, "two.c", "x * 5", "x * 6")
+    os.mkfifo(built.path("pipe"))
+    assert "the tree cannot be hashed" in built.gg("compare", "--patch", "../it.patch", status=64).text
+    assert "pipe: not a regular file" in built.gg("compare", ".", ".", status=64).text
 
 
 def test_two_files_and_two_directories(built: Project) -> None:

@@ -11,9 +11,11 @@ Every call costs two looks into /proc; what is found about a process is remember
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from gg.light.named import NamedTuple
+from gg.light.plain_files import read_plain
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.models.tool_names import tool_name
@@ -35,6 +37,7 @@ _DEBHELPER = regex(rb"/usr/bin/(?:dpkg-buildpackage|debuild|dh|dh_\w+)$")
 _LEVEL, _LEVEL_IN_CONTROL = regex(rb"^\s*(\d+)"), regex(rb"debhelper-compat\s*\(\s*=\s*(\d+)")
 _DEBIAN_STAMP = b"debian/debhelper-build-stamp"  # what dh makes behind the build, and then never builds again
 _DEEP = 24
+_MOST_OF_A_TEXT = 1 << 20  # bytes of debian/control
 _INTERPOSER = b"/libgg-record.so"
 
 SHELL = "a shell goes another way if it fails"
@@ -186,6 +189,8 @@ class Branches:
         if path is None:
             return _read(invoked.ANYTHING, options, ALL)
         info = os.stat(path)
+        if not stat.S_ISREG(info.st_mode):  # who reads a pipe takes from it what the shell is about to read
+            return _read(invoked.ANYTHING, options, ALL)
         key = info.st_dev, info.st_ino, info.st_mtime_ns, info.st_size, options.ends, options.pipefail
         if key not in self._scripts:
             self._scripts[key] = _read(invoked.read(path), options, ALL)
@@ -202,8 +207,7 @@ def _old_debhelper(directory: bytes) -> bool:
     """Whether dh goes by logs of what it has done, of which none may be wrong: up to compatibility level 9."""
     for name, level in ((b"debian/compat", _LEVEL), (b"debian/control", _LEVEL_IN_CONTROL)):
         try:
-            with open(os.path.join(directory, name), "rb") as file:
-                found = level.search(file.read())
+            found = level.search(read_plain(os.path.join(directory, name), _MOST_OF_A_TEXT))
         except OSError:
             continue
         if found:

@@ -11,6 +11,7 @@ import stat
 from collections.abc import Sequence
 
 from gg.light.named import NamedTuple
+from gg.light.plain_files import read_beginning
 from gg.light.regex import regex
 from gg.models.tool_names import tool_name
 from gg.record.hearers import processes
@@ -85,8 +86,7 @@ def standard_input(pid: int) -> bytes:
 
 def read(path: bytes) -> bytes:
     """The text of a script. OSError."""
-    with open(path, "rb") as file:
-        return file.read(_MOST + 1)
+    return read_beginning(path, _MOST + 1)
 
 
 def functions(pid: int, text: bytes) -> bytes:

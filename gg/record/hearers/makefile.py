@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from gg.light.named import NamedTuple
+from gg.light.plain_files import read_plain
 from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.record.hearers import recipe_effects, recipes
@@ -38,6 +39,7 @@ _IF = regex(rb"\$[({]if[ \t]+" + _PART + b"," + _PART + b"(?:," + _PART + b")?[)
 _COMMENT = regex(rb"((?:[^\"'#\\\s]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\s++(?!#)|(?<=\S)#)*+)\s+#", 16)  # re.DOTALL
 _RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
 _MERE = ([b"touch"], [b"echo"], [b"mkdir"], [b"rm"], [b"cd"], [b":"], [b"printf"], [b"mv"], [b"cp"], [b"date"])
+_MOST_BYTES = 64 << 20  # of one makefile
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
 _LONGEST = 1 << 14  # bytes of a line whose variables are put in: a longer one may be anything
@@ -63,8 +65,7 @@ class MakefileFacts:
 
 def read(path: bytes) -> MakefileFacts:
     """OSError."""
-    with open(path, "rb") as file:
-        text = _JOINED.sub(b" ", file.read())
+    text = _JOINED.sub(b" ", read_plain(path, _MOST_BYTES))
     included = [word for words in _INCLUDE.findall(text) for word in words.split()] if b"include" in text else []
     ignored = tuple(_IGNORED.findall(text))
     names = dict(_ASSIGNMENT.findall(text))

@@ -9,12 +9,16 @@ from gg.light.named import NamedTuple
 from gg.record import protocol
 from gg.record.launching.limits import CallerLimits
 from gg.record.outputs import IN_PLACE, named
+from gg.workspace.stamps import is_within
 
 if TYPE_CHECKING:
     from gg.models.drafts import Call, Draft
     from gg.record.hearers.audience import Audience
     from gg.record.hearers.branches import Branches
     from gg.record.protocol import RecorderRequest
+
+
+OUTSIDE = "its makefile changes a file outside of the workspace behind it"
 
 
 class Witnessed(NamedTuple):
@@ -68,7 +72,10 @@ class Witnesses:
             if heeded.needed or heeded.stamps
             else ()
         )
-        return Witnessed(why, by, heeded.dropped, self._is_heard(request), stamps, heeded.answers)
+        inside = tuple(path for path in stamps if is_within(self._root, path))
+        if len(inside) < len(stamps) and draft.work not in IN_PLACE:
+            why = why or OUTSIDE
+        return Witnessed(why, by, heeded.dropped, self._is_heard(request), inside, heeded.answers)
 
     def _listening(self, draft: Draft, request: RecorderRequest) -> tuple[str, int]:
         """Why what the call prints cannot wait, empty if it can; and who passes it on."""

@@ -182,6 +182,8 @@ def _is_unreached(program: str, *, script: bool = False) -> bool:
     from gg.formats.elf_header import has_interpreter, read_header
 
     try:
+        if not os.path.isfile(program):  # a pipe as an interpreter
+            return False
         with open(program, "rb") as file:
             head = file.read(4096)
     except (OSError, ValueError):  # ValueError: a NUL in the name of an interpreter

@@ -1,0 +1,38 @@
+"""Reads files of a tree that may be a stranger's: regular ones only, up to a size that such a file has.
+
+A pipe keeps its reader waiting, and what is read from it is lost to whom it was meant for. A device, and a file of holes, fill the
+memory of who reads to the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+
+def read_plain(path: str | bytes, most: int, *, follow: bool = True) -> bytes:
+    """All bytes of the file. OSError if it is no regular file, or has more than `most` bytes. `follow`: a link at its end, too."""
+    data = read_beginning(path, most + 1, follow=follow)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fsdecode(path))
+    return data
+
+
+def read_beginning(path: str | bytes, size: int, *, follow: bool = True) -> bytes:
+    """The first `size` bytes of the file, or all. OSError if it is no regular file."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
+    with open(os.open(path, flags), "rb", buffering=0) as file:
+        info = os.fstat(file.fileno())
+        if not stat.S_ISREG(info.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
+        return _read(file.fileno(), min(size, info.st_size + 1))
+
+
+def _read(fd: int, size: int) -> bytes:
+    """Up to `size` bytes, which may take several calls."""
+    parts = []
+    while size > 0 and (part := os.read(fd, size)):
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -1,0 +1,169 @@
+"""What a stranger has put into a tree leads none of gg's own commands out of it, and none astray."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gg.core.ids import ThunkId
+from gg.core.placeholder import Placeholder, PlaceholderWriter
+from gg.workspace.older import Older
+from tests.e2e.project import Project
+
+GOOD = "int main(void) { return 7; }\n"
+PROG = "prog: m.c\n\tgcc -o prog m.c\n"
+
+
+@pytest.fixture
+def victim(project: Project) -> Path:
+    """A directory of the user's, beside the tree."""
+    directory = project.root.parent / "victim"
+    (directory / "letters").mkdir(parents=True)
+    (directory / "letters" / "one").write_text("precious\n")
+    (directory / "notes").write_text("precious\n")
+    return directory
+
+
+def is_whole(victim: Path) -> bool:
+    names = sorted(str(path.relative_to(victim)) for path in victim.rglob("*"))
+    texts = {path.read_text() for path in victim.rglob("*") if path.is_file()}
+    return names == ["letters", "letters/one", "notes"] and texts == {"precious\n"}
+
+
+# An export
+
+
+PLANTED = ("trees", "trees/x", "trees/other", "graph.json", "default.nix", "gg-lay")
+
+
+@pytest.mark.parametrize("name", [*PLANTED, ""])
+def test_an_export_goes_through_no_link(name: str, project: Project, victim: Path) -> None:
+    project.write("m.c", GOOD)
+    project.write("Makefile", PROG)
+    project.infer()
+    place = project.path("gg-nix")
+    if name:
+        (place / name).parent.mkdir(parents=True)
+        (place / name).symlink_to(victim if name.startswith("trees") else victim / "notes")
+    else:
+        os.rename(victim / "letters", victim / "trees")
+        for path in victim.glob("*"):
+            if path.name != "trees":
+                path.unlink()
+        place.symlink_to(victim)
+    done = project.gg("export", "nix", "prog", status=None)
+    assert "internal error" not in done.text
+    assert done.status in ((0,) if name.startswith("trees/") else (64, 65)), done.text
+    assert is_whole(victim) if name else (victim / "trees" / "one").read_text() == "precious\n"
+
+
+def test_an_export_believes_no_tree_that_it_finds(project: Project) -> None:
+    """Its digest may have come with it."""
+    project.write("m.c", GOOD)
+    project.write("Makefile", PROG)
+    project.infer()
+    project.gg("export", "nix", "prog")
+    top = project.path("gg-nix")
+    laid = next(path for path in top.rglob("m.c"))
+    before = (top / "graph.json").read_bytes()
+    laid.write_text("int main(void) { return 8; }\n")
+    project.gg("export", "nix", "prog")
+    assert laid.read_text() == GOOD
+    (laid.parent / "more.h").write_text("int more;\n")
+    project.gg("export", "nix", "prog")
+    assert not (laid.parent / "more.h").exists()
+    assert (top / "graph.json").read_bytes() == before
+
+
+# What is undone
+
+
+OUTSIDE = {
+    "echo > ../victim/notes": "a redirection",
+    "rm ../victim/notes": "a name",
+    "touch out/notes": "through a link",
+}
+
+
+@pytest.mark.parametrize("line", OUTSIDE, ids=OUTSIDE.values())
+def test_what_only_a_text_says_is_undone_in_the_tree_alone(line: str, project: Project, victim: Path) -> None:
+    """The user works on while a build is recorded. That the build has changed the file is what a line says that was never run."""
+    project.write("bad.c", "int x = nosuch;\n")
+    project.path("out").symlink_to(victim)
+    rule = f"bad.o: bad.c\n\tgcc -c bad.c\n\tif false; then {line}; fi\n"
+    project.write("Makefile", f"all: bad.o other\nother:\n\tsleep 1\n\tsh ../edit\n{rule}")
+    project.write("../edit", "echo edited meanwhile > ../victim/notes\n")
+    project.infer("make", "-k", "-j2", status=None)
+    project.force(status=None)
+    assert (victim / "notes").read_text() == "edited meanwhile\n"
+
+
+def test_a_link_that_leads_out_later(project: Project, victim: Path) -> None:
+    project.write("bad.c", "int x = nosuch;\n")
+    project.write("out/notes", "of the tree\n")
+    rule = "bad.o: bad.c\n\tgcc -c bad.c\n\techo > out/notes\n\trm -r out\n\tln -s ../victim out\n\tsh ../edit\n"
+    project.write("Makefile", rule)
+    project.write("../edit", "sleep 0.1; echo edited meanwhile > ../victim/notes\n")
+    project.infer("make", status=None)
+    project.force(status=None)
+    assert (victim / "notes").read_text() == "edited meanwhile\n"
+
+
+def test_an_older_file_is_put_back_through_no_link(
+    project: Project, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where records are on another disk it is copied beside its path. A name with the process's number in it can be guessed."""
+    place, of = bytes(project.path("x.o")), Placeholder(ThunkId(bytes(32)), 0)
+    older, written = Older(str(project.root.parent)), PlaceholderWriter(b"/bin/false").encode(of.thunk, 0)
+    project.write("x.o", "older\n")
+    older.keep(place, of)
+    os.unlink(place)
+    project.write("x.o", written)
+    project.path(f"x.o.{os.getpid()}").symlink_to(victim / "notes")
+    real, disks = os.rename, [True]
+
+    def rename(source: bytes, target: bytes) -> None:
+        if disks:
+            disks.pop()
+            raise OSError(18, "Invalid cross-device link")
+        real(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    assert older.put_back(place, of)
+    assert project.path("x.o").read_text() == "older\n"
+    assert is_whole(victim)
+
+
+# Traps that a plain build does not meet
+
+
+def test_what_is_no_text_keeps_nobody_waiting(project: Project) -> None:
+    project.write("m.c", GOOD)
+    project.write("Makefile", f"ifdef NEVER\ninclude trap\ninclude /dev/zero\nendif\n{PROG}\trm -f m.d\n")
+    for name in ("trap", ".ninja_deps", ".ninja_log"):
+        os.mkfifo(project.path(name))
+    with open(project.path("compile_commands.json"), "wb") as file:
+        file.truncate(1 << 40)
+    project.seconds = 30
+    project.gg("infer", "--compile-commands", "make")
+    project.force()
+    assert project.run(project.path("prog"), status=7)
+    assert project.path("compile_commands.json").stat().st_size < 1 << 20
+
+
+def test_a_script_that_is_read_from_a_pipe_is_the_shells(project: Project) -> None:
+    project.write("m.c", GOOD)
+    os.mkfifo(project.path("script"))
+    writer = subprocess.Popen(["sh", "-c", "echo gcc -c m.c > script; echo done > told"], cwd=project.root)
+    try:
+        project.seconds = 30
+        project.infer("sh", "script")
+        project.force()
+    finally:
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+    assert project.path("m.o").exists()
