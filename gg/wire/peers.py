@@ -25,6 +25,9 @@ from gg.errors import FormatError
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _ADDRESS = re.compile(r"(\[[0-9a-f:]{2,39}\]|[0-9.]{7,15}):([0-9]{1,5})")
+_METADATA = tuple(
+    map(ipaddress.ip_network, ("fd00:ec2::/32", "168.63.129.16/32", "100.100.100.200/32", "64:ff9b::/96"))
+)
 HAVE, JOBS = "/have", "/jobs"
 MOST_PEERS = 256
 """that one job names."""
@@ -61,14 +64,24 @@ class Holding(NamedTuple):
     digests: tuple[bytes, ...]
 
 
+def _is_nobodys(host: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    if isinstance(host, ipaddress.IPv6Address) and (host.ipv4_mapped or host.sixtofour or host.teredo):
+        return True
+    if host.is_link_local or host.is_multicast or host.is_unspecified:
+        return True
+    return any(host in network for network in _METADATA if network.version == host.version)
+
+
 def parse_peer(address: str, token: str) -> Peer:
-    """FormatError for what no worker has: a name, a link-local address (the instance's metadata service has one), no token."""
+    """FormatError for what no worker has: a name, an address of the instance's metadata service, another address written as one of
+    version 6, no token.
+    """
     found = _ADDRESS.fullmatch(address)
     try:
         host = ipaddress.ip_address(found[1].strip("[]")) if found else None
     except ValueError:
         host = None
-    if host is None or not found or host.is_link_local or host.is_multicast or host.is_unspecified:
+    if host is None or not found or _is_nobodys(host):
         raise FormatError(f"{address[:60]!r} is no worker's address")
     if not 0 < int(found[2]) < 1 << 16 or not _TOKEN.fullmatch(token):
         raise FormatError("a worker's port or token is damaged")

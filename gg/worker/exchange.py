@@ -18,6 +18,7 @@ from gg.store.base import Key, Kind
 from gg.wire.letters import OfferLetter, encode_offer
 from gg.wire.peers import HAVE, JOBS, MOST_HELD, Holding, Peer
 from gg.worker.disk_cache import Cache
+from gg.worker.steady_socket import SteadyConnection
 
 _AT_ONCE = 8
 _CONNECT_S = 1.0
@@ -37,7 +38,7 @@ class Exchange:
         self._local = threading.local()
         self._avoided: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._all: set[http.client.HTTPConnection] = set()
+        self._all: set[SteadyConnection] = set()
         self.objects = self.bytes = 0
 
     def fetch(self, keys: Sequence[Key], held: Sequence[Holding], cache: Cache) -> None:
@@ -105,6 +106,8 @@ class Exchange:
         if answer.status != 200:
             answer.read(_PART)
             return False
+        if not answer.isclosed():
+            self._connection(peer).expect(_READ_S, more=True)
         size = 0
 
         def parts() -> Iterator[bytes]:
@@ -135,9 +138,7 @@ class Exchange:
 
     def _ask(self, peer: Peer, method: str, path: str, body: bytes | None) -> http.client.HTTPResponse:
         connection = self._connection(peer)
-        if connection.sock is None:  # it is new, or the other side has closed it
-            connection.connect()
-        connection.sock.settimeout(_READ_S if body is None else _TOLD_S)
+        connection.expect(_READ_S if body is None else _TOLD_S)
         connection.request(method, path, body, {"Authorization": f"Bearer {peer.token}"})
         return connection.getresponse()
 
@@ -148,16 +149,16 @@ class Exchange:
             with self._lock:
                 self._all.discard(known)
 
-    def _connections(self) -> dict[str, http.client.HTTPConnection]:
-        known: dict[str, http.client.HTTPConnection] | None = getattr(self._local, "connections", None)
+    def _connections(self) -> dict[str, SteadyConnection]:
+        known: dict[str, SteadyConnection] | None = getattr(self._local, "connections", None)
         if known is None:
             known = self._local.connections = {}
         return known
 
-    def _connection(self, peer: Peer) -> http.client.HTTPConnection:
+    def _connection(self, peer: Peer) -> SteadyConnection:
         known = self._connections()
         if peer.address not in known:
-            known[peer.address] = connection = http.client.HTTPConnection(peer.host, peer.port, timeout=_CONNECT_S)
+            known[peer.address] = connection = SteadyConnection(peer.host, peer.port, timeout=_CONNECT_S)
             with self._lock:
                 self._all.add(connection)
         return known[peer.address]

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,13 @@ import pytest
 from gg.core.ids import BlobId
 from gg.errors import FormatError, UsageError
 from gg.store.base import Key, Kind, blob_key
+from gg.wire.letters import OfferLetter
 from gg.wire.peers import Holding, Peer, parse_peer
-from gg.worker import exchange_server
+from gg.worker import exchange, exchange_server
 from gg.worker.disk_cache import Cache
 from gg.worker.exchange import Exchange
 from gg.worker.exchange_server import ExchangeServer, Served
+from gg.worker.steady_socket import SteadySocket
 from tests.servers.ports import free_ports
 from tests.servers.server import Answer, Server
 
@@ -123,6 +125,73 @@ def test_who_does_not_answer_costs_a_moment(start: Start) -> None:
     assert time.monotonic() - begun < 5
 
 
+class Dripping:
+    """What listens here has a worker's address, and sends `head` at once and then a byte now and then, for ever."""
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._over = threading.Event()
+        self.peer = Peer(f"127.0.0.1:{self._listener.getsockname()[1]}", "t" * 32)
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                there, _ = self._listener.accept()
+                threading.Thread(target=self._drip, args=(there,), daemon=True).start()
+
+    def _drip(self, there: socket.socket) -> None:
+        with there, suppress(OSError):
+            there.sendall(self._head)
+            while not self._over.wait(0.1):
+                there.sendall(b"x")
+
+    def __enter__(self) -> Dripping:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
+def test_who_sends_a_byte_now_and_then_keeps_nobody(start: Start, monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """Else one worker could have all others' thunks take too long."""
+    monkeypatch.setattr(exchange, "_READ_S", 0.5)
+    monkeypatch.setattr(exchange, "_TOLD_S", 0.5)
+    one = start()
+    key = blob_key(BlobId.of(b"x" * 1000))
+    with Dripping(head) as slow:
+        begun = time.monotonic()
+        one.exchange.fetch([key], [Holding(slow.peer, (key.digest,))], one.cache)
+        one.exchange._avoided.clear()
+        assert one.exchange.have([slow.peer], [key.digest]) == [Holding(slow.peer, ())]
+        one.exchange._avoided.clear()
+        assert not one.exchange.offer(slow.peer, OfferLetter("ab" * 8, "handle", 1, "{}"))
+        assert time.monotonic() - begun < 10
+        assert not one.cache.have(key)
+
+
+def test_who_sends_all_the_time_may_take_long() -> None:
+    near, far = socket.socketpair()
+    steady = SteadySocket(near.family, near.type, near.proto, fileno=near.detach())
+    steady.expect(1.0, more=True)
+
+    def send() -> None:
+        with far:
+            for _ in range(8):
+                far.sendall(bytes(1 << 20))
+                time.sleep(0.2)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    with steady, steady.makefile("rb") as file:
+        assert len(file.read()) == 8 << 20
+    sending.join()
+
+
 def test_strangers_get_no_more_threads_than_there_are(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who opens connections and says nothing keeps others out for a while, and that is all."""
     monkeypatch.setattr(exchange_server, "_MOST_CONNECTIONS", 4)
@@ -182,6 +251,8 @@ def test_no_other_service_of_this_machine_is_asked(start: Start) -> None:
 NO_ADDRESSES = """
     host:80 10.0.0.5 10.0.0.5:0 10.0.0.5:70000 169.254.169.254:80 0.0.0.0:80 224.0.0.1:80
     [fe80::1]:80 [::]:80 10.0.0.5:80/x [10.0.0.5:80 999.0.0.1:80
+    [::ffff:a9fe:a9fe]:80 [::ffff:7f00:1]:80 [fd00:ec2::254]:80 [64:ff9b::a9fe:a9fe]:80 [2002:a9fe:a9fe::]:80
+    168.63.129.16:80 100.100.100.200:80
 """
 
 

@@ -1,0 +1,52 @@
+"""A connection to another worker that ends if the worker is too slow, however often it sends a byte."""
+
+from __future__ import annotations
+
+import http.client
+import math
+import socket
+import time
+from typing import Any
+
+_RATE = 1 << 20  # bytes a second: what comes slower comes sooner from the bucket
+
+
+class SteadySocket(socket.socket):
+    """What comes must have come in time (`expect`); else TimeoutError."""
+
+    _until = math.inf
+    _idle = 0.0
+    _rate = 0
+
+    def expect(self, seconds: float, *, more: bool = False) -> None:
+        """From now on all must come in so many seconds. With `more` each byte that comes gives more time; no pause is longer."""
+        self._until = time.monotonic() + seconds
+        self._idle = seconds
+        self._rate = _RATE if more else 0
+        self.settimeout(seconds)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the other worker is too slow")
+        self.settimeout(min(left, self._idle))
+        count = super().recv_into(buffer, nbytes, flags)
+        if self._rate:
+            self._until += count / self._rate
+        return count
+
+
+class SteadyConnection(http.client.HTTPConnection):
+    """A connection over such a socket."""
+
+    def connect(self) -> None:
+        super().connect()
+        plain: socket.socket = self.sock
+        self.sock = SteadySocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+
+    def expect(self, seconds: float, *, more: bool = False) -> None:
+        """See `SteadySocket.expect`. Opens the connection if there is none. OSError."""
+        if self.sock is None:
+            self.connect()
+        if isinstance(self.sock, SteadySocket):
+            self.sock.expect(seconds, more=more)
