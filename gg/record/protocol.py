@@ -29,6 +29,8 @@ reply     u32 length of what follows
   kind 2 READY  (answers FORCE) the placeholder has been replaced by the real file: open it again
   kind 3 FAILED (answers FORCE) i32 status, u32 0, u32 m, m bytes for standard error: it could not be forced
 
+By the name that is in no directory the recorder speaks first: the value of GG_ROOM. Who hears anything else hangs up.
+
 Where the recorder is gone, or answers nonsense, the shim runs the real tool, and gg-force makes the placeholders that are
 read (`toolchain-wrappers/shim/no_recorder.c`). `cwd` is empty where the working directory has been removed.
 """

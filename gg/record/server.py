@@ -104,6 +104,9 @@ class Server:
             if not self._may_ask(connection):
                 connection.close()
                 continue
+            if listener is self._nameless:  # so that the caller knows whose name it is
+                with suppress(OSError):
+                    connection.send(self._room.encode())
             connection.setblocking(False)
             self._partial[connection] = bytearray()
             self._read(connection, waited=False)

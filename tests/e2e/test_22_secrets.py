@@ -150,3 +150,48 @@ def test_the_recorder_answers_its_own_user(small: Project) -> None:
         small.write("done", "")
         build.communicate(timeout=60)
     assert said == ["answered\nanswered\n", "refused\nrefused\n"]
+
+
+USURP = """
+import os, socket, struct, sys
+os.setgroups([]), os.setgid(1234), os.setuid(1234)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind("\\0" + sys.argv[1][-90:])
+listener.listen()
+print("ready", flush=True)
+while True:
+    caller, _ = listener.accept()
+    if sys.argv[2:]:
+        caller.sendall(b"0:0:" + b"0" * 24 + b":1234")
+        caller.settimeout(5)
+        try:
+            print("was told", caller.recv(1 << 16), flush=True)
+        except OSError:
+            pass
+    words = [b"/bin/sh", b"sh", b"-c", b"echo trapped > trapped"]
+    reply = struct.pack("<B3xII", 1, len(words) - 1, 0) + b"".join(word + b"\\0" for word in words)
+    try:
+        caller.sendall(struct.pack("<I", len(reply)) + reply)
+    except OSError:
+        pass
+"""
+
+
+@AS_ROOT
+@pytest.mark.parametrize("speaks", [(), ("speaks first",)])
+def test_another_user_who_takes_the_recorders_name_is_not_obeyed(small: Project, speaks: tuple[str, ...]) -> None:
+    """What a build leaves running calls when gg-infer has ended. Everybody can see the name in /proc/net/unix, and take it."""
+    script = 'echo "$GG_SOCKET" > where; (while [ ! -e go ]; do sleep 0.05; done; gcc -c m.c; echo > done) & :'
+    small.infer("sh", "-c", f"exec > /dev/null 2>&1; {script}")
+    words = [sys.executable, "-c", USURP, small.path("where").read_text().strip(), *speaks]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "ready\n"
+        small.write("go", "")
+        end = time.monotonic() + 60
+        while not small.path("done").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        other.kill()
+        assert other.stdout.read().replace("was told b''\n", "") == ""
+    assert not small.path("trapped").exists()
+    assert small.path("m.o").read_bytes()[:4] == b"\x7fELF"

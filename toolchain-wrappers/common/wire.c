@@ -144,6 +144,24 @@ int gg_is_away(void)
     return root.stx_ino != inode || ((root.stx_mask & STATX_MNT_ID) && root.stx_mnt_id != mount);
 }
 
+/* Is it the recorder that listens there? A name that is in no directory may be anybody's: everybody can see it, and take it where
+ * there is no recorder yet, or no more. The recorder says first what only its own build knows, GG_ROOM. Another user is not even
+ * listened to, for he might say nothing; but in a user namespace whoever has no number there has one and the same. */
+static int is_recorder(int fd)
+{
+    enum { NOBODY = 65534 }; /* /proc/sys/kernel/overflowuid */
+    char said[160];
+    struct ucred peer;
+    socklen_t got = sizeof peer;
+    const char *last = gg_room != NULL ? strrchr(gg_room, ':') : NULL;
+    size_t size = last != NULL ? strlen(gg_room) : sizeof said;
+    if (size >= sizeof said || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &got) != 0)
+        return 0;
+    if (peer.uid != 0 && peer.uid != geteuid() && peer.uid != NOBODY && peer.uid != strtoul(last + 1, NULL, 10))
+        return 0;
+    return receive_all(fd, said, size) == 0 && memcmp(said, gg_room, size) == 0;
+}
+
 /* If the socket's directory cannot be reached, by another user or in a sandbox, the recorder is found by a name that is in
  * no directory: the end of the path. */
 static int connect_anywhere(const char *path)
@@ -153,8 +171,8 @@ static int connect_anywhere(const char *path)
     size_t used = size < room ? size : room;
     memcpy(address.sun_path + 1, path + size - used, used);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address,
-                           (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + used)) != 0) {
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + used);
+    if (fd >= 0 && (connect(fd, (const struct sockaddr *)&address, length) != 0 || !is_recorder(fd))) {
         close(fd);
         fd = -1;
     }

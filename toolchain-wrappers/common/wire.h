@@ -22,7 +22,7 @@ struct gg_reply {
     size_t memory_size;
 };
 
-/* The value of GG_ROOM, which the interposer has kept: the root directory of the recorder. */
+/* The value of GG_ROOM, which the interposer has kept: the root directory of the recorder, its secret, its user. */
 extern const char *gg_room;
 
 /* Is this process in another mount namespace than the recorder, or below another root? A path that it uses may then mean

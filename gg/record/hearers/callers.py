@@ -16,13 +16,13 @@ HIDDEN = "its umask hides what it makes from its owner"
 
 def room() -> str:
     """The root directory of this process, by which others know whether they have the same: its mount, and its inode. A word
-    that nobody can guess goes with it, by which the processes of this build are known.
+    that nobody can guess goes with it, by which the processes of this build and the recorder know each other, and its user.
     """
     fd = os.open("/", os.O_PATH)
     try:
         with open(f"/proc/self/fdinfo/{fd}", encoding="ascii") as file:
             mount = next((line.split()[1] for line in file if line.startswith("mnt_id:")), "0")
-        return f"{mount}:{os.fstat(fd).st_ino}:{os.urandom(12).hex()}"
+        return f"{mount}:{os.fstat(fd).st_ino}:{os.urandom(12).hex()}:{os.geteuid()}"
     finally:
         os.close(fd)
 
