@@ -116,7 +116,7 @@ def test_on_a_terminal_and_in_a_pipe(project: Project, line: str) -> None:
     assert b"\x1b" not in piped.stderr
     for name in ("out", "out.o"):
         project.path(name).unlink(missing_ok=True)
-    project.infer("--quiet", *line.split())
+    project.infer("--quiet", *line.split(), deferred=1)
     through = forced_on_terminal(project, status=piped.status)
     assert _names(_framed(through)).rstrip() == _names(shown).rstrip()
     project.infer("--quiet", *line.split(), status=None)
@@ -217,14 +217,15 @@ def test_a_terminal_for_one_who_is_not_the_first(project: Project) -> None:
 def test_what_is_forced_while_the_build_runs(project: Project) -> None:
     """Its words are shown where gg-infer itself prints."""
     files(project)
-    line = "gcc -Wall -c warns.c -o a.o && cmp -s a.o warns.c; true"
+    line = "gcc -Wall -c warns.c -o a.o; cmp -s a.o warns.c; true"
     shown = on_terminal(project, "sh", "-c", line)
     project.path("a.o").unlink()
     assert on_terminal(project, SCRIPTS / "gg-infer", "--quiet", "sh", "-c", line) == shown
+    assert project.deferred == 1
     project.path("a.o").unlink()
     piped = project.run("sh", "-c", line).stderr
     project.path("a.o").unlink()
-    assert project.infer("--quiet", "sh", "-c", line).stderr == piped
+    assert project.infer("--quiet", "sh", "-c", line, deferred=1).stderr == piped
 
 
 NINJA = """\

@@ -36,7 +36,7 @@ def test_the_tools_own_words_and_status(project: Project, way: str, isolation: s
     line = ("gcc", f"-fplugin={project.path('crash.so')}", "-c", "a.c")
     plain = project.run(*line, status=None)
     status = plain.status if plain.status >= 0 else 128 - plain.status
-    project.infer("--quiet", *line)
+    project.infer("--quiet", *line, deferred=1)
     forced = project.force("--isolation", isolation, status=None)
     words = b"".join(part for part in forced.stderr.splitlines(True) if not part.startswith(b"gg: a.o: failed"))
     assert (forced.status, _addresses(words)) == (status, _addresses(plain.stderr))
