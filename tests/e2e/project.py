@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from gg.core import placeholder
+from gg.record.hearers import branches
 from gg.workspace import roots
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
+ACTED_ON = {branches.SHELL, branches.MAKE, branches.FIND, branches.PROGRAM}
 SECONDS = 120.0  # no command of a small tree takes this long, however busy the machine
 
 
@@ -81,11 +83,14 @@ def is_placeholder(path: Path) -> bool:
 
 @dataclass(slots=True)
 class Project:
-    """A tree at `root`. `env` is the whole environment of what runs in it, `seconds` how long a command may take."""
+    """A tree at `root`. `env` is the whole environment of what runs in it, `seconds` how long a command may take, `acts` whether it
+    is meant that all calls run for real, for somebody acts on their status.
+    """
 
     root: Path
     env: dict[str, str] = field(default_factory=dict)
     seconds: float = SECONDS
+    acts: bool = False
 
     def write(self, name: str | bytes, content: str | bytes, mode: int | None = None) -> Path:
         path = Path(os.fsdecode(os.path.join(os.fsencode(self.root), os.fsencode(name))))
@@ -130,8 +135,9 @@ class Project:
 
     def _last_recording(self) -> dict[str, Any]:
         """What `gg status --json` shows as "infer"."""
-        lines = (self.records / "history.jsonl").read_text().splitlines()
-        return next(run for run in map(json.loads, reversed(lines)) if run["what"] == "infer")
+        history = Path(roots.find(str(self.cache), str(self.root)) or os.devnull) / "history.jsonl"
+        lines = history.read_text().splitlines() if history.exists() else []
+        return next((run for run in map(json.loads, reversed(lines)) if run["what"] == "infer"), {})
 
     @property
     def store(self) -> Path:
@@ -196,6 +202,10 @@ class Project:
         result = self.run(SCRIPTS / "gg-infer", *(command or ("make",)), status=status, env=env)
         if deferred is not None:
             assert self.deferred == deferred, f"ran for real: {self.ran_for_real}"
+        elif not self.acts and self._last_recording():
+            assert self.deferred or ACTED_ON.isdisjoint(self.ran_for_real), (
+                "tries nothing: have a make call it (by_make)"
+            )
         return result
 
     def force(self, *arguments: str | bytes, status: int | None = 0) -> Result:

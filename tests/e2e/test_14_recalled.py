@@ -11,7 +11,7 @@ from typing import cast
 import msgpack
 import pytest
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 MAKEFILE = """
 prog: main.o
@@ -117,12 +117,12 @@ def test_precompiled_header_that_appears(built: Project) -> None:
 
 def test_change_in_mid_session(built: Project) -> None:
     """The same call twice in a session, and what it reads is another in between."""
-    command = "gcc -Ifirst -Isecond -MD -MP -c -o main.o main.c && cp main.o {0}.o"
+    command = "gcc -Ifirst -Isecond -MD -MP -c -o main.o main.c; cp main.o {0}.o"
     steps = [command.format("a"), "echo '#define V 5' > one/v.h", command.format("b")]
     steps += ["echo '#define V 6' > first/v.h", command.format("c"), "rm first/v.h"]
     for _ in range(3):
         built.write("one/v.h", "#define V 1\n")
-        built.infer("sh", "-c", " && ".join(steps))
+        built.infer(*by_make(built, "; ".join(steps)), deferred=3)
         built.forced()
         for name, status in (("a", 11), ("b", 15), ("c", 16)):
             built.run("gcc", "-o", name, f"{name}.o")
@@ -136,7 +136,7 @@ def test_call_that_a_later_header_made_wrong(built: Project) -> None:
         built.write(f"{name}.c", '#include <v.h>\n#include "w.h"\nint main(void) { return V + W; }\n')
     steps = [command.format("a"), "echo '#define V 3' > first/v.h", command.format("b"), "rm first/v.h"]
     for _ in range(3):
-        built.infer("sh", "-c", " && ".join(steps))
+        built.infer(*by_make(built, "; ".join(steps)), deferred=2)
         built.forced()
         for name, status in (("a", 11), ("b", 13)):
             built.run("gcc", "-o", name, f"{name}.o")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.e2e.project import Project
+from tests.e2e.project import Project, by_make
 
 SOURCES = {
     "sub/x.c": '#include "../include/i.h"\n#include <assert.h>\nint f(int a) { int unused; assert(a); return I; }\n',
@@ -85,10 +85,11 @@ def test_what_says_where_it_ran_is_made_there(project: Project, tmp_path: Path) 
     (tools / "our-gcc").chmod(0o755)
     project.env["TOOLS"] = str(tools)
     names = {name.replace(" ", "-").replace("'", ""): text for name, text in SAYS_WHERE.items()}
-    script = "".join(f"mkdir {name}; cp a.c b.s {name}; (cd {name}; {text})\n" for name, text in names.items())
+    lines = [f"mkdir {name}; cp a.c b.s {name}; (cd {name}; {text})" for name, text in names.items()]
     other = clone(project, tmp_path / "other")
     for each in (project, other):
-        expected, _ = each.plain("sh", "-ec", script)
-        each.infer("sh", "-ec", script)
+        build = by_make(each, *lines)
+        expected, _ = each.plain(*build)
+        each.infer(*build, deferred=len(lines) + 2)
         each.force()
         each.assert_tree(expected)

@@ -81,6 +81,6 @@ def test_what_many_recipes_write_into_is_right(project: Project) -> None:
     sources(project)
     project.write("Makefile", "all: m.o opt.o\n%.o: %.c\n\tgcc -c $<\n\techo $@ >> old\n")
     expected, _ = project.plain("make", "-k", status=2)
-    project.infer("make", "-k", status=2)
+    project.infer("make", "-k", status=2, deferred=0)
     project.force()
     project.assert_tree(expected)

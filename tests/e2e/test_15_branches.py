@@ -13,6 +13,11 @@ SOURCES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def acting(project: Project) -> None:
+    project.acts = True
+
+
 def sources(project: Project) -> None:
     for name, text in SOURCES.items():
         project.write(name, text)
