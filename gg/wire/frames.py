@@ -44,6 +44,7 @@ MOST_FRAME = PART + 64
 MOST_REQUEST = 16 << 20
 MOST_REPLY = 64 << 20
 MOST_NEED = 4096  # objects in one question
+_MOST_BEGUN = 256 << 20  # bytes of all messages of one connection that are not whole yet
 TOKEN_SIZE = 16
 BEAT_S = 5.0
 DEAD_S = 20.0  # after so long without a word the other side is gone
@@ -138,6 +139,7 @@ class Whole:
     def __init__(self, most: dict[FrameKind, int]) -> None:
         self._most = most
         self._begun: dict[tuple[FrameKind, int], bytearray] = {}
+        self._size = 0  # of all that is begun
 
     def take(self, frame: Frame) -> bytes | None:
         """The message, if it is whole with this frame. FormatError when it is too long, or too many are begun."""
@@ -147,12 +149,18 @@ class Whole:
             return frame.data
         begun = begun if begun is not None else bytearray()
         begun += frame.data
-        if len(begun) > self._most.get(frame.kind, PART) or len(self._begun) >= 64:
+        self._size += len(frame.data)
+        if len(begun) > self._most.get(frame.kind, PART) or len(self._begun) >= 64 or self._size > _MOST_BEGUN:
             raise FormatError("a message is longer than any may be")
         if frame.last:
+            self._size -= len(begun)
             return bytes(begun)
         self._begun[key] = begun
         return None
+
+    def drop(self, frame: Frame) -> None:
+        """Take neither this frame nor what has come of its message: nobody waits for it any more."""
+        self._size -= len(self._begun.pop((frame.kind, frame.number), b""))
 
 
 class OtherVersion(FormatError):

@@ -13,6 +13,7 @@ from gg.errors import FormatError
 from gg.wire import frames
 
 _MOST = 16 << 30
+_MOST_BEGUN = 64  # outputs of one request: whoever makes them sends one after the other
 
 TakeWhole = Callable[[bytes, str], None]
 """Takes a digest, and the path of a file that should have these bytes: nobody has looked at them yet. It may move the file away."""
@@ -51,6 +52,8 @@ class PartialOutputs:
 
     def _path(self, digest: bytes) -> str:
         if digest not in self._paths:
+            if len(self._paths) >= _MOST_BEGUN:
+                raise FormatError("too many outputs are begun")
             file, self._paths[digest] = tempfile.mkstemp(prefix="output-", dir=self._directory)
             os.close(file)
         return self._paths[digest]

@@ -23,6 +23,8 @@ from gg.wire.pin import fingerprint_of
 CONNECT_S = 5.0
 _CLOSE_S = 5.0
 _READERS = 4  # questions that are answered at once
+_MOST_QUESTIONS = 32 << 20  # bytes of those that wait for that: of a thousand slots, with all that one may ask for
+_AROUND = 4096  # bytes that a question takes besides its own
 _SAME_VERSION = "install the same version of gg on both sides, and start the worker again"
 _HINTS: dict[int, str] = {
     RefusalReason.WRONG_KEY: "paste the line again that gg worker --listen has printed there",
@@ -85,6 +87,7 @@ class Link:
         self._loop = asyncio.get_running_loop()
         self._whole = frames.Whole({FrameKind.REPLY: frames.MOST_REPLY, FrameKind.NEED: frames.PART})
         self._lenders = asyncio.Semaphore(_READERS)
+        self._questions = 0  # bytes
         self._tasks: set[asyncio.Task[None]] = set()
         self._writing: OutstandingAttempt | None = None
         self._closed = False
@@ -158,8 +161,9 @@ class Link:
                     asked.started = True
                     asked.tell()
             case FrameKind.REPLY:
-                data = self._whole.take(frame)
-                if data is not None and asked is not None and not asked.reply.done():
+                if asked is None:
+                    self._whole.drop(frame)
+                elif (data := self._whole.take(frame)) is not None and not asked.reply.done():
                     asked.reply.set_result(data)
             case FrameKind.BACK:
                 if asked is not None and not asked.reply.done():
@@ -170,18 +174,32 @@ class Link:
             case FrameKind.NEED:
                 question = self._whole.take(frame)
                 if question is not None:
-                    self._begin(self._lend(frame.number, frames.decode_need(question)))
+                    self._questioned(frame.number, question)
             case FrameKind.LEAVING:
                 self.left = True
                 self._leaving()
             case _:
                 pass
 
-    async def _lend(self, number: int, keys: list[tuple[int, bytes]]) -> None:
+    def _questioned(self, number: int, question: bytes) -> None:
+        """Take a question. FormatError if too many wait: who asks for so much does not take what he is sent."""
+        self._questions += len(question) + _AROUND
+        if self._questions > _MOST_QUESTIONS:
+            raise FormatError("too many questions at once")
+        frames.decode_need(question)
+        self._begin(self._lend(number, question))
+
+    async def _lend(self, number: int, question: bytes) -> None:
         """Send the objects of a question, in its order."""
+        try:
+            await self._send_objects(number, question)
+        finally:
+            self._questions -= len(question) + _AROUND
+
+    async def _send_objects(self, number: int, question: bytes) -> None:
         async with self._lenders:
             with suppress(OSError):
-                for index, (kind, digest) in enumerate(keys):
+                for index, (kind, digest) in enumerate(frames.decode_need(question)):
                     data = await self._loop.run_in_executor(None, self._lending.read, kind, digest)
                     size = len(data) if data is not None else 0
                     for at in range(0, max(size, 1), frames.PART):
