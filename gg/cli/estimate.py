@@ -163,7 +163,7 @@ def _draw(graph: WeightedGraph, resources: Resources, found: Sequence[Row]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(color_system=None)  # gg shows what orders a terminal, and these are among it
     table = Table(title="What forcing this would take")
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name == "engine" else "right")

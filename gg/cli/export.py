@@ -53,8 +53,10 @@ def _export(graph: StepGraph, form: str, output: str | None, batch: float | None
         _nix(graph, output or _DIRECTORY, batch)
         return
     text = _writer(form)(graph)
-    if output is None:
+    if output is None and sys.stdout.isatty():
         click.echo(text, nl=not text.endswith("\n"))
+    elif output is None:  # who reads it wants every byte
+        sys.stdout.buffer.write(os.fsencode(text + "\n" * (not text.endswith("\n"))))
     else:
         with open(output, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
@@ -80,6 +82,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
     from gg.export.steps import load
     from gg.force.composition import Composition
     from gg.observe.build_events import Note, ThunkFailed
+    from gg.observe.sink import TextOutput
     from gg.store.directory import DirectoryStore
     from gg.workspace import known_as as names
 
@@ -94,7 +97,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
         if isinstance(event, Note):
             sys.stderr.write(f"gg: {event.text}\n")
         elif isinstance(event, ThunkFailed):
-            sys.stderr.buffer.write(event.stderr)
+            TextOutput(sys.stderr.buffer).show(event.stderr)
             sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")
 
     renaming = names.renaming(workspace) if os.path.exists(os.path.join(workspace.dot, "known-as")) else None

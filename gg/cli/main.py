@@ -6,6 +6,7 @@ Only this package prints. The commands that are called most often, `gg-infer COM
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -15,10 +16,10 @@ from contextlib import suppress
 from gg.cli import interrupts
 from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
-# Both sets of control characters, and the characters that change the direction of writing.
+# Both sets of control characters, the characters that change the direction of writing, and bytes that are no UTF-8.
 _CONTROLS = {
-    c: f"\\x{c:02x}" if c < 256 else f"\\u{c:04x}"
-    for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    c: f"\\x{c & 0xFF:02x}" if c < 256 or c >= 0xDC80 else f"\\u{c:04x}"
+    for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xDC80, 0xDD00))
     if chr(c) not in "\n\t"
 }
 
@@ -39,7 +40,9 @@ def _show_controls() -> None:
     for name in ("stdout", "stderr"):
         old = getattr(sys, name)
         if type(old) is io.TextIOWrapper:
-            new = _Shown(old.buffer, encoding=old.encoding, errors=old.errors, line_buffering=old.line_buffering)
+            # click puts a stream of its own, which obeys, in the place of one that is ASCII; and it is UTF-8 too
+            encoding = "utf-8" if codecs.lookup(old.encoding).name == "ascii" else old.encoding
+            new = _Shown(old.buffer, encoding=encoding, errors=old.errors, line_buffering=old.line_buffering)
             new.before = old
             setattr(sys, name, new)
 

@@ -117,7 +117,9 @@ def _tell(text: str) -> None:
 
 
 def _failed(event: ThunkFailed) -> None:
-    sys.stderr.buffer.write(event.stderr)
+    from gg.observe.sink import TextOutput
+
+    TextOutput(sys.stderr.buffer).show(event.stderr)
     sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")
 
 

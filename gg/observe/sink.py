@@ -79,7 +79,8 @@ class TextOutput:
         self.write(words)
 
     def line(self, text: str) -> None:
-        """One line of our own, on a line of its own. What it names may be called anything."""
+        """One line of our own, on a line of its own. What it names may be called anything, colours included."""
         start = b"" if self.at_line_start else b"\n"
         self.write(start)
-        self.show(text.encode("utf-8", "surrogateescape") + b"\n")
+        words = text.encode("utf-8", "surrogateescape") + b"\n"
+        self.show(words.replace(b"\x1b", b"^[") if self._terminal else words)

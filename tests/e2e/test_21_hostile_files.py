@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.workspace.older import Older
-from tests.e2e.project import Project
+from tests.e2e.project import SCRIPTS, Project
+from tests.e2e.test_20_trust import on_a_terminal
 
 GOOD = "int main(void) { return 7; }\n"
 PROG = "prog: m.c\n\tgcc -o prog m.c\n"
@@ -136,6 +138,61 @@ def test_an_older_file_is_put_back_through_no_link(
     assert older.put_back(place, of)
     assert project.path("x.o").read_text() == "older\n"
     assert is_whole(victim)
+
+
+# Names on a terminal
+
+NAMES = (b"\x1b]0;mallory\x07", b"\xff\x9b2J", "\x9b2J".encode(), "x\u202ey".encode())
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "ascii"])
+def test_no_name_is_an_order(encoding: str, project: Project) -> None:
+    """Whatever Python makes of the locale: a terminal that is said to be ASCII obeys as any other."""
+    project.env["PYTHONIOENCODING"] = encoding
+    for name in NAMES:
+        project.write(name + b".c", "int f(void) { return 1; }\n")
+    project.write("build.sh", 'for f in *.c; do gcc -c "$f" -o "$f.o"; done\n')
+    project.write("Makefile", "all:\n\tsh build.sh\n")
+    project.infer()
+    project.force()
+    for name in NAMES:
+        for command in (["describe"], ["show"], ["verify"], ["export", "ninja"], ["export", "graphviz"]):
+            path = os.fsdecode(bytes(project.root) + b"/" + name + b".c.o")
+            status, said = on_a_terminal(project, [SCRIPTS / "gg", *command, path], "")
+            assert status == 0, said
+            assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", said), ascii(said)
+
+
+def test_what_an_export_is_read_by_has_every_byte(project: Project) -> None:
+    project.write(b"\x1bm\xff.c", GOOD)
+    project.write("Makefile", "all:\n\tgcc -o prog *.c\n")
+    project.infer()
+    piped = project.gg("export", "ninja", "prog").stdout
+    project.gg("export", "ninja", "prog", "-o", "../build.ninja")
+    assert piped == project.path("../build.ninja").read_bytes()
+    assert b"\x1bm\xff.c" in piped
+
+
+def test_what_a_tool_says_while_it_is_exported_or_verified(project: Project) -> None:
+    project.write("say.c", "#error \x1b]0;mallory\x07\n")
+    project.write("Makefile", "all: say.o\n")
+    for command in (["export", "json"], ["verify"]):
+        project.infer()
+        status, said = on_a_terminal(project, [SCRIPTS / "gg", *command, "say.o"], "")
+        assert status
+        assert "mallory" in said
+        assert "\x1b]0" not in said
+        assert "\x07" not in said
+
+
+def test_an_estimate_is_drawn_without_orders(project: Project) -> None:
+    project.write("m.c", GOOD)
+    project.write("Makefile", PROG)
+    project.infer()
+    status, said = on_a_terminal(project, [SCRIPTS / "gg-force", "--estimate"], "")
+    assert status == 0
+    assert "What forcing this would take" in said
+    assert "x1b" not in ascii(said)
 
 
 # Traps that a plain build does not meet

@@ -109,6 +109,22 @@ COMMANDS = {
     "doctor": (("gg", "doctor"), None),
     "key list": (("gg", "key", "list"), 0),
     "trust": (("gg", "trust"), 64),
+    "trust --list": (("gg", "trust", "--list"), 0),
+    "builds": (("gg", "builds", "--all"), None),
+    "builds, running": (("gg", "builds", "--running"), None),
+    "show": (("gg", "show", "odd/planted.o"), None),
+    "stats": (("gg", "stats"), None),
+    "verify": (("gg", "verify", "odd/planted.o"), None),
+    "compare": (("gg", "compare", "odd", "sub"), 1),
+    "compare with a patch": (("gg", "compare", "--patch", "Makefile"), 64),
+    "export": (("gg", "export", "nix", "odd/planted.o"), None),
+    "export for ninja": (("gg", "export", "ninja", "odd/last.o"), None),
+    "estimate": (("gg-force", "--estimate"), None),
+    "collect": (("gg", "collect", "odd/link.o"), None),
+    "hash": (("gg", "hash", "odd/planted.o"), None),
+    "worker": (("gg", "worker", "--print", "systemd"), None),
+    "init": (("gg", "init"), 0),
+    "create-thunk": (("gg-create-thunk", "--output", "made", "--", "cat"), None),
 }
 
 

@@ -38,6 +38,7 @@ def test_what_compilers_print_passes(words: bytes) -> None:
         (b"\x1b[1;31mred\n", b"\x1b[1;31mred\x1b[m\n"),
         (b"\x1b[1;31\x1b[m", b"^[[1;31\x1b[m"),
         (b"\xe2\x9b and \xff\x1b", b"\xe2M-^[ and \xff^["),
+        ("a\u202ec.o\u2066b\u2069".encode(), b"a\\u202ec.o\\u2066b\\u2069"),
     ],
 )
 def test_orders_are_written_out(words: bytes, shown: bytes) -> None:
@@ -56,6 +57,13 @@ def test_nothing_but_colours_links_and_text_is_left(words: bytes) -> None:
 class _Terminal(io.BytesIO):
     def isatty(self) -> bool:
         return True
+
+
+def test_a_name_in_a_line_of_ours_has_no_colour() -> None:
+    """One that hides what stands behind it would be a lie about the line."""
+    stream = _Terminal()
+    TextOutput(stream).line("x\x1b[8m.o: failed")
+    assert stream.getvalue() == b"x^[[8m.o: failed\n"
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO, _Terminal])
