@@ -1,6 +1,6 @@
 """What coordinators and workers write to each other, through queues for the most part: JSON texts. Version 2.
 
-  call     {"v": 2, "build": HEX, "call": NUMBER, "weight": NUMBER}
+  call     {"v": 2, "build": HEX, "call": NUMBER, "weight": NUMBER, "withdrawn": [[FIRST, LAST], ...]}
   job      {"v": 2, "id": TEXT, "reply": URL of a queue, "request": BODY of a request (`gg.wire.request`),
             "held": [[ADDRESS, TOKEN, base64 of digests], ...]}
   answer   {"v": 2, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
@@ -14,7 +14,9 @@ base64 of a digest, size, and five texts: where the store is that has the bytes 
 
 A call lies in the queue that all workers of a fleet read, and none of them takes it away: it says that a build has work, in a
 queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. Jobs are in
-the builds' queues, which workers take from in turn.
+the builds' queues, which workers take from in turn. Nobody can take a job out of its queue without receiving it. So a call also
+names the jobs that nobody waits for any more, by their numbers, in rising order: a job's id is the build, a dash, its number.
+"withdrawn" may be missing.
 
 "held" may be missing. In an answer it names what the worker keeps of what it has made, for other workers to ask for
 (`gg.wire.peers`): itself, and no other worker. In a job it says who has which of the blobs that the job reads.
@@ -32,7 +34,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gg.core.columns import split_digests
@@ -55,14 +57,17 @@ _MOST_WEIGHT = 8.0
 _BUILD = re.compile(r"[0-9a-f]{8,32}")
 _WHAT = frozenset({"reply", "started", "back", "here"})
 _MOST_SLOTS = 4096
+_MOST_RANGES = 256
+_MOST_NUMBER = 1 << 53
 
 
 class CallLetter(NamedTuple):
-    """`weight`: what the build gets of workers, compared with other builds."""
+    """`weight`: what the build gets of workers, compared with other builds. `withdrawn`: ranges of jobs that nobody waits for."""
 
     build: str
     number: int
     weight: float = 1.0
+    withdrawn: tuple[tuple[int, int], ...] = ()
 
 
 class StoredBody(NamedTuple):
@@ -117,19 +122,55 @@ def replies_queue(jobs: str, build: str) -> str:
     return f"{jobs[:40]}-replies-{build}"
 
 
+def job_id(build: str, number: int) -> str:
+    return f"{build}-{number}"
+
+
+def job_number(build: str, id: str) -> int | None:
+    """None for an id that `job_id` has not made for this build."""
+    before, _, number = id.rpartition("-")
+    return int(number) if before == build and number.isdecimal() and number.isascii() and len(number) < 16 else None
+
+
+def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
+    """Numbers as ranges, as many as a call has room for: the highest."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1] = found[-1][0], number
+        else:
+            found.append((number, number))
+    return tuple(found[-_MOST_RANGES:])
+
+
 def encode_call(call: CallLetter) -> str:
-    return json.dumps({"v": _VERSION, "build": call.build, "call": call.number, "weight": call.weight})
+    letter: dict[str, object] = {"v": _VERSION, "build": call.build, "call": call.number, "weight": call.weight}
+    return json.dumps(letter | ({"withdrawn": call.withdrawn} if call.withdrawn else {}))
 
 
 def decode_call(text: str) -> CallLetter:
     """FormatError. No weight is more than eight times that of another build, or less than an eighth."""
     found = _decoded(text)
     build, number, weight = _text(found, "build"), found.get("call"), found.get("weight")
-    if not _BUILD.fullmatch(build) or type(number) is not int or not 0 <= number < 1 << 53:
+    if not _BUILD.fullmatch(build) or type(number) is not int or not 0 <= number < _MOST_NUMBER:
         raise _damaged()
     if not isinstance(weight, int | float) or weight != weight:
         raise _damaged()
-    return CallLetter(build, number, float(min(max(weight, 1 / _MOST_WEIGHT), _MOST_WEIGHT)))
+    return CallLetter(build, number, float(min(max(weight, 1 / _MOST_WEIGHT), _MOST_WEIGHT)), _withdrawn(found))
+
+
+def _withdrawn(found: dict[str, object]) -> tuple[tuple[int, int], ...]:
+    columns, last, known = found.get("withdrawn", []), -1, []
+    if not isinstance(columns, list) or len(columns) > _MOST_RANGES:
+        raise _damaged()
+    for each in columns:
+        match each:
+            case [int(a), int(b)] if last < a <= b < _MOST_NUMBER:
+                known.append((int(a), int(b)))
+                last = b
+            case _:
+                raise _damaged()
+    return tuple(known)
 
 
 def encode_job(job: JobLetter) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gg.wire.letters import CALL_S, CallLetter
+from gg.wire.letters import CALL_S, CallLetter, job_number
 
 SILENT_S = 4 * CALL_S  # a build that has not called for so long is over
 _AHEAD_S = 0.3  # of a build's work may wait here
@@ -21,18 +21,24 @@ _WEIGHT = 0.1  # of the last job in the mean of how long a job takes
 
 class Build:
     """One build. `held`: its jobs that are here and have no answer; `running`: the jobs among them that have begun. `seconds`: how
-    long a job takes, 0 if nobody knows.
+    long a job takes, 0 if nobody knows. `withdrawn`: see `CallLetter`.
     """
 
-    __slots__ = ("call", "heard", "held", "name", "running", "seconds", "weight")
+    __slots__ = ("call", "heard", "held", "name", "running", "seconds", "weight", "withdrawn")
 
     def __init__(self, call: CallLetter, now: float) -> None:
         self.name = call.build
         self.call = call.number
         self.weight = call.weight
+        self.withdrawn = call.withdrawn
         self.heard = now
         self.held = self.running = 0
         self.seconds = 0.0
+
+    def waits_for(self, id: str) -> bool:
+        """Whether the build has not withdrawn a job, as far as its last call says."""
+        number = job_number(self.name, id)
+        return number is None or not any(first <= number <= last for first, last in self.withdrawn)
 
     def took(self, seconds: float) -> None:
         """A job has run for so long."""
@@ -62,7 +68,7 @@ class Builds:
             self._known[call.build] = made = Build(call, now)
             return made
         if call.number > known.call:
-            known.call, known.weight, known.heard = call.number, call.weight, now
+            known.call, known.weight, known.heard, known.withdrawn = call.number, call.weight, now, call.withdrawn
         return None
 
     def is_old(self, call: CallLetter) -> bool:

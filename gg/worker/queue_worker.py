@@ -7,6 +7,7 @@ A job stays in its queue. Other workers do not see the job while this worker say
 If the worker dies, the others see the job again, and one of them takes it. The worker deletes a job when it has sent the answer:
 so a job may be done twice, and none is lost. A worker that lacks much of what a job reads may give the job to another worker
 (`job_places`). Two workers have died of a job that comes for the third time: such a job is not run, and its answer says why.
+A job that its build has withdrawn is not begun, or is ended, and is deleted.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class _Source:
 class _Taken:
     """A job that has come and has no answer yet."""
 
-    __slots__ = ("handle", "job", "offered", "request", "since", "source", "work")
+    __slots__ = ("handle", "job", "number", "offered", "request", "since", "source", "work")
 
     def __init__(self, message: Message, job: JobLetter, source: _Source, *, offered: bool) -> None:
         self.handle = message.handle
@@ -73,6 +74,7 @@ class _Taken:
         self.source = source
         self.offered = offered  # by another worker
         self.request = b""  # once it is known
+        self.number: int | None = None  # the slots' own, once they have it and until they are told to end it
         self.work: asyncio.Task[None] | None = None  # before it can begin
         self.since = 0.0  # when it began; 0.0 while it waits
 
@@ -171,7 +173,16 @@ class QueueWorker:
             outbox = JobAnswers(self._queues, url, self._say)
             self._sources[build.name] = source = _Source(build, url, replies, outbox)
             source.task = self._loop.create_task(self._receive(source))
+        self._end_withdrawn(call.build)
         return not self._builds.is_old(call)
+
+    def _end_withdrawn(self, name: str) -> None:
+        """End the jobs of a build that it waits for no more."""
+        for id, taken in self._taken.items():
+            build, number = taken.source.build, taken.number
+            if build.name == name and number is not None and not build.waits_for(id):
+                taken.number = None
+                self._loop.run_in_executor(None, self._slots.cancel, name, number)
 
     def _say_here(self, source: _Source, slots: int) -> None:
         source.outbox.answer(source.replies, self._letters.here(source.build.name, slots))
@@ -250,6 +261,10 @@ class QueueWorker:
         except FormatError as error:
             self._forget(message, source, f"a message that is no job is deleted: {error.what}")
             return
+        if not source.build.waits_for(job.id):
+            source.outbox.answer(job.reply, self._letters.back(job.id))  # so the build hears that somebody takes jobs
+            source.outbox.finish_with(message.handle)
+            return
         known = self._taken.get(job.id)
         if known is not None:  # the job was delivered twice; the newer handle counts
             known.handle = message.handle
@@ -327,7 +342,7 @@ class QueueWorker:
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
         relay = self._bucket.relay(request.place, request.packs, held)
-        number = next(self._numbers)
+        number = taken.number = next(self._numbers)
         self._slots.submit(SlotRequest(build.name, number, taken.request, memory, relay, started, done, build.weight))
 
     def _started(self, taken: _Taken) -> None:

@@ -262,6 +262,32 @@ def test_an_answer_that_comes_a_hundred_times_is_read_once(spot: SpotSubject, mo
         engine.close()
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_was_cancelled_takes_no_slot(begun: bool, spot: SpotSubject) -> None:
+    """A job that lies in the queue, when no worker is there yet, and one that runs: the only slot is the next job's soon."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        if begun:
+            spot.worker(1)
+        answers.submit(1, spot.hang("one"))
+        url = spot.jobs()
+        until = time.monotonic() + PATIENCE
+        while not (spot.workers[0].slots.under_way if begun else spot.loop.run(spot.queues.waiting(url))):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        engine.cancel(1)
+        result = answers.next().result
+        assert isinstance(result, Failure)
+        assert result.fault is Fault.CANCELLED
+        worker = spot.workers[0] if begun else spot.worker(1)
+        answers.submit(2, spot.concat("out", "x"))
+        assert isinstance(answers.next().result, Reduction)
+        assert worker.worker.served == 1
+    finally:
+        engine.close()
+
+
 def test_many_jobs_of_one_build_are_in_nobodys_way(spot: SpotSubject) -> None:
     """Of two builds on one slot the second, which comes when the first has queued many, has every other turn."""
     engines = [spot.engine_alone(100) for _ in range(2)]

@@ -10,7 +10,7 @@ import pytest
 
 from gg.errors import FormatError
 from gg.wire import letters
-from gg.wire.letters import AnswerLetter, JobLetter
+from gg.wire.letters import AnswerLetter, CallLetter, JobLetter
 from gg.wire.peers import Holding, Peer
 
 BUILD = "0123456789abcdef"
@@ -56,3 +56,36 @@ def test_a_worker_speaks_for_itself_alone() -> None:
         letters.decode_answer(letters.encode_answer(answer._replace(held=(one, other))))
     job = JobLetter("a-1", "http://queue", b"x", (one, other))
     assert letters.decode_job(letters.encode_job(job)) == job
+
+
+def test_what_is_withdrawn_is_told_by_ranges() -> None:
+    assert letters.ranges([7, 1, 2, 3, 9, 8]) == ((1, 3), (7, 9))
+    many = letters.ranges(range(0, 2000, 2))
+    assert (len(many), many[-1]) == (256, (1998, 1998)), "the highest"
+    call = CallLetter(BUILD, 3, 1.0, many)
+    assert letters.decode_call(letters.encode_call(call)) == call
+    assert len(letters.encode_call(call)) < 5000
+    assert letters.job_number(BUILD, letters.job_id(BUILD, 12)) == 12
+    for other in (
+        "",
+        "-",
+        BUILD,
+        f"{BUILD}-",
+        f"{BUILD}-\u0663",
+        f"{BUILD}--1",
+        f"ab-{BUILD}-1",
+        f"{BUILD}-{'1' * 20}",
+    ):
+        assert letters.job_number(BUILD, other) is None
+
+
+@pytest.mark.parametrize(
+    "withdrawn",
+    [
+        *("1", "null", "[1]", "[[1]]", "[[2, 1]]", "[[1, 2], [2, 3]]", "[[3, 4], [1, 2]]", "[[-1, 2]]", "[[1, 1e3]]"),
+        *("[[1, null]]", "[[0, 9007199254740992]]", "[" + ",".join(f"[{n},{n}]" for n in range(257)) + "]"),
+    ],
+)
+def test_what_withdraws_nothing(withdrawn: str) -> None:
+    with pytest.raises(FormatError):
+        letters.decode_call(f'{{"v": 2, "build": "{BUILD}", "call": 1, "weight": 1, "withdrawn": {withdrawn}}}')

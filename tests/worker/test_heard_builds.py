@@ -31,6 +31,17 @@ def test_a_build_is_known_while_it_calls() -> None:
     assert build not in builds
 
 
+def test_the_last_call_says_what_is_withdrawn() -> None:
+    builds = Builds(2)
+    build = heard(builds, "ab")
+    assert build.waits_for("ab-3")
+    builds.hear(CallLetter("ab", 3, 1.0, ((2, 4), (8, 8))), 1.0)
+    builds.hear(CallLetter("ab", 2, 1.0, ()), 2.0)  # calls come in any order
+    waits = [build.waits_for(f"ab-{number}") for number in (1, 2, 4, 5, 8)]
+    assert waits == [True, False, False, True, False]
+    assert build.waits_for("cd-3")
+
+
 def test_one_build_has_all_slots_and_nothing_waits() -> None:
     builds = Builds(4)
     build = heard(builds, "a")

@@ -3,9 +3,10 @@
 The run calls for workers in the queue that all workers read (`gg.wire.letters`). Each worker takes requests from the queues of all
 runs, by their weights, so thousands of requests of one run are in no other run's way.
 
-A run does not know who has a request before that worker says so, and cannot take a sent request back. So a cancelled request is
-answered here at once, and a reply that comes for it later is dropped. If requests wait and no worker says anything for a while, the
-engine counts as gone, and other engines do the work until a worker is heard again.
+A run does not know who has a request before that worker says so, and cannot take it out of the queue. So a cancelled request is
+answered here at once, and a reply that comes for it later is dropped. The next call tells the workers: they do not begin what was
+withdrawn, or end it. So a fleet that boots does not do again what other engines did meanwhile. If requests wait and no worker says
+anything for a while, the engine counts as gone, and other engines do the work until a worker is heard again.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ from gg.wire.letters import (
     encode_call,
     encode_job,
     fits,
+    job_id,
+    ranges,
     replies_queue,
 )
 from gg.wire.reply import Reply, asked
@@ -52,6 +55,7 @@ _FLUSH_S = 0.005
 _LOOK_S = 1.0
 _PAUSE_S = 1.0
 _COUNT_S = 5.0
+_WITHDRAW_S = 2.0  # between two calls, when there is something to withdraw
 _PAUSED_S = 3.0
 _JOBS = {"MessageRetentionPeriod": "86400", "VisibilityTimeout": "60"}
 _REPLIES = {"MessageRetentionPeriod": "3600", "VisibilityTimeout": "30"}
@@ -70,13 +74,14 @@ class Bodies(Protocol):
 class _SentRequest:
     """A request that was sent."""
 
-    __slots__ = ("read", "reply", "sent", "since", "started")
+    __slots__ = ("answered", "read", "reply", "sent", "since", "started")
 
     def __init__(self, sent: Callable[[], None]) -> None:
         self.reply: asyncio.Future[bytes | Failure] = asyncio.get_running_loop().create_future()
         self.sent = sent
         self.since = time.monotonic()
         self.started = False
+        self.answered = False  # by a worker
         self.read = False  # its reply is being read, or was
 
     def start(self) -> None:
@@ -128,6 +133,8 @@ class QueueWay:
         self._outbox: list[tuple[str, str]] = []  # identities and letters
         self._to_send = asyncio.Event()
         self._work = asyncio.Event()
+        self._withdrawn: set[int] = set()
+        self._withdrew = asyncio.Event()  # since the last call
         self._holders = Holders(heard)
         self._caps = caps
         self._present = PresentWorkers()
@@ -147,7 +154,7 @@ class QueueWay:
 
     async def ask(self, question: Question) -> Reply | Failure:
         self._count += 1
-        id = f"{self._run}-{self._count}"
+        number, id = self._count, job_id(self._run, self._count)
         try:
             await self._have_ready()
             letter = await self._letter(id, question)
@@ -163,6 +170,10 @@ class QueueWay:
             reply = await waiting.reply
         finally:
             del self._asked[id]
+            if not waiting.answered:
+                self._withdrawn.add(number)
+                for event in (self._withdrew, self._work):
+                    event.set()
         return reply if isinstance(reply, Failure) else judged(reply, asked(question.request), _old_workers())
 
     async def _letter(self, id: str, question: Question) -> str:
@@ -226,20 +237,24 @@ class QueueWay:
                     self._end(id, failure)
 
     async def _call(self, queues: Queues) -> None:
-        """Call for workers, again and again while there is work."""
+        """Call for workers, again and again while there is work or something was withdrawn."""
         while True:
             await self._work.wait()
-            await asyncio.sleep(max(self._called + CALL_S - time.monotonic(), 0))
-            if not self._asked:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._withdrew.wait(), max(self._called + CALL_S - time.monotonic(), 0))
+            await asyncio.sleep(max(self._called + _WITHDRAW_S - time.monotonic(), 0))
+            if not self._asked and not self._withdrew.is_set():
                 self._work.clear()
                 continue
-            letter = encode_call(CallLetter(self._run, self._calls, self._weight))
+            self._withdrew.clear()
+            letter = encode_call(CallLetter(self._run, self._calls, self._weight, ranges(self._withdrawn)))
             try:
                 if not any(await queues.send(self._fleet, [letter])):
                     self._calls, self._called = self._calls + 1, time.monotonic()
                     continue
             except GGError:
                 pass
+            self._withdrew.set()
             await asyncio.sleep(_PAUSE_S)
 
     async def _count_taken(self, queues: Queues) -> None:
@@ -282,6 +297,7 @@ class QueueWay:
             self._answered(answer, waiting)
 
     def _answered(self, answer: AnswerLetter, waiting: _SentRequest) -> None:
+        waiting.answered |= answer.what != "started"
         if answer.what == "started":
             waiting.start()
         elif answer.what == "back":

@@ -20,7 +20,7 @@ HELD = (Holding(Peer("10.0.0.5:7178", "t" * 32), (b"\1" * 32,)), Holding(Peer("[
 STORED = StoredBody(b"\1" * 32, 1 << 20, BucketLocation("http://here", "bucket", "p/", "eu-west-1", "123"))
 JOB = letters.encode_job(JobLetter("a-1", "http://queue", b"\0request", HELD))
 LETTERS = (
-    letters.encode_call(CallLetter("0123456789abcdef", 7, 2.0)),
+    letters.encode_call(CallLetter("0123456789abcdef", 7, 2.0, ((1, 3), (7, 7)))),
     JOB,
     letters.encode_job(JobLetter("a-1", "http://queue", b"ab" * 10_000)),
     letters.encode_answer(AnswerLetter("a-1", "w", "reply", b"\xff", HELD[:1])),
