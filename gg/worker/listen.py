@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ssl
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -25,7 +26,8 @@ from gg.worker.slots import SlotRequest, Slots
 T = TypeVar("T")
 
 _HELLO_S = 10.0
-_STRANGERS = 64  # connections that have not shown a token yet
+_STRANGERS = 64  # connections that have not shown a token yet; before TLS, which takes 300 kB for each
+_STRANGERS_OF_ONE = 32  # of one address, so that one machine alone does not keep others out
 _ANSWER_S = 120.0  # how long a coordinator may take to send an object on
 _PARTS = 64  # parts of objects that have come and are not on disk yet
 _WHY = {
@@ -48,14 +50,16 @@ class Listener:
         self._token = token
         self._welcome = welcome
         self._say = say
-        self._strangers = 0
+        self._context: ssl.SSLContext | None = None
+        self._strangers: Counter[str] = Counter()  # by address
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
         self._leaving = False
 
     async def start(self, host: str, port: int, context: ssl.SSLContext) -> int:
         """Start to listen, and return the port. OSError."""
-        self._server = await asyncio.start_server(self._connected, host or None, port, ssl=context, limit=1 << 20)
+        self._context = context
+        self._server = await asyncio.start_server(self._connected, host or None, port, limit=1 << 20)
         found: int = self._server.sockets[0].getsockname()[1]
         return found
 
@@ -85,11 +89,13 @@ class Listener:
 
     async def _admitted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
         """Check the token of a new connection. Returns the coordinator's name, or None if it may not come in."""
-        if self._strangers >= _STRANGERS:
+        who = _peer(writer)
+        if self._strangers.total() >= _STRANGERS or self._strangers[who] >= _STRANGERS_OF_ONE or not self._context:
             return None
-        self._strangers += 1
+        self._strangers[who] += 1
         try:
             async with asyncio.timeout(_HELLO_S):
+                await writer.start_tls(self._context)
                 head = await reader.readexactly(frames.HEAD.size)
                 _, _, _, length = frames.decode_head(head, frozenset({FrameKind.HELLO}))
                 greeting = await reader.readexactly(length)
@@ -108,7 +114,7 @@ class Listener:
                 await writer.drain()
                 return hello.name
         finally:
-            self._strangers -= 1
+            self._strangers -= Counter((who,))  # and none is left of who has gone
 
     def _refusal(self, token: bytes) -> RefusalReason | None:
         if not hmac.compare_digest(token, self._token):
