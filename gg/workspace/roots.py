@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 
@@ -104,6 +104,27 @@ def every(home: str) -> Iterator[tuple[str, Root]]:
             root = read(os.path.join(top, name))
             if root is not None:
                 yield os.path.join(top, name), root
+
+
+def believed(homes: Iterable[str]) -> tuple[str, ...]:
+    """Those of the state homes in which records may be looked for."""
+    return tuple(home for home in homes if not may_be_anothers(home))
+
+
+def may_be_anothers(path: str) -> bool:
+    """Whether somebody else may have put the directory there or may write to it, for all may write to the one above."""
+    try:
+        if not os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
+            return False
+        return not is_private(path, 0o22)
+    except OSError:  # it is not there
+        return False
+
+
+def is_private(path: str, others: int = 0o77) -> bool:
+    """Whether it is a directory of this user's, and closed to others: none of these bits is set. OSError."""
+    info = os.lstat(path)
+    return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & others
 
 
 def read(records: str) -> Root | None:

@@ -9,7 +9,7 @@ from typing import cast
 from blake3 import blake3
 
 from gg.light.named import NamedTuple
-from gg.workspace import history
+from gg.workspace import history, roots
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 
@@ -73,7 +73,7 @@ def workspaces(*, every: bool) -> list[Workspace]:
     if not every:
         return [Workspace.need()]
     found: dict[str, Workspace] = {}
-    for home in config.state_homes():
+    for home in roots.believed(config.state_homes()):
         for each in Workspace.every(home):
             found.setdefault(each.dot, each)
     here = Workspace.find()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
+from contextlib import suppress
 
 from gg.errors import UsageError
 from gg.light.named import NamedTuple
@@ -213,16 +213,18 @@ def _absolute(name: str) -> str:
 
 def _usable(path: str) -> bool:
     """Whether state can be kept there: a directory of this user's, or a path at which one can be made."""
+    from gg.workspace.roots import is_private, may_be_anothers
+
     if len(os.fsencode(path)) > MOST_OF_A_PATH:
         return False
-    try:
-        info = os.lstat(path)
-    except OSError:
+    spare = path == state_homes()[-1]
+    with suppress(OSError):
+        if spare:  # before somebody else makes it: everybody may
+            os.mkdir(path, 0o700)
+    if not os.path.lexists(path):
         return _can_be_made(path)
-    if path == state_homes()[-1] and (
-        not stat.S_ISDIR(info.st_mode) or info.st_uid != os.geteuid() or info.st_mode & 0o77
-    ):
-        return False  # in a directory where everybody may write, somebody else may have made it
+    if may_be_anothers(path) or (spare and not is_private(path)):
+        return False
     return os.access(path, os.W_OK | os.X_OK)
 
 

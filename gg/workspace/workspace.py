@@ -97,11 +97,11 @@ class Workspace:
             from gg.workspace.state_directory import is_state, need_plain
 
             dot = os.path.realpath(named)
-            if not is_state(dot):
+            if not is_state(dot) or roots.may_be_anothers(dot):
                 return None
             need_plain(dot)
             return cls.at(_root_of(dot, here), dot)
-        homes, first = config.state_homes(), here
+        homes, first = roots.believed(config.state_homes()), here
         while True:
             if here == first or not _swallows(here):
                 found = cls._here(here, homes)
@@ -275,6 +275,9 @@ def _named(dot: str, root: str) -> Workspace:
             f"GG_DIR is {dot}, which holds other things than gg's state", hint="name a directory of its own"
         )
     need_plain(dot)
+    if roots.may_be_anothers(dot):
+        hint = "name one in a directory where others cannot write, or remove it"
+        raise UsageError(f"GG_DIR is {dot}, which another user may have put there", hint=hint)
     top = _root_of(dot, root)
     if top != root and not f"{root}/".startswith(f"{top.rstrip('/')}/"):
         top = root

@@ -240,6 +240,49 @@ def test_another_ones_directory_in_tmp_is_not_used(small: Project) -> None:
     assert small.path(".gg/.gitignore").read_text() == "*\n"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize("by", ["owner", "mode", "link"])
+def test_records_in_tmp_that_another_user_has_planted_are_not_found(by: str, small: Project) -> None:
+    """Not even by who has a home, in a tree that is new: its path can be guessed, and whose store is used says what is built."""
+    small.env["TMPDIR"] = str(small.root.parent / "tmp")
+    spare = Path(small.env["TMPDIR"], f"gg-{os.geteuid()}")
+    spare.parent.mkdir()
+    spare.parent.chmod(0o1777)
+    small.build("gcc", "-c", "m.c")
+    os.rename(small.cache, spare)
+    spare.chmod(0o777 if by == "mode" else 0o700)
+    if by == "owner":
+        os.chown(spare, 1234, 1234)
+    elif by == "link":
+        os.rename(spare, spare.with_name("elsewhere"))
+        spare.symlink_to("elsewhere")
+    before = {path: path.lstat().st_mtime_ns for path in spare.parent.rglob("*")}
+    small.gg("status", status=64)
+    small.gg("builds", "--all")
+    small.build("gcc", "-c", "m.c")
+    assert small.records.is_relative_to(small.cache)
+    assert {path: path.lstat().st_mtime_ns for path in spare.parent.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize("variable", ["GG_DIR", "XDG_CACHE_HOME"])
+def test_a_place_in_tmp_that_another_user_has_taken_before(variable: str, small: Project) -> None:
+    place = small.root.parent / "tmp" / "gg"
+    place.mkdir(parents=True)
+    place.parent.chmod(0o1777)
+    small.env[variable] = str(place if variable == "GG_DIR" else place.parent)
+    small.infer("gcc", "-c", "m.c")
+    small.path("m.o").unlink()
+    for path in (place, *place.rglob("*")):
+        os.chown(path, 1234, 1234, follow_symlinks=False)
+    before = {path: path.lstat().st_mtime_ns for path in place.rglob("*")}
+    status = 64 if variable == "GG_DIR" else 0
+    small.env["TMPDIR"] = str(small.root.parent)
+    assert "another user may have put there" in small.infer("gcc", "-c", "m.c", status=status).text or not status
+    small.force(status=None)
+    assert {path: path.lstat().st_mtime_ns for path in place.rglob("*")} == before
+
+
 def test_recorded_without_a_home_and_forced_with_one(small: Project) -> None:
     small.build("gcc", "-c", "m.c")
     home = small.env["HOME"]
