@@ -138,12 +138,12 @@ def _outputs(
     for path, found in ((WRITTEN, written), (REMOVED, gone)):
         if path in trees:
             tree = decode(Tree, blobs[trees[path]])
-            _Walk({digest_of(child): child for child in tree.children}, found).walk(tree.root, b"")
+            _TreeWalk({digest_of(child): child for child in tree.children}, found).walk(tree.root, b"")
     followed = {path: _followed(path, written) for path in written}
     return {SandboxPath(path): o for path, o in followed.items() if o is not None}, tuple(map(SandboxPath, gone))
 
 
-class _Walk:
+class _TreeWalk:
     """Finds what is in a tree. `children`: its directories below the root, as they are encoded."""
 
     def __init__(self, children: Mapping[Digest, bytes], found: dict[bytes, _Output | bytes]) -> None:

@@ -91,6 +91,20 @@ class _SentRequest:
             self.sent()
 
 
+class _Withdrawn:
+    """The jobs that nobody waits for, by their numbers. `since`: there is one that no call has named."""
+
+    __slots__ = ("numbers", "since")
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+        self.since = asyncio.Event()
+
+    def add(self, number: int) -> None:
+        self.numbers.add(number)
+        self.since.set()
+
+
 class QueueWay:
     """`open_queues` is called in the loop. `fleet`: URL of the queue that workers read. `silence`: seconds in which some worker
     must say something. `weight`: see `CallLetter`.
@@ -131,10 +145,8 @@ class QueueWay:
         self._count = 0
         self._asked: dict[str, _SentRequest] = {}
         self._outbox: list[tuple[str, str]] = []  # identities and letters
-        self._to_send = asyncio.Event()
-        self._work = asyncio.Event()
-        self._withdrawn: set[int] = set()
-        self._withdrew = asyncio.Event()  # since the last call
+        self._to_send, self._work = asyncio.Event(), asyncio.Event()
+        self._withdrawn = _Withdrawn()
         self._holders = Holders(heard)
         self._caps = caps
         self._present = PresentWorkers()
@@ -172,8 +184,7 @@ class QueueWay:
             del self._asked[id]
             if not waiting.answered:
                 self._withdrawn.add(number)
-                for event in (self._withdrew, self._work):
-                    event.set()
+                self._work.set()
         return reply if isinstance(reply, Failure) else judged(reply, asked(question.request), _old_workers())
 
     async def _letter(self, id: str, question: Question) -> str:
@@ -241,20 +252,20 @@ class QueueWay:
         while True:
             await self._work.wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._withdrew.wait(), max(self._called + CALL_S - time.monotonic(), 0))
+                await asyncio.wait_for(self._withdrawn.since.wait(), max(self._called + CALL_S - time.monotonic(), 0))
             await asyncio.sleep(max(self._called + _WITHDRAW_S - time.monotonic(), 0))
-            if not self._asked and not self._withdrew.is_set():
+            if not self._asked and not self._withdrawn.since.is_set():
                 self._work.clear()
                 continue
-            self._withdrew.clear()
-            letter = encode_call(CallLetter(self._run, self._calls, self._weight, ranges(self._withdrawn)))
+            self._withdrawn.since.clear()
+            letter = encode_call(CallLetter(self._run, self._calls, self._weight, ranges(self._withdrawn.numbers)))
             try:
                 if not any(await queues.send(self._fleet, [letter])):
                     self._calls, self._called = self._calls + 1, time.monotonic()
                     continue
             except GGError:
                 pass
-            self._withdrew.set()
+            self._withdrawn.since.set()
             await asyncio.sleep(_PAUSE_S)
 
     async def _count_taken(self, queues: Queues) -> None:
