@@ -240,8 +240,8 @@ def _can_be_made(path: str) -> bool:
 
 
 def home() -> str:
-    """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg."""
-    return os.path.join(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"), "gg")
+    """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg. Never in the directory at hand."""
+    return os.path.join(_absolute("XDG_CONFIG_HOME") or os.path.join(user_home() or "/dev/null", ".config"), "gg")
 
 
 def kept_home() -> str:

@@ -175,6 +175,22 @@ def test_a_file_of_settings_that_is_a_trap(tree: Path, kind: str) -> None:
         config.load(str(tree))
 
 
+@pytest.mark.parametrize("variables", [{"XDG_CONFIG_HOME": ".config"}, {"XDG_CONFIG_HOME": "", "HOME": "."}])
+def test_no_directory_of_the_tree_is_the_users_own(
+    variables: dict[str, str], tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path is none: what it leads to depends on where the user is."""
+    for name, value in {"HOME": str(tree.parent), **variables}.items():
+        monkeypatch.setenv(name, value)
+    (tree / ".config" / "gg").mkdir(parents=True)
+    (tree / ".config" / "gg" / "gg.toml").write_text('store = "s3://theirs/x"\n')
+    (tree / ".config" / "gg" / "allowed").write_text(f'settings {"0" * 64} "x"\n')
+    monkeypatch.chdir(tree)
+    assert config.load(str(tree)) == config.Settings()
+    assert os.path.isabs(config.home())
+    assert not allowed.listed(config.home())
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 def test_another_users_mistake_above_stops_nobody(tree: Path, tmp_path: Path) -> None:
     for text in ("jobs = \n", "nothing = 1\n", "store = 5\n"):
