@@ -104,6 +104,8 @@ def parse_request(payload: bytes, pid: int = 0, uid: int = -1, gid: int = -1) ->
     if len(strings) != argc + 3 or strings[-1].count(b"\0") != envc or op not in Op._value2member_map_:
         raise FormatError("a request to the recorder is damaged")
     argv = tuple(strings[2:-1])
+    if op == Op.CALL and not argv:
+        raise FormatError("a request to the recorder calls nothing")
     env = _environment(strings[-1])
     away = bool(flags & _AWAY)
     return RecorderRequest(Op(op), umask, pid or own_pid, strings[0], strings[1], argv, env, streams, away, uid, gid)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 
 import pytest
 
+from gg.errors import FormatError
 from gg.formats import ninja_build_log, ninja_log
+from gg.record import protocol
 from gg.record.called_tools import operands
 from gg.record.hearers.makefile import Makefiles
 
@@ -67,3 +70,16 @@ def test_logs_of_other_trees_are_let_be(name: bytes, tmp_path: Path) -> None:
     assert ninja_log.directory_of(top + b"2/x.o", top, name) is None
     assert ninja_log.directory_of(top + b"/link/x.o", top, name) is None
     assert ninja_log.directory_of(bytes(tmp_path) + b"/tree2/x.o", bytes(tmp_path) + b"/tree2", name)
+
+
+def test_a_request_that_calls_nothing_is_refused() -> None:
+    """Any process of the build can send one, and the recorder goes on."""
+
+    def request(op: int, words: bytes) -> bytes:
+        head = struct.pack("<BBHIIII64s", protocol.VERSION, op, 0, 0, 0, words.count(b"\0"), 0, bytes(64))
+        return head + b"/usr/bin/gcc\0/\0" + words
+
+    assert protocol.parse_request(request(protocol.Op.CALL, b"gcc\0")).argv == (b"gcc",)
+    assert protocol.parse_request(request(protocol.Op.FORCE, b"")).argv == ()
+    with pytest.raises(FormatError, match="calls nothing"):
+        protocol.parse_request(request(protocol.Op.CALL, b""))
