@@ -159,6 +159,7 @@ def _note(node: Node, attempt: Attempt, fault: Fault, policy: Policy) -> None:
     trouble.free += free
     if free and trouble.free > policy.max_free:
         trouble.tries += 1
+        trouble.faulted |= attempt.engine.bit  # it gives the node back whenever it gets it
     elif RULES[fault].counts and not (fault is Fault.MISSING_INPUT and node.waiting):
         trouble.tries += 1
         trouble.faulted |= attempt.engine.bit

@@ -190,6 +190,8 @@ def decode_welcome(data: bytes) -> Welcome:
     reader = _greeting(data, "a worker's greeting", 7)
     welcome = Welcome(reader.text(64), reader.text(64), reader.number(65536), reader.number(), reader.text(32))
     reader.end()
+    if not welcome.slots or not welcome.memory:
+        raise reader.damaged()  # nothing could run there, and would wait
     return welcome
 
 

@@ -209,6 +209,20 @@ def test_what_failed_twice_there_falls_back_here() -> None:
     assert rig.starts[-1].engine == "local"
 
 
+def test_who_gives_back_whatever_he_gets_ends_no_run() -> None:
+    """It costs nothing, again and again; then it counts as a failure there."""
+    rig = Rig()
+    rig.up("remote", 1)
+    rig.up("local", 1, EngineCaps(reserve=True, independent=False))
+    rig.add(a="")
+    rig.want("a")
+    for _ in range(rig.policy.max_free + rig.policy.fallback_after):
+        assert rig.starts[-1].engine == "remote"
+        rig.fault(rig.starts[-1].attempt, Fault.CANCELLED)
+        rig.sleep()
+    assert rig.starts[-1].engine == "local"
+
+
 def test_later_attempts_go_to_an_engine_that_has_not_failed_it() -> None:
     rig = Rig(Policy(fallback=None))
     rig.up("lambda", 1)

@@ -73,6 +73,9 @@ def test_greetings() -> None:
     assert frames.decode_hello(frames.encode_hello(hello)) == hello
     welcome = Welcome("1.2", "abc", 8, 1 << 40, "x86_64")
     assert frames.decode_welcome(frames.encode_welcome(welcome)) == welcome
+    for nothing in (welcome._replace(slots=0), welcome._replace(memory=0), welcome._replace(slots=1 << 20)):
+        with pytest.raises(FormatError):
+            frames.decode_welcome(frames.encode_welcome(nothing))
 
 
 @given(st.binary(max_size=200))
