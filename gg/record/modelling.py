@@ -30,19 +30,27 @@ class Modelling:
     """Answers for the calls of one session. `always_real`: tools that the settings let run."""
 
     def __init__(
-        self, models: Mapping[str, Model], always_real: frozenset[str], world: World, capture: Capture, ledger: Ledger
+        self,
+        models: Mapping[str, Model],
+        always_real: frozenset[str],
+        world: World,
+        capture: Capture,
+        ledger: Ledger,
+        marks: bytes,
     ) -> None:
+        """`marks`: the directory where processes of the build leave files beside the recorder's socket."""
         self._models = models
         self._always_real = always_real
         self._world = world
         self._capture = capture
         self._ledger = ledger
+        self._marks = marks
 
     @cached_property
     def _witnesses(self) -> Witnesses:
         from gg.record.hearers.witnesses import Witnesses
 
-        return Witnesses(self._world.root)
+        return Witnesses(self._world.root, self._marks)
 
     def answer(self, call: Call, request: RecorderRequest) -> Deferrable | RunReal:
         """The thunk of `call`, which the process of `request` makes; RunReal where it cannot be deferred."""

@@ -77,7 +77,7 @@ class RecordingSession:
         self._capture = Capture(self._world, store, renaming, recall)
         self._finder = Finder(shims, self._world.stable)
         self._tools = CalledTools(self._finder.find, _namer(declared), shims)
-        modelling = Modelling(_models(declared), always_real, self._world, self._capture, ledger)
+        modelling = Modelling(_models(declared), always_real, self._world, self._capture, ledger, tmp)
         self._recorder = self._make_recorder(modelling, listener)
         self._traced = self._tracing(traced) if traced else None
 

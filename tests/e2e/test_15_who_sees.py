@@ -18,13 +18,8 @@ def small(project: Project) -> Project:
     return project
 
 
-def script(project: Project, *lines: str) -> tuple[str, ...]:
-    project.write("build.sh", "set -e\n" + "\n".join(lines) + "\n")
-    return "sh", "build.sh"
-
-
 def recipe(project: Project, *lines: str) -> tuple[str, ...]:
-    """The same in one shell of a make: its compiles are deferred, which those of a script with lasting effects are not."""
+    """Lines in one shell of a make: its compiles are deferred, which those of a script with lasting effects are not."""
     return by_make(project, "; ".join(lines))
 
 
@@ -236,11 +231,11 @@ def test_a_program_with_system_calls_of_its_own_reads_real_files(options: str, s
 
 
 UNDER = {
-    "valgrind": "valgrind -q --trace-children=yes make -s",
-    "strace": "strace -f -o log make -s; rm log",
-    "gdb": "gdb -q -batch -iex 'set startup-with-shell on' -ex run --args make -s",
-    "setarch": "setarch -R make -s",
-    "env -i": "env -i PATH=/usr/bin:/bin /usr/bin/make -s",
+    "valgrind": "valgrind -q --trace-children=yes make -s -f Makefile",
+    "strace": "strace -f -o log make -s -f Makefile; rm log",
+    "gdb": "gdb -q -batch -iex 'set startup-with-shell on' -ex run --args make -s -f Makefile",
+    "setarch": "setarch -R make -s -f Makefile",
+    "env -i": "env -i PATH=/usr/bin:/bin /usr/bin/make -s -f Makefile",
 }
 
 
@@ -249,4 +244,4 @@ UNDER = {
 def test_a_make_below_another_program(how: str, small: Project) -> None:
     small.seconds = 400.0  # valgrind is slow, on a busy machine all the more
     small.write("Makefile", "p: a.o\n\tgcc -o p a.o\na.o: a.c\n\tgcc -c a.c\n")
-    small.same_as_plain(*script(small, UNDER[how], "./p || echo $? > out"), make=False, deferred=2)
+    small.same_as_plain(*recipe(small, UNDER[how], "./p || echo $? > out"), make=False, deferred=2)

@@ -287,6 +287,7 @@ static int then_exec(struct start *s, const char *path, char *const argv[], char
     typedef int (*execveat_function)(int, const char *, char *const[], char *const[], int);
     static execve_function next;
     static execveat_function next_at;
+    gg_becomes(s->dir, path);
     if (s->dir == AT_FDCWD && s->flags == 0) {
         if (next == NULL)
             next = (execve_function)gg_next("execve");

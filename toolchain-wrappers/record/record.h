@@ -11,6 +11,7 @@
  *   carry.c   the ways to carry one out of the workspace
  *   spawn.c   what posix_spawn is told to do before the program starts
  *   end.c     a make that answers as a whole
+ *   called.c  what a process was called that becomes another program
  *   environment.c  who is started without this library
  *   needed.c  so are the placeholders among the shared libraries of a program that is about to start
  *
@@ -44,6 +45,9 @@ struct gg_session {
 const struct gg_session *gg_session(void);
 
 int gg_is_tool(const char *path);
+
+/* This process is about to execute the program at `path` in its place: the recorder shall know what it was called. */
+void gg_becomes(int dir, const char *path);
 
 /* Is it a tool because GG_DECLARED says so? */
 int gg_is_declared(const char *path);

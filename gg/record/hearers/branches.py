@@ -20,6 +20,7 @@ from gg.light.regex import regex
 from gg.light.slotted import field, slotted
 from gg.models.tool_names import tool_name
 from gg.record.hearers import invoked, processes, shelltext
+from gg.record.hearers.called import CalledBefore
 from gg.record.hearers.makefile import Makefiles
 from gg.record.hearers.shelleffects import ALL, BY_HAND, NOTHING
 
@@ -72,6 +73,7 @@ class _Process:
     """
 
     words: tuple[bytes, ...]
+    before: tuple[tuple[bytes, ...], ...] = ()  # the words of programs that it was before
     acts: bool = False
     answers: bool = False  # it is a make, or ninja, that can answer as a whole
     goes_on: bool = False  # it is find, which drops the status of what it starts
@@ -85,9 +87,12 @@ class _Process:
 class Branches:
     """Answers for the calls of one session."""
 
-    def __init__(self, root: bytes) -> None:
-        """`root`: the workspace. A program in it may do anything about a failure: only its author knows."""
+    def __init__(self, root: bytes, marks: bytes) -> None:
+        """`root`: the workspace. A program in it may do anything about a failure: only its author knows. `marks`: where processes
+        tell what they were called.
+        """
         self._root = root + b"/"
+        self._called = CalledBefore(marks)
         self._makefiles = Makefiles()
         self._processes: dict[tuple[int, int], _Process] = {}
         self._scripts: dict[tuple[object, ...], shelltext.ShellFacts] = {}
@@ -96,26 +101,31 @@ class Branches:
     def of(self, pid: int, argv: Sequence[bytes]) -> Heeded:
         """Who heeds the status of the call of process `pid`."""
         try:
-            return self._of(pid, argv, 0)
+            return self._of(pid, (argv, *self._called.words(pid)), 0)
         except OSError:  # its caller has gone, or is another's: nobody is there to act
             return Heeded()
 
-    def _of(self, pid: int, argv: Sequence[bytes], depth: int) -> Heeded:
+    def _of(self, pid: int, called: Sequence[Sequence[bytes]], depth: int) -> Heeded:
+        """`called`: the words of the process, and those of programs that it was before."""
         parent = processes.parent_of(pid)
         if parent <= 1 or parent == self._own or depth > _DEEP:
             return Heeded()
         process = self._process(parent)
-        why = self._acts(process, argv)
+        why = next(filter(None, (self._acts(process, words) for words in called)), "")
         if why:
             return Heeded(why)
         if process.above is None:
-            process.above = self._of(parent, process.words, depth + 1)
+            process.above = self._of(parent, (process.words, *process.before), depth + 1)
         why, dropped, stamps, needed, answers = process.above
         if why and process.answers:
             why, answers = "", parent
-        drops = dropped or process.goes_on or any(process.text.drops(words) for words in _as_called(argv))
+        drops = (
+            dropped
+            or process.goes_on
+            or any(process.text.drops(words) for each in called for words in _as_called(each))
+        )
         if process.by_hand:
-            lines = _lines(argv)
+            lines = [line for words in called for line in _lines(words)]
             stamps = (*stamps, *(path for pattern, path in process.by_hand if _matches(pattern, lines)))
         return Heeded(why, drops, stamps, (*needed, process.needed) if process.needed else needed, answers)
 
@@ -135,11 +145,13 @@ class Branches:
 
     def _process(self, pid: int) -> _Process:
         key = pid, processes.started(pid)
-        known = self._processes.get(key)
-        if known is None:
+        known, before = self._processes.get(key), self._called.words(pid)
+        if known is None or before:
+            earlier = known.before if known else ()
             if len(self._processes) > 4096:
                 self._processes.clear()
             known = self._processes[key] = self._look(pid)
+            known.before = (*earlier, *before)
         return known
 
     def _look(self, pid: int) -> _Process:

@@ -38,9 +38,9 @@ class Witnessed(NamedTuple):
 class Witnesses:
     """Looks for those of each call, in one session."""
 
-    def __init__(self, root: bytes) -> None:
-        """`root`: of the workspace."""
-        self._root = root
+    def __init__(self, root: bytes, marks: bytes) -> None:
+        """`root`: of the workspace; `marks`: see `Branches`."""
+        self._root, self._marks = root, marks
         own = protocol.own_streams()  # where errors go to /dev/null, it takes a closer look
         self._passed_down = b"" if protocol.streams(own)[1].special == protocol.NULL else own
         self._limits = CallerLimits()
@@ -55,7 +55,7 @@ class Witnesses:
     def _branches(self) -> Branches:
         from gg.record.hearers.branches import Branches
 
-        return Branches(self._root)
+        return Branches(self._root, self._marks)
 
     def of(self, draft: Draft, call: Call, request: RecorderRequest) -> Witnessed:
         """Who would notice, this call's outputs aside."""
