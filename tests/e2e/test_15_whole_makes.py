@@ -52,6 +52,8 @@ BUILDS = {
     "or": ("sh", "-c", "make || exit 3; sed -i s/7/8/ good.c"),
     "another way": ("sh", "-c", "make || make -f p.mk; ./p; echo $? > ok"),
     "-k": ("sh", "-c", "if make -k; then echo > ok; else echo > failed; fi"),
+    "names": ("sh", "-c", "make -k; ls > ok"),
+    "found": ("sh", "-c", "ninja -k0; find . -name '*.o' | sort > ok"),
     "a program": call("Makefile"),
     "what is behind": call("behind.mk"),
     "what was moved": call("moved.mk"),

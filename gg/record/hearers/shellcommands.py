@@ -18,7 +18,8 @@ _DESCENDS = (b"cd", b"make", b"gmake", b"test", b"[", b"echo", b":", b"true", b"
 remember a failure, or end by it. That is how automake goes down, and nobody does another thing instead.
 """
 _STEPS = (b"mv", b"cp", b"ln", b"rm", b"install", b"mkdir", b"chmod", b"cd", b":", b"true", b"make", b"gmake", b"exit")
-_ASKS = (b"test", b"[", b"[[", b"ls", b"stat")
+_ASKS = (b"test", b"[", b"[[", b"ls", b"stat", b"find")
+_ALL = b"."  # of a directory
 _OWN = frozenset(
     b". : [[ (( alias cd command declare eval exec export getopts hash let local popd pushd read set shift source trap type typeset"
     b" ulimit umask unset wait".split()
@@ -41,7 +42,9 @@ def asked_for(command: ShellWords) -> list[bytes]:
     if command[0] not in _ASKS and command[0].strip(ANY):  # `[` is a pattern of names, too
         return []
     if command[0] in (b"ls", b"stat"):
-        return [word for word in command[1:] if not word.startswith(b"-")]
+        return [word for word in command[1:] if not word.startswith(b"-")] or [_ALL]
+    if command[0] == b"find":
+        return [_ALL]
     return [word for option, word in pairwise(command) if option in _FILE_TESTS]
 
 

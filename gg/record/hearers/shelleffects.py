@@ -85,7 +85,7 @@ class Effects:
 
     def _lasts(self, command: ShellWords, writes: bool) -> bool:
         name = os.path.basename(command[0])
-        if not self._which or _builds(command):
+        if not self._which or builds(command):
             return False
         if tool_name(name):
             return False
@@ -98,7 +98,8 @@ class Effects:
         return name not in _PASSES or (name == b"sed" and any(word.startswith(b"-i") for word in command))
 
 
-def _builds(command: ShellWords) -> bool:
+def builds(command: Sequence[bytes]) -> bool:
+    """Whether it is a make, or a program like it, whose outputs the command does not tell."""
     return os.path.basename(command[0]) in _BUILDS
 
 

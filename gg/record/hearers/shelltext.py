@@ -22,7 +22,7 @@ from gg.record.hearers.shellcommands import (
     is_known,
     only_ends,
 )
-from gg.record.hearers.shelleffects import NOTHING, Effects
+from gg.record.hearers.shelleffects import NOTHING, Effects, builds
 from gg.record.hearers.shelltokens import ANY, resolved, tokens
 
 _DEEP = 100  # lists within lists
@@ -355,7 +355,8 @@ class ShellFacts:
         """Whether what happens next depends on the status of this call: by itself, or by whether its output is there."""
         if any(may_be(command, argv) for command in self.tested):
             return True
-        return any(fits(word, each) for word in self.looked for each in files(argv)) and self.drops(argv)
+        looks = self.looked if builds(argv) else [w for w in self.looked if any(fits(w, each) for each in files(argv))]
+        return bool(looks) and self.drops(argv)
 
     def drops(self, argv: Sequence[bytes]) -> bool:
         """Whether the status of this call is sure to be dropped."""
