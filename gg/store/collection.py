@@ -12,7 +12,8 @@ session began are spared, with all that they lead to. An object may be used afte
 drops only objects that are still unused (`drop_unused`), and what the others lead to is spared too. New objects may name an
 old blob: they are read before each batch of blobs is dropped.
 
-An object is dropped before those that it leads to, and blobs last, so a killed collection leaves nothing that leads nowhere.
+An object is dropped some time before those that it leads to, and blobs last, so a killed collection leaves nothing that leads
+nowhere.
 """
 
 from __future__ import annotations
@@ -194,6 +195,22 @@ class _Graph:
                     done[stack.pop()] = None
         return list(done)[::-1]
 
+    def layers(self, keys: Iterable[Key]) -> list[list[Key]]:
+        """`keys`, each in a later layer than all that lead to it, and blobs in the last. When one layer has been dropped, it is
+        known which of its objects were in use, and what these lead to is still there.
+        """
+        order = self.ordered(keys)
+        depth = dict.fromkeys(order, 0)
+        for key in order:
+            for target in self._targets.get(key, ()):
+                if target in depth:
+                    depth[target] = max(depth[target], depth[key] + 1)
+        found: dict[int, list[Key]] = {}
+        for key in order:
+            if key.kind is not Kind.BLOB:
+                found.setdefault(depth[key], []).append(key)
+        return [*(found[each] for each in sorted(found)), [key for key in order if key.kind is Kind.BLOB]]
+
 
 def _by_kind(key: Key) -> int:
     return _ORDER.index(key.kind)
@@ -222,10 +239,8 @@ def _condemned(
 
 def _drop(store: Collectable, graph: _Graph, condemned: set[Key], before: float, mark: int) -> set[Key]:
     """Drop the condemned objects that are still unused. The answer is those that were dropped."""
-    order = graph.ordered(condemned)
     dropped: set[Key] = set()
-    for blobs in (False, True):
-        keys = [key for key in order if (key.kind is Kind.BLOB) is blobs]
+    for keys in graph.layers(condemned):
         for start in range(0, len(keys), _BATCH):
             mark, news = store.news(mark)
             graph.learn(news)

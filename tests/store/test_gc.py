@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -159,6 +160,25 @@ def test_what_is_in_use_now_is_spared(world: World) -> None:
     assert world.everything() == {fresh}
     collect(world.store, [], max_bytes=0, grace_s=0, now=world.clock.now)
     assert world.everything() == set()
+
+
+def test_what_an_object_leads_to_that_comes_into_use_is_spared(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build finds a thunk when the collection has looked at it, and is about to drop all."""
+    world.clock.now += 10 * DAY
+    drop = world.store.drop_unused
+    batches: list[list[Key]] = []
+
+    def found(keys: Sequence[Key], before: float) -> set[Key]:
+        if not batches:
+            world.store.get([Key(Kind.THUNK, world.compile)])
+        batches.append(list(keys))
+        return drop(keys, before)
+
+    monkeypatch.setattr(world.store, "drop_unused", found)
+    collect(world.store, [], max_bytes=1, now=world.clock.now)
+    groups = {Key(Kind.GROUP, world.inner), Key(Kind.GROUP, world.outer)}
+    blobs = {blob_key(world.source), blob_key(world.header), blob_key(BlobId.of(b"inner header"))}
+    assert world.everything() == {Key(Kind.THUNK, world.compile), *groups, *blobs}
 
 
 def test_a_dry_run_drops_nothing_and_tells_the_same(world: World) -> None:
