@@ -51,7 +51,7 @@ def play(top: Path, env: dict[str, str], *, builds: int, units: int) -> list[str
     for number in range(builds):
         root = top / f"tree{number}"
         root.mkdir()
-        projects.append(Project(root, env))
+        projects.append(Project(root, env, acts=True))
         expect(projects[-1], units)
     projects[0].infer("true")  # a workspace, from which the store is collected
     done, bad, collections = threading.Event(), [], 0

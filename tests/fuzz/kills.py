@@ -136,7 +136,7 @@ def at(top: Path) -> Project:
     root = top / "tree"
     root.mkdir()
     env = {"PATH": os.environ["PATH"], "HOME": str(top), "XDG_CACHE_HOME": str(top / "cache"), "LC_ALL": "C"}
-    return Project(root, env)
+    return Project(root, env, acts=True)
 
 
 def at_work(project: Project, seconds: float = 30.0) -> list[str]:

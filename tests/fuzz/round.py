@@ -41,7 +41,7 @@ class Round:
 
     @property
     def project(self) -> Project:
-        return Project(self.root, self.env)
+        return Project(self.root, self.env, acts=True)
 
     def play(self, steps: int) -> None:
         for number in range(steps + 1):
