@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,9 @@ class Witnesses:
         )
         inside = tuple(path for path in stamps if is_within(self._root, path))
         if len(inside) < len(stamps) and draft.work not in IN_PLACE:
-            why = why or OUTSIDE
+            others = [path for path in stamps if path not in inside]
+            if not all(os.path.isfile(os.path.dirname(path)) for path in others):  # in a file there is nothing
+                why = why or OUTSIDE
         return Witnessed(why, by, heeded.dropped, self._is_heard(request), inside, heeded.answers)
 
     def _listening(self, draft: Draft, request: RecorderRequest) -> tuple[str, int]:
