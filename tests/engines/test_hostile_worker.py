@@ -15,8 +15,10 @@ from typing import cast
 import pytest
 
 from gg.engines.engine import Failure
+from gg.engines.remote import one_machine
 from gg.engines.remote.hosts import Host
 from gg.errors import FormatError
+from gg.schedule.events import Fault
 from gg.wire import frames, partial_outputs
 from gg.wire.frames import Frame, FrameKind, Welcome, Whole
 from gg.wire.partial_outputs import PartialOutputs
@@ -193,6 +195,20 @@ def test_what_is_no_frame(ask: Ask, data: bytes) -> None:
 
     assert "the connection to" in ask(script)[0].message
     assert time.monotonic() - begun < 10
+
+
+def test_an_attempt_that_never_begins(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there and says so, and that is all: others do the work."""
+    monkeypatch.setattr(one_machine, "_BEGIN_S", 1.0)
+
+    def script(send: Send, number: int) -> None:
+        for _ in range(5):
+            send(_one(FrameKind.BEAT, 0))
+            time.sleep(1)
+
+    failure, connections = ask(script)
+    assert (failure.fault, connections) == (Fault.THROTTLED, 1)
+    assert failure.message.endswith("has not begun it for 1 s")
 
 
 @pytest.mark.parametrize("kind", [FrameKind.STARTED, FrameKind.BACK, FrameKind.LEAVING, FrameKind.BEAT])

@@ -19,7 +19,7 @@ from gg.engines.awslambda.inputs import SMALL
 from gg.engines.engine import Failure
 from gg.engines.remote.hosts import Host
 from gg.engines.remote.lending import Lending
-from gg.engines.remote.worker_link import Link, hang_up, knock
+from gg.engines.remote.worker_link import Link, OutstandingAttempt, hang_up, knock
 from gg.engines.way import Question, TellChange
 from gg.engines.worker_reply import judged
 from gg.errors import SetupError
@@ -36,6 +36,7 @@ _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # the attempts under way are answered before the machine counts as gone
 _NOT_NOW_S = 0.2
+_BEGIN_S = 120.0  # in which a worker begins what it was sent, or others do it: its slots may be another build's, or it may be ill
 
 
 class Machine:
@@ -81,6 +82,7 @@ class Machine:
             self._lending.grant(part.submission)
         number = next(self._numbers)
         attempt = link.expect(number, question.sent)
+        late = asyncio.get_running_loop().call_later(_BEGIN_S, self._not_begun, link, number, attempt)
         try:
             with suppress(OSError):  # the end of the link answers every request
                 await link.send(FrameKind.RUN, number, question.request)
@@ -91,11 +93,19 @@ class Machine:
             link.send_soon(FrameKind.CANCEL, number)
             raise
         finally:
+            late.cancel()
             link.forget(number)
         if reply is None:
             return Failure(Fault.CANCELLED, f"{self.host} has given it back")
         what = f"the worker on {self.host} is of another version of gg"
         return judged(reply, asked(question.request), SetupError(what, hint="install the same one there"))
+
+    def _not_begun(self, link: Link, number: int, attempt: OutstandingAttempt) -> None:
+        """Go on without an attempt that waits for too long."""
+        if not attempt.started and not attempt.reply.done():
+            link.send_soon(FrameKind.CANCEL, number)
+            why = f"{self.host} has not begun it for {_BEGIN_S:.0f} s"
+            attempt.reply.set_exception(_Broken(Failure(Fault.THROTTLED, why)))
 
     async def close(self) -> None:
         self._closed = True
