@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import struct
 from pathlib import Path
@@ -83,3 +84,19 @@ def test_a_request_that_calls_nothing_is_refused() -> None:
     assert protocol.parse_request(request(protocol.Op.FORCE, b"")).argv == ()
     with pytest.raises(FormatError, match="calls nothing"):
         protocol.parse_request(request(protocol.Op.CALL, b""))
+
+
+def test_no_include_has_the_whole_disk_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "rules.mk").write_text("y.o: y.c\n\t-gcc -c y.c\n")
+    (tmp_path / "Makefile").write_text("ifdef NEVER\ninclude /*/*/*/*/*\nendif\ninclude */*/rules.mk\n")
+    seen: list[bytes] = []
+    find = glob.glob
+
+    def remembered(path: bytes) -> list[bytes]:
+        seen.append(path)
+        return find(path)
+
+    monkeypatch.setattr(glob, "glob", remembered)
+    assert Makefiles().of([b"make"], bytes(tmp_path)).ignored
+    assert seen == [bytes(tmp_path) + b"/*/*/rules.mk"]

@@ -39,6 +39,7 @@ _IF = regex(rb"\$[({]if[ \t]+" + _PART + b"," + _PART + b"(?:," + _PART + b")?[)
 _COMMENT = regex(rb"((?:[^\"'#\\\s]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\s++(?!#)|(?<=\S)#)*+)\s+#", 16)  # re.DOTALL
 _RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
 _MERE = ([b"touch"], [b"echo"], [b"mkdir"], [b"rm"], [b"cd"], [b":"], [b"printf"], [b"mv"], [b"cp"], [b"date"])
+_MOST_WILD = 2  # directories, and a name, with signs for several
 _MOST_BYTES = 64 << 20  # of one makefile
 _MOST = 200  # files that one makefile includes
 _DEEP = 4  # variables within variables
@@ -138,7 +139,7 @@ class Makefiles:
                 text = texts[path] = self._text(path)
                 for name in text.included:
                     full = _expanded(name, {**_NAMES, **text.names})
-                    wanted += glob.glob(os.path.join(directory, full)) if _ANY not in full else ()
+                    wanted += _those_of(full, directory)
         return list(texts.values())
 
     def _text(self, path: bytes) -> MakefileFacts:
@@ -148,6 +149,12 @@ class Makefiles:
         if known is None or known[0] != stamp:
             known = self._texts[path] = stamp, read(path)
         return known[1]
+
+
+def _those_of(name: bytes, directory: bytes) -> list[bytes]:
+    """The files that an `include` names. None if they may be any, or would take long to find: make may pass over it."""
+    several = sum(glob.has_magic(part) for part in name.split(b"/"))
+    return glob.glob(os.path.join(directory, name)) if _ANY not in name and several <= _MOST_WILD else []
 
 
 def _ignored(texts: Sequence[MakefileFacts], names: Mapping[bytes, bytes]) -> list[bytes]:

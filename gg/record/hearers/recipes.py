@@ -16,7 +16,7 @@ from gg.models.tool_names import tool_name
 _RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)  # re.MULTILINE
 _BESIDE = regex(rb"^([^\t#\n=:;][^\n=:;]*+::?(?!=)[^\n=;]*+);[ \t]*([^\n]+)", 8)  # a recipe in its rule's line
 _RULE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)([^\n;|=]*+)", 8)
-_DEFINED = regex(rb"^[ ]*define[ \t]+([\w.-]+)[ \t]*=?[ \t]*\n(.*?)\n[ ]*endef\b", 8 | 16)
+_DEFINE, _ENDEF = regex(rb"^[ ]*define[ \t]+[\w.-]+[ \t]*=?[ \t]*\n", 8), regex(rb"\n[ ]*endef\b")
 _PREFIX = regex(rb"^\.RECIPEPREFIX[ \t]*:?=[ \t]*(\S)", 8)
 _ONE_SHELL = regex(rb"^\.ONESHELL[ \t]*:", 8)
 _SPECIAL = regex(rb"\.[A-Z_]+$")
@@ -64,12 +64,20 @@ def read(text: bytes) -> Iterator[Recipe]:
     at_once = b".ONESHELL" in text and _ONE_SHELL.search(text) is not None
     found = [(targets.split(), recipe) for targets, recipe in _RECIPE.findall(text) if b"\t" in recipe]
     if b"define" in text:
-        found += [([], b"\t" + body.replace(b"\n", b"\n\t")) for _, body in _DEFINED.findall(text)]
+        found += [([], b"\t" + body.replace(b"\n", b"\n\t")) for body in _defined(text)]
     for targets, recipe in found:
         lines = [line.strip().lstrip(b"@+-").strip() for line in recipe.split(b"\n") if line.startswith(b"\t")]
         lines = [line for line in lines if line and line[:1] != b"#"]
         if lines:
             yield Recipe(targets, [b"\n".join(lines)] if at_once else lines)
+
+
+def _defined(text: bytes) -> Iterator[bytes]:
+    """What is between each `define` and its `endef`. Read once, however many have none."""
+    begin = _DEFINE.search(text)
+    while begin is not None and (end := _ENDEF.search(text, begin.end())) is not None:
+        yield text[begin.end() : end.start()]
+        begin = _DEFINE.search(text, end.end())
 
 
 def rules(text: bytes) -> list[tuple[bytes, bytes]]:

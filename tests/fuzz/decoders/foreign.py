@@ -341,6 +341,7 @@ FOREIGN = (
         (),
         (
             b"A=$(A)$(A)\n",
+            b"define A\nb\n",
             b"\t-$(",
             b"$(",
             b"$((",
