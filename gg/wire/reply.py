@@ -10,7 +10,8 @@
                [1, status, stdout, stderr, [wall, cpu, memory], missing]    the command failed
                [2, fault, message, lacking]   it did not run: one of `_REFUSALS`; objects that no place had,
                                               a byte of kind and 32 of digest each
-             missing: paths that were asked for and that are not declared, each ended by NUL
+             missing: paths that were asked for and that are not declared, each ended by NUL: the first of them, if they are
+             very many
   codec      0 the objects as they are, 1 as one zstd frame
   objects    one msgpack array of the outputs that travel in the reply, as bytes; others have been put into the store
 
@@ -49,6 +50,8 @@ from gg.wire.request import (
 TAG = "gg-reply"
 _SEAL = 16
 _MOST_STATUS = 255
+MOST_MISSING = 100_000  # paths of one task: each is looked up
+_MOST_PATH = 4096  # bytes: as Linux has it
 _FIELDS_OF_REFUSAL = 3  # of the answer to a request of another version
 _TYPES: list[type] = [str, int, list, list, list, list, int, bytes]
 _WORKER_TYPES: list[type] = [str, str, bool, int]
@@ -214,7 +217,7 @@ def decode_reply(data: bytes, request: bytes) -> Reply:
 
 
 def _columns(result: TaskResult) -> list[object]:
-    missing = b"".join([path + b"\0" for path in result.missing])
+    missing = b"".join([path + b"\0" for path in result.missing[:MOST_MISSING] if len(path) <= _MOST_PATH])
     if isinstance(result, Succeeded):
         return [0, result.reduction, missing]
     if isinstance(result, ToolFailed):
@@ -227,16 +230,25 @@ def _result(raw: object) -> TaskResult:
     kind = raw[0] if type(raw) is list and raw else None
     if kind == 0 and typed(raw, _SUCCEEDED_TYPES):
         _, reduction, missing = cast("list[Any]", raw)
-        return Succeeded(reduction, paths_of(missing))
+        return Succeeded(reduction, _missing(missing))
     if kind == 1 and typed(raw, _FAILED_TYPES):
         _, status, out, err, usage, missing = cast("list[Any]", raw)
         if 0 < status <= _MOST_STATUS and len(usage) == 3:
-            return ToolFailed(status, out, err, Usage._make(check_numbers(usage)), paths_of(missing))
+            return ToolFailed(status, out, err, Usage._make(check_numbers(usage)), _missing(missing))
     if kind == 2 and typed(raw, _REFUSED_TYPES):
         _, fault, message, lacking, missing = cast("list[Any]", raw)
         if fault in _FAULTS:
-            return Refused(_FAULTS[fault], message, _keys(lacking), paths_of(missing))
+            return Refused(_FAULTS[fault], message, _keys(lacking), _missing(missing))
     raise damaged("reply")
+
+
+def _missing(joined: bytes) -> tuple[SandboxPath, ...]:
+    if joined.count(b"\0") > MOST_MISSING:
+        raise damaged("reply")
+    paths = paths_of(joined)
+    if any(len(path) > _MOST_PATH for path in paths):
+        raise damaged("reply")
+    return paths
 
 
 def _span(raw: object) -> Span:

@@ -9,17 +9,29 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgpack import packb
 
 from gg.core.codec import decode_thunk
-from gg.core.ids import BlobId
+from gg.core.ids import BlobId, SandboxPath
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import Made, Reduction, Usage
 from gg.cost.meter import Billed, billed
 from gg.engines.awslambda.claims import Possible
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.engine import Failure
+from gg.errors import FormatError
 from gg.schedule.events import Fault
-from gg.wire.reply import CacheUse, Reply, Succeeded, WorkerInfo, encode_outputs, encode_reply
+from gg.wire.reply import (
+    CacheUse,
+    Refused,
+    Reply,
+    Succeeded,
+    WorkerInfo,
+    asked,
+    decode_reply,
+    encode_outputs,
+    encode_reply,
+)
 from gg.wire.request import decode_request
 from gg.worker.identity import load_identity
 from gg.worker.slot_front import Relay
@@ -60,7 +72,7 @@ Ask = Callable[[type[FakeHandler]], Reduction | Failure]
 def ask(remote: RemoteSubject) -> Ask:
     """The answer of such a worker, and what the run has spent for its requests to S3."""
 
-    def asked(handler: type[FakeHandler]) -> Reduction | Failure:
+    def answer(handler: type[FakeHandler]) -> Reduction | Failure:
         worker = ListeningWorker(remote.where / "worker", remote.identity, 1, handler)
         remote.workers.append(worker)
         engine = remote.engine_for(worker)
@@ -72,7 +84,7 @@ def ask(remote: RemoteSubject) -> Ask:
         assert 0 <= spent < 0.1
         return result
 
-    return asked
+    return answer
 
 
 def test_of_what_a_command_took(ask: Ask) -> None:
@@ -135,3 +147,32 @@ def test_of_what_lambda_bills() -> None:
     assert billed(_log(os.urandom(3), false, true)) == Billed(17, 1769)
     assert billed(_log(false)) == Billed(910_000, 10_240)
     assert billed(_log(b"Billed Duration: " + b"9" * 500 + b" ms\tMemory Size: 1 MB")) is None
+
+
+# What it says besides
+
+
+def test_why_it_did_not_run_is_one_line(ask: Ask) -> None:
+    class Talker(FakeHandler):
+        def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
+            result = Refused(Fault.INFRA, "no room\ngg: all is well\x1b[2J" + "x" * (4 << 20))
+            return encode_reply(Reply(WorkerInfo("test"), (result,)), data)
+
+    result = ask(Talker)
+    assert isinstance(result, Failure)
+    assert result.message.startswith("no room gg: all is well [2J")
+    assert len(result.message) <= 1000
+
+
+def test_paths_without_an_end() -> None:
+    """Each would be looked up here."""
+    paths = tuple([SandboxPath(b"/%d/x" % n) for n in range(100_001)])
+    reply = decode_reply(encode_reply(Reply(WorkerInfo("test"), (Succeeded(b"", paths),)), b"r"), asked(b"r"))
+    assert reply.results[0].missing == paths[:100_000]
+    for missing in (b"/a\0" * 100_001, b"/" + b"a" * 5000 + b"\0"):
+        fields = packb(["gg-reply", 4, ["", "", False, 0], [], [0] * 6, [[0, b"", missing]], 0, b"\x90"])
+        with pytest.raises(FormatError):
+            decode_reply(fields + BlobId.of(fields + asked(b"r")).digest[:16], asked(b"r"))
+    long = SandboxPath(b"/" + b"a" * 5000)  # which no file has
+    reply = decode_reply(encode_reply(Reply(WorkerInfo("test"), (Succeeded(b"", (long,)),)), b"r"), asked(b"r"))
+    assert reply.results[0].missing == ()

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from gg.workspace.later import Later
 
 
+_MOST_SAID = 1000  # characters of what a worker says why: it is one line
+
+
 class LossListener(Protocol):
     """Told of losses of the store between."""
 
@@ -151,11 +154,12 @@ class Replies:
         return late is not None and (late.sure or works)
 
     def _refused(self, answer: Refused) -> Failure:
+        message = "".join([c if c.isprintable() else " " for c in answer.message[:_MOST_SAID]])
         if answer.lacking and self._remote is not None:
             self._remote.gone([Key(Kind(kind), digest) for kind, digest in answer.lacking])
             self._forget()
-            return Failure(Fault.INFRA, f"worker: {answer.message}: sent again")
-        return Failure(answer.fault, answer.message)
+            return Failure(Fault.INFRA, f"worker: {message}: sent again")
+        return Failure(answer.fault, message)
 
     def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes], possible: Possible) -> PartResult:
         thunk = part.submission.thunk
