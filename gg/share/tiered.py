@@ -184,7 +184,8 @@ class Tiered:
         return [key for key in dict.fromkeys(keys) if key not in found and key not in self._hidden]
 
     def _fetch(self, keys: list[Key]) -> dict[Key, bytes]:
-        found: dict[Key, bytes] = self._ask(lambda: self.far.get(keys), {}) if keys else {}
+        there: dict[Key, bytes] = self._ask(lambda: self.far.get(keys), {}) if keys else {}
+        found = {key: there[key] for key in keys if key in there}  # and nothing that nobody has asked for
         if found:
             self.fetched_results += sum(key.kind is Kind.REDUCTION for key in found)
             self.near.put(found)

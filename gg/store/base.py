@@ -163,6 +163,13 @@ class Store(Protocol):
         ...
 
 
+def of_this_machine(store: Store) -> Store:
+    """The part of `store` that is on this machine, where it stands in front of a team's: for records of this machine's files, which
+    nobody else is to write."""
+    near: Store = getattr(store, "near", store)
+    return near
+
+
 def matches(key: Key, data: bytes) -> bool:
     """Whether `data` may stand under `key`: always for a record, by digest for what is content-addressed."""
     return key.kind not in CONTENT_ADDRESSED or blake3(data).digest() == key.digest

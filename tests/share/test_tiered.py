@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from gg.core.codec import encode_group, encode_thunk, group_id, thunk_id
-from gg.core.ids import BlobId, SandboxPath
+from gg.core.ids import BlobId, SandboxPath, ThunkId
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Group, Made, Reduction, Usage
 from gg.errors import GGError, SetupError, StoreError
+from gg.record.depfiles.softfiles import SoftFiles
 from gg.share.tiered import Tiered
 from gg.store.base import Key, Kind, Store, blob_key, put_blobs
 from gg.store.directory import DirectoryStore
@@ -155,3 +156,34 @@ def test_what_was_deleted_is_not_looked_for_again() -> None:
     mine.put(items)
     assert mine.get(list(items)) == items
     mine.close()
+
+
+def test_nothing_is_taken_that_nobody_has_asked_for() -> None:
+    """A store may answer what it likes: what is kept counts for all builds of this user."""
+
+    class Generous(MemoryStore):
+        def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
+            return {**super().get(keys), Key(Kind.ALIAS, bytes(32)): b"a gift"}
+
+    near = MemoryStore()
+    mine, asked = Tiered(near, Generous()), Key(Kind.REDUCTION, bytes(32))
+    assert mine.get([asked]) == {}
+    mine.far.put({asked: reduction_of()})
+    assert set(mine.get([asked])) == {asked}
+    assert not near.has([Key(Kind.ALIAS, bytes(32))])
+
+
+def test_which_files_here_are_a_builds_own_is_nobody_elses_to_say(tmp_path: Path) -> None:
+    """A dependency file is replaced, and removed when its call fails. A colleague may know what is in a file of the user's."""
+    victim, thunk = tmp_path / "bashrc", ThunkId(bytes(32))
+    victim.write_text("alias ll='ls -l'\n")
+    team, near = MemoryStore(), MemoryStore()
+    lie = SoftFiles(team)
+    lie.wrote(bytes(victim), victim.read_bytes(), victim.stat(), thunk, 1)
+    lie.flush()
+    assert lie.of([thunk])[thunk].find() == bytes(victim)
+    mine = SoftFiles(Tiered(near, team))
+    assert mine.of([thunk]) == {}
+    mine.wrote(bytes(victim), b"", victim.stat(), thunk, 1)
+    mine.flush()
+    assert set(mine.of([thunk])) == set(SoftFiles(near).of([thunk])) == {thunk}

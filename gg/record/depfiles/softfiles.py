@@ -20,7 +20,7 @@ from blake3 import blake3
 from gg.core.ids import ThunkId
 from gg.errors import FormatError
 from gg.light.slotted import slotted
-from gg.store.base import Key, Kind, Store
+from gg.store.base import Key, Kind, Store, of_this_machine
 
 _FIELDS = 8
 _TYPES: list[type] = [bytes, int, int, int, int, bytes, bool]
@@ -94,10 +94,10 @@ def soft_key(thunk: ThunkId) -> Key:
 
 
 class SoftFiles:
-    """The soft files of a store's thunks. `wrote` collects, `flush` writes."""
+    """The soft files of a store's thunks, as this machine has them. `wrote` collects, `flush` writes."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._store = of_this_machine(store)
         self._pending: dict[Key, bytes] = {}
 
     def wrote(
