@@ -18,9 +18,11 @@ from gg.errors import FormatError, UsageError
 from gg.store.base import KINDS, Key
 from gg.wire.letters import MOST_OFFER, OfferLetter, decode_offer
 from gg.wire.peers import HAVE, JOBS, MOST_HELD, parse_peer
+from gg.worker.steady_socket import SteadySocket, steady
 
 _PART = 1 << 20
 _IDLE_S = 60.0
+_STRANGER_S = 5.0  # in which a connection must have shown the token
 _MOST_CONNECTIONS = 512
 _MOST_BODY = {HAVE: MOST_HELD * DIGEST_SIZE, JOBS: MOST_OFFER}
 
@@ -70,6 +72,10 @@ class _Server(http.server.ThreadingHTTPServer):
         self._room = threading.Semaphore(_MOST_CONNECTIONS)
         super().__init__(address, _Answering)
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        plain, address = super().get_request()
+        return steady(plain), address
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread of its own, unless there are too many, of whomever: the bucket has everything too."""
         if self._room.acquire(blocking=False):
@@ -95,6 +101,13 @@ class _Answering(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = _IDLE_S
     server: _Server
+    connection: SteadySocket
+    _known = False
+
+    def handle_one_request(self) -> None:
+        """Wait for a request, and answer it. All of it must have come in time, however slowly it begins to come."""
+        self.connection.expect(_IDLE_S if self._known else _STRANGER_S)
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         if not self._is_known():
@@ -140,6 +153,8 @@ class _Answering(http.server.BaseHTTPRequestHandler):
 
     def _is_known(self) -> bool:
         if self.server.is_known(self.headers.get("Authorization", "")):
+            self._known = True
+            self.connection.settimeout(_IDLE_S)
             return True
         self.close_connection = True
         self._head(401, 0)

@@ -36,13 +36,17 @@ class SteadySocket(socket.socket):
         return count
 
 
+def steady(plain: socket.socket) -> SteadySocket:
+    """The same connection; `plain` is it no more."""
+    return SteadySocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+
+
 class SteadyConnection(http.client.HTTPConnection):
     """A connection over such a socket."""
 
     def connect(self) -> None:
         super().connect()
-        plain: socket.socket = self.sock
-        self.sock = SteadySocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+        self.sock = steady(self.sock)
 
     def expect(self, seconds: float, *, more: bool = False) -> None:
         """See `SteadySocket.expect`. Opens the connection if there is none. OSError."""

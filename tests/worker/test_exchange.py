@@ -210,6 +210,25 @@ def test_strangers_get_no_more_threads_than_there_are(start: Start, monkeypatch:
         time.sleep(0.05)
 
 
+def test_strangers_who_send_a_byte_now_and_then_are_gone_soon(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_server, "_MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(exchange_server, "_STRANGER_S", 1.0)
+    one, other = start(), start()
+    key = one.keep(b"x")
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection((one.peer.host, one.peer.port))) for _ in range(4)]
+        end = time.monotonic() + 20
+        while not other.exchange.have([one.peer], [key.digest])[0].digests:
+            other.exchange._avoided.clear()
+            assert time.monotonic() < end
+            for each in slow:
+                with suppress(OSError):
+                    each.send(b"G")
+            time.sleep(0.1)
+        time.sleep(1.5)  # and who has shown the token stays
+        assert other.exchange.have([one.peer], [key.digest])[0].digests
+
+
 def test_a_connection_that_was_closed_is_opened_again(start: Start) -> None:
     one = start()
     data = [b"first", b"second"]
