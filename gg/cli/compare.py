@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gg.errors import UsageError
+from gg.host.trees import walk
 from gg.light.plain_files import read_plain
 from gg.workspace import history, settings
 from gg.workspace.workspace import Workspace, read_placeholder
@@ -75,7 +76,7 @@ def _directories(one: str, other: str) -> Iterator[str]:
 def _below(top: str) -> set[str]:
     return {
         os.path.relpath(os.path.join(directory, name), top)
-        for directory, directories, names in os.walk(top)
+        for directory, directories, names in walk(top)
         for name in (*names, *[d for d in directories if os.path.islink(os.path.join(directory, d))])
     }
 

@@ -13,8 +13,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from gg.errors import SetupError, UsageError
+from gg.host.emptying import remove
 from gg.light.named import NamedTuple
 from gg.workspace import roots
 from gg.workspace.workspace import Workspace
@@ -117,8 +119,8 @@ class Twin:
         return found
 
     def close(self) -> None:
-        subprocess.run(["chmod", "-R", "u+rwX", self._top], stderr=subprocess.DEVNULL, check=False)
-        shutil.rmtree(self._top, ignore_errors=True)
+        with suppress(OSError):
+            remove(self._top)
 
     @staticmethod
     def _as_who() -> list[str]:

@@ -14,6 +14,8 @@ from gg.core.thunk import Directory, Entry, File, Symlink
 from gg.errors import MissingObject
 from gg.export.steps import CannotExport
 from gg.formats import nar
+from gg.host.emptying import remove
+from gg.host.trees import walk
 from gg.light.named import NamedTuple
 from gg.store.base import Store
 
@@ -104,7 +106,7 @@ def _above(path: bytes) -> Iterator[bytes]:
 def _remove(path: str) -> None:
     """Remove what is there, and nothing that a link leads to."""
     if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
+        remove(path)
     elif os.path.lexists(path):
         os.unlink(path)
 
@@ -114,7 +116,7 @@ def _is_laid(directory: str, entries: Iterable[Entry]) -> bool:
     wanted = {directory + os.fsdecode(entry.path): entry for entry in entries}
     if os.path.islink(directory) or not all(_is_as_laid(path, entry) for path, entry in wanted.items()):
         return False
-    below = (os.path.join(top, name) for top, names, files in os.walk(directory) for name in (*files, *names))
+    below = (os.path.join(top, name) for top, names, files in walk(directory) for name in (*files, *names))
     return all(path in wanted or (os.path.isdir(path) and not os.path.islink(path)) for path in below)
 
 

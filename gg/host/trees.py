@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 from gg.core.ids import BlobId
 from gg.host.files import hash_fd
@@ -21,6 +23,21 @@ def hash_file(path: str | bytes) -> BlobId:
         os.close(fd)
 
 
+def walk(top: str | bytes) -> Iterator[tuple[Any, list[Any], list[Any]]]:
+    """As `os.walk`, which before Python 3.12 calls itself for each level: the depth of a stranger's tree has no limit here."""
+    waiting = [top]
+    while waiting:
+        directory = waiting.pop()
+        names: list[Any] = []
+        files: list[Any] = []
+        with suppress(OSError), os.scandir(directory) as entries:
+            for entry in entries:
+                (names if entry.is_dir() else files).append(entry.name)
+        yield directory, names, files
+        paths = [os.path.join(directory, name) for name in reversed(names)]
+        waiting += [path for path in paths if not os.path.islink(path)]
+
+
 def remove_tree(path: str | bytes) -> None:
     """Remove a directory and all below, as far as that can be done; links are not followed.
 
@@ -33,12 +50,29 @@ def remove_tree(path: str | bytes) -> None:
 
 def empty_tree(path: str | bytes) -> None:
     """Remove all that is in a directory, as `remove_tree` does; the directory stays, if it is there."""
+    found = [path]
+    try:
+        for directory in found:
+            with os.scandir(directory) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        found.append(entry.path)
+                    else:
+                        os.unlink(entry.path)
+        for directory in reversed(found[1:]):
+            os.rmdir(directory)
+    except OSError:  # modes, or a path that is too long
+        if os.path.isdir(path):
+            _take_apart(path)
+
+
+def _take_apart(path: str | bytes) -> None:
+    from gg.host.emptying import empty
+
     with suppress(OSError):
-        with os.scandir(path) as entries:
-            found = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_directory in found:
-            if is_directory:
-                remove_tree(name)
-            else:
-                with suppress(OSError):
-                    os.unlink(name)
+        os.chmod(path, 0o700)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            empty(directory)
+        finally:
+            os.close(directory)

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
 from gg.formats import nar
+from gg.host import emptying
 from gg.host.machine import processors
 from gg.nix import over, sandbox
 from gg.nix.derivation import Derivation, read
@@ -258,10 +259,8 @@ def ended(status: int) -> str:
 
 def _remove(top: str) -> None:
     """Remove a build's directory, whatever modes the builder has left in it."""
-    for directory, names, _ in os.walk(top):
-        os.chmod(directory, 0o700)
-        names[:] = [name for name in names if not os.path.islink(os.path.join(directory, name))]
-    shutil.rmtree(top, ignore_errors=True)
+    with suppress(OSError):
+        emptying.remove(top)
 
 
 def _say(line: str) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import suppress
 
 from gg.core.colour import TERMINAL, TERMINFO, asks, marked
 from gg.core.ids import SandboxPath
@@ -289,13 +288,7 @@ def _outermost(paths: tuple[bytes, ...]) -> list[bytes]:
 
 def _remove_tree(path: bytes) -> None:
     """Remove what the last command left, directories without permissions included."""
-    if not os.path.lexists(path):
-        return
-    import shutil  # loaded here: loading it takes longer than a run without a jail
+    if os.path.lexists(path):
+        from gg.host.emptying import remove
 
-    with suppress(PermissionError):
-        shutil.rmtree(path)
-        return
-    for directory, _, _ in os.walk(path):
-        os.chmod(directory, 0o700)
-    shutil.rmtree(path)
+        remove(path)

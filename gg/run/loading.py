@@ -20,7 +20,7 @@ from gg.core.ids import SandboxPath, sandbox_path
 from gg.core.thunk import Entry, File
 from gg.core.ticks import time_settled
 from gg.formats.elf import Dynamic, read_dynamic_file
-from gg.run.emptying import remove
+from gg.host.emptying import remove
 from gg.run.start import through_links
 
 _USUAL = (b"/lib64", b"/usr/lib64", b"/lib", b"/usr/lib", b"/usr/local/lib")

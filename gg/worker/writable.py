@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 
 from gg.core.ticks import time_settled
-from gg.run.emptying import empty
+from gg.host.emptying import empty
 from gg.worker.marks import marks, unmark
 
 _USUAL = ("/tmp", "/var/tmp", "/dev/shm", "/run/lock")

@@ -86,10 +86,10 @@ def renew(home: str, records: str, path: str) -> None:
 
 def forget(home: str, records: str) -> None:
     """Remove the records of a workspace. OSError."""
-    import shutil
+    from gg.host.emptying import remove
 
     root = read(records)
-    shutil.rmtree(records)
+    remove(records)
     for name in (_by_path(root.path), _by_inode(root.device, root.inode)) if root else ():
         if _target(home, name) == os.path.basename(records):
             with suppress(OSError):

@@ -84,12 +84,12 @@ def need_plain(path: str) -> None:
 
 def remove_own(path: str) -> None:
     """Remove gg's files, and the directory if nothing else is in it. OSError."""
-    import shutil
+    from gg.host.emptying import remove
 
     for name in filter(is_own, os.listdir(path)):
         full = os.path.join(path, name)
         if stat.S_ISDIR(os.lstat(full).st_mode):
-            shutil.rmtree(full)
+            remove(full)
         else:
             os.unlink(full)
     with suppress(OSError):

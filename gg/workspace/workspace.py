@@ -357,9 +357,9 @@ def _remove_near(note: str) -> None:
 
 def _remove(path: str) -> None:
     if os.path.isdir(path):
-        import shutil
+        from gg.host.emptying import remove
 
-        shutil.rmtree(path)
+        remove(path)
     else:
         os.unlink(path)
 

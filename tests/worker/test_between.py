@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gg.run.emptying import empty
+from gg.host.emptying import empty
 from gg.worker import own_limits
 from gg.worker.own_limits import OwnLimits
 from gg.worker.writable import Writable

@@ -109,14 +109,20 @@ class Rules:
         Not for those of ninja, which removes them.
         """
         lost = {key: rule for key, rule in self._rules.items() if _is_lost(key[1], rule)}
-        for directory, directories, _ in os.walk(root) if lost else ():
+        if lost:
+            self._look_for(lost, root)
+        self._soft.flush()
+
+    def _look_for(self, lost: Mapping[tuple[int, int], _Rule], root: bytes) -> None:
+        from gg.host.trees import walk
+
+        for directory, directories, _ in walk(root):
             directories[:] = [name for name in directories if name not in (b".git", b".gg")]
             with suppress(OSError), os.scandir(directory) as entries:
                 for entry in entries:
                     rule = lost.get((os.lstat(directory).st_dev, entry.inode()))
                     if rule is not None and _holds(entry.path, rule.text):
                         self._soft.wrote(entry.path, rule.text, os.lstat(entry.path), rule.thunk, rule.place)
-        self._soft.flush()
 
     def _reads_placeholders(self, rule: _Rule) -> bool:
         """Whether a header is not made yet: the preprocessor would read what stands for it."""
