@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import struct
 import threading
@@ -23,7 +24,7 @@ from gg.wire import frames, partial_outputs
 from gg.wire.frames import Frame, FrameKind, Welcome, Whole
 from gg.wire.partial_outputs import PartialOutputs
 from gg.worker.identity import Identity, load_identity
-from tests.conformance.engine_suite import Answers
+from tests.conformance.engine_suite import PATIENCE, Answers
 from tests.support.remote_subject import ListeningWorker, RemoteSubject
 
 MIB = 1 << 20
@@ -209,6 +210,31 @@ def test_an_attempt_that_never_begins(ask: Ask, monkeypatch: pytest.MonkeyPatch)
     failure, connections = ask(script)
     assert (failure.fault, connections) == (Fault.THROTTLED, 1)
     assert failure.message.endswith("has not begun it for 1 s")
+
+
+def test_a_machine_that_begins_nothing(remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that it was sent is answered, then it counts as gone, and after a while it may try again."""
+    monkeypatch.setattr(one_machine, "_BEGIN_S", 1.0)
+    monkeypatch.setattr(one_machine, "_AGAIN_S", 2.0)
+
+    def script(send: Send, number: int) -> None:
+        send(_one(FrameKind.BEAT, 0))
+
+    machine = HostileMachine(remote.identity, script)
+    engine = remote.engine_for(cast("ListeningWorker", machine))
+    changes: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    try:
+        engine.follow(lambda name, slots, caps: changes.put(slots))
+        answers = Answers(engine, remote.graph)
+        for n in (1, 2):
+            answers.submit(n, remote.graph.thunk(f"out{n}", ["x"]))
+        found = [answers.next().result for _ in range(2)]
+        assert [each.fault for each in found if isinstance(each, Failure)] == [Fault.THROTTLED] * 2
+        assert changes.get(timeout=PATIENCE) is None
+        assert changes.get(timeout=PATIENCE) == 2
+    finally:
+        engine.close()
+        machine.close()
 
 
 @pytest.mark.parametrize("kind", [FrameKind.STARTED, FrameKind.BACK, FrameKind.LEAVING, FrameKind.BEAT])

@@ -36,6 +36,7 @@ _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # the attempts under way are answered before the machine counts as gone
 _NOT_NOW_S = 0.2
+_AGAIN_S = 600.0  # before a worker that begins nothing is given something again
 _BEGIN_S = 120.0  # in which a worker begins what it was sent, or others do it: its slots may be another build's, or it may be ill
 
 
@@ -101,11 +102,19 @@ class Machine:
         return judged(reply, asked(question.request), SetupError(what, hint="install the same one there"))
 
     def _not_begun(self, link: Link, number: int, attempt: OutstandingAttempt) -> None:
-        """Go on without an attempt that waits for too long."""
-        if not attempt.started and not attempt.reply.done():
-            link.send_soon(FrameKind.CANCEL, number)
-            why = f"{self.host} has not begun it for {_BEGIN_S:.0f} s"
-            attempt.reply.set_exception(_Broken(Failure(Fault.THROTTLED, why)))
+        """Go on without an attempt that waits for too long; for a while without the machine, if nothing of ours runs there."""
+        if attempt.started or attempt.reply.done():
+            return
+        does_nothing = not any(each.started for each in link.asked.values())
+        why = f"{self.host} has not begun it for {_BEGIN_S:.0f} s"
+        for each, waiting in list(link.asked.items()) if does_nothing else [(number, attempt)]:
+            if not waiting.reply.done():
+                link.send_soon(FrameKind.CANCEL, each)
+                waiting.reply.set_exception(_Broken(Failure(Fault.THROTTLED, why)))
+        if does_nothing and link is self._link:
+            loop = asyncio.get_running_loop()
+            loop.call_later(_GONE_S, self._tell, None, None)
+            loop.call_later(_AGAIN_S, self._back)
 
     async def close(self) -> None:
         self._closed = True
