@@ -21,6 +21,7 @@ from contextlib import suppress
 from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE, ThunkId
+from gg.host.files import aside, discard
 
 _LENGTHS = struct.Struct("<HH")
 _HEAD = DIGEST_SIZE + _LENGTHS.size
@@ -84,7 +85,7 @@ class Stamps:
         try:
             info = os.lstat(path)
         except FileNotFoundError:
-            _copy(kept, path)
+            _put_back(kept, path)
             return
         if max(info.st_mtime_ns, info.st_ctime_ns) < since or _look(path) == _look(kept):
             return
@@ -94,8 +95,7 @@ class Stamps:
         elif stat.S_ISDIR(info.st_mode):
             os.rmdir(path)
         elif stat.S_ISREG(info.st_mode) or stat.S_ISLNK(info.st_mode):
-            os.unlink(path)
-            _copy(kept, path)
+            _put_back(kept, path)
 
     def _kept_at(self, path: bytes) -> bytes:
         return os.path.join(os.fsencode(self._directory), str(blake3(path).hexdigest()).encode())
@@ -171,6 +171,20 @@ def _keep(path: bytes, kept: bytes) -> None:
     if not os.path.lexists(kept):
         with suppress(OSError), open(kept + b".there", "wb"):
             pass
+
+
+def _put_back(kept: bytes, path: bytes) -> None:
+    """Have what is kept at `path`, or nothing if nothing is kept, in one step: no link that is put there is followed."""
+    beside = aside(os.path.dirname(path))
+    _copy(kept, beside)
+    try:
+        if os.path.lexists(beside):
+            os.rename(beside, path)
+        elif not os.path.lexists(kept):
+            os.unlink(path)
+    except OSError:
+        discard(beside)
+        raise
 
 
 def _copy(path: bytes, to: bytes) -> None:

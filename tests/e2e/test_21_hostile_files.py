@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -14,6 +15,7 @@ from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.host import emptying
 from gg.workspace.older import Older
+from gg.workspace.stamps import Stamps
 from tests.e2e.project import SCRIPTS, Project
 from tests.e2e.test_20_trust import on_a_terminal
 from tests.support.deep import make_deep
@@ -115,6 +117,28 @@ def test_a_link_that_leads_out_later(project: Project, victim: Path) -> None:
     project.infer("make", status=None)
     project.force(status=None)
     assert (victim / "notes").read_text() == "edited meanwhile\n"
+
+
+def test_a_link_that_another_user_puts_there_meanwhile(
+    project: Project, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a directory where everybody may write."""
+    log, thunk = project.write("log", "before\n"), ThunkId(bytes(32))
+    stamps = Stamps(str(project.root.parent), str(project.root))
+    stamps.note(thunk, [bytes(log)])
+    log.write_text("after\n")
+    copy = shutil.copy2
+
+    def swapped(source: bytes, target: bytes, *, follow_symlinks: bool) -> None:
+        log.unlink(missing_ok=True)
+        log.symlink_to(victim / "notes")
+        copy(source, target, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(shutil, "copy2", swapped)
+    stamps.undo([thunk], lambda thunk: 1)
+    assert is_whole(victim)
+    assert log.read_text() == "before\n"
+    assert not log.is_symlink()
 
 
 def test_an_older_file_is_put_back_through_no_link(
