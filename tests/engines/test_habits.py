@@ -101,6 +101,16 @@ def test_what_is_gone_or_may_not_be_given_away_is_not_shown(rig: Rig) -> None:
     assert shown(habits, thunk()) == []
 
 
+def test_no_large_file_is_shown(rig: Rig) -> None:
+    """Else one reply would have each later thunk of a compiler take gigabytes along."""
+    habits, _ = rig.habits()
+    small, large = rig.file(rig.system / "small"), rig.file(rig.system / "large")
+    with open(large, "wb") as file:
+        file.truncate((4 << 20) + 1)
+    habits.learn(thunk(), [large, small])
+    assert shown(habits, thunk()) == [small]
+
+
 def test_what_came_later_is_not_shown(rig: Rig) -> None:
     class AllLate:
         def late(self, name: ThunkId, given: Thunk, path: SandboxPath, directories: Callable[[], Set[bytes]]) -> Late:

@@ -5,7 +5,8 @@ other, so each of its thunks was run seven times. What one thunk of a program ha
 that is remembered in this machine's store, under the program and the kind of work.
 
 Invariant: a path is shown only if it is here now, may be given away, and has not come since the thunk was recorded: so a thunk sees
-nothing that its command would not see. What is shown counts as read: the reduction holds only while it stays as it is.
+nothing that its command would not see. What is shown counts as read: the reduction holds only while it stays as it is. A worker may
+say that a program looks for anything, and nobody unlearns it, so no large file is shown.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ _VERSION = 1
 _MOST_PATHS = 64  # of one program
 _MOST_PROGRAMS = 64
 _MOST_NAME = 8192
+_MOST_FILE = 4 << 20  # bytes: whoever looks for more has it with the next attempt
 
 
 class Habits:
@@ -72,7 +74,8 @@ class Habits:
         except InputChanged:
             return submission
         found = self._home.look(wanted, known, set(), self._real_path(thunk.program))
-        return submission._replace(extra=(*submission.extra, *found.files)) if found.files else submission
+        files = [file for file in found.files if file.blob.size <= _MOST_FILE]
+        return submission._replace(extra=(*submission.extra, *files)) if files else submission
 
     def learn(self, thunk: Thunk, paths: Iterable[SandboxPath]) -> None:
         """A thunk has looked for these, which are here."""
