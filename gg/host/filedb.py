@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS lexed (source BLOB PRIMARY KEY, data BLOB NOT NULL);
 PRAGMA user_version={_VERSION};
 COMMIT;
 """
+_LARGE = 64 << 20  # bytes
 _NULL_DEVICE = os.makedev(1, 3)
 
 T = TypeVar("T")
@@ -314,8 +315,13 @@ def _remove(path: bytes) -> None:
 
 
 def _must_be_readable(path: bytes) -> None:
-    """OSError if the path is no regular file: to open a pipe might wait for ever. /dev/null counts as an empty file."""
+    """OSError if the path is no regular file: to open a pipe might wait for ever. /dev/null counts as an empty file.
+
+    Nor may it be of holes. They cost nobody anything, and who reads them fills memory, and the store.
+    """
     st = os.stat(path)
+    if st.st_size > _LARGE and st.st_blocks * 512 < st.st_size // 8:
+        raise OSError(errno.EFBIG, "a file of holes", path)
     if not stat.S_ISREG(st.st_mode) and not (stat.S_ISCHR(st.st_mode) and st.st_rdev == _NULL_DEVICE):
         number = errno.EISDIR if stat.S_ISDIR(st.st_mode) else errno.EINVAL
         raise OSError(number, "not a regular file", path)

@@ -238,6 +238,22 @@ def test_what_is_no_text_keeps_nobody_waiting(project: Project) -> None:
     assert project.path("compile_commands.json").stat().st_size < 1 << 20
 
 
+@pytest.mark.parametrize("line", ['#include "holes"', '__asm__(".incbin \\"holes\\"");'], ids=["header", "incbin"])
+def test_a_file_of_holes_fills_neither_memory_nor_the_store(line: str, project: Project) -> None:
+    """The compiler does not look at it. gg takes whatever a source may read for an input."""
+    project.write("m.c", f"#if 0\n{line}\n#endif\n{GOOD}")
+    with open(project.path("holes"), "wb") as file:
+        file.truncate(6 << 30)
+    project.write("Makefile", PROG)
+    project.seconds = 30
+    done = project.run("sh", "-c", 'ulimit -v 4000000; exec "$0" make', SCRIPTS / "gg-infer")
+    project.force()
+    assert project.run(project.path("prog"), status=7)
+    assert "a file of holes" in done.text
+    kept = sum(path.stat().st_size for path in project.cache.rglob("*") if path.is_file())
+    assert kept < 1 << 30
+
+
 def test_a_tree_deeper_than_any_call_may_go(project: Project) -> None:
     project.write("m.c", GOOD)
     project.write("Makefile", "m.o: m.c\n\tgcc -MD -MF m.d -c m.c; mkdir deps; mv m.d deps/other.d\n")

@@ -210,7 +210,9 @@ def test_hashing_all_sizes(tmp_path: Path, size: int) -> None:
 def test_what_is_no_file(tmp_path: Path) -> None:
     db = FileDB(None)
     os.mkfifo(tmp_path / "pipe")
-    for name, error in (("absent", FileNotFoundError), ("", IsADirectoryError), ("pipe", OSError)):
+    with open(tmp_path / "holes", "wb") as file:
+        file.truncate(1 << 40)
+    for name, error in (("absent", FileNotFoundError), ("", IsADirectoryError), ("pipe", OSError), ("holes", OSError)):
         for ask in (db.digest, db.read):
             with pytest.raises(error):
                 ask(os.fsencode(tmp_path / name))
