@@ -16,6 +16,8 @@ from gg.wire.letters import CALL_S, CallLetter, job_number
 SILENT_S = 4 * CALL_S  # a build that has not called for so long is over
 _AHEAD_S = 0.3  # of a build's work may wait here
 _MOST_AHEAD = 64
+_MOST_BUILDS = 256  # at once: this worker asks the queue of each of them
+_MOST_OVER = 10_000
 _WEIGHT = 0.1  # of the last job in the mean of how long a job takes
 
 
@@ -63,7 +65,7 @@ class Builds:
         """Take note of a call. Returns the build if it is a new one."""
         known = self._known.get(call.build)
         if known is None:
-            if call.number <= self._over.get(call.build, -1):
+            if call.number <= self._over.get(call.build, -1) or len(self._known) >= _MOST_BUILDS:
                 return None
             self._known[call.build] = made = Build(call, now)
             return made
@@ -81,6 +83,8 @@ class Builds:
         if build in self:
             del self._known[build.name]
             self._over[build.name] = build.call
+            if len(self._over) > _MOST_OVER:
+                del self._over[next(iter(self._over))]
 
     def silent(self, now: float) -> list[Build]:
         """The builds that have not called for too long."""

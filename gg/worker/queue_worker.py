@@ -78,6 +78,11 @@ class _Taken:
         self.work: asyncio.Task[None] | None = None  # before it can begin
         self.since = 0.0  # when it began; 0.0 while it waits
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Its build and its identity there: another build may use the same one."""
+        return self.source.build.name, self.job.id
+
 
 class QueueWorker:
     """For one event loop. `url`: the queue that all workers read. `name`: this worker's, for coordinators. `version`: of gg."""
@@ -100,7 +105,7 @@ class QueueWorker:
         self._say = say
         self._builds = Builds(slots.cpus)
         self._sources: dict[str, _Source] = {}
-        self._taken: dict[str, _Taken] = {}
+        self._taken: dict[tuple[str, str], _Taken] = {}
         self._leaving = False
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
@@ -178,9 +183,9 @@ class QueueWorker:
 
     def _end_withdrawn(self, name: str) -> None:
         """End the jobs of a build that it waits for no more."""
-        for id, taken in self._taken.items():
+        for taken in self._taken.values():
             build, number = taken.source.build, taken.number
-            if build.name == name and number is not None and not build.waits_for(id):
+            if build.name == name and number is not None and not build.waits_for(taken.job.id):
                 taken.number = None
                 self._loop.run_in_executor(None, self._slots.cancel, name, number)
 
@@ -265,11 +270,12 @@ class QueueWorker:
             source.outbox.answer(job.reply, self._letters.back(job.id))  # so the build hears that somebody takes jobs
             source.outbox.finish_with(message.handle)
             return
-        known = self._taken.get(job.id)
+        taken = _Taken(message, job, source, offered=offered)
+        known = self._taken.get(taken.key)
         if known is not None:  # the job was delivered twice; the newer handle counts
             known.handle = message.handle
             return
-        self._taken[job.id] = taken = _Taken(message, job, source, offered=offered)
+        self._taken[taken.key] = taken
         source.build.held += 1
         if isinstance(job.request, StoredBody):
             taken.work = self._loop.create_task(self._read(taken, job.request, message))
@@ -284,7 +290,7 @@ class QueueWorker:
             self._say(f"cannot read a request: {error}")
             request = None
         if request is None:
-            self._done(taken.job.id, None)
+            self._done(taken, None)
         else:
             self._begin(taken, request, message)
 
@@ -301,7 +307,7 @@ class QueueWorker:
         taken.request = encoded
         if message.received > _MOST_RECEIVED:
             why = f"{_MOST_RECEIVED} workers have died of it"
-            self._done(taken.job.id, self._letters.refused(taken.job.id, encoded, Fault.DIED, why))
+            self._done(taken, self._letters.refused(taken.job.id, encoded, Fault.DIED, why))
         elif places and read:
             taken.work = self._loop.create_task(self._place(places, taken, request, read, message))
         else:
@@ -320,7 +326,7 @@ class QueueWorker:
 
     def _let_go(self, taken: _Taken) -> None:
         """A job that has not begun is nothing to this worker any more."""
-        del self._taken[taken.job.id]
+        del self._taken[taken.key]
         taken.source.build.held -= 1
         self._look_again()
 
@@ -337,7 +343,7 @@ class QueueWorker:
             letter = (
                 self._letters.replied(id, taken.request, request.place, relay, reply) if reply is not None else None
             )
-            self._loop.call_soon_threadsafe(self._done, id, letter)
+            self._loop.call_soon_threadsafe(self._done, taken, letter)
 
         build = taken.source.build
         memory = self._slots.memory if alone else request.limits.memory
@@ -350,10 +356,9 @@ class QueueWorker:
         taken.source.build.running += 1
         self._look_again()
 
-    def _done(self, id: str, letter: str | None) -> None:
+    def _done(self, taken: _Taken, letter: str | None) -> None:
         """Answer a job. None gives it back."""
-        taken = self._taken.pop(id, None)
-        if taken is None:
+        if self._taken.pop(taken.key, None) is None:
             return
         source, build = taken.source, taken.source.build
         build.held -= 1
@@ -362,7 +367,7 @@ class QueueWorker:
             build.took(time.monotonic() - taken.since)
         self._look_again()
         self.served += letter is not None
-        source.outbox.answer(taken.job.reply, letter or self._letters.back(id))
+        source.outbox.answer(taken.job.reply, letter or self._letters.back(taken.job.id))
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
@@ -370,9 +375,9 @@ class QueueWorker:
         while True:
             await asyncio.sleep(_BEAT_S)
             kept: dict[str, list[str]] = {}
-            for id, taken in self._taken.items():
+            for taken in self._taken.values():
                 kept.setdefault(taken.source.url, []).append(taken.handle)
                 if taken.since:
-                    taken.source.outbox.answer(taken.job.reply, self._letters.started(id))
+                    taken.source.outbox.answer(taken.job.reply, self._letters.started(taken.job.id))
             keeping = [self._queues.keep(url, handles, VISIBLE_AFTER_S) for url, handles in kept.items()]
             await asyncio.gather(*keeping, return_exceptions=True)

@@ -16,7 +16,19 @@ import pytest
 from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
-from gg.wire.letters import AnswerLetter, JobLetter, StoredBody, decode_answer, decode_job, encode_answer, encode_job
+from gg.wire.letters import (
+    AnswerLetter,
+    CallLetter,
+    JobLetter,
+    StoredBody,
+    build_queue,
+    decode_answer,
+    decode_job,
+    encode_answer,
+    encode_call,
+    encode_job,
+    replies_queue,
+)
 from gg.wire.peers import Holding, Peer
 from gg.wire.request import MOST_CARRIED, BucketLocation
 from gg.worker import slots
@@ -234,6 +246,32 @@ def test_a_body_that_the_store_has_lost(lost: int, spot: SpotSubject, monkeypatc
         result = answers.next().result
         assert isinstance(result, Failure)
         assert result.fault is (Fault.INFRA if lost else Fault.CANCELLED)
+    finally:
+        engine.close()
+
+
+def test_another_build_may_use_the_same_identity(spot: SpotSubject) -> None:
+    """Whoever has seen the first build's call can guess its jobs' identities; both builds have their answers."""
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    other, fleet = "cd" * 8, spot.url.rpartition("/")[2]
+    try:
+        answers.submit(1, spot.wait("out", 3.0))
+        (job,) = _received(spot, spot.jobs(), seconds=0)
+        jobs, replies = (
+            spot.loop.run(spot.queues.create(name, {}))
+            for name in (build_queue(fleet, other), replies_queue(fleet, other))
+        )
+        spot.loop.run(spot.queues.send(jobs, [encode_job(job._replace(reply=replies))]))
+        spot.loop.run(spot.queues.send(spot.url, [encode_call(CallLetter(other, 0))]))
+        spot.worker(2)
+        assert isinstance(answers.next().result, Reduction)
+        end = time.monotonic() + PATIENCE
+        said: list[str] = []
+        while "reply" not in said:
+            assert time.monotonic() < end
+            found = spot.loop.run(spot.queues.receive(replies, 10, 1, 60))
+            said += [decode_answer(message.body).what for message in found]
     finally:
         engine.close()
 

@@ -76,3 +76,16 @@ def test_of_several_builds_some_jobs_each_wait() -> None:
     assert builds.wanted(one) == 2
     two.took(0.1)
     assert (builds.wanted(one), builds.wanted(two)) == (2, 10)
+
+
+def test_calls_without_an_end() -> None:
+    """Each of another build: so many are asked, and no more; when they are over others are heard."""
+    builds = Builds(2)
+    for n in range(20_000):
+        builds.hear(CallLetter(f"{n:016x}", 0), 0.0)
+    heard = list(builds)
+    assert len(heard) == 256
+    for build in heard:
+        builds.end(build)
+    assert builds.hear(CallLetter(f"{19_999:016x}", 0), 1.0) is not None
+    assert builds.hear(CallLetter(f"{1:016x}", 0), 1.0) is None
