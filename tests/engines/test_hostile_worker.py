@@ -20,6 +20,7 @@ from gg.engines.remote import one_machine
 from gg.engines.remote.hosts import Host
 from gg.errors import FormatError
 from gg.schedule.events import Fault
+from gg.schedule.policy import Policy
 from gg.wire import frames, partial_outputs
 from gg.wire.frames import Frame, FrameKind, Welcome, Whole
 from gg.wire.partial_outputs import PartialOutputs
@@ -213,7 +214,10 @@ def test_an_attempt_that_never_begins(ask: Ask, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_machine_that_begins_nothing(remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that it was sent is answered, then it counts as gone, and after a while it may try again."""
+    """All that it was sent is answered, then it counts as gone, and after a while it may try again: before a run without another
+    engine gives up, for its slots may only be another build's.
+    """
+    assert Policy().patience > one_machine._AGAIN_S
     monkeypatch.setattr(one_machine, "_BEGIN_S", 1.0)
     monkeypatch.setattr(one_machine, "_AGAIN_S", 2.0)
 

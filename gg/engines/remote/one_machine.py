@@ -36,8 +36,8 @@ _PAUSE_S = 8.0
 _MOMENTS_S = (0.0, 0.1, 0.2, 0.4, 0.8)
 _GONE_S = 0.1  # the attempts under way are answered before the machine counts as gone
 _NOT_NOW_S = 0.2
-_AGAIN_S = 600.0  # before a worker that begins nothing is given something again
-_BEGIN_S = 120.0  # in which a worker begins what it was sent, or others do it: its slots may be another build's, or it may be ill
+_AGAIN_S = 20.0  # before a worker that begins nothing is asked again; below `Policy.patience`, for it may only be busy
+_BEGIN_S = 300.0  # in which a worker begins what it was sent, or others do it: its slots may be another build's, or it may be ill
 
 
 class Machine:
