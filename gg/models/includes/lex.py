@@ -17,7 +17,9 @@ from gg.light.regex import regex
 from gg.models.includes.directives import Form
 
 _BLANK = rb"[ \t\f\v\r\0]"
-_COMMENT = rb"/\*(?:[^*]++|\*(?!/))*+\*/"
+# No repetition that gives nothing back (`*+`) may hold an assertion: Python before 3.11.5 matches that wrongly (its issue 106052).
+_COMMENT_START = rb"/\*[^*]*+(?:\*++[^*/][^*]*+)*+"
+_COMMENT = _COMMENT_START + rb"\*++/"
 _WS = rb"(?:" + _BLANK + rb"++|" + _COMMENT + rb")*+"
 _IDENT = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
 _NAMED = rb"\"([^\"\n]{0,1024})\"|<([^>\n]{0,1024})>"  # longer ones nobody writes; the path map would tell
@@ -63,7 +65,7 @@ _NOISE = regex(
 )
 # Each opening of a comment or literal that never ends costs a search to the end of the text. A text with many is read so.
 _OFTEN = 256
-_NOISE_WITHOUT_END = regex(rb"(?P<comment>/\*(?:[^*]++|\*(?!/))*+(?:\*/)?|//[^\n]*)|" + _LITERAL, re.DOTALL)
+_NOISE_WITHOUT_END = regex(rb"(?P<comment>" + _COMMENT_START + rb"(?:\*++/?)?|//[^\n]*)|" + _LITERAL, re.DOTALL)
 _LATE = regex(rb"(?:#|%:|\(|include|include_next|import|embed|GCC|dependency)" + _BLANK + rb"*+/\*")
 _QUOTED = {
     b"include": Form.QUOTED,

@@ -36,7 +36,7 @@ _INCLUDE = regex(rb"^[ ]*[-s]?include[ \t]+([^\n#]+)", 8)
 _VARIABLE = regex(rb"\$(?:\(([^()$]+)\)|\{([^{}$]+)\}|\((?:[^()]++|\((?:[^()]++|\([^()]*+\))*+\))*+\)|(.))")
 _PART = rb"((?:[^(){},$]|\$[({][\w.-]+[)}]|\$[@<^?*+|$])*)"  # of a function's call: words, and variables
 _IF = regex(rb"\$[({]if[ \t]+" + _PART + b"," + _PART + b"(?:," + _PART + b")?[)}]")
-_COMMENT = regex(rb"((?:[^\"'#\\\s]|\\.|\"(?:[^\"\\]|\\.)*\"|'[^']*'|\s++(?!#)|(?<=\S)#)*+)\s+#", 16)  # re.DOTALL
+_COMMENT = regex(rb"((?:\s*+(?:\\\s|(?:[^\"'#\\\s]++|\\\S|\"(?:[^\"\\]++|\\.)*\"|'[^']*+')#*+))*)\s+#", 16)  # re.DOTALL
 _RUNS = (b"sh", b"bash", b"dash", b"ksh", b"env", b"if", b"for", b"while", b"cd", b"set", b"test", b"[")
 _MERE = ([b"touch"], [b"echo"], [b"mkdir"], [b"rm"], [b"cd"], [b":"], [b"printf"], [b"mv"], [b"cp"], [b"date"])
 _MOST_WILD = 2  # directories, and a name, with signs for several
