@@ -52,6 +52,8 @@ COMMANDS = {
     "ln -s $S out; busybox mv f out; gcc -c a.c; busybox mv a.o out",
     "a static program's link": "gcc -c a.c; W=$PWD; cd $S; busybox ln $W/a.o b.o",
 }
+BEHIND_A_LINK = COMMANDS["through a link"], COMMANDS["a static program's rename"]
+"""What is moved to a link's other end could not be undone if the last compile failed. So that compile runs for real."""
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def both_ways(project: Project, stage: Path, command: str, deferred: int) -> Non
 
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_out_of_the_workspace(sources: Project, stage: Path, command: str) -> None:
-    both_ways(sources, stage, command, calls_in(command))
+    both_ways(sources, stage, command, calls_in(command) - (command in BEHIND_A_LINK))
 
 
 @pytest.mark.parametrize("how", ["install", "output", "mv", "cp of pairs", "rsync", "mv of a directory"])

@@ -13,12 +13,11 @@ import pytest
 
 from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
-from gg.host import emptying
 from gg.workspace.older import Older
 from gg.workspace.stamps import Stamps
 from tests.e2e.project import SCRIPTS, Project
 from tests.e2e.test_20_trust import on_a_terminal
-from tests.support.deep import make_deep
+from tests.support.deep import deep
 
 GOOD = "int main(void) { return 7; }\n"
 PROG = "prog: m.c\n\tgcc -o prog m.c\n"
@@ -257,12 +256,11 @@ def test_a_file_of_holes_fills_neither_memory_nor_the_store(line: str, project: 
 def test_a_tree_deeper_than_any_call_may_go(project: Project) -> None:
     project.write("m.c", GOOD)
     project.write("Makefile", "m.o: m.c\n\tgcc -MD -MF m.d -c m.c; mkdir deps; mv m.d deps/other.d\n")
-    make_deep(project.path("deep"))
-    project.infer()
-    project.force()
-    assert project.path("deps/other.d").read_text().startswith("m.o: m.c")
-    assert "internal error" not in project.gg("compare", ".", "deep", status=1).text
-    emptying.remove(str(project.path("deep")))
+    with deep(project.path("deep")):
+        project.infer()
+        project.force()
+        assert project.path("deps/other.d").read_text().startswith("m.o: m.c")
+        assert "internal error" not in project.gg("compare", ".", "deep", status=1).text
 
 
 def test_a_script_that_is_read_from_a_pipe_is_the_shells(project: Project) -> None:

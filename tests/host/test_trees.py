@@ -12,7 +12,7 @@ from gg.host import emptying
 from gg.host.trees import empty_tree, remove_tree, walk
 from gg.workspace import roots
 from gg.workspace.workspace import Workspace
-from tests.support.deep import make_deep
+from tests.support.deep import deep
 
 
 @pytest.mark.parametrize("remove", [remove_tree, empty_tree, emptying.remove])
@@ -20,18 +20,18 @@ def test_it_is_removed(remove: Callable[[str], None], tmp_path: Path) -> None:
     top, beside = tmp_path / "top", tmp_path / "beside"
     beside.mkdir()
     (beside / "file").touch()
-    make_deep(top)
-    (top / "closed").mkdir(mode=0o0)
-    (top / "link").symlink_to(beside)
-    remove(str(top))
-    assert not top.exists() or (remove is empty_tree and not list(top.iterdir()))
+    with deep(top):
+        (top / "closed").mkdir(mode=0o0)
+        (top / "link").symlink_to(beside)
+        remove(str(top))
+        assert not top.exists() or (remove is empty_tree and not list(top.iterdir()))
     assert (beside / "file").exists()
 
 
 def test_it_is_walked_through(tmp_path: Path) -> None:
-    make_deep(tmp_path / "top")
-    (tmp_path / "top" / "link").symlink_to("/")
-    found = list(walk(str(tmp_path / "top")))
+    with deep(tmp_path / "top"):
+        (tmp_path / "top" / "link").symlink_to("/")
+        found = list(walk(str(tmp_path / "top")))
     assert len(found) > 1000
     assert found[0][1:] == (["d", "link"], []) or found[0][1:] == (["link", "d"], [])
     flat = tmp_path / "flat"
@@ -58,9 +58,9 @@ def test_what_a_killed_command_has_left_stops_no_later_one(tmp_path: Path) -> No
     workspace = Workspace.kept_in(str(home), str(root), roots.register(str(home), str(root)))
     workspace.make()
     left = Path(workspace.tmp, "a4194305-0")  # beyond what a process's number may be
-    make_deep(left)
-    workspace.make()
-    assert not left.exists()
-    make_deep(left)
-    workspace.remove()
-    assert not os.path.exists(workspace.dot)
+    with deep(left):
+        workspace.make()
+        assert not left.exists()
+    with deep(left):
+        workspace.remove()
+        assert not os.path.exists(workspace.dot)

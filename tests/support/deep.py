@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from gg.host import emptying
 
 LEVELS = 3000
 
 
-def make_deep(top: Path) -> None:
+@contextmanager
+def deep(top: Path) -> Iterator[None]:
+    """Such a tree at `top`. Afterwards it is gone, for Python's own `rmtree`, by which others tidy up, cannot remove it."""
+    _make(top)
+    try:
+        yield
+    finally:
+        if top.exists():
+            emptying.remove(str(top))
+
+
+def _make(top: Path) -> None:
     top.mkdir()
     at = os.open(top, os.O_RDONLY)
     for _ in range(LEVELS):
