@@ -13,7 +13,7 @@ from gg.formats.elf_header import MAGIC
 from gg.light.regex import regex
 from gg.light.slotted import slotted
 
-_TOKEN = regex(rb'/\*[^*]*+(?:\*++[^*/][^*]*+)*+(?:\*++/?)?|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
+_TOKEN = regex(rb'/\*[^*]*+(?:\*++[^*/][^*]*+)*(?:\*++/?)?|"([^"]*)"|([^\s"(),;{}]+)|([(){},;])', re.DOTALL)
 _GROUPS = frozenset((b"INPUT", b"GROUP", b"AS_NEEDED", b"STARTUP"))
 _SINGLE = frozenset((b"SEARCH_DIR", b"OUTPUT"))
 

@@ -17,10 +17,10 @@ from gg.light.regex import regex
 from gg.models.includes.directives import Form
 
 _BLANK = rb"[ \t\f\v\r\0]"
-# No repetition that gives nothing back (`*+`) may hold an assertion: Python before 3.11.5 matches that wrongly (its issue 106052).
-_COMMENT_START = rb"/\*[^*]*+(?:\*++[^*/][^*]*+)*+"
+# Only what is one character wide is repeated by `*+`: of more, Python before 3.11.5 matches that wrongly (its issue 106052).
+_COMMENT_START = rb"/\*[^*]*+(?:\*++[^*/][^*]*+)*"
 _COMMENT = _COMMENT_START + rb"\*++/"
-_WS = rb"(?:" + _BLANK + rb"++|" + _COMMENT + rb")*+"
+_WS = rb"(?>(?:" + _BLANK + rb"++|" + _COMMENT + rb")*)"
 _IDENT = rb"[A-Za-z_$\x80-\xff][\w$\x80-\xff]*"
 _NAMED = rb"\"([^\"\n]{0,1024})\"|<([^>\n]{0,1024})>"  # longer ones nobody writes; the path map would tell
 _OPERAND = rb"(?:" + _NAMED + rb"|([^\s\0]))"
@@ -35,8 +35,8 @@ _HAS = regex(
     re.DOTALL,
 )
 _DEPENDENCY = regex(rb"GCC" + _WS + rb"dependency" + _WS + rb"(?:" + _NAMED + rb")", re.DOTALL)
-_ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*+\\?\"([^\"\n]*)", re.IGNORECASE)
-_COMPUTED_BYTES = regex(rb"\.incbin(?:[ \t]|\\t)++(?=[\w%$&(]|\\(?!\"))", re.IGNORECASE)
+_ASSEMBLER = regex(rb"\.inc(bin|lude)(?:[ \t]|\\t)*\\?\"([^\"\n]*)", re.IGNORECASE)
+_COMPUTED_BYTES = regex(rb"\.incbin(?>(?:[ \t]|\\t)+)(?=[\w%$&(]|\\(?!\"))", re.IGNORECASE)
 _BETWEEN_LITERALS = regex(rb"(?<!\\)\"\s*+\"")
 _SPLICE = regex(rb"\\[ \t\f\v\r]*\n")
 _DATE = regex(rb"DATE__")
@@ -57,7 +57,7 @@ _COMPUTED = regex(
     re.MULTILINE,
 )
 # Comments, literals, and numbers (whose digit separators are no quotes). Literals end with their line.
-_LITERAL = rb"(?<!\\)\"(?:[^\"\\\n]++|\\.)*+\"|(?<!\\)'(?:[^'\\\n]++|\\.)*+'|\b[0-9][\w.']*+"
+_LITERAL = rb"(?<!\\)\"(?:[^\"\\\n]++|\\.)*\"|(?<!\\)'(?:[^'\\\n]++|\\.)*'|\b[0-9][\w.']*+"
 _NOISE = regex(
     rb"(?P<comment>" + _COMMENT + rb"|//[^\n]*)"
     rb"|\bR\"(?P<raw>[^()\\\s]{0,16})\(.*?\)(?P=raw)\"|" + _LITERAL,

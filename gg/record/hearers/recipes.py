@@ -13,7 +13,7 @@ from gg.light.named import NamedTuple
 from gg.light.regex import regex
 from gg.models.tool_names import tool_name
 
-_RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)++)", 8)  # re.MULTILINE
+_RECIPE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)[^\n]*\n((?:\t[^\n]*\n?|[ ]*\n|#[^\n]*\n)+)", 8)  # re.MULTILINE
 _BESIDE = regex(rb"^([^\t#\n=:;][^\n=:;]*+::?(?!=)[^\n=;]*+);[ \t]*([^\n]+)", 8)  # a recipe in its rule's line
 _RULE = regex(rb"^([^\t#\n=:][^\n=:]*+)::?(?!=)([^\n;|=]*+)", 8)
 _DEFINE, _ENDEF = regex(rb"^[ ]*define[ \t]+[\w.-]+[ \t]*=?[ \t]*\n", 8), regex(rb"\n[ ]*endef\b")
