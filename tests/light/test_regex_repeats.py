@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import pkgutil
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gg
@@ -15,15 +16,17 @@ _ONE = {"LITERAL", "NOT_LITERAL", "IN", "ANY", "CATEGORY"}
 
 
 def expressions() -> Iterator[tuple[str, str | bytes, int]]:
-    """All that modules of gg name."""
-    for module in pkgutil.walk_packages(gg.__path__, "gg."):
-        if module.name.endswith("__main__"):
+    """All that modules of gg name. Other modules are not imported: the worker's handler begins to work where it is."""
+    top = Path(os.fsdecode(gg.__path__[0]))
+    for path in sorted(top.rglob("*.py")):
+        if path.stem == "__main__" or not re.search(r"\bregex\(|\bre\.compile\(", path.read_text()):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
+        module = ".".join(("gg", *path.relative_to(top).with_suffix("").parts))
+        for name, value in vars(importlib.import_module(module)).items():
             if isinstance(value, _Late):
-                yield f"{module.name}.{name}", value._text, value._flags
+                yield f"{module}.{name}", value._text, value._flags
             elif isinstance(value, re.Pattern):
-                yield f"{module.name}.{name}", value.pattern, value.flags & ~re.UNICODE
+                yield f"{module}.{name}", value.pattern, value.flags & ~re.UNICODE
 
 
 def wide_repeats(parsed: Any) -> Iterator[object]:
