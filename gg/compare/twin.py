@@ -13,10 +13,9 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from gg.errors import SetupError, UsageError
-from gg.host.emptying import remove
+from gg.host.trees import remove_tree
 from gg.light.named import NamedTuple
 from gg.workspace import roots
 from gg.workspace.workspace import Workspace
@@ -119,8 +118,7 @@ class Twin:
         return found
 
     def close(self) -> None:
-        with suppress(OSError):
-            remove(self._top)
+        remove_tree(self._top)
 
     @staticmethod
     def _as_who() -> list[str]:

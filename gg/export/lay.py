@@ -57,12 +57,12 @@ class Trees:
         """Remove what no step of this export needs."""
         for name in os.listdir(self._directory):
             if name not in self._made:
-                _remove(os.path.join(self._directory, name))
+                remove(os.path.join(self._directory, name))
 
     def _lay(self, directory: str, entries: Collection[Entry]) -> None:
         aside = directory + ".new"
         links = {entry.path for entry in entries if isinstance(entry, Symlink)}
-        _remove(aside)
+        remove(aside)
         os.makedirs(aside)
         for entry in entries:
             if not links.isdisjoint(_above(entry.path)):
@@ -76,7 +76,7 @@ class Trees:
                 os.symlink(entry.target, path)
             elif isinstance(entry, File):
                 self._file(entry.path, entry.blob, path, executable=entry.executable)
-        _remove(directory)
+        remove(directory)
         os.rename(aside, directory)
 
     def _file(self, inside: bytes, blob: BlobId, path: str, *, executable: bool) -> None:
@@ -101,14 +101,6 @@ def _above(path: bytes) -> Iterator[bytes]:
     """The directories that a path leads through."""
     while (path := os.path.dirname(path)) not in (b"/", b""):
         yield path
-
-
-def _remove(path: str) -> None:
-    """Remove what is there, and nothing that a link leads to."""
-    if os.path.isdir(path) and not os.path.islink(path):
-        remove(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
 
 
 def _is_laid(directory: str, entries: Iterable[Entry]) -> bool:

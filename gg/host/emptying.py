@@ -26,16 +26,24 @@ def empty(directory: int, kept: Collection[bytes] = ()) -> None:
                 os.unlink(name, dir_fd=directory)
 
 
-def remove(directory: str | bytes) -> None:
-    """Remove a directory and all that is in it. OSError if something cannot be removed."""
+def empty_at(path: str | bytes) -> None:
+    """Remove all in the directory at `path`, which is no link. OSError if something cannot be removed."""
+    os.chmod(path, 0o700)
+    directory = os.open(path, _OPEN)
+    try:
+        empty(directory)
+    finally:
+        os.close(directory)
+
+
+def remove(path: str | bytes) -> None:
+    """Remove what is there, if anything is: of a directory all that is in it too. OSError if something cannot be removed."""
     with suppress(FileNotFoundError):
-        os.chmod(directory, 0o700)
-        fd = os.open(directory, _OPEN)
-        try:
-            empty(fd)
-        finally:
-            os.close(fd)
-        os.rmdir(directory)
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            empty_at(path)
+            os.rmdir(path)
+        else:
+            os.unlink(path)
 
 
 def _names(directory: int) -> list[bytes]:

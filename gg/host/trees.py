@@ -63,16 +63,7 @@ def empty_tree(path: str | bytes) -> None:
             os.rmdir(directory)
     except OSError:  # modes, or a path that is too long
         if os.path.isdir(path):
-            _take_apart(path)
+            from gg.host.emptying import empty_at
 
-
-def _take_apart(path: str | bytes) -> None:
-    from gg.host.emptying import empty
-
-    with suppress(OSError):
-        os.chmod(path, 0o700)
-        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            empty(directory)
-        finally:
-            os.close(directory)
+            with suppress(OSError):
+                empty_at(path)

@@ -15,14 +15,13 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
 from gg.formats import nar
-from gg.host import emptying
 from gg.host.machine import processors
+from gg.host.trees import remove_tree
 from gg.nix import over, sandbox
 from gg.nix.derivation import Derivation, read
 from gg.nix.processors import ProcessorTokens, own_directory
@@ -160,7 +159,7 @@ class DerivationBuild:
             if status in (_FAILED, _TIMED_OUT) and self.settings.get("keep-failed") == "true":
                 self._tell(f"note: keeping build directory '{top}{sandbox.BUILD}'")
             else:
-                _remove(top)
+                remove_tree(top)
 
     def _built(self, closure: Sequence[str], top: str, cores: int) -> int:
         status = self._in_sandbox(closure, top, cores)
@@ -255,12 +254,6 @@ def _width(settings: Mapping[str, str]) -> int:
 def ended(status: int) -> str:
     """How a builder ended, in nix's words."""
     return f"exit code {status}" if 0 < status < 128 else f"signal {status - 128 if status > 0 else -status}"
-
-
-def _remove(top: str) -> None:
-    """Remove a build's directory, whatever modes the builder has left in it."""
-    with suppress(OSError):
-        emptying.remove(top)
 
 
 def _say(line: str) -> None:

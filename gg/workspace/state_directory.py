@@ -87,10 +87,6 @@ def remove_own(path: str) -> None:
     from gg.host.emptying import remove
 
     for name in filter(is_own, os.listdir(path)):
-        full = os.path.join(path, name)
-        if stat.S_ISDIR(os.lstat(full).st_mode):
-            remove(full)
-        else:
-            os.unlink(full)
+        remove(os.path.join(path, name))
     with suppress(OSError):
         os.rmdir(path)
