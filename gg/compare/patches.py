@@ -22,6 +22,7 @@ from gg.force.cached_results import CachedResults
 from gg.formats import nar
 from gg.host.trees import hash_file
 from gg.light.named import NamedTuple
+from gg.light.plain_files import is_within
 from gg.light.slotted import field, slotted
 from gg.store.base import read_blob
 from gg.workspace.ledger import Ledger
@@ -147,9 +148,9 @@ class Patched:
     @staticmethod
     def _touch(twin: Twin, names: Sequence[str]) -> None:
         """A patch may name any file: only those in the copy are touched."""
-        inside = os.path.realpath(twin.tree) + "/"
-        for path in (os.path.realpath(os.path.join(twin.tree, name)) for name in names if "\0" not in name):
-            if path.startswith(inside) and os.path.isfile(path):
+        top = os.path.realpath(twin.tree)
+        for path in (os.path.join(top, name) for name in names if "\0" not in name):
+            if is_within(top, path) and os.path.isfile(path):
                 os.utime(path)
 
     @staticmethod

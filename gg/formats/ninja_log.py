@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import NamedTuple
 
-from gg.light.plain_files import read_plain
+from gg.light.plain_files import is_within, read_plain
 
 NAME = b".ninja_deps"
 MOST = 1 << 29  # bytes of a log
@@ -96,8 +96,7 @@ def directory_of(output: bytes, top: bytes, database: bytes = NAME) -> bytes | N
     directory, inside = os.path.dirname(output), top.rstrip(b"/") + b"/"
     while (directory + b"/").startswith(inside):
         if os.path.exists(os.path.join(directory, database)):
-            real = os.path.realpath(directory) + b"/"
-            return directory if real.startswith(os.path.realpath(top).rstrip(b"/") + b"/") else None
+            return directory if is_within(os.path.realpath(top), directory) else None
         directory = os.path.dirname(directory)
     return None
 

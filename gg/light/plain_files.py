@@ -1,4 +1,4 @@
-"""Reads files of a tree that may be a stranger's: regular ones only, up to a size that such a file has.
+"""Reads files of a tree that may be a stranger's: regular ones only, up to a size that such a file has. And where its links lead.
 
 A pipe keeps its reader waiting, and what is read from it is lost to whom it was meant for. A device, and a file of holes, fill the
 memory of who reads to the end.
@@ -9,6 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from typing import AnyStr
+
+
+def is_within(root: AnyStr, directory: AnyStr) -> bool:
+    """Whether a directory is `root` or lies below it, wherever links in its path lead. `root` is free of them."""
+    return os.path.commonpath((root, os.path.realpath(directory))) == os.path.commonpath((root,))
 
 
 def read_plain(path: str | bytes, most: int, *, follow: bool = True) -> bytes:

@@ -70,8 +70,10 @@ class Stamps:
             if thunk in wanted and since(thunk) > 0:
                 first[path] = min(first.get(path, (state, since(thunk))), (state, since(thunk)))
         for path in sorted(first, reverse=True):  # what is in a directory before the directory
+            from gg.light.plain_files import is_within  # seldom
+
             state, called = first[path]
-            if not is_within(self._root, path):  # a link may lead out since it was noted
+            if not is_within(self._root, os.path.dirname(path)):  # a link may lead out since it was noted
                 continue
             with suppress(OSError):
                 self._undo(path, b"%s-%d" % (self._kept_at(path), state), called)
@@ -141,11 +143,6 @@ class Stamps:
                 with open(aside, "wb") as file:
                     file.write(b"".join(_record(*each) for each in records[len(records) // 2 :]))
                 os.rename(aside, self._path)
-
-
-def is_within(root: bytes, path: bytes) -> bool:
-    """Whether what is at `path` lies below `root`, whatever links lead there. `root` is free of them."""
-    return (os.path.realpath(os.path.dirname(path)) + b"/").startswith(root.rstrip(b"/") + b"/")
 
 
 def _record(thunk: ThunkId, path: bytes, state: int) -> bytes:

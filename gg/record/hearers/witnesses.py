@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gg.light.named import NamedTuple
+from gg.light.plain_files import is_within
 from gg.record import protocol
 from gg.record.launching.limits import CallerLimits
 from gg.record.outputs import IN_PLACE, named
-from gg.workspace.stamps import is_within
 
 if TYPE_CHECKING:
     from gg.models.drafts import Call, Draft
@@ -73,7 +73,7 @@ class Witnesses:
             if heeded.needed or heeded.stamps
             else ()
         )
-        inside = tuple(path for path in stamps if is_within(self._root, path))
+        inside = tuple(path for path in stamps if is_within(self._root, os.path.dirname(path)))
         if len(inside) < len(stamps) and draft.work not in IN_PLACE:
             others = [path for path in stamps if path not in inside]
             if not all(os.path.isfile(os.path.dirname(path)) for path in others):  # in a file there is nothing
