@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gg.cli.made import made_by, workspace_of
+from gg.cli.made import made_by, tell_failure, workspace_of
 from gg.errors import UsageError
 from gg.workspace import settings as config
 
@@ -82,7 +82,6 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
     from gg.export.steps import load
     from gg.force.composition import Composition
     from gg.observe.build_events import Note, ThunkFailed
-    from gg.observe.sink import TextOutput
     from gg.store.directory import DirectoryStore
     from gg.workspace import known_as as names
 
@@ -97,8 +96,7 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
         if isinstance(event, Note):
             sys.stderr.write(f"gg: {event.text}\n")
         elif isinstance(event, ThunkFailed):
-            TextOutput(sys.stderr.buffer).show(event.stderr)
-            sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")
+            tell_failure(event)
 
     renaming = names.renaming(workspace) if os.path.exists(os.path.join(workspace.dot, "known-as")) else None
     composition = Composition(workspace, config.load(workspace.root), observe)

@@ -1,8 +1,9 @@
-"""Finds the thunks of files that a command names: those that made the very bytes that are there."""
+"""Finds the thunks of files that a command names: those that made the very bytes that are there. Tells of failures on the way."""
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from gg.cli.describe import find
@@ -13,6 +14,7 @@ from gg.workspace.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
     from gg.core.ids import BlobId, ThunkId
+    from gg.observe.build_events import ThunkFailed
     from gg.store.base import Store
 
 
@@ -51,3 +53,11 @@ def _holds(path: bytes, blob: BlobId) -> bool:
         return hash_file(path) == blob
     except OSError:
         return False
+
+
+def tell_failure(event: ThunkFailed) -> None:
+    """Say that a command has failed on the way to such a file, and what it has said."""
+    from gg.observe.sink import TextOutput
+
+    TextOutput(sys.stderr.buffer).show(event.stderr)
+    sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gg.cli.made import made_by, workspace_of
+from gg.cli.made import made_by, tell_failure, workspace_of
 from gg.errors import Interrupted, UnknownTarget, UsageError
 from gg.workspace import settings as config
 from gg.workspace.engine_names import ENGINES
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from gg.compare.again import NondeterministicOutput, VerificationReport
     from gg.core.ids import ThunkId
-    from gg.observe.build_events import ThunkFailed
     from gg.workspace.workspace import Workspace
 
 DIFFERS = 1
@@ -67,7 +66,7 @@ def command(
         times=repeat,
         environment={name: value for name, value in given.items() if name not in withheld},
         tell=_tell,
-        failed=_failed,
+        failed=tell_failure,
     )
     _print_json(report) if as_json else _print(report)
     return _status(report)
@@ -114,13 +113,6 @@ def _status(report: VerificationReport) -> int:
 
 def _tell(text: str) -> None:
     sys.stderr.write(f"gg: {text}\n")
-
-
-def _failed(event: ThunkFailed) -> None:
-    from gg.observe.sink import TextOutput
-
-    TextOutput(sys.stderr.buffer).show(event.stderr)
-    sys.stderr.write(f"gg: {event.label} failed with status {event.status}\n")
 
 
 # The report
