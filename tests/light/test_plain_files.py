@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 from gg.light.plain_files import read_beginning, read_plain
+from tests.support.traps import trap
 
 
 def test_a_file(tmp_path: Path) -> None:
@@ -25,14 +25,9 @@ def test_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["pipe", "device", "holes", "directory"])
 def test_a_trap(kind: str, tmp_path: Path) -> None:
     path = tmp_path / "a"
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    elif kind == "directory":
+    if kind == "directory":
         path.mkdir()
     else:
-        with open(path, "wb") as file:
-            file.truncate(1 << 40)
+        trap(path, kind)
     with pytest.raises(OSError, match=r"regular|large|directory"):
         read_plain(bytes(path), 1 << 20)

@@ -14,6 +14,7 @@ from gg.formats import ninja_build_log, ninja_log
 from gg.record import protocol
 from gg.record.called_tools import operands
 from gg.record.hearers.makefile import Makefiles
+from tests.support.traps import trap
 
 MAKEFILE = """\
 ifdef NEVER
@@ -23,16 +24,6 @@ endif
 x.o: x.c
 \tgcc -c x.c
 """
-
-
-def trap(path: Path, kind: str) -> None:
-    if kind == "pipe":
-        os.mkfifo(path)
-    elif kind == "device":
-        path.symlink_to("/dev/zero")
-    else:
-        with open(path, "wb") as file:
-            file.truncate(1 << 40)
 
 
 @pytest.fixture(params=["pipe", "device", "holes"])

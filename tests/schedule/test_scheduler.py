@@ -196,31 +196,27 @@ def test_infrastructure_is_retried_with_backoff_and_a_cap() -> None:
     assert rig.summary.retries == {Fault.INFRA: 3}
 
 
-def test_what_failed_twice_there_falls_back_here() -> None:
+def goes_home(engine: str, fault: Fault, after: int) -> None:
+    """A node ends so often with this fault on the engine, and then runs here."""
     rig = Rig()
-    rig.up("lambda", 1)
+    rig.up(engine, 1)
     rig.up("local", 1, EngineCaps(reserve=True, independent=False))
     rig.add(a="")
     rig.want("a")
-    for _ in range(2):
-        assert rig.starts[-1].engine == "lambda"
-        rig.fault(rig.starts[-1].attempt, Fault.INFRA)
+    for _ in range(after):
+        assert rig.starts[-1].engine == engine
+        rig.fault(rig.starts[-1].attempt, fault)
         rig.sleep()
     assert rig.starts[-1].engine == "local"
+
+
+def test_what_failed_twice_there_falls_back_here() -> None:
+    goes_home("lambda", Fault.INFRA, after=2)
 
 
 def test_who_gives_back_whatever_he_gets_ends_no_run() -> None:
     """It costs nothing, again and again; then it counts as a failure there."""
-    rig = Rig()
-    rig.up("remote", 1)
-    rig.up("local", 1, EngineCaps(reserve=True, independent=False))
-    rig.add(a="")
-    rig.want("a")
-    for _ in range(rig.policy.max_free + rig.policy.fallback_after):
-        assert rig.starts[-1].engine == "remote"
-        rig.fault(rig.starts[-1].attempt, Fault.CANCELLED)
-        rig.sleep()
-    assert rig.starts[-1].engine == "local"
+    goes_home("remote", Fault.CANCELLED, after=Policy().max_free + Policy().fallback_after)
 
 
 def test_later_attempts_go_to_an_engine_that_has_not_failed_it() -> None:

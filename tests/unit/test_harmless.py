@@ -16,6 +16,7 @@ from gg.workspace.allowed import Allowance
 from gg.workspace.elsewhere_needed import need_place
 from gg.workspace.engine_names import ENGINES, PLACES
 from gg.workspace.harmless import ASKED, HARMLESS
+from tests.support.traps import trap
 
 KEY = "ann:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
@@ -154,13 +155,11 @@ def test_a_mistake_of_the_workspace_is_told_whether_or_not_it_counts(tree: Path)
         said(tree, "store = 5\n")
 
 
-@pytest.mark.parametrize("kind", ["fifo", "endless", "deep", "large", "directory", "loop"])
+@pytest.mark.parametrize("kind", ["pipe", "device", "holes", "deep", "large", "directory", "loop"])
 def test_a_file_of_settings_that_is_a_trap(tree: Path, kind: str) -> None:
     path = tree / "gg.toml"
-    if kind == "fifo":
-        os.mkfifo(path)
-    elif kind == "endless":
-        path.symlink_to("/dev/zero")
+    if kind in ("pipe", "device", "holes"):
+        trap(path, kind)
     elif kind == "deep":
         path.write_text("a = " + "[" * 100_000)
     elif kind == "large":

@@ -277,7 +277,7 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
     """Close a connection, whatever the other side does."""
-    if not writer.transport.is_closing():  # else Python before 3.11.4 has forgotten what there is to abort
+    if not writer.transport.is_closing():  # else Python 3.11.2 has forgotten what there is to abort
         writer.transport.abort()
     with suppress(OSError, TimeoutError):
         await asyncio.wait_for(writer.wait_closed(), 1.0)
