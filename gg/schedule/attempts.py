@@ -77,11 +77,11 @@ class Attempts:
         self.review_later(attempt, hedge_after(policy, late_of(attempt)))
 
     def sent(self, event: Sent) -> None:
-        """The engine has sent these attempts; their time limits start now."""
+        """The engine has sent these attempts; their time limits start now, and do not start again if that is said again."""
         policy, now = self._course.policy, self._course.now
         for id in event.attempts:
             attempt = self.under_way.get(id)
-            if attempt is not None and attempt.live:
+            if attempt is not None and attempt.live and attempt.since == math.inf:
                 if attempt.leads:
                     attempt.engine.began(now - attempt.started)
                 attempt.since = now

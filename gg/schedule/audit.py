@@ -75,7 +75,7 @@ def _attempts(attempts: Attempts, max_hedges: int, node: Node) -> str:
     if bool(node.attempts) != (node.state is RUNNING):
         return f"has {len(node.attempts)} attempts"
     hedges = sum(a.hedge for a in node.attempts)
-    if hedges > node.hedges or hedges > max_hedges + 1 or len(node.attempts) - hedges > 1:
+    if hedges > node.hedges or hedges > max_hedges + 2 or len(node.attempts) - hedges > 1:
         return "has too many attempts side by side"
     for attempt in node.attempts:
         if attempts.under_way.get(attempt.id) is not attempt or attempt.node is not node or not attempt.live:

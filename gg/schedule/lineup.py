@@ -40,6 +40,12 @@ class Lineup:
         """The engines that may take a node now, the best first."""
         return place(self._course.policy, _demand(node), self._fleet.engines)
 
+    def reserve(self, node: Node) -> EngineState | None:
+        """The fallback, if it may take a node now and the node has not faulted there."""
+        demand, fallback = _demand(node), self._course.policy.fallback
+        found = [e for e in able(demand, self._fleet.engines) if e.name == fallback and e.usable and not e.caps.leaving]
+        return next((e for e in found if not demand.deadly and not e.bit & demand.faulted), None)
+
     def _place(self, node: Node) -> None:
         engines = self.candidates(node)
         if not engines:

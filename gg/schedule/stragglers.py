@@ -73,6 +73,8 @@ class Stragglers:
             if not over and self._takes_too_long(attempt):
                 self._verdicts.give_up(attempt, Fault.TIMEOUT)
             else:
+                if not over and self._is_overdue(attempt):
+                    self._begin_in_reserve(node)
                 self._attempts.review_later(attempt, max(1.0, 0.25 * (course.now - attempt.started)))
 
     def _takes_too_long(self, attempt: Attempt) -> bool:
@@ -86,6 +88,16 @@ class Stragglers:
         limit = deadline(policy, engine.caps, late_of(attempt), True, 0)
         return limit is not None and self._course.now - attempt.since >= limit + policy.cancel_grace
 
+    def _is_overdue(self, attempt: Attempt) -> bool:
+        """Whether an attempt takes many times as long as similar ones. While none of these has ended, it may take as many times
+        longer as nobody is impatient.
+        """
+        node, engine, policy = attempt.node, attempt.engine, self._course.policy
+        known = node.known or engine.spread(node.kind).seen
+        usual = late_of(attempt) if known else max(late_of(attempt), policy.hedge_blind)
+        limit = deadline(policy, engine.caps, usual, True, 0)
+        return limit is not None and self._course.now - attempt.since >= limit
+
     # Duplicates
 
     def _begin_elsewhere(self, attempt: Attempt) -> None:
@@ -97,12 +109,30 @@ class Stragglers:
         if second is not None and second is not engine:
             self._course.out.append(self._attempts.begin(node, second, hedge=True))
 
+    def _begin_in_reserve(self, node: Node) -> None:
+        """Begin a node on the fallback too: one worker may have taken its duplicates as well, and answer none of them. What is
+        merely slow goes on there; the first answer wins.
+        """
+        engine, most = self._lineup.reserve(node), 2 * self._course.policy.max_hedges
+        if engine is None or node.hedges > most or self._is_used_up(node) or self._is_wide():
+            return
+        taken = any(attempt.engine is engine for attempt in node.attempts)
+        if not taken and engine.room(self._course.now) and engine.fits(memory_on(node, engine)):
+            self._course.out.append(self._attempts.begin(node, engine, hedge=True))
+
     def _may_hedge(self, node: Node) -> bool:
         """Whether the node may have another duplicate, by its attempts side by side and those that it has used up."""
-        trouble = node.trouble
-        used_up = trouble is not None and (bool(trouble.deaths) or self._verdicts.used_up(trouble))
         most = self._course.policy.max_hedges
-        return len(node.attempts) <= most and node.hedges < 2 * most and not used_up
+        return len(node.attempts) <= most and node.hedges < 2 * most and not self._is_used_up(node)
+
+    def _is_used_up(self, node: Node) -> bool:
+        trouble = node.trouble
+        return trouble is not None and (bool(trouble.deaths) or self._verdicts.used_up(trouble))
+
+    def _is_wide(self) -> bool:
+        """Whether as many attempts run as may run on all engines together."""
+        width = self._course.policy.width
+        return width is not None and self._fleet.wide() >= width
 
     def _drags(self, node: Node) -> bool:
         """Whether the node's last attempt takes long, by what is known now: early in a run every unknown node seems slow."""
@@ -117,8 +147,8 @@ class Stragglers:
 
     def _second(self, attempt: Attempt) -> EngineState | None:
         """An engine with room for a duplicate: another than the attempt's own, if there is one."""
-        node, now, width = attempt.node, self._course.now, self._course.policy.width
-        if width is not None and self._fleet.wide() >= width:
+        node, now = attempt.node, self._course.now
+        if self._is_wide():
             return None
         engines = [
             e

@@ -251,10 +251,11 @@ class Rig:
         assert not self.frozen, "started after the end"
         assert self.deps[start.id] <= self.done, f"{start.id!r} started too early"
         others = [s for s in self.live.values() if s.id == start.id]
-        assert (0 < len(others) <= self.policy.max_hedges) if start.hedge else not others, f"{start.id!r} runs already"
+        most, here = self.policy.max_hedges, start.engine == self.policy.fallback
+        assert (0 < len(others) <= most + here) if start.hedge else not others, f"{start.id!r} runs already"
         if start.hedge:
             since = list(itertools.takewhile(lambda s: s.hedge, (s for s in reversed(self.starts) if s.id == start.id)))
-            assert len(since) < 2 * self.policy.max_hedges, f"{start.id!r} is hedged without end"
+            assert len(since) < 2 * most + here, f"{start.id!r} is hedged without end"
         self.under_way[start.attempt] = self.live[start.attempt] = start
         self.started_at[start.attempt] = self.now
         self.starts.append(start)

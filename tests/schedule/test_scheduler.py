@@ -999,6 +999,66 @@ def test_what_nobody_has_seen_is_no_straggler_until_its_like_are_done() -> None:
     assert any(s.hedge for s in rig.tick(400.0) if isinstance(s, Start))
 
 
+def held(*, seen: int, unknown: str, policy: Policy | None = None) -> Rig:
+    """One machine elsewhere, and this one in reserve. There, so many nodes of unknown duration have run; one more has begun."""
+    rig = Rig(policy or Policy())
+    rig.up("there", 8, EngineCaps(announces=True))
+    rig.up("local", 2, EngineCaps(reserve=True, independent=False))
+    rig.add(*[NodeSpec(id=i) for i in range(seen)], NodeSpec(id=unknown))
+    for i in range(seen):
+        rig.want(i)
+        rig.sent(rig.start_of(i).attempt)
+        rig.tick(3.0)
+        rig.ran(rig.start_of(i).attempt, 3.0)
+    rig.want(unknown)
+    return rig
+
+
+def keeps_beginning(rig: Rig, seconds: float) -> list[float]:
+    """A worker begins all that it gets, and answers nothing. When attempts began here."""
+    end, here = rig.now + seconds, []
+    begun = rig.now
+    while rig.now < end:
+        for start in list(rig.live.values()):
+            if start.engine == "there":
+                rig.sent(start.attempt)
+        before = len(rig.starts)
+        rig.tick(1.0)
+        here += [rig.now - begun for start in rig.starts[before:] if start.engine == "local"]
+    return here
+
+
+@pytest.mark.parametrize(("seen", "least", "most"), [(0, 300.0, 400.0), (10, 60.0, 110.0)])
+def test_who_begins_all_and_answers_nothing_keeps_nobody_waiting(seen: int, least: float, most: float) -> None:
+    """It takes the duplicates, too: nobody knows how long they take. So this machine begins the node as well, once."""
+    rig = held(seen=seen, unknown="x")
+    (begun,) = keeps_beginning(rig, 600.0)
+    assert least <= begun <= most
+    here = rig.start_of("x")
+    assert here.hedge
+    assert outcomes(rig.ran(here.attempt)) == [Finished("x", How.RAN, here.attempt)]
+    assert rig.summary is not None
+
+
+def test_what_is_slow_there_is_not_ended_when_it_begins_here() -> None:
+    rig = held(seen=0, unknown="x")
+    first = rig.start_of("x").attempt
+    assert keeps_beginning(rig, 800.0)
+    assert first in rig.live
+    assert outcomes(rig.ran(first, 800.0)) == [Finished("x", How.RAN, first)]
+
+
+def test_what_began_here_and_broke_does_not_begin_here_again() -> None:
+    rig = held(seen=0, unknown="x")
+    assert keeps_beginning(rig, 400.0)
+    rig.fault(rig.start_of("x").attempt, Fault.INFRA)
+    assert not keeps_beginning(rig, 1000.0)
+
+
+def test_without_fallback_nothing_begins_here() -> None:
+    assert not keeps_beginning(held(seen=0, unknown="x", policy=Policy(fallback=None)), 1000.0)
+
+
 # An engine that says nothing
 
 
