@@ -173,12 +173,15 @@ class Cone:
         return {n: r for n, r in candidates.items() if all(m is None or blob_key(m.blob) in there for m in r.outputs)}
 
     def _narrowed(self, names: Sequence[ThunkId]) -> dict[ThunkId, Reduction]:
-        """Reductions that hold though the thunks' ids are new; they are recorded under those ids too."""
+        """Reductions that hold though the thunks' ids are new. This machine records them under those ids too; it does not sign
+        and share them, for it has run nothing, and some may have to stay here.
+        """
         resolved = {name: self.resolve(name) for name in names}
         thunks = {each.id: each.thunk for each in resolved.values()}
         found = self._narrow.find(thunks) if thunks else {}
         if found:
-            self._store.put(self._reductions({name: (thunks[name], known) for name, known in found.items()}))
+            here = self._staying.here if self._staying else self._store.put
+            here(self._reductions({name: (thunks[name], known) for name, known in found.items()}))
         return {name: found[each.id] for name, each in resolved.items() if each.id in found}
 
     def _extra_placeholders(self, name: ThunkId, reduction: Reduction) -> tuple[OutputOf, ...]:

@@ -228,3 +228,50 @@ def test_what_a_source_takes_out_of_a_home_stays_here(way: str, environment: dic
     (first.tree / "util.o").unlink()
     first.call("gg-infer", "make", "util.o")
     assert "is not shared" not in first.call("gg-force").stderr
+
+
+UNREAD = '#include "%s"\n#ifdef NEVER\n#include "unread.h"\n#endif\nint util(void) { return 42; }\n'
+
+
+def test_nor_does_a_result_that_is_found_by_what_it_read(environment: dict[str, str], tmp_path: Path) -> None:
+    """After an edit that the command does not read, its result stands under another name: that stays here as well."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first, second = (
+        Checkout(tmp_path, "ann", environment, ann),
+        Checkout(tmp_path, "bob", environment, bob, ann),
+    )
+    secret = tmp_path / "home-ann" / ".config" / "token"
+    secret.parent.mkdir()
+    secret.write_text("#define TOKEN 4711\n")
+
+    def edited(checkout: Checkout, unread: str) -> None:
+        checkout.fresh()
+        (checkout.tree / "util.c").write_text(UNREAD.replace("%s", str(secret)))
+        (checkout.tree / "unread.h").write_text(unread)
+        assert checkout.call("gg-infer", "make").returncode == 0
+
+    edited(first, "int one;\n")
+    assert ran(first.call("gg-force")) == 3
+    edited(first, "int two;\n")
+    assert ran(first.call("gg-force")) == 0
+    edited(second, "int two;\n")
+    assert ran(second.call("gg-force")) == 2, "main.o was shared, and nothing else"
+
+
+def test_only_what_has_run_is_signed(environment: dict[str, str], tmp_path: Path) -> None:
+    """Who trusts Bob trusts nobody whom Bob trusts: what Bob finds of Ann's under another name he does not sign."""
+    ann, bob, cat = secret_key("ann"), secret_key("bob"), secret_key("cat")
+    first = Checkout(tmp_path, "ann", environment, ann)
+    second = Checkout(tmp_path, "bob", environment, bob, ann)
+    third = Checkout(tmp_path, "cat", environment, cat, bob)
+
+    def edited(checkout: Checkout, unread: str) -> subprocess.CompletedProcess[str]:
+        checkout.fresh()
+        (checkout.tree / "util.c").write_text(UNREAD.replace("%s", "util.h"))
+        (checkout.tree / "unread.h").write_text(unread)
+        assert checkout.call("gg-infer", "make").returncode == 0
+        return checkout.call("gg-force")
+
+    assert ran(edited(first, "int one;\n")) == 3
+    assert ran(edited(second, "int two;\n")) == 0
+    assert ran(edited(third, "int two;\n")) == 3
