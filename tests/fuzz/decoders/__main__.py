@@ -16,11 +16,13 @@ import traceback
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 import atheris
 
 with atheris.instrument_imports(include=["gg"], enable_loader_override=False):
     from tests.fuzz.decoders.table import TARGETS
+from tests.fuzz.decoders.mutate import Mutator
 from tests.fuzz.decoders.target import Target, check, check_memory
 
 _TELL_S = 5.0
@@ -72,6 +74,22 @@ class _Tries:
             raise
 
 
+def _changed(data: bytes, most: int, seed: int) -> bytes:
+    """`data` with a value changed, or with bytes changed, by turns. The two bytes that choose the decoder are let be."""
+
+    def by_bytes(old: bytes) -> bytes:
+        return bytes(atheris.Mutate(old, most))
+
+    inner = data[2:]
+    if seed % 2:
+        mutator = Mutator(Random(seed), by_bytes)
+        for _ in range(1 + seed // 2 % 3):
+            inner = mutator.change(inner)
+    else:
+        inner = by_bytes(inner)
+    return (data[:2] + inner)[:most]
+
+
 def _memory() -> int:
     """The process's own peak in KiB: getrusage's may be that of the process that started it."""
     status = Path("/proc/self/status").read_text()
@@ -101,6 +119,7 @@ def main() -> None:
     atheris.Setup(
         [sys.argv[0], *options, "-print_final_stats=1", f"-artifact_prefix={given.corpus}/", str(corpus)],
         _Tries(targets, given.corpus),
+        custom_mutator=_changed,
     )
     atheris.Fuzz()
 
