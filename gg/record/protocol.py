@@ -174,6 +174,10 @@ def edits_for_real(env: Mapping[bytes, bytes]) -> list[bytes]:
     return [b"GG_BYPASS=1", *(b"PATH=" + path for path in [env.get(b"PATH")] if path is not None)]
 
 
+HANG_UP = b""
+"""No reply: the connection is closed, and the caller does as if there were no recorder."""
+
+
 def reply_ready() -> bytes:
     return _framed(struct.pack("<B3x", 2))
 

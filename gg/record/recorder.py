@@ -58,6 +58,14 @@ class Recorder:
         """Answer one request, now or later."""
         self._operations[request.op](request, reply)
 
+    def run_anyway(self, request: RecorderRequest, why: str, reply: SendReply) -> None:
+        """Have the real tool of a call run, whatever is to be said of the call."""
+        called = self._tools.of(request)
+        if called.call is not None:
+            self._reads.run_real(called.call, RunReal(why), reply)
+        else:
+            reply(protocol.reply_exec(called.program, called.argv, ()) if called.program else protocol.HANG_UP)
+
     def _make_ends(self, request: RecorderRequest, reply: SendReply) -> None:
         self._makes().ended(request, reply)
 

@@ -80,6 +80,7 @@ class RecordingSession:
         modelling = Modelling(_models(declared), always_real, self._world, self._capture, ledger, tmp)
         self._recorder = self._make_recorder(modelling, listener)
         self._traced = self._tracing(traced) if traced else None
+        self._has_met_a_bug = False
 
     @cached_property
     def _makes(self) -> WholeMakes:
@@ -101,7 +102,23 @@ class RecordingSession:
         return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls, makes)
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:
-        """Answer one call of the build."""
+        """Answer one request of the build. A bug of ours costs that request, and not the recording."""
+        sent: list[bytes] = []
+
+        def once(data: bytes) -> None:
+            if not sent:
+                sent.append(data)
+                reply(data)
+
+        try:
+            self._handle(request, once)
+        except Exception as error:
+            from gg.record.unhindered import answer_instead
+
+            tell, self._has_met_a_bug = not self._has_met_a_bug, True
+            answer_instead(error, request, once, self._recorder.run_anyway, tell=tell)
+
+    def _handle(self, request: RecorderRequest, reply: SendReply) -> None:
         if self._traced is not None and request.cwd and self._traced.handle(request, reply):
             return
         self._recorder.handle(request, reply)
