@@ -11,16 +11,32 @@ from typing import ClassVar
 
 FREE_SOME = "free some, for example with: gg gc"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+WORKER_KEY = r"(?<=/)(?![0-9a-f]{64})[A-Za-z0-9_-]{64}(?![A-Za-z0-9_-])"
+"""A worker's key where a user writes it, HOST/KEY: `gg.wire.pin.WorkerKey.text`. A name of 64 hex digits is a digest."""
+_LOGIN = r"(?<=://)(?:[^\s/@]*|[^\s@]*:[^\s@]*)(?=@)"
+_MORE = "\N{HORIZONTAL ELLIPSIS}"
+
+
+def without_secrets(text: str) -> str:
+    """The text for people: without workers' keys, and without the name and password of a URL."""
+    if "/" not in text:
+        return text
+    import re
+
+    return re.sub(f"{_LOGIN}|{WORKER_KEY}", _MORE, text)
 
 
 class GGError(Exception):
-    """What happened, and what to do about it. Exit status 70 (a fault inside gg) unless a subclass says otherwise."""
+    """What happened, and what to do about it. Exit status 70 (a fault inside gg) unless a subclass says otherwise.
+
+    `what` often repeats what a user wrote, and goes to the logs of a CI: secrets are taken out.
+    """
 
     exit_code: ClassVar[int] = 70
 
     def __init__(self, what: str, *, hint: str = "") -> None:
-        super().__init__(what)
-        self.what = what
+        self.what = without_secrets(what)
+        super().__init__(self.what)
         self.hint = hint
 
 

@@ -90,7 +90,7 @@ def infer(
     ledger = Ledger(workspace.dot, told)
     build = RecordedCommand(workspace, interpose=interpose, caught=given.caught)
     try:
-        build.start(arguments, _environment(workspace, quiet=quiet))
+        build.start(arguments, _environment(workspace, settings, quiet=quiet))
         ledger.begin()  # and all else while the build reads its makefiles
         reading = _reading(workspace, store, settings, ledger, quiet)
         session = _session(workspace, store, settings, ledger, reading, given)
@@ -172,16 +172,14 @@ def _has_path() -> bool:
     return True
 
 
-def _environment(workspace: Workspace, *, quiet: bool) -> dict[str, str]:
+def _environment(workspace: Workspace, settings: config.Settings, *, quiet: bool) -> dict[str, str]:
     """The environment that gg-infer was given, without secrets. A relative GG_DIR is made absolute, for the build works in many
     directories.
     """
-    given = dict(config.given_environment())
-    withheld = config.withheld(given)
+    given, withheld = config.without_withheld(config.given_environment(), settings.reapi_headers)
     told = [name for name in withheld if name != "GG_KEY"]
     if told and not quiet:
         _tell(f"not passed on to the build: {', '.join(told)} (GG_PASS names what it needs)")
-    given = {name: value for name, value in given.items() if name not in withheld} if withheld else given
     return {**given, "GG_DIR": workspace.dot} if config.gg_dir() else given
 
 

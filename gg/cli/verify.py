@@ -54,8 +54,6 @@ def command(
     _check(where)
     from gg.compare.again import verify
 
-    given = config.given_environment()
-    withheld = config.withheld(given)
     roots, files = _roots(workspace, targets)
     report = verify(
         workspace,
@@ -64,7 +62,7 @@ def command(
         files,
         engines=where,
         times=repeat,
-        environment={name: value for name, value in given.items() if name not in withheld},
+        environment=config.without_withheld(config.given_environment(), settings.reapi_headers)[0],
         tell=_tell,
         failed=tell_failure,
     )

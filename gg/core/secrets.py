@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+from gg.errors import WORKER_KEY
+from gg.light.regex import regex
 
 _SECRETS = frozenset(
     {
@@ -20,6 +23,7 @@ _SECRETS = frozenset(
         "AZURE_STORAGE_ACCESS_KEY",
         "AZURE_STORAGE_ACCOUNT_KEY",
         "AZURE_STORAGE_CLIENT_SECRET",
+        "AZURE_STORAGE_MASTER_KEY",
         "AZURE_STORAGE_SAS_KEY",
         "AZURE_STORAGE_SAS_TOKEN",
         "AZURE_STORAGE_TOKEN",
@@ -31,8 +35,20 @@ _SECRETS = frozenset(
 )
 
 
-def secrets_in(env: Mapping[str, str]) -> set[str]:
-    """The names of those in `env`, and of those that `GG_REAPI_HEADERS` names (`authorization: Bearer $TOKEN`)."""
-    headers = env.get("GG_REAPI_HEADERS", "").replace(",", " ").split()
-    named = {word[1:].strip("{}") for word in headers if word.startswith("$")}
-    return {name for name in env if name in _SECRETS or name in named}
+_HOSTS = ("GG_ENGINE", "GG_WORKERS")
+"""Variables that may have workers' keys in them: HOST/KEY."""
+PASSED = "GG_SECRETS"
+"""Names those secrets that a recorded build was given, as GG_PASS says: no thunk has them."""
+_WORKER_KEY = regex(WORKER_KEY)
+
+
+def secrets_in(env: Mapping[str, str], headers: Iterable[str] = ()) -> set[str]:
+    """The names of those in `env`, and of those that a header for a cluster names (`authorization: Bearer $TOKEN`).
+
+    `headers`: those of the settings; the ones of `GG_REAPI_HEADERS` are looked at anyway.
+    """
+    words = " ".join([env.get("GG_REAPI_HEADERS", ""), *headers]).replace(",", " ").split()
+    named = {word[1:].strip("{}") for word in words if word.startswith("$")}
+    named.update(env.get(PASSED, "").split())
+    keys = {name for name in _HOSTS if _WORKER_KEY.search(env.get(name, ""))}
+    return {name for name in env if name in _SECRETS or name in named or name in keys}

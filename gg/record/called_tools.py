@@ -20,7 +20,7 @@ caught because a declared one has its name, and runs as if nobody had looked."""
 FindTool = Callable[[bytes, bytes, bytes], bytes | None]
 """The real program of a name or path, from PATH and the working directory."""
 
-_NAMES_SECRETS = b"GG_REAPI_HEADERS"
+_NAMES_SECRETS = b"GG_SECRETS"
 """Tells which other variables no thunk is given (`gg.core.secrets`)."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 from gg.errors import UsageError
@@ -81,7 +81,7 @@ _ENVIRONMENT = {name: f"GG_{name.upper()}" for name in names_of(Settings)} | {"s
 
 _RECORDINGS = frozenset(
     f"GG_{name}"
-    for name in ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE")
+    for name in ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE", "SECRETS")
 )
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
 
@@ -137,14 +137,15 @@ def given_environment() -> dict[str, str]:
     return env
 
 
-def withheld(env: Mapping[str, str]) -> list[str]:
-    """The variables that a recorded build is not given: secrets that only gg needs, except those that `GG_PASS` names."""
-    if not any(name.startswith(("AWS_", "GG_KEY", "GG_REAPI_HEADERS")) for name in env):
-        return []
-    from gg.core.secrets import secrets_in
+def without_withheld(env: Mapping[str, str], headers: Sequence[str] = ()) -> tuple[dict[str, str], list[str]]:
+    """The environment of a recorded build, and the names of those that are not in it: secrets that only gg needs, except what
+    `GG_PASS` names. `headers`: the setting `reapi_headers`."""
+    from gg.core.secrets import PASSED, secrets_in
 
-    passed = os.environ.get("GG_PASS", "").replace(",", " ").split()
-    return sorted(secrets_in(env).difference(passed))
+    found = secrets_in(env, headers)
+    passed = found.intersection(os.environ.get("GG_PASS", "").replace(",", " ").split())
+    kept = {name: value for name, value in env.items() if name not in found or name in passed}
+    return {**kept, PASSED: " ".join(sorted(passed))} if passed else kept, sorted(found - passed)
 
 
 def secret_key() -> str:

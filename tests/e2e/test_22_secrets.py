@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from gg.wire.frames import TOKEN_SIZE
+from gg.wire.pin import WorkerKey
 from tests.e2e.project import SCRIPTS, Project
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+WORKER = WorkerKey(bytes(range(200, 232)), bytes(range(240, 240 + TOKEN_SIZE))).text
 SECRETS = {
     "GG_REAPI_HEADERS": "authorization: Bearer $BUILD_TOKEN",
     "BUILD_TOKEN": "secret-5",
@@ -43,6 +46,61 @@ def test_a_recorded_build_is_not_given_them(small: Project) -> None:
     assert "GG_KEY" not in told
     assert not [value for value in SECRETS.values() if value in told]
     assert "not passed on" not in small.infer("--quiet", "true").text
+
+
+ALONE = {
+    "AZURE_STORAGE_ACCOUNT_KEY": "secret-6",
+    "GOOGLE_SERVICE_ACCOUNT_KEY": "secret-7",
+    "GG_ENGINE": f"local,remote=big.example/{WORKER}",
+    "GG_WORKERS": f"big.example:7000/{WORKER}",
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_nor_one_that_is_there_alone(small: Project, name: str) -> None:
+    small.env = {k: v for k, v in small.env.items() if not k.startswith(("AWS_", "AZURE_", "GOOGLE_"))}
+    small.env[name] = ALONE[name]
+    told = small.infer("sh", "-c", "env > seen").stderr.decode()
+    assert f"{name}=" not in small.path("seen").read_text()
+    assert told.startswith(f"gg: not passed on to the build: {name} (")
+
+
+def test_nor_what_a_header_in_the_users_settings_names(small: Project) -> None:
+    """Whether or not it is passed on to the build, no thunk has it."""
+    small.settings('[tool.show]\nnames = ["*/show"]\noperands = ["output"]\nprograms = ["env"]\nenvironment = ["*"]\n')
+    own = Path(small.env["HOME"]) / ".config" / "gg"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "gg.toml").write_text('reapi_headers = ["authorization: Bearer $BUILD_TOKEN"]\n')
+    small.write("show", "#!/bin/sh\nenv > $1\n", 0o755)
+    small.env |= {"BUILD_TOKEN": "secret-5", "HARMLESS": "yes"}
+    small.infer("sh", "-c", "env > seen")
+    assert "secret-5" not in small.path("seen").read_text()
+    small.env["GG_PASS"] = "BUILD_TOKEN"
+    small.infer("sh", "-c", "env > seen; ./show out")
+    small.force()
+    assert "BUILD_TOKEN=secret-5\n" in small.path("seen").read_text()
+    seen = small.path("out").read_text()
+    assert "HARMLESS=yes" in seen
+    assert "secret-5" not in seen
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GG_STORAGE_URI", "s3://AKIAX:a/secret-8@bucket/prefix"),
+        ("GG_STORAGE_URI", "s3://secret-8@bucket/prefix?region=eu-west-1"),
+        ("GG_ENGINE", f"remot=host/{WORKER}"),
+        ("GG_ENGINE", f"local,host/{WORKER}"),
+    ],
+)
+def test_no_message_repeats_them(small: Project, name: str, value: str) -> None:
+    """What a user has written wrongly is shown, for it has to be found: but a CI's log is read by many."""
+    small.infer("gcc", "-c", "m.c")
+    small.env[name] = value
+    done = small.run(SCRIPTS / "gg-force", status=None)
+    assert done.status == 64, done.text
+    assert "secret-8" not in done.text
+    assert WORKER not in done.text
 
 
 def test_what_the_build_needs_is_named(small: Project) -> None:

@@ -93,7 +93,8 @@ def _pairs(name: str, texts: Sequence[str], between: str) -> tuple[tuple[str, st
     pairs = [text.partition(between) for text in texts]
     for text, (key, found, _) in zip(texts, pairs, strict=True):
         if not key.strip() or not found:
-            raise UsageError(f"{name} cannot be {text!r}", hint=f"each is NAME{between}VALUE")
+            said = "have such an entry" if name == "reapi_headers" else f"be {text!r}"  # which may be a token
+            raise UsageError(f"{name} cannot {said}", hint=f"each is NAME{between}VALUE")
     return tuple(sorted([(key.strip(), value.strip()) for key, _, value in pairs]))
 
 
