@@ -1,22 +1,23 @@
-"""What coordinators and workers write to each other, through queues for the most part: JSON texts. Version 2.
+"""What coordinators and workers write to each other, through queues for the most part: JSON texts. Version 3.
 
-  call     {"v": 2, "build": HEX, "call": NUMBER, "weight": NUMBER, "withdrawn": [[FIRST, LAST], ...]}
-  job      {"v": 2, "id": TEXT, "reply": URL of a queue, "request": BODY of a request (`gg.wire.request`),
+  call     {"v": 3, "key": HEX, "call": NUMBER, "weight": NUMBER, "withdrawn": [[FIRST, LAST], ...]}
+  job      {"v": 3, "id": TEXT, "request": BODY of a request (`gg.wire.request`),
             "held": [[ADDRESS, TOKEN, base64 of digests], ...]}
-  answer   {"v": 2, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
+  answer   {"v": 3, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
             "held": [[ADDRESS, TOKEN, base64 of digests]]}
-           {"v": 2, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
-           {"v": 2, "id": HEX of a build, "worker": TEXT, "what": "here", "slots": NUMBER}
-  offer    {"v": 2, "build": HEX, "handle": TEXT, "received": NUMBER, "job": TEXT of a job}
+           {"v": 3, "id": TEXT, "worker": TEXT, "what": "started" | "back"}
+           {"v": 3, "id": TEXT, "worker": TEXT, "what": "here", "slots": NUMBER}
+  offer    {"v": 3, "build": HEX, "handle": TEXT, "received": NUMBER, "job": TEXT of a job}
 
 A BODY is base64 of the bytes, or ["zstd", base64 of one frame]; or, where the letter would be too big for a message, ["blob",
 base64 of a digest, size, and five texts: where the store is that has the bytes as a blob (`gg.wire.request.BucketLocation`)].
 
 A call lies in the queue that all workers of a fleet read, and none of them takes it away: it says that a build has work, in a
-queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. Jobs are in
-the builds' queues, which workers take from in turn. Nobody can take a job out of its queue without receiving it. So a call also
-names the jobs that nobody waits for any more, by their numbers, in rising order: a job's id is the build, a dash, its number.
-"withdrawn" may be missing.
+queue of its own (`build_queue`), and goes on to have some, for calls come again and again, with rising numbers. It tells the
+build's key, from which the names of its queues and all ids follow (`gg.wire.build_key`): a letter with another id is nobody's.
+Workers take jobs from the builds' queues in turn, and answer to another queue of each build (`replies_queue`). Nobody can take a
+job out of its queue without receiving it. So a call also names the jobs that nobody waits for any more, by their numbers, in
+rising order. "withdrawn" may be missing.
 
 "held" may be missing. In an answer it names what the worker keeps of what it has made, for other workers to ask for
 (`gg.wire.peers`): itself, and no other worker. In a job it says who has which of the blobs that the job reads.
@@ -40,6 +41,7 @@ from typing import NamedTuple
 from gg.core.columns import split_digests
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
+from gg.wire.build_key import KEY_SIZE, build_name
 from gg.wire.compressed import decompress
 from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, parse_peer
 from gg.wire.request import MOST_CARRIED, BucketLocation
@@ -47,7 +49,7 @@ from gg.wire.request import MOST_CARRIED, BucketLocation
 MOST = 256 << 10  # bytes of a letter
 MOST_OFFER = 2 * MOST
 MOST_BODY = 64 << 20  # bytes of a request or a reply
-_VERSION = 2
+_VERSION = 3
 _WORTH_PACKING = 4 << 10  # bytes
 _LEVEL = 3  # of zstd
 _MOST_ID = 200
@@ -55,19 +57,30 @@ _MOST_HANDLE = 4096
 CALL_S = 15.0  # between two calls of a build
 _MOST_WEIGHT = 8.0
 _BUILD = re.compile(r"[0-9a-f]{8,32}")
+_KEY = re.compile(rf"[0-9a-f]{{{2 * KEY_SIZE}}}")
 _WHAT = frozenset({"reply", "started", "back", "here"})
 _MOST_SLOTS = 4096
 _MOST_RANGES = 256
 _MOST_NUMBER = 1 << 53
 
 
-class CallLetter(NamedTuple):
-    """`weight`: what the build gets of workers, compared with other builds. `withdrawn`: ranges of jobs that nobody waits for."""
+class OtherLetterVersion(FormatError):
+    """A letter of another version of gg: it may be for others who read the same queue."""
 
-    build: str
+
+class CallLetter(NamedTuple):
+    """`key`: the build's. `weight`: what it gets of workers, compared with others. `withdrawn`: ranges of jobs that nobody waits
+    for.
+    """
+
+    key: bytes
     number: int
     weight: float = 1.0
     withdrawn: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def build(self) -> str:
+        return build_name(self.key)
 
 
 class StoredBody(NamedTuple):
@@ -79,10 +92,9 @@ class StoredBody(NamedTuple):
 
 
 class JobLetter(NamedTuple):
-    """`reply`: the queue where the answer is waited for. `held`: who has what it reads."""
+    """`held`: who has what it reads."""
 
     id: str
-    reply: str
     request: bytes | StoredBody
     held: tuple[Holding, ...] = ()
 
@@ -122,16 +134,6 @@ def replies_queue(jobs: str, build: str) -> str:
     return f"{jobs[:40]}-replies-{build}"
 
 
-def job_id(build: str, number: int) -> str:
-    return f"{build}-{number}"
-
-
-def job_number(build: str, id: str) -> int | None:
-    """None for an id that `job_id` has not made for this build."""
-    before, _, number = id.rpartition("-")
-    return int(number) if before == build and number.isdecimal() and number.isascii() and len(number) < 16 else None
-
-
 def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
     """Numbers as ranges, as many as a call has room for: the highest."""
     found: list[tuple[int, int]] = []
@@ -144,19 +146,21 @@ def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
 
 
 def encode_call(call: CallLetter) -> str:
-    letter: dict[str, object] = {"v": _VERSION, "build": call.build, "call": call.number, "weight": call.weight}
+    letter: dict[str, object] = {"v": _VERSION, "key": call.key.hex(), "call": call.number}
+    letter["weight"] = call.weight
     return json.dumps(letter | ({"withdrawn": call.withdrawn} if call.withdrawn else {}))
 
 
 def decode_call(text: str) -> CallLetter:
     """FormatError. No weight is more than eight times that of another build, or less than an eighth."""
     found = _decoded(text)
-    build, number, weight = _text(found, "build"), found.get("call"), found.get("weight")
-    if not _BUILD.fullmatch(build) or type(number) is not int or not 0 <= number < _MOST_NUMBER:
+    key, number, weight = _text(found, "key"), found.get("call"), found.get("weight")
+    if not _KEY.fullmatch(key) or type(number) is not int or not 0 <= number < _MOST_NUMBER:
         raise _damaged()
     if not isinstance(weight, int | float) or weight != weight:
         raise _damaged()
-    return CallLetter(build, number, float(min(max(weight, 1 / _MOST_WEIGHT), _MOST_WEIGHT)), _withdrawn(found))
+    weight = float(min(max(weight, 1 / _MOST_WEIGHT), _MOST_WEIGHT))
+    return CallLetter(bytes.fromhex(key), number, weight, _withdrawn(found))
 
 
 def _withdrawn(found: dict[str, object]) -> tuple[tuple[int, int], ...]:
@@ -174,15 +178,14 @@ def _withdrawn(found: dict[str, object]) -> tuple[tuple[int, int], ...]:
 
 
 def encode_job(job: JobLetter) -> str:
-    letter = {"v": _VERSION, "id": job.id, "reply": job.reply, "request": _body_columns(job.request)}
+    letter = {"v": _VERSION, "id": job.id, "request": _body_columns(job.request)}
     return json.dumps(letter | _held_columns(job.held))
 
 
 def decode_job(text: str) -> JobLetter:
     """FormatError."""
     found = _decoded(text)
-    held = _held(found, MOST_PEERS)
-    return JobLetter(_text(found, "id"), _text(found, "reply", 2048), _body(found, "request"), held)
+    return JobLetter(_text(found, "id"), _body(found, "request"), _held(found, MOST_PEERS))
 
 
 def encode_answer(answer: AnswerLetter) -> str:
@@ -271,8 +274,13 @@ def _decoded(text: str, most: int = MOST) -> dict[str, object]:
         found = json.loads(text) if len(text) <= most else None
     except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or found.get("v") != _VERSION:
+    version = found.get("v") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or type(version) is not int:
         raise _damaged()
+    if version != _VERSION:
+        raise OtherLetterVersion(
+            "a message of a queue is of another version of gg", hint="install the same one everywhere"
+        )
     return found
 
 
@@ -305,4 +313,4 @@ def _none() -> bytes:
 
 
 def _damaged() -> FormatError:
-    return FormatError("a message of a queue is damaged", hint="something else writes there, or another version of gg")
+    return FormatError("a message of a queue is damaged", hint="something else writes there")

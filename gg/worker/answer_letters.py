@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from gg.errors import FormatError
 from gg.schedule.events import Fault
+from gg.wire.build_key import here_id
 from gg.wire.letters import AnswerLetter, encode_answer, fits
 from gg.wire.peers import MOST_HELD, Holding
 from gg.wire.reply import Refused, Reply, WorkerInfo, asked, decode_reply, encode_reply, outputs_of
@@ -46,9 +47,9 @@ class AnswerLetters:
         """A job that is given back."""
         return encode_answer(AnswerLetter(id, self._name, "back"))
 
-    def here(self, build: str, slots: int) -> str:
-        """For a build that has called."""
-        return encode_answer(AnswerLetter(build, self._name, "here", slots=slots))
+    def here(self, key: bytes, slots: int) -> str:
+        """For the build with this key, which has called."""
+        return encode_answer(AnswerLetter(here_id(key), self._name, "here", slots=slots))
 
     def _kept(self, request: bytes, relay: S3Relay, reply: bytes) -> tuple[Holding, ...]:
         """Keep a reply's outputs for other workers. Returns which are kept."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gg.wire.letters import CALL_S, CallLetter, job_number
+from gg.wire.build_key import job_number
+from gg.wire.letters import CALL_S, CallLetter
 
 SILENT_S = 4 * CALL_S  # a build that has not called for so long is over
 _AHEAD_S = 0.3  # of a build's work may wait here
@@ -26,9 +27,10 @@ class Build:
     long a job takes, 0 if nobody knows. `withdrawn`: see `CallLetter`.
     """
 
-    __slots__ = ("call", "heard", "held", "name", "running", "seconds", "weight", "withdrawn")
+    __slots__ = ("call", "heard", "held", "key", "name", "running", "seconds", "weight", "withdrawn")
 
     def __init__(self, call: CallLetter, now: float) -> None:
+        self.key = call.key
         self.name = call.build
         self.call = call.number
         self.weight = call.weight
@@ -37,10 +39,13 @@ class Build:
         self.held = self.running = 0
         self.seconds = 0.0
 
-    def waits_for(self, id: str) -> bool:
+    def number_of(self, id: str) -> int | None:
+        """The number of one of its jobs; None for a job that somebody else has put into its queue."""
+        return job_number(self.key, id)
+
+    def waits_for(self, number: int) -> bool:
         """Whether the build has not withdrawn a job, as far as its last call says."""
-        number = job_number(self.name, id)
-        return number is None or not any(first <= number <= last for first, last in self.withdrawn)
+        return not any(first <= number <= last for first, last in self.withdrawn)
 
     def took(self, seconds: float) -> None:
         """A job has run for so long."""
@@ -63,11 +68,12 @@ class Builds:
 
     def hear(self, call: CallLetter, now: float) -> Build | None:
         """Take note of a call. Returns the build if it is a new one."""
-        known = self._known.get(call.build)
+        name = call.build
+        known = self._known.get(name)
         if known is None:
-            if call.number <= self._over.get(call.build, -1) or len(self._known) >= _MOST_BUILDS:
+            if call.number <= self._over.get(name, -1) or len(self._known) >= _MOST_BUILDS:
                 return None
-            self._known[call.build] = made = Build(call, now)
+            self._known[name] = made = Build(call, now)
             return made
         if call.number > known.call:
             known.call, known.weight, known.heard, known.withdrawn = call.number, call.weight, now, call.withdrawn
@@ -75,8 +81,9 @@ class Builds:
 
     def is_old(self, call: CallLetter) -> bool:
         """Whether no worker needs this call any more: a later one has come, or the build is over."""
-        known = self._known.get(call.build)
-        return call.number < known.call if known else call.number <= self._over.get(call.build, -1)
+        name = call.build
+        known = self._known.get(name)
+        return call.number < known.call if known else call.number <= self._over.get(name, -1)
 
     def end(self, build: Build) -> None:
         """The build is over, unless it calls again."""

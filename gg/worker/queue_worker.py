@@ -1,4 +1,4 @@
-"""A worker that takes jobs from queues of SQS, as many as its slots can begin, and answers to the queue that a job names.
+"""A worker that takes jobs from queues of SQS, as many as its slots can begin, and answers to a queue of each build.
 
 All workers read one queue, in which builds call for workers; no worker takes a call away. Each build has its jobs in a queue of its
 own, and `gg.worker.heard_builds` says how many jobs to ask each build for.
@@ -24,6 +24,7 @@ from gg.schedule.events import Fault
 from gg.wire.letters import (
     JobLetter,
     OfferLetter,
+    OtherLetterVersion,
     StoredBody,
     build_queue,
     decode_call,
@@ -36,6 +37,7 @@ from gg.worker.answer_letters import AnswerLetters
 from gg.worker.heard_builds import Build, Builds
 from gg.worker.job_answers import PAUSES_S, JobAnswers
 from gg.worker.job_places import JobPlaces
+from gg.worker.other_versions import OtherVersions
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import SlotRequest, Slots
 
@@ -51,12 +53,11 @@ _ACCEPT_S = 2.0
 
 
 class _Source:
-    """A build, the queues of its jobs and of the answers, and what is still to be sent there."""
+    """A build, the queue of its jobs, and what is still to be answered."""
 
-    def __init__(self, build: Build, url: str, replies: str, outbox: JobAnswers) -> None:
+    def __init__(self, build: Build, url: str, outbox: JobAnswers) -> None:
         self.build = build
         self.url = url
-        self.replies = replies
         self.outbox = outbox
         self.told = -1  # the last call that was answered
         self.room = asyncio.Event()
@@ -66,11 +67,12 @@ class _Source:
 class _Taken:
     """A job that has come and has no answer yet."""
 
-    __slots__ = ("handle", "job", "number", "offered", "request", "since", "source", "work")
+    __slots__ = ("handle", "job", "job_number", "number", "offered", "request", "since", "source", "work")
 
-    def __init__(self, message: Message, job: JobLetter, source: _Source, *, offered: bool) -> None:
+    def __init__(self, message: Message, job: JobLetter, job_number: int, source: _Source, *, offered: bool) -> None:
         self.handle = message.handle
         self.job = job
+        self.job_number = job_number  # its build's
         self.source = source
         self.offered = offered  # by another worker
         self.request = b""  # once it is known
@@ -79,9 +81,9 @@ class _Taken:
         self.since = 0.0  # when it began; 0.0 while it waits
 
     @property
-    def key(self) -> tuple[str, str]:
-        """Its build and its identity there: another build may use the same one."""
-        return self.source.build.name, self.job.id
+    def key(self) -> tuple[str, int]:
+        """Its build and its number there."""
+        return self.source.build.name, self.job_number
 
 
 class QueueWorker:
@@ -104,11 +106,13 @@ class QueueWorker:
         self._letters = AnswerLetters(bucket, name, version)
         self._say = say
         self._builds = Builds(slots.cpus)
+        self._others = OtherVersions()
         self._sources: dict[str, _Source] = {}
-        self._taken: dict[tuple[str, str], _Taken] = {}
+        self._taken: dict[tuple[str, int], _Taken] = {}
         self._leaving = False
         self._loop = asyncio.get_running_loop()
         self._tasks: list[asyncio.Task[None]] = []
+        self._dropping: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count()
         self._places = JobPlaces(bucket.exchange, bucket.cache.holds) if bucket.exchange else None
         self.served = 0
@@ -131,9 +135,10 @@ class QueueWorker:
         if asking:
             await asyncio.wait(asking, timeout=2 * _WAIT_S)  # they give back what still comes
         await asyncio.gather(*[source.outbox.close(_SEND_S) for source in self._sources.values()])
-        for task in [*self._tasks, *asking]:
+        left = [*self._tasks, *self._dropping, *asking]
+        for task in left:
             task.cancel()
-        await asyncio.gather(*self._tasks, *asking, return_exceptions=True)
+        await asyncio.gather(*left, return_exceptions=True)
         await self._queues.close()
         if self._places and (exchange := self._bucket.exchange):
             self._places.close()
@@ -150,9 +155,10 @@ class QueueWorker:
         while not self._leaving:
             try:
                 found = await self._queues.receive(self._url, 10, MOST_WAIT_S, 0)
-                await self._queues.delete(self._url, [each.handle for each in found if not self._heard(each)])
+                gone = [each.handle for each in found if not self._heard(each)]
+                await self._queues.delete(self._url, gone)
                 trouble = 0
-                await asyncio.sleep(_HEAR_S if found else 0)
+                await asyncio.sleep(_HEAR_S if found and not gone else 0)
             except GGError as error:
                 self._say(f"cannot hear of work: {error.what}")
                 await asyncio.sleep(PAUSES_S[min(trouble, len(PAUSES_S) - 1)])
@@ -168,6 +174,8 @@ class QueueWorker:
         """Take note of a call. True if it must stay in the queue."""
         try:
             call = decode_call(message.body)
+        except OtherLetterVersion:
+            return self._others.may_stay(message.body, time.monotonic())
         except FormatError as error:
             self._say(f"a message that is no call is deleted: {error.what}")
             return False
@@ -175,8 +183,8 @@ class QueueWorker:
         if build is not None:
             before, _, jobs = self._url.rpartition("/")
             url, replies = (f"{before}/{name(jobs, build.name)}" for name in (build_queue, replies_queue))
-            outbox = JobAnswers(self._queues, url, self._say)
-            self._sources[build.name] = source = _Source(build, url, replies, outbox)
+            outbox = JobAnswers(self._queues, url, replies, self._say)
+            self._sources[build.name] = source = _Source(build, url, outbox)
             source.task = self._loop.create_task(self._receive(source))
         self._end_withdrawn(call.build)
         return not self._builds.is_old(call)
@@ -185,12 +193,12 @@ class QueueWorker:
         """End the jobs of a build that it waits for no more."""
         for taken in self._taken.values():
             build, number = taken.source.build, taken.number
-            if build.name == name and number is not None and not build.waits_for(taken.job.id):
+            if build.name == name and number is not None and not build.waits_for(taken.job_number):
                 taken.number = None
                 self._loop.run_in_executor(None, self._slots.cancel, name, number)
 
     def _say_here(self, source: _Source, slots: int) -> None:
-        source.outbox.answer(source.replies, self._letters.here(source.build.name, slots))
+        source.outbox.answer(self._letters.here(source.build.key, slots))
 
     def _end(self, build: Build) -> None:
         """A build is over: its queue is gone, or it has not called for long. Nobody waits for its jobs here."""
@@ -198,7 +206,9 @@ class QueueWorker:
         source = self._sources.pop(build.name, None)
         if source is not None:
             source.room.set()
-            self._tasks.append(self._loop.create_task(self._drop(source)))
+            dropping = self._loop.create_task(self._drop(source))
+            self._dropping.add(dropping)
+            dropping.add_done_callback(self._dropping.discard)
         self._look_again()
 
     async def _drop(self, source: _Source) -> None:
@@ -266,11 +276,15 @@ class QueueWorker:
         except FormatError as error:
             self._forget(message, source, f"a message that is no job is deleted: {error.what}")
             return
-        if not source.build.waits_for(job.id):
-            source.outbox.answer(job.reply, self._letters.back(job.id))  # so the build hears that somebody takes jobs
+        number = source.build.number_of(job.id)
+        if number is None:
+            self._forget(message, source, "a message that is no job of its build is deleted")
+            return
+        if not source.build.waits_for(number):
+            source.outbox.answer(self._letters.back(job.id))  # so the build hears that somebody takes jobs
             source.outbox.finish_with(message.handle)
             return
-        taken = _Taken(message, job, source, offered=offered)
+        taken = _Taken(message, job, number, source, offered=offered)
         known = self._taken.get(taken.key)
         if known is not None:  # the job was delivered twice; the newer handle counts
             known.handle = message.handle
@@ -367,7 +381,7 @@ class QueueWorker:
             build.took(time.monotonic() - taken.since)
         self._look_again()
         self.served += letter is not None
-        source.outbox.answer(taken.job.reply, letter or self._letters.back(taken.job.id))
+        source.outbox.answer(letter or self._letters.back(taken.job.id))
         source.outbox.finish_with(taken.handle)
 
     async def _beat(self) -> None:
@@ -378,6 +392,6 @@ class QueueWorker:
             for taken in self._taken.values():
                 kept.setdefault(taken.source.url, []).append(taken.handle)
                 if taken.since:
-                    taken.source.outbox.answer(taken.job.reply, self._letters.started(taken.job.id))
+                    taken.source.outbox.answer(self._letters.started(taken.job.id))
             keeping = [self._queues.keep(url, handles, VISIBLE_AFTER_S) for url, handles in kept.items()]
             await asyncio.gather(*keeping, return_exceptions=True)

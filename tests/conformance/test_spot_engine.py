@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from gg.aws.sqs import Queues
 from gg.core.thunk import Reduction
 from gg.engines.engine import Failure, Submission
 from gg.schedule.events import EngineCaps, Fault
+from gg.wire.build_key import KEY_SIZE, build_name, job_id
 from gg.wire.letters import (
     AnswerLetter,
     CallLetter,
@@ -31,7 +34,7 @@ from gg.wire.letters import (
 )
 from gg.wire.peers import Holding, Peer
 from gg.wire.request import MOST_CARRIED, BucketLocation
-from gg.worker import slots
+from gg.worker import job_answers, slots
 from tests.conformance.engine_suite import PATIENCE, Answers, EngineSuite, Subject
 from tests.conformance.test_lambda_engine import Patient
 from tests.servers.moto import Moto
@@ -172,11 +175,11 @@ def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
     """In the queue for all and in a build's own."""
     engine = spot.engine_alone()
     answers = Answers(engine, spot.graph)
-    call = f'{{"v": 2, "build": "{"ab" * 8}", "call": 0, "weight": 1{"0" * 400}}}'  # more than any float: it is cut
+    call = f'{{"v": 3, "key": "{"ab" * 32}", "call": 0, "weight": 1{"0" * 400}}}'  # more than any float: it is cut
     try:
         answers.submit(1, spot.concat("out", "x"))
         for url in (spot.jobs(), spot.url):
-            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 2}', "[]", *([call] if url == spot.url else [])]))
+            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 3}', "[]", *([call] if url == spot.url else [])]))
         worker = spot.worker(1)
         assert isinstance(answers.next().result, Reduction)
         end = time.monotonic() + PATIENCE
@@ -251,10 +254,11 @@ def test_a_body_that_the_store_has_lost(lost: int, spot: SpotSubject, monkeypatc
 
 
 def test_another_build_may_use_the_same_identity(spot: SpotSubject) -> None:
-    """Whoever has seen the first build's call can guess its jobs' identities; both builds have their answers."""
+    """Jobs of two builds have the same numbers; both builds have their answers, and a job of another build is not run."""
     engine = spot.engine_alone()
     answers = Answers(engine, spot.graph)
-    other, fleet = "cd" * 8, spot.url.rpartition("/")[2]
+    key, fleet = b"k" * KEY_SIZE, spot.url.rpartition("/")[2]
+    other = build_name(key)
     try:
         answers.submit(1, spot.wait("out", 3.0))
         (job,) = _received(spot, spot.jobs(), seconds=0)
@@ -262,16 +266,87 @@ def test_another_build_may_use_the_same_identity(spot: SpotSubject) -> None:
             spot.loop.run(spot.queues.create(name, {}))
             for name in (build_queue(fleet, other), replies_queue(fleet, other))
         )
-        spot.loop.run(spot.queues.send(jobs, [encode_job(job._replace(reply=replies))]))
-        spot.loop.run(spot.queues.send(spot.url, [encode_call(CallLetter(other, 0))]))
+        spot.loop.run(spot.queues.send(jobs, [encode_job(job), encode_job(job._replace(id=job_id(key, 1)))]))
+        spot.loop.run(spot.queues.send(spot.url, [encode_call(CallLetter(key, 0))]))
         spot.worker(2)
         assert isinstance(answers.next().result, Reduction)
         end = time.monotonic() + PATIENCE
-        said: list[str] = []
+        said: dict[str, set[str]] = {}
         while "reply" not in said:
             assert time.monotonic() < end
-            found = spot.loop.run(spot.queues.receive(replies, 10, 1, 60))
-            said += [decode_answer(message.body).what for message in found]
+            for message in spot.loop.run(spot.queues.receive(replies, 10, 1, 60)):
+                answer = decode_answer(message.body)
+                said.setdefault(answer.what, set()).add(answer.id)
+        assert said["reply"] == {job_id(key, 1)}
+    finally:
+        engine.close()
+
+
+def test_who_knows_a_builds_name_alone_is_nobody_to_it(spot: SpotSubject) -> None:
+    """Names of queues can be listed. He withdraws nothing, silences nobody, has nothing run, and answers nothing."""
+    told: queue.SimpleQueue[EngineCaps] = queue.SimpleQueue()
+    engine = spot.engine_alone()
+    answers = Answers(engine, spot.graph)
+    try:
+        engine.follow(lambda name, slots, caps: told.put(caps) if caps else None)
+        answers.submit(1, spot.wait("out", 3.0))
+        jobs, replies = spot.jobs(), spot.replies()
+        (job,) = _received(spot, jobs, seconds=0)
+        name = jobs.rpartition("-")[2]
+        ids = (f"{name}-1", "1", f"1-{name[:16]}", name)
+        forged = [
+            {
+                "v": v,
+                "build": name,
+                "key": name.ljust(64, "0"),
+                "call": 1 << 50,
+                "weight": 1,
+                "withdrawn": [[0, 1 << 52]],
+            }
+            for v in (2, 3)
+        ]
+        answered = [
+            {"v": v, "id": id, "worker": "w", "what": what, "data": "", "slots": 4096}
+            for v in (2, 3)
+            for id in ids
+            for what in ("here", "started", "back", "reply")
+        ]
+        for url, letters in ((spot.url, forged), (replies, answered)):
+            assert not any(spot.loop.run(spot.queues.send(url, [json.dumps(letter) for letter in letters])))
+        spot.loop.run(spot.queues.send(jobs, [encode_job(job._replace(id=id)) for id in ids]))
+        answers.no_more()
+        worker = spot.worker(2)
+        assert isinstance(answers.next().result, Reduction)
+        assert worker.worker.served == 1
+        while not told.empty():
+            assert told.get().taken in (0, 2)
+        answers.no_more()
+    finally:
+        engine.close()
+
+
+def test_a_job_whose_answer_cannot_be_sent_is_left_to_others(
+    spot: SpotSubject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_answers, "PAUSES_S", (0.01, 0.01))
+    engine = spot.engine(1)
+    answers = Answers(engine, spot.graph)
+    refusing = threading.Event()
+
+    async def send(self: Queues, url: str, bodies: Sequence[str]) -> list[str]:
+        if "-replies-" in url and any('"reply"' in body for body in bodies):
+            refusing.set()
+            return ["not now" for _ in bodies]
+        return await sent(self, url, bodies)
+
+    sent = Queues.send
+    monkeypatch.setattr(Queues, "send", send)
+    try:
+        answers.submit(1, spot.concat("out", "x"))
+        url = spot.jobs()
+        assert refusing.wait(PATIENCE)
+        time.sleep(0.5)
+        assert _hidden(spot, url) == 1
     finally:
         engine.close()
 
@@ -292,7 +367,7 @@ def test_an_answer_that_comes_a_hundred_times_is_read_once(spot: SpotSubject, mo
         answers.submit(1, spot.concat("out", "x"))
         (job,) = _received(spot, spot.jobs())
         body = StoredBody(bytes(32), 64 << 20, BucketLocation())
-        spot.loop.run(spot.queues.send(job.reply, [encode_answer(AnswerLetter(job.id, "w", "reply", body))] * 100))
+        spot.loop.run(spot.queues.send(spot.replies(), [encode_answer(AnswerLetter(job.id, "w", "reply", body))] * 100))
         result = answers.next().result
         assert isinstance(result, Failure)
         assert (result.fault, len(reading)) == (Fault.INFRA, 1)
@@ -346,6 +421,13 @@ def test_many_jobs_of_one_build_are_in_nobodys_way(spot: SpotSubject) -> None:
             engine.close()
 
 
+def _hidden(spot: SpotSubject, url: str) -> int:
+    """How many messages somebody has taken and nobody has deleted."""
+    what = "ApproximateNumberOfMessagesNotVisible"
+    found = spot.loop.run(spot.queues._call("GetQueueAttributes", QueueUrl=url, AttributeNames=[what]))
+    return int(found["Attributes"][what])
+
+
 def _received(spot: SpotSubject, url: str, seconds: int = 60) -> list[JobLetter]:
     """As a worker would, which then dies; others see the message after `seconds`."""
     found = spot.loop.run(spot.queues.receive(url, 10, 20, seconds))
@@ -356,7 +438,7 @@ def _received(spot: SpotSubject, url: str, seconds: int = 60) -> list[JobLetter]
 def test_letters() -> None:
     from gg.errors import FormatError
 
-    job = JobLetter("a-1", "http://queue", b"\0request")
+    job = JobLetter("a-1", b"\0request")
     held = (
         Holding(Peer("10.0.0.5:7178", "t" * 32), (b"\1" * 32, b"\2" * 32)),
         Holding(Peer("[fd00::5]:1", "u" * 16), ()),
@@ -374,13 +456,13 @@ def test_letters() -> None:
         assert decode_job(encode_job(job._replace(request=body))).request == body
         assert decode_answer(encode_answer(made._replace(data=body))).data == body
     assert len(encode_job(job._replace(request=b"ab" * 10_000))) < 1000
-    wrong = ["", "null", "{}", "[" * 5000, '{"v":2,"id":"","reply":"x","request":""}', '{"v":2,"id":"a"}']
-    start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"started","request":"","held":'
+    wrong = ["", "null", "{}", "[" * 5000, '{"v":3,"id":"","request":""}', '{"v":3,"id":"a"}']
+    start = '{"v":3,"id":"a","worker":"w","what":"started","request":"","held":'
     wrong += [start + end for end in ("1}", "[1]}", '[["10.0.0.5:1"]]}', '[["10.0.0.5:1","tttttttttttttttt","AAAA"]]}')]
     wrong += [start + '[["169.254.169.254:80","tttttttttttttttt",""]]}']
     wrong += ['{"v":2,"id":"a","worker":"w","what":"here"}', '{"v":2,"id":"a","worker":"w","what":"here","slots":4097}']
     wrong += ['{"v":2,"id":"a","worker":"w","what":"other"}', '{"v":2,"id":"a","worker":"w","what":"reply","data":"*"}']
-    start = '{"v":2,"id":"a","reply":"x","worker":"w","what":"reply",'
+    start = '{"v":3,"id":"a","worker":"w","what":"reply",'
     bodies = ["[]", '["zstd","AAAA"]', '["zstd",1]', f'["zstd","{_bomb()}"]', '["blob","AAAA",1,"","","","",""]', "1"]
     digest = base64.b64encode(bytes(32)).decode()
     bodies += [f'["blob","{digest}",{size},"","","","",""]' for size in ("-1", "1e9", "99999999999", '"1"')]

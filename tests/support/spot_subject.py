@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -23,7 +24,7 @@ from gg.engines.spot.spot_engines import SpotEngine, spot_caps
 from gg.host.filedb import FileDB
 from gg.run.expand import Groups
 from gg.store.directory import DirectoryStore
-from gg.wire.letters import build_queue, decode_call
+from gg.wire.letters import CallLetter, build_queue, decode_call, replies_queue
 from gg.worker.queue_worker import QueueWorker
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import Slots
@@ -93,11 +94,22 @@ class SpotSubject(PretendedCommands):
         self.workers.append(worker)
         return worker
 
+    def call(self) -> CallLetter:
+        """Of the build that has called."""
+        (message,) = self.loop.run(self.queues.receive(self.url, 10, 20, 0))
+        return decode_call(message.body)
+
     def jobs(self) -> str:
         """URL of the queue of the build that has called."""
-        (message,) = self.loop.run(self.queues.receive(self.url, 10, 20, 0))
-        before, _, name = self.url.rpartition("/")
-        return f"{before}/{build_queue(name, decode_call(message.body).build)}"
+        return self.beside(build_queue)
+
+    def replies(self) -> str:
+        """URL of the queue where that build waits for answers."""
+        return self.beside(replies_queue)
+
+    def beside(self, name: Callable[[str, str], str]) -> str:
+        before, _, fleet = self.url.rpartition("/")
+        return f"{before}/{name(fleet, self.call().build)}"
 
     def wait(self, name: str, seconds: float) -> ThunkId:
         """A thunk that takes so long."""

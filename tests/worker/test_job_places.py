@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from gg.engines.spot.heard_workers import HeardWorkers
 from gg.engines.spot.present_workers import PresentWorkers
 from gg.store.base import blob_key
 from gg.store.directory import DirectoryStore
+from gg.wire.build_key import build_name, job_id
 from gg.wire.letters import (
     AnswerLetter,
     CallLetter,
@@ -28,6 +30,7 @@ from gg.wire.letters import (
     decode_answer,
     encode_call,
     encode_job,
+    replies_queue,
 )
 from gg.wire.peers import MOST_HELD, MUCH, Holding, Peer
 from gg.wire.request import Request, Task, encode_request
@@ -40,7 +43,8 @@ from tests.support.remote_subject import MEMORY, FakeHandler
 from tests.support.spot_subject import queues
 from tests.support.thunks import Graph
 
-BUILD = "0123456789abcdef"
+KEY = bytes(range(32))
+BUILD = build_name(KEY)
 LARGE = os.urandom(MUCH + 1)
 ONE, OTHER = Peer("10.0.0.5:1", "t" * 32), Peer("10.0.0.6:1", "u" * 32)
 PATIENCE = 60
@@ -93,11 +97,13 @@ class Fleet:
         self.queues = self.loop.run(self._open())
         name = f"jobs-{os.urandom(4).hex()}"
         self.url, self.jobs, self.replies = (
-            self.loop.run(self.queues.create(each, {})) for each in (name, build_queue(name, BUILD), f"{name}-replies")
+            self.loop.run(self.queues.create(each, {}))
+            for each in (name, build_queue(name, BUILD), replies_queue(name, BUILD))
         )
-        self.loop.run(self.queues.send(self.url, [encode_call(CallLetter(BUILD, 0))]))
+        self.loop.run(self.queues.send(self.url, [encode_call(CallLetter(KEY, 0))]))
         self.graph = Graph(DirectoryStore(where / "store"))
         self.members: list[Member] = []
+        self.numbers = itertools.count()
 
     async def _open(self) -> Queues:
         return queues(self.port)
@@ -112,7 +118,7 @@ class Fleet:
         files = [self.graph.file(f"in{number}", each) for number, each in enumerate(data)]
         thunk = self.graph.thunks[self.graph.thunk(f"out{os.urandom(4).hex()}", argv, *files)]
         task = Task(encode_thunk(thunk), milliseconds=60_000)
-        return JobLetter(os.urandom(4).hex(), self.replies, encode_request(Request((task,))), held)
+        return JobLetter(job_id(KEY, next(self.numbers)), encode_request(Request((task,))), held)
 
     def send(self, job: JobLetter) -> None:
         assert self.loop.run(self.queues.send(self.jobs, [encode_job(job)])) == [""]
@@ -244,7 +250,7 @@ def test_what_is_no_offer_is_nobodys(fleet: Fleet) -> None:
 
     peer = fleet.member("other", asks=False).peer
     known = {"Authorization": f"Bearer {peer.token}"}
-    offers = [b"", b"{}", b"\xff", b'{"v":2,"build":"../../../x","handle":"h","received":1,"job":"{}"}']
+    offers = [b"", b"{}", b"\xff", b'{"v":3,"build":"../../../x","handle":"h","received":1,"job":"{}"}']
     asked = [("/jobs", body, 400 if body else 404) for body in offers]
     asked += [("/have", b"x" * 31, 400), ("/have", bytes(32 * (MOST_HELD + 1)), 404), ("/other", b"x", 404)]
     for path, body, status in asked:
@@ -281,9 +287,8 @@ def test_many_jobs_at_once_each_have_one_answer(fleet: Fleet) -> None:
     end = time.monotonic() + PATIENCE
     while len(set(answered)) < len(jobs):
         assert time.monotonic() < end
-        answered += [
-            decode_answer(message.body).id for message in fleet.loop.run(fleet.queues.receive(fleet.replies, 10, 1, 60))
-        ]
+        letters = [decode_answer(each.body) for each in fleet.loop.run(fleet.queues.receive(fleet.replies, 10, 1, 60))]
+        answered += [letter.id for letter in letters if letter.what == "reply"]
     assert sorted(answered) == sorted(job.id for job in jobs)
 
 

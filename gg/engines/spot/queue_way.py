@@ -12,7 +12,6 @@ anything for a while, the engine counts as gone, and other engines do the work u
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,6 +29,7 @@ from gg.engines.way import Question, TellChange
 from gg.engines.worker_reply import judged
 from gg.errors import FormatError, GGError, SetupError
 from gg.schedule.events import EngineCaps, Fault
+from gg.wire.build_key import build_name, here_id, job_id, job_number, new_key
 from gg.wire.letters import (
     CALL_S,
     AnswerLetter,
@@ -41,7 +41,6 @@ from gg.wire.letters import (
     encode_call,
     encode_job,
     fits,
-    job_id,
     ranges,
     replies_queue,
 )
@@ -141,7 +140,7 @@ class QueueWay:
         self._calls, self._called = 0, -CALL_S
         self._ready: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._run = os.urandom(8).hex()
+        self._key = new_key()
         self._count = 0
         self._asked: dict[str, _SentRequest] = {}
         self._outbox: list[tuple[str, str]] = []  # identities and letters
@@ -166,7 +165,7 @@ class QueueWay:
 
     async def ask(self, question: Question) -> Reply | Failure:
         self._count += 1
-        number, id = self._count, job_id(self._run, self._count)
+        number, id = self._count, job_id(self._key, self._count)
         try:
             await self._have_ready()
             letter = await self._letter(id, question)
@@ -189,7 +188,7 @@ class QueueWay:
 
     async def _letter(self, id: str, question: Question) -> str:
         """A request as a message has room for it: with who keeps its inputs, or without, or by the store."""
-        job = JobLetter(id, self._replies, question.request, self._holders.of(question.parts))
+        job = JobLetter(id, question.request, self._holders.of(question.parts))
         letter = encode_job(job)
         if not fits(letter):
             letter = encode_job(job._replace(held=()))
@@ -217,10 +216,10 @@ class QueueWay:
 
     async def _begin(self) -> None:
         self._queues = self._queues or self._open_queues()
-        fleet = self._fleet.rpartition("/")[2]
+        fleet, name = self._fleet.rpartition("/")[2], build_name(self._key)
         self._jobs, self._replies = await asyncio.gather(
-            self._queues.create(build_queue(fleet, self._run), _JOBS),
-            self._queues.create(replies_queue(fleet, self._run), _REPLIES),
+            self._queues.create(build_queue(fleet, name), _JOBS),
+            self._queues.create(replies_queue(fleet, name), _REPLIES),
         )
         loop = asyncio.get_running_loop()
         work = [self._send(self._queues), self._call(self._queues), self._count_taken(self._queues)]
@@ -258,7 +257,7 @@ class QueueWay:
                 self._work.clear()
                 continue
             self._withdrawn.since.clear()
-            letter = encode_call(CallLetter(self._run, self._calls, self._weight, ranges(self._withdrawn.numbers)))
+            letter = encode_call(CallLetter(self._key, self._calls, self._weight, ranges(self._withdrawn.numbers)))
             try:
                 if not any(await queues.send(self._fleet, [letter])):
                     self._calls, self._called = self._calls + 1, time.monotonic()
@@ -300,7 +299,10 @@ class QueueWay:
         except FormatError:
             return
         if answer.what == "here":  # which does not say that it takes jobs
-            self._present.hear(answer.worker, answer.slots, time.monotonic())
+            if answer.id == here_id(self._key):
+                self._present.hear(answer.worker, answer.slots, time.monotonic())
+            return
+        if job_number(self._key, answer.id) is None:
             return
         self._heard_somebody()
         waiting = self._asked.get(answer.id)

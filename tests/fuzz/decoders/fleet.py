@@ -18,14 +18,14 @@ from tests.fuzz.decoders.target import Target, as_file, scratch
 
 HELD = (Holding(Peer("10.0.0.5:7178", "t" * 32), (b"\1" * 32,)), Holding(Peer("[fd00::5]:1", "u" * 16), ()))
 STORED = StoredBody(b"\1" * 32, 1 << 20, BucketLocation("http://here", "bucket", "p/", "eu-west-1", "123"))
-JOB = letters.encode_job(JobLetter("a-1", "http://queue", b"\0request", HELD))
+JOB = letters.encode_job(JobLetter("1-0123456789abcdef", b"\0request", HELD))
 LETTERS = (
-    letters.encode_call(CallLetter("0123456789abcdef", 7, 2.0, ((1, 3), (7, 7)))),
+    letters.encode_call(CallLetter(bytes(range(32)), 7, 2.0, ((1, 3), (7, 7)))),
     JOB,
-    letters.encode_job(JobLetter("a-1", "http://queue", b"ab" * 10_000)),
-    letters.encode_answer(AnswerLetter("a-1", "w", "reply", b"\xff", HELD[:1])),
-    letters.encode_answer(AnswerLetter("a-1", "w", "reply", STORED)),
-    letters.encode_answer(AnswerLetter("a-1", "w", "started")),
+    letters.encode_job(JobLetter("1-0123456789abcdef", b"ab" * 10_000)),
+    letters.encode_answer(AnswerLetter("1-0123456789abcdef", "w", "reply", b"\xff", HELD[:1])),
+    letters.encode_answer(AnswerLetter("1-0123456789abcdef", "w", "reply", STORED)),
+    letters.encode_answer(AnswerLetter("1-0123456789abcdef", "w", "started")),
     letters.encode_answer(AnswerLetter("0123456789abcdef", "w", "here", slots=8)),
     letters.encode_offer(OfferLetter("0123456789abcdef", "handle", 1, JOB)),
 )
