@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
+
 if TYPE_CHECKING:
     from gg.workspace.runs import RunRecord
 
@@ -45,7 +47,7 @@ def command(every: bool, running: bool, most: int, as_json: bool, debug: bool) -
         lines = lines if as_json else _table(ended, every)
         nothing = "nothing was recorded or forced yet"
     for line in lines or ([] if as_json else [nothing]):
-        click.echo(line)
+        tell_line(line)
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace
 
 
@@ -35,5 +36,5 @@ def command(keep_records: bool, dry_run: bool, debug: bool) -> int:
                 workspace.remove()
     except OSError as error:
         raise StoreError(f"cannot remove {error.filename}: {error.strerror}") from error
-    click.echo(f"{verb} {len(paths)} placeholders{'' if keep_records else f' and {workspace.dot}'}")
+    tell_line(f"{verb} {len(paths)} placeholders{'' if keep_records else f' and {workspace.dot}'}")
     return 0

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace
 
 
@@ -28,7 +29,7 @@ def command(files: tuple[str, ...], debug: bool) -> int:
             except OSError as error:
                 raise UnknownTarget(f"{file}: {error.strerror}") from error
             store.put_files({blob: os.fsencode(file)})
-            click.echo(f"collected {file} as {blob_text(blob)}", err=True)
+            tell_line(f"collected {file} as {blob_text(blob)}", err=True)
     finally:
         store.close()
     return 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.errors import UsageError
 from gg.host.trees import walk
 from gg.light.plain_files import read_plain
@@ -60,7 +61,7 @@ def _compare(one: str, other: str) -> int:
         raise UsageError("a file is not compared with a directory")
     lines = list(_directories(one, other) if os.path.isdir(one) else _files(one, other, ""))
     for line in lines:
-        click.echo(line)
+        tell_line(line)
     return DIFFERS if lines else 0
 
 
@@ -154,25 +155,23 @@ _WORDS = {
 
 
 def _print(phase: Phase) -> None:
-    click.echo(f"{phase.command}:")
+    tell_line(f"{phase.command}:")
     if not phase.calls:
-        click.echo("  calls no tool that gg records")
+        tell_line("  calls no tool that gg records")
     for work, counts in phase.counts().items():
         told = ", ".join(f"{counts[how]} {words}" for how, words in _WORDS.items() if counts[how])
-        click.echo(f"  {work}: {sum(counts.values())} called again: {told}")
+        tell_line(f"  {work}: {sum(counts.values())} called again: {told}")
     for call in phase.calls:
         if call.how in ("same", "new", "failed"):
             continue
-        click.echo(f"  {call.label}: {_WORDS[call.how]}, for {', '.join(call.why) or 'nothing that it reads'}")
+        tell_line(f"  {call.label}: {_WORDS[call.how]}, for {', '.join(call.why) or 'nothing that it reads'}")
         for output, difference in call.differences:
-            click.echo(f"    {f'{output}: ' if output != call.label else ''}{difference}")
+            tell_line(f"    {f'{output}: ' if output != call.label else ''}{difference}")
     for name in phase.gone:
-        click.echo(f"  {name}: is not made any more")
+        tell_line(f"  {name}: is not made any more")
     if phase.failed:
         click.echo(f"  it fails with the patch:\n{phase.failed}")
         return
     same = phase.before == phase.after
     tree = "as it is without the patch" if same else "another"
-    click.echo(
-        f"  the tree afterwards is {tree}: NAR hash {phase.before[:16]}{'' if same else f', {phase.after[:16]}'}"
-    )
+    tell_line(f"  the tree afterwards is {tree}: NAR hash {phase.before[:16]}{'' if same else f', {phase.after[:16]}'}")

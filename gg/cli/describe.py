@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace, read_placeholder
 
 if TYPE_CHECKING:
@@ -153,14 +154,14 @@ def _print(report: dict[str, object]) -> None:
     assert isinstance(outputs, list)
     assert isinstance(inputs, list)
     assert isinstance(env, dict)
-    click.echo(f"thunk {report['thunk']} ({report['work']}, model {report['model']}), output {report['output']}")
-    click.echo(f"in {report['cwd']}: {shlex.join(argv)}")
-    click.echo(f"program {report['program']}")
-    click.echo("environment " + " ".join(shlex.quote(f"{k}={v}") for k, v in env.items()))
+    tell_line(f"thunk {report['thunk']} ({report['work']}, model {report['model']}), output {report['output']}")
+    tell_line(f"in {report['cwd']}: {shlex.join(argv)}")
+    tell_line(f"program {report['program']}")
+    tell_line("environment " + " ".join(shlex.quote(f"{k}={v}") for k, v in env.items()))
     for path in outputs:
-        click.echo(f"makes {path}")
+        tell_line(f"makes {path}")
     for line in inputs:
-        click.echo(f"reads {line}")
-    click.echo(f"{report['input_files']} declared inputs in all")
+        tell_line(f"reads {line}")
+    tell_line(f"{report['input_files']} declared inputs in all")
     if report["forced"]:
-        click.echo(f"forced on {report['engine']} in {report['seconds']:.3f} s")
+        tell_line(f"forced on {report['engine']} in {report['seconds']:.3f} s")

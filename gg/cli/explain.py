@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def command(name: str | None, calls: bool, debug: bool) -> int:
         else:
             lines = [*_failed(workspace, thunk), *explain(store, thunk)]
         for line in lines:
-            click.echo(line)
+            tell_line(line)
     finally:
         store.close()
     return 0
@@ -88,16 +89,16 @@ def _real_runs(workspace: Workspace, every: bool) -> None:
         tool, why, probe, argv = str(call["tool"]), str(call["why"]), bool(call["probe"]), call["argv"]
         reasons[(tool, why, probe)] += 1
         if every and isinstance(argv, list):
-            click.echo(f"{'question' if probe else 'real'}: {why}: {shlex.join(str(a) for a in argv)}")
+            tell_line(f"{'question' if probe else 'real'}: {why}: {shlex.join(str(a) for a in argv)}")
     for read in history.reads(workspace) if every else ():
         path, reader, thunks, seconds = (read.get(name) for name in ("read", "reader", "thunks", "seconds"))
         shown = os.path.relpath(str(path), workspace.root)
-        click.echo(f"read: {reader or 'a program'} read {shown}: {thunks} thunks in {seconds:.1f} s")
+        tell_line(f"read: {reader or 'a program'} read {shown}: {thunks} thunks in {seconds:.1f} s")
     if not reasons:
-        click.echo("every call of the last gg-infer became a thunk")
+        tell_line("every call of the last gg-infer became a thunk")
     if not every:
         for (tool, why, probe), count in reasons.most_common():
-            click.echo(f"{count:6} {tool or '?'}: {why}{' (a question, answered at once)' if probe else ''}")
+            tell_line(f"{count:6} {tool or '?'}: {why}{' (a question, answered at once)' if probe else ''}")
 
 
 def explain(store: Store, name: ThunkId) -> list[str]:

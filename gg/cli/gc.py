@@ -7,6 +7,7 @@ import re
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.errors import UsageError
 from gg.workspace import settings as config
 from gg.workspace.setting_values import size
@@ -40,12 +41,12 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
     done = tidy(sharing, home, store, max_age_s=age, max_bytes=size, dry_run=dry_run)
     verb, report = "would drop" if dry_run else "dropped", done.report
     dropped = sum(report.dropped.values())
-    click.echo(
+    tell_line(
         f"{verb} {dropped} of {report.objects} objects, {report.dropped_size / 1e6:.1f} of {report.size / 1e6:.1f} MB;"
         f" {done.placeholders} placeholders need {report.needed_size / 1e6:.1f} MB"
     )
     for path in done.forgotten:
-        click.echo(f"{'would forget' if dry_run else 'forgot'} {path}, which is gone")
+        tell_line(f"{'would forget' if dry_run else 'forgot'} {path}, which is gone")
     return 0
 
 

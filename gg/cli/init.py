@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace
 
 
@@ -23,7 +24,7 @@ def command(in_tree: bool, debug: bool) -> int:
     workspace = found if found is not None and known else Workspace.new(in_tree=in_tree, tell=_tell)
     workspace.make()
     DirectoryStore(os.fsencode(workspace.store)).close()
-    click.echo(f"{'already a workspace' if known else 'a workspace now'}: {top}; its state is in {workspace.dot}")
+    tell_line(f"{'already a workspace' if known else 'a workspace now'}: {top}; its state is in {workspace.dot}")
     return 0
 
 

@@ -16,13 +16,6 @@ from contextlib import suppress
 from gg.cli import interrupts
 from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
 
-# Both sets of control characters, the characters that change the direction of writing, and bytes that are no UTF-8.
-_CONTROLS = {
-    c: f"\\x{c & 0xFF:02x}" if c < 256 or c >= 0xDC80 else f"\\u{c:04x}"
-    for c in (*range(32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0xDC80, 0xDD00))
-    if chr(c) not in "\n\t"
-}
-
 
 class _Shown(io.TextIOWrapper):
     """The stream for gg's own messages. Names in them may come from anybody, so control characters are shown, not obeyed.
@@ -33,7 +26,11 @@ class _Shown(io.TextIOWrapper):
     before: object = None  # the replaced stream, which would close the one below if it were forgotten
 
     def write(self, text: str) -> int:
-        return super().write(text.translate(_CONTROLS))
+        if text.isascii() and text.replace("\n", "").isprintable():
+            return super().write(text)
+        from gg.light.shown import in_text
+
+        return super().write(in_text(text))
 
 
 def _show_controls() -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
+
 if TYPE_CHECKING:
     from gg.workspace.runs import RunRecord
 
@@ -33,7 +35,7 @@ def command(context: click.Context, name: str, as_json: bool, debug: bool) -> in
         click.echo(json.dumps({"name": run.name, "workspace": run.root, **run.record}))
         return 0
     for line in _recorded(run) if run.what == "infer" else _forced(run):
-        click.echo(line)
+        tell_line(line)
     return 0
 
 

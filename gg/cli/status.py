@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.cli.tell_line import tell_line
 from gg.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,13 +37,13 @@ def command(as_json: bool, debug: bool) -> int:
     if as_json:
         click.echo(json.dumps(_report(workspace, waiting, sizes) | runs))
         return 0
-    click.echo(f"workspace {workspace.root}, with its records in {workspace.dot}")
-    click.echo(f"{len(waiting)} placeholders wait to be forced{_some(waiting)}")
+    tell_line(f"workspace {workspace.root}, with its records in {workspace.dot}")
+    tell_line(f"{len(waiting)} placeholders wait to be forced{_some(waiting)}")
     blobs, metadata = sum(sizes["blob"]), sum(sum(s) for name, s in sizes.items() if name != "blob")
-    click.echo(f"store {workspace.store}: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
+    tell_line(f"store {workspace.store}: {len(sizes['blob'])} blobs ({_bytes(blobs)}), {len(sizes['thunk'])} thunks,"
                f" {len(sizes['reduction'])} reductions ({_bytes(metadata)} of metadata)")  # fmt: skip
     for line in (*_of_infer(runs["infer"]), *_of_force(runs["force"])):
-        click.echo(line)
+        tell_line(line)
     return 0
 
 

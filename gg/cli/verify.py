@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gg.cli.made import made_by, tell_failure, workspace_of
+from gg.cli.tell_line import tell_line
 from gg.errors import Interrupted, UnknownTarget, UsageError
 from gg.workspace import settings as config
 from gg.workspace.engine_names import ENGINES
@@ -118,24 +119,24 @@ def _tell(text: str) -> None:
 
 def _print(report: VerificationReport) -> None:
     for (_, output), findings in _by_output(report).items():
-        click.echo(f"{output}: {_depends(report, findings)}")
-        click.echo(f"  made by: {shlex.join(findings[0].command)}")
+        tell_line(f"{output}: {_depends(report, findings)}")
+        tell_line(f"  made by: {shlex.join(findings[0].command)}")
         shown: dict[tuple[object, ...], str] = {}
         for each in findings:
             shown.setdefault(each.differences, str(each.run))
         for differences, run in shown.items():
-            click.echo(f"  {run}:")
+            tell_line(f"  {run}:")
             for difference in differences:
-                click.echo(f"    {difference}")
+                tell_line(f"    {difference}")
     for name in report.words:
-        click.echo(f"{name}: printed something else")
+        tell_line(f"{name}: printed something else")
     for name, why in report.failed:
-        click.echo(f"{name}: could not be repeated: {why}")
+        tell_line(f"{name}: could not be repeated: {why}")
     if report.thunks and not report.status:
         differ = len({each.label for each in report.findings})
         times = len(report.plan)
         same = "all gave the same bytes" if not differ else f"{differ} gave other bytes"
-        click.echo(f"{report.thunks} thunks, each run {times} more time{'s' * (times != 1)}: {same}")
+        tell_line(f"{report.thunks} thunks, each run {times} more time{'s' * (times != 1)}: {same}")
 
 
 def _by_output(report: VerificationReport) -> dict[tuple[str, str], list[NondeterministicOutput]]:

@@ -82,5 +82,8 @@ class TextOutput:
         """One line of our own, on a line of its own. What it names may be called anything, colours included."""
         start = b"" if self.at_line_start else b"\n"
         self.write(start)
-        words = text.encode("utf-8", "surrogateescape") + b"\n"
-        self.show(words.replace(b"\x1b", b"^[") if self._terminal else words)
+        if not text.isprintable():
+            from gg.light.shown import in_line
+
+            text = in_line(text, whole_bytes=not self._terminal)
+        self.write(text.encode("utf-8", "surrogateescape") + b"\n")

@@ -188,6 +188,26 @@ def test_no_name_is_an_order(encoding: str, project: Project) -> None:
             assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", said), ascii(said)
 
 
+def test_no_name_is_a_line_of_its_own(project: Project) -> None:
+    """Whoever reads what gg prints into a pipe takes a line for gg's."""
+    name = b"x\ngg: 9 placeholders\ngg\tforced"
+    project.write(name + b".c", GOOD)
+    project.write("build.sh", 'for f in *.c; do gcc -c "$f" -o "$f.o"; done\n')
+    project.write("Makefile", "all:\n\tsh build.sh\n")
+    project.infer()
+    made = os.fsdecode(bytes(project.root) + b"/" + name + b".c.o")
+    said = [project.gg("status").text, project.gg("describe", made).text]
+    project.force()
+    said += [project.gg(*words).text for words in (["show", made], ["verify", made], ["explain"], ["describe", made])]
+    project.write(name + b".c", "#error no\n")
+    project.infer()
+    project.force(status=1)  # what gcc says of it has the name as it is
+    said += [project.gg("status").text, project.gg("explain", made, status=None).text]
+    lines = [line for text in said for line in text.splitlines()]
+    assert [line for line in lines if r"x\x0agg: 9 placeholders\x0agg\x09forced.c" in line]
+    assert not [line for line in lines if line.startswith("gg: 9 placeholders")]
+
+
 def test_what_an_export_is_read_by_has_every_byte(project: Project) -> None:
     project.write(b"\x1bm\xff.c", GOOD)
     project.write("Makefile", "all:\n\tgcc -o prog *.c\n")

@@ -63,7 +63,7 @@ def test_a_name_in_a_line_of_ours_has_no_colour() -> None:
     """One that hides what stands behind it would be a lie about the line."""
     stream = _Terminal()
     TextOutput(stream).line("x\x1b[8m.o: failed")
-    assert stream.getvalue() == b"x^[[8m.o: failed\n"
+    assert stream.getvalue() == b"x\\x1b[8m.o: failed\n"
 
 
 @pytest.mark.parametrize("stream", [io.BytesIO, _Terminal])
@@ -76,3 +76,12 @@ def test_a_pipe_gets_every_byte(stream: type[io.BytesIO]) -> None:
         sink.see(ThunkFailed("id", "\x1b[2Jx.o", 1, words, words))
     raw = stream is io.BytesIO
     assert (words in out.getvalue(), words in err.getvalue(), b"\x1b" in err.getvalue()) == (raw, raw, raw)
+
+
+@pytest.mark.parametrize("stream", [io.BytesIO, _Terminal])
+def test_no_name_is_a_line_of_its_own(stream: type[io.BytesIO]) -> None:
+    out, err = stream(), stream()
+    for sink in (Quiet(TextOutput(out), TextOutput(err)), Plain(TextOutput(out), TextOutput(err))):
+        sink.see(ThunkFailed("id", "x\ngg: 9 thunks: 9 ran\x85\u2028.o", 1, b"", b""))
+    lines = err.getvalue().decode().splitlines()
+    assert lines == [r"gg: x\x0agg: 9 thunks: 9 ran\x85\u2028.o: failed with status 1"] * 2
