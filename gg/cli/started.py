@@ -13,6 +13,10 @@ def start() -> None:
             file.write(os.fsencode(name))
     except OSError:
         pass
+    if any("remote=" in word and "/" in word for word in words):  # a worker's key, perhaps
+        from gg.host.own_words import hide_keys
+
+        hide_keys()
     from gg.cli import interrupts
     from gg.cli.main import COMMANDS
 

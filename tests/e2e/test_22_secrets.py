@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -101,6 +102,27 @@ def test_no_message_repeats_them(small: Project, name: str, value: str) -> None:
     assert done.status == 64, done.text
     assert "secret-8" not in done.text
     assert WORKER not in done.text
+
+
+def test_a_workers_key_is_not_what_others_see_running(small: Project) -> None:
+    """Every user of a machine sees the command lines of all processes."""
+    small.infer("gcc", "-c", "m.c")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = f"remote=127.0.0.1:{silent.getsockname()[1]}"
+        force = small.start(
+            SCRIPTS / "gg-force", "--fallback", "never", "--engine", f"{line}/{WORKER},other.example/{WORKER}"
+        )
+        try:
+            silent.settimeout(60)
+            silent.accept()[0].close()
+            seen = Path(f"/proc/{force.pid}/cmdline").read_text()
+            assert force.poll() is None
+        finally:
+            force.kill()
+            force.communicate(timeout=60)
+    assert line in seen
+    assert WORKER not in seen
+    assert "other.example/xxxx" in seen
 
 
 def test_what_the_build_needs_is_named(small: Project) -> None:
