@@ -9,12 +9,14 @@ from gg.wire.reply import Reply, decode_reply
 from gg.wire.request import WrongVersion
 
 
-def judged(reply: bytes, request: bytes, old: SetupError) -> Reply | Failure:
-    """`request`: what `gg.wire.reply.asked` gave for the request. `old`: the trouble if the worker is of another version of gg."""
+def judged(reply: bytes, request: bytes, old: SetupError | None = None) -> Reply | Failure:
+    """`request`: what `gg.wire.reply.asked` gave for the request. `old`: the trouble if the worker is of another version of gg,
+    where that was not found out before; otherwise no worker ends a run by saying so.
+    """
     try:
         return decode_reply(reply, request)
     except WrongVersion as error:
-        return Failure(Fault.INFRA, f"{old}: {error}", setup=old)
+        return Failure(Fault.INFRA, f"{old}: {error}", setup=old) if old else damaged_reply(error)
     except FormatError as error:
         return damaged_reply(error)
 

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -295,3 +296,31 @@ def test_a_script_that_is_read_from_a_pipe_is_the_shells(project: Project) -> No
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     assert project.path("m.o").exists()
+
+
+# How gg starts
+
+
+OF_PYTHON = {
+    "PYTHONHOME": (".", "lib"),
+    "PYTHONPATH": (":/nonexistent", "/nonexistent:", ".", "lib:/nonexistent"),
+    "PYTHONPYCACHEPREFIX": (".",),
+    "PYTHONUSERBASE": (".", "lib"),
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OF_PYTHON.items() for value in values])
+def test_no_module_of_the_tree_is_loaded(name: str, value: str, project: Project) -> None:
+    """An empty place in PYTHONPATH (`export PYTHONPATH=$PYTHONPATH:/opt/x`) is the directory at hand."""
+    library = f"lib/python{sys.version_info.major}.{sys.version_info.minor}"
+    places = (".", "lib", library, f"{library}/site-packages", f"lib/{library}", f"lib/{library}/site-packages")
+    for directory in places:
+        for module in ("sitecustomize", "usercustomize", "click", "encodings/__init__", "gg/__init__"):
+            project.write(f"{directory}/{module}.py", f"open({str(project.path('loaded'))!r}, 'w')\n")
+    project.env[name] = value
+    assert "no workspace here" in project.gg("status", status=None).text
+    seen = project.infer("--quiet", "env").stdout.decode()
+    assert f"\n{name}={value}\n" in f"\n{seen}"
+    assert "GG_GIVEN" not in seen
+    project.force()
+    assert not project.path("loaded").exists()

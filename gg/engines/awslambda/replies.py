@@ -17,7 +17,7 @@ from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.parts import InvocationReply, Part, PartResult, WorkerResult
 from gg.engines.engine import Failure, Submission
 from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
-from gg.run.expand import Groups
+from gg.run.expand import Groups, all_entries
 from gg.schedule.events import Fault
 from gg.store.base import Key, Kind, Store, blob_key
 from gg.wire.reply import Refused, Succeeded, TaskResult, ToolFailed, outputs_of
@@ -116,7 +116,7 @@ class Replies:
             case ToolFailed():
                 return Failure(Fault.TOOL, "failed", answer.status, answer.stdout, answer.stderr)
             case Refused():
-                return self._refused(answer)
+                return self._refused(answer, part.submission)
 
     def _more(
         self, missing: Sequence[bytes], submission: Submission, told: set[bytes], *, works: bool
@@ -153,13 +153,24 @@ class Replies:
             raise InputChanged(name, hint="record again, or declare that the command reads it")
         return late is not None and (late.sure or works)
 
-    def _refused(self, answer: Refused) -> Failure:
+    def _refused(self, answer: Refused, submission: Submission) -> Failure:
         message = "".join([c if c.isprintable() else " " for c in answer.message[:_MOST_SAID]])
-        if answer.lacking and self._remote is not None:
-            self._remote.gone([Key(Kind(kind), digest) for kind, digest in answer.lacking])
+        lacking = self._lacking(answer, submission) if self._remote is not None else []
+        if lacking and self._remote is not None:
+            self._remote.gone(lacking)
             self._forget()
             return Failure(Fault.INFRA, f"worker: {message}: sent again")
         return Failure(answer.fault, message)
+
+    def _lacking(self, answer: Refused, submission: Submission) -> list[Key]:
+        """The objects that a worker has not found, of those that the attempt reads: of others it cannot know anything."""
+        if not answer.lacking:
+            return []
+        groups = submission.thunk.groups
+        entries = (*all_entries(submission.thunk, self._groups.below(groups)), *submission.extra)
+        reads = {blob_key(entry.blob) for entry in entries if isinstance(entry, File)}
+        reads.update([Key(Kind.GROUP, each) for each in self._groups.ids_below(groups)])
+        return [key for key in [Key(Kind(kind), digest) for kind, digest in answer.lacking] if key in reads]
 
     def _made(self, answer: Succeeded, part: Part, outputs: dict[BlobId, bytes], possible: Possible) -> PartResult:
         thunk = part.submission.thunk

@@ -60,6 +60,7 @@ class Machine:
         self._waiting: asyncio.Task[None] | None = None  # knocks until a worker is there again
         self._tell: TellChange = lambda slots, caps: None
         self._numbers = itertools.count(1)
+        self._vain = 0  # connections that broke, since one was useful
         self._closed = False
 
     # The methods of `Way`
@@ -98,8 +99,7 @@ class Machine:
             link.forget(number)
         if reply is None:
             return Failure(Fault.CANCELLED, f"{self.host} has given it back")
-        what = f"the worker on {self.host} is of another version of gg"
-        return judged(reply, asked(question.request), SetupError(what, hint="install the same one there"))
+        return judged(reply, asked(question.request))
 
     def _not_begun(self, link: Link, number: int, attempt: OutstandingAttempt) -> None:
         """Go on without an attempt that waits for too long; for a while without the machine, if nothing of ours runs there."""
@@ -173,6 +173,9 @@ class Machine:
     async def _find_out(self, link: Link) -> None:
         """Find out why the connection broke, tell all who wait for answers, and go on, or wait until a worker is there again."""
         before = self._instance
+        self._vain = 0 if link.useful else self._vain + 1
+        if self._vain > 1:  # who lets everybody in and hangs up would be asked again at once, without end
+            await asyncio.sleep(min(_PAUSES_S[0] * 2.0 ** min(self._vain - 2, 30), _PAUSE_S))
         try:
             there, refused = await self._knock_again()
         finally:

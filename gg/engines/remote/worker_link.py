@@ -58,7 +58,9 @@ class OutstandingAttempt:
 
 
 class Link:
-    """A connection that was let in. It calls `leaving()` when the worker says that it goes, and `lost(self)` at its end."""
+    """A connection that was let in. It calls `leaving()` when the worker says that it goes, and `lost(self)` at its end.
+    `useful`: it has brought a reply.
+    """
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class Link:
         self.host = host
         self.welcome = welcome
         self.asked: dict[int, OutstandingAttempt] = {}
-        self.left = False
+        self.left = self.useful = False
         self._reader = reader
         self._writer = writer
         self._lending = lending
@@ -164,6 +166,7 @@ class Link:
                 if asked is None:
                     self._whole.drop(frame)
                 elif (data := self._whole.take(frame)) is not None and not asked.reply.done():
+                    self.useful = True
                     asked.reply.set_result(data)
             case FrameKind.BACK:
                 if asked is not None and not asked.reply.done():
@@ -176,8 +179,9 @@ class Link:
                 if question is not None:
                     self._questioned(frame.number, question)
             case FrameKind.LEAVING:
-                self.left = True
-                self._leaving()
+                if not self.left:
+                    self.left = True
+                    self._leaving()
             case _:
                 pass
 

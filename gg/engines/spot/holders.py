@@ -15,6 +15,8 @@ from gg.wire.peers import MOST_HELD, MOST_PEERS, MUCH, Holding, Peer
 
 _MOST_EACH = 2
 """workers that a job is told of for one blob. If none of them answers, the bucket has the blob."""
+_MOST_BLOBS = 200_000
+"""of which it is known who keeps them: a worker may tell of ever more."""
 _MOST_HEARD = 16
 """workers that a job which reads much is told of besides."""
 
@@ -35,6 +37,8 @@ class Holders:
                 if each.peer not in peers:
                     peers.append(each.peer)
                     del peers[:-_MOST_EACH]
+        while len(self._by_digest) > _MOST_BLOBS:
+            del self._by_digest[next(iter(self._by_digest))]
 
     def of(self, parts: Sequence[Part]) -> tuple[Holding, ...]:
         """Which workers keep what these parts read."""

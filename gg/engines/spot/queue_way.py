@@ -184,7 +184,7 @@ class QueueWay:
             if not waiting.answered:
                 self._withdrawn.add(number)
                 self._work.set()
-        return reply if isinstance(reply, Failure) else judged(reply, asked(question.request), _old_workers())
+        return reply if isinstance(reply, Failure) else judged(reply, asked(question.request))
 
     async def _letter(self, id: str, question: Question) -> str:
         """A request as a message has room for it: with who keeps its inputs, or without, or by the store."""
@@ -317,13 +317,12 @@ class QueueWay:
             self._end(
                 answer.id, Failure(Fault.CANCELLED, f"worker {answer.worker[:40]!r} leaves and has given it back")
             )
-        else:
+        elif not waiting.read:  # an answer may come twice, and somebody may send one a thousand times
+            waiting.read = True
             self._holders.learn(answer.held)
             if isinstance(answer.data, bytes):
                 self._end(answer.id, answer.data)
-                return
-            if not waiting.read:  # an answer may come twice, and somebody may send one a thousand times
-                waiting.read = True
+            else:
                 task = asyncio.get_running_loop().create_task(self._read(answer.id, answer.data))
                 self._reading.add(task)
                 task.add_done_callback(self._reading.discard)
@@ -369,7 +368,3 @@ class QueueWay:
                     self._end(id, Failure(Fault.THROTTLED, why))
                 await asyncio.sleep(0.1)  # the cancelled requests are answered first
                 self._tell(None, None)
-
-
-def _old_workers() -> SetupError:
-    return SetupError("the workers are of another version of gg", hint="install the same one there")
