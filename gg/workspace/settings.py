@@ -77,12 +77,9 @@ class Held(NamedTuple):
 
 
 _ENVIRONMENT = {name: f"GG_{name.upper()}" for name in names_of(Settings)} | {"store": "GG_STORAGE_URI"}
-
-
-_RECORDINGS = frozenset(
-    f"GG_{name}"
-    for name in ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE", "SECRETS")
-)
+_INSIDE = ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE", "SECRETS")
+_RECORDINGS = frozenset(f"GG_{name}" for name in _INSIDE)
+_KEPT, _OF_PYTHON = "GG_GIVEN_", ("PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
 
 TRACED = ("configure", "cmake", "meson")
@@ -121,11 +118,11 @@ def go_outside() -> None:
 
 
 def given_environment() -> dict[str, str]:
-    """The environment that this process was given, for the command that is recorded.
-
-    In the C locale Python sets LC_CTYPE when it starts (PEP 538); that is taken out again.
+    """The environment that this process was given, for the command that is recorded. What toolchain-wrappers/start/start.c has kept
+    is put back. In the C locale Python sets LC_CTYPE when it starts (PEP 538); that is taken out again.
     """
     env = dict(os.environ)
+    env.update({name: env.pop(_KEPT + name) for name in _OF_PYTHON if _KEPT + name in env})
     if env.get("LC_CTYPE") in _COERCED:
         try:
             with open("/proc/self/environ", "rb") as file:

@@ -3,6 +3,10 @@
  * Python shows a traceback of its own loading where Ctrl-C comes while it starts, before a line of ours is read. A signal that
  * is blocked waits, and gg/cli/main.py lets it come as soon as it can answer. It does so if it is told "hold"; whoever has
  * SIGINT blocked already keeps it so.
+ *
+ * Python looks for modules wherever its variables say, before it reads a line of ours. A relative place, or an empty one, is in the
+ * directory at hand, which may be a stranger's tree: this Python is given the absolute ones. What a recorded build is given is put
+ * back (`given_environment` in gg/workspace/settings.py).
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,6 +17,41 @@
 #include <unistd.h>
 
 #define SCRIPT "gg-python"
+#define KEPT "GG_GIVEN_"
+
+static const char *const PLACES[] = {"PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE"};
+
+/* Takes what is not absolute out of a variable, and keeps what it was. Nonzero when there is no memory for that. */
+static int keep_absolute(const char *name)
+{
+    char kept_as[sizeof KEPT + 32];
+    const char *given = getenv(name);
+    if (!given || !*given)
+        return 0;
+    char *places = malloc(strlen(given) + 1), *end = places;
+    if (!places)
+        return 1;
+    for (const char *at = given;;) {
+        size_t length = strcspn(at, ":");
+        if (*at == '/') {
+            if (end != places)
+                *end++ = ':';
+            memcpy(end, at, length);
+            end += length;
+        }
+        if (!at[length])
+            break;
+        at += length + 1;
+    }
+    *end = '\0';
+    int failed = 0;
+    if (strcmp(places, given) != 0) {
+        snprintf(kept_as, sizeof kept_as, KEPT "%s", name);
+        failed = setenv(kept_as, given, 1) || (*places ? setenv(name, places, 1) : unsetenv(name));
+    }
+    free(places);
+    return failed != 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -35,6 +74,9 @@ int main(int argc, char **argv)
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
 
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
+        if (keep_absolute(PLACES[i]))
+            return 70;
     char **words = calloc((size_t)argc + 4, sizeof *words);
     if (!words)
         return 70;
