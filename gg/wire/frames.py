@@ -1,4 +1,4 @@
-"""What a coordinator and a worker say to each other on a connection: frames. Version 2.
+"""What a coordinator and a worker say to each other on a connection: frames. Version 2; a greeting tells it, and that of requests.
 
 A frame is a head of 14 bytes, kind, mark, number and length, and so many bytes. Numbers are the coordinator's for attempts and
 the worker's for what it asks for. A message that is longer than a frame may be goes in several; the mark says which is its last.
@@ -36,8 +36,9 @@ from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
 from gg.wire.request import LAST_KIND
+from gg.wire.request import VERSION as REQUESTS
 
-VERSION = 2
+VERSION = 2 + 1000 * REQUESTS  # those who do not understand each other's requests do not let each other in
 HEAD = struct.Struct("!BBQI")
 PART = 256 << 10
 MOST_FRAME = PART + 64

@@ -1,6 +1,6 @@
 """What coordinators and workers write to each other, through queues for the most part: JSON texts. Version 3.
 
-  call     {"v": 3, "key": HEX, "call": NUMBER, "weight": NUMBER, "withdrawn": [[FIRST, LAST], ...]}
+  call     {"v": 3, "asks": VERSION of requests, "key": HEX, "call": NUMBER, "weight": NUMBER, "withdrawn": [[FIRST, LAST], ...]}
   job      {"v": 3, "id": TEXT, "request": BODY of a request (`gg.wire.request`),
             "held": [[ADDRESS, TOKEN, base64 of digests], ...]}
   answer   {"v": 3, "id": TEXT, "worker": TEXT, "what": "reply", "data": BODY of a reply (`gg.wire.reply`),
@@ -44,7 +44,7 @@ from gg.errors import FormatError
 from gg.wire.build_key import KEY_SIZE, build_name
 from gg.wire.compressed import decompress
 from gg.wire.peers import MOST_HELD, MOST_PEERS, Holding, parse_peer
-from gg.wire.request import MOST_CARRIED, BucketLocation
+from gg.wire.request import MOST_CARRIED, VERSION, BucketLocation
 
 MOST = 256 << 10  # bytes of a letter
 MOST_OFFER = 2 * MOST
@@ -146,14 +146,18 @@ def ranges(numbers: Iterable[int]) -> tuple[tuple[int, int], ...]:
 
 
 def encode_call(call: CallLetter) -> str:
-    letter: dict[str, object] = {"v": _VERSION, "key": call.key.hex(), "call": call.number}
+    letter: dict[str, object] = {"v": _VERSION, "asks": VERSION, "key": call.key.hex(), "call": call.number}
     letter["weight"] = call.weight
     return json.dumps(letter | ({"withdrawn": call.withdrawn} if call.withdrawn else {}))
 
 
 def decode_call(text: str) -> CallLetter:
-    """FormatError. No weight is more than eight times that of another build, or less than an eighth."""
+    """FormatError; OtherLetterVersion also if the build's requests are of another version. No weight is more than eight times that
+    of another build, or less than an eighth.
+    """
     found = _decoded(text)
+    if found.get("asks") != VERSION:
+        raise _of_other_version()
     key, number, weight = _text(found, "key"), found.get("call"), found.get("weight")
     if not _KEY.fullmatch(key) or type(number) is not int or not 0 <= number < _MOST_NUMBER:
         raise _damaged()
@@ -278,9 +282,7 @@ def _decoded(text: str, most: int = MOST) -> dict[str, object]:
     if not isinstance(found, dict) or type(version) is not int:
         raise _damaged()
     if version != _VERSION:
-        raise OtherLetterVersion(
-            "a message of a queue is of another version of gg", hint="install the same one everywhere"
-        )
+        raise _of_other_version()
     return found
 
 
@@ -310,6 +312,12 @@ def _octets(found: dict[str, object], name: str) -> bytes:
 
 def _none() -> bytes:
     raise _damaged()
+
+
+def _of_other_version() -> FormatError:
+    return OtherLetterVersion(
+        "a message of a queue is of another version of gg", hint="install the same one everywhere"
+    )
 
 
 def _damaged() -> FormatError:

@@ -175,11 +175,13 @@ def test_what_is_no_letter_is_deleted(spot: SpotSubject) -> None:
     """In the queue for all and in a build's own."""
     engine = spot.engine_alone()
     answers = Answers(engine, spot.graph)
-    call = f'{{"v": 3, "key": "{"ab" * 32}", "call": 0, "weight": 1{"0" * 400}}}'  # more than any float: it is cut
+    call = f'{{"v": 3, "asks": 4, "key": "{"ab" * 32}", "call": 0, "weight": 1{"0" * 400}}}'  # more than any float: it is cut
     try:
         answers.submit(1, spot.concat("out", "x"))
         for url in (spot.jobs(), spot.url):
-            spot.loop.run(spot.queues.send(url, ["nonsense", '{"v": 3}', "[]", *([call] if url == spot.url else [])]))
+            spot.loop.run(
+                spot.queues.send(url, ["nonsense", '{"v": 3, "asks": 4}', "[]", *([call] if url == spot.url else [])])
+            )
         worker = spot.worker(1)
         assert isinstance(answers.next().result, Reduction)
         end = time.monotonic() + PATIENCE
@@ -294,17 +296,8 @@ def test_who_knows_a_builds_name_alone_is_nobody_to_it(spot: SpotSubject) -> Non
         (job,) = _received(spot, jobs, seconds=0)
         name = jobs.rpartition("-")[2]
         ids = (f"{name}-1", "1", f"1-{name[:16]}", name)
-        forged = [
-            {
-                "v": v,
-                "build": name,
-                "key": name.ljust(64, "0"),
-                "call": 1 << 50,
-                "weight": 1,
-                "withdrawn": [[0, 1 << 52]],
-            }
-            for v in (2, 3)
-        ]
+        claims = {"asks": 4, "build": name, "key": name.ljust(64, "0"), "call": 1 << 50, "weight": 1}
+        forged = [{"v": v, **claims, "withdrawn": [[0, 1 << 52]]} for v in (2, 3)]
         answered = [
             {"v": v, "id": id, "worker": "w", "what": what, "data": "", "slots": 4096}
             for v in (2, 3)

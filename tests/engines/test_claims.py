@@ -19,8 +19,10 @@ from gg.cost.meter import Billed, billed
 from gg.engines.awslambda.claims import Possible
 from gg.engines.awslambda.deployed_functions import DeployedFunction
 from gg.engines.engine import Failure
+from gg.engines.remote.lending import Directly
 from gg.errors import FormatError
 from gg.schedule.events import Fault
+from gg.store.base import Key, Kind, blob_key
 from gg.wire.reply import (
     CacheUse,
     Refused,
@@ -121,6 +123,32 @@ def test_of_an_outputs_size(remote: RemoteSubject, ask: Ask, size: int, told: bo
     result = ask(Wrong)
     assert isinstance(result, Failure)
     assert result.fault is Fault.INFRA
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_what_it_lacks(read: bool, remote: RemoteSubject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what the attempt does not read nothing is forgotten: it may be in the store for other builds."""
+    gone: list[Key] = []
+    monkeypatch.setattr(Directly, "gone", lambda self, keys: gone.extend(keys))
+    others = [(kind, bytes([n]) * 32) for n in range(100) for kind in (Kind.BLOB, Kind.GROUP, Kind.REDUCTION)]
+    thunk = remote.graph.thunk("out", ["x"], remote.graph.file("in", DATA))
+
+    class Lacking(FakeHandler):
+        def handle(self, data: bytes, *, relay: Relay, stop: threading.Event) -> bytes:
+            own = [(int(key.kind), key.digest) for key in [blob_key(BlobId.of(DATA))] if read]
+            told = Refused(Fault.MISSING_INPUT, "gone", lacking=(*others, *own))
+            return encode_reply(Reply(WorkerInfo("test"), (told,)), data)
+
+    worker = ListeningWorker(remote.where / "worker", remote.identity, 1, Lacking)
+    remote.workers.append(worker)
+    engine = remote.engine_for(worker)
+    try:
+        result = Answers(engine, remote.graph).of(thunk)
+    finally:
+        engine.close()
+    assert isinstance(result, Failure)
+    assert result.fault is (Fault.INFRA if read else Fault.MISSING_INPUT)
+    assert gone == [blob_key(BlobId.of(DATA))] * read
 
 
 def test_what_is_true_stays() -> None:

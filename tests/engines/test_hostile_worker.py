@@ -24,6 +24,7 @@ from gg.schedule.policy import Policy
 from gg.wire import frames, partial_outputs
 from gg.wire.frames import Frame, FrameKind, Welcome, Whole
 from gg.wire.partial_outputs import PartialOutputs
+from gg.wire.reply import encode_wrong_version
 from gg.worker.identity import Identity, load_identity
 from tests.conformance.engine_suite import PATIENCE, Answers
 from tests.support.remote_subject import ListeningWorker, RemoteSubject
@@ -43,6 +44,7 @@ class HostileMachine:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = Host("127.0.0.1", self._listener.getsockname()[1], identity.key)
         self.connections = 0
+        self.hangs_up = False  # as soon as it has let somebody in
         self._script = script
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -57,7 +59,7 @@ class HostileMachine:
         with suppress(OSError, EOFError), self._context.wrap_socket(plain, server_side=True) as there:
             self._frame(there)
             there.sendall(frames.encode_frames(FrameKind.WELCOME, 0, frames.encode_welcome(self.welcome))[0])
-            while True:
+            while not self.hangs_up:
                 kind, number = self._frame(there)
                 if kind == FrameKind.RUN:
                     self._script(there.sendall, number)
@@ -249,6 +251,55 @@ def test_what_is_said_again_and_again(ask: Ask, kind: FrameKind) -> None:
         send(_one(FrameKind.REPLY, number, b"none") * 100)
 
     ask(script)
+
+
+def test_who_says_that_he_leaves_again_and_again_is_told_of_once(remote: RemoteSubject) -> None:
+    """Each time all that is ready would be placed anew."""
+    changes: list[int | None] = []
+
+    def script(send: Send, number: int) -> None:
+        send(_one(FrameKind.LEAVING, 0) * 10_000)
+        send(_one(FrameKind.REPLY, number, b"none"))
+
+    machine = HostileMachine(remote.identity, script)
+    engine = remote.engine_for(cast("ListeningWorker", machine))
+    try:
+        engine.follow(lambda name, slots, caps: changes.append(slots))
+        Answers(engine, remote.graph).of(remote.graph.thunk("out", ["x"]))
+        assert changes == [0]
+    finally:
+        engine.close()
+        machine.close()
+
+
+def test_no_worker_ends_a_run_by_saying_that_it_is_of_another_version(ask: Ask) -> None:
+    """Its greeting has told its version; those who let each other in understand each other."""
+
+    def script(send: Send, number: int) -> None:
+        send(_one(FrameKind.REPLY, number, encode_wrong_version("older")))
+
+    failure, _ = ask(script)
+    assert failure.fault is Fault.INFRA
+
+
+def test_who_lets_everybody_in_and_hangs_up_is_asked_now_and_then(remote: RemoteSubject) -> None:
+    def script(send: Send, number: int) -> None:
+        raise EOFError
+
+    machine = HostileMachine(remote.identity, script)
+    machine.hangs_up = True
+    engine = remote.engine_for(cast("ListeningWorker", machine))
+    changes: list[int | None] = []
+    try:
+        engine.follow(lambda name, slots, caps: changes.append(slots))
+        result = Answers(engine, remote.graph).of(remote.graph.thunk("out", ["x"]))
+        assert isinstance(result, Failure)
+        time.sleep(4.0)
+        assert machine.connections < 12
+        assert len(changes) < 12
+    finally:
+        engine.close()
+        machine.close()
 
 
 def test_what_is_dropped_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,14 +22,14 @@ DIGEST = base64.b64encode(bytes(32)).decode()
 
 @pytest.mark.parametrize("weight", ["1" + "0" * 400, "-1" + "0" * 400, "1e999", "-1e999", "0", "true", "1e-400"])
 def test_a_weight_has_bounds(weight: str) -> None:
-    call = letters.decode_call(f'{{"v": 3, "key": "{KEY.hex()}", "call": 1, "weight": {weight}}}')
+    call = letters.decode_call(f'{{"v": 3, "asks": 4, "key": "{KEY.hex()}", "call": 1, "weight": {weight}}}')
     assert 1 / 8 <= call.weight <= 8.0
 
 
 @pytest.mark.parametrize("weight", ["NaN", '"1"', "null", "[]", "1" + "0" * 5000])
 def test_what_is_no_weight(weight: str) -> None:
     with pytest.raises(FormatError):
-        letters.decode_call(f'{{"v": 3, "key": "{KEY.hex()}", "call": 1, "weight": {weight}}}')
+        letters.decode_call(f'{{"v": 3, "asks": 4, "key": "{KEY.hex()}", "call": 1, "weight": {weight}}}')
 
 
 @pytest.mark.parametrize(
@@ -91,6 +91,8 @@ def test_another_version_is_told_from_damage() -> None:
     for version in ("2", "4", "-1", "1" + "0" * 400):
         with pytest.raises(OtherLetterVersion):
             letters.decode_call(f'{{"v": {version}, "build": "{BUILD}"}}')
+    with pytest.raises(OtherLetterVersion):
+        letters.decode_call(letters.encode_call(CallLetter(KEY, 1)).replace('"asks": 4', '"asks": 3'))
     for version in ("null", '"2"', "2.0", "true"):
         with pytest.raises(FormatError) as caught:
             letters.decode_call(f'{{"v": {version}, "build": "{BUILD}"}}')
@@ -106,4 +108,6 @@ def test_another_version_is_told_from_damage() -> None:
 )
 def test_what_withdraws_nothing(withdrawn: str) -> None:
     with pytest.raises(FormatError):
-        letters.decode_call(f'{{"v": 3, "key": "{KEY.hex()}", "call": 1, "weight": 1, "withdrawn": {withdrawn}}}')
+        letters.decode_call(
+            f'{{"v": 3, "asks": 4, "key": "{KEY.hex()}", "call": 1, "weight": 1, "withdrawn": {withdrawn}}}'
+        )
