@@ -17,6 +17,7 @@ from blake3 import blake3
 
 from gg.core.jsontext import json_from
 from gg.errors import FormatError
+from gg.workspace import homes
 from gg.workspace import settings as config
 
 _MOST = 64
@@ -26,7 +27,7 @@ _SECRET = frozenset({"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_
 
 def remembered(what: str, region: str, ask: Callable[[], str]) -> str:
     """The answer, remembered or asked for; `what`: a service, whose URL it is, or something else."""
-    path = os.path.join(config.cache_home(), _NAME)
+    path = os.path.join(homes.cache_home(), _NAME)
     key = _key(what, region, config.aws_variables())
     known = _read(path)
     answer = known.get(key)
@@ -77,7 +78,7 @@ def _write(path: str, table: Mapping[str, str]) -> None:
     """Best effort: a home that cannot be written to costs time, no more."""
     aside = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        homes.make_closed(os.path.dirname(path))
         with open(aside, "w", encoding="utf-8") as file:
             json.dump(table, file)
         os.replace(aside, path)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 
 from gg.errors import StoreError
-from gg.workspace import allowed
+from gg.workspace import allowed, homes
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
 from gg.workspace.elsewhere_needed import need_place
@@ -42,10 +42,10 @@ def ask(held: config.Held) -> bool:
 
 
 def answer(held: config.Held, *, yes: bool) -> None:
-    home = config.kept_home()
+    home = homes.kept_home()
     if not home:
         hint = f"set GG_TRUST={held.digest}"
-        raise StoreError(f"the answer cannot be remembered: {config.home()} cannot be written", hint=hint)
+        raise StoreError(f"the answer cannot be remembered: {homes.home()} cannot be written", hint=hint)
     allowed.allow(home, Allowance("settings" if yes else "refused", held.digest, held.path))
 
 
@@ -74,7 +74,7 @@ def _head(held: config.Held) -> str:
 def _may_ask(held: config.Held) -> bool:
     """Whether somebody sees the question, and has not said no before."""
     asked = sys.stdin.isatty() and sys.stderr.isatty()
-    return bool(asked and config.kept_home()) and not allowed.is_allowed(config.home(), "refused", held.digest)
+    return bool(asked and homes.kept_home()) and not allowed.is_allowed(homes.home(), "refused", held.digest)
 
 
 def _tell(held: config.Held) -> None:

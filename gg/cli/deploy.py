@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gg.workspace import homes
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 
@@ -95,7 +96,7 @@ def _deploy_lambda(
             owner=place.owner,
         )
     )  # fmt: skip
-    made = package.build(chosen, architecture, os.path.join(config.cache_home(), "wheels"))
+    made = package.build(chosen, architecture, os.path.join(homes.cache_home(), "wheels"))
     choice = _choice(layer, made, regions)
     size = f"zip of {len(made.data) / 1e6:.1f} MB"
     click.echo(f"account {whose.number}, store {base.uri}, {size}" + ", DRY RUN" * dry_run)

@@ -149,9 +149,9 @@ def _workspace() -> Iterator[CheckResult]:
 
 def _home() -> Iterator[CheckResult]:
     """The directory where the state of a new workspace would be."""
-    from gg.workspace import settings as config
+    from gg.workspace import homes
 
-    usual, home = config.state_homes()[0], config.cache_home()
+    usual, home = homes.state_homes()[0], homes.cache_home()
     if home == usual:
         yield CheckResult("ok", f"state is kept in {home}")
     else:

@@ -9,7 +9,7 @@ import click
 
 from gg.cli.tell_line import tell_line
 from gg.errors import UsageError
-from gg.workspace import settings as config
+from gg.workspace import homes
 from gg.workspace.setting_values import size
 from gg.workspace.workspace import Workspace
 
@@ -33,7 +33,7 @@ def command(max_age: str, max_size: str | None, dry_run: bool, debug: bool) -> i
 
     age, size = _age(max_age), _size(max_size) if max_size else None
     found = Workspace.find()
-    home = config.cache_home() if found is None else found.home
+    home = homes.cache_home() if found is None else found.home
     store = os.path.join(home, "store") if found is None else found.store
     if found is None and not os.path.isdir(store):
         Workspace.need()

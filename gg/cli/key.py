@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from gg.workspace import homes
 from gg.workspace import settings as config
 
 
@@ -42,7 +43,7 @@ def new(name: str) -> int:
     """Make a key to sign with, called NAME; print its public half."""
     from gg.share import keys as trust
 
-    click.echo(trust.new(config.home(), name).public)
+    click.echo(trust.new(homes.home(), name).public)
     return 0
 
 
@@ -54,7 +55,7 @@ def show(name: str | None, secret: bool) -> int:
     from gg.errors import UsageError
     from gg.share import keys as trust
 
-    home = config.home()
+    home = homes.home()
     keys = trust.secrets(home)
     key = trust.own(home, config.secret_key()) if name is None else next((k for k in keys if k.name == name), None)
     if key is None:
@@ -74,12 +75,12 @@ def list_() -> int:
     workspace = Workspace.find()
     settings = config.load(workspace.root if workspace else None)
     signing = keyring(settings).own
-    own = trust.secrets(config.home())
+    own = trust.secrets(homes.home())
     if signing is not None and signing not in own:
         own.append(signing)
     for key in own:
         click.echo(f"{'*' if key == signing else ' '} own      {key.public}")
-    for known in trust.trusted(config.home()):
+    for known in trust.trusted(homes.home()):
         click.echo(f"  trusted  {known}")
     for text in settings.trusted:
         click.echo(f"  trusted  {trust.parse_public(text)} (gg.toml or GG_TRUSTED)")
@@ -93,7 +94,7 @@ def trust_(key: str) -> int:
     from gg.share import keys as trust
 
     found = trust.parse_public(key)
-    fresh = trust.trust(config.home(), found)
+    fresh = trust.trust(homes.home(), found)
     click.echo(f"{'trusted' if fresh else 'trusted already'}: {found}")
     return 0
 
@@ -105,7 +106,7 @@ def distrust(key: str) -> int:
     from gg.errors import UsageError
     from gg.share import keys as trust
 
-    gone = trust.distrust(config.home(), key)
+    gone = trust.distrust(homes.home(), key)
     if not gone:
         raise UsageError(
             f"no key {key} is trusted", hint="gg key list shows them; those in gg.toml are taken out there"

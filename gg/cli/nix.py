@@ -20,9 +20,9 @@ def hook(arguments: tuple[str, ...], state: str) -> int:
     """
     from gg.host.command_directory import command_directory
     from gg.nix import hook as nix_hook
-    from gg.workspace import settings
+    from gg.workspace import homes
 
-    return nix_hook.main(state or f"{settings.cache_home()}/nix", f"{command_directory()}/gg-infer")
+    return nix_hook.main(state or f"{homes.cache_home()}/nix", f"{command_directory()}/gg-infer")
 
 
 @command.command("force")
@@ -97,11 +97,11 @@ def store(path: str, state: str | None, mode: str) -> int:
 
     from gg.share.socket_server import StoreServer
     from gg.store.directory import DirectoryStore
-    from gg.workspace import settings
+    from gg.workspace import homes
 
     if len(mode) != 3 or not set(mode) <= set("01234567"):
         raise click.BadParameter(f"{mode!r} is no permissions, as 600 or 660", param_hint="--mode")
-    kept = DirectoryStore(os.fsencode(state or f"{settings.cache_home()}/nix/store"))
+    kept = DirectoryStore(os.fsencode(state or f"{homes.cache_home()}/nix/store"))
     with kept, StoreServer(os.path.abspath(path), kept, int(mode, 8)) as server:
         click.echo(f"gg: a store is served at unix:{os.path.abspath(path)}", err=True)
         try:

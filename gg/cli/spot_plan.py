@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gg.errors import UsageError
-from gg.workspace import settings as config
+from gg.workspace import homes
 
 if TYPE_CHECKING:
     from gg.aws.setup import AwsSession
@@ -46,7 +46,7 @@ def deploy_spot(store: str, region: str | None, name: str, arch: str, expire_day
 
     session, plan = plan_of(store, region, name, arch, expire_days)
     made = instance_package.build(
-        plan.common.runtime, plan.common.architecture, os.path.join(config.cache_home(), "wheels")
+        plan.common.runtime, plan.common.architecture, os.path.join(homes.cache_home(), "wheels")
     )
     click.echo(f"account {plan.common.account.number}, store {plan.common.uri}" + ", DRY RUN" * dry_run)
     click.echo(f"{plan.common.region}  ({LEGEND})")

@@ -8,7 +8,7 @@ import sys
 import click
 
 from gg.errors import UsageError
-from gg.workspace import allowed
+from gg.workspace import allowed, homes
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 
@@ -36,7 +36,7 @@ def command(yes: bool, state: bool, list_: bool, remove: str | None, debug: bool
     if state:
         from gg.workspace import in_tree
 
-        click.echo(f"allowed: {in_tree.allow(os.path.realpath('.'), config.home())}")
+        click.echo(f"allowed: {in_tree.allow(os.path.realpath('.'), homes.home())}")
         return 0
     found = Workspace.find()
     held = config.held(found.root if found else os.path.realpath("."))
@@ -56,13 +56,13 @@ def command(yes: bool, state: bool, list_: bool, remove: str | None, debug: bool
 
 
 def _list() -> int:
-    for each in allowed.listed(config.home()):
+    for each in allowed.listed(homes.home()):
         click.echo(f"{each.kind:8}  {each.name}  {each.path!r}")
     return 0
 
 
 def _remove(name: str) -> int:
-    gone = allowed.remove(config.home(), name) or allowed.remove(config.home(), os.path.realpath(name))
+    gone = allowed.remove(homes.home(), name) or allowed.remove(homes.home(), os.path.realpath(name))
     if not gone:
         raise UsageError(f"nothing called {name!r} is allowed", hint="gg trust --list shows what is")
     click.echo(f"no longer allowed: {', '.join(each.name for each in gone)}")

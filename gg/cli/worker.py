@@ -118,11 +118,11 @@ def _options(
 ) -> WorkerOptions:
     from gg.host.machine import processors
     from gg.worker import serving
-    from gg.workspace import settings as config
+    from gg.workspace import homes
     from gg.workspace.setting_values import size
 
     return serving.WorkerOptions(
-        os.path.abspath(directory or os.path.join(config.cache_home(), "worker")),
+        os.path.abspath(directory or os.path.join(homes.cache_home(), "worker")),
         *_place(listen or ""),
         cpus=jobs or processors(),
         memory=size(memory, "--memory") if memory else _memory(),
@@ -141,13 +141,13 @@ def _serve(options: WorkerOptions, new_key: bool) -> None:
     """Take work until there has been none for long enough, or a signal comes."""
     from gg.worker import serving
     from gg.worker.identity import load_identity
-    from gg.workspace import settings as config
+    from gg.workspace import homes
 
     if options.queue:
         with _Lock(options.directory):
             serving.run(options, None, lambda port: None, _say)
         return
-    identity = load_identity(os.path.join(config.home(), "worker"), renew=new_key)
+    identity = load_identity(os.path.join(homes.home(), "worker"), renew=new_key)
     with _Lock(options.directory):
         serving.run(options, identity, lambda port: _ready(options.host, port, identity.key.text), _say)
 

@@ -10,6 +10,7 @@ import os
 import secrets
 from contextlib import suppress
 
+from gg.workspace import homes
 from gg.workspace import settings as config
 
 _SIZE = 32
@@ -23,7 +24,7 @@ def coordinator(home: str = "", key: str = "") -> bytes:
         from blake3 import blake3
 
         return blake3(key.encode(errors="surrogateescape"), derive_key_context=_CONTEXT).digest()
-    path = os.path.join(home or config.home(), "coordinator")
+    path = os.path.join(home or homes.home(), "coordinator")
     made = _read(path) or _make(path)
     return made or secrets.token_bytes(_SIZE)  # where nothing can be kept, of this run alone
 
@@ -44,7 +45,7 @@ def _make(path: str) -> bytes:
     """Keep a new name, unless another process is quicker; empty where that cannot be done."""
     aside = f"{path}.{secrets.token_hex(8)}"
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        homes.make_closed(os.path.dirname(path))
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(secrets.token_bytes(_SIZE))
         try:

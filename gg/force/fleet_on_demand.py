@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from gg.errors import GGError, UsageError
 from gg.observe.build_events import BuildEvent, Note, Progress
 from gg.schedule.fleet_size import processors
-from gg.workspace import settings as config
+from gg.workspace import homes
 
 if TYPE_CHECKING:
     from gg.deploy.aws_calls import AwsService
@@ -152,7 +152,7 @@ class _Spent:
     """What launches may cost, one a line with its time; locked while it is open. UsageError where nothing can be kept."""
 
     def __enter__(self) -> _Spent:
-        home = config.kept_home()
+        home = homes.kept_home()
         if not home:
             raise UsageError("nobody can write down what they cost: the home cannot be written")
         os.makedirs(home, exist_ok=True)

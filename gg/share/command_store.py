@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gg.errors import SetupError
 from gg.light.slotted import replace
 from gg.store.directory import DirectoryStore
+from gg.workspace import homes
 from gg.workspace import settings as config
 from gg.workspace.workspace import Workspace
 
@@ -160,7 +161,7 @@ def keyring(settings: config.Settings) -> Keyring:
     """The key to sign with and those to trust: the user's own, and the workspace's gg.toml's."""
     from gg.share import keys as trust
 
-    home = config.home()
+    home = homes.home()
     keys = [*trust.trusted(home), *map(trust.parse_public, settings.trusted)]
     return trust.Keyring.of(trust.own(home, config.secret_key()), keys)
 

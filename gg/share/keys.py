@@ -6,7 +6,7 @@ name is for people and means nothing: the 32 bytes are trusted. Files:
   CONFIG/keys/NAME.secret    the user's own keys; the one called `default`, or the only one, signs
   CONFIG/trusted             public keys, a line each; a `#` begins a comment
 
-with CONFIG as `gg.workspace.settings.home` has it. Keys in `trusted = [...]` of a workspace's gg.toml count too, and
+with CONFIG as `gg.workspace.homes.home` has it. Keys in `trusted = [...]` of a workspace's gg.toml count too, and
 `GG_KEY` may hold a secret key itself, for machines without a home.
 """
 
@@ -20,6 +20,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from gg.errors import FormatError, StoreError, UsageError
+from gg.workspace.homes import make_closed, need_closed
 
 _SIZE = 32
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
@@ -117,7 +118,7 @@ def new(home: str, name: str) -> SecretKey:
     key = SecretKey(name, os.urandom(_SIZE))
     path = _secret_path(home, name)
     try:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        make_closed(os.path.dirname(path))
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(key.text + "\n")
     except FileExistsError:
@@ -130,9 +131,10 @@ def new(home: str, name: str) -> SecretKey:
 def secrets(home: str) -> list[SecretKey]:
     """The user's own keys, by name."""
     directory = os.path.join(home, "keys")
+    need_closed(directory)
     try:
         names = sorted(name for name in os.listdir(directory) if name.endswith(".secret"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home may be /dev/null
         return []
     except OSError as error:
         raise StoreError(f"cannot read {directory}: {error.strerror}") from error
@@ -150,10 +152,11 @@ def own(home: str, given: str = "") -> SecretKey | None:
 def trusted(home: str) -> list[PublicKey]:
     """The keys that this user trusts. FormatError names a line that is no key."""
     path = _trusted_path(home)
+    need_closed(path)
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home may be /dev/null
         return []
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(f"cannot read {path}: {error}") from error
@@ -174,8 +177,8 @@ def trust(home: str, key: PublicKey) -> bool:
         return False
     path = _trusted_path(home)
     try:
-        os.makedirs(home, mode=0o700, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as file:
+        make_closed(home)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "a", encoding="utf-8") as file:
             file.write(f"{key}\n")
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
@@ -189,7 +192,8 @@ def distrust(home: str, name: str) -> int:
     if len(kept) != len(keys):
         path = _trusted_path(home)
         try:
-            with open(path + ".new", "w", encoding="utf-8") as file:
+            aside = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with open(aside, "w", encoding="utf-8") as file:
                 file.writelines(f"{key}\n" for key in kept)
             os.replace(path + ".new", path)
         except OSError as error:
@@ -198,6 +202,7 @@ def distrust(home: str, name: str) -> int:
 
 
 def _read_secret(path: str) -> SecretKey:
+    need_closed(path)
     try:
         with open(path, encoding="utf-8") as file:
             return parse_secret(file.read())

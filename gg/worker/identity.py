@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gg.errors import SetupError, StoreError
 from gg.wire.frames import TOKEN_SIZE
 from gg.wire.pin import WorkerKey, fingerprint_of
+from gg.workspace.homes import make_closed
 
 _YEARS = 30
 
@@ -39,7 +40,7 @@ def load_identity(directory: str, *, renew: bool = False) -> Identity:
         os.path.join(directory, name) for name in ("certificate.pem", "private.pem", "token")
     )
     try:
-        os.makedirs(directory, mode=0o700, exist_ok=True)
+        make_closed(directory)
         if renew or not all(map(os.path.exists, (certificate, private, token))):
             _make(certificate, private, token)
         with open(certificate, encoding="ascii") as file:

@@ -1,6 +1,6 @@
 """The answers of this user about trees that may be a stranger's: which settings of a `gg.toml` and which state are allowed.
 
-CONFIG/allowed, with CONFIG as `gg.workspace.settings.home` has it, has a line for each:
+CONFIG/allowed, with CONFIG as `gg.workspace.homes.home` has it, has a line for each:
 
   settings DIGEST PATH     what a `gg.toml` says beyond harmless settings, by its content; PATH is where it was seen
   refused DIGEST PATH      the same, and the answer was no: it is not asked again
@@ -17,6 +17,7 @@ import stat
 
 from gg.errors import StoreError
 from gg.light.named import NamedTuple
+from gg.workspace.homes import make_closed
 
 _MOST = 4 << 20  # bytes of the file
 
@@ -66,7 +67,7 @@ def _write(home: str, allowances: list[Allowance]) -> None:
     path = _path(home)
     aside = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(home, mode=0o700, exist_ok=True)
+        make_closed(home)
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
             file.writelines(f"{each.kind} {each.name} {json.dumps(each.path)}\n" for each in allowances)
         os.replace(aside, path)

@@ -1,4 +1,4 @@
-"""Which directories are workspaces, and where the records of each are kept in a state home (`gg.workspace.settings.state_homes`).
+"""Which directories are workspaces, and where the records of each are kept in a state home (`gg.workspace.homes.state_homes`).
 
   workspaces/<id>/          the records of one workspace
   workspaces/<id>/root      its directory: device, inode and time of birth (0: not told), then its path
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
 
@@ -106,19 +106,27 @@ def every(home: str) -> Iterator[tuple[str, Root]]:
                 yield os.path.join(top, name), root
 
 
-def believed(homes: Iterable[str]) -> tuple[str, ...]:
-    """Those of the state homes in which records may be looked for."""
-    return tuple(home for home in homes if not may_be_anothers(home))
+def may_be_anothers(path: str, named: str = "") -> bool:
+    """Whether somebody else may have put the directory there or may write to it, for all may write to the one above.
 
-
-def may_be_anothers(path: str) -> bool:
-    """Whether somebody else may have put the directory there or may write to it, for all may write to the one above."""
+    `named`: a directory above, which the user has named (a home). Then the same is asked of all between, and each must belong
+    to this user, to root, or to whom the named one belongs to. What is not there is nobody's.
+    """
     try:
-        if not os.stat(os.path.dirname(path)).st_mode & stat.S_IWOTH:
-            return False
-        return not is_private(path, 0o22)
-    except OSError:  # it is not there
+        owners = {0, os.geteuid(), os.stat(named).st_uid} if named else None
+    except OSError:
         return False
+    while len(path) > len(named):
+        above = os.path.dirname(path)
+        with suppress(OSError):
+            if os.stat(above).st_mode & stat.S_IWOTH and not is_private(path, 0o22):
+                return True
+            if owners and os.lstat(path).st_uid not in owners:
+                return True
+        if owners is None:
+            break
+        path = above
+    return False
 
 
 def is_private(path: str, others: int = 0o77) -> bool:

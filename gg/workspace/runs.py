@@ -9,8 +9,7 @@ from typing import cast
 from blake3 import blake3
 
 from gg.light.named import NamedTuple
-from gg.workspace import history, roots
-from gg.workspace import settings as config
+from gg.workspace import history, homes
 from gg.workspace.workspace import Workspace
 
 DAY_S = 86400
@@ -73,7 +72,7 @@ def workspaces(*, every: bool) -> list[Workspace]:
     if not every:
         return [Workspace.need()]
     found: dict[str, Workspace] = {}
-    for home in roots.believed(config.state_homes()):
+    for home in homes.believed_homes():
         for each in Workspace.every(home):
             found.setdefault(each.dot, each)
     here = Workspace.find()

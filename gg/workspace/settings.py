@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 from gg.errors import UsageError
 from gg.light.named import NamedTuple
 from gg.light.slotted import names_of, replace, slotted
+from gg.workspace import homes
 from gg.workspace.engine_names import ENGINES
 
 _ISOLATIONS = ("pathmap", "namespace")
-MOST_OF_A_PATH = 460
-"""The most bytes for the path of a directory that holds state: SQLite opens no path of more than 512."""
 
 
 @slotted(kw_only=True)
@@ -183,72 +181,6 @@ def without_settings(home: str) -> dict[str, str]:
     return {**kept, "XDG_CONFIG_HOME": home}
 
 
-def cache_home() -> str:
-    """Where gg keeps what can be made again, the state of workspaces included: the first of `state_homes` that can be written.
-
-    If none can, a path at which nothing can be made.
-    """
-    return next((path for path in state_homes() if _usable(path)), "/dev/null/gg")
-
-
-def state_homes() -> tuple[str, ...]:
-    """Where state may be: XDG_CACHE_HOME/gg or ~/.cache/gg; below TMPDIR for a user without a writable home."""
-    spare = os.path.join(_absolute("TMPDIR") or "/tmp", f"gg-{os.geteuid()}")
-    cache = _absolute("XDG_CACHE_HOME") or (os.path.join(top, ".cache") if (top := user_home()) else "")
-    return (os.path.join(cache, "gg"), spare) if cache else (spare,)
-
-
-def user_home() -> str:
-    """The user's home directory, absolute; empty when nobody tells."""
-    named = os.environ.get("HOME", "") or os.path.expanduser("~")
-    return named if os.path.isabs(named) else ""
-
-
-def _absolute(name: str) -> str:
-    value = os.environ.get(name, "")
-    return value if os.path.isabs(value) else ""
-
-
-def _usable(path: str) -> bool:
-    """Whether state can be kept there: a directory of this user's, or a path at which one can be made."""
-    from gg.workspace.roots import is_private, may_be_anothers
-
-    if len(os.fsencode(path)) > MOST_OF_A_PATH:
-        return False
-    spare = path == state_homes()[-1]
-    with suppress(OSError):
-        if spare:  # before somebody else makes it: everybody may
-            os.mkdir(path, 0o700)
-    if not os.path.lexists(path):
-        return _can_be_made(path)
-    if may_be_anothers(path) or (spare and not is_private(path)):
-        return False
-    return os.access(path, os.W_OK | os.X_OK)
-
-
-def _can_be_made(path: str) -> bool:
-    """Whether a path can be made. Not in a home that does not exist: it was set so that nothing is kept (/homeless-shelter)."""
-    top = user_home()
-    if os.path.lexists(path) or (top and path.startswith(top.rstrip("/") + "/") and not os.path.isdir(top)):
-        return False
-    above = os.path.dirname(path)
-    while not os.path.lexists(above):
-        above = os.path.dirname(above)
-    return os.path.isdir(above) and os.access(above, os.W_OK | os.X_OK)
-
-
-def home() -> str:
-    """Where the user's own `gg.toml` is looked for: XDG_CONFIG_HOME/gg, or ~/.config/gg. Never in the directory at hand."""
-    return os.path.join(_absolute("XDG_CONFIG_HOME") or os.path.join(user_home() or "/dev/null", ".config"), "gg")
-
-
-def kept_home() -> str:
-    """`home`, if the user's answers can be kept there; else empty."""
-    path = home()
-    usable = os.access(path, os.W_OK | os.X_OK) if os.path.isdir(path) else os.path.isabs(path) and _can_be_made(path)
-    return path if usable else ""
-
-
 def load(workspace_root: str | None, **flags: object) -> Settings:
     """The settings in force; a flag that is None was not given. UsageError names the place of a wrong one."""
     settings = _of_files(workspace_root)[0]
@@ -279,7 +211,8 @@ def allowed_here() -> tuple[str, ...]:
 
 def _of_files(workspace_root: str | None) -> tuple[Settings, Held | None]:
     """The settings of the user's own file and the workspace's, and those of the workspace's that do not count."""
-    own = os.path.join(home(), "gg.toml")
+    own = os.path.join(homes.home(), "gg.toml")
+    homes.need_closed(own)
     settings = _merge(Settings(), _file(own)[0], own)
     place, owner = _nearest(workspace_root) if workspace_root else (None, None)
     if place is None or place == own:
@@ -318,7 +251,7 @@ def _digest(said: Mapping[str, object]) -> str:
 def _is_allowed(digest: str) -> bool:
     from gg.workspace import allowed
 
-    return bool({"all", digest} & set(allowed_here())) or allowed.is_allowed(home(), "settings", digest)
+    return bool({"all", digest} & set(allowed_here())) or allowed.is_allowed(homes.home(), "settings", digest)
 
 
 def _check_engines(settings: Settings) -> None:
@@ -331,7 +264,7 @@ def _check_engines(settings: Settings) -> None:
 
 def tools(workspace_root: str | None) -> list[tuple[str, Mapping[str, object]]]:
     """The `[tool.NAME]` tables that count: each settings file that has some, the user's own first, and what it says."""
-    own = os.path.join(home(), "gg.toml")
+    own = os.path.join(homes.home(), "gg.toml")
     place = _nearest(workspace_root)[0] if workspace_root else None
     found = [(own, _file(own)[1])]
     if place is not None and place != own and not held(workspace_root):

@@ -12,6 +12,7 @@ import stat
 from contextlib import suppress
 
 from gg.errors import StoreError
+from gg.workspace import homes
 
 TAG = "Signature: 8a477f597d28d172789f06886806bc55\n# gg's state can be had again (https://bford.info/cachedir/)\n"
 _OWN = re.compile(
@@ -50,8 +51,7 @@ def _is_marked(path: str) -> bool:
 
 def make_private(path: str) -> None:
     """Make the directory, if need be, and close it to all others. OSError."""
-    with suppress(FileExistsError):
-        os.makedirs(path, mode=0o700)
+    homes.make_closed(path)
     info = os.stat(path)
     if info.st_mode & 0o77 and info.st_uid == os.geteuid():
         os.chmod(path, stat.S_IMODE(info.st_mode) & ~0o77)

@@ -1,6 +1,6 @@
 """The workspace: a directory tree that a build runs in, and where its state is, outside of the tree.
 
-A state home (`~/.cache/gg`; `gg.workspace.settings.state_homes`) has
+A state home (`~/.cache/gg`; `gg.workspace.homes.state_homes`) has
 
 store/             the directory store of all workspaces of this user: blobs, thunks, groups, reductions
 files.db, answers  what is known of the system's files, and what tools said of themselves
@@ -34,7 +34,7 @@ from gg.core import placeholder
 from gg.core.placeholder import Placeholder
 from gg.errors import StoreError, UsageError
 from gg.light.slotted import slotted
-from gg.workspace import roots
+from gg.workspace import homes, roots
 from gg.workspace import settings as config
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Workspace:
 
     @property
     def common(self) -> str:
-        return self.home or config.cache_home()
+        return self.home or homes.cache_home()
 
     @classmethod
     def at(cls, root: str, dot: str) -> Workspace:
@@ -101,10 +101,10 @@ class Workspace:
                 return None
             need_plain(dot)
             return cls.at(_root_of(dot, here), dot)
-        homes, first = roots.believed(config.state_homes()), here
+        places, first = homes.believed_homes(), here
         while True:
             if here == first or not _swallows(here):
-                found = cls._here(here, homes)
+                found = cls._here(here, places)
                 if found is not None:
                     return found
             above = os.path.dirname(here)
@@ -166,8 +166,8 @@ class Workspace:
             return cls._in_tree(root)
         from gg.workspace.state_directory import make_private
 
-        home = config.cache_home()
-        usual = config.state_homes()[0]
+        home = homes.cache_home()
+        usual = homes.state_homes()[0]
         try:
             make_private(home)
             made = cls.kept_in(home, root, roots.register(home, root))
@@ -184,7 +184,7 @@ class Workspace:
     def _in_tree(cls, root: str) -> Workspace:
         from gg.workspace import in_tree
 
-        return cls.at(root, in_tree.make(root, config.kept_home()))
+        return cls.at(root, in_tree.make(root, homes.kept_home()))
 
     def make(self) -> None:
         """Make the directory of records and its contents, closed to others. StoreError when it cannot be made."""
@@ -230,7 +230,7 @@ class Workspace:
         elif os.path.basename(os.path.dirname(self.dot)) == DOT:
             from gg.workspace import in_tree
 
-            in_tree.remove(self.dot, config.home())
+            in_tree.remove(self.dot, homes.home())
         else:
             from gg.workspace.state_directory import remove_own
 
@@ -259,7 +259,7 @@ def search(directory: str, dot: str = "") -> Search:
     """Begins to look for the placeholders below `directory`. Neither gg's state nor `dot` is entered."""
     from gg.host.placeholders import Search
 
-    places = {dot, config.gg_dir(), *config.state_homes()}
+    places = {dot, config.gg_dir(), *homes.state_homes()}
     inside = (os.path.realpath(place) for place in places if place)
     return Search(directory, sorted(place for place in inside if place.startswith(directory.rstrip("/") + "/")))
 
@@ -268,7 +268,7 @@ def _named(dot: str, root: str) -> Workspace:
     """The workspace with its state in `dot`, the value of GG_DIR, for a user who works in `root`."""
     from gg.workspace.state_directory import is_state, make_private, need_plain
 
-    if len(os.fsencode(dot)) > config.MOST_OF_A_PATH:
+    if len(os.fsencode(dot)) > homes.MOST_OF_A_PATH:
         raise UsageError(f"the path of GG_DIR is too long for a database: {dot}", hint="name a shorter one")
     if os.path.isdir(dot) and not is_state(dot):
         raise UsageError(
@@ -305,8 +305,8 @@ def _inside(root: str) -> str | None:
     from gg.workspace import in_tree
     from gg.workspace.state_directory import need_plain
 
-    found = in_tree.find(root, config.kept_home())
-    if found is None or len(os.fsencode(found)) > config.MOST_OF_A_PATH:
+    found = in_tree.find(root, homes.kept_home())
+    if found is None or len(os.fsencode(found)) > homes.MOST_OF_A_PATH:
         return None
     need_plain(found)
     return found
@@ -331,7 +331,7 @@ def _last_used(workspace: Workspace) -> float:
 
 def _swallows(path: str) -> bool:
     """Whether a directory is too wide to be the workspace of what is below: the root, a home, one where everybody may write."""
-    if path in ("/", os.path.realpath(config.user_home() or "/")):
+    if path in ("/", os.path.realpath(homes.user_home() or "/")):
         return True
     try:
         mode = os.stat(path).st_mode

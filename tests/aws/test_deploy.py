@@ -23,7 +23,7 @@ from gg.deploy.found import look, remembered
 from gg.deploy.runtimes import choose, choose_architecture
 from gg.deploy.wanted import function_name
 from gg.errors import AccessError, GGError, SetupError, UsageError
-from gg.workspace.settings import cache_home
+from gg.workspace.homes import cache_home
 from tests.servers.cloud import Cloud, cloud
 from tests.servers.functions_for_tests import create, zipped
 from tests.servers.lambda_service.image import PYTHON

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -281,6 +282,57 @@ def test_a_place_in_tmp_that_another_user_has_taken_before(variable: str, small:
     assert "another user may have put there" in small.infer("gcc", "-c", "m.c", status=status).text or not status
     small.force(status=None)
     assert {path: path.lstat().st_mtime_ns for path in place.rglob("*")} == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize("by", ["owner", "mode", "gg's owner"])
+def test_what_another_user_has_put_into_a_home_where_all_may_write_is_not_believed(by: str, small: Project) -> None:
+    """HOME=/tmp, as for users whom a machine does not know: neither settings, nor keys, nor state."""
+    home = small.root.parent / "tmp"
+    config = home / ".config" / "gg"
+    config.mkdir(parents=True)
+    home.chmod(0o1777)
+    small.env |= {"HOME": str(home), "TMPDIR": str(small.root.parent / "temporary")}
+    os.mkdir(small.env["TMPDIR"])
+    key = f"eve:{base64.b64encode(bytes(32)).decode()}"
+    (config / "trusted").write_text(f"{key}\n")
+    (config / "gg.toml").write_text('engine = "lambda"\n')
+    (config / "keys").mkdir()
+    (config / "keys" / "default.secret").write_text(f"{key}\n")
+    small.env["GG_ENGINE"] = "local"
+    small.build("gcc", "-c", "m.c")
+    assert f"trusted  {key}" in small.gg("key", "list").text, "as long as all of it is the user's own"
+    shutil.rmtree(small.root)
+    small.write("m.c", "int main(void) { return 7; }\n")
+    for path in home.glob(".*"):
+        for each in (path / "gg",) if by == "gg's owner" else (path, *path.rglob("*")):
+            if by == "mode":
+                each.chmod(0o777)
+            else:
+                os.chown(each, 1234, 1234)
+    del small.env["GG_ENGINE"]
+    before = {path: path.lstat().st_mtime_ns for path in home.rglob("*")}
+    assert "eve" not in small.gg("key", "list").text
+    assert small.build("gcc", "-c", "m.c").ran == ["m.o"]
+    assert {path: path.lstat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["trusted", "gg.toml", "keys/default.secret", "workers", ""])
+def test_what_everybody_may_write_decides_nothing(name: str, small: Project) -> None:
+    """It is told of, for the user wants it to count. Nor does gg make such a file, whatever the umask."""
+    config = Path(small.env["HOME"]) / ".config" / "gg"
+    own = small.run("sh", "-c", f"umask 0; {SCRIPTS}/gg key new").stdout.decode().strip()
+    small.run("sh", "-c", f"umask 0; {SCRIPTS}/gg key trust eve{own.removeprefix('default')}")
+    (config / "workers").write_text("")
+    (config / "gg.toml").write_text("jobs = 1\n")
+    assert not [path for path in (config, *config.rglob("*")) if path.stat().st_mode & 0o022]
+    (config / name).chmod(0o777 if (config / name).is_dir() else 0o666)
+    command = ["gg-force", "--engine", "remote=host"] if name == "workers" else ["gg", "key", "list"]
+    if name == "workers":
+        small.infer("gcc", "-c", "m.c")
+    done = small.run(SCRIPTS / command[0], *command[1:], status=None)
+    assert done.status == 77, done.text
+    assert f"everybody may write {config / name}".rstrip("/") in done.text
 
 
 def test_recorded_without_a_home_and_forced_with_one(small: Project) -> None:

@@ -191,8 +191,10 @@ def test_core_imports_no_outside_world() -> None:
 
 
 def test_the_environment_is_read_in_one_place() -> None:
-    """gg's own settings: `gg.workspace.settings`. gg-infer hands its environment on as data; main asks if a shell completes."""
-    allowed = {"gg.workspace.settings", "gg.worker.handler", "gg.worker.hidden", "gg.cli.infer_run", "gg.cli.main"}
+    """gg's own settings: `gg.workspace.settings` and, for where they are, `homes`. gg-infer hands its environment on as data;
+    main asks if a shell completes."""
+    settings = {"gg.workspace.settings", "gg.workspace.homes"}
+    allowed = settings | {"gg.worker.handler", "gg.worker.hidden", "gg.cli.infer_run", "gg.cli.main"}
     wrong = {
         module
         for module, path in _modules().items()
@@ -245,7 +247,7 @@ COMMANDS = {
     # gg-force, when there is nothing to do.
     "force": (
         ("gg-force",),
-        (33, 89),
+        (34, 90),
         (
             "click",
             "msgpack",
@@ -261,13 +263,13 @@ COMMANDS = {
     # gg-infer: the recorder, no model before its tool is called, and nothing that schedules or runs.
     "infer": (
         ("gg-infer", "true"),
-        (89, 166),
+        (90, 167),
         ("click", "gg.schedule.scheduler", "gg.force.driver", "gg.engines", "gg.run", "gg.observe", "dataclasses"),
     ),
     # gg-force, when a command is to run on this machine and nothing is shared.
     "force_one": (
         ("gg-force",),
-        (131, 215),
+        (132, 216),
         (
             "click",
             "gg.share.tiered",
@@ -283,7 +285,7 @@ COMMANDS = {
     # What gg-create-thunk's scripts call most often.
     "hash_": (
         ("gg-hash", "file"),
-        (30, 116),
+        (31, 116),
         ("sqlite3", "gg.force.driver", "gg.engines", "gg.models", "gg.record", "gg.store.directory"),
     ),
 }

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gg.wire.request import decode_request
-from gg.workspace.settings import cache_home
+from gg.workspace.homes import cache_home
 from tests.e2e.project import SCRIPTS, Project
 from tests.servers.cloud import Cloud, cloud
 from tests.servers.lambda_service.client import LambdaService

@@ -7,7 +7,7 @@ from functools import cache
 
 from gg.deploy import package
 from gg.deploy.runtimes import choose, choose_architecture
-from gg.workspace.settings import cache_home
+from gg.workspace.homes import cache_home
 from tests.servers.lambda_service.image import PYTHON
 
 _WHEELS = cache_home() + "/wheels"  # of this user, not of a test: to download them takes a while

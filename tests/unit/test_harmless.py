@@ -10,7 +10,7 @@ import pytest
 
 from gg.errors import SetupError, UsageError
 from gg.light.slotted import names_of
-from gg.workspace import allowed
+from gg.workspace import allowed, homes
 from gg.workspace import settings as config
 from gg.workspace.allowed import Allowance
 from gg.workspace.elsewhere_needed import need_place
@@ -89,7 +89,7 @@ def test_what_does_not(tree: Path, text: str, name: str) -> None:
     plain = config.Settings(jobs=3)
     assert config.load(str(tree)) == plain
     assert config.tools(str(tree)) == []
-    allowed.allow(config.home(), Allowance("settings", held.digest, held.path))
+    allowed.allow(homes.home(), Allowance("settings", held.digest, held.path))
     assert config.held(str(tree)) is None
     assert (config.load(str(tree)), config.tools(str(tree))) != (plain, [])
 
@@ -115,7 +115,7 @@ def test_no_limit_of_the_users_own_is_lifted(tree: Path, home: Path, mine: str, 
 def test_what_is_allowed_is_its_content(tree: Path) -> None:
     held = said(tree, 'store = "s3://ours/x"\n')
     assert held is not None
-    allowed.allow(config.home(), Allowance("settings", held.digest, held.path))
+    allowed.allow(homes.home(), Allowance("settings", held.digest, held.path))
     assert said(tree, 'jobs = 7 # a comment\nstore="s3://ours/x"\n') is None
     assert config.load(str(tree)).store == "s3://ours/x"
     assert said(tree, 'store = "s3://theirs/x"\n') is not None
@@ -186,8 +186,8 @@ def test_no_directory_of_the_tree_is_the_users_own(
     (tree / ".config" / "gg" / "allowed").write_text(f'settings {"0" * 64} "x"\n')
     monkeypatch.chdir(tree)
     assert config.load(str(tree)) == config.Settings()
-    assert os.path.isabs(config.home())
-    assert not allowed.listed(config.home())
+    assert os.path.isabs(homes.home())
+    assert not allowed.listed(homes.home())
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
@@ -206,7 +206,7 @@ def test_another_users_settings_above_count_when_they_are_allowed(tree: Path, tm
     assert held is not None
     assert held.owner == 1234
     assert config.load(str(tree)).jobs == 0
-    allowed.allow(config.home(), Allowance("settings", held.digest, held.path))
+    allowed.allow(homes.home(), Allowance("settings", held.digest, held.path))
     assert config.load(str(tree)).jobs == 3
 
 

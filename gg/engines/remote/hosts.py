@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from gg.errors import StoreError, UsageError
 from gg.wire.pin import WorkerKey
+from gg.workspace.homes import make_closed, need_closed
 
 PORT = 7177
 _FILE = "workers"
@@ -77,10 +78,11 @@ def known_hosts(texts: Iterable[str], home: str) -> list[Host]:
 
 def _read(home: str) -> dict[str, WorkerKey]:
     path = os.path.join(home, _FILE)
+    need_closed(path)
     try:
         with open(path, encoding="utf-8") as file:
             lines = [line.split() for line in file if line.strip() and not line.startswith("#")]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # a home may be /dev/null
         return {}
     except (OSError, ValueError) as error:
         raise StoreError(f"{path}: {error}", hint="see to the file, or remove it") from error
@@ -93,7 +95,7 @@ def _write(home: str, keys: dict[str, WorkerKey]) -> None:
     path = os.path.join(home, _FILE)
     aside = f"{path}.{os.getpid()}"
     try:
-        os.makedirs(home, exist_ok=True)
+        make_closed(home)
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(fd, "w", encoding="utf-8") as file:
             file.write("# the workers whose key was given: address, port, key; keep this to yourself\n")

@@ -19,7 +19,7 @@ from gg.engines.remote.worker_link import hang_up, knock
 from gg.errors import GGError, SetupError, Unreachable, UsageError
 from gg.store.base import Store
 from gg.wire.frames import Welcome
-from gg.workspace import settings as config
+from gg.workspace import homes
 from gg.workspace.granted import granted_in
 from gg.workspace.settings import Settings
 
@@ -39,7 +39,7 @@ def open_remote_engines(settings: Settings, supplies: Supplies) -> list[LambdaEn
     UsageError if no machine is named, or one whose key is not known. SetupError, Unreachable if no machine opens.
     """
     _need_extra()
-    hosts = known_hosts(settings.workers, config.home())
+    hosts = known_hosts(settings.workers, homes.home())
     if not hosts:
         raise UsageError(
             "the remote engine needs workers",
