@@ -9,7 +9,7 @@ from gg.schedule.course import Course
 from gg.schedule.events import AttemptId, Sent
 from gg.schedule.fleet import EngineState, Fleet
 from gg.schedule.nodes import Nodes
-from gg.schedule.policy import deadline, hedge_after, memory_for
+from gg.schedule.policy import deadline, hedge_after, memory_for, unknown_patience
 from gg.schedule.queues import Due, Timers
 from gg.schedule.states import RUNNING, Attempt, Batch, Node
 from gg.schedule.tally import Tally
@@ -95,8 +95,10 @@ class Attempts:
         sent = attempt.since < math.inf
         if policy.hedge and sent and (engine.caps.independent or len(self._fleet.engines) > 1):
             when = self._course.now + after
-        elif policy.hedge and not sent and engine.caps.queued and engine.contended:
-            when = max(attempt.started + policy.queue_patience, self._course.now + 1.0)
+        elif policy.hedge and not sent:
+            queued = engine.caps.queued and engine.contended
+            patience = policy.queue_patience if queued else unknown_patience(policy)
+            when = max(attempt.started + patience, self._course.now + 1.0)
         when = min(when, attempt.give_up)
         if when < math.inf:
             self._timers.add(when, Due.REVIEW, attempt)

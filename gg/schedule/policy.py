@@ -328,6 +328,11 @@ def hedge_after(policy: Policy, quantile_seconds: float, known: bool = True, hed
     return max(floor, policy.hedge_multiple * quantile_seconds) * 2.0 ** min(hedges, 30)
 
 
+def unknown_patience(policy: Policy) -> float:
+    """How long an attempt of which nobody knows anything may take, or wait to be sent, before the fallback begins its node too."""
+    return policy.deadline_multiple * policy.hedge_blind
+
+
 def deadline(policy: Policy, caps: EngineCaps, quantile_seconds: float, known: bool, timeouts: int) -> float | None:
     """How long an attempt may run. None on one machine: there the user sees a command that hangs, as under make.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from gg.schedule.attempts import Attempts, late_of, memory_on
 from gg.schedule.commands import Cancel, Silent, Unmanned
 from gg.schedule.course import Course
 from gg.schedule.events import Fault
 from gg.schedule.fleet import Breaker, EngineState, Fleet
 from gg.schedule.lineup import Lineup
-from gg.schedule.policy import deadline, hedge_after
+from gg.schedule.policy import deadline, hedge_after, unknown_patience
 from gg.schedule.starting import Starting
 from gg.schedule.states import Attempt, Node
 from gg.schedule.verdicts import Verdicts
@@ -89,14 +91,16 @@ class Stragglers:
         return limit is not None and self._course.now - attempt.since >= limit + policy.cancel_grace
 
     def _is_overdue(self, attempt: Attempt) -> bool:
-        """Whether an attempt takes many times as long as similar ones. While none of these has ended, it may take as many times
-        longer as nobody is impatient.
+        """Whether an attempt takes many times as long as similar ones. While none of these has ended, or the attempt has not begun,
+        it may take as many times longer as nobody is impatient.
         """
-        node, engine, policy = attempt.node, attempt.engine, self._course.policy
+        node, engine, policy, now = attempt.node, attempt.engine, self._course.policy, self._course.now
+        if attempt.since == math.inf:
+            return now - attempt.started >= unknown_patience(policy)
         known = node.known or engine.spread(node.kind).seen
         usual = late_of(attempt) if known else max(late_of(attempt), policy.hedge_blind)
         limit = deadline(policy, engine.caps, usual, True, 0)
-        return limit is not None and self._course.now - attempt.since >= limit
+        return limit is not None and now - attempt.since >= limit
 
     # Duplicates
 

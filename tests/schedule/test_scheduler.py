@@ -1040,6 +1040,20 @@ def test_who_begins_all_and_answers_nothing_keeps_nobody_waiting(seen: int, leas
     assert rig.summary is not None
 
 
+def test_who_begins_nothing_keeps_nobody_waiting() -> None:
+    """Such as a cluster that has it queued for ever."""
+    rig = held(seen=10, unknown="x")
+    rig.tick(299.0)
+    assert len(rig.starts) == 11
+    rig.tick(2.0)
+    assert starts(rig.starts[11:]) == [("x", "local")]
+    here = rig.starts[-1].attempt
+    rig.tick(1000.0)
+    assert [start.attempt for start in rig.starts if start.engine == "local"] == [here]
+    rig.ran(here)
+    assert rig.state("x") == "DONE"
+
+
 def test_what_is_slow_there_is_not_ended_when_it_begins_here() -> None:
     rig = held(seen=0, unknown="x")
     first = rig.start_of("x").attempt
