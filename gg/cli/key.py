@@ -102,14 +102,23 @@ def trust_(key: str) -> int:
 @command.command("distrust")
 @click.argument("key")
 def distrust(key: str) -> int:
-    """Use the results of KEY, a name or NAME:BASE64, no more."""
+    """Use the results of KEY, a name or NAME:BASE64, no more: those that this machine has are removed.
+
+    What builds have made with them stays. For a key in a gg.toml: take it out there, and say its NAME:BASE64 here.
+    """
     from gg.errors import UsageError
     from gg.share import keys as trust
+    from gg.share.distrusted import remove_results
 
     gone = trust.distrust(homes.home(), key)
-    if not gone:
+    signers = {each.raw for each in gone} | ({trust.parse_public(key).raw} if ":" in key else set())
+    results = remove_results(signers)
+    if not gone and not results:
         raise UsageError(
-            f"no key {key} is trusted", hint="gg key list shows them; those in gg.toml are taken out there"
+            f"no key {key} is trusted",
+            hint="gg key list shows them; one in gg.toml is taken out there, and then named here as NAME:BASE64",
         )
-    click.echo(f"no longer trusted: {gone} {'key' if gone == 1 else 'keys'}")
+    click.echo(f"no longer trusted: {len(gone)} {'key' if len(gone) == 1 else 'keys'}")
+    if results:
+        click.echo(f"removed: {results} {'result' if results == 1 else 'results'}; what was made with them: make clean")
     return 0

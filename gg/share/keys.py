@@ -185,20 +185,20 @@ def trust(home: str, key: PublicKey) -> bool:
     return True
 
 
-def distrust(home: str, name: str) -> int:
-    """Stop trusting keys of that name, or with those 32 bytes. The answer is how many there were."""
+def distrust(home: str, name: str) -> list[PublicKey]:
+    """Stop trusting keys of that name, or with those 32 bytes. Returns them."""
     keys = trusted(home)
-    kept = [key for key in keys if name not in (key.name, str(key))]
-    if len(kept) != len(keys):
+    gone = [key for key in keys if name in (key.name, str(key))]
+    if gone:
         path = _trusted_path(home)
         try:
             aside = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with open(aside, "w", encoding="utf-8") as file:
-                file.writelines(f"{key}\n" for key in kept)
+                file.writelines(f"{key}\n" for key in keys if key not in gone)
             os.replace(path + ".new", path)
         except OSError as error:
             raise StoreError(f"cannot write {path}: {error.strerror}") from error
-    return len(keys) - len(kept)
+    return gone
 
 
 def _read_secret(path: str) -> SecretKey:

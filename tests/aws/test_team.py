@@ -47,8 +47,9 @@ class Checkout:
 
     def call(self, *argv: str) -> subprocess.CompletedProcess[str]:
         command = [str(programs() / argv[0]), *argv[1:]]
+        where = self.tree if self.tree.is_dir() else self.home
         return subprocess.run(
-            command, cwd=self.tree, env=self.environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=where, env=self.environment, capture_output=True, text=True, check=False, timeout=120
         )
 
     def build(self, *options: str) -> subprocess.CompletedProcess[str]:
@@ -275,3 +276,33 @@ def test_only_what_has_run_is_signed(environment: dict[str, str], tmp_path: Path
     assert ran(edited(first, "int one;\n")) == 3
     assert ran(edited(second, "int two;\n")) == 0
     assert ran(edited(third, "int two;\n")) == 3
+
+
+@pytest.mark.parametrize("by", ["name", "key of gg.toml"])
+def test_what_a_key_had_signed_goes_with_the_trust_in_it(by: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """From the store of this machine too, where results stand without a signature; what ran here stays."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first = Checkout(tmp_path, "ann", environment, ann)
+    second = Checkout(tmp_path, "bob", environment, bob, *([ann] if by != "name" else []))
+    if by == "name":
+        assert second.call("gg", "key", "trust", str(ann.public)).returncode == 0
+
+    def edited(checkout: Checkout, unread: str) -> int:
+        checkout.fresh()
+        (checkout.tree / "util.c").write_text(UNREAD.replace("%s", "util.h"))
+        (checkout.tree / "unread.h").write_text(unread)
+        assert checkout.call("gg-infer", "make", "util.o").returncode == 0
+        return ran(checkout.call("gg-force"))
+
+    assert edited(first, "int one;\n") == 1
+    assert edited(second, "int one;\n") == 0
+    assert edited(second, "int two;\n") == 0
+    second.call("gg-infer", "make")
+    assert ran(second.call("gg-force")) == 2
+    shutil.rmtree(second.tree)
+    done = second.call("gg", "key", "distrust", "ann" if by == "name" else str(ann.public))
+    assert "removed: 2 results" in done.stdout
+    second.environment.pop("GG_TRUSTED", None)
+    assert edited(second, "int two;\n") == 1
+    second.call("gg-infer", "make")
+    assert ran(second.call("gg-force")) == 0

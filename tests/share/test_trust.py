@@ -42,8 +42,8 @@ def test_files(tmp_path: Path) -> None:
     assert trust.trust(home, only.public)
     assert not trust.trust(home, only.public)
     assert trust.trusted(home) == [only.public]
-    assert trust.distrust(home, "laptop") == 1
-    assert trust.distrust(home, "laptop") == 0
+    assert [key.name for key in trust.distrust(home, "laptop")] == ["laptop"]
+    assert trust.distrust(home, "laptop") == []
     (Path(home) / "trusted").write_text("# a comment\n\nnonsense\n")
     with pytest.raises(FormatError, match="trusted:3"):
         trust.trusted(home)

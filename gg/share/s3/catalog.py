@@ -256,6 +256,14 @@ class Catalog:
         found = {key: data for key, (_, data) in best.items() if data is not None}
         return found, {key: signer for key, signer in others.items() if key not in found}
 
+    def signed_by(self, signer: bytes) -> dict[Key, bytes]:
+        """The records that the owner of this public key has put."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT key, data FROM record WHERE signer = ? AND data IS NOT NULL", (signer,)
+            ).fetchall()
+        return {Key(Kind(name[0]), name[1:]): data for name, data in rows}
+
     def keys(self, kind: Kind, trusted: Collection[bytes]) -> Iterator[Stored]:
         bounds = (bytes([kind]), bytes([kind + 1]))
         with self._lock:
