@@ -7,10 +7,18 @@ exception: its own status is passed on. `gg.cli` alone prints these.
 from __future__ import annotations
 
 import errno
+import os
 from typing import ClassVar
 
 FREE_SOME = "free some, for example with: gg gc"
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_BROKEN_DISK = frozenset({errno.EIO, errno.EROFS, errno.ESTALE, errno.EUCLEAN})
+_SCARCE = {
+    errno.EMFILE: "allow more, for example with: ulimit -n 1024",
+    errno.ENFILE: "the whole machine has too many open: end something else",
+    errno.EAGAIN: "no further process or thread may be started: see ulimit -u, or end something else",
+    errno.ENOMEM: "memory is short: see ulimit -v, end something else, or have fewer commands at once with --jobs",
+}
 WORKER_KEY = r"(?<=/)(?![0-9a-f]{64})[A-Za-z0-9_-]{64}(?![A-Za-z0-9_-])"
 """A worker's key where a user writes it, HOST/KEY: `gg.wire.pin.WorkerKey.text`. A name of 64 hex digits is a digest."""
 _LOGIN = r"(?<=://)(?:[^\s/@]*|[^\s@]*:[^\s@]*)(?=@)"
@@ -60,6 +68,17 @@ class StoreError(GGError):
 
 class NoRoom(StoreError):
     """Nothing more can be written: a full disk, a quota. Exit status 74."""
+
+
+class ScarceError(GGError):
+    """The machine gives this process no more open files, processes, threads or memory. Exit status 71. `lasting`: trying again
+    is of no use, for it is the process's own limit."""
+
+    exit_code = 71
+
+    def __init__(self, what: str, *, hint: str = "", lasting: bool = False) -> None:
+        super().__init__(what, hint=hint)
+        self.lasting = lasting
 
 
 class FormatError(GGError):
@@ -123,13 +142,50 @@ class AccessError(SetupError):
     exit_code = 77
 
 
-def no_room(error: BaseException, place: str = "") -> StoreError | None:
-    """What to tell of an exception that means that nothing more can be written, `place` if it names none; else None."""
-    if isinstance(error, StoreError):
+def machine_error(error: BaseException, place: str = "") -> GGError | None:
+    """What to tell of an exception that this machine is the cause of, and no bug: nothing more can be written, `place` if it
+    names none; a disk is broken; files, processes or memory are scarce. Else None."""
+    if isinstance(error, (StoreError, ScarceError)):
         return error
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
-        name = error.filename if isinstance(error.filename, str) else place
+        name = _named(error) or place
         return NoRoom(f"cannot write{f' {name}' if name else ''}: {error.strerror}", hint=FREE_SOME)
+    if isinstance(error, OSError) and error.errno in _BROKEN_DISK:
+        name = _named(error) or place
+        return StoreError(
+            f"cannot use {name or 'a file'}: {error.strerror}", hint="check the disk, and how it is mounted"
+        )
     if type(error).__module__ == "sqlite3" and ("full" in str(error) or "disk I/O" in str(error)):
         return NoRoom(f"cannot write{f' in {place}' if place else ''}: {error}", hint=FREE_SOME)
-    return None
+    return _scarce(error)
+
+
+def ends_run(error: BaseException, place: str = "") -> GGError | None:
+    """The error that an attempt's exception ends the whole run with, since no other attempt would fare better; else None."""
+    if isinstance(error, OSError) and error.errno == errno.EIO:  # it may be one file, or one command's map
+        return None
+    known = machine_error(error, place)
+    return None if isinstance(known, ScarceError) and not known.lasting else known
+
+
+def _scarce(error: BaseException) -> ScarceError | None:
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    elif isinstance(error, RuntimeError) and "can't start new thread" in str(error):
+        number = errno.EAGAIN
+    elif isinstance(error, ImportError):  # a library says why it cannot be loaded by words alone
+        number = next((each for each in _SCARCE if os.strerror(each) in str(error)), None)
+    if number not in _SCARCE:
+        return None
+    return ScarceError(_words(error, number), hint=_SCARCE[number], lasting=number == errno.EMFILE)
+
+
+def _words(error: BaseException, number: int) -> str:
+    name = _named(error) if isinstance(error, OSError) else ""
+    return f"{f'{name}: ' if name else ''}{os.strerror(number)}"
+
+
+def _named(error: OSError) -> str:
+    name = error.filename
+    return os.fsdecode(name) if isinstance(name, (str, bytes)) else ""

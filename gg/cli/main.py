@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gg.cli import interrupts
-from gg.errors import GGError, Interrupted, StoreError, UsageError, no_room
+from gg.errors import GGError, Interrupted, StoreError, UsageError, machine_error
 
 
 class _Shown(io.TextIOWrapper):
@@ -71,11 +71,12 @@ def run(action: Callable[[], int]) -> None:
         if isinstance(error, FileNotFoundError) and _is_nowhere():
             _say("gg: the working directory is gone")
             leave(UsageError.exit_code)
-        full = no_room(error)
-        if full:
-            _say(f"gg: {full.what}")
-            _say(f"    {full.hint}")
-            leave(full.exit_code)
+        known = machine_error(error)
+        if known:
+            _say(f"gg: {known.what}")
+            if known.hint:
+                _say(f"    {known.hint}")
+            leave(known.exit_code)
         _say(f"gg: internal error: {type(error).__name__}: {error}")
         _say("    this is a bug in gg; run the same command with --debug to see where")
         status = 70

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
-from gg.errors import GGError, Interrupted
+from gg.errors import GGError, Interrupted, machine_error
 
 if TYPE_CHECKING:
     from gg.core.ids import ThunkId
@@ -118,7 +118,7 @@ class Demand(Generic[T]):
         except GGError as error:
             self._fail(error)
         except Exception as error:
-            self._fail(GGError(f"internal error: {type(error).__name__}: {error}"))
+            self._fail(machine_error(error) or GGError(f"internal error: {type(error).__name__}: {error}"))
         else:
             self._rest(outcome)
 

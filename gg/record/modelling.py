@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gg.errors import GGError
+from gg.errors import GGError, machine_error
 from gg.light.named import NamedTuple
 from gg.models.drafts import Call, Model, RunReal
 from gg.record.capture import Capture, Captured
@@ -69,7 +69,8 @@ class Modelling:
         except GGError as error:
             return RunReal(str(error))
         except Exception as error:  # a bug of ours must not stand in a build's way; it is counted and told as a reason
-            return RunReal(f"internal error: {type(error).__name__}: {error}")
+            known = machine_error(error)
+            return RunReal(str(known) if known else f"internal error: {type(error).__name__}: {error}")
         if isinstance(answer, Deferrable) and self._ledger.has_failed(answer.captured.id):
             return RunReal("it has failed before", reads=answer.captured.draft.inputs)
         return answer

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-from gg.errors import GGError, no_room
+from gg.errors import GGError, machine_error
 from gg.record import protocol
 from gg.record.protocol import Op, RecorderRequest, SendReply
 
@@ -23,7 +23,7 @@ def answer_instead(
     error: Exception, request: RecorderRequest, reply: SendReply, run_anyway: RunAnyway, *, tell: bool
 ) -> None:
     """Answer a request that has raised `error`. `reply` passes one answer on and drops any other."""
-    known = error if isinstance(error, GGError) else no_room(error)
+    known = error if isinstance(error, GGError) else machine_error(error)
     why = str(known) if known else f"internal error: {type(error).__name__}: {error}{_place(error)}"
     if tell:
         _tell(why if known else f"{why}. This is a bug in gg")

@@ -261,7 +261,10 @@ class Metadata:
             case 8:  # READONLY
                 return StoreError(f"{name} is not writable", hint="check who owns it and whether it is writable")
             case _:
-                return StoreError(f"cannot use {name}: {error}", hint="is the disk full, or the directory unreadable?")
+                return StoreError(
+                    f"cannot use {name}: {error}",
+                    hint="is the disk full, the directory unreadable, or too little allowed (ulimit -f, ulimit -n)?",
+                )
 
 
 def _name(key: Key) -> bytes:

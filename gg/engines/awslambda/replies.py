@@ -16,7 +16,7 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.parts import InvocationReply, Part, PartResult, WorkerResult
 from gg.engines.engine import Failure, Submission
-from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, no_room
+from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, ends_run, machine_error
 from gg.run.expand import Groups, all_entries
 from gg.schedule.events import Fault
 from gg.store.base import Key, Kind, Store, blob_key
@@ -199,8 +199,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, GGError):
         setup = error if isinstance(error, (SetupError, NoRoom)) else None
         return Failure(Fault.INFRA, str(error), setup=setup)
-    if full := no_room(error):
-        return Failure(Fault.INFRA, str(full), setup=full)
+    if known := machine_error(error):
+        return Failure(Fault.INFRA, str(known), setup=ends_run(error))
     return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
 
 

@@ -15,7 +15,7 @@ from gg.core.thunk import Directory, File, Made, Reduction, Thunk
 from gg.engines.engine import Answer, Failure, Post, Printed, Submission, Tell
 from gg.engines.local.declared_files import DeclaredFiles
 from gg.engines.undeclared import Undeclared
-from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, no_room
+from gg.errors import FREE_SOME, GGError, InputChanged, MissingObject, NoRoom, ends_run, machine_error
 from gg.host.machine import KernelKills, memory_total
 from gg.host.trees import hash_file
 from gg.light.slotted import replace
@@ -155,9 +155,11 @@ class LocalEngine:
             except JailRefused as error:
                 result = Failure(Fault.TOO_BIG, f"{error}; {error.hint}")
             except (OSError, GGError) as error:
-                result = Failure(Fault.INFRA, str(error), setup=no_room(error, self._tmp))
+                result = Failure(Fault.INFRA, str(error), setup=ends_run(error, self._tmp))
             except Exception as error:  # an attempt that is never answered would make the force wait for ever
-                result = Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")
+                known = machine_error(error)
+                words = known.what if known else f"internal error: {type(error).__name__}: {error}"
+                result = Failure(Fault.INFRA, words, setup=ends_run(error, self._tmp))
             except BaseException as error:  # what would end this thread ends the run, and others may still wait for it
                 ended = GGError(
                     f"internal error: {type(error).__name__} in an engine's thread", hint="this is a bug in gg"
