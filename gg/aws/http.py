@@ -29,13 +29,16 @@ _REPEATABLE = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 
 
 class Endpoint(NamedTuple):
-    """Who is asked. `proxy` is a URL, empty for none; `tls` None for plain http; `prefix` stands before each path."""
+    """Who is asked. `proxy` is a URL, empty for none; `tls` None for plain http; `prefix` stands before each path. `proxy_tls`: for
+    a proxy that is itself spoken to by TLS.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext | None = None
     proxy: str = ""
     prefix: str = ""
+    proxy_tls: ssl.SSLContext | None = None
 
     @property
     def name(self) -> str:
@@ -208,7 +211,7 @@ class Client:
                 if endpoint.proxy:
                     return await self._connect_by_proxy(loop)
                 addresses = await self._names.addresses(loop, endpoint.host, endpoint.port)
-                return await self._open_to(loop, addresses, endpoint.port, endpoint.tls)
+                return await self._open_to(loop, addresses, endpoint.host, endpoint.port, endpoint.tls)
         except TimeoutError:
             raise NoAnswer(Cause.CONNECT, endpoint.name, f"no answer in {_CONNECT_S:g} s") from None
         except socket.gaierror as error:
@@ -223,7 +226,12 @@ class Client:
             raise NoAnswer(cause, host, error.strerror or str(error)) from error
 
     async def _open_to(
-        self, loop: asyncio.AbstractEventLoop, addresses: Sequence[str], port: int, tls: ssl.SSLContext | None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        addresses: Sequence[str],
+        host: str,
+        port: int,
+        tls: ssl.SSLContext | None,
     ) -> Connection:
         for address in addresses:
             try:
@@ -232,7 +240,7 @@ class Client:
                     address,
                     port,
                     ssl=tls,
-                    server_hostname=self.endpoint.host if tls else None,
+                    server_hostname=host if tls else None,
                 )
             except OSError as error:
                 if isinstance(error, ssl.SSLError) or address == addresses[-1]:
@@ -243,13 +251,17 @@ class Client:
         raise OSError("no address")
 
     async def _connect_by_proxy(self, loop: asyncio.AbstractEventLoop) -> Connection:
-        endpoint = self.endpoint
+        endpoint, tls = self.endpoint, self.endpoint.proxy_tls
         url = urlsplit(endpoint.proxy)
+        host, port = url.hostname or "", url.port or (443 if tls else 80)
         try:
-            addresses = await self._names.addresses(loop, url.hostname or "", url.port or 80)
+            addresses = await self._names.addresses(loop, host, port)
         except socket.gaierror as error:
             raise NoAnswer(Cause.PROXY, _without_login(endpoint.proxy), error.strerror or str(error)) from error
-        connection = await self._open_to(loop, addresses, url.port or 80, None)
+        try:
+            connection = await self._open_to(loop, addresses, host, port, tls)
+        except ssl.SSLCertVerificationError as error:
+            raise NoAnswer(Cause.CERTIFICATE, _without_login(endpoint.proxy), error.verify_message) from error
         if endpoint.tls is None:
             return connection
         login = "".join([f"{name}: {value}\r\n" for name, value in _proxy_login(endpoint.proxy).items()])

@@ -112,15 +112,23 @@ class AwsSession:
             raise errors.from_botocore(error) from error
 
     def endpoint_of(self, url: str, proxy: str = "") -> Endpoint:
-        """The endpoint that a URL names. SetupError when its CA bundle cannot be read."""
+        """The endpoint that a URL names. SetupError when its CA bundle cannot be read, and for a proxy of another kind.
+
+        A proxy of `https://` is spoken to by TLS: what it is told has the user's password in it.
+        """
         parts = urlsplit(url)
         secure = parts.scheme == "https"
+        proxy = proxy if "//" in proxy or not proxy else f"http://{proxy}"
+        kind = urlsplit(proxy).scheme
+        if kind not in ("", "http", "https"):
+            raise SetupError(f"{kind}: is no kind of proxy that gg can use", hint="look at HTTPS_PROXY and HTTP_PROXY")
         return Endpoint(
             host=parts.hostname or "",
             port=parts.port or (443 if secure else 80),
             tls=self._tls() if secure else None,
-            proxy=proxy if "//" in proxy or not proxy else f"http://{proxy}",
+            proxy=proxy,
             prefix=parts.path.rstrip("/"),
+            proxy_tls=self._tls() if kind == "https" else None,
         )
 
     def s3_addressing(self) -> str:

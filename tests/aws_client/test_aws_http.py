@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 
 from gg.aws.http import Client, Endpoint, NoAnswer, Response
+from gg.aws.setup import AwsSession
 from gg.aws.sign import Credentials, Scope
 from gg.aws.trouble import Cause
+from gg.errors import SetupError
 from tests.servers.server import Answer, Seen, Server
 from tests.support.fixed_keys import FixedKeys
 
@@ -273,16 +275,20 @@ def test_tls(certificate: Path) -> None:
         assert cause_of(here(plain, tls=trusting(certificate))) in (Cause.TLS, Cause.CONNECT)
 
 
-def test_a_plain_proxy() -> None:
-    with Server(echo) as proxy:
-        endpoint = Endpoint("far.example", 80, proxy=f"http://me:pass%20word@127.0.0.1:{proxy.port}")
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_plain_proxy(secure: bool, certificate: Path) -> None:
+    """A proxy of https:// is told the password by TLS, or not at all."""
+    with Server(echo, tls=serving(certificate) if secure else None) as proxy:
+        url = f"http{'s' * secure}://me:pass%20word@127.0.0.1:{proxy.port}"
+        endpoint = Endpoint("far.example", 80, proxy=url, proxy_tls=trusting(certificate) if secure else None)
         reply = with_client(endpoint, lambda client: client.request("GET", "/x"))
         assert reply.body == b"http://far.example/x"
         assert proxy.seen[0].headers["host"] == "far.example"
         assert proxy.seen[0].headers["proxy-authorization"] == "Basic bWU6cGFzcyB3b3Jk"
 
 
-def test_a_tunnel_through_a_proxy(certificate: Path) -> None:
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_tunnel_through_a_proxy(secure: bool, certificate: Path) -> None:
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             writer.write(data)
@@ -295,9 +301,10 @@ def test_a_tunnel_through_a_proxy(certificate: Path) -> None:
         await asyncio.gather(pipe(reader, out), pipe(there, writer), return_exceptions=True)
 
     async def main() -> bytes:
-        proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0)
-        url = f"http://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-        client = Client(here(server, tls=trusting(certificate), proxy=url), SCOPE, KEYS)
+        proxy = await asyncio.start_server(tunnel, "127.0.0.1", 0, ssl=serving(certificate) if secure else None)
+        url = f"http{'s' * secure}://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+        outer = trusting(certificate) if secure else None
+        client = Client(here(server, tls=trusting(certificate), proxy=url, proxy_tls=outer), SCOPE, KEYS)
         replies = [await client.request("PUT", f"/{n}", body=b"x" * 100_000) for n in range(3)]
         await client.close()
         proxy.close()
@@ -316,3 +323,17 @@ def test_a_proxy_that_refuses(certificate: Path) -> None:
         endpoint = Endpoint("far.example", 443, tls=trusting(certificate), proxy=proxy.url)
         assert cause_of(endpoint) is Cause.PROXY
     assert cause_of(Endpoint("far.example", 80, proxy="http://127.0.0.1:1")) is Cause.PROXY
+    with Server(echo, tls=serving(certificate)) as proxy:
+        unknown = Endpoint("far.example", 80, proxy=proxy.url, proxy_tls=ssl.create_default_context())
+        assert cause_of(unknown) is Cause.CERTIFICATE
+        assert proxy.seen == []
+
+
+def test_which_proxies_are_spoken_to_by_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    session = AwsSession("eu-west-1")
+    assert session.endpoint_of("http://far.example", "https://me:word@proxy").proxy_tls is not None
+    for plain in ("", "proxy:3128", "http://me:word@proxy"):
+        assert session.endpoint_of("http://far.example", plain).proxy_tls is None
+    with pytest.raises(SetupError, match="socks5: is no kind of proxy"):
+        session.endpoint_of("http://far.example", "socks5://me:word@proxy")
