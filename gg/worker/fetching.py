@@ -8,6 +8,7 @@ are objects of the bucket.
 from __future__ import annotations
 
 import http.client
+import re
 import ssl
 import threading
 import time
@@ -38,18 +39,22 @@ _TRIES = 4
 _PAUSE_S = 0.1
 _TIMEOUT_S = 30.0
 _PART = 1 << 20
+_BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
+_REGION = re.compile(r"[A-Za-z0-9-]{0,64}")
 _MOST_OBJECT = 1 << 30  # bytes; a request names only the digest, and somebody else may have put an object of any size
 
 
 class S3:
     """One environment's view of S3: connections and indexes of packs are kept between requests. Thread-safe.
 
-    `credentials` is asked before each request. `endpoint` is where S3 is if a request does not say; empty: AWS's own.
+    `credentials` is asked before each request. `endpoint` is where S3 is if a request does not say; empty: AWS's own. With
+    `only_there` no request says: else who sends jobs could have the worker ask any service of its network.
     """
 
-    def __init__(self, credentials: Callable[[], Credentials], endpoint: str = "") -> None:
+    def __init__(self, credentials: Callable[[], Credentials], endpoint: str = "", *, only_there: bool = False) -> None:
         self._credentials = credentials
         self._endpoint = endpoint
+        self._only_there = only_there
         self._pool = ThreadPoolExecutor(_AT_ONCE, "fetch")
         self._local = threading.local()
         self._all: list[http.client.HTTPConnection] = []
@@ -147,6 +152,10 @@ class S3:
         return answer.status, data
 
     def _where(self, place: BucketLocation, name: str) -> tuple[str, str]:
+        if not _BUCKET.fullmatch(place.bucket) or not _REGION.fullmatch(place.region):
+            raise ValueError("its bucket or region has no such name")
+        if self._only_there and place.endpoint.rstrip("/") not in ("", self._endpoint.rstrip("/")):
+            raise ValueError(f"{place.endpoint[:100]!r} is not this worker's; AWS_ENDPOINT_URL_S3 says where that is")
         key = f"{place.prefix}/{name}" if place.prefix else name
         endpoint = place.endpoint or self._endpoint
         if endpoint:

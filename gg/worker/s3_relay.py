@@ -41,7 +41,7 @@ class SharedObjects:
         self.cache = Cache(os.path.join(directory, "bucket"), cache)
         self.lock = threading.Lock()
         self.tmp = directory
-        self._s3 = S3(credentials, endpoint)
+        self._s3 = S3(credentials, endpoint, only_there=True)
         served = Served(self.cache.opened, self.cache.holds)
         self.server = ExchangeServer(*serve_at, served) if serve_at else None
         self.exchange = Exchange(self.server.peer) if self.server else None

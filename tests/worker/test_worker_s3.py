@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -95,6 +96,11 @@ def keys(*members: bytes) -> list[Key]:
         BucketLocation("http://", "bucket", "p", "r"),
         BucketLocation("", "bucket", "p", "r\r\nx-amz-acl: public"),
         BucketLocation("", "bucket", "p", "r", "1\r\n2"),
+        BucketLocation("", "localhost/", "p", "r"),
+        BucketLocation("", "x@localhost#", "p", "r"),
+        BucketLocation("", "bucket", "p", "localhost/"),
+        BucketLocation("", "bucket", "p", "@localhost:80#"),
+        BucketLocation("", "", "p", "r"),
     ],
 )
 def test_a_place_that_is_none(s3: S3, place: BucketLocation) -> None:
@@ -103,6 +109,24 @@ def test_a_place_that_is_none(s3: S3, place: BucketLocation) -> None:
         s3.get(place, "blobs/x")
     with pytest.raises(OSError, match="place"):
         s3.put(place, "blobs/x", b"x")
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_job_names_no_other_service(bucket: Bucket, server: Server, end: str) -> None:
+    """Else a thunk's own walls would be none: who sends it has its worker speak to any host of its network."""
+    own = S3(lambda: Credentials("key", "secret", "token"), server.url, only_there=True)
+    own.put(PLACE._replace(endpoint=server.url + end), "blobs/x", b"x")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        url = f"http://127.0.0.1:{other.getsockname()[1]}{end}"
+        for place in (PLACE._replace(endpoint=url), PLACE._replace(endpoint="http://169.254.169.254")):
+            with pytest.raises(OSError, match="is not this worker's"):
+                own.get(place, "blobs/x")
+            with pytest.raises(OSError, match="is not this worker's"):
+                own.put(place, "blobs/x", b"x")
+        other.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            other.accept()
+    own.close()
 
 
 def test_a_small_pack_comes_whole(bucket: Bucket, s3: S3, cache: Cache) -> None:
