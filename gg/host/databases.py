@@ -1,4 +1,4 @@
-"""SQLite databases: one transaction, and closing without waiting for the disk in a process that is about to end.
+"""SQLite databases: opening, one transaction, and closing without waiting for the disk in a process that is about to end.
 
 SQLite copies the log into the database when the last user closes it, and waits for the disk three times: 20 ms when that
 is idle, 150 when a link has just written its output. A process that ends without closing leaves the log, as one that
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,6 +26,40 @@ def end_soon() -> None:
     """Declare that this process ends by `os._exit` when it has closed its stores."""
     global _left
     _left = _left or []
+
+
+def opened(
+    path: str | bytes, prepare: Callable[[sqlite3.Connection], object], timeout: float, **options: Any
+) -> sqlite3.Connection:
+    """A connection for all threads, after `prepare(connection)`; it is closed if that fails, and when nobody has it any more.
+
+    `timeout`: seconds to wait for others who write. `options`: further ones of sqlite3.connect. sqlite3.Error, and what `prepare`
+    raises.
+    """
+    import sqlite3
+
+    db = sqlite3.connect(path, timeout=timeout, check_same_thread=False, factory=_forgettable(), **options)
+    try:
+        prepare(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@cache
+def _forgettable() -> type[sqlite3.Connection]:
+    """From Python 3.13 on, a plain connection that is forgotten warns of that before it closes itself."""
+    import sqlite3
+
+    class Forgettable(sqlite3.Connection):
+        def __del__(self) -> None:
+            try:
+                self.close()
+            except sqlite3.Error:  # it was never opened
+                pass
+
+    return Forgettable
 
 
 def in_one_transaction(db: sqlite3.Connection, write: Callable[[sqlite3.Connection], object]) -> None:

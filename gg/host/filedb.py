@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from gg.core.ids import DIGEST_SIZE, BlobId
 from gg.core.ticks import time_settled
-from gg.host.databases import close, in_one_transaction
+from gg.host.databases import close, in_one_transaction, opened
 from gg.host.files import PACKED_SIZE, Signature, hash_at_rest, read_at_rest
 from gg.light.named import NamedTuple
 
@@ -272,7 +272,7 @@ class FileDB:
             for _ in range(2):
                 try:
                     if self._db is None:
-                        self._db = _connect(self._database)
+                        self._db = opened(self._database, _prepare, _BUSY_S, isolation_level=None)
                     return action(self._db)
                 except sqlite3.OperationalError:
                     return None
@@ -288,22 +288,14 @@ class _OtherVersion(Exception):
     """The database was made by another version of gg."""
 
 
-def _connect(path: bytes) -> sqlite3.Connection:
-    import sqlite3
-
-    db = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
-    try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            db.execute("PRAGMA journal_mode=WAL")
-            db.executescript(_SCHEMA)
-        elif version != _VERSION:
-            raise _OtherVersion
-        db.execute("PRAGMA synchronous=NORMAL")
-    except BaseException:
-        db.close()
-        raise
-    return db
+def _prepare(db: sqlite3.Connection) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.executescript(_SCHEMA)
+    elif version != _VERSION:
+        raise _OtherVersion
+    db.execute("PRAGMA synchronous=NORMAL")
 
 
 def _remove(path: bytes) -> None:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from blake3 import blake3
 
 from gg.errors import FREE_SOME, FormatError, GGError, NoRoom, StoreError
-from gg.host.databases import close, in_one_transaction
+from gg.host.databases import close, in_one_transaction, opened
 from gg.host.files import Signature
 from gg.store.base import CONTENT_ADDRESSED, Key, Kind, Stored, TransientStoreError
 
@@ -219,8 +219,6 @@ class Metadata:
                 raise self._trouble(error) from error
 
     def _connection(self) -> sqlite3.Connection | None:
-        import sqlite3
-
         if self._db is not None:
             return self._db
         location: str | bytes = self._path
@@ -233,17 +231,16 @@ class Metadata:
             log = self._path + b"-wal"
             mode = "?mode=ro" if os.path.exists(log) and os.path.getsize(log) else "?immutable=1"
             location = "file:" + quote(self._path) + mode
-        db = sqlite3.connect(
-            location, uri=self._read_only, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        self._db = opened(location, self._prepare, _BUSY_S, uri=self._read_only, isolation_level=None)
+        return self._db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         if not self._read_only:
             db.execute("PRAGMA page_size=8192")
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA wal_autocheckpoint=4000")
             db.executescript(_SCHEMA)
-        self._db = db
-        return db
 
     def _trouble(self, error: sqlite3.Error) -> Exception:
         name = os.fsdecode(self._path)

@@ -13,6 +13,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,7 +134,7 @@ def test_a_blob_is_hashed_again_after_a_restart(place: Path, monkeypatch: pytest
     (blob,) = put_blobs(store := DirectoryStore(place), [data])
     store.close()
     file = blob_file(place, blob)
-    with sqlite3.connect(place / "store.db") as db:
+    with closing(sqlite3.connect(place / "store.db")) as db, db:
         rewrite(file, bytes(5000))
         st = file.stat()
         fields = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns, st.st_mode)

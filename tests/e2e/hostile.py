@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from gg.core.placeholder import PlaceholderWriter
@@ -111,7 +112,7 @@ def _state(dot: Path, victim: Path) -> None:
     (dot / "known-as").write_text("/src/mallory\n")
     (dot / "outside").write_bytes(os.fsencode(victim / "work" / "report.txt") + b"\0")
     (dot / "deployment.json").write_text('[{"store": "s3://mallory/x", "region": "us-east-1"}]')
-    with sqlite3.connect(dot / "store.db") as database:
+    with closing(sqlite3.connect(dot / "store.db")) as database, database:
         database.execute("CREATE TABLE objects (kind INTEGER, name BLOB, data BLOB)")
         database.execute("INSERT INTO objects VALUES (1, x'00', x'00')")
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_what_was_found_in_a_racy_file_is_not_carried_over(tmp_path: Path, place
     os.utime(tmp_path / "a", ns=(later, later))
     db.digest(os.fsencode(tmp_path / "a"))
     db.close()
-    with sqlite3.connect(place + b"/files.db") as connection:
+    with closing(sqlite3.connect(place + b"/files.db")) as connection, connection:
         assert connection.execute("SELECT count(*) FROM file").fetchone() == (0,)
     connection.close()
 
@@ -262,7 +263,7 @@ def test_a_damaged_memory_is_made_anew(tmp_path: Path, place: bytes, damage: byt
 
 
 def test_another_version_is_made_anew(tmp_path: Path, place: bytes) -> None:
-    with sqlite3.connect(place + b"/files.db") as connection:
+    with closing(sqlite3.connect(place + b"/files.db")) as connection, connection:
         connection.executescript("CREATE TABLE other (x); PRAGMA user_version=99;")
     connection.close()
     path = written(tmp_path / "a", b"content")

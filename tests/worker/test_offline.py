@@ -15,7 +15,7 @@ from gg.worker.offline import _MACHINES, _program
 TRIES = """
 import ctypes, errno, socket, subprocess, sys
 from gg.worker.offline import go_offline
-print(go_offline())
+print(go_offline(), flush=True)
 code = '''
 import ctypes, errno, socket, sys
 for family in (socket.AF_INET, socket.AF_INET6, socket.AF_PACKET, socket.AF_NETLINK, socket.AF_VSOCK):

@@ -22,6 +22,7 @@ from blake3 import blake3
 
 from gg.core.ids import DIGEST_SIZE
 from gg.errors import FormatError, StoreError
+from gg.host.databases import opened
 from gg.light.named import NamedTuple
 from gg.share.s3.log import LogEntry, Signed
 from gg.store.base import Key, Kind, Stored
@@ -328,25 +329,27 @@ class Catalog:
 
     def _open(self) -> sqlite3.Connection:
         for again in (False, True):
-            db = sqlite3.connect(os.fsdecode(self._path), timeout=60.0, check_same_thread=False)
             try:
-                (version,) = db.execute("PRAGMA user_version").fetchone()
-                if version in (0, VERSION):
-                    db.execute("PRAGMA journal_mode=WAL")
-                    db.execute("PRAGMA synchronous=NORMAL")
-                    db.executescript(_SCHEMA + f"PRAGMA user_version={VERSION};")
-                    return db
+                return opened(os.fsdecode(self._path), _prepare, 60.0)
             except sqlite3.OperationalError as error:
-                db.close()
                 raise StoreError(f"cannot use {os.fsdecode(self._path)}: {error}") from error
             except sqlite3.DatabaseError as error:
                 if again:
-                    raise StoreError(f"cannot use {os.fsdecode(self._path)}: {error}") from error
-            db.close()
+                    hint = "remove it; it is only a memory"
+                    raise StoreError(f"cannot use {os.fsdecode(self._path)}: {error}", hint=hint) from error
             for suffix in (b"", b"-wal", b"-shm"):
                 if os.path.exists(self._path + suffix):
                     os.unlink(self._path + suffix)
-        raise StoreError(f"cannot use {os.fsdecode(self._path)}", hint="remove it; it is only a memory")
+        raise AssertionError("the second try returned or raised")
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if version not in (0, VERSION):
+        raise sqlite3.DatabaseError(f"it is of version {version}")
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=NORMAL")
+    db.executescript(_SCHEMA + f"PRAGMA user_version={VERSION};")
 
 
 def _is_safe(born: float, expires: float, now: float) -> bool:
