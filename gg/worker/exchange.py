@@ -86,7 +86,7 @@ class Exchange:
 
     def _may_ask(self, peer: Peer) -> bool:
         """Whether to connect to an address that came with a job. It may be any service's, so no service of this machine is asked,
-        unless this worker serves this machine alone.
+        by whichever of its addresses (`SteadyConnection`), unless this worker serves this machine alone.
         """
         return peer != self._own and (not peer.is_here or self._own.is_here)
 
@@ -158,7 +158,9 @@ class Exchange:
     def _connection(self, peer: Peer) -> SteadyConnection:
         known = self._connections()
         if peer.address not in known:
-            known[peer.address] = connection = SteadyConnection(peer.host, peer.port, timeout=_CONNECT_S)
+            leads_out = not self._own.is_here
+            connection = SteadyConnection(peer.host, peer.port, timeout=_CONNECT_S, leads_out=leads_out)
+            known[peer.address] = connection
             with self._lock:
                 self._all.add(connection)
         return known[peer.address]

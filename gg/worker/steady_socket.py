@@ -42,10 +42,17 @@ def steady(plain: socket.socket) -> SteadySocket:
 
 
 class SteadyConnection(http.client.HTTPConnection):
-    """A connection over such a socket."""
+    """A connection over such a socket. With `leads_out` it leads to another machine: to no address of this one."""
+
+    def __init__(self, host: str, port: int, *, timeout: float, leads_out: bool = False) -> None:
+        super().__init__(host, port, timeout=timeout)
+        self._leads_out = leads_out
 
     def connect(self) -> None:
         super().connect()
+        if self._leads_out and self.sock.getsockname()[0] == self.sock.getpeername()[0]:
+            self.close()
+            raise ConnectionRefusedError("this machine has that address")
         self.sock = steady(self.sock)
 
     def expect(self, seconds: float, *, more: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -221,6 +222,41 @@ def test_a_tree_that_is_said_to_be_too_big(cluster: HostileCluster, failed: Fail
     result = _result(cluster, m.Tree())
     directory = result.output_directories[0]._replace(tree_digest=m.Digest("ab" * 32, 1 << 40))
     assert "too big" in failed(result._replace(output_directories=(directory,)))
+
+
+def test_many_files_that_are_too_big_together(
+    cluster: HostileCluster, failed: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them fits into memory, and is little on its way; none is fetched."""
+    monkeypatch.setattr(cas, "_MOST_BLOB", 20 * MIB)
+    files = [digest_of(bytes([n]) * (3 * MIB)) for n in range(10)]
+    root = m.encode(m.DirectoryMessage(tuple([m.FileNode(f"{n}", each) for n, each in enumerate(files)])))
+    assert f"a command's files have {30 * MIB + len(WORDS)} bytes" in failed(_result(cluster, m.Tree(root)))
+
+
+def test_large_outputs_wait_for_those_of_others(
+    cluster: HostileCluster, open_cas: OpenCas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cas, "_LARGE", 1 * MIB)
+    monkeypatch.setattr(cas, "_MOST_BLOB", 5 * MIB)
+    there, data = open_cas(Able()), bytes(3 * MIB)
+    cluster.read = [m.BlobRead(digest_of(data), data)]
+    done = threading.Event()
+
+    def other() -> None:
+        with there.holding() as read:
+            read([digest_of(data)])
+            done.set()
+
+    thread = threading.Thread(target=other)
+    with there.holding() as read:
+        for _ in range(2):  # a result that was lost is read again
+            assert read([digest_of(data)]) == {digest_of(data): data}
+        thread.start()
+        assert not done.wait(0.5)
+    assert done.wait(20)
+    thread.join()
+    assert there._held == 0
 
 
 @pytest.mark.parametrize("number", [b"9" * 5000, b"9" * 16, b"-1", b"1e3", "\N{SUPERSCRIPT TWO}".encode()])

@@ -267,6 +267,22 @@ def test_no_other_service_of_this_machine_is_asked(start: Start) -> None:
     one.exchange.fetch([key], [Holding(one.peer, (key.digest,))], one.cache)  # nor itself
 
 
+def test_no_other_service_at_another_address_of_this_machine_is_asked() -> None:
+    """Whichever address that is, who connects to it comes from it."""
+    elsewhere, here = (Exchange(Peer(f"{host}:7178", "t" * 32)) for host in ("10.0.0.5", "127.0.0.1"))
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        peer = Peer(f"127.0.0.1:{service.getsockname()[1]}", "t" * 32)
+        with pytest.raises(ConnectionRefusedError):
+            elsewhere._ask(peer, "GET", "/1/00", None)
+        came, _ = service.accept()
+        came.settimeout(5.0)
+        assert came.recv(100) == b""
+        came.close()
+        here._connection(peer).expect(5.0)
+    elsewhere.close()
+    here.close()
+
+
 NO_ADDRESSES = """
     host:80 10.0.0.5 10.0.0.5:0 10.0.0.5:70000 169.254.169.254:80 0.0.0.0:80 224.0.0.1:80
     [fe80::1]:80 [::]:80 10.0.0.5:80/x [10.0.0.5:80 999.0.0.1:80

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 from gg.core.colour import marked
 from gg.core.ids import BlobId, SandboxPath, sandbox_path
 from gg.core.reduction import encode_reduction
 from gg.core.thunk import File, Made, Thunk, Usage, Work
 from gg.engines.reapi.action import REMOVED, REPORT, TOLD, WRITTEN, MadeAction
-from gg.engines.reapi.cas import digest_of
+from gg.engines.reapi.cas import ReadBlobs, digest_of
 from gg.engines.reapi.messages import ActionResult, Digest, DirectoryMessage, Tree, decode
 from gg.errors import FormatError
 from gg.light.named import NamedTuple
@@ -20,8 +20,6 @@ from gg.run.report import reported_in
 from gg.run.runner import LOADER_FAILED
 from gg.schedule.events import Fault
 from gg.wire.reply import Refused, Succeeded, TaskResult, ToolFailed
-
-ReadBlobs = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
 _MOST_LINKS = 40
 _MOST_DEPTH = 256

@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import zstandard
 
@@ -38,6 +39,7 @@ from gg.host.machine import memory_total
 from gg.schedule.events import Fault
 
 Source = Callable[[], bytes]
+ReadBlobs = Callable[[Iterable[Digest]], Mapping[Digest, bytes]]
 
 _ASKED = 10_000  # digests in one question: 700 KB
 _PART = 1 << 20
@@ -45,6 +47,7 @@ _AROUND = 128  # bytes around a blob in a message
 _AROUND_STREAM = 1 << 20  # bytes around a blob in all messages of a stream
 _STEP = 1 << 20
 _MOST_BLOB = min((memory_total() or 4 << 30) // 4, 16 << 30)  # bytes: outputs are held in memory
+_LARGE = 64 << 20  # bytes of one action's outputs: of several such actions at once not all are held
 _LEVEL = 3
 _SENT = "sent files to its store"
 _READ = "read from its store"
@@ -64,6 +67,7 @@ class Cas:
         self._there: set[str] = set()
         self._sending: set[str] = set()
         self._changed = threading.Condition()
+        self._held = 0  # bytes of large outputs
 
     def forget(self) -> None:
         """Believe nothing to be there any more: a blob that was there is gone."""
@@ -87,12 +91,47 @@ class Cas:
             self._wait_for(others)
             left = {d: left[d] for d in others if d.hash not in self._there}
 
+    @contextmanager
+    def holding(self) -> Iterator[ReadBlobs]:
+        """How one action's outputs are read, as by `read`. Large ones wait until those of other actions are let go: at the end of
+        this context.
+        """
+        held = 0
+
+        def read(digests: Iterable[Digest]) -> Mapping[Digest, bytes]:
+            nonlocal held
+            wanted = dict.fromkeys(digests)
+            size = self._size_of(wanted)
+            if size > _LARGE and not held:  # nobody waits who has something
+                with self._changed:
+                    self._changed.wait_for(lambda: not self._held or self._held + size <= _MOST_BLOB)
+                    self._held += size
+                held = size
+            return self.read(wanted)
+
+        try:
+            yield read
+        finally:
+            with self._changed:
+                self._held -= held
+                self._changed.notify_all()
+
+    def _size_of(self, wanted: Collection[Digest]) -> int:
+        """Bytes of all together. ClusterFault if they are too many for this machine's memory."""
+        size = sum([max(digest.size_bytes, 0) for digest in wanted])
+        if size > _MOST_BLOB and len(wanted) > 1:
+            what = f"{self._channel.cluster} says that a command's files have {size} bytes"
+            raise errors.ClusterFault(Fault.TOO_BIG, errors.OUT_OF_RANGE, what)
+        return size
+
     def read(self, digests: Iterable[Digest]) -> dict[Digest, bytes]:
         """The bytes of each. ClusterFault, with NOT_FOUND if one is not there."""
         found: dict[Digest, bytes] = {}
         small: list[Digest] = []
         size = 0
-        for digest in dict.fromkeys(digests):
+        wanted = dict.fromkeys(digests)
+        self._size_of(wanted)
+        for digest in wanted:
             if digest.size_bytes <= 0:
                 found[digest] = b""
             elif digest.size_bytes + _AROUND > self._able.batch:

@@ -20,8 +20,8 @@ from gg.engines.engine import Failure
 from gg.engines.nothing_between import NothingBetween
 from gg.engines.reapi import cluster_errors as errors
 from gg.engines.reapi.action import ActionMaker, MadeAction
-from gg.engines.reapi.action_result import outcome_of, reply_of
-from gg.engines.reapi.cas import Cas
+from gg.engines.reapi.action_result import ActionOutcome, outcome_of, reply_of
+from gg.engines.reapi.cas import Cas, ReadBlobs
 from gg.engines.reapi.execution import ActionCancelled, BlobsLacking, Execution
 from gg.engines.reapi.grpc_channel import Channel, Handle
 from gg.engines.reapi.hashed_blobs import HashedBlobs
@@ -166,26 +166,31 @@ class ClusterWay:
         for _ in range(_TURNS):
             plain = thunk.program in self._plain
             action = self._maker.make(thunk, submission.extra, tuple(directories), plain=plain)
-            result, cached = self._run(action, asked)
-            try:
-                outcome = outcome_of(result, action, thunk, self._cas.read)
-            except errors.ClusterFault as error:
-                if not cached or error.code != errors.NOT_FOUND:
-                    raise
-                result, _ = self._run(action, asked, afresh=True)  # the cluster has lost the outputs
-                outcome = outcome_of(result, action, thunk, self._cas.read)
-            if outcome.ran.static and not action.plain:
-                self._plain.add(thunk.program)
-                continue
-            missed = [path for path in outcome.ran.missing if path in asked.told and path not in directories]
-            if missed:  # other actions are not told: an action is the same in every checkout
-                directories.update(dict.fromkeys(missed))
-                continue
-            answer, blobs = reply_of(outcome, thunk, submission.extra, self._groups.universe(thunk), self.name)
-            if blobs:
-                self._store.put({blob_key(blob): data for blob, data in blobs.items()})
-            return answer
+            with self._cas.holding() as read:
+                outcome = self._outcome(action, asked, read)
+                if outcome.ran.static and not action.plain:
+                    self._plain.add(thunk.program)
+                    continue
+                missed = [path for path in outcome.ran.missing if path in asked.told and path not in directories]
+                if missed:  # other actions are not told: an action is the same in every checkout
+                    directories.update(dict.fromkeys(missed))
+                    continue
+                answer, blobs = reply_of(outcome, thunk, submission.extra, self._groups.universe(thunk), self.name)
+                if blobs:
+                    self._store.put({blob_key(blob): data for blob, data in blobs.items()})
+                return answer
         return Refused(Fault.INFRA, "looks for ever more directories")
+
+    def _outcome(self, action: MadeAction, asked: _ClusterAttempt, read: ReadBlobs) -> ActionOutcome:
+        thunk = asked.part.submission.thunk
+        result, cached = self._run(action, asked)
+        try:
+            return outcome_of(result, action, thunk, read)
+        except errors.ClusterFault as error:
+            if not cached or error.code != errors.NOT_FOUND:
+                raise
+        result, _ = self._run(action, asked, afresh=True)  # the cluster has lost the outputs
+        return outcome_of(result, action, thunk, read)
 
     def _run(self, action: MadeAction, asked: _ClusterAttempt, *, afresh: bool = False) -> tuple[ActionResult, bool]:
         """The action's result, and whether the cluster knew it already."""
