@@ -70,7 +70,7 @@ class NoRoom(StoreError):
     """Nothing more can be written: a full disk, a quota. Exit status 74."""
 
 
-class ScarceError(GGError):
+class ScarceError(StoreError):
     """The machine gives this process no more open files, processes, threads or memory. Exit status 71. `lasting`: trying again
     is of no use, for it is the process's own limit."""
 

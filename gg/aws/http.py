@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from gg.aws.connection import MOST_BODY, Connection, Response
 from gg.aws.sign import EMPTY_SHA256, Credentials, Scope, payload_hash, sign
 from gg.aws.trouble import Cause, NoAnswer
+from gg.errors import ScarceError, machine_error
 
 __all__ = ["Client", "Endpoint", "KeySource", "NoAnswer", "Response"]
 
@@ -221,6 +222,8 @@ class Client:
         except ssl.SSLError as error:
             raise NoAnswer(Cause.TLS, endpoint.name, error.reason or str(error)) from error
         except OSError as error:
+            if isinstance(scarce := machine_error(error), ScarceError):  # the other side knows nothing of this
+                raise scarce from error
             cause = Cause.PROXY if endpoint.proxy else Cause.CONNECT
             host = _without_login(endpoint.proxy) if endpoint.proxy else endpoint.name
             raise NoAnswer(cause, host, error.strerror or str(error)) from error

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gg.engines.engine import Engine
 from gg.errors import UsageError
-from gg.host.machine import processors
+from gg.host.machine import file_places, processors
 from gg.light.slotted import replace
 from gg.workspace.engine_names import ENGINES
 from gg.workspace.settings import Settings
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     OpenedEngine = LocalEngine | LambdaEngine
 
 NAMES = ENGINES
+_MANY = 64
+_FILES = 8  # that an attempt on this machine has open
 
 
 def check_names(settings: Settings) -> None:
@@ -59,14 +61,16 @@ def _local(settings: Settings, supplies: Supplies) -> Sequence[LocalEngine]:
     from gg.engines.local.local_engine import LocalEngine
     from gg.run.job import Isolation
 
-    alone = settings.engine == ("local",)
+    slots = settings.width() if settings.engine == ("local",) else min(settings.width(), processors())
+    if slots > _MANY:
+        slots = file_places(slots, _FILES)
     engine = LocalEngine(
         store=supplies.store,
         files=supplies.files,
         groups=supplies.groups,
         tmp=supplies.workspace.tmp,
         dot=supplies.workspace.store,
-        slots=settings.width() if alone else min(settings.width(), processors()),
+        slots=slots,
         isolation=Isolation(settings.isolation),
         memory=settings.memory,
         renaming=supplies.renaming,

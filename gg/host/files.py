@@ -25,7 +25,7 @@ from blake3 import blake3
 
 from gg.core.ids import BlobId
 from gg.core.ticks import time_settled
-from gg.errors import FREE_SOME, NoRoom, StoreError
+from gg.errors import FREE_SOME, NoRoom, ScarceError, StoreError, machine_error
 from gg.light.named import NamedTuple
 
 T = TypeVar("T")
@@ -181,6 +181,9 @@ _NO_RIGHT = (errno.EROFS, errno.EACCES, errno.EPERM)
 def trouble(action: str, path: bytes, error: OSError) -> StoreError:
     """The error for a person that says what an OSError means."""
     hint = ""
+    known = machine_error(error, os.fsdecode(path))
+    if isinstance(known, ScarceError):
+        return known
     if error.errno in _NO_SPACE:
         return NoRoom(f"cannot {action} {os.fsdecode(path)}: {error.strerror}", hint=FREE_SOME)
     if error.errno in _NO_RIGHT:

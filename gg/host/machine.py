@@ -1,4 +1,9 @@
-"""What this machine has for this process: processors, memory in bytes, and whether the kernel had to kill for want of it."""
+"""What this machine has for this process: processors, memory in bytes, open files, and whether the kernel had to kill for want
+of memory.
+
+The usual soft limit of open files, 1,024, is less than a thousand connections and the files beside them. It is raised as far as
+the user may raise it, no further than needed; commands are started with the limit that this process was started with.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +15,8 @@ from contextlib import suppress
 
 _CGROUPS = "/sys/fs/cgroup"
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+_FILES_BESIDE = 192  # a bucket's connections, commands on this machine, databases, libraries that are loaded late
+_first_limit: tuple[int, int] | None = None
 
 
 def memory_total(meminfo: str = "/proc/meminfo", limits: tuple[str, ...] = _CGROUP_LIMITS) -> int | None:
@@ -80,3 +87,40 @@ class KernelKills:
             now = (time.time(), oom_kills())
             self._counted = [*self._counted[-64:], now]
         return now[1] > before[1]
+
+
+def file_places(count: int, each: int = 1) -> int:
+    """For how many of `count` attempts, or connections, that have `each` files open there is room; at least one."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count * each + _FILES_BESIDE
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return count
+    return max(1, min(count, (_raised(soft, hard, wanted) - _FILES_BESIDE) // each))
+
+
+def _raised(soft: int, hard: int, wanted: int) -> int:
+    """Raise the limit; what it is then."""
+    import resource
+
+    global _first_limit
+    more = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if more <= soft:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+    except (OSError, ValueError):
+        return soft
+    _first_limit = _first_limit or (soft, hard)
+    return more
+
+
+def with_first_limit(pid: int) -> None:
+    """Give a process that was just started the limit that this one was started with."""
+    if _first_limit is None:
+        return
+    import resource
+
+    with suppress(OSError):  # it is over already
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, _first_limit)

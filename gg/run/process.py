@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from gg.core.thunk import Usage
+from gg.host.machine import with_first_limit
 from gg.light.slotted import slotted
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ class Slot:
                 raise Killed
             child = self._start(program, argv, env, cwd, (*streams[:2], streams[1]) if together else streams)
             self._pid = child.pid
+            with_first_limit(child.pid)
             if self.memory:
                 _limit(child.pid, self.memory)
         with self._followed(streams[1]):

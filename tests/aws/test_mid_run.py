@@ -143,6 +143,14 @@ def test_a_run_that_was_stopped_goes_on_where_it_was(build: RecordedBuild, here:
 
 
 @pytest.mark.slow
+def test_few_open_files_cost_time_and_no_answer(build: RecordedBuild, here: Deployed) -> None:
+    run = Run(build, here, "sh", "-c", 'ulimit -n 44 && exec "$@"', "sh")
+    run.end()
+    assert run.status == 0, run.said
+    assert len(run.done) == run.answered == THUNKS
+    assert not run.retries
+
+
 def test_a_region_that_is_silent_for_a_while(build: RecordedBuild, here: Deployed) -> None:
     run = Run(build, here)
     run.reach_the_middle()

@@ -24,6 +24,7 @@ from gg.engines.awslambda.lambda_engine import NAME, LambdaEngine
 from gg.engines.awslambda.shipping import S3Shipping
 from gg.engines.coordinator import coordinator
 from gg.errors import GGError
+from gg.host.machine import file_places
 from gg.light.named import NamedTuple
 from gg.share.s3.store import S3Store
 from gg.share.tiered import Tiered
@@ -65,6 +66,7 @@ def open_engines(settings: Settings, supplies: Supplies) -> list[LambdaEngine]:
     listed = FunctionListCache(workspace.dot)
     names = regions(settings.regions, session.region(), workspace.dot, _architecture())
     found = _find(settings, session, names, listed, supplies.report)
+    width = max(1, file_places(width * len(found)) // len(found))
     shipping = S3Shipping(remote, store.near, workspace.root)
     granted = granted_in(workspace.root, settings)
     asking = coordinator()

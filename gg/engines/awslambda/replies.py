@@ -16,7 +16,17 @@ from gg.cost.meter import Meter
 from gg.engines.awslambda.home import Home
 from gg.engines.awslambda.parts import InvocationReply, Part, PartResult, WorkerResult
 from gg.engines.engine import Failure, Submission
-from gg.errors import FormatError, GGError, InputChanged, MissingObject, NoRoom, SetupError, ends_run, machine_error
+from gg.errors import (
+    FormatError,
+    GGError,
+    InputChanged,
+    MissingObject,
+    NoRoom,
+    ScarceError,
+    SetupError,
+    ends_run,
+    machine_error,
+)
 from gg.run.expand import Groups, all_entries
 from gg.schedule.events import Fault
 from gg.store.base import Key, Kind, Store, blob_key
@@ -197,8 +207,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, MissingObject):
         return Failure(Fault.MISSING_INPUT, str(error))
     if isinstance(error, GGError):
-        setup = error if isinstance(error, (SetupError, NoRoom)) else None
-        return Failure(Fault.INFRA, str(error), setup=setup)
+        ends = isinstance(error, (SetupError, NoRoom)) or (isinstance(error, ScarceError) and error.lasting)
+        return Failure(Fault.INFRA, str(error), setup=error if ends else None)
     if known := machine_error(error):
         return Failure(Fault.INFRA, str(known), setup=ends_run(error))
     return Failure(Fault.INFRA, f"internal error: {type(error).__name__}: {error}")

@@ -17,6 +17,7 @@ from gg.aws.setup import AwsSession
 from gg.aws.sign import Scope, query_string, quote_path
 from gg.aws.trouble import Cause, NoAnswer
 from gg.errors import GGError, SetupError, StoreError, Unreachable
+from gg.host.machine import file_places
 from gg.share.bucket_service import PART, ListedObject
 from gg.share.s3.limit import Adaptive, pause
 from gg.share.s3.uri import StoreUri
@@ -24,6 +25,7 @@ from gg.store.base import TransientStoreError
 
 _MOST_LISTING = 8 << 20  # bytes; a page has a thousand names of at most 1,024 bytes
 _MOST_LISTED = 1_000_000
+_CONNECTIONS = 64
 _LONGEST = 4096  # characters of a name in a listing, escaped as it may be
 _TRIES = 8
 _FIRST_TRIES = 3  # of a connection, before any was ever made
@@ -52,7 +54,8 @@ class S3Bucket:
             endpoint = endpoint._replace(host=f"{where.bucket}.{endpoint.host}")
         self._keys = keys
         self._amazon = amazon
-        self._client = Client(endpoint, Scope(region, "s3"), keys, limit=64)
+        connections = file_places(_CONNECTIONS)
+        self._client = Client(endpoint, Scope(region, "s3"), keys, limit=connections)
         self.limit = Adaptive(time.monotonic)
         self._reached = False
         self._has_read = False
