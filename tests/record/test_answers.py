@@ -35,12 +35,13 @@ class Toolchain:
         self.env[b"COMPILER_PATH"] = os.fsencode(top / "opt" / "parts")
         self.flags: tuple[bytes, ...] = (b"-v", b"-###")
         self.asked = 0
+        self.status = 0
 
     def run(self, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes) -> Completed:
         if b"-print-search-dirs" in argv:
             return Completed(0, f"programs: ={self.parts}/:{self.other}/\n".encode(), b"")
         self.asked += 1
-        return Completed(0, b"", self.said.encode())
+        return Completed(self.status, b"", self.said.encode())
 
     def session(self, workspace: str = "one") -> bool:
         """Ask in a new session; whether the driver was run."""
@@ -167,3 +168,20 @@ def test_a_shared_answer_that_no_longer_holds_is_replaced(toolchain: Toolchain) 
     time.sleep(0.12)
     assert toolchain.session("two")
     assert not toolchain.session("three")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "kept"),
+    [
+        (1, "gcc: error: unrecognized command-line option '-fnope'\n", True),
+        (1, "cc1: error while loading shared libraries: libc.so.6: failed to map segment from shared object\n", False),
+        (1, "gcc: fatal error: Killed signal terminated program cc1\n", False),
+        (1, "gcc: fatal error: cannot execute 'cc1': vfork: Resource temporarily unavailable\n", False),
+        (127, "[Errno 24] Too many open files: '/usr/bin/gcc'", False),
+        (-9, "", False),
+    ],
+)
+def test_a_failure_that_is_the_machines_is_not_kept(toolchain: Toolchain, status: int, said: str, kept: bool) -> None:
+    toolchain.said, toolchain.status = said, status
+    assert toolchain.session()
+    assert toolchain.session() is not kept

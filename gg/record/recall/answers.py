@@ -11,11 +11,12 @@ of everything that it is known to depend on, and is given again only while all o
 Not kept is what this rule may not cover: answers of scripts (they may read anything), of clang (it looks at more than it
 tells), about `native`, with -B, -specs or --sysroot, in a directory other than `/`, without PATH (no question to a
 toolchain), and when something that an answer depends on has changed so lately that its times cannot tell the next change
-(`gg.host.files`).
+(`gg.host.files`). Nor is a failure that was the machine's at that moment: a tool killed, or without memory, room or files.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -40,6 +41,17 @@ _PATH = regex(rb"/[^\s\"':;,=<>()\[\]{}]*")
 # Another processor answers otherwise; what a prefix or a spec file leads to is not all told.
 _UNSURE = regex(rb"native|^-B|^--?sysroot|^-isysroot|^--?specs|^--?gcc-toolchain|^-wrapper")
 _SEARCHES = (b"PATH", b"COMPILER_PATH", b"LIBRARY_PATH", b"LD_LIBRARY_PATH", b"GCC_EXEC_PREFIX", b"REALGCC")
+# What a tool says that failed for want of something, by itself or through the driver that started it; all in the C locale.
+_SCARCE = regex(
+    rb"error while loading shared libraries|virtual memory exhausted|out of memory|memory exhausted|signal terminated program|"
+    + b"|".join(
+        os.strerror(number).encode()
+        for number in (
+            errno.ENOMEM, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+            errno.EROFS,
+        )
+    )
+)  # fmt: skip
 _TEMPORARY = (b"/tmp", b"/var/tmp", b"/usr/tmp")  # where drivers say that they would put what passes hand on
 _MOST = 2000  # answers; beyond it, those of this session alone are kept
 
@@ -70,7 +82,7 @@ class Answers:
             return known
         before = time.time_ns()
         answer = self._run(argv, env, cwd)
-        watched = self._watch(argv, env, answer, before)
+        watched = None if _is_passing(answer) else self._watch(argv, env, answer, before)
         if watched is not None:
             self._new[key] = answer, watched
         return answer
@@ -184,6 +196,11 @@ def _with_directories(paths: Iterable[bytes]) -> set[bytes]:
         above = os.path.dirname(path)
         found |= {above, os.path.dirname(above)}
     return found.difference((b"", b"/", *_TEMPORARY))
+
+
+def _is_passing(answer: Completed) -> bool:
+    """Whether a failure may be the machine's, so that the same question is answered otherwise when that is over."""
+    return answer.status < 0 or (answer.status != 0 and _SCARCE.search(answer.stderr) is not None)
 
 
 def _is_script(program: bytes) -> bool:
