@@ -99,6 +99,7 @@ class AwsSession:
         return variables.get("AWS_ENDPOINT_URL_S3") or variables.get("AWS_ENDPOINT_URL") or ""
 
     def _endpoint(self, service: str) -> Endpoint:
+        environment.need_whole_paths()
         with self._lock:
             url = remembered(service, self.region(), lambda: self._ask_for_url(service))
             return self.endpoint_of(url, environment.proxy(url, urlsplit(url).scheme))
@@ -151,6 +152,7 @@ class AwsSession:
                 raise errors.from_botocore(error) from error
 
     def _tls(self) -> ssl.SSLContext:
+        environment.need_whole_paths()
         bundle = remembered("CA bundle", "", self._ask_for_bundle)
         if not os.path.exists(bundle):  # it was another installation's
             bundle = self._ask_for_bundle()
@@ -168,6 +170,7 @@ class AwsSession:
 
     def _session(self) -> BotoSession:
         if self._boto is None:
+            environment.need_whole_paths()
             from botocore.exceptions import BotoCoreError
             from botocore.session import get_session
 

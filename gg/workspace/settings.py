@@ -77,7 +77,7 @@ class Held(NamedTuple):
 _ENVIRONMENT = {name: f"GG_{name.upper()}" for name in names_of(Settings)} | {"store": "GG_STORAGE_URI"}
 _INSIDE = ("SOCKET", "SHIM", "SHIMS", "TOOLS", "DECLARED", "BYPASS", "WATCHED", "EXEC_PATH", "OUTSIDE", "SECRETS")
 _RECORDINGS = frozenset(f"GG_{name}" for name in _INSIDE)
-_KEPT, _OF_PYTHON = "GG_GIVEN_", ("PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
+_KEPT, _PLACES = "GG_GIVEN_", ("HOME", "PYTHONHOME", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE")
 _COERCED = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python sets LC_CTYPE to
 
 TRACED = ("configure", "cmake", "meson")
@@ -120,7 +120,7 @@ def given_environment() -> dict[str, str]:
     is put back. In the C locale Python sets LC_CTYPE when it starts (PEP 538); that is taken out again.
     """
     env = dict(os.environ)
-    env.update({name: env.pop(_KEPT + name) for name in _OF_PYTHON if _KEPT + name in env})
+    env.update({name: env.pop(_KEPT + name) for name in _PLACES if _KEPT + name in env})
     if env.get("LC_CTYPE") in _COERCED:
         try:
             with open("/proc/self/environ", "rb") as file:

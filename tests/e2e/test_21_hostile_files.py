@@ -324,3 +324,32 @@ def test_no_module_of_the_tree_is_loaded(name: str, value: str, project: Project
     assert "GG_GIVEN" not in seen
     project.force()
     assert not project.path("loaded").exists()
+
+
+OF_AWS = {
+    "HOME": ".",
+    "AWS_CONFIG_FILE": ".aws/config",
+    "AWS_SHARED_CREDENTIALS_FILE": ".aws/config",
+    "AWS_CA_BUNDLE": ".aws/config",
+    "AWS_DATA_PATH": "/nonexistent:.aws",
+}
+
+
+@pytest.mark.parametrize("name", OF_AWS)
+def test_no_file_of_the_tree_says_who_the_user_is_to_aws(name: str, project: Project) -> None:
+    """A configuration of AWS may name a command that tells the keys: `export HOME=.` is what some do in a CI."""
+    project.write("m.c", GOOD)
+    project.infer("gcc", "-c", "m.c")
+    command = f"credential_process = touch {project.path('ran')}"
+    project.write(".aws/config", f"[default]\nregion = eu-west-1\n{command}\n[profile default]\n{command}\n")
+    project.env["GG_STORAGE_URI"] = "s3://bucket/p?region=eu-west-1"
+    project.env |= {"AWS_EC2_METADATA_DISABLED": "true", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    if name == "HOME":
+        project.env["XDG_CACHE_HOME"] = str(project.cache.parent)
+    project.env[name] = OF_AWS[name]
+    done = project.run(SCRIPTS / "gg", "doctor", status=None)
+    assert not project.path("ran").exists()
+    if name != "HOME":
+        assert f"{name} is .aws" in done.text
+    else:
+        assert "\nHOME=.\n" in "\n" + project.infer("--quiet", "env").stdout.decode()

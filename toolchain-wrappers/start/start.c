@@ -5,8 +5,9 @@
  * SIGINT blocked already keeps it so.
  *
  * Python looks for modules wherever its variables say, before it reads a line of ours. A relative place, or an empty one, is in the
- * directory at hand, which may be a stranger's tree: this Python is given the absolute ones. What a recorded build is given is put
- * back (`given_environment` in gg/workspace/settings.py).
+ * directory at hand, which may be a stranger's tree: this Python is given the absolute ones. Nor is a relative HOME one, where
+ * libraries look for settings: the user's is that of the system then. What a recorded build is given is put back
+ * (`given_environment` in gg/workspace/settings.py).
  */
 #include <errno.h>
 #include <limits.h>
@@ -74,6 +75,9 @@ int main(int argc, char **argv)
     sigaddset(&interrupt, SIGINT);
     sigprocmask(SIG_BLOCK, &interrupt, &before);
 
+    const char *home = getenv("HOME");
+    if (home && *home && *home != '/' && (setenv(KEPT "HOME", home, 1) || unsetenv("HOME")))
+        return 70;
     for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
         if (keep_absolute(PLACES[i]))
             return 70;
