@@ -6,8 +6,8 @@ written by hand. A row is one JSON object:
   name      unique; the case's directory has this name
   from      the package whose build it was taken from, or "hand"
   cwd       where the commands run, relative to the case's directory ("" is the directory itself)
-  run       list of command lines; "{top}" in an argument is the case's directory. Bytes that are not UTF-8 are lone
-            surrogates, as Python decodes file names
+  run       list of command lines; "{top}" in an argument is the case's directory, "{other-gcc}" a GCC of another version. Bytes
+            that are not UTF-8 are lone surrogates, as Python decodes file names
   files     path to text, for what the command lines need and `world.py` cannot invent; a list of lines means a file
             that holds base64
   prepare   command lines run plainly beforehand, with the real tools (optional)
@@ -22,6 +22,8 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.compilers import other_gcc
 
 HERE = Path(__file__).parent
 Argv = tuple[bytes, ...]
@@ -41,8 +43,14 @@ class Case:
     volatile: frozenset[bytes]
 
     def commands(self, top: bytes) -> list[list[bytes]]:
-        """The command lines with the case's directory filled in."""
-        return [[arg.replace(b"{top}", top) for arg in argv] for argv in self.run]
+        """The command lines with the case's directory and the other GCC filled in."""
+        return [[_filled(arg, top) for arg in argv] for argv in self.run]
+
+
+def _filled(arg: bytes, top: bytes) -> bytes:
+    if arg == b"{other-gcc}":
+        return other_gcc().encode()
+    return arg.replace(b"{top}", top)
 
 
 def _text(row: dict[str, object], key: str, default: str = "") -> str:

@@ -16,6 +16,7 @@ from gg.models.driver.this_cpu import elsewhere
 from gg.models.toolchain import facts
 from gg.run.processor import arguments, needs_home
 from tests.models.toolchain_probes import DiskProbe
+from tests.support.compilers import other_gcc
 
 X86 = b"x86_64-linux-gnu"
 SAID = b"-march=cpu -mavx -mno-xop --param l1-cache-size=48 -mtune=cpu"
@@ -89,7 +90,7 @@ REAL = [
     "gcc -O3 -g -mtune=native -mno-sse4.2",
     "gcc -O3 -g -flto -frandom-seed=a -mno-avx2 -march=native",
     "gcc -O3 -g -m32 -march=native -fno-pic",
-    "gcc-11 -O3 -g -march=native -mno-avx512f",
+    "{other-gcc} -O3 -g -march=native -mno-avx512f",
     "g++ -O3 -g -march=native",
     "clang -O3 -g -march=native",
     "clang -O3 -g -mno-avx2 -march=native -mtune=native",
@@ -101,6 +102,7 @@ REAL = [
 def test_the_same_bytes_with_real_compilers(line: str, tmp_path: Path) -> None:
     """All that the object holds, its record of the command line too, as with `native`, which is not asked of anyone."""
     (tmp_path / "a.c").write_text(SOURCE)
+    line = line.replace("{other-gcc}", other_gcc())
     argv = tuple(word.encode() for word in (*line.split(), "-c", "a.c", "-o", "a.o"))
     program = b"/usr/bin/" + argv[0]
     known = facts(DiskProbe(), program, {b"PATH": b"/usr/bin:/bin"})
