@@ -56,7 +56,9 @@ class Telling:
             said = failure.stdout, failure.stderr, self._command(thunk)
             self.observe(seen.ThunkFailed(name.hex(), label, failure.status, *said))
         elif failure.fault is not Fault.CANCELLED:
-            text = f"gg: {label}: {failure.message}\n".encode()
+            from gg.light.shown import encoded, in_line
+
+            text = encoded(in_line(f"gg: {label}: {failure.message}", whole_bytes=True)) + b"\n"
             self.observe(seen.ThunkFailed(name.hex(), label, 75, b"", text))
 
     def _command(self, thunk: Thunk) -> str:

@@ -30,3 +30,13 @@ def in_text(text: str) -> str:
 def in_line(text: str, *, whole_bytes: bool = False) -> str:
     """`text` as a part of one line. `whole_bytes`: bytes that are not UTF-8 stay, for a reader that is no terminal."""
     return text if text.isprintable() else text.translate(_CHARACTERS if whole_bytes else _CONTROLS)
+
+
+def encoded(text: str) -> bytes:
+    """The bytes of any text. What stands for a byte that is not UTF-8 is that byte; halves of characters, which a JSON text can
+    name, are written out.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace")

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import time
 
+from gg.light.shown import encoded
 from gg.observe.build_events import BuildEvent, Progress, Started
 from gg.observe.sink import Clock, TextOutput
 
@@ -58,7 +58,7 @@ def name_of(event: BuildEvent) -> str:
 
 def _put(record: dict[str, object], name: str, value: object) -> None:
     if isinstance(value, (bytes, str)):
-        data = value if isinstance(value, bytes) else os.fsencode(value)
+        data = value if isinstance(value, bytes) else encoded(value)
         try:
             record[name] = data.decode()
         except UnicodeDecodeError:

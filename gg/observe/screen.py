@@ -9,6 +9,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gg.light.shown import encoded
 from gg.observe import wording
 from gg.observe.build_events import BuildEvent, Progress, Started, ThunkDone, ThunkFailed, ThunkStarted
 
@@ -116,7 +117,7 @@ class Screen:
         several = len({r.engine for r in state.running.values()}) > 1
         rows = []
         for one in shown:
-            label = one.label.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            label = encoded(one.label).decode("utf-8", "replace")
             row = Text()
             row.append(f"  {wording.clock(now - one.since):>7}  ", style="dim")
             row.append("".join(c if c.isprintable() else "?" for c in label))

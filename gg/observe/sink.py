@@ -83,7 +83,9 @@ class TextOutput:
         start = b"" if self.at_line_start else b"\n"
         self.write(start)
         if not text.isprintable():
-            from gg.light.shown import in_line
+            from gg.light.shown import encoded, in_line
 
             text = in_line(text, whole_bytes=not self._terminal)
-        self.write(text.encode("utf-8", "surrogateescape") + b"\n")
+            self.write(encoded(text) + b"\n")
+        else:
+            self.write(text.encode() + b"\n")

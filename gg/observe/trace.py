@@ -8,12 +8,12 @@ process, and each of its slots as a thread: a thunk takes the first row that is 
 from __future__ import annotations
 
 import json
-import os
 import time
 from dataclasses import dataclass
 from typing import IO
 
 from gg.errors import UsageError
+from gg.light.shown import encoded
 from gg.observe import wording
 from gg.observe.build_events import BuildEvent, Note, Progress, RunFinished, ThunkDone, ThunkFailed, ThunkStarted
 from gg.observe.sink import Clock
@@ -120,4 +120,4 @@ class Trace:
 
 def _text(label: str) -> str:
     """A label that may hold bytes which are no UTF-8, for a format that wants text."""
-    return os.fsencode(label).decode("utf-8", "replace")
+    return encoded(label).decode("utf-8", "replace")
