@@ -33,13 +33,27 @@ class _Shown(io.TextIOWrapper):
         return super().write(in_text(text))
 
 
+class _Told(_Shown):
+    """Standard error. What nobody can be told, for it is full or closed, changes nothing of what is done and how that ends."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
+
+
 def _show_controls() -> None:
     for name in ("stdout", "stderr"):
         old = getattr(sys, name)
         if type(old) is io.TextIOWrapper:
             # click puts a stream of its own, which obeys, in the place of one that is ASCII; and it is UTF-8 too
             encoding = "utf-8" if codecs.lookup(old.encoding).name == "ascii" else old.encoding
-            new = _Shown(old.buffer, encoding=encoding, errors=old.errors, line_buffering=old.line_buffering)
+            shown = _Told if name == "stderr" else _Shown
+            new = shown(old.buffer, encoding=encoding, errors=old.errors, line_buffering=old.line_buffering)
             new.before = old
             setattr(sys, name, new)
 
@@ -110,8 +124,8 @@ def leave(status: int) -> None:
         if sys.stdout:  # None when we were started without one
             sys.stdout.flush()
     except OSError as error:  # a full disk; a closed pipe is no error
-        status = status or (141 if isinstance(error, BrokenPipeError) else StoreError.exit_code)
-        if status != 141:
+        told, status = status, status or (141 if isinstance(error, BrokenPipeError) else StoreError.exit_code)
+        if status != 141 and told != StoreError.exit_code:
             _say(f"gg: cannot write to standard output: {error.strerror}")
     with suppress(OSError, AttributeError):
         sys.stderr.flush()

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import cache
 from typing import TYPE_CHECKING
 
 from gg.core.thunk import Usage
@@ -163,6 +165,7 @@ class Slot:
                     stderr=streams[2],
                     close_fds=True,
                     process_group=0,
+                    umask=_umask(),
                 )
             except OSError as error:
                 if error.errno != errno.ETXTBSY or pause is None:
@@ -223,6 +226,16 @@ def _own_peak(peak: int) -> int:
     seems to have taken less than the process that started it. Up to `_SMALL` bytes that is near enough to plan by.
     """
     return 0 if _SMALL < peak <= _peak_here() else peak
+
+
+@cache
+def _umask() -> int:
+    """The umask of commands: this process's, but for what hides files from their owner, and whether they are executable. -1 if
+    that changes nothing."""
+    with suppress(OSError, IndexError, ValueError), open("/proc/self/status", "rb") as file:
+        own = int(file.read().partition(b"\nUmask:")[2].split(maxsplit=1)[0], 8)
+        return own & ~stat.S_IRWXU if own & stat.S_IRWXU else -1
+    return -1
 
 
 def _peak_here() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.project import Project, by_make
+from tests.e2e.project import SCRIPTS, Project, by_make
 
 OWN = {
     "PWD": "cd sub; PWD=/proc/self/cwd gcc -g -c a.c -o a.o; PWD=/proc/thread-self/cwd as -g a.s -o b.o",
@@ -81,3 +81,13 @@ def test_response_files_of_other_directories(project: Project) -> None:
     script = "gcc @args; ar @ar.args; cd sub; gcc @args; ar @ar.args; gcc -v @args 2>/dev/null; objcopy @../cp.args"
     project.write("cp.args", "a2.o b.o")
     project.same_as_plain(*by_make(project, script), make=False)
+
+
+def test_a_umask_that_hides_files_from_their_owner(project: Project) -> None:
+    """It is that of gg-force, not of the build: a program is executable all the same, and its directory is made as usual."""
+    project.write("main.c", "int main(void) { return 0; }\n")
+    project.write("Makefile", "prog: main.o\n\tgcc -o $@ main.o\nmain.o: main.c\n\tgcc -c -o $@ main.c\n")
+    expected, _ = project.plain()
+    project.infer()
+    project.run("sh", "-c", f"umask 0777; exec {SCRIPTS}/gg-force")
+    project.assert_tree(expected)
