@@ -278,8 +278,10 @@ class Reading:
 
     def _told(self, one: _Reader, error: GGError | None, status: int) -> ReaderAnswer:
         if error is not None:
+            from gg.light.shown import encoded
+
             hint = f"\n    {error.hint}" if error.hint else ""
-            return ReaderAnswer(error.exit_code, os.fsencode(f"gg: {error.what}{hint}\n"))
+            return ReaderAnswer(error.exit_code, encoded(f"gg: {error.what}{hint}\n"))
         if not status:
             return ReaderAnswer()
         from gg.workspace.workspace import read_placeholder
@@ -290,6 +292,8 @@ class Reading:
         return ReaderAnswer(status, b"".join(b"gg: " + path + b" could not be forced\n" for path in left))
 
     def _is_broken(self, paths: Sequence[bytes]) -> ReaderAnswer:
+        from gg.light.shown import encoded
+
         why = f"{type(self.broken).__name__}: {self.broken}"
         names = b" ".join(paths)
-        return ReaderAnswer(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, os.fsencode(why)))
+        return ReaderAnswer(GGError.exit_code, b"gg: cannot force %s: internal error: %s\n" % (names, encoded(why)))

@@ -24,6 +24,7 @@ from typing import Protocol
 from gg.core.ids import ThunkId
 from gg.errors import GGError
 from gg.formats import nar
+from gg.light.shown import encoded
 from gg.nix.derivation import Derivation, read
 from gg.nix.hook import ended, why_not
 from gg.nix.live_logs import LiveLogs
@@ -185,7 +186,7 @@ class DerivationForce:
         if thunk := self._thunks.get(failed.path):
             self._logs.end(thunk, failed.log)
             _keep_log(failed.path, failed.log)
-        self._logs.tell(failed.why.encode() + b"\n")
+        self._logs.tell(encoded(failed.why) + b"\n")
 
     def _take(self, path: str, derivation: Derivation, result: Result) -> None:
         """Give the result to nix, and show what the builder printed."""

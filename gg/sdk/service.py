@@ -18,6 +18,7 @@ from gg.errors import GGError, MissingObject, UsageError
 from gg.force.composition import Composition
 from gg.force.demand import Demand, NotDone
 from gg.force.outcome import Outcome, Settled
+from gg.light.shown import encoded
 from gg.light.slotted import replace
 from gg.observe import build_events as seen
 from gg.sdk.values import Result, Thunk, ThunkFailed, Value
@@ -80,7 +81,7 @@ class Service:
     def fail(self, one: _Asked, error: GGError) -> None:
         thunk, future = one
         if isinstance(error, NotDone):
-            error = ThunkFailed(thunk.id.hex(), error.exit_code, b"", error.what.encode())
+            error = ThunkFailed(thunk.id.hex(), error.exit_code, b"", encoded(error.what))
         future.set_exception(error)
 
     # The driver's thread

@@ -223,7 +223,8 @@ def _columns(result: TaskResult) -> list[object]:
     if isinstance(result, ToolFailed):
         return [1, result.status, result.stdout, result.stderr, list(result.usage), missing]
     lacking = b"".join([bytes([kind]) + digest for kind, digest in result.lacking])
-    return [2, result.fault.value, result.message, lacking, missing]
+    message = result.message.encode("utf-8", "backslashreplace").decode()  # a name in it may be no UTF-8
+    return [2, result.fault.value, message, lacking, missing]
 
 
 def _result(raw: object) -> TaskResult:

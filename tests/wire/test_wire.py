@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,14 @@ def test_objects(objects: list[tuple[int, bytes]]) -> None:
     assert requests.decode_objects(requests.encode_objects(objects)) == objects
     outputs = [data for _, data in objects]
     assert replies.decode_outputs(replies.encode_outputs(outputs)) == outputs
+
+
+def test_why_it_did_not_run_may_name_what_is_no_text() -> None:
+    """Else the worker could not answer, and its command would count as what has killed it."""
+    refused = Refused(Fault.MISSING_INPUT, os.fsdecode(b"/lib/\xff.so is not declared"))
+    data = replies.encode_reply(Reply(WorkerInfo("1"), (refused,)), b"asked")
+    (found,) = replies.decode_reply(data, replies.asked(b"asked")).results
+    assert found == refused._replace(message=r"/lib/\udcff.so is not declared")
 
 
 def test_another_version_is_told_from_damage() -> None:
