@@ -200,7 +200,7 @@ static size_t count_arguments(va_list list)
 }
 
 /* argv on the stack from a variable argument list; for execle the environment follows the NULL. */
-#define COLLECT(first, argv, after)                  \
+#define COLLECT(first, argv)                         \
     va_list list;                                    \
     va_start(list, first);                           \
     size_t argc = count_arguments(list);             \
@@ -209,25 +209,27 @@ static size_t count_arguments(va_list list)
     va_start(list, first);                           \
     argv[0] = (char *)(size_t)first;                 \
     for (size_t i = 1; i <= argc; i++)               \
-        argv[i] = va_arg(list, char *);              \
-    after;                                           \
-    va_end(list)
+    argv[i] = va_arg(list, char *)
 
 GG_EXPORT int execl(const char *path, const char *first, ...)
 {
-    COLLECT(first, argv, (void)0);
+    COLLECT(first, argv);
+    va_end(list);
     return gg_exec(AT_FDCWD, path, argv, environ, 0);
 }
 
 GG_EXPORT int execlp(const char *name, const char *first, ...)
 {
-    COLLECT(first, argv, (void)0);
+    COLLECT(first, argv);
+    va_end(list);
     return execvpe(name, argv, environ);
 }
 
 GG_EXPORT int execle(const char *path, const char *first, ...)
 {
-    COLLECT(first, argv, char **envp = va_arg(list, char **));
+    COLLECT(first, argv);
+    char **envp = va_arg(list, char **);
+    va_end(list);
     return gg_exec(AT_FDCWD, path, argv, envp, 0);
 }
 

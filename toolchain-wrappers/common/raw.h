@@ -15,7 +15,12 @@ enum { GG_NO_FOLLOW = 0x100 }; /* AT_SYMLINK_NOFOLLOW, which <fcntl.h> has for s
 
 static inline long gg_raw(long number, long a, long b, long c, long d, long e, long f)
 {
-    register long r10 __asm__("r10") = d, r8 __asm__("r8") = e, r9 __asm__("r9") = f;
+    register long r10 __asm__("r10");
+    register long r8 __asm__("r8");
+    register long r9 __asm__("r9");
+    r10 = d;
+    r8 = e;
+    r9 = f;
     long result;
     __asm__ volatile("syscall"
                      : "=a"(result)
@@ -32,8 +37,20 @@ static inline long gg_raw(long number, long a, long b, long c, long d, long e, l
 
 static inline long gg_raw(long number, long a, long b, long c, long d, long e, long f)
 {
-    register long x8 __asm__("x8") = number, x0 __asm__("x0") = a, x1 __asm__("x1") = b, x2 __asm__("x2") = c;
-    register long x3 __asm__("x3") = d, x4 __asm__("x4") = e, x5 __asm__("x5") = f;
+    register long x8 __asm__("x8");
+    register long x0 __asm__("x0");
+    register long x1 __asm__("x1");
+    register long x2 __asm__("x2");
+    register long x3 __asm__("x3");
+    register long x4 __asm__("x4");
+    register long x5 __asm__("x5");
+    x8 = number;
+    x0 = a;
+    x1 = b;
+    x2 = c;
+    x3 = d;
+    x4 = e;
+    x5 = f;
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
     if (x0 < 0 && x0 > -4096) {
         errno = (int)-x0;

@@ -134,7 +134,10 @@ static char *next_directory(void)
     while (start > 0 && directories.bytes[start - 1] != 0)
         start--;
     directories.size = start;
-    return strdup(directories.bytes + start);
+    char *copy = strdup(directories.bytes + start);
+    if (copy == NULL)
+        _exit(71);
+    return copy;
 }
 
 int main(int argc, char **argv)

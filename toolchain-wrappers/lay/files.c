@@ -33,9 +33,17 @@ char *joined(const char *above, const char *name)
     return path;
 }
 
+char *copied(const char *text)
+{
+    char *copy = strdup(text);
+    if (copy == NULL)
+        fail("%s", text);
+    return copy;
+}
+
 void make_above(const char *path)
 {
-    char *copy = strdup(path);
+    char *copy = copied(path);
     for (char *slash = strchr(copy + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         struct stat st;

@@ -70,9 +70,10 @@ static void lay_link(const char *from, const char *to)
     if (errno != EEXIST || lstat(to, &st) != 0)
         fail("%s", to);
     if (S_ISDIR(st.st_mode) && instead_count < sizeof instead / sizeof *instead) {
-        char *above = strndup(to, (size_t)(strrchr(to, '/') - to));
-        instead[instead_count].path = strdup(to);
-        instead[instead_count++].target = target[0] == '/' ? strdup(target) : joined(above, target);
+        char *above = copied(to);
+        *strrchr(above, '/') = '\0';
+        instead[instead_count].path = copied(to);
+        instead[instead_count++].target = target[0] == '/' ? copied(target) : joined(above, target);
         free(above);
     }
 }

@@ -9,6 +9,7 @@
 void fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* ABOVE/NAME, to be freed. */
+char *copied(const char *text);
 char *joined(const char *above, const char *name);
 
 /* Make the missing directories above a path. */

@@ -12,9 +12,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#if __SIZEOF_POINTER__ != 8
-#error "the path map needs a 64-bit system: struct stat is passed to the kernel as it is"
-#endif
+_Static_assert(sizeof(void *) == 8,
+               "the path map needs a 64-bit system: struct stat is passed to the kernel as it is");
 
 static inline int gg_refuse(int error)
 {

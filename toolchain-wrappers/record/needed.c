@@ -306,11 +306,12 @@ static int script_unreached(int dir, const char *path)
 /* LD_PRELOAD behind our own library, which nearly always is all of it. */
 static const char *beside_ours(const char *list)
 {
-    const char *end = strchr(list, ':'), *name = end;
-    while (name != NULL && name > list && name[-1] != '/')
-        name--;
+    const char *end = strchr(list, ':');
     if (end == NULL)
         return strstr(list, "/libgg-record.so") != NULL ? "" : list;
+    const char *name = end;
+    while (name > list && name[-1] != '/')
+        name--;
     return strncmp(name, "libgg-record.so:", 16) == 0 ? end + 1 : list;
 }
 

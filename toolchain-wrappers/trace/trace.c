@@ -50,7 +50,9 @@ static void close_others(int *kept, size_t count)
     }
     syscall(SYS_close_range, first, ~0U, 0);
 #else
-    (void)kept, (void)count, (void)by_value;
+    (void)kept;
+    (void)count;
+    (void)by_value;
 #endif
 }
 
