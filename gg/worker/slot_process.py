@@ -18,10 +18,14 @@ from typing import IO, BinaryIO
 
 from gg.errors import FormatError, SetupError
 from gg.run.ending import end_descendants
+from gg.schedule.events import Fault
 from gg.store.base import Key
 from gg.wire import frames
 from gg.wire.frames import Frame, FrameKind
+from gg.wire.reply import Refused
+from gg.worker.between import Spoilt
 from gg.worker.disk_cache import Cache
+from gg.worker.refused_reply import refuse_all
 from gg.worker.serve import Worker
 from gg.worker.walls import NO_FILTER, put_up
 
@@ -66,10 +70,19 @@ class SlotServer:
             number, request = self._begun.get()
             with self._change:
                 self._number, self._stop = number, threading.Event()
-            reply = self._worker.handle(request, source=_Front(self), stop=self._stop)
+            reply = self._handled(request)
             with self._change:
                 self._number = 0
             self.send(FrameKind.REPLY, number, reply)
+
+    def _handled(self, request: bytes) -> bytes:
+        """The reply. A bug of the worker's own is no death of this process: that would be the command's doing. Spoilt."""
+        try:
+            return self._worker.handle(request, source=_Front(self), stop=self._stop)
+        except Spoilt:
+            raise
+        except Exception as error:
+            return refuse_all(Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}"), request)
 
     def send(self, kind: FrameKind, number: int, data: bytes, *, last: bool | None = None) -> None:
         """Send a message or, if `last` is given, one frame of a message."""

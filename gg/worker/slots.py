@@ -16,13 +16,11 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import NamedTuple, Protocol
 
-import gg
-from gg.errors import FormatError
 from gg.schedule.events import Fault
-from gg.wire.reply import Refused, Reply, WorkerInfo, encode_reply
-from gg.wire.request import decode_request
+from gg.wire.reply import Refused
 from gg.worker.admission import Admission
 from gg.worker.disk_cache import room
+from gg.worker.refused_reply import refuse_all
 from gg.worker.slot_front import Relay, SlotDied, SlotFront, end_strays
 
 _DEFAULT_MEMORY = 256 << 20  # bytes set aside for a request that does not say how much it needs
@@ -204,10 +202,10 @@ class Slots:
         except SlotDied:
             end_strays({each.pid for each in self._handlers})
             died = Refused(Fault.DIED, "it has killed the worker's process that ran it")
-            return _answer_all(died, work.request)
+            return refuse_all(died, work.request)
         except Exception as error:  # malformed bytes, or a fault of the worker: the owner must hear of it
             refused = Refused(Fault.INFRA, f"worker: {type(error).__name__}: {error}")
-            return _answer_all(refused, work.request)
+            return refuse_all(refused, work.request)
         finally:
             work.relay.end()
 
@@ -235,12 +233,3 @@ class Slots:
             self._change.notify_all()
         for work in given_back:
             work.done(None)
-
-
-def _answer_all(result: Refused, request: bytes) -> bytes:
-    """The reply that has this for each task of a request."""
-    try:
-        count = len(decode_request(request).tasks)
-    except FormatError:
-        count = 1
-    return encode_reply(Reply(WorkerInfo(gg.__version__), (result,) * count), request)
