@@ -48,6 +48,7 @@ def command(output: str | None, batch: float | None, debug: bool, form: str, tar
 
 def _export(graph: StepGraph, form: str, output: str | None, batch: float | None) -> None:
     if form == "nix":
+        _need_to_stay_nowhere(graph)
         if output is None and os.path.islink(_DIRECTORY):
             raise UsageError(f"{_DIRECTORY} is a symbolic link", hint="--output names another directory")
         _nix(graph, output or _DIRECTORY, batch)
@@ -104,6 +105,14 @@ def _loaded(targets: Sequence[str]) -> Iterator[tuple[StepGraph, int]]:
         yield load(workspace, composition, found, renaming)
     finally:
         composition.close()
+
+
+def _need_to_stay_nowhere(graph: StepGraph) -> None:
+    from gg.export.leaving import need_to_stay_nowhere
+    from gg.workspace.granted import granted_in
+
+    root = os.fsdecode(graph.root)
+    need_to_stay_nowhere(graph, granted_in(root, config.load(root)))
 
 
 def _nix(graph: StepGraph, directory: str, batch: float | None) -> None:

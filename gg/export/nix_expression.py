@@ -105,7 +105,8 @@ def export(
 
     `batch`: seconds that may be taken in (0: a derivation each).
     """
-    os.makedirs(directory, exist_ok=True)
+    if not os.path.isdir(directory):  # sources may be private
+        os.makedirs(directory, mode=0o700)
     _check_is_ours(directory)
     os.makedirs(os.path.join(directory, "trees"), exist_ok=True)
     trees = Trees(os.path.join(directory, "trees"), graph.store, _known_trees(directory))

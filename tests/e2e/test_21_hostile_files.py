@@ -16,6 +16,7 @@ from gg.core.ids import ThunkId
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.workspace.older import Older
 from gg.workspace.stamps import Stamps
+from tests.aws.test_team import NAMED
 from tests.e2e.project import SCRIPTS, Project
 from tests.e2e.test_20_trust import on_a_terminal
 from tests.support.deep import deep
@@ -296,6 +297,22 @@ def test_a_script_that_is_read_from_a_pipe_is_the_shells(project: Project) -> No
         writer.send_signal(signal.SIGKILL)
         writer.wait()
     assert project.path("m.o").exists()
+
+
+@pytest.mark.parametrize("way", ["incbin", "include", "linked"])
+def test_nothing_of_the_users_home_leaves_with_an_export(way: str, project: Project) -> None:
+    """nix's store is everybody's. What is the user's own goes there if the user says so, and nobody reads the export before."""
+    secret = Path(project.env["HOME"]) / "token"
+    secret.write_text("#define TOKEN 4711\n")
+    project.write("m.c", NAMED[way].replace("%s", str(secret)), 0o600)
+    project.path("leads-out").symlink_to(secret)
+    project.infer("gcc", "-c", "m.c")
+    told = project.gg("export", "nix", "m.o", status=65).text
+    assert f"gg: m.o is made of {secret}, which is not the build's own" in told
+    assert not project.path("gg-nix").exists()
+    project.env["GG_READABLE"] = str(secret)
+    project.gg("export", "nix", "m.o")
+    assert project.path("gg-nix").stat().st_mode & 0o77 == 0
 
 
 # How gg starts
