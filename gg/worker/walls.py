@@ -2,8 +2,8 @@
 
 A worker outside of Lambda serves several people at once, and all commands run as one user. So each slot's process puts up two
 walls around itself and all that it will run, for good: a filter of system calls (`gg.worker.offline`), and Landlock (Linux 5.19).
-With Landlock a command writes only in the slot's own directory, reads only there and the system's files, and cannot trace
-processes of other slots. Since Linux 6.12 it cannot signal them or reach their abstract sockets either.
+With Landlock a command writes only in the slot's own directory, reads only there and the system's files that everybody may read,
+and cannot trace processes of other slots. Since Linux 6.12 it cannot signal them or reach their abstract sockets either.
 
 Landlock only restricts opening files: modes, times and attributes of files of the same user can still be changed.
 """
@@ -41,13 +41,13 @@ _SYSTEM = (
     "/lib64",
     "/bin",
     "/sbin",
-    "/etc",
-    "/opt",
     "/nix/store",
     "/gnu/store",
     "/proc",
     "/sys",
 )
+_CONFIGURED = ("/etc", "/opt")
+"""Where there are also files for the eyes of some, which the worker's user, root above all, might read: keys, passwords."""
 _DEVICE_FILES = ("null", "zero", "full", "random", "urandom", "tty")
 
 
@@ -101,7 +101,9 @@ def _landlocked(directory: str) -> bool:
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         _allow(libc, ruleset, (directory,), all_rights)
-        _allow(libc, ruleset, {*_SYSTEM, *_python()}, _EXECUTE | _READ | _LIST)
+        public = [each for top in _CONFIGURED for each in everybodys(top)]
+        _allow(libc, ruleset, {*_SYSTEM, *_python(), *filter(os.path.isdir, public)}, _EXECUTE | _READ | _LIST)
+        _allow(libc, ruleset, [each for each in public if not os.path.isdir(each)], _EXECUTE | _READ)
         _allow(libc, ruleset, [f"/dev/{name}" for name in _DEVICE_FILES], _READ | _WRITE | devices)
         return not libc.syscall(_RESTRICT, ruleset, 0)
     finally:
@@ -114,6 +116,38 @@ def _allow(libc: ctypes.CDLL, ruleset: int, paths: Iterable[str], rights: int) -
             fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
             libc.syscall(_ADD, ruleset, _BELOW, struct.pack("=Qi", rights, fd), 0)
             os.close(fd)
+
+
+def everybodys(top: str) -> list[str]:
+    """What everybody may read at and below a directory: itself if that is all of it, else what is in it. Links are left out: where
+    they lead is asked for there.
+    """
+    whole, parts = _looked_through(top)
+    return [top] if whole else parts
+
+
+def _looked_through(directory: str) -> tuple[bool, list[str]]:
+    """Whether everybody may read all that is below; and what everybody may read of it."""
+    parts: list[str] = []
+    try:
+        mode = os.stat(directory).st_mode
+        if not mode & 0o1:
+            return False, []
+        whole = mode & 0o5 == 0o5
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    below, inner = _looked_through(entry.path)
+                    parts += [entry.path] if below else inner
+                elif not entry.is_symlink():
+                    below = entry.is_file() and bool(entry.stat().st_mode & 0o4)
+                    parts += [entry.path] if below else []
+                else:
+                    below = True
+                whole = whole and below
+    except OSError:
+        return False, parts
+    return whole, parts
 
 
 def _python() -> set[str]:

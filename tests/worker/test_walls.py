@@ -124,6 +124,45 @@ def test_its_own_directory_is_a_directory_like_any_other(tmp_path: Path) -> None
     assert behind(AT_HOME, tmp_path / "own") == ["te 5 te", "5"]
 
 
+SYSTEM = """
+import os, sys
+from gg.worker import walls
+own, etc, *paths = sys.argv[1:]
+walls._CONFIGURED = (*walls._CONFIGURED, etc)
+walls.put_up(own)
+for path in paths:
+    try:
+        print(os.path.basename(path), len(os.listdir(path) if os.path.isdir(path) else open(path).read()) > 0)
+    except OSError as error:
+        print(os.path.basename(path), error.strerror)
+"""
+
+
+def test_of_the_system_it_reads_what_everybody_may(tmp_path: Path) -> None:
+    """A worker of root's could read /etc/shadow and the private keys of the machine."""
+    etc = tmp_path / "etc"
+    for name, mode, above in (
+        ("all/below/file", 0o644, 0o755),
+        ("some/open", 0o644, 0o755),
+        ("some/closed", 0o640, 0o755),
+        ("private/key", 0o644, 0o700),
+        ("hidden/file", 0o644, 0o711),
+    ):
+        (etc / name).parent.mkdir(parents=True, exist_ok=True)
+        (etc / name).write_text("text")
+        (etc / name).chmod(mode)
+        (etc / name).parent.chmod(above)
+    (etc / "all" / "link").symlink_to("../some/closed")
+    names = ("all", "all/below/file", "all/link", "some/open", "some/closed", "private/key", "hidden/file")
+    said = behind(SYSTEM, tmp_path / "own", etc, *(etc / name for name in names), "/etc/passwd", "/etc/shadow")
+    refused = "Permission denied"
+    assert said == [
+        "all True", "file True", f"link {refused}", "open True", f"closed {refused}", f"key {refused}", "file True",
+        "passwd True", f"shadow {refused}",
+    ]  # fmt: skip
+    assert walls.everybodys(str(etc / "all")) == [str(etc / "all")]
+
+
 # Kernels that have less
 
 LESS = """
