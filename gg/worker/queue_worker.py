@@ -40,6 +40,7 @@ from gg.worker.job_places import JobPlaces
 from gg.worker.other_versions import OtherVersions
 from gg.worker.s3_relay import SharedObjects
 from gg.worker.slots import SlotRequest, Slots
+from gg.worker.sparing import SparingSay
 
 VISIBLE_AFTER_S = 60
 _BEAT_S = 10.0
@@ -105,6 +106,7 @@ class QueueWorker:
         self._bucket = bucket
         self._letters = AnswerLetters(bucket, name, version)
         self._say = say
+        self._say_sparingly = SparingSay(say)
         self._builds = Builds(slots.cpus)
         self._others = OtherVersions()
         self._sources: dict[str, _Source] = {}
@@ -177,7 +179,7 @@ class QueueWorker:
         except OtherLetterVersion:
             return self._others.may_stay(message.body, time.monotonic())
         except FormatError as error:
-            self._say(f"a message that is no call is deleted: {error.what}")
+            self._say_sparingly(f"a message that is no call is deleted: {error.what}")
             return False
         build = self._builds.hear(call, time.monotonic())
         if build is not None:
@@ -301,7 +303,7 @@ class QueueWorker:
         try:
             request = await self._loop.run_in_executor(None, self._bucket.read_body, body)
         except OSError as error:
-            self._say(f"cannot read a request: {error}")
+            self._say_sparingly(f"cannot read a request: {error}")
             request = None
         if request is None:
             self._done(taken, None)
@@ -345,7 +347,7 @@ class QueueWorker:
         self._look_again()
 
     def _forget(self, message: Message, source: _Source, why: str) -> None:
-        self._say(why)
+        self._say_sparingly(why)
         source.outbox.finish_with(message.handle)
 
     def _submit(self, taken: _Taken, request: Request, held: Sequence[Holding], *, alone: bool) -> None:
