@@ -52,7 +52,8 @@ def _check_type(name: str, value: object, path: str, defaults: Mapping[str, obje
     else:
         kind, right = "a string", isinstance(value, str)
     if not right:
-        raise UsageError(f"{path}: {name} cannot be {value!r}", hint=f"it is {kind}")
+        said = "that" if name == "reapi_headers" else repr(value)  # which may be a token
+        raise UsageError(f"{path}: {name} cannot be {said}", hint=f"it is {kind}")
 
 
 def _unknown(name: str, place: str, known: Mapping[str, object], *, table: bool) -> UsageError:

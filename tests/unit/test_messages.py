@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gg.engines.reapi.cluster import cluster_of
 from gg.errors import GGError, UsageError
 from gg.wire.frames import TOKEN_SIZE
 from gg.wire.pin import WorkerKey
-from gg.workspace.settings import Settings
+from gg.workspace.settings import Settings, load
 
 KEY = WorkerKey(bytes(range(200, 232)), bytes(range(240, 240 + TOKEN_SIZE))).text
 SHOWN = [
@@ -43,4 +45,14 @@ def test_what_is_shown(text: str, shown: str) -> None:
 def test_a_clusters(settings: Settings) -> None:
     with pytest.raises(UsageError) as caught:
         cluster_of(settings)
+    assert "secret" not in caught.value.what + caught.value.hint
+
+
+@pytest.mark.parametrize("text", ['reapi_headers = {authorization = "Bearer secret"}', 'reapi_headers = [["secret"]]'])
+def test_of_a_file(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "gg").mkdir()
+    (tmp_path / "gg" / "gg.toml").write_text(f"{text}\n")
+    with pytest.raises(UsageError, match="reapi_headers cannot be that") as caught:
+        load(None)
     assert "secret" not in caught.value.what + caught.value.hint
