@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import struct
@@ -39,7 +40,7 @@ class HostileMachine:
     """Lets a coordinator in, and once it is asked to run something does what `script` says, with the number of the attempt."""
 
     def __init__(self, identity: Identity, script: Script) -> None:
-        self.welcome = Welcome("0", "hostile", 2, 1 << 30, "x86_64")
+        self.welcome = Welcome("0", "hostile", 2, 1 << 30, os.uname().machine)
         self._context = identity.context()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.host = Host("127.0.0.1", self._listener.getsockname()[1], identity.key)
@@ -297,6 +298,21 @@ def test_who_lets_everybody_in_and_hangs_up_is_asked_now_and_then(remote: Remote
         time.sleep(4.0)
         assert machine.connections < 12
         assert len(changes) < 12
+    finally:
+        engine.close()
+        machine.close()
+
+
+def test_a_machine_that_has_another_processor_by_now(remote: RemoteSubject) -> None:
+    """Nothing is sent there: its commands would fail as if that were the user's doing."""
+    asked: list[int] = []
+    machine = HostileMachine(remote.identity, lambda send, number: asked.append(number))
+    machine.welcome = machine.welcome._replace(machine="sparc64")
+    engine = remote.engine_for(cast("ListeningWorker", machine))
+    try:
+        result = Answers(engine, remote.graph).of(remote.graph.thunk("out", ["x"]))
+        assert isinstance(result, Failure)
+        assert (result.fault, asked) == (Fault.THROTTLED, [])
     finally:
         engine.close()
         machine.close()

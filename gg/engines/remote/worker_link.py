@@ -256,8 +256,8 @@ async def _read(reader: asyncio.StreamReader, taken: frozenset[FrameKind]) -> Fr
 
 
 async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to a worker that shows the pinned certificate, and be let in. SetupError if the certificate is another one, or the
-    worker does not let us in; OSError, TimeoutError if nobody answers.
+    """Connect to a worker that shows the pinned certificate, and be let in. SetupError if the certificate is another one, the
+    worker does not let us in, or has another processor (keys can be moved); OSError, TimeoutError if nobody answers.
     """
     async with asyncio.timeout(CONNECT_S):
         reader, writer = await asyncio.open_connection(host.address, host.port, ssl=_context(), limit=1 << 20)
@@ -270,13 +270,20 @@ async def knock(host: Host, name: str) -> tuple[Welcome, asyncio.StreamReader, a
                 why = frame.data[:200].decode("utf-8", "replace")
                 hint = _HINTS.get(frame.number, _SAME_VERSION)
                 raise SetupError(f"the worker on {host} does not let us in: {why}", hint=hint)
-            return frames.decode_welcome(frame.data), reader, writer
+            return _fitting(frames.decode_welcome(frame.data), host), reader, writer
         except FormatError as error:
             await hang_up(writer)
             raise SetupError(f"what listens on {host} is no worker, or of another version of gg") from error
         except BaseException:
             await hang_up(writer)
             raise
+
+
+def _fitting(welcome: Welcome, host: Host) -> Welcome:
+    here = os.uname().machine
+    if welcome.machine != here:
+        raise SetupError(f"the worker on {host} has another processor: {welcome.machine}, and this is {here}")
+    return welcome
 
 
 async def hang_up(writer: asyncio.StreamWriter) -> None:
