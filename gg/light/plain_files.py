@@ -27,12 +27,20 @@ def read_plain(path: str | bytes, most: int, *, follow: bool = True) -> bytes:
 
 def read_beginning(path: str | bytes, size: int, *, follow: bool = True) -> bytes:
     """The first `size` bytes of the file, or all. OSError if it is no regular file."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW)
-    with open(os.open(path, flags), "rb", buffering=0) as file:
-        info = os.fstat(file.fileno())
-        if not stat.S_ISREG(info.st_mode):
-            raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
-        return _read(file.fileno(), min(size, info.st_size + 1))
+    fd = open_plain(path, follow=follow)
+    try:
+        return _read(fd, min(size, os.fstat(fd).st_size + 1))
+    finally:
+        os.close(fd)
+
+
+def open_plain(path: str | bytes, *, follow: bool = True) -> int:
+    """A descriptor to read the file by. OSError if it is no regular file."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a regular file", os.fsdecode(path))
+    return fd
 
 
 def _read(fd: int, size: int) -> bytes:

@@ -11,6 +11,7 @@ from gg.record.leave import CannotLeave, Leaver
 if TYPE_CHECKING:
     from gg.record.calls import CallCounts
     from gg.record.capture import Capture, Captured
+    from gg.record.excused_outputs import ExcusedOutputs
     from gg.record.modelling import Deferrable
     from gg.record.whole_makes import WholeMakes
     from gg.workspace.ledger import Ledger
@@ -28,6 +29,7 @@ class Deferral:
         calls: CallCounts,
         stamps: Stamps,
         makes: Callable[[], WholeMakes],
+        excused: Callable[[], ExcusedOutputs],
         listener: Callable[[Call, Captured], None] | None,
     ) -> None:
         self._leaver = leaver
@@ -36,6 +38,8 @@ class Deferral:
         self._calls = calls
         self._stamps = stamps
         self._makes = makes
+        self._excused = excused
+        self._any_excused = False
         self._listener = listener
 
     def defer(self, call: Call, deferrable: Deferrable, umask: int) -> RunReal | None:
@@ -50,6 +54,9 @@ class Deferral:
             self._stamps.note(captured.id, witnessed.stamps)
             if witnessed.answers:
                 self._makes().note(witnessed.answers, captured.id, paths)
+            if excused or self._any_excused:
+                self._any_excused = True
+                self._excused().note(captured.id, paths, excused=excused)
             self._ledger.record(captured.id, paths, umask & 0o777, heard=witnessed.heard, by=by, excused=excused)
 
         try:

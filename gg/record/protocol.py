@@ -19,6 +19,9 @@ request   u32 length of what follows
                 that does not tell of its calls. What its arguments name is forced before. Answered by EXIT 0.
   op 3 END      a make whose calls were deferred is about to end (`gg/record/whole_makes.py`). Answered by EXIT when they have
                 ended: 0, or the status of a failure.
+  op 4 LOOK     a process is about to see which files are in the directory `path` (absolute), or whether that file is there;
+                "/" stands for all that there is. Answered by READY when the calls have ended whose status was dropped and
+                whose outputs are among these (`gg/record/excused_outputs.py`).
 
 reply     u32 length of what follows
           u8 kind, 3 zero bytes, then
@@ -26,7 +29,7 @@ reply     u32 length of what follows
                 (a negative status is the signal that ended the tool: the shim ends by it too)
   kind 1 EXEC   u32 argc, u32 envc, then strings: the program's path, argv, and environment edits:
                 "NAME=value" sets, "NAME" alone unsets
-  kind 2 READY  (answers FORCE) the placeholder has been replaced by the real file: open it again
+  kind 2 READY  (answers FORCE and LOOK) the placeholder has been replaced by the real file: open it again
   kind 3 FAILED (answers FORCE) i32 status, u32 0, u32 m, m bytes for standard error: it could not be forced
 
 By the name that is in no directory the recorder speaks first: the value of GG_ROOM. Who hears anything else hangs up.
@@ -64,6 +67,7 @@ class Op(IntEnum):
     FORCE = 1
     UNWATCHED = 2
     END = 3
+    LOOK = 4
 
 
 @slotted()

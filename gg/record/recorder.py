@@ -21,6 +21,7 @@ from gg.record.readers import refused
 if TYPE_CHECKING:
     from gg.record.calls import CallCounts
     from gg.record.deferral import Deferral
+    from gg.record.excused_outputs import ExcusedOutputs
     from gg.record.modelling import Deferrable, Modelling
     from gg.record.readers import Readers
     from gg.record.whole_makes import WholeMakes
@@ -39,6 +40,7 @@ class Recorder:
         ledger: Ledger,
         calls: CallCounts,
         makes: Callable[[], WholeMakes],
+        excused: Callable[[], ExcusedOutputs],
     ) -> None:
         self._tools = tools
         self._modelling = modelling
@@ -47,11 +49,13 @@ class Recorder:
         self._ledger = ledger
         self._calls = calls
         self._makes = makes
+        self._excused = excused
         self._operations = {
             Op.CALL: self._called,
             Op.FORCE: reads.opened,
             Op.UNWATCHED: self._started_unwatched,
             Op.END: self._make_ends,
+            Op.LOOK: self._looked,
         }
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:
@@ -68,6 +72,9 @@ class Recorder:
 
     def _make_ends(self, request: RecorderRequest, reply: SendReply) -> None:
         self._makes().ended(request, reply)
+
+    def _looked(self, request: RecorderRequest, reply: SendReply) -> None:
+        self._excused().looked(request, reply)
 
     def _started_unwatched(self, request: RecorderRequest, reply: SendReply) -> None:
         self._calls.unwatched[os.fsdecode(os.path.basename(request.path))] += 1

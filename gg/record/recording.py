@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from gg.core.renaming import Renaming
     from gg.models.declared.declared_tool import Declarations
     from gg.models.drafts import Call, Model
+    from gg.record.excused_outputs import ExcusedOutputs
     from gg.record.memo.memo_calls import Traced
     from gg.record.protocol import RecorderRequest, SendReply
     from gg.record.whole_makes import WholeMakes
@@ -88,6 +89,12 @@ class RecordingSession:
 
         return WholeMakes(self._forces, self._ledger, os.fsencode(self._workspace.tmp))
 
+    @cached_property
+    def _excused(self) -> ExcusedOutputs:
+        from gg.record.excused_outputs import ExcusedOutputs
+
+        return ExcusedOutputs(self._forces, self._ledger, os.fsencode(self._workspace.tmp))
+
     def _make_recorder(self, modelling: Modelling, listener: Callable[[Call, Captured], None] | None) -> Recorder:
         writer, journal = (
             PlaceholderWriter(os.fsencode(native.shim())),
@@ -96,10 +103,10 @@ class RecordingSession:
         leaver = Leaver(
             self._new_files, writer, self._world, self._soft, self._rules, journal.note, self._workspace.dot
         )
-        makes, kept = (lambda: self._makes), (self.calls, self.stamps)
-        deferral = Deferral(leaver, self._ledger, self._capture, *kept, makes, listener)
+        late, kept = (lambda: self._makes, lambda: self._excused), (self.calls, self.stamps)
+        deferral = Deferral(leaver, self._ledger, self._capture, *kept, *late, listener)
         reads = Readers(self._forces, self._world, self._rules, self.calls, self._ledger.is_unmade)
-        return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls, makes)
+        return Recorder(self._tools, modelling, deferral, reads, self._ledger, self.calls, *late)
 
     def handle(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer one request of the build. A bug of ours costs that request, and not the recording."""

@@ -112,7 +112,9 @@ class World(LocalDisk):
         """`size` bytes at `offset`, fewer at the end; OSError if it cannot be read. For headers of large files."""
         if self.placeholder(path):
             self._force([path])
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        from gg.light.plain_files import open_plain
+
+        file = open_plain(path)
         try:
             return os.pread(file, size, offset)
         finally:

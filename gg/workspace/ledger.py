@@ -296,8 +296,8 @@ class Ledger:
             self._append(new)
 
     def stands(self, thunk: ThunkId) -> bool:
-        """Whether the thunk is known to have failed, and its caller has not been told."""
-        return thunk in self._standing
+        """Whether the thunk is known to have failed, and its caller has not been told, or has not minded."""
+        return thunk in self._standing or (thunk in self._failed and self.is_excused(thunk))
 
     def answered(self, thunks: Collection[ThunkId], paths: Iterable[bytes]) -> None:
         """Note that the callers of these, which have failed or need one that has, have been told: nothing stands by them any more.

@@ -370,3 +370,29 @@ def test_no_file_of_the_tree_says_who_the_user_is_to_aws(name: str, project: Pro
         assert f"{name} is .aws" in done.text
     else:
         assert "\nHOME=.\n" in "\n" + project.infer("--quiet", "env").stdout.decode()
+
+
+PIPES = {
+    "a linker's script": "gcc -o prog m.o -Wl,-T,trap",
+    "an object": "gcc -o prog m.o trap.o",
+    "a library": "gcc -o prog m.o -L. -ltrap",
+    "a member": "ar rc l.a m.o trap.o",
+    "a header": "gcc -include trap -c m.c -o n.o",
+}
+
+
+@pytest.mark.parametrize("command", PIPES.values(), ids=PIPES)
+def test_a_tool_that_is_given_a_pipe_holds_nobody_else_up(command: str, project: Project) -> None:
+    """The tool itself waits, until somebody ends it."""
+    project.acts = True
+    project.write("m.c", GOOD)
+    project.write("Makefile", f"all:\n\tgcc -c m.c\n\t-timeout 1 {command}\n\tgcc -c m.c -o last.o\n")
+    for name in ("trap", "trap.o", "libtrap.so"):
+        os.mkfifo(project.path(name))
+    project.seconds = 60
+    project.infer()
+    for name in ("trap", "trap.o", "libtrap.so"):
+        project.path(name).unlink()
+    project.force()
+    assert not project.placeholders()
+    assert project.path("last.o").exists()

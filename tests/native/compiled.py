@@ -23,7 +23,7 @@ _FALSE = "-Wno-dangling-pointer"  # GCC 12 takes what asprintf makes for a part 
 _UNDEFINED = ("-fsanitize=undefined", "-fsanitize-undefined-trap-on-error", "-Wno-error")
 _MORE = {"": (), "undefined": _UNDEFINED, "address": ()}[SANITIZE]
 _LIBRARY = (*_FLAGS, *_MORE, "-fPIC", "-shared", "-fvisibility=hidden", "-Wl,-z,lazy")
-_COMMON = ("wire.c", "programs.c", "outside.c")
+_COMMON = ("wire.c", "programs.c", "outside.c", "called.c")
 
 
 @dataclass(frozen=True, slots=True)

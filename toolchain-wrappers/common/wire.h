@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum gg_op { GG_CALL = 0, GG_FORCE = 1, GG_UNWATCHED = 2, GG_END = 3 };
+enum gg_op { GG_CALL = 0, GG_FORCE = 1, GG_UNWATCHED = 2, GG_END = 3, GG_LOOK = 4 };
 enum gg_kind { GG_EXIT = 0, GG_EXEC = 1, GG_READY = 2, GG_FAILED = 3 };
 
 /* Of GG_FAILED: there is no such placeholder, or its command has failed (gg/record/protocol.py). */

@@ -71,6 +71,8 @@ static int before(int from_dir, const char *from, int to_dir, const char *to)
         errno = saved;
         return 0;
     }
+    if (S_ISREG(st.st_mode) && st.st_size == GG_PLACEHOLDER_SIZE)
+        gg_look(from_dir, from);
     if (S_ISREG(st.st_mode) && st.st_size == GG_PLACEHOLDER_SIZE && gg_leads_out(gg_session()->root, to_dir, to))
         failed = gg_force_path(from_dir, from);
     else if (S_ISDIR(st.st_mode) && gg_leads_out(gg_session()->root, to_dir, to))

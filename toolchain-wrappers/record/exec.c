@@ -164,6 +164,7 @@ static int start_unreached(struct start *s, const char *path, char *const argv[]
     char full[PATH_MAX];
     struct stat st;
     size_t n = 0;
+    gg_look(AT_FDCWD, "/"); /* nobody tells what it looks at */
     if (ours->shims != NULL && !ours->bypass) {
         char **with = alloca((gg_keep_pointers(envp, nothing) + 1) * sizeof(char *));
         envp = with_shims(envp, with, alloca(strlen(ours->shims) + path_size(envp)));

@@ -28,6 +28,8 @@ int gg_open_again(int *fd, int flags, int *tries)
 {
     if (*fd >= 0 && (flags & O_ACCMODE) != O_RDONLY)
         gg_carry_to(*fd);
+    if (*fd >= 0 && (flags & O_DIRECTORY) && !(flags & O_PATH))
+        gg_look(*fd, "");
     if (*fd < 0 || (flags & (O_TRUNC | O_DIRECTORY)) || (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL) ||
         ((flags & O_PATH) && gg_own_sight() >= GG_LOOKS))
         return 0;

@@ -45,14 +45,20 @@ static int holds_placeholder(int fd)
     return holds;
 }
 
-/* Ask the recorder for the real file at `path`; what went wrong with that, NULL for an answer. */
-static const char *ask(const char *path, struct gg_reply *reply)
+/* Ask the recorder about `path`; what went wrong with that, NULL for an answer. */
+static const char *ask_about(enum gg_op op, const char *path, struct gg_reply *reply)
 {
     char name[256] = "?", *argv[] = {name, NULL}, cwd[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
     name[n > 0 ? n : 1] = '\0';
-    return gg_ask(gg_session()->socket, GG_FORCE, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL,
+    return gg_ask(gg_session()->socket, op, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL,
                   reply);
+}
+
+/* For the real file at `path`. */
+static const char *ask(const char *path, struct gg_reply *reply)
+{
+    return ask_about(GG_FORCE, path, reply);
 }
 
 static void complain(const struct gg_reply *reply, const char *path)
@@ -91,16 +97,42 @@ static int force(const char *path)
     return ready ? 0 : unmade ? GG_GONE : -1;
 }
 
+/* Has the recorder put a file of this name beside its socket? Without that nobody need ask. */
+static int is_marked(const char *name)
+{
+    char mark[PATH_MAX];
+    const char *socket = gg_session()->socket, *slash = socket != NULL ? strrchr(socket, '/') : NULL;
+    return slash != NULL && snprintf(mark, sizeof mark, "%.*s/%s", (int)(slash - socket), socket, name) < PATH_MAX &&
+           faccessat(AT_FDCWD, mark, F_OK, 0) == 0;
+}
+
+int gg_look(int dir, const char *path)
+{
+    char full[PATH_MAX];
+    struct gg_reply reply;
+    int saved = errno, asked = path != NULL && is_marked("excused") &&
+                               gg_absolute(dir, path, full) == 0 && ask_about(GG_LOOK, full, &reply) == NULL;
+    if (asked)
+        gg_reply_free(&reply);
+    errno = saved;
+    return asked;
+}
+
+int gg_is_make(void)
+{
+    static signed char known = -1;
+    if (known < 0)
+        known = (signed char)gg_reads_rules(0);
+    return known;
+}
+
 int gg_not_to_be_made(int dir, const char *path)
 {
-    char mark[PATH_MAX], full[PATH_MAX];
+    char full[PATH_MAX];
     struct stat st;
     struct gg_reply reply;
-    const char *socket = gg_session()->socket, *slash = socket != NULL ? strrchr(socket, '/') : NULL;
     int saved = errno, unmade = 0;
-    if (slash == NULL || snprintf(mark, sizeof mark, "%.*s/unmade", (int)(slash - socket), socket) >= (int)sizeof mark)
-        return 0;
-    if (faccessat(AT_FDCWD, mark, F_OK, 0) == 0 && gg_status(dir, path, &st) != 0 &&
+    if (is_marked("unmade") && gg_status(dir, path, &st) != 0 &&
         gg_absolute(dir, path, full) == 0 && ask(full, &reply) == NULL) {
         unmade = reply.kind == GG_FAILED && reply.status == GG_UNMADE;
         gg_reply_free(&reply);
@@ -181,6 +213,13 @@ static int force_open(int fd)
     return failed;
 }
 
+/* Is what `fd` holds an output that is not there any more, now that its call has ended? */
+static int looked_again(int fd)
+{
+    char path[PATH_MAX];
+    return name_of(fd, path) == 0 && gg_look(AT_FDCWD, path) && !is_at(fd, path);
+}
+
 enum gg_sight gg_own_sight(void)
 {
     static signed char known = -1;
@@ -197,7 +236,7 @@ int gg_force_open(int fd)
     if (fd >= 0 && gg_session()->socket != NULL && holds_placeholder(fd)) {
         if (gg_own_sight() < GG_COPIES)
             failed = force_open(fd);
-        else
+        else if ((failed = looked_again(fd)) == 0)
             gg_carry(fd);
     }
     errno = failed < 0 ? EIO : failed == GG_GONE ? ENOENT : saved;

@@ -59,6 +59,14 @@ int gg_absolute(int dir, const char *path, char full[PATH_MAX]);
  * errno is ENOENT then. */
 int gg_not_to_be_made(int dir, const char *path);
 
+/* This program is about to see what is at `path` (empty: at the descriptor `dir`): the files of a directory, or whether a file is there. If outputs of calls whose
+ * status was dropped are among that, and how these calls have ended is not known yet, have them end. "/" stands for all that there is.
+ * 1 if the recorder was asked. */
+int gg_look(int dir, const char *path);
+
+/* This process is a make or a ninja. */
+int gg_is_make(void);
+
 /* This program, which copies files unread, has opened the placeholder `fd`. */
 void gg_carry(int fd);
 

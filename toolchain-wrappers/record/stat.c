@@ -47,8 +47,10 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
     int directory = S_ISDIR(mode);
     if ((!directory && ((size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(size)) || !S_ISREG(mode))) ||
         gg_session()->socket == NULL || path == NULL || path[0] == '\0' ||
-        (directory ? !packs() : gg_own_sight() >= GG_LOOKS))
+        (directory && !packs()))
         return 0;
+    if (!directory && gg_own_sight() >= GG_LOOKS)
+        return size == GG_PLACEHOLDER_SIZE && !gg_is_make() ? gg_look(dir, path) : 0;
     if (directory) {
         int saved = errno;
         force_entries(dir, path);
@@ -81,6 +83,14 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
         NEXT(function, #name);                                                                  \
         ASK(next(dir, path, st, flags), dir, path, st);                                         \
     }
+
+GG_EXPORT DIR *opendir(const char *path)
+{
+    typedef DIR *(*function)(const char *);
+    NEXT(function, "opendir");
+    gg_look(AT_FDCWD, path);
+    return next(path);
+}
 
 STAT(stat, stat)
 STAT(lstat, stat)

@@ -16,6 +16,7 @@
  */
 #define _GNU_SOURCE
 #include "no_recorder.h"
+#include "../common/called.h"
 #include "../common/placeholder.h"
 #include "watch.h"
 #include "../common/wire.h"
@@ -283,8 +284,11 @@ int main(int argc, char *argv[])
         cwd = getcwd(NULL, 0); /* deeper than PATH_MAX: the C library walks up */
     if (argc >= 3 && strcmp(argv[1], GG_PLACEHOLDER_FLAG) == 0)
         run_placeholder(argv);
-    if (argc >= 4 && strcmp(argv[1], "--gg-watch") == 0)
+    if (argc >= 4 && strcmp(argv[1], "--gg-watch") == 0) {
+        if (getenv("GG_SOCKET") != NULL && getenv("GG_BYPASS") == NULL)
+            gg_note_called(getenv("GG_SOCKET"), getpid(), 3); /* the program may execute a tool in its place */
         run_watched(argv[2], argv + 3, 1);
+    }
     if (argc >= 5 && strcmp(argv[1], "--gg-ignoring") == 0) {
         ignore(argv[2]);
         run_watched(argv[3], argv + 4, 0);

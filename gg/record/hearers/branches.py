@@ -77,6 +77,7 @@ class _Process:
     acts: bool = False
     answers: bool = False  # it is a make, or ninja, that can answer as a whole
     goes_on: bool = False  # it is find, which drops the status of what it starts
+    unseen: bool = False  # a shell that drops the status of commands, and nobody tells where it looks then
     text: shelltext.ShellFacts = field(default_factory=shelltext.ShellFacts)
     ignored: list[bytes] = field(default_factory=list)
     by_hand: list[tuple[bytes, bytes]] = field(default_factory=list)
@@ -119,11 +120,10 @@ class Branches:
         why, dropped, stamps, needed, answers = process.above
         if why and process.answers:
             why, answers = "", parent
-        drops = (
-            dropped
-            or process.goes_on
-            or any(process.text.drops(words) for each in called for words in _as_called(each))
-        )
+        own = any(process.text.drops(words) for each in called for words in _as_called(each))
+        if own and process.unseen:
+            return Heeded(SHELL)
+        drops = dropped or process.goes_on or own
         if process.by_hand:
             lines = [line for words in called for line in _lines(words)]
             stamps = (*stamps, *(path for pattern, path in process.by_hand if _matches(pattern, lines)))
@@ -159,6 +159,7 @@ class Branches:
         process = _Process(words)
         if name in _SHELLS:
             process.text = self._text(pid, name, words)
+            process.unseen = bool(process.text.dropped) and not processes.has_loaded(pid, _INTERPOSER)
         elif name in _MAKES:
             ignores = _ignores_all(processes.environment(pid, b"MAKEFLAGS"), words)
             facts = self._makefiles.of(words, processes.directory(pid))

@@ -1,6 +1,6 @@
 """What a process was called before it executed another program in its place: a script that ends with `exec gcc "$@"`, bash with the
 last command of its text, nohup. Whoever has started it goes by those words. The interposer in it has written them into a file
-(`toolchain-wrappers/record/called.c`).
+(`toolchain-wrappers/common/called.c`), the shim those of a static program that it starts.
 """
 
 from __future__ import annotations
