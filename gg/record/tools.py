@@ -6,7 +6,8 @@ call of `look.c` tells that at each call of a tool, and costs nothing where all 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -34,19 +35,25 @@ class Tools:
             self._watched.update(dict.fromkeys(new))
             self._paths = Paths(list(self._watched), known + Paths(new).look())
 
-    def watch_search(self, program: bytes, env: Mapping[bytes, bytes]) -> None:
-        """Watch what a question to `program` depends on: itself, and where it would find its helpers."""
-        search = (program, *(env.get(name, b"") for name in _SEARCHES))
+    def watch_search(self, argv: Sequence[bytes], env: Mapping[bytes, bytes], cwd: bytes) -> None:
+        """Watch what the question `argv` depends on: the program itself, and where it would find its helpers."""
+        prefixes = tuple(os.path.join(cwd, prefix) for prefix in _prefixes(argv))
+        search = (argv[0], *(env.get(name, b"") for name in _SEARCHES), *prefixes)
         if search in self._searches:
             return
         self._searches.add(search)
-        directories = [d for value in search[1:] for d in value.split(b":") if d.startswith(b"/")]
-        moving = [d for d in directories if not self._stable(d.rstrip(b"/") + b"/")]
-        if moving:
-            from gg.models.driver.variables import HELPERS
+        on_path, *others = (self._moving(env.get(name, b"").split(b":")) for name in _SEARCHES)
+        compilers = [*(d for found in others for d in found), *self._moving(prefixes)]
+        if on_path or compilers:
+            from gg.models.driver.variables import HELPERS, PASSES
 
-            self.watch([d + b"/" + name for d in moving for name in HELPERS])
-        self.watch([program])
+            self.watch([d + b"/" + name for d in (*on_path, *compilers) for name in HELPERS])
+            self.watch([d + b"/" + name for d in compilers for name in PASSES])
+            self.watch([prefix + name for prefix in prefixes for name in (*HELPERS, *PASSES)])
+        self.watch([argv[0]])
+
+    def _moving(self, directories: Iterable[bytes]) -> list[bytes]:
+        return [d for d in directories if d.startswith(b"/") and not self._stable(d.rstrip(b"/") + b"/")]
 
     def stand(self) -> bool:
         """Whether all are as they were when this was last asked."""
@@ -54,3 +61,12 @@ class Tools:
             return True
         self._paths.look()
         return False
+
+
+def _prefixes(argv: Sequence[bytes]) -> Iterator[bytes]:
+    """What -B names: a directory, or what the names of helpers begin with."""
+    for before, word in zip((b"", *argv), argv, strict=False):
+        if before == b"-B":
+            yield word
+        elif word.startswith(b"-B") and word != b"-B":
+            yield word[2:]

@@ -140,7 +140,7 @@ class World(LocalDisk):
         key = (tuple(argv), tuple(sorted(env.items())), cwd)
         known = self._answers.get(key)
         if known is None:
-            self._tools.watch_search(argv[0], env)
+            self._tools.watch_search(argv, env, cwd)
             known = self._answers[key] = self._kept.ask(argv, env, cwd) if self._kept else _run(argv, env, cwd)
         return known
 

@@ -29,6 +29,7 @@ PATHS = {
     "compiler": "PATH=wrapped:$PATH gcc -c a.c -o a.o; cd wrapped; PATH=.:$PATH gcc -c ../a.c -o b.o; ./gcc -c ../a.c -o c.o",
     "assembler that comes": 'PATH="$PWD/new:$PATH"; gcc -c a.c -o a.o; cp tools/as new; gcc -c a.c -o b.o; rm new/as; '
     "gcc -c a.c -o c.o",
+    "assembler of -B that goes": 'gcc -B"$PWD/new/" -c a.c -o a.o; cp tools/as new; gcc -B"$PWD/new/" -c a.c -o b.o; rm new/as',
     "assembler that changes": 'PATH="$PWD/tools:$PATH"; gcc -c a.c -o a.o; sed -i s/patched/again/ tools/as; gcc -c a.c -o b.o',
     "compiler that comes": 'PATH="$PWD/new:$PATH"; gcc -c a.c -o a.o; cp wrapped/gcc new; hash -r; gcc -c a.c -o b.o',
     "COMPILER_PATH": "COMPILER_PATH=tools gcc -c a.c -o a.o; COMPILER_PATH=$PWD/tools gcc -c a.c -o b.o",

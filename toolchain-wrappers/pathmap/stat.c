@@ -109,6 +109,17 @@ static int ask_for(int dir, const char *path, int flags, struct gg_place *p)
     return 0;
 }
 
+/*
+ * What is to be at the place `p`, as the runner says, cannot be looked at: somebody has taken it away since. It counts as read, so
+ * that the runner compares it after the run; as absent it would decide unseen, for nobody opens what is not there. Returns -1.
+ */
+static int taken_away(const struct gg_place *p)
+{
+    if (p->where == GG_FILE)
+        gg_mark(p->record, GG_READ);
+    return -1;
+}
+
 int gg_stat(int dir, const char *path, struct stat *st, int flags)
 {
     struct gg_place p;
@@ -128,7 +139,7 @@ int gg_stat(int dir, const char *path, struct stat *st, int flags)
     case GG_FILE:
     case GG_OVERLAY:
         if (sys_fstatat(AT_FDCWD, p.real, st, p.where == GG_FILE ? 0 : flags & AT_SYMLINK_NOFOLLOW) != 0)
-            return -1;
+            return taken_away(&p);
         gg_dress(&p, st);
         return p.must_be_directory && !S_ISDIR(st->st_mode) ? gg_refuse(ENOTDIR) : 0;
     case GG_OUTSIDE:
@@ -173,7 +184,7 @@ int gg_access(int dir, const char *path, int mode, int flags)
         if (p.must_be_directory)
             return gg_refuse(ENOTDIR);
         if (p.real == p.path)
-            return sys_access(p.real, mode);
+            return sys_access(p.real, mode) == 0 ? 0 : taken_away(&p);
         return mode & X_OK ? sys_access(p.real, X_OK) : 0; /* the runner vouches for what it put there */
     case GG_UNDECLARED:
         return access_undeclared(&p, mode);

@@ -51,8 +51,7 @@ static const char *ask_about(enum gg_op op, const char *path, struct gg_reply *r
     char name[256] = "?", *argv[] = {name, NULL}, cwd[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", name, sizeof name - 1);
     name[n > 0 ? n : 1] = '\0';
-    return gg_ask(gg_session()->socket, op, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL,
-                  reply);
+    return gg_ask(gg_session()->socket, op, 0, path, getcwd(cwd, sizeof cwd) != NULL ? cwd : "/", argv, NULL, reply);
 }
 
 /* For the real file at `path`. */
@@ -110,8 +109,8 @@ int gg_look(int dir, const char *path)
 {
     char full[PATH_MAX];
     struct gg_reply reply;
-    int saved = errno, asked = path != NULL && is_marked("excused") &&
-                               gg_absolute(dir, path, full) == 0 && ask_about(GG_LOOK, full, &reply) == NULL;
+    int saved = errno, asked = path != NULL && is_marked("excused") && gg_absolute(dir, path, full) == 0 &&
+                               ask_about(GG_LOOK, full, &reply) == NULL;
     if (asked)
         gg_reply_free(&reply);
     errno = saved;
@@ -132,8 +131,8 @@ int gg_not_to_be_made(int dir, const char *path)
     struct stat st;
     struct gg_reply reply;
     int saved = errno, unmade = 0;
-    if (is_marked("unmade") && gg_status(dir, path, &st) != 0 &&
-        gg_absolute(dir, path, full) == 0 && ask(full, &reply) == NULL) {
+    if (is_marked("unmade") && gg_status(dir, path, &st) != 0 && gg_absolute(dir, path, full) == 0 &&
+        ask(full, &reply) == NULL) {
         unmade = reply.kind == GG_FAILED && reply.status == GG_UNMADE;
         gg_reply_free(&reply);
     }

@@ -46,8 +46,7 @@ static int changed(int dir, const char *path, long long size, unsigned mode)
 {
     int directory = S_ISDIR(mode);
     if ((!directory && ((size != GG_PLACEHOLDER_SIZE && !gg_may_be_rule(size)) || !S_ISREG(mode))) ||
-        gg_session()->socket == NULL || path == NULL || path[0] == '\0' ||
-        (directory && !packs()))
+        gg_session()->socket == NULL || path == NULL || path[0] == '\0' || (directory && !packs()))
         return 0;
     if (!directory && gg_own_sight() >= GG_LOOKS)
         return size == GG_PLACEHOLDER_SIZE && !gg_is_make() ? gg_look(dir, path) : 0;

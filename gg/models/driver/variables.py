@@ -37,6 +37,21 @@ REFUSED = (
 # What the drivers and lto-wrapper find through PATH.
 HELPERS = (b"as", b"ld", b"ld.bfd", b"ld.gold", b"ld.lld", b"ld.mold", b"collect2", b"objcopy", b"lld", b"make")
 
+# What they find where -B and COMPILER_PATH say, besides.
+PASSES = (
+    b"cc1",
+    b"cc1plus",
+    b"cc1obj",
+    b"f951",
+    b"lto1",
+    b"lto-wrapper",
+    b"specs",
+    b"real-ld",
+    b"collect-ld",
+    b"nm",
+    b"strip",
+)
+
 # Lists of directories in which the driver looks for what it runs.
 _SEARCHED = (b"COMPILER_PATH", b"GCC_EXEC_PREFIX")
 
