@@ -6,9 +6,13 @@ arguments go. What stands before and after are the start files, the default libr
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gg.light.regex import regex
 from gg.light.slotted import slotted
-from gg.models.toolchain.transcript import Argv, Transcript
+
+if TYPE_CHECKING:
+    from gg.models.toolchain.transcript import Argv, Transcript
 
 INPUTS = b"/dev/null"
 OUTPUT = b"/gg-output"
