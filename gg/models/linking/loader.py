@@ -12,11 +12,14 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from gg.formats.elf import Dynamic
 from gg.light.regex import regex
 from gg.models.drafts import PathKind
-from gg.models.toolchain.view import View, search_path
+
+if TYPE_CHECKING:
+    from gg.models.toolchain.view import View
 
 CACHE = b"/etc/ld.so.cache"
 _MAGIC = b"glibc-ld.so.cache1.1"
@@ -89,6 +92,8 @@ class Loader:
         """The file that `name` leads to, with its variants for other processors; nothing if there is none."""
         if b"/" in name:
             return tuple(p for p in _expand((name,), origin) if self._fits(p, dynamic))[:1]
+        from gg.models.toolchain.view import search_path
+
         listed = rpath + search_path(env, b"LD_LIBRARY_PATH") + _expand(dynamic.runpath, origin)
         for directory in listed:
             if places := self._in_directory(directory, name, dynamic):
