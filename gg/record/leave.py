@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gg.core.placeholder import Placeholder, PlaceholderWriter
 from gg.core.thunk import Work
+from gg.errors import GGError
 from gg.light.named import NamedTuple
 from gg.record.depfiles.depfile import render
 from gg.record.depfiles.softfiles import marked
@@ -78,18 +79,18 @@ class Leaver:
         What comes first among the outputs is left last, as tools do, and no other is newer: make has rules that lead from
         one to the other.
         """
-        self._leave_depfile(call, captured, umask)
-        self._record = record
         outputs = [(i, o) for i, o in enumerate(captured.outputs) if not (o.soft or o.optional)]
         left: list[tuple[bytes, int]] = []
-        if not outputs:
-            record()
         try:
+            self._leave_depfile(call, captured, umask)
+            self._record = record
+            if not outputs:
+                record()
             for index, output in reversed(outputs):
                 info = self._leave(call, captured, index, umask)
                 self._world.wrote_placeholder(output.path, info, Placeholder(captured.id, index))
                 left.append((output.path, index))
-        except (OSError, CannotLeave) as error:
+        except (OSError, GGError, CannotLeave) as error:  # GGError: what is known of the thunk cannot be written down
             for path, _ in left:
                 with suppress(OSError):
                     os.unlink(path)

@@ -42,3 +42,13 @@ def test_a_recording_speaks_of_no_bug(units: Project, files: int) -> None:
     limited(units, files, "gg-infer make")
     units.build()
     assert units.placeholders() == []
+
+
+def test_a_store_that_may_not_grow_while_it_is_recorded(units: Project) -> None:
+    """No call fails for it: one of which nothing can be written down runs for real. What is lost is told at the end."""
+    said = units.run("sh", "-c", "ulimit -f 128; exec gg-infer make", status=None).text
+    assert "*** [" not in said
+    assert all(units.path(f"{number}.o").exists() for number in range(UNITS))
+    units.build()
+    units.make("-q")
+    assert units.placeholders() == []
