@@ -19,7 +19,7 @@ from .conftest import FakeRecorder
 PROGRAMS = Path(__file__).parent / "programs"
 BY_PATH = (
     *("execve", "execve-empty", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "execveat", "fexecve"),
-    *("posix_spawn", "posix_spawnp", "vfork", "system", "popen"),
+    *("posix_spawn", "posix_spawnp", "pidfd_spawn", "pidfd_spawnp", "vfork", "system", "popen"),
 )
 
 
@@ -77,7 +77,7 @@ def test_every_way_to_execute(
     assert request.env[b"LD_PRELOAD"] == environment["LD_PRELOAD"].encode()
 
 
-@pytest.mark.parametrize("how", ["execvp", "execlp", "posix_spawnp", "system"])
+@pytest.mark.parametrize("how", ["execvp", "execlp", "posix_spawnp", "pidfd_spawnp", "system"])
 def test_found_along_a_path_without_shims(
     how: str, callers: Path, recorder: FakeRecorder, environment: dict[str, str], tmp_path: Path
 ) -> None:

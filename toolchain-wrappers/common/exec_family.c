@@ -233,23 +233,56 @@ GG_EXPORT int execle(const char *path, const char *first, ...)
     return gg_exec(AT_FDCWD, path, argv, envp, 0);
 }
 
+int gg_next_spawn(enum gg_spawner by, int *started, const char *path, const posix_spawn_file_actions_t *actions,
+                  const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    typedef int (*spawn_function)(int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
+                                  char *const[], char *const[]);
+    static spawn_function next[2];
+    if (next[by] == NULL)
+        next[by] = (spawn_function)gg_next(by == GG_POSIX_SPAWN ? "posix_spawn" : "pidfd_spawn");
+    return next[by] == NULL ? ENOSYS : next[by](started, path, actions, attributes, argv, envp);
+}
+
+static int spawn_by_name(enum gg_spawner by, int *started, const char *name, const posix_spawn_file_actions_t *actions,
+                         const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+    char full[PATH_MAX];
+    if (strchr(name, '/') != NULL)
+        return gg_spawn(by, started, name, actions, attributes, argv, envp);
+    const char *list = search_path();
+    while (candidate(&list, name, full))
+        if (gg_can_execute(full))
+            return gg_spawn(by, started, full, actions, attributes, argv, envp);
+    return ENOENT;
+}
+
 GG_EXPORT int posix_spawn(pid_t *restrict pid, const char *restrict path, const posix_spawn_file_actions_t *actions,
                           const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
                           char *const envp[restrict])
 {
-    return gg_spawn(pid, path, actions, attributes, argv, envp);
+    return gg_spawn(GG_POSIX_SPAWN, pid, path, actions, attributes, argv, envp);
 }
 
 GG_EXPORT int posix_spawnp(pid_t *restrict pid, const char *restrict name, const posix_spawn_file_actions_t *actions,
                            const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
                            char *const envp[restrict])
 {
-    char full[PATH_MAX];
-    if (strchr(name, '/') != NULL)
-        return gg_spawn(pid, name, actions, attributes, argv, envp);
-    const char *list = search_path();
-    while (candidate(&list, name, full))
-        if (gg_can_execute(full))
-            return gg_spawn(pid, full, actions, attributes, argv, envp);
-    return ENOENT;
+    return spawn_by_name(GG_POSIX_SPAWN, pid, name, actions, attributes, argv, envp);
+}
+
+GG_EXPORT int pidfd_spawn(int *restrict fd, const char *restrict path,
+                          const posix_spawn_file_actions_t *restrict actions,
+                          const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
+                          char *const envp[restrict])
+{
+    return gg_spawn(GG_PIDFD_SPAWN, fd, path, actions, attributes, argv, envp);
+}
+
+GG_EXPORT int pidfd_spawnp(int *restrict fd, const char *restrict name,
+                           const posix_spawn_file_actions_t *restrict actions,
+                           const posix_spawnattr_t *restrict attributes, char *const argv[restrict],
+                           char *const envp[restrict])
+{
+    return spawn_by_name(GG_PIDFD_SPAWN, fd, name, actions, attributes, argv, envp);
 }

@@ -9,9 +9,16 @@
 /* As execveat: does not return, or returns -1 with errno. */
 int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], int flags);
 
-/* As posix_spawn, with a path that is not searched for: 0 or an error number. */
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+/* Who starts a process: posix_spawn, or pidfd_spawn (glibc 2.39), which writes a descriptor and not a process's number. */
+enum gg_spawner { GG_POSIX_SPAWN, GG_PIDFD_SPAWN };
+
+/* As `by`, with a path that is not searched for: 0 or an error number. */
+int gg_spawn(enum gg_spawner by, int *started, const char *path, const posix_spawn_file_actions_t *actions,
              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
+
+/* What the C library has of `by`: 0 or an error number, ENOSYS if it has none. */
+int gg_next_spawn(enum gg_spawner by, int *started, const char *path, const posix_spawn_file_actions_t *actions,
+                  const posix_spawnattr_t *attributes, char *const argv[], char *const envp[]);
 
 /* Is `path` a file that a search along PATH would take? */
 int gg_can_execute(const char *path);

@@ -25,7 +25,8 @@ static struct gg_kept kept[] = {{"LD_PRELOAD=", NULL}, {"GG_MAP=", NULL}, {NULL,
 struct start { /* what to do once it is known what to execute */
     int (*then)(struct start *start, const char *real, char *const argv[], char *const envp[]);
     int dir, flags, error;
-    pid_t *pid;
+    enum gg_spawner by;
+    int *started;
     const posix_spawn_file_actions_t *actions;
     const posix_spawnattr_t *attributes;
 };
@@ -182,20 +183,15 @@ int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], i
 
 static int then_spawn(struct start *s, const char *real, char *const argv[], char *const envp[])
 {
-    static int (*next)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
-                       char *const[], char *const[]);
-    if (next == NULL)
-        next = (int (*)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
-                        char *const[], char *const[]))gg_next("posix_spawn");
-    s->error = next(s->pid, real, s->actions, s->attributes, argv, envp);
+    s->error = gg_next_spawn(s->by, s->started, real, s->actions, s->attributes, argv, envp);
     return 0;
 }
 
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+int gg_spawn(enum gg_spawner by, int *started, const char *path, const posix_spawn_file_actions_t *actions,
              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
     KEEP(envp, env);
-    struct start s = {.then = then_spawn, .pid = pid, .actions = actions, .attributes = attributes};
+    struct start s = {.then = then_spawn, .by = by, .started = started, .actions = actions, .attributes = attributes};
     int saved = errno;
     int failed = start(&s, AT_FDCWD, path, argv, env, 0) != 0;
     int error = failed ? errno : s.error;

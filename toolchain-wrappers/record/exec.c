@@ -109,7 +109,8 @@ static int to_shim(int dir, const char *path, char *const envp[], char variable[
 struct start {
     int (*then)(struct start *start, const char *path, char *const argv[], char *const envp[]);
     int dir, flags, error;
-    pid_t *pid;
+    enum gg_spawner by;
+    int *started;
     const posix_spawn_file_actions_t *actions;
     const posix_spawnattr_t *attributes;
 };
@@ -307,19 +308,14 @@ int gg_exec(int dir, const char *path, char *const argv[], char *const envp[], i
 
 static int then_spawn(struct start *s, const char *path, char *const argv[], char *const envp[])
 {
-    typedef int (*spawn_function)(pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,
-                                  char *const[], char *const[]);
-    static spawn_function next;
-    if (next == NULL)
-        next = (spawn_function)gg_next("posix_spawn");
-    s->error = next(s->pid, path, s->actions, s->attributes, argv, envp);
+    s->error = gg_next_spawn(s->by, s->started, path, s->actions, s->attributes, argv, envp);
     return 0;
 }
 
-int gg_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+int gg_spawn(enum gg_spawner by, int *started, const char *path, const posix_spawn_file_actions_t *actions,
              const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
 {
-    struct start s = {.then = then_spawn, .pid = pid, .actions = actions, .attributes = attributes};
+    struct start s = {.then = then_spawn, .by = by, .started = started, .actions = actions, .attributes = attributes};
     int saved = errno;
     int dir = AT_FDCWD;
     int failed = gg_session()->socket != NULL && gg_before_spawn(actions, &dir) != 0;

@@ -1,6 +1,8 @@
 /* callers VARIANT PROGRAM: execute PROGRAM with the arguments "one" and "two words" by one function of the C library.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -17,6 +19,21 @@ static int finish(int error, const pid_t *child)
     if (error != 0 || waitpid(*child, &status, 0) != *child)
         return 99;
     return WEXITSTATUS(status);
+}
+
+/* By a function that glibc has since 2.39, or else by the older one, as programs do that look for it. */
+static int by_descriptor(const char *function, char *path, char *const list[])
+{
+    int (*spawn)(int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const[],
+                 char *const[]);
+    *(void **)&spawn = dlsym(RTLD_DEFAULT, function);
+    int fd;
+    int error = spawn == NULL ? ENOSYS : spawn(&fd, path, NULL, NULL, list, environ);
+    pid_t child;
+    if (error == ENOSYS)
+        return finish(posix_spawnp(&child, path, NULL, NULL, list, environ), &child);
+    siginfo_t ended;
+    return error != 0 || waitid((idtype_t)3, (id_t)fd, &ended, WEXITED) != 0 ? 99 : ended.si_status; /* P_PIDFD */
 }
 
 int main(int argc, char *argv[])
@@ -52,6 +69,8 @@ int main(int argc, char *argv[])
         return finish(posix_spawn(&child, path, NULL, NULL, list, environ), &child);
     else if (strcmp(how, "posix_spawnp") == 0)
         return finish(posix_spawnp(&child, path, NULL, NULL, list, environ), &child);
+    else if (strncmp(how, "pidfd_spawn", 11) == 0)
+        return by_descriptor(how, path, list);
     else if (strcmp(how, "vfork") == 0) {
         child = vfork();
         if (child == 0) {
