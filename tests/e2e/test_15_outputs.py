@@ -121,7 +121,8 @@ def test_an_empty_output_that_somebody_has_open(sources: Project, command: str) 
 
 def two_ways(project: Project, directory: Path, command: str) -> None:
     """Run it plainly and through gg in the same directory, set up by the caller: modes, owners, access lists are the same."""
-    look = "find . -name '*.[ocd]' -o -name prog | sort | xargs stat -c '%n %a %u %g'; getfacl -R . 2>/dev/null || true"
+    look = "find . -name '*.[ocd]' -o -name prog | sort | xargs stat -c '%n %a %u %g'; "
+    look += "find . | sort | xargs -d '\\n' getfacl 2>/dev/null || true"
     project.run("sh", "-ec", command, cwd=directory)
     plain = project.run("sh", "-c", look, cwd=directory).text
     project.run("sh", "-c", "rm -f *.o *.d prog", cwd=directory)

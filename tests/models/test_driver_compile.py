@@ -304,6 +304,13 @@ def test_precompiled_headers_are_made() -> None:
     assert result.scans[0].forced == (b"all.h",)
 
 
+@pytest.mark.parametrize(("version", "suffix"), [((14, 0, 6), b".gch"), ((17, 0, 6), b".gch"), ((18, 1, 0), b".pch")])
+def test_clang_calls_them_otherwise_since_18(version: tuple[int, ...], suffix: bytes) -> None:
+    result = answer("clang -c src/all.h", facts=FakeFacts("clang", version))
+    assert isinstance(result, Draft)
+    assert [output.path for output in result.outputs] == [b"src/all.h" + suffix]
+
+
 BESIDE = [
     ("gcc --coverage -c src/a.c", "a.o a.gcno"),
     ("gcc --coverage -c src/a.c -o o/y.x.o", "o/y.x.o o/y.x.gcno"),

@@ -105,7 +105,7 @@ class Drafting:
             self._link()
         else:
             for source in command.sources:
-                self._outputs.setdefault(path := main_output(command, source), Writes(path))
+                self._outputs.setdefault(path := main_output(command, source, self._facts.version), Writes(path))
         written = depfile(command)
         assembler = for_assembler(command)
         if not self._outputs.keys().isdisjoint(assembler.listings):

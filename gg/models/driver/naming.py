@@ -17,6 +17,7 @@ from gg.models.driver.command import DriverCommand, SourceFile, Stage
 from gg.models.driver.flags import CLANG
 
 _FIRST_GCC = (11,)
+_OWN_SUFFIX = (18,)  # from this version on clang calls precompiled headers .pch (llvm-project's pull request 66165)
 
 
 def directory(path: bytes) -> bytes:
@@ -36,12 +37,12 @@ def with_suffix(path: bytes, suffix: bytes) -> bytes:
     return directory(path) + stem(path) + suffix
 
 
-def main_output(command: DriverCommand, source: SourceFile) -> bytes:
-    """What one source becomes, when the driver stops before the link."""
+def main_output(command: DriverCommand, source: SourceFile, version: tuple[int, ...]) -> bytes:
+    """What one source becomes, when the driver, which is of this version, stops before the link."""
     if command.output:
         return command.output
     if source.language.header and command.stage is not Stage.PREPROCESS:
-        return source.path + b".gch"
+        return source.path + (b".pch" if command.flavour == CLANG and version >= _OWN_SUFFIX else b".gch")
     if command.stage is Stage.ASSEMBLY:
         return stem(source.path) + (b".ll" if command.emit_llvm else b".s")
     return stem(source.path) + (b".bc" if command.emit_llvm else b".o")
