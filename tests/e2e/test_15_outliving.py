@@ -174,9 +174,9 @@ def test_background_jobs(sources: Project) -> None:
     """One that compiles on after gg-infer has ended, with all that it started before."""
     sources.write(
         "job.sh",
-        "gcc -c main.c; (while [ ! -e go ]; do sleep 0.02; done; gcc -c f.c; gcc -o prog main.o f.o; echo $? >ended)\n",
+        "gcc -c main.c; : >begun; (while [ ! -e go ]; do sleep 0.02; done; gcc -c f.c; gcc -o prog main.o f.o; echo $? >ended)\n",
     )
-    start = "nohup sh job.sh & while [ ! -e main.o ]; do sleep 0.02; done"
+    start = "nohup sh job.sh & while [ ! -e begun ]; do sleep 0.02; done"
     sources.run("sh", "-c", f"exec {SCRIPTS}/gg-infer sh -c '{start}' >words 2>&1")
     assert sources.placeholders() == ["main.o"]
     sources.write("go", "")
