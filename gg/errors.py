@@ -145,7 +145,7 @@ class AccessError(SetupError):
 def machine_error(error: BaseException, place: str = "") -> GGError | None:
     """What to tell of an exception that this machine is the cause of, and no bug: nothing more can be written, `place` if it
     names none; a disk is broken; files, processes or memory are scarce. Else None."""
-    if isinstance(error, (StoreError, ScarceError)):
+    if isinstance(error, StoreError):
         return error
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         name = _named(error) or place

@@ -41,15 +41,15 @@ class ExcusedOutputs:
     def note(self, thunk: ThunkId, paths: Sequence[bytes], *, excused: bool) -> None:
         """A call is being deferred; its outputs are `paths`. OSError when that cannot be marked."""
         with self._lock:
+            if excused and not self._calls:  # while there are some, the mark is there
+                with open(self._mark, "wb"):
+                    pass
             for path in paths if excused or self._calls else ():
                 directory, name = os.path.split(path)
                 of = self._calls.setdefault(os.path.realpath(directory), {})
                 of.pop(name, None)
                 if excused:
                     of[name] = thunk
-            if excused:
-                with open(self._mark, "wb"):
-                    pass
 
     def looked(self, request: RecorderRequest, reply: SendReply) -> None:
         """Answer a process that is about to look, when what it can see is true."""

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from gg.errors import GGError, machine_error
+from gg.light.shown import encoded
 from gg.record import protocol
 from gg.record.protocol import Op, RecorderRequest, SendReply
 
@@ -28,7 +29,7 @@ def answer_instead(
     if tell:
         _tell(why if known else f"{why}. This is a bug in gg")
     if request.op == Op.END:  # its calls may have failed, and nobody will know before it has ended
-        reply(protocol.reply_exit(GGError.exit_code, b"", os.fsencode(f"gg: {why}\n")))
+        reply(protocol.reply_exit(GGError.exit_code, b"", encoded(f"gg: {why}\n")))
         return
     if request.op == Op.CALL:
         with suppress(Exception):

@@ -188,6 +188,19 @@ def test_the_doctor_looks_at_it(environment: dict[str, str], tmp_path: Path) -> 
     assert "there is no such bucket" in done.stdout
 
 
+def two_and_a_secret(environment: dict[str, str], tmp_path: Path) -> tuple[Checkout, Checkout, Path]:
+    """Ann's checkout; Bob's, who trusts her; and a file of Ann's home."""
+    ann, bob = secret_key("ann"), secret_key("bob")
+    first, second = (
+        Checkout(tmp_path, "ann", environment, ann),
+        Checkout(tmp_path, "bob", environment, bob, ann),
+    )
+    secret = tmp_path / "home-ann" / ".config" / "token"
+    secret.parent.mkdir()
+    secret.write_text("#define TOKEN 4711\n")
+    return first, second, secret
+
+
 NAMED = {
     "incbin": '__asm__(".incbin \\"%s\\"");\nint util(void) { return 42; }\n',
     "include": '#include "%s"\nint util(void) { return 42; }\n',
@@ -198,14 +211,7 @@ NAMED = {
 @pytest.mark.parametrize("way", NAMED)
 def test_what_a_source_takes_out_of_a_home_stays_here(way: str, environment: dict[str, str], tmp_path: Path) -> None:
     """Neither what reads it is shared, nor what is made of that; the rest is. It holds in later runs too."""
-    ann, bob = secret_key("ann"), secret_key("bob")
-    first, second = (
-        Checkout(tmp_path, "ann", environment, ann),
-        Checkout(tmp_path, "bob", environment, bob, ann),
-    )
-    secret = tmp_path / "home-ann" / ".config" / "token"
-    secret.parent.mkdir()
-    secret.write_text("#define TOKEN 4711\n")
+    first, second, secret = two_and_a_secret(environment, tmp_path)
 
     def edited(checkout: Checkout) -> None:
         checkout.fresh()
@@ -236,14 +242,7 @@ UNREAD = '#include "%s"\n#ifdef NEVER\n#include "unread.h"\n#endif\nint util(voi
 
 def test_nor_does_a_result_that_is_found_by_what_it_read(environment: dict[str, str], tmp_path: Path) -> None:
     """After an edit that the command does not read, its result stands under another name: that stays here as well."""
-    ann, bob = secret_key("ann"), secret_key("bob")
-    first, second = (
-        Checkout(tmp_path, "ann", environment, ann),
-        Checkout(tmp_path, "bob", environment, bob, ann),
-    )
-    secret = tmp_path / "home-ann" / ".config" / "token"
-    secret.parent.mkdir()
-    secret.write_text("#define TOKEN 4711\n")
+    first, second, secret = two_and_a_secret(environment, tmp_path)
 
     def edited(checkout: Checkout, unread: str) -> None:
         checkout.fresh()
