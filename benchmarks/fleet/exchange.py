@@ -118,7 +118,8 @@ def run(args: argparse.Namespace, exchange: bool, top: Path) -> Links:
         bucket = real.make_bucket()
         write_tree(top / "tree", args.units, args.size)
         env = clean_environment({**env, "HOME": str(top), "XDG_CACHE_HOME": str(top / "cache")})
-        env["GG_STORAGE_URI"] = f"s3://{bucket}/p?region={REGION}&endpoint=http://127.0.0.1:{proxy.port}"
+        env["GG_STORAGE_URI"] = f"s3://{bucket}/p?region={REGION}"
+        env["AWS_ENDPOINT_URL_S3"] = f"http://127.0.0.1:{proxy.port}"
         tree = top / "tree"
         _infer(tree, env)
         stack.enter_context(workers(args.workers, env, top, exchange))
